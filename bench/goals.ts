@@ -1,0 +1,84 @@
+/**
+ * The figures of the benchmark and what each ought to reach.
+ *
+ * @module
+ */
+
+import type { Runtime } from "./options.ts";
+import type { WorkloadName } from "./workloads/all.ts";
+
+/** How a figure is written. */
+export type Unit = "µs" | "ms" | "/s" | "B" | "B/s" | "%" | "×";
+
+/** What to reach: a ratio to the floor, or a value by itself, which may depend on the runtime. */
+export type Goal = { readonly kind: "ratio" | "value" } & Bound;
+
+/** The least or the greatest value that reaches a goal. */
+export type Bound =
+  | { readonly atLeast: number }
+  | { readonly atMost: number | Readonly<Record<Runtime, number>> };
+
+/** One figure. */
+export interface Figure {
+  readonly name: string;
+  readonly workload: WorkloadName;
+  readonly unit: Unit;
+  /** None: the figure is for information. */
+  readonly goal?: Goal;
+}
+
+/** The floor that each workload is compared with. */
+export const FLOOR_OF = {
+  rtt: "raw",
+  pipelined: "batch",
+  burst: "batch",
+  stress: "batch",
+  broadcast: "batch",
+  idle: "raw",
+  connect: "raw",
+  growth: "batch",
+  decode: "raw",
+  silent: "raw",
+} as const satisfies Record<WorkloadName, "raw" | "batch">;
+
+/** All figures, in the order of the table. A figure's CPU time a message is measured under its name and " cpu". */
+export const FIGURES: readonly Figure[] = [
+  { name: "rtt p50", workload: "rtt", unit: "µs", goal: { kind: "ratio", atMost: 1.15 } },
+  { name: "rtt p99", workload: "rtt", unit: "µs" },
+  { name: "pipelined 100", workload: "pipelined", unit: "/s", goal: { kind: "ratio", atLeast: 0.6 } },
+  { name: "pipelined 1000", workload: "pipelined", unit: "/s", goal: { kind: "ratio", atLeast: 0.6 } },
+  { name: "burst 64 B", workload: "burst", unit: "/s", goal: { kind: "ratio", atLeast: 0.5 } },
+  { name: "burst 1 KB", workload: "burst", unit: "/s", goal: { kind: "ratio", atLeast: 0.7 } },
+  { name: "burst 64 KB", workload: "burst", unit: "/s", goal: { kind: "ratio", atLeast: 0.7 } },
+  { name: "stress", workload: "stress", unit: "/s", goal: { kind: "ratio", atLeast: 0.5 } },
+  { name: "broadcast", workload: "broadcast", unit: "/s", goal: { kind: "ratio", atLeast: 0.6 } },
+  {
+    name: "idle memory",
+    workload: "idle",
+    unit: "B",
+    goal: { kind: "value", atMost: { node: 8192, deno: 10_240, bun: 6144 } },
+  },
+  { name: "idle memory, used", workload: "idle", unit: "B" },
+  { name: "connect", workload: "connect", unit: "/s", goal: { kind: "ratio", atLeast: 0.6 } },
+  { name: "growth 10", workload: "growth", unit: "/s" },
+  { name: "growth 1000", workload: "growth", unit: "/s" },
+  { name: "growth fall", workload: "growth", unit: "%", goal: { kind: "value", atMost: 20 } },
+  { name: "decode 64 B", workload: "decode", unit: "/s", goal: { kind: "value", atLeast: 8e6 } },
+  { name: "decode 64 KB", workload: "decode", unit: "B/s", goal: { kind: "value", atLeast: 3e9 } },
+  { name: "decode linear", workload: "decode", unit: "×", goal: { kind: "value", atMost: 3 } },
+  { name: "silent: connect alone", workload: "silent", unit: "ms" },
+  { name: "silent: connect among 1,000", workload: "silent", unit: "ms" },
+  { name: "silent: slowest", workload: "silent", unit: "ms" },
+  { name: "silent: delay", workload: "silent", unit: "ms", goal: { kind: "value", atMost: 10 } },
+];
+
+/** Whether `measured` reaches the goal on this runtime. */
+export function reaches(goal: Goal, runtime: Runtime, measured: number): boolean {
+  return "atLeast" in goal ? measured >= goal.atLeast : measured <= boundOf(goal, runtime);
+}
+
+/** The bound of the goal on this runtime. */
+export function boundOf(goal: Goal, runtime: Runtime): number {
+  if ("atLeast" in goal) return goal.atLeast;
+  return typeof goal.atMost === "number" ? goal.atMost : goal.atMost[runtime];
+}

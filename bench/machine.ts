@@ -1,0 +1,34 @@
+/**
+ * Where a run took place: what a saved result needs to be understood later.
+ *
+ * @module
+ */
+
+import os from "node:os";
+import type { Program } from "./runtimes.ts";
+
+/** A description of machine and runtimes. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly os: string;
+  /** The load average over one minute when the run began; 0 where the system has none. */
+  readonly load: number;
+  /** Such as "node 24.21.0". */
+  readonly versions: readonly string[];
+}
+
+/** Describes this machine. */
+export function describeMachine(programs: readonly Program[]): Machine {
+  const cpus = os.cpus();
+  return {
+    cpu: cpus[0]?.model ?? "unknown",
+    cores: cpus.length,
+    memory: os.totalmem(),
+    os: `${os.type()} ${os.release()} ${os.arch()}`,
+    load: os.loadavg()[0],
+    versions: programs.map(({ name, version }) => `${name} ${version}`),
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * The command line of the benchmark.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import type { SocketKind } from "./floor/sockets.ts";
+import type { SubjectName } from "./subject.ts";
+import type { SocketCore } from "./subjects/veltix.ts";
+import { WORKLOADS } from "./workloads/all.ts";
+import type { WorkloadName } from "./workloads/all.ts";
+
+/** The runtimes that are measured. */
+export const RUNTIMES = ["node", "deno", "bun"] as const;
+
+/** One of them. */
+export type Runtime = (typeof RUNTIMES)[number];
+
+/** What to measure, and how. */
+export interface Options {
+  readonly workloads: readonly WorkloadName[];
+  readonly runtimes: readonly Runtime[];
+  /** Samples of each subject; medians are taken over them. */
+  readonly rounds: number;
+  readonly quick: boolean;
+  /** The floors' sockets; the first is the one that ratios are taken against. */
+  readonly floors: readonly SocketKind[];
+  /** Undefined: the floor that the goal names, and the library. */
+  readonly subjects: readonly SubjectName[] | undefined;
+  readonly core: SocketCore;
+  /** Where to save the results as JSON. */
+  readonly save: string | undefined;
+}
+
+/** The help text. */
+export const USAGE = `deno task bench [options]
+
+  --only NAMES      workloads, separated by commas: ${Object.keys(WORKLOADS).join(",")}
+  --runtime NAMES   ${RUNTIMES.join(",")}
+  --rounds N        samples of each subject (default 3)
+  --quick           short samples, one round unless --rounds is given
+  --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
+  --subjects NAMES  raw,batch,veltix (default: the floor that the goal names, and veltix)
+  --core NAME       the library's sockets: auto, deno, bun or node (default auto)
+  --save FILE       save the results as JSON
+  --help            show this text
+`;
+
+/** Reads the command line; undefined asks for the help. Throws a `TypeError` for what it does not know. */
+export function parseOptions(args: readonly string[]): Options | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: "string" },
+      runtime: { type: "string" },
+      rounds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      floor: { type: "string", default: "native" },
+      subjects: { type: "string" },
+      core: { type: "string", default: "auto" },
+      save: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`Cannot read --rounds "${values.rounds}"`);
+  const [core] = listOf("core", values.core, ["auto", "deno", "bun", "node"] as const);
+  return {
+    workloads: listOf("only", values.only, Object.keys(WORKLOADS) as WorkloadName[]),
+    runtimes: listOf("runtime", values.runtime, RUNTIMES),
+    rounds,
+    quick: values.quick,
+    floors: listOf("floor", values.floor, ["native", "node"] as const),
+    subjects: values.subjects === undefined
+      ? undefined
+      : listOf("subjects", values.subjects, ["raw", "batch", "veltix"] as const),
+    core,
+    save: values.save,
+  };
+}
+
+/** The names in `text`, each once and in its order; all of `known` if there is no text. */
+function listOf<Name extends string>(
+  option: string,
+  text: string | undefined,
+  known: readonly Name[],
+): readonly Name[] {
+  if (text === undefined) return known;
+  return [...new Set(text.split(","))].map((name) => {
+    const found = known.find((candidate) => candidate === name);
+    if (found === undefined) throw new TypeError(`Cannot read --${option}: "${name}" is none of ${known.join(", ")}`);
+    return found;
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * The server process of a measurement. Started with a {@linkcode SubjectConfig} as JSON; it tells its port, then answers
+ * {@linkcode ServerCommand}s.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { fail, listen, tell } from "./channel.ts";
+import { Payloads, SerialCheck } from "./payloads.ts";
+import { loadSubject } from "./subjects/load.ts";
+import { cpuMicros, residentBytes } from "./usage.ts";
+
+/** What a client process asks of its server, through the orchestrator. */
+export type ServerCommand =
+  | {
+    /** From now on count one-way messages and confirm each pass by sending its last message back. */
+    readonly type: "count";
+    readonly senders: number;
+    readonly ring: number;
+    readonly size: number;
+    /** Messages of a pass, from all senders together. */
+    readonly pass: number;
+  }
+  | {
+    /** From now on answer each one-way message with so many broadcasts. */
+    readonly type: "broadcast";
+    readonly messages: number;
+    readonly ring: number;
+    readonly size: number;
+  }
+  | {
+    /** Nothing changes. */
+    readonly type: "report";
+    /** Also the resident memory, which takes a garbage collection. */
+    readonly memory?: boolean;
+  };
+
+/** The server's answer to every command. */
+export interface ServerReport {
+  /** CPU time used so far, in microseconds. */
+  readonly cpu: number;
+  /** Resident memory in bytes; 0 if not asked for. */
+  readonly memory: number;
+  /** Connections opened so far. */
+  readonly connected: number;
+  /** One-way messages received since the last `count`. */
+  readonly received: number;
+  /** Those of them that were lost, repeated or out of order. */
+  readonly errors: number;
+}
+
+let check = new SerialCheck(0, 0, 0);
+let connected = 0;
+let message: (content: Uint8Array) => boolean = () => false;
+
+const subject = await loadSubject(JSON.parse(process.argv[2]));
+const served = await subject.serve({ connected: () => void connected++, message: (content) => message(content) });
+
+listen((value) => {
+  try {
+    tell({ type: "result", value: obey(value as ServerCommand) });
+  } catch (error) {
+    fail(error);
+  }
+});
+tell({ type: "result", value: served.port });
+
+function obey(command: ServerCommand): ServerReport {
+  if (command.type === "count") message = counter(command);
+  if (command.type === "broadcast") message = broadcaster(command);
+  const memory = command.type === "report" && command.memory === true ? residentBytes() : 0;
+  return { cpu: cpuMicros(), memory, connected, received: check.received, errors: check.errors };
+}
+
+function counter(command: ServerCommand & { type: "count" }): (content: Uint8Array) => boolean {
+  const serials = new SerialCheck(command.senders, command.ring, command.size);
+  const pass = command.pass;
+  let left = pass;
+  check = serials;
+  return (content) => {
+    serials.take(content);
+    if (--left > 0) return false;
+    left = pass;
+    return true;
+  };
+}
+
+function broadcaster(command: ServerCommand & { type: "broadcast" }): (content: Uint8Array) => boolean {
+  const payloads = new Payloads(command.size, 0, command.ring);
+  return () => {
+    for (let i = 0; i < command.messages; i++) served.broadcast(payloads.next());
+    return false;
+  };
+}

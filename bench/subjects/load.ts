@@ -1,0 +1,31 @@
+/**
+ * From a subject's name to the subject, in the process that runs it.
+ *
+ * @module
+ */
+
+import { loadSockets } from "../floor/sockets.ts";
+import type { SocketKind } from "../floor/sockets.ts";
+import type { Subject, SubjectName } from "../subject.ts";
+import type { SocketCore } from "./veltix.ts";
+
+/** What to load. */
+export interface SubjectConfig {
+  readonly subject: SubjectName;
+  /** The sockets of a floor. */
+  readonly sockets: SocketKind;
+  /** The sockets of the library. */
+  readonly core: SocketCore;
+}
+
+/** Loads one subject; the library is imported only when it is the one that is asked for. */
+export async function loadSubject(config: SubjectConfig): Promise<Subject> {
+  switch (config.subject) {
+    case "raw":
+      return (await import("./raw.ts")).raw(await loadSockets(config.sockets));
+    case "batch":
+      return (await import("./batch.ts")).batch(await loadSockets(config.sockets));
+    case "veltix":
+      return (await import("./veltix.ts")).veltix(config.core);
+  }
+}

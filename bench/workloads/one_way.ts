@@ -1,0 +1,53 @@
+/**
+ * One-way messages from any number of clients to the server, which counts them by serial number and confirms each pass: the
+ * common part of burst, stress and growth.
+ *
+ * @module
+ */
+
+import { Payloads } from "../payloads.ts";
+import type { Peer } from "../subject.ts";
+import type { Context } from "../workload.ts";
+import { measurePasses } from "./passes.ts";
+import type { PassResult } from "./passes.ts";
+
+/** The load. */
+export interface OneWayLoad {
+  /** How many connections send. */
+  readonly clients: number;
+  /** Messages that each sends in a pass. */
+  readonly each: number;
+  /** Bytes of a payload. */
+  readonly size: number;
+}
+
+/** Opens the connections, measures, and fails unless every message came once and in order. */
+export async function measureOneWay(context: Context, load: OneWayLoad): Promise<PassResult> {
+  const { clients, each, size } = load;
+  const ring = Math.max(16, Math.min(4096, Math.floor(2 ** 20 / (size * clients))));
+  let confirm = () => {};
+  const peers: Peer[] = [];
+  for (let i = 0; i < clients; i++) peers.push(await context.connect(() => confirm()));
+  const payloads = peers.map((_, sender) => new Payloads(size, sender, ring));
+
+  await context.server({ type: "count", senders: clients, ring, size, pass: clients * each });
+  const result = await measurePasses(context, clients * each, async () => {
+    const confirmed = new Promise<void>((resolve) => confirm = resolve);
+    await Promise.all(peers.map((peer, i) => sendAll(peer, payloads[i], each)));
+    await confirmed;
+  });
+
+  const { received, errors } = await context.server({ type: "report" });
+  const sent = result.passes * clients * each;
+  if (received !== sent || errors > 0) {
+    throw new Error(`Lost or reordered messages: ${received} of ${sent} came, ${errors} out of order`);
+  }
+  await Promise.all(peers.map((peer) => peer.close()));
+  return result;
+}
+
+async function sendAll(peer: Peer, payloads: Payloads, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    if (!peer.send(payloads.next())) await peer.ready();
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Veltix: typed messages over TCP for Deno, Bun and Node: framing, integrity, typed routing, request and reply, broadcast;
+ * and the wire protocols of Python's `veltix`.
+ *
+ * @example A server, a client, a message and a request
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, json, messageType, Server, text } from "@veltix/core";
+ *
+ * const CHAT = messageType(200, "chat", text);
+ * const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
+ *
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+ * server.route(CHAT, (message, client) => {
+ *   server.broadcast(CHAT, `${client.id}: ${message.data}`);
+ * });
+ * server.route(ADD, ({ data }) => data.a + data.b);
+ * await server.start();
+ *
+ * const [address] = server.addresses;
+ * await using client = new Client({ ...address });
+ * const heard = new Promise((resolve) => client.route(CHAT, (message) => resolve(message.data)));
+ * await client.connect();
+ * client.send(CHAT, "hello");
+ * assertEquals(await heard, "1: hello");
+ * assertEquals(await client.request(ADD, { a: 1, b: 2 }), 3);
+ * ```
+ *
+ * @module
+ */
+
+export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
+export {
+  Client,
+  type ClientCloseOptions,
+  type ClientConnectOptions,
+  type ClientState,
+  type ClientStats,
+} from "./src/client/client.ts";
+export type { ClientConfig } from "./src/client/client_config.ts";
+export type { ClientEvents, ConnectInfo } from "./src/client/client_events.ts";
+export type { DisconnectState } from "./src/client/disconnect.ts";
+export {
+  BackpressureError,
+  ConfigError,
+  ConnectionError,
+  HandshakeError,
+  MessageTypeError,
+  PayloadError,
+  ProtocolError,
+  RemoteError,
+  TimeoutError,
+  VeltixError,
+} from "./src/errors.ts";
+export type {
+  BackpressureErrorCode,
+  ConfigErrorCode,
+  ConnectionErrorCode,
+  HandshakeErrorCode,
+  MessageTypeErrorCode,
+  PayloadErrorCode,
+  ProtocolErrorCode,
+} from "./src/errors.ts";
+export type { Listener as EventListener, ListenOptions } from "./src/events.ts";
+export { bytes, type Codec, json, text } from "./src/message/codecs.ts";
+export {
+  decodeJson,
+  encodeJson,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+} from "./src/message/json.ts";
+export { type Message, type Replied, replied } from "./src/message/message.ts";
+export {
+  type AnyCodec,
+  type AnyMessageType,
+  type ContractMember,
+  type ContractTypes,
+  type MessageType,
+  messageType,
+  type MessageTypeOptions,
+  messageTypes,
+} from "./src/message/message_type.ts";
+export { decodeUtf8, encodeUtf8 } from "./src/message/utf8.ts";
+export {
+  type BufferSize,
+  type CommonConfig,
+  DEFAULT_LIMITS,
+  type LimitOptions,
+  type Limits,
+  type Log,
+  type SocketCore,
+} from "./src/options.ts";
+export type { BroadcastResult } from "./src/server/broadcast.ts";
+export type { ClientInfo, CloseOptions } from "./src/server/client_info.ts";
+export { type BroadcastOptions, Server, type ServerStats } from "./src/server/server.ts";
+export type { ListenConfig, ServerConfig } from "./src/server/server_config.ts";
+export type { DisconnectInfo, RejectedInfo, ServerEvents, UnhandledInfo } from "./src/server/server_events.ts";
+export { CLOSE_REASONS, type CloseReason } from "./src/session/close_reason.ts";
+export type { Handler, HandlerResult, RouteOptions } from "./src/session/routes.ts";
+export type { RequestOptions } from "./src/session/pending.ts";
+export type { SessionStats } from "./src/session/stats.ts";
+export type {
+  Address,
+  Clock,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+  TcpEndpoint,
+  TimerHandle,
+  Transport,
+  UnixEndpoint,
+} from "./src/transport.ts";

@@ -1,0 +1,189 @@
+/**
+ * `deno task test`: runs every `tests/**\/*_test.ts` on Deno, Bun and Node, one runtime after another and one file at a
+ * time, each file in a process of its own: tests that watch the clock don't disturb each other, and a crash costs one
+ * file. The last line is `N passed, N failed`.
+ *
+ *     deno task test [--runtime deno,bun,node] [part of a path]...
+ *
+ * A file that has no test, writes no report, leaves something open (Node) or does not end counts as one failure.
+ *
+ * @module
+ */
+import { bold, dim, getColorEnabled, green, red, setColorEnabled, yellow } from "@std/fmt/colors";
+import { spawn } from "node:child_process";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type Counts, countTests, notesOf } from "./junit.ts";
+import { describeProblem, findRuntimes, ROOT, type Runtime, RUNTIME_NAMES, type RuntimeName } from "./runtimes.ts";
+
+const FILE_TIME_LIMIT = 300_000;
+
+interface Outcome extends Counts {
+  milliseconds: number;
+}
+
+function command(runtime: RuntimeName, file: string, report: string): string[] {
+  switch (runtime) {
+    case "deno": // `deno task ok` checks the types.
+      return ["test", "-A", "--no-check", "--reporter=dot", `--junit-path=${report}`, file];
+    case "bun":
+      return ["test", "--only-failures", "--reporter=junit", `--reporter-outfile=${report}`, `./${file}`];
+    case "node":
+      return [
+        "--import=./scripts/node_leaks.mjs",
+        "--test-reporter=dot",
+        "--test-reporter-destination=stdout",
+        "--test-reporter=junit",
+        `--test-reporter-destination=${report}`,
+        file,
+      ];
+  }
+}
+
+/** Runs a program to its end and collects what it prints. */
+function run(path: string, args: string[]): Promise<{ output: string; problem?: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(path, args, {
+      cwd: ROOT,
+      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, RUST_BACKTRACE: undefined },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const chunks: Uint8Array[] = [];
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, FILE_TIME_LIMIT);
+    child.stdout.on("data", (chunk) => chunks.push(chunk));
+    child.stderr.on("data", (chunk) => chunks.push(chunk));
+    const end = (problem?: string): void => {
+      clearTimeout(timer);
+      resolve({ output: Buffer.concat(chunks).toString(), problem });
+    };
+    child.on("error", (error) => end(error.message));
+    child.on("exit", (code, signal) => {
+      // Something the test started may hold the pipes open: they get a moment, not more.
+      const problem = late
+        ? `not finished after ${FILE_TIME_LIMIT} ms`
+        : signal
+        ? `ended by ${signal}`
+        : code
+        ? `exit code ${code}`
+        : undefined;
+      const grace = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, 2_000);
+      child.on("close", () => {
+        clearTimeout(grace);
+        end(problem);
+      });
+    });
+  });
+}
+
+async function testFile(runtime: Runtime & { path: string }, file: string, report: string): Promise<Outcome> {
+  const start = performance.now();
+  const { output, problem } = await run(runtime.path, command(runtime.name, file, report));
+  const xml = read(report);
+  const counts = countTests(xml ?? "");
+  const total = counts.passed + counts.failed + counts.skipped;
+  const reason = problem ?? (xml === undefined ? "no report was written" : total === 0 ? "no test in it" : undefined);
+  if (reason !== undefined && counts.failed === 0) counts.failed++;
+  const milliseconds = Math.round(performance.now() - start);
+
+  const notes = [`${counts.passed} passed`];
+  if (counts.failed) notes.push(red(`${counts.failed} failed`));
+  if (counts.skipped) notes.push(yellow(`${counts.skipped} skipped`));
+  notes.push(dim(`${milliseconds} ms`));
+  console.log(`${counts.failed ? red("FAILED") : green("ok    ")} ${file}: ${notes.join(", ")}`);
+  if (counts.failed) {
+    const withoutDots = output.replaceAll(/^[.,!]\n/gm, "").trim();
+    const text = [withoutDots, ...notesOf(xml ?? ""), reason ?? ""].filter(Boolean).join("\n");
+    console.log(text.replaceAll(/^/gm, "    "));
+  }
+  return { ...counts, milliseconds };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+async function testRuntime(runtime: Runtime, files: string[], folder: string): Promise<Outcome> {
+  const sum: Outcome = { passed: 0, failed: 0, skipped: 0, milliseconds: 0 };
+  if (runtime.problem !== undefined) {
+    console.log(yellow(`SKIPPED: ${describeProblem(runtime)}`));
+    return sum;
+  }
+  console.log(bold(`${runtime.name} ${runtime.version}`));
+  for (const file of files) {
+    const outcome = await testFile(runtime, file, join(folder, "report.xml"));
+    for (const key of ["passed", "failed", "skipped", "milliseconds"] as const) sum[key] += outcome[key];
+  }
+  return sum;
+}
+
+function parse(args: string[]): { names: RuntimeName[]; filters: string[] } {
+  let names: string[] = [...RUNTIME_NAMES];
+  const filters: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const [flag, value] = args[index].split("=", 2);
+    if (flag === "--runtime") names = (value ?? args[++index] ?? "").split(",");
+    else if (flag.startsWith("--")) throw new TypeError(`Unknown option "${flag}": there is "--runtime deno,bun,node"`);
+    else filters.push(args[index]);
+  }
+  const unknown = names.find((name) => !RUNTIME_NAMES.some((known) => known === name));
+  if (unknown !== undefined) throw new TypeError(`Unknown runtime "${unknown}": there are ${RUNTIME_NAMES.join(", ")}`);
+  return { names: names as RuntimeName[], filters };
+}
+
+function table(rows: [Runtime, Outcome][]): string {
+  const lines = rows.map(([{ name, version, problem }, { passed, failed, skipped, milliseconds }]) =>
+    `${`${name} ${version}`.padEnd(14)}` +
+    (problem === undefined
+      ? `${`${passed}`.padStart(8)}${`${failed}`.padStart(8)}${`${skipped}`.padStart(9)}${
+        `${(milliseconds / 1000).toFixed(1)} s`.padStart(10)
+      }`
+      : yellow("   not available"))
+  );
+  return [`${"".padEnd(14)}  passed  failed  skipped      time`, ...lines].join("\n");
+}
+
+async function main(): Promise<number> {
+  const { names, filters } = parse(process.argv.slice(2));
+  const files = globSync("tests/**/*_test.ts", { cwd: ROOT })
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort();
+  if (files.length === 0) throw new TypeError(`No test file: nothing in tests/ matches ${JSON.stringify(filters)}`);
+
+  const folder = mkdtempSync(join(tmpdir(), "veltix-test-"));
+  const rows: [Runtime, Outcome][] = [];
+  try {
+    for (const runtime of findRuntimes(names)) rows.push([runtime, await testRuntime(runtime, files, folder)]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const total = (key: keyof Counts): number => rows.reduce((sum, [, outcome]) => sum + outcome[key], 0);
+  const [passed, failed, skipped] = [total("passed"), total("failed"), total("skipped")];
+  console.log(`\n${table(rows)}\n`);
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+setColorEnabled(getColorEnabled() && process.stdout.isTTY === true);
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.log("0 passed, 1 failed");
+  process.exitCode = 1;
+}

@@ -1,0 +1,169 @@
+/**
+ * TCP and unix sockets through `Bun.connect` and `Bun.listen`. Importing it is harmless on other runtimes.
+ *
+ * @module
+ */
+
+import type {
+  Address,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+  Transport,
+} from "../transport.ts";
+import { AcceptQueue } from "./accept_queue.ts";
+import { BunChannel, type BunSocket } from "./bun_channel.ts";
+import { eventLoop, systemClock } from "./clock.ts";
+import { Duplex } from "./duplex.ts";
+import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { runtimeApi } from "./runtime.ts";
+import { connectError, listenError } from "./system_errors.ts";
+
+export type {
+  Address,
+  Clock,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+  TcpEndpoint,
+  TimerHandle,
+  Transport,
+  UnixEndpoint,
+} from "../transport.ts";
+
+interface BunListener {
+  readonly hostname?: string;
+  readonly port?: number;
+  stop(closeConnections?: boolean): void;
+  unref(): void;
+}
+
+interface BunHandlers {
+  open(socket: BunSocket): void;
+  data(socket: BunSocket, chunk: Uint8Array): void;
+  drain(socket: BunSocket): void;
+  end(socket: BunSocket): void;
+  close(socket: BunSocket, error?: Error): void;
+  error(socket: BunSocket, error: Error): void;
+  connectError(socket: BunSocket, error: Error): void;
+}
+
+type BunEndpoint = ({ hostname: string; port: number } | { unix: string }) & { allowHalfOpen: true };
+
+interface BunApi {
+  connect(options: BunEndpoint & { data: BunChannel; socket: BunHandlers }): Promise<BunSocket>;
+  listen(options: BunEndpoint & { socket: BunHandlers }): BunListener;
+  readonly dns: { lookup(hostname: string): Promise<{ readonly address: string }[]> };
+}
+
+/**
+ * Creates a transport over Bun's own sockets.
+ *
+ * @throws {ConfigError} `unsupported`, on another runtime.
+ */
+export function bunTransport(): Transport {
+  const bun = runtimeApi<BunApi>("Bun");
+  return {
+    name: "bun",
+    connect: (to, options) => connectBun(bun, to, options),
+    listen: (at, options) => listenBun(bun, at, options),
+    clock: systemClock(),
+    ...eventLoop(),
+  };
+}
+
+function targetOf(at: Endpoint): BunEndpoint {
+  return "path" in at
+    ? { unix: at.path, allowHalfOpen: true }
+    : { hostname: at.hostname, port: at.port, allowHalfOpen: true };
+}
+
+async function connectBun(bun: BunApi, to: Endpoint, options?: ConnectOptions): Promise<Connection> {
+  checkEndpoint("connect", to);
+  const channel = new BunChannel(bufferSizeOf(options), { path: "" }, to);
+  const signal = options?.signal;
+  signal?.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => {
+    channel.release(); // Bun cannot take a connect back: the socket is closed as soon as it opens.
+    aborted.reject(signal!.reason);
+  };
+  signal?.addEventListener("abort", abort);
+  const connected = bun.connect({ ...targetOf(to), data: channel, socket: HANDLERS })
+    .catch((error) => Promise.reject(connectError(to, error)));
+  try {
+    await Promise.race([connected, aborted.promise]);
+    return new Duplex(channel);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Promise<Listener> {
+  checkEndpoint("listen", at);
+  const bufferSize = bufferSizeOf(options);
+  const queue = new AcceptQueue();
+  const open = (socket: BunSocket) => {
+    socket.data = new BunChannel(bufferSize, at, { path: "" });
+    socket.data.open(socket);
+    queue.push(new Duplex(socket.data));
+  };
+  try {
+    const target = "path" in at ? at : { hostname: await resolve(bun, at.hostname), port: at.port };
+    const listener = bun.listen({ ...targetOf(target), socket: { ...HANDLERS, open } });
+    return new BunListenerAdapter(listener, queue, target);
+  } catch (error) {
+    throw listenError(at, error);
+  }
+}
+
+// A listener of Bun at a name does not tell its address.
+async function resolve({ dns }: BunApi, hostname: string): Promise<string> {
+  if (/^[\d.]+$|:/.test(hostname)) return hostname;
+  const [first] = await dns.lookup(hostname);
+  return first.address;
+}
+
+const HANDLERS: BunHandlers = {
+  open: (socket) => socket.data.open(socket),
+  data: (socket, chunk) => socket.data.receive(chunk),
+  drain: (socket) => socket.data.drain(),
+  end: (socket) => socket.data.end(),
+  close: (socket, error) => socket.data?.close(error),
+  error: (socket, error) => socket.data?.close(error),
+  connectError: () => {}, // The promise of `connect` tells it, too.
+};
+
+class BunListenerAdapter implements Listener {
+  readonly address: Address;
+  readonly #listener: BunListener;
+  readonly #queue: AcceptQueue;
+
+  constructor(listener: BunListener, queue: AcceptQueue, at: Endpoint) {
+    this.#listener = listener;
+    this.#queue = queue;
+    this.address = "path" in at ? at : { hostname: listener.hostname ?? at.hostname, port: listener.port ?? at.port };
+  }
+
+  close(): Promise<void> {
+    this.#listener.stop();
+    this.#queue.end();
+    return Promise.resolve();
+  }
+
+  unref(): void {
+    this.#listener.unref();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Connection> {
+    return this.#queue.iterate();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

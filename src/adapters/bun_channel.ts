@@ -1,0 +1,118 @@
+/**
+ * One of Bun's sockets as a {@linkcode Channel}.
+ *
+ * Bun's `write` takes what the kernel takes and hands the rest back; its `end` drops that rest, so half-close is `shutdown`.
+ *
+ * @module
+ */
+
+import type { Address, Endpoint } from "../transport.ts";
+import type { Channel, ReadCallback } from "./duplex.ts";
+import { ChunkQueue } from "./chunk_queue.ts";
+import { systemError } from "./system_errors.ts";
+
+/** What is used of a socket of Bun. */
+export interface BunSocket {
+  data: BunChannel;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  readonly remoteAddress?: string;
+  readonly remotePort?: number;
+  write(bytes: Uint8Array): number;
+  shutdown(): void;
+  end(): void;
+  pause(): void;
+  resume(): void;
+  unref(): void;
+  setNoDelay(on: boolean): boolean;
+}
+
+/** A socket of Bun; its handlers call `open`, `receive`, `drain`, `end` and `close`. */
+export class BunChannel implements Channel {
+  local: Address;
+  remote: Address;
+  readonly #chunks: ChunkQueue;
+  #socket: BunSocket | undefined;
+  #released = false;
+  #finished = false;
+  #failure: Error | undefined;
+  #unsent: (PromiseWithResolvers<void> & { bytes: Uint8Array }) | undefined;
+
+  constructor(bufferSize: number, local: Endpoint, remote: Endpoint) {
+    this.local = local;
+    this.remote = remote;
+    this.#chunks = new ChunkQueue(bufferSize, {
+      pause: () => this.#socket?.pause(),
+      resume: () => this.#socket?.resume(),
+    });
+  }
+
+  open(socket: BunSocket): void {
+    if (this.#released) return socket.end();
+    this.#socket = socket;
+    if ("path" in this.local && "path" in this.remote) return;
+    socket.setNoDelay(true);
+    this.local = { hostname: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    this.remote = { hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+  }
+
+  receive(chunk: Uint8Array): void {
+    // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
+    this.#chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  }
+
+  end(): void {
+    this.#chunks.end();
+  }
+
+  close(error?: Error): void {
+    this.#failure ??= error ?? systemError("ECONNRESET");
+    // Once both sides have sent FIN, Bun closes at once, without `end`.
+    this.#chunks.end(error ?? (this.#finished ? undefined : this.#failure));
+    this.#unsent?.reject(this.#failure);
+    this.#unsent = undefined;
+  }
+
+  read(done: ReadCallback): void {
+    this.#chunks.read(done);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const taken = this.#socket!.write(bytes);
+    if (taken === bytes.length) return Promise.resolve();
+    if (taken < 0) return Promise.reject(this.#failure ?? systemError("EPIPE"));
+    this.#unsent = { bytes: bytes.subarray(taken), ...Promise.withResolvers() };
+    return this.#unsent.promise;
+  }
+
+  drain(): void {
+    const unsent = this.#unsent;
+    if (!unsent) return;
+    const taken = this.#socket!.write(unsent.bytes);
+    if (taken >= 0 && taken < unsent.bytes.length) {
+      unsent.bytes = unsent.bytes.subarray(taken);
+      return;
+    }
+    this.#unsent = undefined;
+    if (taken < 0) unsent.reject(this.#failure ?? systemError("EPIPE"));
+    else unsent.resolve();
+  }
+
+  finish(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    this.#finished = true;
+    this.#socket!.shutdown();
+    return Promise.resolve();
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#socket?.end();
+    this.#chunks.clear();
+  }
+
+  unref(): void {
+    this.#socket?.unref();
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Where a socket that pushes its chunks (Node's, Bun's) meets a reader that pulls them. While nobody reads, it holds up to
+ * `limit` bytes and then pauses the socket, so that TCP slows the peer down. The end comes after all chunks.
+ *
+ * @module
+ */
+
+import type { ReadCallback } from "./duplex.ts";
+
+/** How to hold a socket back. */
+export interface Tap {
+  /** Stops the chunks; a few more may come. */
+  pause(): void;
+  /** Lets them come again. */
+  resume(): void;
+}
+
+/** A queue of chunks with one reader. */
+export class ChunkQueue {
+  readonly #limit: number;
+  readonly #tap: Tap;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+  #paused = false;
+  #reader: ReadCallback | undefined;
+  #end: { readonly error: unknown } | undefined;
+
+  /**
+   * @param limit How many bytes to hold before pausing.
+   * @param tap The socket.
+   */
+  constructor(limit: number, tap: Tap) {
+    this.#limit = limit;
+    this.#tap = tap;
+  }
+
+  /** Whether the end was reached; more chunks and a second end are ignored. */
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Takes a chunk in. Empty ones are ignored. */
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0 || this.#end) return;
+    const reader = this.#reader;
+    if (reader) {
+      this.#reader = undefined;
+      reader(chunk);
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size >= this.#limit && !this.#paused) {
+      this.#paused = true;
+      this.#tap.pause();
+    }
+  }
+
+  /** Ends it: cleanly, or with an error. Only the first call counts. */
+  end(error?: unknown): void {
+    if (this.#end) return;
+    this.#end = { error };
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.(null, error);
+  }
+
+  /** Calls `done` with the next chunk, at once or later, or with the end. */
+  read(done: ReadCallback): void {
+    const chunk = this.#chunks.shift();
+    if (chunk) {
+      this.#size -= chunk.length;
+      if (this.#paused && this.#size === 0) this.#resume();
+      done(chunk);
+    } else if (this.#end) done(null, this.#end.error);
+    else this.#reader = done;
+  }
+
+  /** Forgets what it holds. */
+  clear(): void {
+    this.#chunks = [];
+    this.#size = 0;
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    if (!this.#end) this.#tap.resume();
+  }
+}

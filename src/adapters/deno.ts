@@ -1,0 +1,207 @@
+/**
+ * TCP and unix sockets through `Deno.connect` and `Deno.listen`. Importing it is harmless on other runtimes.
+ *
+ * Deno's `write` takes some of the bytes and returns how many, and its `read` needs a buffer for as long as it waits.
+ *
+ * @module
+ */
+
+import type {
+  Address,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+  Transport,
+} from "../transport.ts";
+import { eventLoop, fairYield, systemClock } from "./clock.ts";
+import { type Channel, Duplex, type ReadCallback } from "./duplex.ts";
+import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { runtimeApi } from "./runtime.ts";
+import { brokenError, connectError, listenError } from "./system_errors.ts";
+
+export type {
+  Address,
+  Clock,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+  TcpEndpoint,
+  TimerHandle,
+  Transport,
+  UnixEndpoint,
+} from "../transport.ts";
+
+type DenoAddress = { readonly hostname: string; readonly port: number } | { readonly path: string | null };
+type DenoEndpoint = { hostname: string; port: number } | { transport: "unix"; path: string };
+
+interface DenoConn {
+  readonly localAddr: DenoAddress;
+  readonly remoteAddr: DenoAddress;
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  unref(): void;
+  setNoDelay?(on: boolean): void;
+}
+
+interface DenoListener {
+  readonly addr: DenoAddress;
+  accept(): Promise<DenoConn>;
+  close(): void;
+  unref(): void;
+}
+
+interface DenoApi {
+  connect(options: DenoEndpoint & { signal?: AbortSignal }): Promise<DenoConn>;
+  listen(options: DenoEndpoint): DenoListener;
+}
+
+/**
+ * Creates a transport over Deno's own sockets.
+ *
+ * @throws {ConfigError} `unsupported`, on another runtime.
+ */
+export function denoTransport(): Transport {
+  const deno = runtimeApi<DenoApi>("Deno");
+  return {
+    name: "deno",
+    connect: (to, options) => connectDeno(deno, to, options),
+    listen: (at, options) => listenDeno(deno, at, options),
+    clock: systemClock(),
+    ...eventLoop(),
+    yield: fairYield(),
+  };
+}
+
+function targetOf(at: Endpoint): DenoEndpoint {
+  return "path" in at ? { transport: "unix", path: at.path } : { hostname: at.hostname, port: at.port };
+}
+
+async function connectDeno(deno: DenoApi, to: Endpoint, options?: ConnectOptions): Promise<Connection> {
+  checkEndpoint("connect", to);
+  const bufferSize = bufferSizeOf(options);
+  const signal = options?.signal;
+  signal?.throwIfAborted();
+  let connection: DenoConn;
+  try {
+    connection = await deno.connect({ ...targetOf(to), signal });
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : connectError(to, error);
+  }
+  if (!signal?.aborted) return new Duplex(new DenoChannel(connection, bufferSize));
+  connection.close();
+  throw signal.reason;
+}
+
+async function listenDeno(deno: DenoApi, at: Endpoint, options?: SocketOptions): Promise<Listener> {
+  checkEndpoint("listen", at);
+  const bufferSize = bufferSizeOf(options);
+  try {
+    return new DenoListenerAdapter(await deno.listen(targetOf(at)), bufferSize);
+  } catch (error) {
+    throw listenError(at, error);
+  }
+}
+
+function addressOf(address: DenoAddress): Address {
+  return "path" in address ? { path: address.path ?? "" } : { hostname: address.hostname, port: address.port };
+}
+
+class DenoListenerAdapter implements Listener {
+  readonly address: Address;
+  readonly #listener: DenoListener;
+  readonly #bufferSize: number;
+  #closed = false;
+
+  constructor(listener: DenoListener, bufferSize: number) {
+    this.#listener = listener;
+    this.#bufferSize = bufferSize;
+    this.address = addressOf(listener.addr);
+  }
+
+  close(): Promise<void> {
+    if (!this.#closed) this.#listener.close(); // A second one would throw.
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  unref(): void {
+    if (!this.#closed) this.#listener.unref();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection, void, void> {
+    while (!this.#closed) {
+      let channel: DenoChannel;
+      try {
+        channel = new DenoChannel(await this.#listener.accept(), this.#bufferSize);
+      } catch (error) {
+        if (this.#closed) return;
+        if ((error as Error).name === "BadResource") throw brokenError("Cannot accept connections", error);
+        await pause(error);
+        continue;
+      }
+      yield new Duplex(channel);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+// What accepting fails with while the listener is there is one peer's affair, or passes: a peer that left while it waited
+// (ECONNABORTED, ECONNRESET, ENOTCONN), the errors of a network that accept(2) hands on, or for now no more files.
+async function pause(error: unknown): Promise<void> {
+  const { code } = error as { code?: string };
+  if (code === "ECONNABORTED" || code === "ECONNRESET" || code === "ENOTCONN") return;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+class DenoChannel implements Channel {
+  readonly #connection: DenoConn;
+  readonly #buffer: ReadBuffer;
+
+  constructor(connection: DenoConn, bufferSize: number) {
+    this.#connection = connection;
+    this.#buffer = new ReadBuffer(bufferSize);
+    connection.setNoDelay?.(true); // The option of `Deno.connect` is ignored, and accepted ones have none.
+  }
+
+  get local(): Address {
+    return addressOf(this.#connection.localAddr);
+  }
+
+  get remote(): Address {
+    return addressOf(this.#connection.remoteAddr);
+  }
+
+  read(done: ReadCallback): void {
+    this.#connection.read(this.#buffer.room()).then(
+      (count) => done(count === null ? null : this.#buffer.take(count)),
+      (error) => done(null, error),
+    );
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let sent = await this.#connection.write(bytes);
+    while (sent < bytes.length) sent += await this.#connection.write(bytes.subarray(sent));
+  }
+
+  finish(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
+  release(): void {
+    this.#connection.close();
+  }
+
+  unref(): void {
+    this.#connection.unref();
+  }
+}

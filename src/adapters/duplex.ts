@@ -1,0 +1,173 @@
+/**
+ * The half of a {@linkcode Connection} that is the same on every runtime: one read and one write at a time, half-close,
+ * abort, `closed`, and the streams. What differs is behind a {@linkcode Channel}.
+ *
+ * When writing fails, reading goes on: what the peer sent before can still be had, and the error follows it. FIN and reset
+ * are noticed by reading: `closed` does not settle by itself while nobody reads.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../errors.ts";
+import type { Address, Connection } from "../transport.ts";
+import { nameOf } from "./endpoint.ts";
+import { brokenError } from "./system_errors.ts";
+import { readableOf, writableOf } from "./web_streams.ts";
+
+/** What comes next: a chunk, not empty, or `null` for FIN, or the runtime's own error. */
+export type ReadCallback = (chunk: Uint8Array | null, error?: unknown) => void;
+
+/** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */
+export interface Channel {
+  /** This end. */
+  readonly local: Address;
+  /** The peer's end. */
+  readonly remote: Address;
+  /** Calls `done` once with what comes next. A callback, because a waiting promise costs each idle connection memory. */
+  read(done: ReadCallback): void;
+  /** Writes all of `bytes`, at least one. Rejects with the runtime's own error. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Sends FIN after what was written. */
+  finish(): Promise<void>;
+  /** Gives the socket back at once; `read` and `write` may stay pending. Called once. */
+  release(reason: Error | undefined): void;
+  /** Lets the process end although the socket is open. */
+  unref(): void;
+}
+
+/** A {@linkcode Connection} over a {@linkcode Channel}. */
+export class Duplex implements Connection {
+  readonly #channel: Channel;
+  #closed: PromiseWithResolvers<Error | undefined> | undefined;
+  #state: "open" | "over" = "open";
+  #error: Error | undefined;
+  #sendError: Error | undefined;
+  #reading: PromiseWithResolvers<Uint8Array | null> | undefined;
+  #writing: PromiseWithResolvers<void> | undefined;
+  #received = false;
+  #finishing: Promise<void> | undefined;
+  #finished = false;
+  #abortFinish: ((reason: Error) => void) | undefined;
+  #readable: ReadableStream<Uint8Array> | undefined;
+  #writable: WritableStream<Uint8Array> | undefined;
+
+  /** @param channel The runtime's socket. */
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  get local(): Address {
+    return this.#channel.local;
+  }
+
+  get remote(): Address {
+    return this.#channel.remote;
+  }
+
+  get closed(): Promise<Error | undefined> {
+    if (!this.#closed) {
+      this.#closed = Promise.withResolvers();
+      if (this.#state === "over") this.#closed.resolve(this.#error);
+    }
+    return this.#closed.promise;
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= readableOf(this);
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= writableOf(this);
+  }
+
+  read(): Promise<Uint8Array | null> {
+    if (this.#reading) return Promise.reject(new TypeError(`${this.#cannot("read from")}: one read at a time`));
+    if (this.#error) return Promise.reject(this.#error);
+    if (this.#received) return Promise.resolve(null);
+    const pending = this.#reading = Promise.withResolvers();
+    this.#channel.read(this.#receive);
+    return pending.promise;
+  }
+
+  // Made once, so that a read makes no closure.
+  readonly #receive: ReadCallback = (chunk, error) => {
+    const pending = this.#reading;
+    if (!pending) return;
+    // The system tells of a broken connection once: after a failed write, the reading end looks like a clean one.
+    if (chunk === null && this.#sendError) return this.#end(this.#sendError);
+    if (error !== undefined) return this.#end(brokenError(this.#cannot("read from"), error));
+    this.#reading = undefined;
+    if (chunk === null) this.#received = true;
+    pending.resolve(chunk);
+    if (chunk === null && this.#finished) this.#end(undefined);
+  };
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#writing) return Promise.reject(new TypeError(`${this.#cannot("write to")}: one write at a time`));
+    const error = this.#error ?? this.#sendError;
+    if (error) return Promise.reject(error);
+    if (this.#finishing) {
+      return Promise.reject(new ConnectionError("closed", `${this.#cannot("write to")}: this direction is closed`));
+    }
+    if (bytes.length === 0) return Promise.resolve();
+    const pending = this.#writing = Promise.withResolvers();
+    this.#channel.write(bytes).then(() => {
+      if (this.#writing !== pending) return;
+      this.#writing = undefined;
+      pending.resolve();
+    }, (error) => {
+      if (this.#writing !== pending) return;
+      this.#writing = undefined;
+      pending.reject(this.#sendError = brokenError(this.#cannot("write to"), error));
+    });
+    return pending.promise;
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#finishing ??= this.#finish();
+  }
+
+  async #finish(): Promise<void> {
+    const error = this.#error ?? this.#sendError;
+    if (error) throw error;
+    await this.#writing?.promise;
+    const aborted = Promise.withResolvers<never>();
+    this.#abortFinish = aborted.reject;
+    try {
+      await Promise.race([this.#channel.finish(), aborted.promise]);
+    } catch (error) {
+      throw this.#error ?? (this.#sendError = brokenError(this.#cannot("close the direction to"), error));
+    }
+    this.#finished = true;
+    if (this.#received) this.#end(undefined);
+  }
+
+  abort(reason?: Error): void {
+    if (this.#state === "over") return;
+    this.#end(reason ?? new ConnectionError("closed", `The connection to "${nameOf(this.remote)}" was aborted`));
+  }
+
+  unref(): void {
+    if (this.#state === "open") this.#channel.unref();
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    this.#error = error;
+    const reading = this.#reading;
+    const writing = this.#writing;
+    this.#reading = this.#writing = undefined;
+    if (error) {
+      reading?.reject(error);
+      writing?.reject(error);
+      this.#abortFinish?.(error);
+    }
+    this.#channel.release(error);
+    this.#closed?.resolve(error);
+  }
+
+  #cannot(verb: string): string {
+    return `Cannot ${verb} "${nameOf(this.remote)}"`;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Checks and names of endpoints, the same for every adapter: a wrong argument is a `TypeError` or `RangeError` that names
+ * it, before any runtime sees it.
+ *
+ * @module
+ */
+
+import type { Endpoint, SocketOptions, TcpEndpoint } from "../transport.ts";
+
+/** The largest chunk of one read, in bytes, unless the caller says otherwise. */
+export const DEFAULT_BUFFER_SIZE = 65536;
+
+/**
+ * Throws when `endpoint` cannot be used.
+ *
+ * @param verb What is about to be done, for the message: `"connect"` or `"listen"`.
+ * @param endpoint Where.
+ * @throws {TypeError} When a member is missing or of the wrong type.
+ * @throws {RangeError} When the port is out of range; connecting to port 0 is out of range, too.
+ */
+export function checkEndpoint(verb: "connect" | "listen", endpoint: Endpoint): void {
+  const { hostname, path, port } = endpoint as Partial<TcpEndpoint> & { path?: unknown };
+  if (path !== undefined) {
+    if (typeof path !== "string" || path === "") {
+      throw new TypeError(`Cannot ${verb}: "path" must be a non-empty string`);
+    }
+    return;
+  }
+  if (typeof hostname !== "string" || hostname === "") {
+    throw new TypeError(`Cannot ${verb}: "hostname" must be a non-empty string`);
+  }
+  if (typeof port !== "number") throw new TypeError(`Cannot ${verb}: "port" must be a number`);
+  const lowest = verb === "connect" ? 1 : 0;
+  if (!Number.isInteger(port) || port < lowest || port > 65535) {
+    throw new RangeError(`Cannot ${verb}: "port" must be an integer from ${lowest} to 65535, got ${port}`);
+  }
+}
+
+/**
+ * The buffer size to use.
+ *
+ * @param options What the caller gave.
+ * @returns `bufferSize`, or 65536.
+ * @throws {RangeError} When it is not a positive integer.
+ */
+export function bufferSizeOf(options: SocketOptions | undefined): number {
+  const size = options?.bufferSize ?? DEFAULT_BUFFER_SIZE;
+  if (!Number.isSafeInteger(size) || size < 1) {
+    throw new RangeError(`Cannot use "bufferSize": it must be a positive integer, got ${size}`);
+  }
+  return size;
+}
+
+/**
+ * An endpoint in one word, for messages.
+ *
+ * @param endpoint The endpoint.
+ * @returns `127.0.0.1:80`, `[::1]:80`, or the path.
+ */
+export function nameOf(endpoint: Endpoint): string {
+  if ("path" in endpoint) return endpoint.path;
+  const { hostname, port } = endpoint;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

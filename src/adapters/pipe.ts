@@ -1,0 +1,189 @@
+/**
+ * One direction of a memory connection: a bounded buffer that behaves like a socket's. Bytes arrive in a later turn of the
+ * event loop, never within the call that wrote them.
+ *
+ * @module
+ */
+
+import type { Clock, TimerHandle } from "../transport.ts";
+import type { ReadCallback } from "./duplex.ts";
+import { type Faults, FaultScript, type Step } from "./faults.ts";
+import { ChunkQueue } from "./chunk_queue.ts";
+import { systemError } from "./system_errors.ts";
+
+/** How a pipe works. */
+export interface PipeOptions {
+  /** How many bytes it holds. */
+  readonly size: number;
+  /** The largest chunk of one read. */
+  readonly chunkSize: number;
+  /** The time for delays. */
+  readonly clock: Clock;
+  /** Calls back in a later turn of the event loop. */
+  readonly turn: (fn: () => void) => void;
+  /** The script of what goes wrong. */
+  readonly faults: Faults | undefined;
+  /** Breaks the whole connection. */
+  readonly reset: () => void;
+}
+
+type Item = (Step | { readonly kind: "fin" }) & { readonly due: number };
+
+/** A bounded pipe for bytes. */
+export class Pipe {
+  readonly #options: PipeOptions;
+  readonly #script: FaultScript;
+  readonly #chunks = new ChunkQueue(Infinity, { pause: () => {}, resume: () => {} });
+  #line: Item[] = [];
+  #held = 0;
+  #arrived = 0;
+  #source: (PromiseWithResolvers<void> & { readonly bytes: Uint8Array; taken: number }) | undefined;
+  #error: Error | undefined;
+  #frozen = false;
+  #scheduled = false;
+  #timer: TimerHandle | undefined;
+  #readerGone = false;
+
+  /** @param options How it works. */
+  constructor(options: PipeOptions) {
+    this.#options = options;
+    this.#script = new FaultScript(options.faults ?? {});
+    this.#enqueue(this.#script.start());
+  }
+
+  /** Whether bytes have arrived that nobody read. */
+  get unread(): boolean {
+    return this.#arrived > 0;
+  }
+
+  /** Settles when the pipe has taken all of `bytes`. */
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#error) return Promise.reject(this.#error);
+    this.#source = { bytes, taken: 0, ...Promise.withResolvers<void>() };
+    const { promise } = this.#source;
+    this.#fill();
+    return promise;
+  }
+
+  /** Sends FIN after the bytes. */
+  finish(): Promise<void> {
+    if (this.#error) return Promise.reject(this.#error);
+    if (!this.#script.stopped) this.#enqueue([{ kind: "fin" }]);
+    return Promise.resolve();
+  }
+
+  /** Calls `done` with the next chunk, or with the end. */
+  read(done: ReadCallback): void {
+    this.#chunks.read((chunk, error) => {
+      done(chunk, error);
+      if (!chunk) return;
+      this.#held -= chunk.length;
+      this.#arrived -= chunk.length;
+      this.#fill();
+    });
+  }
+
+  /** The writing side has gone: what it has not handed over yet is lost, what the pipe holds still arrives. */
+  abandon(): void {
+    this.#source = undefined;
+    this.finish().catch(() => {});
+  }
+
+  /** The reading side has gone: what arrives from now on resets the connection. */
+  shut(): void {
+    this.#readerGone = true;
+    this.#chunks.clear();
+    if (this.#held > 0) this.#schedule();
+  }
+
+  /** Breaks it: what has arrived can still be read, the rest is lost. */
+  break(error: Error): void {
+    if (this.#error) return;
+    this.#error = error;
+    this.#line = [];
+    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
+    this.#source?.reject(error);
+    this.#source = undefined;
+    this.#chunks.end(error);
+  }
+
+  #fill(): void {
+    const source = this.#source;
+    if (!source || this.#error) return;
+    while (source.taken < source.bytes.length && this.#held < this.#options.size) {
+      const end = Math.min(source.bytes.length, source.taken + this.#options.size - this.#held);
+      const piece = new Uint8Array(source.bytes.subarray(source.taken, end));
+      source.taken = end;
+      this.#enqueue(this.#script.play(piece));
+    }
+    if (source.taken < source.bytes.length) return;
+    this.#source = undefined;
+    source.resolve();
+  }
+
+  #enqueue(steps: (Step | { readonly kind: "fin" })[]): void {
+    const due = this.#options.clock.now() + this.#script.delay;
+    for (const step of steps) {
+      this.#line.push({ ...step, due });
+      if (step.kind === "bytes") this.#held += step.bytes.length;
+    }
+    if (steps.length > 0) this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#options.turn(() => {
+      this.#scheduled = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    while (this.#line.length > 0 && !this.#frozen && this.#timer === undefined) {
+      const item = this.#line[0]!;
+      const wait = item.due - this.#options.clock.now();
+      if (wait > 0) {
+        this.#timer = this.#options.clock.setTimeout(() => {
+          this.#timer = undefined;
+          this.#deliver();
+        }, wait);
+        return;
+      }
+      this.#line.shift();
+      this.#happen(item);
+    }
+  }
+
+  #happen(item: Item): void {
+    switch (item.kind) {
+      case "bytes":
+        if (this.#readerGone) return this.#options.reset();
+        return this.#arrive(item.bytes);
+      case "freeze":
+        this.#frozen = true;
+        return void item.until.then(() => {
+          this.#frozen = false;
+          this.#schedule();
+        });
+      case "reset":
+        return this.#options.reset();
+      case "close":
+      case "fin":
+        return this.#chunks.end();
+    }
+  }
+
+  #arrive(bytes: Uint8Array): void {
+    const { chunkSize } = this.#options;
+    this.#arrived += bytes.length;
+    for (let from = 0; from < bytes.length; from += chunkSize) {
+      this.#chunks.push(bytes.subarray(from, from + chunkSize));
+    }
+  }
+}
+
+/** The error of a connection that was reset. */
+export function resetError(): Error {
+  return systemError("ECONNRESET");
+}

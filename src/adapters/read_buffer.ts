@@ -1,0 +1,62 @@
+/**
+ * The buffers to read into, for a runtime whose reads need one while they wait. An idle connection holds 256 bytes, or up
+ * to 4 KiB when more came at once the last time; a busy one grows four-fold with each read that fills its buffer. Small
+ * reads share a buffer: each is handed out as a part of it, and those bytes are never written again.
+ *
+ * A buffer that was grown is given up as soon as a read leaves room in it, because the next read may wait for long. That
+ * costs an extra read only where the reader is faster than the sender.
+ *
+ * @module
+ */
+
+const SMALLEST = 256;
+const IDLE_MOST = 4096;
+
+/** Hands out room for one read after the other. */
+export class ReadBuffer {
+  readonly #most: number;
+  #size: number;
+  #buffer: Uint8Array;
+  #used = 0;
+  #sinceIdle = 0;
+  #largest = 0;
+
+  /** @param most The largest room for one read, in bytes. */
+  constructor(most: number) {
+    this.#most = most;
+    this.#size = Math.min(SMALLEST, most);
+    this.#buffer = new Uint8Array(this.#size);
+  }
+
+  /** Room for the next read. */
+  room(): Uint8Array {
+    const left = this.#buffer.length - this.#used;
+    // Rather a new buffer than a read that cuts the next message in two.
+    if (left === 0 || left < this.#largest) {
+      this.#buffer = new Uint8Array(this.#size);
+      this.#used = 0;
+      this.#largest = 0;
+    }
+    return this.#used === 0 ? this.#buffer : this.#buffer.subarray(this.#used);
+  }
+
+  /** The `count` bytes that were read into the room; they are the caller's from now on. */
+  take(count: number): Uint8Array {
+    const start = this.#used;
+    const end = this.#used = start + count;
+    const chunk = this.#buffer.subarray(start, end);
+    this.#sinceIdle += count;
+    if (count > this.#largest) this.#largest = count;
+    if (end === this.#buffer.length) {
+      // A message that met the small rest of a shared buffer says nothing about its size.
+      if (start === 0 || count >= this.#size >> 1) this.#size = Math.min(this.#size * 4, this.#most);
+      return chunk;
+    }
+    let size = SMALLEST;
+    while (size < this.#sinceIdle && size < IDLE_MOST) size *= 4;
+    this.#size = Math.min(size, this.#most);
+    if (this.#buffer.length > IDLE_MOST) this.#used = this.#buffer.length;
+    this.#sinceIdle = 0;
+    return chunk;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Turns what a runtime's sockets throw into {@linkcode ConnectionError}s. The system's own name of the error (`.code`,
+ * such as `ECONNREFUSED`) decides, because it is the same on Deno, Bun and Node while classes and texts differ.
+ *
+ * @module
+ */
+
+import { ConnectionError, type ConnectionErrorCode, VeltixError } from "../errors.ts";
+import type { Endpoint } from "../transport.ts";
+import { nameOf } from "./endpoint.ts";
+
+type Meaning = readonly [code: ConnectionErrorCode, state: string];
+
+const IN_USE: Meaning = ["address-in-use", "the address is in use"];
+const NO_ADDRESS: Meaning = ["address-unavailable", "the address is not available here"];
+const DENIED: Meaning = ["permission-denied", "permission denied"];
+const REFUSED: Meaning = ["refused", "the connection was refused"];
+const RESET: Meaning = ["reset", "the connection was reset"];
+const TIMED_OUT: Meaning = ["timed-out", "the connection timed out"];
+const UNREACHABLE: Meaning = ["unreachable", "the network or host is unreachable"];
+const UNRESOLVABLE: Meaning = ["unresolvable", "the host name cannot be resolved"];
+
+function meaningOf(code: unknown): Meaning | undefined {
+  switch (String(code).replace(/^DNS_/, "")) { // Bun's look-ups say DNS_ENOTFOUND.
+    case "EADDRINUSE":
+      return IN_USE;
+    case "EADDRNOTAVAIL":
+    case "EAFNOSUPPORT":
+    case "EINVAL":
+    case "ENAMETOOLONG":
+      return NO_ADDRESS;
+    case "EACCES":
+    case "EPERM":
+      return DENIED;
+    case "ECONNREFUSED":
+      return REFUSED;
+    case "ECONNABORTED":
+    case "ECONNRESET":
+    case "ENOTCONN":
+    case "EPIPE":
+    case "ERR_STREAM_DESTROYED":
+      return RESET;
+    case "ETIMEDOUT":
+      return TIMED_OUT;
+    case "EHOSTDOWN":
+    case "EHOSTUNREACH":
+    case "ENETDOWN":
+    case "ENETUNREACH":
+      return UNREACHABLE;
+    case "EAI_AGAIN":
+    case "EAI_FAIL":
+    case "EAI_NODATA":
+    case "EAI_NONAME":
+    case "ENOTFOUND":
+      return UNRESOLVABLE;
+    default:
+      return undefined;
+  }
+}
+
+function convert(failure: string, error: unknown, special?: (code: unknown) => Meaning | undefined): VeltixError {
+  if (error instanceof VeltixError) return error;
+  const { code, message, name } = (error ?? {}) as { code?: unknown; message?: unknown; name?: unknown };
+  const denied = name === "NotCapable" ? DENIED : undefined; // Deno's permissions have no system code.
+  const [stable, state] = special?.(code) ?? meaningOf(code) ?? denied ?? ["network-error", String(message ?? error)];
+  return new ConnectionError(stable, `${failure}: ${state}`, { cause: error });
+}
+
+// Deno, and Bun when listening, report a failed look-up without a code.
+const isLookup = (code: unknown, error: unknown, at: Endpoint): boolean =>
+  code === undefined && "hostname" in at &&
+  /failed to lookup address|^Failed to listen at/i.test(String((error as Error)?.message));
+
+/**
+ * The error to reject `connect` with.
+ *
+ * @param to Where to.
+ * @param error What the runtime threw.
+ */
+export function connectError(to: Endpoint, error: unknown): VeltixError {
+  return convert(`Cannot connect to "${nameOf(to)}"`, error, (code) => {
+    if (code === "ENOENT") return ["refused", "no socket is there"];
+    return isLookup(code, error, to) ? UNRESOLVABLE : undefined;
+  });
+}
+
+/**
+ * The error to reject `listen` with.
+ *
+ * @param at Where at.
+ * @param error What the runtime threw.
+ */
+export function listenError(at: Endpoint, error: unknown): VeltixError {
+  return convert(`Cannot listen at "${nameOf(at)}"`, error, (code) => {
+    if (code === "ENOENT") return ["address-unavailable", "the folder does not exist"];
+    return isLookup(code, error, at) ? UNRESOLVABLE : undefined;
+  });
+}
+
+/**
+ * The error of an open connection that broke, or of a listener that did.
+ *
+ * @param failure What failed, such as `Cannot read from "127.0.0.1:80"`.
+ * @param error What the runtime threw.
+ */
+export function brokenError(failure: string, error: unknown): VeltixError {
+  return convert(failure, error);
+}
+
+/**
+ * An error as the system would give it, for adapters that notice a state themselves.
+ *
+ * @param code The system's name, such as `ECONNRESET`.
+ */
+export function systemError(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}

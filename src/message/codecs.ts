@@ -1,0 +1,119 @@
+/**
+ * Codecs: the values of a program to the bytes on the wire, and back.
+ *
+ * @module
+ */
+
+import { PayloadError } from "../errors.ts";
+import { decodeJson, isThenable, type StandardSchema, stringify, validate } from "./json.ts";
+import { decodeUtf8 } from "./utf8.ts";
+
+/**
+ * Encodes values as payloads and decodes them. Both directions are synchronous. What `encode` throws reaches the caller of
+ * `send` or `request`; what `decode` throws reaches the `error` event or rejects the request.
+ */
+export interface Codec<Out, In = Out> {
+  /** Encodes a value as bytes, or as a string, which is written as UTF-8 straight into the outgoing buffer. */
+  encode(value: In): Uint8Array | string;
+  /** Decodes a payload. The bytes are a view that may be kept but not written to. */
+  decode(bytes: Uint8Array): Out;
+}
+
+/** Passes bytes through unchanged; the default. */
+export const bytes: Codec<Uint8Array> = Object.freeze({
+  encode(value: Uint8Array): Uint8Array {
+    if (value instanceof Uint8Array) return value;
+    throw new TypeError(`Cannot encode the payload: it must be a Uint8Array, not ${describeType(value)}`);
+  },
+  decode: (content: Uint8Array): Uint8Array => content,
+});
+
+/** Text as UTF-8. Malformed UTF-8 is refused. */
+export const text: Codec<string> = Object.freeze({
+  encode(value: string): string {
+    if (typeof value === "string") return value;
+    throw new TypeError(`Cannot encode the payload: it must be a string, not ${describeType(value)}`);
+  },
+  decode: decodeUtf8,
+});
+
+/**
+ * JSON with a type argument only: nothing checks that what arrives has that type.
+ *
+ * @returns The codec.
+ */
+export function json<T>(): Codec<T>;
+/**
+ * JSON checked by a schema: a payload that the schema refuses never reaches a handler, and the sender of a request gets the
+ * error.
+ *
+ * @param schema Any synchronous validator that speaks Standard Schema: Zod, Valibot, ArkType.
+ * @returns The codec. Senders pass the schema's input; receivers get its output.
+ * @throws {TypeError} `schema` is not a Standard Schema validator, or it is asynchronous.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { json } from "@veltix/core";
+ * import * as v from "valibot";
+ *
+ * const point = json(v.object({ x: v.number(), y: v.number() }));
+ * const bytes = new TextEncoder().encode(point.encode({ x: 1, y: 2 }) as string);
+ * assertEquals(point.decode(bytes), { x: 1, y: 2 });
+ * ```
+ */
+export function json<In, Out>(schema: StandardSchema<In, Out>): Codec<Out, In>;
+export function json(schema?: StandardSchema): Codec<unknown> {
+  if (schema === undefined) return Object.freeze({ encode: stringify, decode: decodeJson });
+  if (typeof schema?.["~standard"]?.validate !== "function") {
+    throw new TypeError("Cannot make a JSON codec: schema must be a Standard Schema validator");
+  }
+  if (PROBES.every((value) => answersLater(schema, value))) {
+    throw new TypeError("Cannot make a JSON codec: the schema is asynchronous, use one that answers at once");
+  }
+  return Object.freeze({ encode: stringify, decode: (content: Uint8Array) => validate(schema, decodeJson(content)) });
+}
+
+/** What a codec made of a value, checked: it may be of the program's own making. */
+export function checkPayload(name: string, payload: unknown): Uint8Array | string {
+  if (typeof payload === "string" || payload instanceof Uint8Array) return payload;
+  throw new PayloadError(
+    "invalid-payload",
+    `Cannot encode "${name}": its codec returned ${named(payload)}, which is neither a Uint8Array nor a string`,
+  );
+}
+
+/** What a codec made of a payload, checked. */
+export function checkData(name: string, data: unknown): unknown {
+  if (!isThenable(data)) return data;
+  throw new PayloadError("invalid-payload", `Cannot decode "${name}": its codec returned ${named(data)}, not a value`);
+}
+
+/** Names what a codec returned. A promise is not waited for, but its rejection must not end the process. */
+function named(value: unknown): string {
+  if (!isThenable(value)) return describeType(value);
+  Promise.resolve(value).then(undefined, () => {});
+  return "a promise";
+}
+
+/**
+ * An asynchronous validator shows itself on any value; some do so only where they reach their asynchronous part, and those
+ * are refused when they do. One value is not enough to tell: Zod answers with a promise, too, where a function in the
+ * schema throws.
+ */
+const PROBES: readonly unknown[] = [undefined, null, true, 0, "", [], {}];
+
+function answersLater(schema: StandardSchema, value: unknown): boolean {
+  try {
+    const result = schema["~standard"].validate(value);
+    if (!isThenable(result)) return false;
+    result.then(undefined, () => {});
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function describeType(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
+}

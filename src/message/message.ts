@@ -1,0 +1,78 @@
+/**
+ * A message as a handler gets it.
+ *
+ * @module
+ */
+
+import type { AnyMessageType } from "./message_type.ts";
+
+/** The type of {@linkcode replied}. No `unique symbol`: TypeScript widens that to `symbol` where a function returns it. */
+export interface Replied {
+  /** Distinguishes it from any reply. */
+  readonly [Symbol.toStringTag]: "Replied";
+}
+
+/** What `reply()` returns. A handler returns it in place of a value to say that the reply has been sent. */
+export const replied: Replied = Object.freeze<Replied>({ [Symbol.toStringTag]: "Replied" });
+
+/**
+ * A message from a peer. `data` is the payload as its type's codec decoded it; `content`, `text` and `json` are other views of
+ * the same bytes, made on demand.
+ */
+export interface Message<Data = unknown, ReplyIn = never> {
+  /** Its type. Without a route, a type made up from its code, with bytes as payload. */
+  readonly type: AnyMessageType;
+  /** The decoded payload. */
+  readonly data: Data;
+  /** The raw payload: a view that may be kept but not written to. */
+  readonly content: Uint8Array;
+  /** The payload as text. Reading it throws a `PayloadError` if it is not UTF-8. */
+  readonly text: string;
+  /** The payload as JSON, unchecked, parsed once. Reading it throws a `PayloadError` if it is not JSON. */
+  readonly json: unknown;
+  /** The sender's id for it; 0 for a native message that is not a request. */
+  readonly requestId: number | string;
+  /** When it arrived, in milliseconds since 1970. */
+  readonly receivedAt: number;
+  /** When it was sent by the sender's clock, in milliseconds since 1970, if the protocol carries that. */
+  readonly sentAt: number | undefined;
+  /** `receivedAt - sentAt` in milliseconds, if the protocol carries the latter; only as accurate as the two clocks. */
+  readonly latency: number | undefined;
+  /** Whether the sender waits for a reply. The Python protocols do not say: there it is true if the type has a reply. */
+  readonly wantsReply: boolean;
+  /** Aborted when its connection is gone, so that a handler can stop working for nobody. */
+  readonly signal: AbortSignal;
+  /**
+   * Sends the reply before the handler returns; what it returns afterwards is ignored.
+   *
+   * @param payload The reply.
+   * @returns {@linkcode replied}, for a handler to return.
+   * @throws {MessageTypeError} `no-reply-codec`, `already-replied`, or `not-requested` if the sender waits for no reply.
+   * @throws {ConnectionError} `closed`: the connection is gone.
+   * @throws {TypeError | PayloadError} The codec refuses the payload, or it is larger than the peer takes.
+   *
+   * @example Replying first, working on afterwards
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const JOB = messageType(200, "job", text, text);
+   * const steps: string[] = [];
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(JOB, async (message) => {
+   *   const answered = message.reply("accepted");
+   *   await new Promise((resolve) => setTimeout(resolve, 20));
+   *   steps.push("done");
+   *   return answered;
+   * });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * steps.push(await client.request(JOB, "build"));
+   * await server.close(); // Waits for the handler.
+   * assertEquals(steps, ["accepted", "done"]);
+   * ```
+   */
+  reply(payload: ReplyIn): Replied;
+}

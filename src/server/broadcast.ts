@@ -1,0 +1,63 @@
+/**
+ * One message to many: encoded once for each protocol in use.
+ *
+ * @module
+ */
+
+import { BackpressureError } from "../errors.ts";
+import { encodeUtf8 } from "../message/utf8.ts";
+import { plainId } from "../session/request_ids.ts";
+import type { Session } from "../session/session.ts";
+import { encodeFrame } from "../wire/encoder.ts";
+import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
+
+/** The result of a broadcast, in numbers of clients. */
+export interface BroadcastResult {
+  /** Clients it was sent to. */
+  readonly sent: number;
+  /** Clients skipped, because their buffer is full or the message is larger than they take. */
+  readonly dropped: number;
+  /** Clients closed, because their buffer is full and `onFull` is `"close"`. */
+  readonly closed: number;
+}
+
+/** Sends a payload to all of `sessions`. */
+export function broadcastTo(
+  sessions: Iterable<Session>,
+  code: number,
+  payload: Uint8Array | string,
+  onFull: "skip" | "close",
+): BroadcastResult {
+  const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
+  const encoded = new Map<HeaderLayout, Uint8Array>();
+  let sent = 0;
+  let dropped = 0;
+  let closed = 0;
+  for (const session of sessions) {
+    if (!session.open) continue;
+    const { protocol, maxMessageSize } = session;
+    if (protocol.headerSize + content.length > maxMessageSize) {
+      dropped++;
+      continue;
+    }
+    let bytes = encoded.get(protocol.layout);
+    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
+    try {
+      session.sendEncoded(bytes);
+      sent++;
+    } catch (error) {
+      if (!(error instanceof BackpressureError)) throw error;
+      if (onFull === "close" && error.code === "buffer-full") {
+        closed++;
+        void session.close("slow-consumer", 0);
+      } else dropped++;
+    }
+  }
+  return { sent, dropped, closed };
+}
+
+/** A frame that is no request. */
+function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
+  const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
+  return encodeFrame(protocol, { code, content, requestId: plainId(protocol), flags: 0, sentAt });
+}

@@ -1,0 +1,68 @@
+/**
+ * Why a connection ended: one list of reasons, the same in events, in logs and on every runtime.
+ *
+ * @module
+ */
+
+import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
+
+/** All reasons why a connection can end. */
+export const CLOSE_REASONS = [
+  /** This side closed this connection. */
+  "manual",
+  /** This server closed. */
+  "server-closed",
+  /** The peer announced that it is going away. */
+  "going-away",
+  /** The peer closed the connection. */
+  "peer-closed",
+  /** The connection broke. */
+  "network-error",
+  /** The peers could not agree. */
+  "handshake-failed",
+  /** The peer did not finish the handshake in time. */
+  "handshake-timeout",
+  /** The peer was not let in. */
+  "unauthorized",
+  /** The peer went silent, or stopped in the middle of a frame. */
+  "heartbeat",
+  /** The peer broke the protocol. */
+  "protocol-error",
+  /** A frame was damaged on its way. */
+  "corrupt",
+  /** A frame was above the limit. */
+  "message-too-large",
+  /** The peer took nothing for too long, or did not read its answers. */
+  "slow-consumer",
+  /** The peer sent more than it may. */
+  "rate-limited",
+  /** The server is full. */
+  "too-many-connections",
+] as const;
+
+/** Why a connection ended. `docs/errors.md` says what each means. */
+export type CloseReason = typeof CLOSE_REASONS[number];
+
+/** The reason for an error. */
+export function reasonOf(error: unknown): CloseReason {
+  if (error instanceof ProtocolError) return error.code;
+  if (error instanceof HandshakeError) {
+    return error.code === "handshake-timeout" ? "handshake-timeout" : "handshake-failed";
+  }
+  return "network-error";
+}
+
+/** The same for what ended a handshake: there, a connection that is closed says that its peer had enough. */
+export function handshakeReason(error: unknown): CloseReason {
+  return error instanceof ConnectionError && error.code === "closed" ? "peer-closed" : reasonOf(error);
+}
+
+/** The error for what is asked of a connection that is gone. */
+export function closedError(what: string, reason: CloseReason | undefined, cause?: unknown): ConnectionError {
+  const state = reason === undefined ? "not connected" : `the connection is closed (${reason})`;
+  return new ConnectionError(
+    reason === undefined ? "not-connected" : "closed",
+    `${what}: ${state}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

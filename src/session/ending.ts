@@ -1,0 +1,75 @@
+/**
+ * The orderly end of a connection: work, bytes, FIN, the peer's FIN, each waited for within a limit, and all of it cut short
+ * when that is asked for.
+ *
+ * @module
+ */
+
+import { LINGER_TIME } from "./farewell.ts";
+import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+
+/** What an end goes through. None of its promises rejects. */
+export interface EndingSteps {
+  /** Settles when nothing runs and nobody waits any more. */
+  work(): Promise<unknown>;
+  /** Settles when all bytes are written. */
+  flushed(): Promise<void>;
+  /** Sends FIN; settles when the peer's came. */
+  finish(): Promise<unknown>;
+}
+
+/** One end. */
+export class Ending {
+  readonly #wheel: TimerWheel;
+  readonly #limit: Timeout;
+  readonly #stopped: Promise<void>;
+  #stop = (): void => {};
+  #cut = false;
+
+  readonly #hold: boolean;
+
+  /**
+   * @param wheel For the limits.
+   * @param hold Whether the process stays alive for them: a program that awaits `close()` must get to what comes behind it,
+   * and a socket after the peer's FIN does not keep Node alive.
+   */
+  constructor(wheel: TimerWheel, hold: boolean) {
+    this.#wheel = wheel;
+    this.#hold = hold;
+    this.#stopped = new Promise((resolve) => this.#stop = resolve);
+    this.#limit = new Timeout(() => this.cut());
+  }
+
+  /** Waits for nothing any more. */
+  cut(): void {
+    this.#cut = true;
+    this.#stop();
+  }
+
+  /** Waits for at most `ms` milliseconds more. */
+  hurry(ms: number): void {
+    if (ms <= 0) this.cut();
+    else this.#wheel.add(this.#limit, ms);
+  }
+
+  /** Goes through the steps: the first two within `drain` milliseconds, the last within a second. */
+  async run(drain: number, steps: EndingSteps): Promise<void> {
+    if (drain <= 0) this.cut();
+    if (this.#hold) this.#wheel.hold();
+    let flushed = false;
+    const drained = steps.work().then(() => steps.flushed()).then(() => flushed = true);
+    await this.#within(drain, drained);
+    // Work that took too long does not take down with it what was written meanwhile.
+    if (!flushed && !this.#cut) await this.#within(0, steps.flushed().then(() => flushed = true));
+    if (flushed && !this.#cut) await this.#within(LINGER_TIME, steps.finish());
+    this.#wheel.remove(this.#limit);
+    if (this.#hold) this.#wheel.release();
+  }
+
+  async #within(ms: number, step: Promise<unknown>): Promise<void> {
+    let limit: Timeout | undefined;
+    const late = new Promise<void>((resolve) => this.#wheel.add(limit = new Timeout(resolve), ms));
+    await Promise.race([step, late, this.#stopped]);
+    this.#wheel.remove(limit!);
+  }
+}

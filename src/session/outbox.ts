@@ -1,0 +1,312 @@
+/**
+ * The sending side of a connection. Frames are encoded straight into the buffer that is written next. An idle connection
+ * writes at once; what comes while a write is in flight, or later in the same turn, follows in one write.
+ *
+ * @module
+ */
+
+import { BackpressureError } from "../errors.ts";
+import { encodeUtf8, utf8Bound, writeUtf8 } from "../message/utf8.ts";
+import type { Connection, Transport } from "../transport.ts";
+import { sealFrame } from "../wire/encoder.ts";
+import type { Protocol } from "../wire/protocols.ts";
+import type { BufferPool } from "./buffer_pool.ts";
+import { Segments } from "./segments.ts";
+import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import type { Flushable, FlushQueue } from "./flush_queue.ts";
+
+/** One write takes at most this many bytes. */
+const WRITE_SLICE = 256 * 1024;
+/** The same after a write that took longer than {@linkcode SLOW_WRITE}: a slow peer's progress shows by whole writes. */
+const SLOW_SLICE = 16 * 1024;
+/** In milliseconds. */
+const SLOW_WRITE = 100;
+
+/** From here on bytes that are already encoded are passed on instead of being copied. */
+const SHARE_FROM = 16 * 1024;
+
+/** What all outboxes of a Server or a Client share. */
+export interface OutboxShared {
+  /** The time. */
+  readonly transport: Transport;
+  /** Where buffers come from. */
+  readonly pool: BufferPool;
+  /** For the write timeout. */
+  readonly wheel: TimerWheel;
+  /** Whose end is waited for before what was gathered is written. */
+  readonly flushes: FlushQueue;
+  /** Bytes that wait in all outboxes together. */
+  buffered: number;
+  /** Marks and limits, in bytes and milliseconds. */
+  readonly limits: {
+    readonly highWaterMark: number;
+    readonly maxBufferedBytes: number;
+    readonly maxTotalBufferedBytes: number;
+    readonly writeTimeout: number;
+  };
+}
+
+/** Receives an outbox's events. */
+export interface OutboxEvents {
+  /** It was full, and is not any more. */
+  drained(): void;
+  /** A write failed. */
+  writeFailed(error: Error): void;
+  /** The peer took nothing for `writeTimeout`. */
+  writeStalled(): void;
+}
+
+/** The sending side of one connection. */
+export class Outbox implements Flushable {
+  readonly #connection: Connection;
+  readonly #shared: OutboxShared;
+  readonly #protocol: Protocol;
+  readonly #events: OutboxEvents;
+  /** Runs from the moment more than the high-water mark waits until half of it does. */
+  #stall: Timeout | undefined = undefined;
+  #full = false;
+  readonly #segments: Segments;
+  #state: "idle" | "scheduled" | "writing" | "closed" = "idle";
+  #buffered = 0;
+  /** How much is being written, and since when, in bytes and milliseconds. */
+  #writing = 0;
+  #writingSince = 0;
+  #slice = WRITE_SLICE;
+  #written = 0;
+  #writtenWhenArmed = 0;
+  #ready: (() => void)[] = [];
+  #flushed: (() => void)[] = [];
+
+  /**
+   * @param connection Where to.
+   * @param protocol How frames look.
+   * @param shared What it shares with others.
+   * @param events Receives events.
+   */
+  constructor(connection: Connection, protocol: Protocol, shared: OutboxShared, events: OutboxEvents) {
+    this.#connection = connection;
+    this.#protocol = protocol;
+    this.#shared = shared;
+    this.#events = events;
+    this.#segments = new Segments(shared.pool);
+  }
+
+  /** Bytes taken and not yet passed to the socket. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** Whether more than the high-water mark waits, or did and half of it is left. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Bytes passed to the socket so far. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /**
+   * Takes one frame.
+   *
+   * @param most The largest frame the peer takes; a larger one returns -1 and takes nothing.
+   * @param reply Whether it is the answer of a handler: no limit keeps it out.
+   * @returns Its size, header included.
+   * @throws {BackpressureError} The buffer, or all of them together, are full; nothing is taken.
+   */
+  frame(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    payload: Uint8Array | string,
+    sentAt: number,
+    most: number,
+    reply = false,
+  ): number {
+    // A connection that was cut while it handed out a chunk may still answer the rest of it.
+    if (this.#state === "closed") return 0;
+    const { headerSize } = this.#protocol;
+    let content = payload;
+    // Long text is encoded first: a bound of three bytes a character would ask for too much room.
+    if (typeof content === "string" && content.length > WRITE_SLICE) content = encodeUtf8(content);
+    const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
+    if (typeof content !== "string") {
+      if (bound > most) return -1;
+      if (!reply) this.#admit(bound);
+    }
+    const segment = this.#segments.room(bound);
+    const at = segment.used;
+    const start = at + headerSize;
+    let size: number;
+    if (typeof content === "string") size = writeUtf8(content, segment.bytes, start);
+    else {
+      size = content.length;
+      copy(content, segment.bytes, start);
+    }
+    const total = headerSize + size;
+    if (typeof content === "string") {
+      if (total > most) {
+        this.#segments.trim();
+        return -1;
+      }
+      if (!reply) this.#admit(total);
+    }
+    sealFrame(this.#protocol, segment.bytes, at, code, flags, requestId, size, sentAt);
+    segment.used = at + total;
+    this.#taken(total);
+    // A release without framing (1.2) takes one frame a read.
+    if (this.#protocol.maxFrameSize !== undefined) this.#segments.seal();
+    return total;
+  }
+
+  /** Takes whole frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
+  encoded(bytes: Uint8Array): void {
+    if (this.#state === "closed") return;
+    this.#admit(bytes.length);
+    if (bytes.length >= SHARE_FROM) {
+      this.#segments.share(bytes);
+    } else {
+      const segment = this.#segments.room(bytes.length);
+      copy(bytes, segment.bytes, segment.used);
+      segment.used += bytes.length;
+      if (this.#protocol.maxFrameSize !== undefined) this.#segments.seal();
+    }
+    this.#taken(bytes.length);
+  }
+
+  /**
+   * Settles at once below the high-water mark; once that was crossed, when half of it is left, or when the connection is
+   * over.
+   */
+  ready(): Promise<void> {
+    if (!this.#full || this.#state === "closed") return Promise.resolve();
+    return new Promise((resolve) => this.#ready.push(resolve));
+  }
+
+  /** Settles when nothing waits any more, or when the connection is over. */
+  flushed(): Promise<void> {
+    if (this.#buffered === 0 || this.#state === "closed") return Promise.resolve();
+    return new Promise((resolve) => this.#flushed.push(resolve));
+  }
+
+  /** Forgets what waits; whoever waits goes on. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#shared.buffered -= this.#buffered;
+    this.#buffered = 0;
+    this.#segments.clear();
+    if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+    this.#wake();
+  }
+
+  #admit(size: number): void {
+    const { limits } = this.#shared;
+    // An empty buffer takes one message of any size.
+    if (this.#buffered === 0) return;
+    if (this.#buffered + size > limits.maxBufferedBytes) {
+      throw new BackpressureError(
+        "buffer-full",
+        `Cannot take the message: ${this.#buffered} bytes wait for this peer already, await ready() first`,
+      );
+    }
+    if (this.#shared.buffered + size > limits.maxTotalBufferedBytes) {
+      throw new BackpressureError(
+        "total-buffer-full",
+        `Cannot take the message: ${this.#shared.buffered} bytes wait for all peers together`,
+      );
+    }
+  }
+
+  #taken(size: number): void {
+    const { flushes, limits, wheel } = this.#shared;
+    this.#buffered += size;
+    this.#shared.buffered += size;
+    if (!this.#full && this.#buffered > limits.highWaterMark) {
+      this.#full = true;
+      this.#writtenWhenArmed = this.#written;
+      this.#stall ??= new Timeout(() => this.#checkProgress());
+      wheel.add(this.#stall, limits.writeTimeout);
+    }
+    if (this.#state !== "idle") return;
+    if (flushes.open) {
+      this.#state = "scheduled";
+      flushes.add(this);
+    } else this.#write();
+  }
+
+  /** The end of a turn. */
+  flush(): void {
+    if (this.#state === "scheduled") this.#write();
+  }
+
+  #write(): void {
+    const segment = this.#segments.next();
+    if (segment === undefined) {
+      this.#state = "idle";
+      return;
+    }
+    this.#state = "writing";
+    this.#writing = Math.min(segment.used - segment.sent, this.#slice);
+    if (this.#full) this.#writingSince = this.#shared.transport.clock.now();
+    const bytes = segment.bytes.subarray(segment.sent, segment.sent + this.#writing);
+    this.#connection.write(bytes).then(this.#onWritten, this.#onFailed);
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#state !== "writing") return;
+    const more = this.#segments.advance(this.#writing);
+    this.#written += this.#writing;
+    this.#buffered -= this.#writing;
+    this.#shared.buffered -= this.#writing;
+    if (this.#full) {
+      const slow = this.#shared.transport.clock.now() - this.#writingSince > SLOW_WRITE;
+      this.#slice = slow ? SLOW_SLICE : WRITE_SLICE;
+    }
+    if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2) {
+      this.#full = false;
+      this.#slice = WRITE_SLICE;
+      this.#shared.wheel.remove(this.#stall!);
+      this.#wake();
+      this.#events.drained();
+    }
+    if (this.#buffered === 0 && this.#flushed.length > 0) this.#wake();
+    if (more) this.#write();
+    else {
+      // At most one write a turn: what else this turn sends goes into the next one.
+      this.#state = "scheduled";
+      this.#shared.flushes.add(this);
+    }
+  };
+
+  readonly #onFailed = (error: Error): void => {
+    if (this.#state === "writing") this.#events.writeFailed(error);
+  };
+
+  #wake(): void {
+    if (!this.#full || this.#state === "closed") {
+      const ready = this.#ready;
+      this.#ready = [];
+      for (const resolve of ready) resolve();
+    }
+    if (this.#buffered > 0) return;
+    const flushed = this.#flushed;
+    this.#flushed = [];
+    for (const resolve of flushed) resolve();
+  }
+
+  #checkProgress(): void {
+    if (this.#written === this.#writtenWhenArmed) this.#events.writeStalled();
+    else {
+      this.#writtenWhenArmed = this.#written;
+      this.#shared.wheel.add(this.#stall!, this.#shared.limits.writeTimeout);
+    }
+  }
+}
+
+/** Short pieces are copied by hand: a call costs more than the loop. */
+function copy(from: Uint8Array, to: Uint8Array, at: number): void {
+  const { length } = from;
+  if (length > 64) to.set(from, at);
+  else for (let i = 0; i < length; i++) to[at + i] = from[i];
+}

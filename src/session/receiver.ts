@@ -1,0 +1,225 @@
+/**
+ * The reading side of one connection: chunks in, frames out, a batch at a time, and an eye on frames that were begun
+ * and do not go on.
+ *
+ * @module
+ */
+
+import { ConnectionError, ProtocolError } from "../errors.ts";
+import type { Connection } from "../transport.ts";
+import { type DecodedFrame, FrameDecoder } from "../wire/decoder.ts";
+import type { Protocol } from "../wire/protocols.ts";
+import { Latch } from "./latch.ts";
+import type { SessionShared } from "./shared.ts";
+import { Timeout } from "./timer_wheel.ts";
+
+/** A frame that was begun must come at this rate, in bytes a second, once it takes longer than {@linkcode STALL_MS}. */
+const STALL_RATE = 1024;
+const STALL_MS = 10_000;
+/** A timer this late shows that our own event loop stood still, in milliseconds. */
+const LATE_MS = 500;
+
+/** Who takes what comes. */
+export interface ReceiverEvents {
+  /** The next frame. Throws a `ProtocolError` if it may not come now. */
+  frame(frame: DecodedFrame, receivedAt: number): void;
+  /** Whether no more frames can be taken now. */
+  full(): boolean;
+  /** Settles when more can be taken. */
+  room(): Promise<void>;
+  /** A frame was left out: its checksum does not match. */
+  dropped(error: ProtocolError): void;
+  /** The peer broke the protocol. */
+  broken(error: ProtocolError): void;
+  /** The peer's FIN, `partial` bytes into a frame. */
+  finished(partial: number): void;
+  /** The connection broke. */
+  lost(error: Error): void;
+  /** A frame that was begun does not go on. */
+  stalled(error: ConnectionError): void;
+}
+
+/** Reads one connection. */
+export class Receiver {
+  readonly #connection: Connection;
+  readonly #shared: SessionShared;
+  readonly #events: ReceiverEvents;
+  readonly #decoder: FrameDecoder;
+  #over: Latch | undefined = undefined;
+  #ended = false;
+  #discarding = false;
+  /** How much is thrown away at most, and how much was. */
+  #most = Infinity;
+  #thrown = 0;
+  #bytes = 0;
+  #frames = 0;
+  #dropped = 0;
+  #stall: Timeout | undefined = undefined;
+  #stallFrom = 0;
+  #stallDue = 0;
+  #stallCount = 0;
+
+  /**
+   * @param connection What to read.
+   * @param protocol How frames look.
+   * @param maxMessageSize The largest frame taken, in bytes.
+   * @param shared Time, and whose turn it is.
+   * @param events Who takes what comes.
+   */
+  constructor(
+    connection: Connection,
+    protocol: Protocol,
+    maxMessageSize: number,
+    shared: SessionShared,
+    events: ReceiverEvents,
+  ) {
+    this.#connection = connection;
+    this.#shared = shared;
+    this.#events = events;
+    this.#decoder = new FrameDecoder(protocol, {
+      maxMessageSize,
+      onDrop: (error) => {
+        this.#dropped++;
+        events.dropped(error);
+      },
+    });
+  }
+
+  /** Bytes read so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Frames handed out so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Frames left out so far. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Begins with what came behind the handshake, and reads until the end. */
+  async run(rest: Uint8Array): Promise<void> {
+    try {
+      if (rest.length > 0) await this.#receive(rest);
+      while (this.#thrown <= this.#most) {
+        const chunk = await this.#connection.read();
+        if (chunk === null) {
+          this.#events.finished(this.#discarding ? 0 : this.#decoder.partial);
+          break;
+        }
+        this.#bytes += chunk.length;
+        if (this.#discarding) {
+          this.#thrown += chunk.length;
+          continue;
+        }
+        const more = this.#receive(chunk);
+        if (more !== undefined) await more;
+      }
+    } catch (error) {
+      this.#events.lost(error as Error);
+    }
+    this.#ended = true;
+    this.#over?.release();
+  }
+
+  /** Settles, never rejects, when nothing more is read. */
+  over(): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    this.#over ??= new Latch();
+    return this.#over.promise;
+  }
+
+  /**
+   * From now on what comes is read only to be thrown away: `most` bytes of it. To stop reading a peer that sends resets the
+   * connection and takes down what was written to it; so an orderly end is limited by time alone.
+   */
+  discard(most = Infinity): void {
+    this.#most = Math.min(this.#most, most);
+    this.#discarding = true;
+    if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+  }
+
+  /** Decodes and hands out a chunk; a promise only where that takes more than one batch. */
+  #receive(chunk: Uint8Array): Promise<void> | undefined {
+    const frames = this.#decoder.push(chunk);
+    const next = this.#batch(frames, 0);
+    if (next < frames.length) return this.#batches(frames, next);
+    this.#received();
+    return undefined;
+  }
+
+  async #batches(frames: DecodedFrame[], from: number): Promise<void> {
+    let next = from;
+    while (next < frames.length && !this.#discarding) {
+      if (this.#events.full()) await this.#events.room();
+      else await new Promise<void>((resolve) => this.#shared.transport.yield(resolve));
+      next = this.#batch(frames, next);
+    }
+    this.#received();
+  }
+
+  /** Hands out a batch; returns how far it came. */
+  #batch(frames: DecodedFrame[], from: number): number {
+    const { budget, flushes } = this.#shared;
+    const receivedAt = Date.now();
+    budget.start(frames.length - from);
+    flushes.begin();
+    let next = from;
+    try {
+      while (next < frames.length && !this.#discarding && !this.#events.full()) {
+        this.#frames++;
+        this.#events.frame(frames[next++], receivedAt);
+        if (budget.spend()) break;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#events.broken(error);
+    }
+    return next;
+  }
+
+  /** After all frames of a chunk. */
+  #received(): void {
+    if (this.#discarding) return;
+    if (this.#decoder.failure !== undefined) this.#events.broken(this.#decoder.failure);
+    else if (this.#decoder.partial > 0 && (this.#stall === undefined || this.#stall.tick < 0)) this.#watch();
+  }
+
+  /** Sees to it that the frame that was begun goes on. */
+  #watch(): void {
+    this.#stall ??= new Timeout(() => this.#check());
+    this.#stallFrom = this.#shared.transport.clock.now();
+    this.#stallCount = this.#decoder.count;
+    this.#checkIn(STALL_MS);
+  }
+
+  #checkIn(ms: number): void {
+    this.#stallDue = this.#shared.transport.clock.now() + ms;
+    this.#shared.wheel.add(this.#stall!, ms);
+  }
+
+  #check(): void {
+    const { partial, count } = this.#decoder;
+    if (partial === 0) return;
+    // Another frame by now, or we are the ones who do not read: that is no stall.
+    if (count !== this.#stallCount || this.#events.full()) {
+      this.#watch();
+      return;
+    }
+    const now = this.#shared.transport.clock.now();
+    const seconds = (now - this.#stallFrom) / 1_000;
+    // What came while we stood still has not been read yet.
+    if (now - this.#stallDue > LATE_MS || partial / seconds >= STALL_RATE) this.#checkIn(1_000);
+    else {
+      this.#events.stalled(
+        new ConnectionError(
+          "timed-out",
+          `The peer began a frame and sent ${partial} bytes of it in ${seconds.toFixed(1)} s`,
+        ),
+      );
+    }
+  }
+}

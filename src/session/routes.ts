@@ -1,0 +1,82 @@
+/**
+ * Which handler takes which type of message.
+ *
+ * @module
+ */
+
+import { MessageTypeError } from "../errors.ts";
+import type { Message, Replied } from "../message/message.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import { bytes } from "../message/codecs.ts";
+
+/** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
+export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
+  : ReplyIn | Replied | PromiseLike<ReplyIn | Replied>;
+
+/** Handles messages of one type. `Peer` is a `ClientInfo` on a server, the `Client` itself on a client. */
+export type Handler<Out, ReplyIn, Peer> = (message: Message<Out, ReplyIn>, peer: Peer) => HandlerResult<ReplyIn>;
+
+/** Options of a route. */
+export interface RouteOptions {
+  /**
+   * Handles this route's messages one at a time per connection: each waits until the promise of the one before is settled.
+   * What comes behind a waiting message on the same connection waits, too, whatever its type.
+   * @default false
+   */
+  readonly ordered?: boolean;
+}
+
+/** A type with its handler. */
+export interface Route {
+  /** The type. */
+  readonly type: AnyMessageType;
+  /** Its handler. */
+  readonly handler: (message: Message<never, never>, peer: never) => unknown;
+  /** Whether each message waits for the one before. */
+  readonly ordered: boolean;
+  /** Whether the payload is handed out as it came, with nothing to decode. */
+  readonly raw: boolean;
+}
+
+/** The routes of a Server or a Client. */
+export class Routes {
+  readonly #routes = new Map<number, Route>();
+
+  /** The route of a code. */
+  get(code: number): Route | undefined {
+    return this.#routes.get(code);
+  }
+
+  /**
+   * Adds a route.
+   *
+   * @throws {MessageTypeError} `code-taken`: that code has a route.
+   */
+  add<In, Out, ReplyIn, ReplyOut, Peer>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    handler: Handler<Out, ReplyIn, Peer>,
+    options: RouteOptions = {},
+  ): void {
+    if (typeof handler !== "function") {
+      throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
+    }
+    const other = this.#routes.get(type.code);
+    if (other !== undefined) {
+      throw new MessageTypeError(
+        "code-taken",
+        `Cannot route "${type.name}": code ${type.code} is routed as "${other.type.name}", unroute that first`,
+      );
+    }
+    this.#routes.set(type.code, {
+      type: type as AnyMessageType,
+      handler: handler as Route["handler"],
+      ordered: options.ordered ?? false,
+      raw: (type.payload as unknown) === bytes,
+    });
+  }
+
+  /** Takes a route away; false if there was none. */
+  remove(type: { readonly code: number }): boolean {
+    return this.#routes.delete(type.code);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Outgoing bytes of one connection in the order they are to be written: buffers lent by the pool while frames are encoded
+ * into them, and bytes shared with other connections.
+ *
+ * @module
+ */
+
+import { type BufferPool, POOL_SIZES } from "./buffer_pool.ts";
+
+/** A piece of outgoing bytes: `bytes[sent..used)`. */
+export interface Segment {
+  /** Where they stand. */
+  readonly bytes: Uint8Array;
+  /** Where they end; frames may be added behind it while the segment is open. */
+  used: number;
+  /** How far they are written. */
+  sent: number;
+  /** Whether the bytes go back to the pool. */
+  readonly pooled: boolean;
+}
+
+/** The queue of them. The last one is open: frames are added to it. */
+export class Segments {
+  readonly #pool: BufferPool;
+  readonly #sealed: Segment[] = [];
+  #open: Segment | undefined = undefined;
+  /** The size of the next buffer: a busy connection takes larger ones. */
+  #sizeClass = 0;
+
+  /** @param pool Where buffers come from. */
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** The open segment with `size` bytes free. */
+  room(size: number): Segment {
+    const open = this.#open;
+    if (open !== undefined && open.bytes.length - open.used >= size) return open;
+    this.seal();
+    let sizeClass = Math.min(this.#sizeClass++, POOL_SIZES.length - 1);
+    while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
+    return this.#open = sizeClass < POOL_SIZES.length
+      ? { bytes: this.#pool.take(sizeClass), used: 0, sent: 0, pooled: true }
+      : { bytes: new Uint8Array(size), used: 0, sent: 0, pooled: false };
+  }
+
+  /** Adds bytes that others may send, too, and that nobody will change. */
+  share(bytes: Uint8Array): void {
+    this.seal();
+    this.#sealed.push({ bytes, used: bytes.length, sent: 0, pooled: false });
+  }
+
+  /** Adds nothing more to the open segment. */
+  seal(): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    if (open.used > 0) this.#sealed.push(open);
+    else this.#release(open);
+  }
+
+  /** Gives an open segment back that nothing was added to: an idle connection owns no buffer. */
+  trim(): void {
+    if (this.#open?.used === 0) this.seal();
+  }
+
+  /** The segment to write next, sealed; `undefined` when there is nothing. */
+  next(): Segment | undefined {
+    if (this.#sealed.length === 0) this.seal();
+    if (this.#sealed.length === 0) this.#sizeClass = 0;
+    return this.#sealed[0];
+  }
+
+  /** Counts `size` bytes of the first segment as written; whether there are sealed ones left. */
+  advance(size: number): boolean {
+    const segment = this.#sealed[0];
+    segment.sent += size;
+    if (segment.sent === segment.used) {
+      this.#sealed.shift();
+      this.#release(segment);
+    }
+    return this.#sealed.length > 0;
+  }
+
+  /** Forgets all. What is being written stays the socket's, and does not go back to the pool. */
+  clear(): void {
+    this.#sealed.length = 0;
+    this.#open = undefined;
+  }
+
+  #release(segment: Segment): void {
+    if (segment.pooled) this.#pool.give(segment.bytes);
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The counters of a connection.
+ *
+ * @module
+ */
+
+/** A connection's counters, from its start. */
+export interface SessionStats {
+  /** Messages, requests, replies and system frames sent. */
+  readonly framesSent: number;
+  /** Frames received. */
+  readonly framesReceived: number;
+  /** Bytes passed to the socket. */
+  readonly bytesSent: number;
+  /** Bytes received. */
+  readonly bytesReceived: number;
+  /** Bytes waiting to be sent. */
+  readonly bufferedBytes: number;
+  /** Answers that nobody waited for: late or forged. */
+  readonly repliesDropped: number;
+  /** Frames dropped because their checksum did not match. */
+  readonly framesDropped: number;
+  /** Frames of no use here: unknown system frames, and messages that arrive while closing. */
+  readonly framesIgnored: number;
+  /** Requests waiting for an answer. */
+  readonly pendingRequests: number;
+}

@@ -1,0 +1,172 @@
+/**
+ * One timer for all timeouts of a Server or a Client: entries hang in the slots of a wheel, and only the next slot in use
+ * has a real timer, which does not keep the process alive unless it is held. Adding and removing an entry costs a few assignments; a timeout
+ * comes up to two ticks late and never early.
+ *
+ * Hashed timing wheels: Varghese and Lauck, 1987.
+ *
+ * @module
+ */
+
+import type { Clock, TimerHandle } from "../transport.ts";
+
+const SLOTS = 512;
+
+/** Something that has a deadline. Extend it; an entry hangs in one wheel at a time. */
+export abstract class TimerEntry {
+  /** The neighbours in its slot; the wheel's own. */
+  before: TimerEntry | undefined = undefined;
+  /** The neighbours in its slot; the wheel's own. */
+  after: TimerEntry | undefined = undefined;
+  /** The tick it is due at; -1 while it hangs in no wheel. */
+  tick = -1;
+
+  /** Called once, when the time is over; the entry is free again by then. */
+  abstract expire(): void;
+}
+
+/** An entry that calls a function. */
+export class Timeout extends TimerEntry {
+  readonly #onExpire: () => void;
+
+  /** @param onExpire What to call. */
+  constructor(onExpire: () => void) {
+    super();
+    this.#onExpire = onExpire;
+  }
+
+  /** Calls it. */
+  override expire(): void {
+    this.#onExpire();
+  }
+}
+
+/** The wheel. */
+export class TimerWheel {
+  readonly #clock: Clock;
+  readonly #tickMs: number;
+  readonly #slots: (TimerEntry | undefined)[] = new Array(SLOTS).fill(undefined);
+  #size = 0;
+  #holds = 0;
+  /** The last tick whose slot was served. */
+  #served: number;
+  /** The tick that the real timer is set for, and the timer. */
+  #armed = Infinity;
+  #timer: TimerHandle = undefined;
+  #closed = false;
+
+  /**
+   * @param clock The time.
+   * @param tickMs How fine deadlines are, in milliseconds.
+   */
+  constructor(clock: Clock, tickMs = 10) {
+    this.#clock = clock;
+    this.#tickMs = tickMs;
+    this.#served = this.#tickAt(clock.now());
+  }
+
+  /** How many entries hang in it. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Hangs an entry up; one that hangs already gets the new deadline. A closed wheel takes nothing. */
+  add(entry: TimerEntry, ms: number): void {
+    if (this.#closed) return;
+    if (entry.tick >= 0) this.remove(entry);
+    const now = this.#clock.now();
+    if (this.#size === 0) this.#served = this.#tickAt(now);
+    const tick = this.#tickAt(now + ms) + 1;
+    entry.tick = tick;
+    const slot = tick % SLOTS;
+    const first = this.#slots[slot];
+    entry.after = first;
+    if (first !== undefined) first.before = entry;
+    this.#slots[slot] = entry;
+    this.#size++;
+    if (tick < this.#armed) this.#arm(tick, now);
+  }
+
+  /** Takes an entry down; one that hangs nowhere is ignored. */
+  remove(entry: TimerEntry): void {
+    if (entry.tick < 0 || this.#closed) return;
+    const { before, after } = entry;
+    if (before === undefined) this.#slots[entry.tick % SLOTS] = after;
+    else before.after = after;
+    if (after !== undefined) after.before = before;
+    entry.before = undefined;
+    entry.after = undefined;
+    entry.tick = -1;
+    this.#size--;
+  }
+
+  /** Keeps the process alive until as many {@linkcode release}s: somebody waits for an entry that must not be lost. */
+  hold(): void {
+    if (this.#holds++ === 0) this.#rearm();
+  }
+
+  /** Takes a {@linkcode hold} back. */
+  release(): void {
+    if (--this.#holds === 0) this.#rearm();
+  }
+
+  /** Takes the real timer down, for good; entries that still hang are forgotten. */
+  close(): void {
+    this.#closed = true;
+    this.#disarm();
+    this.#slots.fill(undefined);
+    this.#size = 0;
+  }
+
+  #tickAt(ms: number): number {
+    return Math.floor(ms / this.#tickMs);
+  }
+
+  #arm(tick: number, now: number): void {
+    this.#disarm();
+    this.#armed = tick;
+    this.#timer = this.#clock.setTimeout(() => this.#serve(), Math.max(0, tick * this.#tickMs - now));
+    if (this.#holds === 0) this.#clock.unref(this.#timer);
+  }
+
+  #rearm(): void {
+    if (this.#armed !== Infinity) this.#arm(this.#armed, this.#clock.now());
+  }
+
+  #disarm(): void {
+    if (this.#armed !== Infinity) this.#clock.clearTimeout(this.#timer);
+    this.#armed = Infinity;
+    this.#timer = undefined;
+  }
+
+  #serve(): void {
+    this.#armed = Infinity;
+    const now = this.#tickAt(this.#clock.now());
+    const from = Math.max(this.#served + 1, now - SLOTS + 1);
+    this.#served = now;
+    const due: TimerEntry[] = [];
+    for (let tick = from; tick <= now; tick++) {
+      for (let entry = this.#slots[tick % SLOTS]; entry !== undefined; entry = entry.after) {
+        if (entry.tick <= now) due.push(entry);
+      }
+    }
+    // An expiring entry may take others down or hang them up anew: what is no longer due is left alone.
+    for (const entry of due) {
+      if (this.#closed) return;
+      if (entry.tick < 0 || entry.tick > now) continue;
+      this.remove(entry);
+      entry.expire();
+    }
+    // One that hung itself up again may have armed the timer for later than what else hangs.
+    const next = this.#size > 0 ? this.#nextTick(now) : Infinity;
+    if (next < this.#armed) this.#arm(next, this.#clock.now());
+  }
+
+  /** The first tick after `now` with anything in its slot; what hangs there may be due a whole turn later. */
+  #nextTick(now: number): number {
+    for (let tick = now + 1; tick < now + SLOTS; tick++) {
+      if (this.#slots[tick % SLOTS] !== undefined) return tick;
+    }
+    return now + SLOTS;
+  }
+}

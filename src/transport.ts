@@ -1,0 +1,124 @@
+/**
+ * The seam between the core and a runtime's sockets: types only. An adapter is a {@linkcode Transport}; the core knows
+ * nothing else about the network. Every adapter passes the same conformance suite in `tests/`.
+ *
+ * @module
+ */
+
+/** Where to connect to or listen at: a TCP host and port, or the path of a unix socket. */
+export type Endpoint = TcpEndpoint | UnixEndpoint;
+
+/** A TCP host and port. Listening at port 0 takes a free one. */
+export interface TcpEndpoint {
+  /** A host name or an IP address. */
+  readonly hostname: string;
+  /** 0 to 65535. */
+  readonly port: number;
+}
+
+/** A unix socket. */
+export interface UnixEndpoint {
+  /** The path of the socket's file. */
+  readonly path: string;
+}
+
+/** An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer). */
+export type Address = Endpoint;
+
+/** Options of a socket. */
+export interface SocketOptions {
+  /** The largest chunk that one read returns, in bytes, where the adapter owns the buffer. @default 65536 */
+  readonly bufferSize?: number;
+}
+
+/** Options for connecting. */
+export interface ConnectOptions extends SocketOptions {
+  /** Aborting it rejects `connect` with the signal's reason and leaves no socket behind. */
+  readonly signal?: AbortSignal;
+}
+
+/** A handle returned by {@linkcode Clock.setTimeout}, opaque to its caller. */
+export type TimerHandle = unknown;
+
+/** A source of time. Tests replace it with a clock of their own. */
+export interface Clock {
+  /** Milliseconds since a fixed point; never runs backwards. */
+  now(): number;
+  /** Calls `fn` once, after at least `ms` milliseconds. */
+  setTimeout(fn: () => void, ms: number): TimerHandle;
+  /** Cancels a timer; one that has fired or was cancelled before is ignored. */
+  clearTimeout(timer: TimerHandle): void;
+  /** Lets the process exit even while this timer is pending. */
+  unref(timer: TimerHandle): void;
+}
+
+/** One runtime's sockets. */
+export interface Transport {
+  /** Its name, for logs and statistics, such as `"node"`. */
+  readonly name: string;
+  /**
+   * Opens a connection.
+   *
+   * Rejects with a `ConnectionError` (`refused`, `unreachable`, `unresolvable`, `permission-denied`, `timed-out`, …), or
+   * with the signal's reason.
+   */
+  connect(to: Endpoint, options?: ConnectOptions): Promise<Connection>;
+  /** Starts accepting connections. Rejects with a `ConnectionError` (`address-in-use`, `permission-denied`, …). */
+  listen(at: Endpoint, options?: SocketOptions): Promise<Listener>;
+  /** Calls `fn` after this turn's callbacks and microtasks, before more I/O: where gathered writes are flushed. */
+  defer(fn: () => void): void;
+  /** Calls `fn` after other sockets and timers have had their turn, so that a busy connection does not starve them. */
+  yield(fn: () => void): void;
+  /** The time. */
+  readonly clock: Clock;
+}
+
+/** Accepts connections. Iterating ends when it is closed and throws when accepting fails for good. */
+export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
+  /** Where it listens, with the real port. */
+  readonly address: Address;
+  /** Stops accepting, ends the iteration and frees the port; connections live on. Idempotent. */
+  close(): Promise<void>;
+  /** Lets the process exit even while this listener is open. */
+  unref(): void;
+}
+
+/**
+ * One open byte stream in both directions. TCP connections have Nagle's algorithm off. `read` and `write` are used one at
+ * a time each; the two directions do not wait for each other.
+ */
+export interface Connection {
+  /** This end. */
+  readonly local: Address;
+  /** The peer's end. */
+  readonly remote: Address;
+  /**
+   * The next chunk, at least one byte, owned by the caller; `null` after the peer's FIN, and from then on. Rejects with a
+   * `ConnectionError` (`reset` and the like) when the connection breaks, and with the reason of `abort`. While nobody
+   * reads, the peer is slowed down by TCP.
+   */
+  read(): Promise<Uint8Array | null>;
+  /**
+   * Sends all of `bytes`; settles when the socket can take more. The bytes are borrowed until then and must not be changed.
+   * Rejects like `read`, and with `ConnectionError` `closed` after `closeWrite`.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Sends what was written, then FIN; reading goes on. Idempotent. */
+  closeWrite(): Promise<void>;
+  /**
+   * Settles, never rejects, when both directions are over and the socket is released: `undefined` after a FIN each way,
+   * else the error that ended it.
+   */
+  readonly closed: Promise<Error | undefined>;
+  /**
+   * Ends it at once and drops what is unsent; pending `read` and `write` reject with `reason` (by default a
+   * `ConnectionError` `closed`), and `closed` settles with it. Idempotent; after a clean end it does nothing.
+   */
+  abort(reason?: Error): void;
+  /** Lets the process exit even while this connection is open. */
+  unref(): void;
+  /** The incoming direction as a stream, made on first use; from then on used instead of `read`. Cancelling it aborts. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** The outgoing direction as a stream, made on first use; from then on used instead of `write` and `closeWrite`. */
+  readonly writable: WritableStream<Uint8Array>;
+}

@@ -1,0 +1,190 @@
+/**
+ * The pieces both handshakes are made of: length-prefixed JSON messages and HELLO contents, read with care. What a peer
+ * sends is parsed, its known members are picked out with their types checked, and nothing of it is merged or spread.
+ *
+ * @module
+ */
+
+import { HandshakeError } from "../errors.ts";
+import { type DecodedFrame, FrameDecoder } from "./decoder.ts";
+import { encodeFrame } from "./encoder.ts";
+import { WIRE_LIMITS } from "./frame.ts";
+import { get16, get32, put16 } from "./integers.ts";
+import type { Protocol } from "./protocols.ts";
+
+/** A JSON object of a peer: only ever read member by member. */
+export type PeerObject = Readonly<Record<string, unknown>>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Gathers one length-prefixed JSON message, in whatever pieces it comes, in linear time. */
+export class JsonReader {
+  readonly #limit: number;
+  #bytes = EMPTY;
+  #held = 0;
+
+  /** @param limit The most bytes the JSON may have. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Takes bytes; returns the message, its exact bytes and what came behind it once it is whole.
+   *
+   * @throws {HandshakeError} `handshake-failed`: too long, empty, no UTF-8, no JSON object.
+   */
+  push(chunk: Uint8Array): { message: PeerObject; bytes: Uint8Array; rest: Uint8Array } | undefined {
+    let at = this.#take(chunk, 0, 3);
+    if (this.#held < 2) return undefined;
+    const size = get16(this.#bytes, 0);
+    if (size > this.#limit) throw failed(`its message of ${size} bytes is above the limit of ${this.#limit}`);
+    if (this.#held > 2 && this.#bytes[2] !== 0x7b) throw failed("it sent no JSON object");
+    at = this.#take(chunk, at, 2 + size);
+    if (this.#held < 2 + size) return undefined;
+    const bytes = this.#bytes.slice(0, 2 + size);
+    return { message: parseObject(bytes.subarray(2)), bytes, rest: chunk.subarray(at) };
+  }
+
+  /** Moves bytes over until `want` are held; returns where the chunk goes on. */
+  #take(chunk: Uint8Array, at: number, want: number): number {
+    const end = at + Math.max(0, Math.min(want - this.#held, chunk.length - at));
+    const held = this.#held + end - at;
+    if (held > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(2 * held, 128));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(chunk.subarray(at, end), this.#held);
+    this.#held = held;
+    return end;
+  }
+}
+
+/** A JSON message with its u16 length. */
+export function jsonMessage(value: unknown, limit: number): Uint8Array {
+  const json = encoder.encode(JSON.stringify(value));
+  if (json.length > limit) {
+    throw new RangeError(
+      `Cannot encode the handshake: its message of ${json.length} bytes is above the limit of ${limit}`,
+    );
+  }
+  const bytes = new Uint8Array(2 + json.length);
+  put16(bytes, 0, json.length);
+  bytes.set(json, 2);
+  return bytes;
+}
+
+/** A HELLO or HELLO_ACK frame. */
+export function helloFrame(
+  protocol: Protocol,
+  code: number,
+  requestId: number | string,
+  sentAt: number,
+  version: string,
+): Uint8Array {
+  const text = encoder.encode(version);
+  const content = new Uint8Array(2 + text.length);
+  put16(content, 0, text.length);
+  content.set(text, 2);
+  return encodeFrame(protocol, {
+    code,
+    content,
+    requestId,
+    flags: 0,
+    sentAt: protocol.layout.timestamp < 0 ? undefined : sentAt,
+  });
+}
+
+/**
+ * The HELLO or HELLO_ACK frame that `bytes` begin with; it stands at their beginning, so its `end` is where they go on.
+ *
+ * @returns `"partial"` while bytes of it are missing, `"damaged"` when its checksum does not match.
+ * @throws {ProtocolError} It breaks the protocol.
+ * @throws {HandshakeError} `handshake-failed`: it is too large for a HELLO.
+ */
+export function firstFrame(protocol: Protocol, bytes: Uint8Array): DecodedFrame | "partial" | "damaged" {
+  const { headerSize, layout } = protocol;
+  const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);
+  const decoder = new FrameDecoder(protocol, { maxMessageSize: Infinity });
+  const [frame] = decoder.push(bytes.subarray(0, headerSize + Math.min(size, WIRE_LIMITS.maxHello)));
+  if (decoder.failure !== undefined) throw decoder.failure;
+  if (size > WIRE_LIMITS.maxHello) {
+    throw failed(`its first frame, of type ${get16(bytes, layout.code)}, is too large for a handshake`);
+  }
+  return frame ?? (decoder.count === 0 ? "partial" : "damaged");
+}
+
+/** The version inside a HELLO's content, three plain numbers, or `undefined`. Bytes behind the text are ignored. */
+export function helloVersion(content: Uint8Array): string | undefined {
+  const size = content.length < 2 ? 0 : get16(content, 0);
+  if (size > content.length - 2) return undefined;
+  const text = String.fromCharCode(...content.subarray(2, 2 + size));
+  return /^\d{1,4}\.\d{1,4}\.\d{1,4}$/.test(text) ? text : undefined;
+}
+
+/** An own member that is an object; `undefined` otherwise. */
+export function objectMember(object: PeerObject, name: string): PeerObject | undefined {
+  const value = member(object, name);
+  return isObject(value) ? value : undefined;
+}
+
+/** An own member that is a string; `undefined` otherwise. */
+export function stringMember(object: PeerObject, name: string): string | undefined {
+  const value = member(object, name);
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The "v" of message 1 or 2: a short text without spaces and control characters; `undefined` for anything else. */
+export function releaseMember(object: PeerObject): string | undefined {
+  const release = stringMember(object, "v");
+  return release !== undefined && /^[!-~]{1,32}$/.test(release) ? release : undefined;
+}
+
+/** An own member that is a whole number from `min` to `max`; `undefined` otherwise. */
+export function integerMember(object: PeerObject, name: string, min: number, max: number): number | undefined {
+  const value = member(object, name);
+  return Number.isInteger(value) && (value as number) >= min && (value as number) <= max ? value as number : undefined;
+}
+
+/** An own member, of whatever type. */
+export function member(object: PeerObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** The error of a handshake that the peer broke. */
+export function failed(what: string): HandshakeError {
+  return new HandshakeError("handshake-failed", `Cannot agree with the peer: ${what}`);
+}
+
+/** No bytes. */
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+/** Two pieces as one, without a copy where the first is empty. */
+export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
+
+/** At most 200 characters of a peer's text, without control and format characters, for messages and logs. */
+export function printable(text: string): string {
+  return text.slice(0, 200).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "?");
+}
+
+function parseObject(bytes: Uint8Array): PeerObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch {
+    throw failed("it sent no valid JSON");
+  }
+  if (!isObject(value)) throw failed("it sent no JSON object");
+  return value;
+}
+
+function isObject(value: unknown): value is PeerObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

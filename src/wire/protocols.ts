@@ -1,0 +1,243 @@
+/**
+ * The table of wire protocols: one row for each that a released Veltix speaks, and the native one. Encoder, decoder and
+ * handshakes are driven by it; a new protocol is one new row.
+ *
+ * @module
+ */
+
+import { Flag, SystemCode } from "./frame.ts";
+
+/** How a receiver checks that a frame is intact. */
+export type Integrity = "sha256" | "crc32" | "crc8+crc32";
+
+/** How two peers open a connection. */
+export type HandshakeKind = "none" | "hello" | "json";
+
+/** How the id of a frame is written: 2 or 4 bytes unsigned, or 16 bytes of a UUID. */
+export type IdKind = "u16" | "u32" | "uuid";
+
+/** Byte offsets in the header; -1 where the protocol has no such field. All integers are big-endian. */
+export interface HeaderLayout {
+  /** "VX", 2 bytes. */
+  readonly magic: number;
+  /** CRC-8 of the rest of bytes 0–11, 1 byte. */
+  readonly check: number;
+  /** Flags, 1 byte. */
+  readonly flags: number;
+  /** Type code, u16. */
+  readonly code: number;
+  /** Size of the content alone, u32. */
+  readonly size: number;
+  /** CRC-32 (4 bytes) or SHA-256 (32 bytes). */
+  readonly digest: number;
+  /** Milliseconds since 1970, u64. */
+  readonly timestamp: number;
+  /** Request id. */
+  readonly id: number;
+}
+
+/** A wire protocol, described as data. */
+export interface Protocol {
+  /** The name it was looked up by: a Python release such as `"1.6.3"`, or `"native"`. */
+  readonly name: string;
+  /** What is announced in the handshake: three numbers, in 2.0 perhaps with a suffix; empty for native. */
+  readonly release: string;
+  /** Header bytes before each content. */
+  readonly headerSize: number;
+  /** What guards a frame. */
+  readonly integrity: Integrity;
+  /** How a connection is opened. */
+  readonly handshake: HandshakeKind;
+  /** The two bytes every frame begins with, where there are any. */
+  readonly magic?: "VX";
+  /** How ids are written. */
+  readonly ids: IdKind;
+  /** Where the header's fields lie. */
+  readonly layout: HeaderLayout;
+  /** Flags that a frame may carry without a negotiated feature, or-ed. */
+  readonly knownFlags: number;
+  /** Bytes of the header after which a broken one is recognised. */
+  readonly early: number;
+  /** The largest frame, header included, that its Python releases take at all. */
+  readonly maxFrameSize?: number;
+}
+
+/** What a row of the table says. */
+type Description = Omit<Protocol, "name" | "release">;
+
+/** A description with the releases it is for: from – to, both included. */
+type Row = Description & { readonly from: string; readonly to: string };
+
+/** A release's three numbers. */
+type Version = readonly [number, number, number];
+
+const NONE = { magic: -1, check: -1, flags: -1, timestamp: -1 } as const;
+const SHA_62 = {
+  headerSize: 62,
+  integrity: "sha256",
+  ids: "uuid",
+  layout: { ...NONE, code: 0, size: 2, digest: 6, timestamp: 38, id: 46 },
+  knownFlags: 0,
+  early: 6,
+} as const;
+const CRC_22 = {
+  headerSize: 22,
+  integrity: "crc32",
+  ids: "u32",
+  layout: { ...NONE, code: 0, size: 2, digest: 6, timestamp: 10, id: 18 },
+  knownFlags: 0,
+  early: 6,
+} as const;
+const CRC_14 = { ...CRC_22, headerSize: 14, layout: { ...NONE, code: 0, size: 2, digest: 6, id: 10 } } as const;
+const VX_16 = {
+  ...CRC_22,
+  headerSize: 16,
+  magic: "VX",
+  layout: { ...NONE, magic: 0, code: 2, size: 4, digest: 8, id: 12 },
+  early: 8,
+} as const;
+const VX_15 = {
+  ...VX_16,
+  headerSize: 15,
+  ids: "u16",
+  layout: { ...NONE, magic: 0, flags: 2, code: 3, size: 5, digest: 9, id: 13 },
+  early: 9,
+} as const;
+
+const ROWS: readonly Row[] = [
+  { from: "1.2.0", to: "1.2.99", handshake: "none", ...SHA_62, maxFrameSize: 1024 },
+  { from: "1.3.0", to: "1.3.99", handshake: "none", ...SHA_62 },
+  { from: "1.4.0", to: "1.6.1", handshake: "hello", ...SHA_62 },
+  { from: "1.6.2", to: "1.6.9", handshake: "hello", ...CRC_22 },
+  { from: "1.6.10", to: "1.6.10", handshake: "hello", ...CRC_14 },
+  { from: "1.7.0", to: "1.7.99", handshake: "hello", ...VX_16 },
+  { from: "1.8.0", to: "1.9.99", handshake: "json", ...VX_16 },
+  { from: "2.0.0", to: "2.0.99", handshake: "json", ...VX_15 },
+];
+
+const NATIVE = describe("native", "", {
+  headerSize: 16,
+  integrity: "crc8+crc32",
+  handshake: "json",
+  ids: "u32",
+  layout: { ...NONE, check: 0, flags: 1, code: 2, size: 4, digest: 12, id: 8 },
+  knownFlags: Flag.REQUEST | Flag.REPLY | Flag.ERROR,
+  early: 12,
+});
+
+/** What a family without a patch number announces: the release that most of its Python peers accept. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  "1.2": "1.2.1",
+  "1.3": "1.3.0",
+  "1.4": "1.4.0",
+  "1.5": "1.5.0",
+  "1.7": "1.7.0",
+  "1.8": "1.8.1",
+  "1.9": "1.9.0",
+  "2.0": "2.0.0",
+};
+
+/**
+ * Looks up the wire protocol of a Python release, or the native one.
+ *
+ * @param release Such as `"1.6.3"`, `"2.0.0b3"`, a family such as `"2.0"`, or `"native"`.
+ * @returns Its description.
+ * @throws {RangeError} No Veltix of that release is known. `"1.6"` alone is refused too: 1.6.x changed its header twice.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { protocol } from "@veltix/core/wire";
+ *
+ * assertEquals(protocol("1.6.3").headerSize, 22);
+ * assertEquals(protocol("2.0").handshake, "json");
+ * ```
+ */
+export function protocol(release: string): Protocol {
+  if (release === "native") return NATIVE;
+  const wanted = parseRelease(Object.hasOwn(FAMILIES, release) ? FAMILIES[release] : release);
+  if (wanted !== undefined) {
+    for (const row of ROWS) {
+      if (compare(wanted, parseRelease(row.from)!) >= 0 && compare(wanted, parseRelease(row.to)!) <= 0) {
+        return describe(release, announced(release, wanted), row);
+      }
+    }
+  }
+  throw new RangeError(
+    `Cannot find the protocol "${release}": it must be "native", a release from "1.2.0" to "2.0.0" with all three numbers, ` +
+      `or one of the families ${Object.keys(FAMILIES).map((family) => `"${family}"`).join(", ")}`,
+  );
+}
+
+/** Whether this is the native protocol. */
+export function isNative(protocol: Protocol): boolean {
+  return protocol === NATIVE;
+}
+
+/** `"1.6.3"` → `[1, 6, 3]`; a pre-release suffix is cut; `undefined` for anything else. */
+export function parseRelease(text: string): Version | undefined {
+  const match = /^(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:(?:a|b|rc)\d{1,4})?$/.exec(text);
+  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
+}
+
+/** Exceptions to "the same three numbers": which peers each release takes, from the releases themselves. */
+const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
+  "1.6.5": ["1.6.4"],
+  "1.6.8": ["1.6.6", "1.6.8"],
+  "1.6.9": ["1.6.6", "1.6.8", "1.6.9"],
+  "1.7.1": ["1.7.0", "1.7.1"],
+  "1.7.2": ["1.7.0", "1.7.1", "1.7.2"],
+  "1.7.3": [],
+  "1.7.4": [],
+  "1.7.5": ["1.7.0", "1.7.1", "1.7.2", "1.7.5"],
+};
+
+/** Whether Python's Veltix of release `local` takes a peer that calls itself `peer`. */
+export function acceptsRelease(local: string, peer: string): boolean {
+  const here = parseRelease(local);
+  const there = parseRelease(peer);
+  if (here === undefined || there === undefined) return false;
+  const plain = local === here.join(".") && peer === there.join(".");
+  if (compare(here, [2, 0, 0]) < 0 && !plain) return false;
+  if (compare(here, [1, 6, 1]) <= 0) return here[0] === there[0] && here[1] === there[1];
+  const others = ACCEPTED[here.join(".")];
+  return others === undefined ? compare(here, there) === 0 : others.includes(there.join("."));
+}
+
+/** What is wrong with the flags and the id of a frame, or `undefined`. `extra` are flags of negotiated features. */
+export function flagFault(
+  protocol: Protocol,
+  flags: number,
+  code: number,
+  requestId: number | string,
+  extra = 0,
+): string | undefined {
+  const unknown = flags & ~(protocol.knownFlags | extra);
+  if (unknown !== 0) return `the flag 0x${unknown.toString(16).padStart(2, "0")} is not in use`;
+  if (protocol !== NATIVE) return undefined;
+  const request = (flags & Flag.REQUEST) !== 0;
+  const reply = (flags & Flag.REPLY) !== 0;
+  if (request && reply) return "REQUEST and REPLY are both set";
+  if (!reply && (flags & Flag.ERROR) !== 0) return "ERROR is set without REPLY";
+  if ((request || reply) && requestId === 0) return "a request or reply has the id 0";
+  if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL) {
+    return "an id is set without REQUEST or REPLY";
+  }
+  return undefined;
+}
+
+/** What a release calls itself in a handshake: 1.6.5 says 1.6.4, and only 2.0 knows suffixes. */
+function announced(release: string, version: Version): string {
+  if (compare(version, [1, 6, 5]) === 0) return "1.6.4";
+  return compare(version, [2, 0, 0]) >= 0 && parseRelease(release) !== undefined ? release : version.join(".");
+}
+
+/** One shape for all protocols: what reads them stays fast. */
+function describe(name: string, release: string, description: Description): Protocol {
+  const { headerSize, integrity, handshake, magic, ids, layout, knownFlags, early, maxFrameSize } = description;
+  return { name, release, headerSize, integrity, handshake, magic, ids, layout, knownFlags, early, maxFrameSize };
+}
+
+function compare(a: Version, b: Version): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+}

@@ -1,0 +1,66 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { denoTransport } from "../src/adapters/deno.ts";
+import { ReadBuffer } from "../src/adapters/read_buffer.ts";
+import { ConfigError } from "../src/errors.ts";
+import { conformance } from "./conformance.ts";
+
+if ("Deno" in globalThis) {
+  conformance("deno", denoTransport, {
+    network: true,
+    bufferSize: true,
+    program: { url: new URL("../src/adapters/deno.ts", import.meta.url).href, factory: "denoTransport" },
+  });
+} else {
+  it("denoTransport() says that this runtime is not Deno", () => {
+    const error = assertThrows(() => denoTransport(), ConfigError, "Cannot make the Deno transport: this runtime is ");
+    if (error.code !== "unsupported") throw error;
+  });
+}
+
+describe("ReadBuffer", () => {
+  const read = (buffer: ReadBuffer, available: number): { room: number; chunk: Uint8Array } => {
+    const room = buffer.room();
+    return { room: room.length, chunk: buffer.take(Math.min(room.length, available)) };
+  };
+
+  it("grows four-fold while reads fill it, up to the most", () => {
+    const buffer = new ReadBuffer(50_000);
+    const rooms = Array.from({ length: 7 }, () => read(buffer, Infinity).room);
+    assertEquals(rooms, [256, 1024, 4096, 16384, 50_000, 50_000, 50_000]);
+  });
+
+  it("holds no more than 4 KiB after a burst, and 256 bytes when little came the last time", () => {
+    const buffer = new ReadBuffer(65536);
+    for (const last of [60_000, 10_000]) {
+      for (let round = 0; round < 6; round++) read(buffer, Infinity);
+      read(buffer, last);
+      assertEquals(buffer.room().buffer.byteLength, 4096);
+    }
+    while (read(buffer, 100).room > 200);
+    assertEquals(buffer.room().buffer.byteLength, 256);
+  });
+
+  it("fits a message of the size that came before in one read", () => {
+    for (const size of [64, 200, 300, 1000, 2000, 4000]) {
+      const buffer = new ReadBuffer(65536);
+      for (let warm = 0; warm < 50; warm++) {
+        for (let left = size; left > 0;) left -= read(buffer, left).chunk.length;
+      }
+      let reads = 0;
+      for (let round = 0; round < 100; round++) {
+        for (let left = size; left > 0; reads++) left -= read(buffer, left).chunk.length;
+      }
+      assert(reads <= 105, `${reads} reads for 100 messages of ${size} bytes`);
+    }
+  });
+
+  it("shares a buffer among small reads, and no byte twice", () => {
+    const buffer = new ReadBuffer(65536);
+    const chunks = Array.from({ length: 64 }, () => read(buffer, 60).chunk);
+    const buffers = new Set(chunks.map((chunk) => chunk.buffer));
+    assert(buffers.size <= 16, `${buffers.size} buffers`);
+    const seen = new Set(chunks.map((chunk) => [[...buffers].indexOf(chunk.buffer), chunk.byteOffset].join()));
+    assertEquals(seen.size, 64);
+  });
+});

@@ -1,0 +1,4 @@
+import { memoryTransport } from "../src/adapters/memory.ts";
+import { conformance } from "./conformance.ts";
+
+conformance("memory", () => memoryTransport(), { network: false, bufferSize: true });

@@ -1,0 +1,379 @@
+/**
+ * What a Server and a Client refuse to be told: at once, with the name of the argument and what would be right.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  Client,
+  ConfigError,
+  DEFAULT_LIMITS,
+  messageType,
+  MessageTypeError,
+  Server,
+  type Transport,
+} from "@veltix/core";
+import { memoryTransport } from "@veltix/core/memory";
+
+/** A program without types, as a configuration out of a file has none. */
+const makeServer = (config: unknown): Server => new Server(config as never);
+const makeClient = (config: unknown): Client => new Client(config as never);
+const BOTH = [["Server", makeServer], ["Client", makeClient]] as const;
+
+type Wrong = readonly [value: unknown, error: typeof TypeError | typeof RangeError, message: string];
+
+const whole = (name: string, least: number, most = 0x7fffffff): Wrong[] => {
+  const range = `${name} must be a whole number from ${least} to ${most}, not `;
+  return [
+    [least - 1, RangeError, `${range}${least - 1}`],
+    [most + 1, RangeError, `${range}${most + 1}`],
+    [-1, RangeError, `${range}-1`],
+    [least + 0.5, RangeError, `${range}${least + 0.5}`],
+    [NaN, RangeError, `${range}NaN`],
+    [Infinity, RangeError, `${range}Infinity`],
+    ["300", TypeError, `${name} must be a number, not "300"`],
+    [null, TypeError, `${name} must be a number, not null`],
+    [true, TypeError, `${name} must be a number, not true`],
+    [[300], TypeError, `${name} must be a number, not an array`],
+    [300n, TypeError, `${name} must be a number, not of type bigint`],
+    [Symbol("x"), TypeError, `${name} must be a number, not of type symbol`],
+    [{ toString: null }, TypeError, `${name} must be a number, not of type object`],
+  ];
+};
+
+const text = (name: string): Wrong[] => [
+  ["", TypeError, `${name} must be a non-empty string, not ""`],
+  [80, TypeError, `${name} must be a non-empty string, not 80`],
+  [null, TypeError, `${name} must be a non-empty string, not null`],
+  [["a"], TypeError, `${name} must be a non-empty string, not an array`],
+];
+
+const spoken = (name: string): Wrong[] => [
+  ...["1.6", "3.0", "", "2", "2.1.0", "v2.0.0", "latest", "__proto__"].map((release): Wrong => [
+    release,
+    RangeError,
+    `Cannot find the protocol "${release}": it must be "native", a release`,
+  ]),
+  [2.0, TypeError, `${name} must be a string, not 2`],
+  [null, TypeError, `${name} must be a string, not null`],
+  [["2.0"], TypeError, `${name} must be a string, not an array`],
+];
+
+/** The least value of each limit. */
+const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
+  maxMessageSize: 256,
+  handshakeTimeout: 1,
+  maxWorkers: 1,
+  maxQueuedMessages: 1,
+  maxQueuedBytes: 1,
+  highWaterMark: 0,
+  maxBufferedBytes: 1,
+  maxTotalBufferedBytes: 1,
+  writeTimeout: 1,
+};
+
+const SIZES = "bufferSize must be small, medium, large, huge or a number, not ";
+const SOCKETS = "socketCore must be auto, bun, deno, node or a Transport, not ";
+const LOGGER = "logger must have the methods warn and error";
+
+const COMMON: Record<string, Wrong[]> = {
+  ...Object.fromEntries(Object.entries(LEAST).map(([name, least]) => [name, whole(name, least)])),
+  hostname: text("hostname"),
+  path: text("path"),
+  protocol: spoken("protocol"),
+  bufferSize: [
+    ["tiny", RangeError, `${SIZES}"tiny"`],
+    ["", RangeError, `${SIZES}""`],
+    ["toString", RangeError, `${SIZES}"toString"`],
+    [null, TypeError, `${SIZES}null`],
+    [["small"], TypeError, `${SIZES}an array`],
+    [63, RangeError, "bufferSize must be a whole number from 64 to 16777216, not 63"],
+    [16 * 1024 * 1024 + 1, RangeError, "bufferSize must be a whole number from 64 to 16777216, not 16777217"],
+    [NaN, RangeError, "bufferSize must be a whole number from 64 to 16777216, not NaN"],
+  ],
+  socketCore: [
+    ["nodejs", RangeError, `${SOCKETS}"nodejs"`],
+    ["", RangeError, `${SOCKETS}""`],
+    ["memory", RangeError, `${SOCKETS}"memory"`],
+    [null, TypeError, `${SOCKETS}null`],
+    [7, TypeError, `${SOCKETS}7`],
+    [{ connect: () => {} }, TypeError, `${SOCKETS}of type object`],
+    [memoryTransport, TypeError, `${SOCKETS}of type function`],
+  ],
+  logger: [
+    [null, TypeError, LOGGER],
+    ["console", TypeError, LOGGER],
+    [{}, TypeError, LOGGER],
+    [{ warn: () => {} }, TypeError, LOGGER],
+    [{ error: () => {} }, TypeError, LOGGER],
+  ],
+};
+
+function refuses(make: (config: unknown) => unknown, members: Record<string, Wrong[]>): void {
+  for (const [name, values] of Object.entries(members)) {
+    for (const [value, type, message] of values) {
+      const error = assertThrows(() => make({ [name]: value })) as Error;
+      assertEquals([error.name, error.message.slice(0, message.length)], [type.name, message]);
+    }
+  }
+}
+
+describe("the config of a Server and of a Client", () => {
+  for (const [side, make] of BOTH) {
+    it(`of a ${side} refuses every wrong value with the name of the member and what is right`, () => {
+      refuses(make, { ...COMMON, port: whole("port", side === "Client" ? 1 : 0, 65535) });
+    });
+
+    it(`of a ${side} takes the ends of every range, undefined for the default, and its own members together`, () => {
+      for (const [name, least] of Object.entries(LEAST)) {
+        for (const value of [least, 0x7fffffff, undefined]) make({ maxBufferedBytes: 0x7fffffff, [name]: value });
+      }
+      for (const port of [1, 65535, undefined]) make({ port });
+      for (const bufferSize of ["small", "medium", "large", "huge", 64, 16 * 1024 * 1024, undefined]) {
+        make({ bufferSize });
+      }
+      for (const protocol of ["1.2.1", "1.6.3", "1.6.10", "1.7", "2.0", "2.0.0", "2.0.0b3", "native", undefined]) {
+        make({ protocol });
+      }
+      for (const socketCore of ["auto", "bun", "deno", "node", memoryTransport(), undefined]) make({ socketCore });
+      make({ hostname: "::1", port: 1, protocol: "native", maxWorkers: 1, logger: console });
+      make({ path: "/tmp/x.sock", hostname: undefined, port: undefined });
+      make({ ...({ hostname: "127.0.0.1", port: 8080 }) });
+      make({});
+      make(undefined);
+    });
+
+    it(`of a ${side} is an object`, () => {
+      for (const [value, shown] of [[8080, "8080"], ["8080", '"8080"'], [null, "null"], [[], "an array"]] as const) {
+        const error = assertThrows(() => make(value), TypeError);
+        assertEquals(error.message, `a ${side.toLowerCase()}'s config must be an object, not ${shown}`);
+      }
+    });
+
+    // A misspelt limit that passes is a limit that is not set.
+    it(`of a ${side} refuses a name that it does not have, and lists those it has`, () => {
+      const { message } = assertThrows(() => make({ port: 8080, maxMesageSize: 1024 }), TypeError);
+      assertStringIncludes(
+        message,
+        `Unknown option "maxMesageSize": a ${side.toLowerCase()}'s config has bufferSize, `,
+      );
+      assertStringIncludes(message, "maxMessageSize");
+      make({ maxMesageSize: undefined });
+      for (const name of ["__proto__", "constructor", "toString"]) {
+        assertThrows(() => make(JSON.parse(`{"${name}": 1}`)), TypeError, `Unknown option "${name}"`);
+      }
+    });
+
+    it(`of a ${side} takes a unix socket's path or host and port, not both`, () => {
+      for (const other of [{ hostname: "127.0.0.1" }, { port: 8080 }]) {
+        const error = assertThrows(() => make({ path: "/tmp/x.sock", ...other }), ConfigError);
+        assertEquals(error.code, "invalid-config");
+        assertEquals(error.message, `path stands in place of ${Object.keys(other)[0]}: give one of them`);
+      }
+    });
+
+    it(`of a ${side} is not changed, and may be frozen`, () => {
+      const config = Object.freeze({ port: 8080, maxWorkers: 3 });
+      make(config);
+      assertEquals(config, { port: 8080, maxWorkers: 3 });
+    });
+  }
+
+  it('of a Server refuses "auto" as protocol, and a Client takes it', () => {
+    assertThrows(() => makeServer({ protocol: "auto" }), RangeError, 'Cannot find the protocol "auto"');
+    makeClient({ protocol: "auto" });
+  });
+
+  it("of a Server refuses wrong pending handshakes", () => {
+    refuses(makeServer, { maxPendingHandshakes: whole("maxPendingHandshakes", 1) });
+    makeServer({ maxPendingHandshakes: 1 });
+  });
+
+  it("of a Client refuses what only a Server has", () => {
+    assertThrows(() => makeClient({ maxPendingHandshakes: 9 }), TypeError, 'Unknown option "maxPendingHandshakes"');
+    assertThrows(() => makeClient({ listen: [] }), TypeError, 'Unknown option "listen"');
+  });
+});
+
+describe("listen, in the config of a Server,", () => {
+  it("is an array of at least one place", () => {
+    for (const listen of [[], {}, "8080", 8080, null]) {
+      assertThrows(() => makeServer({ listen }), TypeError, "listen must be an array of at least one place");
+    }
+    makeServer({ listen: [{}] });
+    makeServer({ listen: undefined });
+  });
+
+  it("refuses what is wrong in a place, with the place in the message", () => {
+    const cases: [place: unknown, type: typeof TypeError | typeof RangeError, message: string][] = [
+      [8080, TypeError, "listen[1] must be an object, not 8080"],
+      [null, TypeError, "listen[1] must be an object, not null"],
+      [{ prot: 1 }, TypeError, 'Unknown option "prot": listen[1] has hostname, path, port, protocol'],
+      [{ port: "80" }, TypeError, 'listen[1].port must be a number, not "80"'],
+      [{ port: -1 }, RangeError, "listen[1].port must be a whole number from 0 to 65535, not -1"],
+      [{ hostname: "" }, TypeError, 'listen[1].hostname must be a non-empty string, not ""'],
+      [{ path: "" }, TypeError, 'listen[1].path must be a non-empty string, not ""'],
+      [{ protocol: 2 }, TypeError, "listen[1].protocol must be a string, not 2"],
+      [{ protocol: "1.6" }, RangeError, 'Cannot find the protocol "1.6"'],
+    ];
+    for (const [place, type, message] of cases) {
+      const error = assertThrows(() => makeServer({ listen: [{ port: 0 }, place] }), type);
+      assertStringIncludes((error as Error).message, message);
+    }
+    assertThrows(
+      () => makeServer({ listen: [{ path: "/tmp/x.sock", port: 1 }] }),
+      ConfigError,
+      "listen[0].path stands in place of listen[0].port: give one of them",
+    );
+  });
+
+  it("stands in place of port, hostname and path", () => {
+    for (const other of [{ port: 1 }, { hostname: "::1" }, { path: "/tmp/x.sock" }]) {
+      const error = assertThrows(() => makeServer({ listen: [{}], ...other }), ConfigError);
+      assertEquals(error.message, `listen stands in place of ${Object.keys(other)[0]}: give one of them`);
+    }
+  });
+
+  it("takes the protocol of the server where a place has none", async () => {
+    const transport = memoryTransport();
+    await using server = new Server({
+      socketCore: transport,
+      protocol: "1.6.3",
+      listen: [{ port: 1 }, { port: 2, protocol: "native" }],
+    });
+    const seen: string[] = [];
+    server.on("connect", ({ protocol }) => seen.push(protocol));
+    await server.start();
+    assertEquals(server.addresses, [{ hostname: "0.0.0.0", port: 1 }, { hostname: "0.0.0.0", port: 2 }]);
+    for (const port of [1, 2]) {
+      await using client = new Client({ socketCore: transport, port });
+      await client.connect();
+      await client.close();
+    }
+    assertEquals(seen, ["1.6.3", "native"]);
+  });
+});
+
+describe("a wrong argument of a method", () => {
+  const TYPE = messageType(200);
+
+  for (const [side, make] of BOTH) {
+    it(`of a ${side}: drain must be milliseconds from 0 to 2147483647, and nothing is closed otherwise`, async () => {
+      const peer = make({ socketCore: memoryTransport() });
+      for (const drain of [-1, NaN, Infinity, 2 ** 31]) {
+        const { message } = assertThrows(() => peer.close({ drain }), RangeError);
+        assertEquals(message, `drain must be 0 to 2147483647 ms, not ${drain}`);
+      }
+      for (const drain of ["5", null, {}]) {
+        assertThrows(() => peer.close({ drain } as never), TypeError, "drain must be a number, not ");
+      }
+      if (peer instanceof Server) {
+        await peer.start();
+        assertEquals(peer.addresses.length, 1);
+      }
+      await peer.close({ drain: 0.5 });
+      await peer.close({ drain: 0 });
+    });
+
+    it(`of a ${side}: an unknown event is refused with a list of the events`, () => {
+      const peer = make({}) as { on(event: string, listener: unknown): void };
+      for (const event of ["conect", "data", "", "toString"]) {
+        const { message } = assertThrows(() => peer.on(event, () => {}), TypeError);
+        assertStringIncludes(message, `Cannot listen to "${event}": the events are `);
+        assertStringIncludes(message, "connect, message, disconnect");
+      }
+      for (const listener of [undefined, null, "f", {}]) {
+        assertThrows(
+          () => peer.on("connect", listener),
+          TypeError,
+          'Cannot listen to "connect": listener must be a function',
+        );
+      }
+    });
+
+    it(`of a ${side}: a handler that is no function is refused, and its code stays free`, () => {
+      const peer = make({});
+      for (const handler of [undefined, null, "f", {}]) {
+        assertThrows(
+          () => peer.route(TYPE, handler as never),
+          TypeError,
+          'Cannot route "type-200": handler must be a function',
+        );
+      }
+      peer.route(TYPE, () => {});
+      const other = messageType(200, "other");
+      const error = assertThrows(() => peer.route(other, () => {}), MessageTypeError);
+      assertEquals(error.code, "code-taken");
+      assertStringIncludes(error.message, 'Cannot route "other": code 200 is routed as "type-200"');
+      assert(peer.unroute(TYPE));
+      peer.route(other, () => {});
+    });
+  }
+
+  it("of a broadcast: onFull is skip or close", () => {
+    const server = new Server();
+    assertThrows(
+      () => server.broadcast(TYPE, new Uint8Array(1), { onFull: "drop" as never }),
+      TypeError,
+      'onFull must be skip or close, not "drop"',
+    );
+    assertEquals(server.broadcast(TYPE, new Uint8Array(1), { onFull: "skip" }), { sent: 0, dropped: 0, closed: 0 });
+  });
+});
+
+describe("DEFAULT_LIMITS", () => {
+  it("are frozen, and have every limit", () => {
+    assert(Object.isFrozen(DEFAULT_LIMITS));
+    assertEquals(Object.keys(DEFAULT_LIMITS).sort(), Object.keys(LEAST).sort());
+  });
+});
+
+describe("socketCore", () => {
+  it("takes a Transport object of the user's own, and no other sockets are used", async () => {
+    const memory = memoryTransport();
+    let listened = 0;
+    const own: Transport = {
+      ...memory,
+      name: "own",
+      listen: (...args) => {
+        listened++;
+        return memory.listen(...args);
+      },
+    };
+    await using server = new Server({ socketCore: own, port: 9 });
+    await server.start();
+    await using client = new Client({ socketCore: own, port: 9 });
+    await client.connect();
+    assertEquals([listened, client.state], [1, "connected"]);
+  });
+
+  it("names the runtime when the sockets of another are asked for", async () => {
+    const globals = globalThis as { Bun?: unknown; Deno?: unknown };
+    for (const [core, name, here] of [["deno", "Deno", globals.Deno], ["bun", "Bun", globals.Bun]] as const) {
+      if (here !== undefined) continue;
+      const client = new Client({ socketCore: core, port: 9 });
+      const server = new Server({ socketCore: core, port: 0 });
+      for (const failing of [client.connect(), server.start()]) {
+        const error = await failing.then(() => undefined, (error: unknown) => error);
+        assertInstanceOf(error, ConfigError);
+        assertEquals(error.code, "unsupported");
+        assertStringIncludes(error.message, `Cannot make the ${name} transport: this runtime is `);
+      }
+      await Promise.all([client.close(), server.close()]);
+    }
+  });
+});
+
+describe("highWaterMark", () => {
+  it("is refused above maxBufferedBytes, where send() would throw before it returns false", () => {
+    for (const Peer of [Client, Server]) {
+      assertThrows(
+        () => new Peer({ highWaterMark: 1_001, maxBufferedBytes: 1_000 }),
+        RangeError,
+        "highWaterMark must be at most maxBufferedBytes, 1000, not 1001",
+      );
+    }
+  });
+});

@@ -1,0 +1,136 @@
+/**
+ * The directions in which the rooms of the package may import each other, and a checker that holds them. It reads the
+ * text of the files: comments are left out, strings only count as specifiers.
+ *
+ * @module
+ */
+
+/** A file of the package: its path from the root of the repository, and its text. */
+export type Sources = Record<string, string>;
+
+/** The only files that join the core to the adapters. */
+const ENTRIES = ["mod.ts", "src/load_transport.ts"];
+
+const FOUNDATION = ["errors", "transport"];
+const PARTS = [...FOUNDATION, "wire", "message"];
+const SESSION = [...PARTS, "session", "events", "options"];
+
+/** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
+const MAY_IMPORT: Record<string, string[]> = {
+  errors: [],
+  transport: ["errors"],
+  wire: ["errors"],
+  message: ["wire", ...FOUNDATION],
+  events: [...PARTS, "options"],
+  options: [...PARTS, "events"],
+  session: [...PARTS, "events", "options"],
+  server: [...SESSION, "load_transport"],
+  client: [...SESSION, "load_transport"],
+  adapters: FOUNDATION,
+  logger: FOUNDATION,
+};
+
+/** Packages a room may import. */
+const PACKAGES: Record<string, RegExp> = {
+  adapters: /^node:/,
+  logger: /^@logtape\//,
+};
+
+/**
+ * Checks the rules on a set of files.
+ *
+ * @param sources All files of the package.
+ * @returns One sentence for each violation.
+ */
+export function findViolations(sources: Sources): string[] {
+  const graph = new Map<string, string[]>();
+  const violations: string[] = [];
+  for (const [path, source] of Object.entries(sources)) {
+    const { text, code } = read(source);
+    const imports = specifiersOf(text);
+    graph.set(path, imports.filter(isRelative).map((specifier) => resolve(path, specifier)));
+    violations.push(...imports.flatMap((specifier) => checkImport(path, specifier)));
+    const room = roomOf(path);
+    const global = code.match(/(?<![\w.$"'])(?:globalThis\??\.)?(Deno|Bun)\s*(?:\?\.|\.|\[)/)?.[1];
+    if (global && room !== "adapters") violations.push(`${path} uses the global "${global}": only adapters may`);
+    const state = code.match(/^(?:export\s+)?(?:let|var)\s+([\w$]+|[{[])/m)?.[1];
+    if (state) violations.push(`${path} has module-level state: "${state}"`);
+  }
+  return [...violations, ...findCycles(graph).map((cycle) => `Import cycle: ${cycle.join(" -> ")}`)];
+}
+
+/** `wire` for `src/wire/frame.ts`, `errors` for `src/errors.ts`, the path itself outside of `src/`. */
+function roomOf(path: string): string {
+  return path.match(/^src\/([^/]+?)(?:\.ts$|\/)/)?.[1] ?? path;
+}
+
+function isRelative(specifier: string): boolean {
+  return specifier.startsWith("./") || specifier.startsWith("../");
+}
+
+function resolve(from: string, specifier: string): string {
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
+
+function checkImport(path: string, specifier: string): string[] {
+  const room = roomOf(path);
+  const entry = ENTRIES.includes(path);
+  if (!isRelative(specifier)) {
+    return PACKAGES[room]?.test(specifier) ? [] : [`${path} imports the package "${specifier}": the core has none`];
+  }
+  const target = resolve(path, specifier);
+  if (!target.startsWith("src/")) return [`${path} imports "${target}": it lies outside of src/`];
+  const targetRoom = roomOf(target);
+  if (entry || targetRoom === room) return [];
+  const allowed = MAY_IMPORT[room];
+  if (!allowed) return [`${path} lies in the room "${room}": it has no rule`];
+  if (allowed.includes(targetRoom)) return [];
+  return [`${path} imports "${target}": "${room}" may not import "${targetRoom}"`];
+}
+
+/** Static, dynamic and type-only imports and re-exports. */
+function specifiersOf(text: string): string[] {
+  const found = text.matchAll(
+    /(?:\b(?:import|export)\b[^"'`;()=]*?\bfrom\s*|\bimport\s*|\bimport\s*\(\s*)(?:"([^"\n]*)"|'([^'\n]*)')/g,
+  );
+  return [...new Set([...found].map(([, double, single]) => double ?? single))];
+}
+
+const TOKEN = new RegExp(
+  [
+    /(?<comment>\/\/[^\n]*|\/\*[\s\S]*?\*\/)/.source,
+    /(?<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')/.source,
+    /(?<template>`(?:\\[\s\S]|[^`\\])*`)/.source,
+    /(?<regexp>(?<=[(,=:[!&|?{};\n]\s*|\breturn\s+)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/)/.source,
+  ].join("|"),
+  "g",
+);
+
+/** The text with its strings but without comments and templates, and the same with every string emptied. */
+function read(source: string): { text: string; code: string } {
+  const text = source.replace(TOKEN, (token, ...rest) => {
+    const { comment, template, regexp } = rest.at(-1);
+    if (comment !== undefined) return token.replaceAll(/[^\n]/g, " ");
+    if (template !== undefined) return `\`${[...token.matchAll(/\$\{[^}]*\}/g)].join("")}\``;
+    return regexp === undefined ? token : "/ /";
+  });
+  return { text, code: text.replace(TOKEN, (token, ...rest) => rest.at(-1).string === undefined ? token : '""') };
+}
+
+/** One path for every import that leads back to a file it came from. */
+function findCycles(graph: Map<string, string[]>): string[][] {
+  const cycles: string[][] = [];
+  const done = new Set<string>();
+  const walk = (path: string, trail: string[]): void => {
+    const seen = trail.indexOf(path);
+    if (seen >= 0) {
+      cycles.push([...trail.slice(seen), path]);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const target of graph.get(path) ?? []) walk(target, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) walk(path, []);
+  return cycles;
+}

@@ -1,0 +1,87 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { findViolations, type Sources } from "./import_rules.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+function readPackage(): Sources {
+  const paths = globSync("src/**/*.ts", { cwd: root }).map((path) => path.replaceAll("\\", "/"));
+  if (existsSync(`${root}mod.ts`)) paths.push("mod.ts");
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(root + path, "utf8")]));
+}
+
+describe("imports", () => {
+  it("keep the directions, have no cycle, and no module holds state", () => {
+    const sources = readPackage();
+    assert(Object.keys(sources).length > 0);
+    assertEquals(findViolations(sources), []);
+  });
+});
+
+describe("findViolations()", () => {
+  const cases: [name: string, sources: Sources, violations: string[]][] = [
+    ["accepts what is allowed", {
+      "mod.ts":
+        'export { Server } from "./src/server/server.ts";\nconst node = () => import("./src/adapters/node.ts");',
+      "src/server/server.ts": 'import type {\n  Session,\n} from "../session/session.ts";\nexport class Server {}',
+      "src/session/session.ts": 'import { frame } from "../wire/mod.ts";\nlet_it_be();',
+      "src/wire/mod.ts": 'export * from "../errors.ts"; export * from "./frame.ts";',
+      "src/adapters/node.ts": 'import { connect } from "node:net";\nDeno.exit();',
+    }, []],
+    ["ignores comments, strings and regular expressions", {
+      "src/errors.ts": [
+        '/** import { a } from "./adapters/deno.ts"; Deno.exit() */',
+        '// import "node:fs"',
+        'const quote = /["\'`]/; const text = "Deno.connect"; const name = \'let x\'; const url = "http://x"; // Bun.serve',
+        "const template = `Deno.serve ${quote} import 'x'`;",
+      ].join("\n"),
+    }, []],
+    ["sees wire import a session", {
+      "src/wire/frame.ts": 'import type { Session } from "../session/session.ts";',
+    }, ['src/wire/frame.ts imports "src/session/session.ts": "wire" may not import "session"']],
+    ["sees an import over several lines", {
+      "src/message/message.ts": 'import {\n  a,\n  type B,\n} from "../session/session.ts";',
+    }, ['src/message/message.ts imports "src/session/session.ts": "message" may not import "session"']],
+    ["sees the core import an adapter, even lazily", {
+      "src/server/server.ts": 'const adapter = await import("../adapters/node.ts");',
+    }, ['src/server/server.ts imports "src/adapters/node.ts": "server" may not import "adapters"']],
+    ["sees an adapter import the core", {
+      "src/adapters/deno.ts": 'export * from "../wire/mod.ts";',
+    }, ['src/adapters/deno.ts imports "src/wire/mod.ts": "adapters" may not import "wire"']],
+    ["sees node: and packages in the core", {
+      "src/wire/crc32.ts": 'import { crc32 } from "node:zlib";',
+      "src/client/client.ts": "import 'left-pad';",
+    }, [
+      'src/wire/crc32.ts imports the package "node:zlib": the core has none',
+      'src/client/client.ts imports the package "left-pad": the core has none',
+    ]],
+    ["sees a runtime's global in the core", {
+      "src/session/session.ts": "const start = globalThis.Deno?.pid;",
+      "src/client/client.ts": "const text = `${Bun.version}`;",
+    }, [
+      'src/session/session.ts uses the global "Deno": only adapters may',
+      'src/client/client.ts uses the global "Bun": only adapters may',
+    ]],
+    ["sees module-level state, but not that of a function", {
+      "src/options.ts": "export let count = 0;",
+      "src/events.ts": "function count() {\n  let count = 0;\n  return count;\n}",
+    }, ['src/options.ts has module-level state: "count"']],
+    ["sees a cycle of type-only imports", {
+      "src/wire/a.ts": 'import type { B } from "./b.ts";',
+      "src/wire/b.ts": 'import type { C } from "./c.ts";',
+      "src/wire/c.ts": 'import type { A } from "./a.ts";',
+    }, ["Import cycle: src/wire/a.ts -> src/wire/b.ts -> src/wire/c.ts -> src/wire/a.ts"]],
+    ["sees a room without a rule, and an import from outside of src/", {
+      "src/plugins/a.ts": 'import "../errors.ts";',
+      "src/errors.ts": 'import "../tests/helper.ts";',
+    }, [
+      'src/plugins/a.ts lies in the room "plugins": it has no rule',
+      'src/errors.ts imports "tests/helper.ts": it lies outside of src/',
+    ]],
+  ];
+  for (const [name, sources, violations] of cases) {
+    it(name, () => assertEquals(findViolations(sources), violations));
+  }
+});

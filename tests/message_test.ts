@@ -1,0 +1,608 @@
+/**
+ * Message types, contracts and codecs, by themselves and over a connection within the program.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  bytes,
+  Client,
+  type Codec,
+  decodeJson,
+  decodeUtf8,
+  encodeJson,
+  encodeUtf8,
+  json,
+  messageType,
+  MessageTypeError,
+  messageTypes,
+  PayloadError,
+  RemoteError,
+  Server,
+  type StandardSchema,
+  text,
+  VeltixError,
+} from "@veltix/core";
+import { memoryTransport } from "@veltix/core/memory";
+import fc from "fast-check";
+import * as v from "valibot";
+import { z } from "zod";
+import { unhex, utf8 } from "./wire_support.ts";
+
+/** Checks a property on the same values every time. */
+const holds = (property: fc.IProperty<unknown>): void => fc.assert(property, { seed: 20261121, numRuns: 200 });
+
+/** What was thrown, checked to be a PayloadError. */
+function payloadError(fn: () => unknown, message: string): PayloadError {
+  const error = assertThrows(fn, PayloadError);
+  assertEquals([error.code, error.name], ["invalid-payload", "PayloadError"]);
+  assertStringIncludes(error.message, message);
+  return error;
+}
+
+/** A codec's value over the wire: strings are sent as UTF-8. */
+function transfer<Out, In>(codec: Codec<Out, In>, value: In): Out {
+  const payload = codec.encode(value);
+  return codec.decode(typeof payload === "string" ? encodeUtf8(payload) : payload);
+}
+
+describe("messageType()", () => {
+  it("takes the codes 200 to 65535 and no other", () => {
+    for (const code of [200, 201, 9999, 10000, 65535]) assertEquals(messageType(code).code, code);
+    const wrong = [199, 0, -200, 65536, 2 ** 32 + 200, 1.5, 200.5, NaN, Infinity, "200", [200], null, true, 200n];
+    for (const code of wrong) {
+      const error = assertThrows(() => messageType(code as number, "chat"), MessageTypeError);
+      assertEquals(error.code, "code-out-of-range");
+      const shown = typeof code === "string" ? 'the text "200"' : code;
+      assertEquals(
+        error.message,
+        `Cannot declare the message type "chat": its code must be 200 to 65535, not ${shown}`,
+      );
+      assertInstanceOf(error, VeltixError);
+    }
+  });
+
+  it("has bytes as payload, no reply, and a name made of the code unless told otherwise", () => {
+    const { name, description, payload, reply } = messageType(345);
+    assertEquals([name, description, reply], ["type-345", "", undefined]);
+    assertStrictEquals(payload, bytes);
+    assertEquals(messageType(345, "chat").name, "chat");
+    const ADD = messageType(345, "add", text, bytes, { description: "Adds" });
+    assertEquals([ADD.name, ADD.description], ["add", "Adds"]);
+    assertStrictEquals(ADD.payload, text);
+    assertStrictEquals(ADD.reply, bytes);
+  });
+
+  it("refuses what is no codec, and a name that is no text", () => {
+    const cases: [args: unknown[], message: string][] = [
+      [["x", null], 'Cannot declare the message type "x": payload must be a codec with encode and decode'],
+      [
+        ["x", { encode: () => "" }],
+        'Cannot declare the message type "x": payload must be a codec with encode and decode',
+      ],
+      [["x", "text"], 'Cannot declare the message type "x": payload must be a codec with encode and decode'],
+      [["x", text, null], 'Cannot declare the message type "x": reply must be a codec with encode and decode'],
+      [
+        ["x", text, { decode: () => "" }],
+        'Cannot declare the message type "x": reply must be a codec with encode and decode',
+      ],
+      [["x", z.string()], 'Cannot declare the message type "x": payload is a schema, make a codec of it with json()'],
+      [[text], "Cannot declare the message type 200: its name must be a non-empty string"],
+      [[""], "Cannot declare the message type 200: its name must be a non-empty string"],
+      [[5], "Cannot declare the message type 200: its name must be a non-empty string"],
+    ];
+    for (const [args, message] of cases) {
+      const declare = messageType as (code: number, ...rest: unknown[]) => unknown;
+      assertEquals((assertThrows(() => declare(200, ...args), TypeError) as Error).message, message);
+    }
+  });
+
+  it("makes frozen values, of which two for one code are as good as one", async () => {
+    const first = messageType(200, "add", json<[number, number]>(), json<number>());
+    const second = messageType(200, "add", json<[number, number]>(), json<number>());
+    assert(Object.isFrozen(first) && Object.isFrozen(first.payload) && Object.isFrozen(bytes) && Object.isFrozen(text));
+    assertNotStrictEquals<unknown>(first, second);
+    await withPeers(async (server, client) => {
+      server.route(first, ({ data: [a, b] }) => a + b);
+      assertEquals(await client.request(second, [1, 2]), 3);
+      assert(server.unroute(second));
+      await assertRejects(() => client.request(second, [1, 2]), RemoteError, "No route for code 200");
+    });
+  });
+
+  it("leaves a codec of the user's own as it is, methods and fields included", () => {
+    class Counter implements Codec<number> {
+      count = 0;
+      encode(value: number): string {
+        this.count++;
+        return String(value);
+      }
+      decode(bytes: Uint8Array): number {
+        this.count++;
+        return Number(decodeUtf8(bytes));
+      }
+    }
+    const counter = new Counter();
+    const COUNT = messageType(200, "count", counter);
+    assert(!Object.isFrozen(counter));
+    assertEquals([transfer(COUNT.payload, 7), counter.count], [7, 2]);
+  });
+});
+
+describe("messageTypes()", () => {
+  it("numbers a contract in the order of its names, from 200 or from where it is told", () => {
+    const types = messageTypes({ zebra: text, add: [json<number>(), bytes], apple: bytes });
+    assertEquals(
+      Object.entries(types).map(([key, { code, name }]) => [key, code, name]),
+      [["zebra", 200, "zebra"], ["add", 201, "add"], ["apple", 202, "apple"]],
+    );
+    assertStrictEquals(types.zebra.payload, text);
+    assertStrictEquals(types.add.reply, bytes);
+    assertEquals(types.apple.reply, undefined);
+    assertEquals(messageTypes({ last: text }, { from: 65535 }).last.code, 65535);
+    assertEquals(messageTypes({}, { from: 300 }), {});
+  });
+
+  it("is frozen, its types, too", () => {
+    const types = messageTypes({ chat: text });
+    assert(Object.isFrozen(types) && Object.isFrozen(types.chat));
+  });
+
+  it("refuses codes that run out of the range", () => {
+    for (const from of [199, 65535, 1.5, NaN, "300" as unknown as number]) {
+      const error = assertThrows(() => messageTypes({ a: text, b: text }, { from }), MessageTypeError);
+      assertEquals(error.code, "code-out-of-range");
+    }
+  });
+
+  it("refuses names that are numbers, because an object sorts those first", () => {
+    for (const name of ["0", "7", "300"]) {
+      assertThrows(
+        () => messageTypes({ chat: text, [name]: text }),
+        TypeError,
+        `Cannot number the contract: the name "${name}" is a number`,
+      );
+    }
+  });
+
+  it("refuses members that are no codecs", () => {
+    for (const member of [undefined, null, "text", {}, [], [text], [text, undefined], [null, text]]) {
+      assertThrows(
+        () => messageTypes({ chat: member as never }),
+        TypeError,
+        'Cannot declare the message type "chat": ',
+      );
+    }
+  });
+
+  it("takes every other name, and one cannot reach the prototype", () => {
+    const types = messageTypes({ ["__proto__"]: text, constructor: text, "1a": text } as never);
+    assertEquals(Object.keys(types), ["__proto__", "constructor", "1a"]);
+    assertStrictEquals(Object.getPrototypeOf(types), Object.prototype);
+  });
+});
+
+describe("bytes", () => {
+  it("hands over the same bytes, without a copy", () => {
+    const content = unhex("00ff80");
+    assertStrictEquals(bytes.encode(content), content);
+    assertStrictEquals(bytes.decode(content), content);
+    class Own extends Uint8Array {}
+    assertEquals(bytes.encode(new Own(3)).length, 3);
+  });
+
+  it("refuses anything else, and says what it got", () => {
+    const cases: [value: unknown, shown: string][] = [
+      ["text", "string"],
+      [5, "number"],
+      [null, "null"],
+      [undefined, "undefined"],
+      [[1, 2], "an array"],
+      [new ArrayBuffer(3), "object"],
+      [new DataView(new ArrayBuffer(3)), "object"],
+      [new Uint16Array(3), "object"],
+    ];
+    for (const [value, shown] of cases) {
+      const { message } = assertThrows(() => bytes.encode(value as Uint8Array), TypeError) as Error;
+      assertEquals(message, `Cannot encode the payload: it must be a Uint8Array, not ${shown}`);
+    }
+  });
+});
+
+describe("text", () => {
+  it("brings every well-formed text back", () => {
+    for (const value of ["", "a", "日本", "👩‍👩‍👧", "\0", "\r\n", "x".repeat(100_000)]) {
+      assertEquals(transfer(text, value), value);
+    }
+    holds(fc.property(fc.string({ unit: "binary", maxLength: 300 }), (value) => transfer(text, value) === value));
+  });
+
+  it("keeps byte order marks", () => {
+    for (const value of ["\ufeff", "\ufeffabc", "a\ufeffb", "\ufeff\ufeff"]) assertEquals(transfer(text, value), value);
+    assertEquals(text.decode(unhex("efbbbf61")), "\ufeffa");
+  });
+
+  it("sends lone surrogates as U+FFFD", () => {
+    for (
+      const [value, received] of [["\ud800", "\ufffd"], ["a\udc00b", "a\ufffdb"], ["\udc00\ud800", "\ufffd\ufffd"]]
+    ) {
+      assertEquals(transfer(text, value), received);
+    }
+  });
+
+  it("refuses bytes that are no UTF-8, every time, and goes on afterwards", () => {
+    const wrong = ["80", "c3", "c328", "c080", "e28082ff", "eda080", "f4908080", "f8888080", "fffe", "61e282"];
+    for (const digits of wrong) {
+      const content = unhex(digits);
+      const error = payloadError(
+        () => text.decode(content),
+        `Cannot decode ${content.length} bytes as text: they are no UTF-8`,
+      );
+      assertInstanceOf(error.cause, TypeError);
+      assertEquals(text.decode(utf8("ä")), "ä");
+    }
+  });
+
+  it("refuses to encode anything else, and says what it got", () => {
+    for (
+      const [value, shown] of [[5, "number"], [null, "null"], [{}, "object"], [[], "an array"], [
+        undefined,
+        "undefined",
+      ]]
+    ) {
+      const { message } = assertThrows(() => text.encode(value as string), TypeError) as Error;
+      assertEquals(message, `Cannot encode the payload: it must be a string, not ${shown}`);
+    }
+  });
+
+  it("decodes a view of a larger buffer, and nothing around it", () => {
+    assertEquals(text.decode(utf8("before, inside, behind").subarray(8, 14)), "inside");
+  });
+});
+
+describe("json()", () => {
+  const any = json<unknown>();
+
+  it("brings every JSON value back", () => {
+    holds(fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+      assertEquals(transfer(any, value), JSON.parse(JSON.stringify(value)));
+    }));
+  });
+
+  it("brings lone surrogates and byte order marks in strings back", () => {
+    for (const value of ["\ud800", "\udc00a", "\ufeff", "\u2028"]) assertEquals(transfer(any, value), value);
+  });
+
+  it("refuses to encode cycles, bigints, functions, symbols and undefined", () => {
+    const cycle: Record<string, unknown> = {};
+    cycle.self = cycle;
+    payloadError(() => any.encode(cycle), "Cannot encode the value as JSON: ");
+    payloadError(() => any.encode(1n), "Cannot encode the value as JSON: ");
+    payloadError(() => any.encode({ deep: [1n] }), "Cannot encode the value as JSON: ");
+    payloadError(() => any.encode(undefined), "Cannot encode the value as JSON: JSON has no undefined");
+    payloadError(() => any.encode(() => {}), "Cannot encode the value as JSON: JSON has no function");
+    payloadError(() => any.encode(Symbol()), "Cannot encode the value as JSON: JSON has no symbol");
+    let deep: unknown = 0;
+    for (let i = 0; i < 200_000; i++) deep = [deep];
+    try {
+      assertEquals(any.encode(deep).length, 400_001); // Deno's V8 goes any depth.
+    } catch (error) {
+      assertInstanceOf(error, PayloadError);
+    }
+  });
+
+  it("tells of a toJSON() that throws, whatever it throws", () => {
+    for (const thrown of [new Error("not now"), "not now", null, Object.create(null)]) {
+      const error = payloadError(() =>
+        any.encode({
+          toJSON(): void {
+            throw thrown;
+          },
+        }), "Cannot encode the value as JSON: ");
+      assertStrictEquals(error.cause, thrown);
+    }
+  });
+
+  it("refuses malformed JSON", () => {
+    for (
+      const source of ["", " ", "{", "nul", "{'a':1}", "[1,]", "NaN", "1 2", "\ufeff{}", '"\n"', "01", "undefined"]
+    ) {
+      payloadError(() => any.decode(utf8(source)), "Cannot decode the JSON: it is malformed");
+    }
+    payloadError(() => any.decode(unhex("22ff22")), "as text: they are no UTF-8");
+  });
+
+  it("refuses a __proto__ key in every spelling and at every depth", () => {
+    const letters = [..."__proto__"];
+    const escape = (letter: string): string => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    const spellings = [
+      "__proto__",
+      letters.map(escape).join(""),
+      letters.map((letter) => escape(letter).toUpperCase().replace("\\U", "\\u")).join(""),
+      ...letters.map((_, at) => letters.map((letter, i) => i === at ? escape(letter) : letter).join("")),
+    ];
+    for (const spelling of spellings) {
+      for (const around of ["?", "[?]", '{"a":[1,{"b":?}]}', '[[],"x",{"__proto":1},?]']) {
+        const source = around.replace("?", `{"x":1,"${spelling}":{"polluted":true}}`);
+        payloadError(() => any.decode(utf8(source)), 'Cannot decode the JSON: it has a key "__proto__"');
+      }
+    }
+    assertEquals(({} as { polluted?: boolean }).polluted, undefined);
+  });
+
+  it("takes __proto__ in strings, and keys that only look like it", () => {
+    for (const value of ["__proto__", ["__proto__"], { a: "__proto__" }, { proto: 1, __proto: 2, "__proto__ ": 3 }]) {
+      assertEquals(any.decode(utf8(JSON.stringify(value))), value);
+    }
+    assertEquals(any.decode(utf8('{"a":"\\u005f_proto__"}')), { a: "__proto__" });
+    assertEquals(
+      JSON.stringify(any.decode(utf8('{"constructor":{"prototype":1}}'))),
+      '{"constructor":{"prototype":1}}',
+    );
+  });
+
+  it("takes 128 levels and refuses 129, whatever they are made of", () => {
+    const nest = (depth: number, open: string, close: string): Uint8Array =>
+      utf8(open.repeat(depth) + "1" + close.repeat(depth));
+    const kinds = [["[", "]"], ['{"a":', "}"], ["[0,", ",0]"], ['["[[[[",', ',"{"]'], ['{"\\"[":', "}"]] as const;
+    for (const [open, close] of kinds) {
+      any.decode(nest(128, open, close));
+      for (const depth of [129, 130, 1000, 100_000]) {
+        payloadError(() => any.decode(nest(depth, open, close)), "Cannot decode the JSON: it nests more than 128 deep");
+      }
+    }
+    any.decode(utf8(`[${"[],{},".repeat(1000)}${JSON.stringify("[".repeat(1000))}]`));
+    payloadError(() => any.decode(utf8("[".repeat(5_000_000))), "it nests more than 128 deep");
+  });
+
+  it("shares its rules with encodeJson(), decodeJson() and Message.json", async () => {
+    assertEquals(decodeJson(encodeJson({ a: ["ä", null] })), { a: ["ä", null] });
+    payloadError(() => encodeJson(undefined), "JSON has no undefined");
+    payloadError(() => decodeJson(utf8('{"__proto__":1}')), "__proto__");
+    const RAW = messageType(200);
+    await withPeers(async (server, client) => {
+      const seen = new Promise<unknown[]>((resolve) =>
+        server.route(RAW, (message) => {
+          const error = assertThrows(() => message.json, PayloadError);
+          resolve([error.message, message.text]);
+        })
+      );
+      client.send(RAW, utf8('{"__proto__":1}'));
+      assertEquals(await seen, ['Cannot decode the JSON: it has a key "__proto__"', '{"__proto__":1}']);
+    });
+  });
+});
+
+describe("json(schema)", () => {
+  const zod = json(z.object({ name: z.string(), age: z.number().min(0).default(1) }));
+  const valibot = json(v.object({ name: v.string(), age: v.optional(v.pipe(v.number(), v.minValue(0)), 1) }));
+  const own: StandardSchema<{ name: string }, { name: string; age: number }> = {
+    "~standard": {
+      version: 1,
+      vendor: "own",
+      validate: (value) => {
+        const { name, age = 1 } = value as { name: string; age?: number };
+        if (typeof name !== "string") return { issues: [{ message: "no text", path: ["name"] }] };
+        if (age < 0) return { issues: [{ message: "too small", path: [{ key: "age" }] }, { message: "another" }] };
+        return { value: { name, age } };
+      },
+    },
+  };
+
+  for (const [library, codec] of [["Zod", zod], ["Valibot", valibot], ["a hand-made schema", json(own)]] as const) {
+    it(`takes ${library}: what is right comes out transformed, what is wrong is told with its path`, () => {
+      assertEquals(transfer(codec, { name: "Ada" }), { name: "Ada", age: 1 });
+      const wrong = (value: unknown): PayloadError =>
+        payloadError(() => codec.decode(encodeJson(value)), "The payload is invalid: ");
+      assertStringIncludes(wrong({ name: 5 }).message, "The payload is invalid: name: ");
+      const error = wrong({ name: "Ada", age: -1 });
+      assertStringIncludes(error.message, "The payload is invalid: age: ");
+      assert(Array.isArray(error.cause) && error.cause.length > 0);
+    });
+  }
+
+  it("tells the path of what is wrong through arrays and objects, and nothing where the whole is wrong", () => {
+    const people = json(z.object({ people: z.array(z.object({ name: z.string() })) }));
+    const { message } = payloadError(() => people.decode(utf8('{"people":[{"name":"a"},{"name":1}]}')), "invalid");
+    assertStringIncludes(message, "The payload is invalid: people.1.name: ");
+    const deep = json(v.object({ people: v.array(v.object({ name: v.string() })) }));
+    assertStringIncludes(
+      payloadError(() => deep.decode(utf8('{"people":[{"name":1}]}')), "invalid").message,
+      "The payload is invalid: people.0.name: ",
+    );
+    const { message: whole } = payloadError(() => json(z.string()).decode(utf8("5")), "The payload is invalid: ");
+    assert(!whole.includes("undefined") && !/invalid: : /.test(whole), whole);
+  });
+
+  it("is happy with issues that say nothing, and with a path of symbols", () => {
+    const schema = (issues: readonly unknown[]): Codec<unknown, unknown> =>
+      json({ "~standard": { version: 1, vendor: "own", validate: () => ({ issues }) } } as never);
+    payloadError(() => schema([]).decode(utf8("1")), "The payload is invalid: the schema refused it");
+    payloadError(
+      () => schema([{ message: "m", path: [Symbol("s"), 0] }]).decode(utf8("1")),
+      "The payload is invalid: Symbol(s).0: m",
+    );
+  });
+
+  it("reads hostile JSON before the schema sees it", () => {
+    const codec = json(z.any());
+    payloadError(() => codec.decode(utf8('{"\\u005f_proto__":1}')), "__proto__");
+    payloadError(() => codec.decode(utf8("[".repeat(1000) + "]".repeat(1000))), "128 deep");
+  });
+
+  it("refuses what is no Standard Schema", () => {
+    for (const schema of [null, {}, "string", 5, { "~standard": {} }, { "~standard": { validate: true } }, () => {}]) {
+      assertThrows(
+        () => json(schema as never),
+        TypeError,
+        "Cannot make a JSON codec: schema must be a Standard Schema validator",
+      );
+    }
+  });
+
+  it("takes a schema that is a function, as ArkType's are", () => {
+    const schema = Object.assign(() => {}, own);
+    assertEquals(transfer(json(schema), { name: "Ada" }), { name: "Ada", age: 1 });
+  });
+
+  it("refuses an asynchronous schema at once", () => {
+    const rejecting = { "~standard": { version: 1, vendor: "own", validate: () => Promise.reject(new Error("late")) } };
+    const schemas: unknown[] = [
+      v.objectAsync({ name: v.string() }),
+      v.pipeAsync(v.string(), v.checkAsync(() => Promise.resolve(true))),
+      z.any().refine(() => Promise.resolve(true)),
+      rejecting,
+    ];
+    for (const schema of schemas) {
+      assertThrows(
+        () => json(schema as StandardSchema),
+        TypeError,
+        "Cannot make a JSON codec: the schema is asynchronous, use one that answers at once",
+      );
+    }
+  });
+
+  it("takes a schema that throws at values it does not expect: only a peer's values matter", () => {
+    // Zod answers with a promise where a function in the schema throws: no reason to take it for asynchronous.
+    const shout = json(z.any().transform((value) => value.toUpperCase() as string));
+    assertEquals(transfer(shout, "hello"), "HELLO");
+    const grab = json({
+      "~standard": {
+        version: 1,
+        vendor: "own",
+        validate: (value: unknown) => ({ value: (value as { name: string }).name.length }),
+      },
+    });
+    assertEquals(transfer(grab, { name: "Ada" }), 3);
+    assertThrows(() => grab.decode(utf8("null")), TypeError);
+  });
+
+  it("refuses a payload on which a schema turns out to be asynchronous, and leaves no rejection behind", () => {
+    const rejecting: StandardSchema<unknown> = {
+      "~standard": {
+        version: 1,
+        vendor: "own",
+        validate: (value) => typeof value === "string" ? Promise.reject(new Error("late")) : { value },
+      },
+    };
+    const late = json(z.union([z.number(), z.string().refine(() => Promise.resolve(true))]));
+    for (const codec of [late, json(rejecting)]) {
+      assertEquals(codec.decode(utf8("5")), 5);
+      payloadError(() => codec.decode(utf8('"text"')), "Cannot check the payload: the schema answered with a promise");
+    }
+  });
+
+  it("keeps invalid payloads from handlers, and tells the sender of a request", async () => {
+    const GREET = messageType(200, "greet", zod, json(z.string().max(10)));
+    await withPeers(async (server, client) => {
+      const errors: unknown[] = [];
+      let handled = 0;
+      server.on("error", (error) => errors.push(error));
+      server.route(GREET, ({ data }) => {
+        handled++;
+        return `Hello ${data.name}`;
+      });
+      assertEquals(await client.request(GREET, { name: "Ada" }), "Hello Ada");
+      const refused = await assertRejects(() => client.request(GREET, { name: "Ada", age: -1 }), RemoteError);
+      assertEquals(refused.code, "invalid-payload");
+      assertStringIncludes(refused.message, "The payload is invalid: age: ");
+      assertEquals([handled, errors.length], [1, 1]);
+      assertInstanceOf(errors[0], PayloadError);
+      // The answer is checked where it arrives.
+      await assertRejects(
+        () => client.request(GREET, { name: "Ada Lovelace" }),
+        PayloadError,
+        "The payload is invalid: ",
+      );
+      assertEquals(client.state, "connected");
+    });
+  });
+});
+
+describe("a codec that is wrong", () => {
+  const wrong = (encode: unknown, decode: unknown = (bytes: Uint8Array) => bytes): Codec<unknown> =>
+    ({ encode: () => encode, decode }) as Codec<unknown>;
+
+  it("and encodes to neither bytes nor a string fails at the sender, on send(), request() and broadcast()", async () => {
+    for (const value of [5, undefined, null, {}, [1], new ArrayBuffer(1), new Uint16Array(1)]) {
+      const WRONG = messageType(200, "wrong", wrong(value), bytes);
+      await withPeers(async (server, client) => {
+        const message = 'Cannot encode "wrong": its codec returned ';
+        assertMatch(payloadError(() => client.send(WRONG, 1), message).message, /neither a Uint8Array nor a string$/);
+        await assertRejects(() => client.request(WRONG, 1), PayloadError, message);
+        payloadError(() => server.broadcast(WRONG, 1), message);
+        assertEquals([client.state, server.clients.length], ["connected", 1]);
+      });
+    }
+  });
+
+  it("and throws fails at the sender with what it threw", async () => {
+    const failure = new Error("broken codec");
+    const fail = (): never => {
+      throw failure;
+    };
+    const WRONG = messageType(200, "wrong", { encode: fail, decode: fail }, bytes);
+    await withPeers(async (server, client) => {
+      assertStrictEquals(assertThrows(() => client.send(WRONG, 1 as never)), failure);
+      assertStrictEquals(await assertRejects(() => client.request(WRONG, 1 as never)), failure);
+      assertStrictEquals(assertThrows(() => server.broadcast(WRONG, 1 as never)), failure);
+    });
+  });
+
+  it("and answers wrongly is told to the sender of the request and in the error event", async () => {
+    const ASK = messageType(200, "ask", text, wrong(5));
+    await withPeers(async (server, client) => {
+      const errors: unknown[] = [];
+      server.on("error", (error) => errors.push(error));
+      server.route(ASK, () => 1);
+      const error = await assertRejects(() => client.request(ASK, "?"), RemoteError);
+      assertEquals([error.code, errors.length], ["invalid-payload", 1]);
+      assertInstanceOf(errors[0], PayloadError);
+    });
+  });
+
+  it("and is asynchronous by mistake fails, and its rejection is no unhandled one", async () => {
+    const late = (): Promise<never> => Promise.reject(new Error("late"));
+    const SEND = messageType(200, "send", { encode: late, decode: late } as unknown as Codec<unknown>, bytes);
+    const RECEIVE = messageType(201, "receive", { encode: () => "x", decode: late } as unknown as Codec<unknown>, text);
+    await withPeers(async (server, client) => {
+      payloadError(() => client.send(SEND, 1), 'Cannot encode "send": its codec returned');
+      const errors: unknown[] = [];
+      server.on("error", (error) => errors.push(error));
+      server.route(RECEIVE, () => "answer");
+      await client.request(RECEIVE, 1).catch(() => {});
+      // What is not handled by now fails the test run.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+  });
+});
+
+describe("decodeUtf8() and encodeUtf8()", () => {
+  it("are each other's inverse on well-formed text", () => {
+    holds(fc.property(fc.string({ unit: "binary" }), (value) => decodeUtf8(encodeUtf8(value)) === value));
+  });
+});
+
+/** A server and a client that is connected to it; both are closed afterwards. */
+async function withPeers(body: (server: Server, client: Client) => Promise<void>): Promise<void> {
+  const socketCore = memoryTransport();
+  await using server = new Server({ port: 1, socketCore });
+  await server.start();
+  await using client = new Client({ port: 1, socketCore });
+  const connected = new Promise((resolve) => server.on("connect", resolve, { once: true }));
+  await client.connect();
+  await connected;
+  await body(server, client);
+}

@@ -1,0 +1,137 @@
+/**
+ * The client of a pair. As a program it takes the server's port as its argument and prints one line of JSON for each check.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Client, type CloseReason, PayloadError, RemoteError } from "@veltix/core";
+import { encodeFrame, protocol } from "@veltix/core/wire";
+import { connect } from "node:net";
+import process from "node:process";
+import { ClientHandshake } from "../../src/wire/client_handshake.ts";
+import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
+
+const HOST = "127.0.0.1";
+const MIB = 1024 * 1024;
+
+/** Checks everything against the server at a port, and tells it to close in the end. */
+export async function talk(checks: Checks, port: number): Promise<void> {
+  const names = [...CLIENT_CHECKS];
+  const check = (name: typeof CLIENT_CHECKS[number], body: () => Promise<void>): Promise<void> => {
+    assertEquals(name, names.shift());
+    return checks.run(name, body);
+  };
+
+  const client = new Client({ hostname: HOST, port });
+  const other = new Client({ hostname: HOST, port });
+  const reasons = new Map<Client, CloseReason>();
+  const heard: string[] = [];
+  for (const one of [client, other]) {
+    one.on("disconnect", ({ reason }) => reasons.set(one, reason));
+    one.route(TYPES.who, ({ data }) => `you asked "${data}"`);
+  }
+  client.route(TYPES.shout, ({ data }) => heard.push(`client: ${data}`));
+  const told = new Promise<string>((resolve) => other.route(TYPES.shout, ({ data }) => resolve(data)));
+  const command = <Answer>(order: Command, by = client): Promise<Answer> =>
+    by.request(TYPES.command, order, { timeout: 10_000 }) as Promise<Answer>;
+
+  await check("handshake", async () => {
+    let spoken = "";
+    client.on("connect", ({ protocol }) => spoken = protocol);
+    await client.connect();
+    await other.connect();
+    assertEquals([spoken, client.state, other.state], ["native", "connected", "connected"]);
+  });
+  for (const [name, size] of [["0 bytes", 0], ["1 byte", 1], ["64 KiB", 65536], ["5 MiB", 5 * MIB]] as const) {
+    await check(`echo of ${name}`, async () => {
+      const payload = new Uint8Array(size);
+      for (let i = 0; i < size; i++) payload[i] = i * 31 + (i >> 8);
+      assert(same(await client.request(TYPES.echo, payload), payload), "other bytes came back");
+    });
+  }
+  await check("request", async () => assertEquals(await client.request(TYPES.add, { a: 1, b: 2 }), 3));
+  await check("remote error", async () => {
+    const error = await assertRejects(() => client.request(TYPES.fail, "short and stout"), RemoteError);
+    assertEquals([error.code, error.message], ["teapot", "short and stout"]);
+  });
+  await check("client pings server", async () => assertRoundTrip(await client.ping()));
+  await check("server pings client", async () => assertRoundTrip(await command<number>({ do: "ping" })));
+  await check("server asks client", async () => {
+    assertEquals(await command({ do: "ask" }), 'you asked "who are you?"');
+  });
+  await check("broadcast with except", async () => {
+    assertEquals(await command({ do: "shout" }), { sent: 1, dropped: 0, closed: 0 });
+    assertEquals(await told, "hear, hear");
+    await client.ping(); // What was sent to this client before has come by now.
+    assertEquals(heard, []);
+  });
+  await check("16 MiB are refused at the sender", async () => {
+    const error = await assertRejects(() => client.request(TYPES.echo, new Uint8Array(16 * MIB)), PayloadError);
+    assertEquals([error.code, client.state], ["payload-too-large", "connected"]);
+    assertEquals(await client.request(TYPES.add, { a: 2, b: 2 }), 4);
+  });
+  await check("10,000 messages in order both ways", async () => {
+    let [received, inversions, all] = [0, 0, (): void => {}];
+    const done = new Promise<void>((resolve) => all = resolve);
+    client.route(TYPES.count, ({ data }) => {
+      if (data !== received++) inversions++;
+      if (received === COUNT) all();
+    });
+    for (let i = 0; i < COUNT; i++) if (!client.send(TYPES.count, i)) await client.ready();
+    await done;
+    assertEquals([received, inversions], [COUNT, 0]);
+    assertEquals(await command({ do: "counted" }), { counted: COUNT, inversions: 0 });
+  });
+  await check("a frame of 16 MiB closes with message-too-large", async () => {
+    const id = await command<number>({ do: "id" });
+    await sendTooMuch(port);
+    // The client made by hand is the third: its number follows those of the two.
+    assertEquals(await command({ do: "reason", id: id + 2 }), "message-too-large");
+    assertEquals(await client.request(TYPES.add, { a: 3, b: 3 }), 6);
+  });
+  await check("client closes: manual here, peer-closed there", async () => {
+    const id = await command<number>({ do: "id" }, other);
+    await other.close();
+    assertEquals([reasons.get(other), other.state], ["manual", "disconnected"]);
+    assertEquals(await command({ do: "reason", id }), "peer-closed");
+  });
+  await check("server closes: peer-closed here", async () => {
+    await command({ do: "close" });
+    await client.closed;
+    assertEquals([reasons.get(client), client.state], ["peer-closed", "disconnected"]);
+  });
+  assertEquals(names, []);
+}
+
+/** A client by hand: the handshake, then one frame that is larger than anything allowed. */
+async function sendTooMuch(port: number): Promise<void> {
+  const native = protocol("native");
+  const machine = new ClientHandshake({ protocol: native, offer: { maxMessageSize: 10 * MIB }, now: Date.now() });
+  machine.start();
+  const socket = connect({ host: HOST, port });
+  socket.on("error", () => {}); // The server may reset what it does not want to read.
+  const over = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    over.then(() => reject(new Error("The server closed during the handshake")));
+    socket.on("data", (chunk: Uint8Array) => {
+      const step = machine.push(Uint8Array.from(chunk));
+      if (step.state === "failed") reject(step.error);
+      else if (step.state === "open") resolve();
+      else if (step.state === "waiting" && step.send !== undefined) socket.write(step.send);
+    });
+  });
+  const content = new Uint8Array(16 * MIB);
+  socket.write(encodeFrame(native, { code: TYPES.echo.code, content, requestId: 0, flags: 0 }));
+  await over;
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function assertRoundTrip(milliseconds: number): void {
+  assert(milliseconds > 0 && milliseconds < 5_000, `${milliseconds} ms`);
+}
+
+if (import.meta.main) await main((checks) => talk(checks, Number(process.argv[2])));

@@ -1,0 +1,109 @@
+/**
+ * What the two programs of a pair share: their message types, the names of their checks, and how a check is reported: one
+ * line of JSON for each.
+ *
+ * @module
+ */
+
+import { bytes, json, messageTypes, text } from "@veltix/core";
+
+/** What they say to each other. */
+export const TYPES = messageTypes({
+  echo: [bytes, bytes],
+  add: [json<{ a: number; b: number }>(), json<number>()],
+  fail: [text, text],
+  who: [text, text],
+  shout: text,
+  count: json<number>(),
+  /** The client tells the server what to do, and gets what came of it. */
+  command: [json<Command>(), json<unknown>()],
+}, { from: 300 });
+
+/** What a client can tell the server to do. */
+export type Command =
+  | { readonly do: "id" | "ping" | "ask" | "shout" | "counted" | "close" }
+  | { readonly do: "reason"; readonly id: number };
+
+/** How many messages go each way to see their order. */
+export const COUNT = 10_000;
+
+/** The client's checks, in order. */
+export const CLIENT_CHECKS = [
+  "handshake",
+  "echo of 0 bytes",
+  "echo of 1 byte",
+  "echo of 64 KiB",
+  "echo of 5 MiB",
+  "request",
+  "remote error",
+  "client pings server",
+  "server pings client",
+  "server asks client",
+  "broadcast with except",
+  "16 MiB are refused at the sender",
+  "10,000 messages in order both ways",
+  "a frame of 16 MiB closes with message-too-large",
+  "client closes: manual here, peer-closed there",
+  "server closes: peer-closed here",
+] as const;
+
+/** The server's checks, in order. */
+export const SERVER_CHECKS = ["listens", "server closes: server-closed here", "nothing unexpected"] as const;
+
+/** What became of a check. */
+export interface Result {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly error?: string;
+  /** Where the server listens, of its first check. */
+  readonly port?: number;
+}
+
+/** Takes results. */
+export type Report = (result: Result) => void;
+
+/** Runs checks one after another, and reports each; the first that fails ends the program's work. */
+export class Checks {
+  /** The one that runs. */
+  current = "start";
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /** Runs one. */
+  async run(check: string, body: () => Promise<{ port: number } | void> | void): Promise<void> {
+    this.current = check;
+    try {
+      this.#report({ check, ok: true, ...await body() });
+    } catch (error) {
+      this.#report({ check, ok: false, error: (error as Error)?.stack ?? String(error) });
+      throw error;
+    }
+  }
+}
+
+/** How long a program of a pair may take, in milliseconds. */
+const TIME_LIMIT = 20_000;
+
+/** Runs one of the two as a program: results go to standard output, and the exit code tells whether all were good. */
+export async function main(program: (checks: Checks) => Promise<void>): Promise<void> {
+  const { default: process } = await import("node:process");
+  const report: Report = (result) => process.stdout.write(`${JSON.stringify(result)}\n`);
+  const checks = new Checks(report);
+  const timer = setTimeout(() => {
+    report({ check: checks.current, ok: false, error: `not done after ${TIME_LIMIT} ms` });
+    process.exit(1);
+  }, TIME_LIMIT);
+  try {
+    await program(checks);
+  } catch {
+    process.exit(1); // It is reported; what is still open must not hold the program.
+  }
+  // From here the program has to end by itself: the timer sees to what it left open.
+  checks.current = "end of the program";
+  (timer as unknown as { unref?(): void }).unref?.();
+  const { Deno } = globalThis as { Deno?: { unrefTimer(id: number): void } };
+  if (typeof timer === "number") Deno?.unrefTimer(timer);
+}

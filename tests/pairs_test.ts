@@ -1,0 +1,117 @@
+/**
+ * Every runtime as client against every runtime as server, two processes a pair: they agree on what goes over the wire and
+ * on how a connection ends. `tests/pairs` has the programs. On Bun and Node the two meet in one process.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { describeProblem, findRuntimes, ROOT, type Runtime } from "../scripts/runtimes.ts";
+import { talk } from "./pairs/client.ts";
+import { Checks, CLIENT_CHECKS, type Result, SERVER_CHECKS } from "./pairs/contract.ts";
+import { serve } from "./pairs/server.ts";
+
+/** Checks that all were made, in order; a failure says which and why. */
+function assertAll(side: string, results: readonly Result[], checks: readonly string[], more: string = ""): void {
+  const failed = results.find(({ ok }) => !ok);
+  if (failed !== undefined) throw new Error(`The ${side} failed at "${failed.check}": ${failed.error}\n${more}`);
+  assertEquals(results.map(({ check }) => check), [...checks], `The ${side} did not make all checks\n${more}`);
+}
+
+/** A program of a pair at work. */
+interface Program {
+  readonly results: Result[];
+  /** The port that its first result tells; 0 when it ends without. */
+  readonly port: Promise<number>;
+  /** Settles when it ends. */
+  readonly ended: Promise<{ readonly code: number | null; readonly noise: string }>;
+  kill(): void;
+}
+
+function start(runtime: Runtime, file: string, ...args: string[]): Program {
+  const script = join(ROOT, "tests/pairs", file);
+  const flags = runtime.name === "deno" ? ["run", "-A", "--no-check", script] : [script];
+  const child = spawn(runtime.path!, [...flags, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const results: Result[] = [];
+  let noise = "";
+  let line = "";
+  let found = (_port: number): void => {};
+  const port = new Promise<number>((resolve) => found = resolve);
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (line + text).split("\n");
+    line = lines.pop()!;
+    for (const one of lines) {
+      try {
+        const result = JSON.parse(one) as Result;
+        results.push(result);
+        if (result.port !== undefined) found(result.port);
+      } catch {
+        noise += `${one}\n`;
+      }
+    }
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => noise += text);
+  const ended = new Promise<{ code: number | null; noise: string }>((resolve) => {
+    child.on("error", (error) => noise += error.message);
+    child.on("close", (code) => {
+      found(0);
+      resolve({ code, noise: noise + line });
+    });
+  });
+  return { results, port, ended, kill: () => void child.kill("SIGKILL") };
+}
+
+async function meet(client: Runtime, server: Runtime): Promise<void> {
+  const serving = start(server, "server.ts");
+  const port = await serving.port;
+  if (port === 0) throw new Error(`The ${server.name} server did not start: ${(await serving.ended).noise}`);
+  const talking = start(client, "client.ts", String(port));
+  const there = await talking.ended;
+  const failed = talking.results.find(({ ok }) => !ok);
+  // A server whose client failed is never told to close.
+  if (failed !== undefined || there.code !== 0) serving.kill();
+  const here = await serving.ended;
+  const all = `${there.noise}${here.noise}`;
+  assertAll(`${client.name} client`, talking.results, CLIENT_CHECKS, all);
+  assertAll(`${server.name} server`, serving.results, SERVER_CHECKS, all);
+  assertEquals([there.code, here.code, all], [0, 0, ""]);
+}
+
+describe("a client and a server", () => {
+  it("agree on everything in one process", async () => {
+    const [here, there]: Result[][] = [[], []];
+    let found = (_port: number): void => {};
+    const port = new Promise<number>((resolve) => found = resolve);
+    const serving = serve(
+      new Checks((result) => {
+        here.push(result);
+        found(result.port ?? 0);
+      }),
+    );
+    await talk(new Checks((result) => there.push(result)), await port).catch(() => {});
+    assertAll("client", there, CLIENT_CHECKS);
+    await serving.catch(() => {});
+    assertAll("server", here, SERVER_CHECKS);
+  });
+
+  // One runtime is enough to start the others.
+  if ("Deno" in globalThis) {
+    const runtimes = findRuntimes();
+    for (const server of runtimes) {
+      for (const client of runtimes) {
+        const name = `agree on everything in two: a ${client.name} client and a ${server.name} server`;
+        const missing = [client, server].find(({ problem }) => problem !== undefined);
+        if (missing === undefined) it(name, () => meet(client, server));
+        else it.skip(`${name}: ${describeProblem(missing)}`, () => {});
+      }
+    }
+  }
+});

@@ -1,0 +1,147 @@
+/**
+ * What once went wrong under attack, over real sockets.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { connect } from "node:net";
+import { bytes, Client, messageType, RemoteError, Server, type TcpEndpoint, text } from "../mod.ts";
+import { FakeClock } from "../src/adapters/fake_clock.ts";
+import { Timeout, TimerWheel } from "../src/session/timer_wheel.ts";
+
+const LARGE = messageType(200, "large");
+const SLOW = messageType(201, "slow");
+const GET = messageType(202, "get", bytes, bytes);
+const ASK = messageType(203, "ask", text, text);
+
+async function listening(server: Server): Promise<TcpEndpoint> {
+  await server.start();
+  return server.addresses[0] as TcpEndpoint;
+}
+
+describe("a server", () => {
+  it("goes on accepting after peers that reset their connection before they are accepted", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    const address = await listening(server);
+    for (let i = 0; i < 50; i++) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(address.port, address.hostname, () => socket.resetAndDestroy());
+        socket.on("error", () => {});
+        socket.on("close", () => resolve());
+      });
+    }
+    await using client = new Client({ ...address });
+    await client.connect();
+    assert(await client.ping() >= 0);
+  });
+
+  it("gets all that a client sent before it closed, also when it sends to that client all the while", async () => {
+    let received = 0;
+    const ended = Promise.withResolvers<string>();
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    server.route(SLOW, () => {
+      received++;
+      for (const until = performance.now() + 0.5; performance.now() < until;);
+    });
+    server.on("disconnect", (_, { reason }) => ended.resolve(reason));
+    server.on("connect", async (peer) => {
+      while (peer.connected) {
+        if (peer.send(LARGE, new Uint8Array(30_000))) await new Promise((resolve) => setTimeout(resolve));
+        else await peer.ready();
+      }
+    });
+    const client = new Client(await listening(server));
+    client.route(LARGE, () => {});
+    await client.connect();
+    for (let i = 0; i < 300; i++) {
+      if (!client.send(SLOW, new Uint8Array(10_000))) await client.ready();
+    }
+    await client.close();
+    assertEquals([await ended.promise, received], ["peer-closed", 300]);
+  });
+
+  it("answers pipelined requests whose answers are larger than maxBufferedBytes together", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1", maxBufferedBytes: 256 * 1024 });
+    server.route(GET, () => new Uint8Array(100_000));
+    await using client = new Client(await listening(server));
+    await client.connect();
+    const answers = await Promise.all(Array.from({ length: 200 }, () => client.request(GET, new Uint8Array(1))));
+    assertEquals(answers.filter(({ length }) => length === 100_000).length, 200);
+  });
+
+  it("waits for the handler that closes the connection before it first awaits", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    server.route(ASK, async (_, peer) => {
+      void peer.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return "bye";
+    });
+    await using client = new Client(await listening(server));
+    await client.connect();
+    assertEquals(await client.request(ASK, ""), "bye");
+  });
+
+  it("answers with an error whatever a handler throws, in a frame that the peer takes", async () => {
+    const thrown: unknown[] = [
+      new Error("x".repeat(5_000)),
+      Object.defineProperty({}, "message", {
+        get(): never {
+          throw new Error("no");
+        },
+      }),
+      undefined,
+    ];
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    server.on("error", () => {});
+    server.route(ASK, () => {
+      throw thrown.shift();
+    });
+    await using client = new Client({ ...await listening(server), maxMessageSize: 256 });
+    await client.connect();
+    for (let i = 0; i < 3; i++) {
+      const error = await assertRejects(() => client.request(ASK, ""), RemoteError);
+      assertEquals((error as RemoteError).code, "handler-failed");
+    }
+  });
+
+  it("may be started again by a listener to close", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    const again = new Promise<void>((resolve, reject) => {
+      server.on("close", () => void server.start().then(resolve, reject), { once: true });
+    });
+    await server.start();
+    await server.close();
+    await again;
+    assertEquals(server.addresses.length, 1);
+  });
+});
+
+describe("the timer of an end that somebody awaits", () => {
+  it("keeps the process alive while it is held, and not before or after", () => {
+    const clock = new FakeClock();
+    const alive = new Set<unknown>();
+    const wheel = new TimerWheel({
+      now: () => clock.now(),
+      setTimeout: (fn, ms) => {
+        const timer = clock.setTimeout(fn, ms);
+        alive.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer) => {
+        alive.delete(timer);
+        clock.clearTimeout(timer);
+      },
+      unref: (timer) => void alive.delete(timer),
+    });
+    wheel.add(new Timeout(() => {}), 1_000);
+    assertEquals(alive.size, 0);
+    wheel.hold();
+    wheel.add(new Timeout(() => {}), 500);
+    assertEquals(alive.size, 1);
+    wheel.release();
+    assertEquals(alive.size, 0);
+    wheel.close();
+  });
+});

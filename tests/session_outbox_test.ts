@@ -1,0 +1,296 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { FakeClock } from "../src/adapters/memory.ts";
+import { eventLoop } from "../src/adapters/clock.ts";
+import { BackpressureError } from "../src/errors.ts";
+import { BufferPool, POOL_SIZES } from "../src/session/buffer_pool.ts";
+import { Outbox, type OutboxShared } from "../src/session/outbox.ts";
+import { TimerWheel } from "../src/session/timer_wheel.ts";
+import { FlushQueue } from "../src/session/flush_queue.ts";
+import type { Connection, Transport } from "../src/transport.ts";
+import { crc32 } from "../src/wire/crc32.ts";
+import { FrameDecoder } from "../src/wire/decoder.ts";
+import { encodeFrame } from "../src/wire/encoder.ts";
+import { protocol } from "../src/wire/protocols.ts";
+import { turn } from "./session_support.ts";
+import { join, Random } from "./wire_support.ts";
+
+const NATIVE = protocol("native");
+const KIB = 1024;
+
+/** An outbox over a connection whose writes the test lets through one by one. */
+// deno-lint-ignore explicit-function-return-type
+function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") {
+  const clock = new FakeClock();
+  const writes: { bytes: Uint8Array; copy: Uint8Array; resolve: () => void; reject: (error: Error) => void }[] = [];
+  const connection = {
+    write(bytes: Uint8Array): Promise<void> {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      writes.push({ bytes, copy: bytes.slice(), resolve, reject });
+      return promise;
+    },
+  } as unknown as Connection;
+  const events: string[] = [];
+  const shared: OutboxShared = {
+    pool: new BufferPool(),
+    wheel: new TimerWheel(clock),
+    flushes: new FlushQueue(eventLoop() as Transport),
+    transport: { clock } as unknown as Transport,
+    buffered: 0,
+    limits: {
+      highWaterMark: 64 * KIB,
+      maxBufferedBytes: 256 * KIB,
+      maxTotalBufferedBytes: 1024 * KIB,
+      writeTimeout: 10_000,
+      ...limits,
+    },
+  };
+  const outbox = new Outbox(connection, protocol(release), shared, {
+    writeFailed: (error) => events.push(`failed: ${error.message}`),
+    writeStalled: () => events.push("stalled"),
+    drained: () => {},
+  });
+  const send = (content: Uint8Array | string, most = 2 ** 24): number => outbox.frame(200, 0, 0, content, 0, most);
+  let passed = 0;
+  /** Lets the write in flight through. */
+  const pass = async (): Promise<void> => {
+    const write = writes[passed++];
+    assertEquals(write.bytes, write.copy, "the bytes were changed while they were borrowed");
+    write.resolve();
+    await turn();
+  };
+  /** Lets all through, and returns the frames that came out. */
+  const drain = async (): Promise<string[]> => {
+    while (passed < writes.length) await pass();
+    const decoder = new FrameDecoder(protocol(release), { maxMessageSize: 2 ** 28 });
+    const frames = decoder.push(join(...writes.map(({ copy }) => copy)));
+    assertEquals([decoder.failure, decoder.partial], [undefined, 0]);
+    return frames.map(({ content }) => sum(content));
+  };
+  return { outbox, shared, clock, writes, events, send, pass, drain };
+}
+
+const sum = (content: Uint8Array): string => `${content.length} ${crc32(content)}`;
+const filled = (size: number, value = 1): Uint8Array => new Uint8Array(size).fill(value);
+const frame = (content: Uint8Array): Uint8Array => encodeFrame(NATIVE, { code: 200, content, requestId: 0, flags: 0 });
+
+describe("an outbox", () => {
+  it("writes at once when idle, and what comes in the same turn and while it writes follows in one write", async () => {
+    const { writes, send, pass, outbox } = make();
+    send("one");
+    assertEquals(writes.length, 1);
+    send("two");
+    send("three");
+    assertEquals(writes.length, 1);
+    await pass();
+    assertEquals(writes.length, 2);
+    assertEquals(writes[1].bytes.length, 2 * 16 + 8);
+    send("four");
+    await pass();
+    assertEquals(writes.length, 3);
+    await pass();
+    assertEquals([writes.length, outbox.buffered], [3, 0]);
+    send("five");
+    assertEquals(writes.length, 4, "idle again, so at once");
+  });
+
+  it("gathers what handlers send during a turn into one write", async () => {
+    const { shared, writes, send, drain } = make();
+    shared.flushes.begin();
+    for (let i = 0; i < 100; i++) send(`${i}`);
+    assertEquals(writes.length, 0);
+    await turn();
+    assertEquals(writes.length, 1);
+    assertEquals((await drain()).length, 100);
+  });
+
+  it("never reorders and never touches borrowed bytes, whatever the sizes", async () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const random = new Random(seed);
+      const { outbox, shared, send, drain, pass, writes } = make({
+        maxBufferedBytes: 2 ** 28,
+        maxTotalBufferedBytes: 2 ** 28,
+      });
+      const expected: string[] = [];
+      let passed = 0;
+      for (let i = 0; i < 120; i++) {
+        const size = random.pick([0, 3, 70, 900, 5_000, 17_000, 70_000, 300_000]);
+        const content = filled(size, i);
+        const kind = random.below(4);
+        if (random.below(2) === 0) shared.flushes.begin();
+        if (kind === 1) outbox.encoded(frame(content));
+        else if (kind === 2) send(new TextDecoder().decode(content.fill(i % 100)));
+        else send(content);
+        expected.push(sum(content));
+        if (random.below(3) === 0) await turn();
+        if (random.below(3) === 0 && passed < writes.length) passed++, await pass();
+      }
+      await turn();
+      assertEquals(await drain(), expected, `seed ${seed}`);
+      assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+    }
+  });
+
+  it("writes at most 256 KiB at a time, so that a slow peer's progress shows", async () => {
+    const { send, writes, pass, outbox } = make();
+    send(filled(1000 * KIB));
+    for (let i = 0; i < 4; i++) await pass();
+    assertEquals(writes.map(({ bytes }) => bytes.length).slice(0, 4), [
+      256 * KIB,
+      256 * KIB,
+      256 * KIB,
+      232 * KIB + 16,
+    ]);
+    assertEquals(outbox.buffered, 0);
+  });
+
+  it("takes nothing when it is full: not a byte, not a count", async () => {
+    for (const payload of [filled(100 * KIB), "x".repeat(100 * KIB)]) {
+      const { outbox, shared, send, drain } = make();
+      send(payload);
+      send(payload);
+      const before = [outbox.buffered, shared.buffered];
+      const error = assertThrows(() => send(payload), BackpressureError) as BackpressureError;
+      assertEquals(error.code, "buffer-full");
+      assertThrows(() => outbox.encoded(frame(filled(100 * KIB))), BackpressureError);
+      assertEquals([outbox.buffered, shared.buffered], before);
+      send("small goes");
+      assertEquals((await drain()).length, 3);
+    }
+  });
+
+  it("takes one message of any size when it is empty", async () => {
+    const { outbox, send, drain } = make();
+    send(filled(5_000 * KIB));
+    assertEquals(outbox.buffered, 5_000 * KIB + 16);
+    assertThrows(() => send("x"), BackpressureError);
+    assertEquals((await drain()).length, 1);
+    send("x".repeat(5_000 * KIB));
+    assertEquals((await drain()).length, 2);
+  });
+
+  it("refuses what is above the peer's limit, as bytes and as text, counted in bytes", async () => {
+    const { outbox, send, drain } = make();
+    assertEquals(send(filled(1001), 1016), -1);
+    assertEquals(send("é".repeat(501), 1016), -1);
+    assertEquals(send("é".repeat(500), 1016), 1016);
+    assertEquals(send(filled(1000), 1016), 1016);
+    assertEquals(outbox.buffered, 2032);
+    assertEquals((await drain()).length, 2);
+  });
+
+  it("bounds all outboxes together", async () => {
+    const { outbox, shared, send } = make();
+    shared.buffered = 1024 * KIB - 50;
+    send("first: the buffer is empty");
+    const error = assertThrows(() => send("x".repeat(100)), BackpressureError) as BackpressureError;
+    assertEquals(error.code, "total-buffer-full");
+    shared.buffered -= 1000;
+    send("x".repeat(100));
+    outbox.close();
+    assertEquals(shared.buffered, 1024 * KIB - 1050);
+    await turn();
+  });
+
+  it("settles ready() at half the mark, flushed() at nothing, and both when it is closed", async () => {
+    const { outbox, send, pass } = make({ highWaterMark: 512 * KIB, maxBufferedBytes: 2 ** 24 });
+    const order: string[] = [];
+    await outbox.ready();
+    await outbox.flushed();
+    send(filled(768 * KIB));
+    const waiting = [
+      outbox.ready().then(() => order.push("ready")),
+      outbox.flushed().then(() => order.push("flushed")),
+    ];
+    await pass();
+    assertEquals(order, []);
+    await pass();
+    assertEquals(order, [], "half the mark and a header wait");
+    await pass();
+    assertEquals(order, ["ready"]);
+    await pass();
+    assertEquals(order, ["ready", "flushed"]);
+    await Promise.all(waiting);
+    send(filled(768 * KIB));
+    const closing = [outbox.ready(), outbox.flushed()];
+    outbox.close();
+    await Promise.all([...closing, outbox.ready(), outbox.flushed()]);
+  });
+
+  it("calls a peer stalled that takes nothing for writeTimeout above the mark, not one that makes progress", async () => {
+    const { clock, events, send, pass, outbox } = make({ maxBufferedBytes: 2 ** 24 });
+    send(filled(2_000 * KIB));
+    for (let i = 0; i < 6; i++) {
+      await clock.advance(9_900);
+      assertEquals(events, []);
+      await pass();
+    }
+    await clock.advance(30_000);
+    assertEquals(events, ["stalled"]);
+    outbox.close();
+  });
+
+  it("does not watch a peer that has taken enough in the meantime", async () => {
+    const { clock, events, send, drain, outbox } = make({ maxBufferedBytes: 2 ** 24 });
+    send(filled(100 * KIB));
+    await drain();
+    await clock.advance(30_000);
+    send(filled(60 * KIB));
+    await clock.advance(30_000);
+    assertEquals(events, []);
+    outbox.close();
+  });
+
+  it("tells of a failed write once, and of none after it was closed", async () => {
+    const { events, send, writes, outbox } = make();
+    send("x");
+    writes[0].reject(new Error("gone"));
+    await turn();
+    assertEquals(events, ["failed: gone"]);
+    outbox.close();
+    const other = make();
+    other.send("x");
+    other.outbox.close();
+    other.writes[0].reject(new Error("gone"));
+    await turn();
+    assertEquals(other.events, []);
+  });
+
+  it("holds nothing and counts nothing any more once it is closed, even when more is sent", async () => {
+    const { outbox, shared, clock, send, writes } = make();
+    send(filled(100 * KIB));
+    outbox.close();
+    assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+    send(filled(100 * KIB));
+    outbox.encoded(frame(filled(100 * KIB)));
+    assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+    writes[0].resolve();
+    await clock.advance(60_000);
+    assertEquals([writes.length, outbox.buffered, shared.buffered], [1, 0, 0]);
+  });
+
+  it("gives pooled buffers back only when their write is done, and keeps none while idle", async () => {
+    const { shared, send, pass, writes, outbox } = make();
+    send("one");
+    const first = writes[0].bytes.buffer;
+    for (const size of POOL_SIZES.keys()) assert(shared.pool.take(size).buffer !== first);
+    await pass();
+    assertEquals(shared.pool.take(0).buffer, first);
+    // A refused text must not leave its buffer behind.
+    assertEquals(send("x".repeat(200 * KIB), 1000), -1);
+    send("two");
+    assert(writes[1].bytes.buffer.byteLength <= POOL_SIZES[1], "the buffer of the refused text is still there");
+    await pass();
+    outbox.close();
+  });
+
+  it("keeps each frame of release 1.2 in a write of its own", async () => {
+    const { shared, outbox, writes, drain } = make({}, "1.2.1");
+    const id = "00000000-0000-4000-8000-000000000000";
+    shared.flushes.begin();
+    for (let i = 0; i < 5; i++) outbox.frame(200, 0, id, "hello", 0, 1024);
+    await turn();
+    assertEquals((await drain()).length, 5);
+    assertEquals(writes.map(({ bytes }) => bytes.length), Array(5).fill(67));
+  });
+});

@@ -1,0 +1,323 @@
+/**
+ * What the tests of sessions, servers and clients share: a world of memory or of real sockets with time that only the test
+ * moves, peers that speak bytes by hand, and events that can be waited for.
+ *
+ * @module
+ */
+
+import { type Client, Server, type ServerConfig } from "../mod.ts";
+import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
+import type { MemoryOptions } from "../src/adapters/memory_network.ts";
+import type { Address, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
+import { type DecodedFrame, FrameDecoder } from "../src/wire/decoder.ts";
+import { encodeFrame } from "../src/wire/encoder.ts";
+import { SystemCode } from "../src/wire/frame.ts";
+import { helloFrame } from "../src/wire/handshake_messages.ts";
+import { type Protocol, protocol } from "../src/wire/protocols.ts";
+import { join, utf8 } from "./wire_support.ts";
+
+export const HOST = "127.0.0.1";
+
+/** Where a test happens. */
+export interface World {
+  readonly clock: FakeClock;
+  readonly transport: Transport;
+}
+
+/** A kind of world. */
+export interface WorldKind {
+  readonly name: string;
+  make(options?: Omit<MemoryOptions, "clock">): Promise<World>;
+}
+
+/** A network inside the program. */
+export function memoryWorld(options: Omit<MemoryOptions, "clock"> = {}): World {
+  const clock = new FakeClock();
+  return { clock, transport: memoryTransport({ ...options, clock }) };
+}
+
+/** The sockets of this runtime, with time that only the test moves. */
+export async function realWorld(): Promise<World> {
+  const clock = new FakeClock();
+  return { clock, transport: { ...await realTransport(), clock } };
+}
+
+/** What `socketCore: "auto"` stands for here. */
+export async function realTransport(): Promise<Transport> {
+  if ("Bun" in globalThis) return (await import("../src/adapters/bun.ts")).bunTransport();
+  if ("Deno" in globalThis) return (await import("../src/adapters/deno.ts")).denoTransport();
+  return (await import("../src/adapters/node.ts")).nodeTransport();
+}
+
+/** Both kinds. */
+export const WORLDS: readonly WorldKind[] = [
+  { name: "over memory", make: (options) => Promise.resolve(memoryWorld(options)) },
+  { name: "over a real socket", make: realWorld },
+];
+
+/** What is spoken in a test, and what a server must be told for it. */
+export const SPOKEN = [
+  { release: "native", server: "2.0" },
+  { release: "2.0.0", server: "2.0" },
+  { release: "1.6.3", server: "1.6.3" },
+] as const;
+
+/** What a peer by hand can speak. */
+export type Release = typeof SPOKEN[number]["release"];
+
+/** Log lines, kept. */
+export class Lines {
+  readonly lines: unknown[][] = [];
+  warn(...line: unknown[]): void {
+    this.lines.push(["warn", ...line]);
+  }
+  error(...line: unknown[]): void {
+    this.lines.push(["error", ...line]);
+  }
+}
+
+/** Starts a server; its log lines are kept. */
+export async function serve(
+  { transport }: World,
+  config: ServerConfig = {},
+  set?: (server: Server) => void,
+): Promise<{ server: Server; events: Recorder; log: Lines; address: TcpEndpoint } & AsyncDisposable> {
+  const log = new Lines();
+  const server = new Server({ hostname: HOST, port: 0, socketCore: transport, logger: log, ...config });
+  const events = new Recorder(server, ["connect", "disconnect", "error", "rejected", "unhandled", "close"]);
+  set?.(server);
+  await server.start();
+  const address = server.addresses[0] as TcpEndpoint;
+  return { server, events, log, address, [Symbol.asyncDispose]: () => server.close({ drain: 0 }) };
+}
+
+type Emitter = Pick<Client | Server, "on">;
+
+/** Keeps events, and lets a test wait for them one by one. */
+export class Recorder {
+  readonly all: [name: string, ...args: unknown[]][] = [];
+  readonly #waiting = new Map<string, unknown[][]>();
+  readonly #waiters = new Map<string, ((args: unknown[]) => void)[]>();
+
+  constructor(target: Emitter, names: readonly string[]) {
+    for (const name of names) {
+      (target.on as (name: string, listener: (...args: unknown[]) => void) => void).call(target, name, (...args) => {
+        this.all.push([name, ...args]);
+        const waiter = this.#waiters.get(name)?.shift();
+        if (waiter !== undefined) waiter(args);
+        else this.#waiting.set(name, [...this.#waiting.get(name) ?? [], args]);
+      });
+    }
+  }
+
+  /** The arguments of the next event of that name, in the order they came. */
+  // deno-lint-ignore no-explicit-any
+  next(name: string): Promise<any[]> {
+    const there = this.#waiting.get(name)?.shift();
+    if (there !== undefined) return Promise.resolve(there);
+    return new Promise((resolve) => this.#waiters.set(name, [...this.#waiters.get(name) ?? [], resolve]));
+  }
+
+  /** What came under that name, without waiting. */
+  // deno-lint-ignore no-explicit-any
+  of(name: string): any[] {
+    return this.all.filter(([other]) => other === name).map(([, ...args]) => args);
+  }
+}
+
+/** A frame to send by hand; the id is one that asks for nothing. */
+export interface RawFrame {
+  readonly code: number;
+  readonly content?: Uint8Array | string;
+  readonly requestId?: number;
+  readonly flags?: number;
+}
+
+/** A peer that speaks bytes by hand. */
+export class Raw implements AsyncDisposable {
+  readonly connection: Connection;
+  readonly protocol: Protocol;
+  readonly #decoder: FrameDecoder;
+  #held: Uint8Array = new Uint8Array(0);
+  #frames: DecodedFrame[] = [];
+
+  constructor(connection: Connection, release: string) {
+    this.connection = connection;
+    this.protocol = protocol(release);
+    this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30 });
+  }
+
+  /** Connects and agrees with a server. */
+  static async connect(world: World, to: Address, release: Release, maxMessageSize = 10_485_760): Promise<Raw> {
+    const raw = new Raw(await world.transport.connect(to), release);
+    await raw.agreeAsClient(maxMessageSize);
+    return raw;
+  }
+
+  async agreeAsClient(maxMessageSize = 10_485_760): Promise<void> {
+    if (this.protocol.handshake === "hello") {
+      const hello = (await this.frame())!;
+      await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO_ACK, hello.requestId, 0, "1.6.3"));
+      return;
+    }
+    await this.message();
+    const native = { versions: [1], features: {}, maxMessageSize };
+    await this.connection.write(
+      message({ v: "2.0.0", meta: this.protocol.name === "native" ? { native } : {} }),
+    );
+    await this.message();
+  }
+
+  async agreeAsServer(maxMessageSize = 10_485_760, idWindow = 30_000): Promise<void> {
+    if (this.protocol.handshake === "hello") {
+      await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO, 77, 0, "1.6.3"));
+      await this.frame();
+      return;
+    }
+    const native = this.protocol.name === "native";
+    await this.connection.write(message({
+      v: "2.0.0",
+      meta: {
+        id_window: idWindow,
+        native: native ? { versions: [1], features: {}, maxMessageSize, nonce: "n" } : undefined,
+      },
+    }));
+    await this.message();
+    await this.connection.write(message({ result: "ok", native: native ? { version: 1, features: {} } : undefined }));
+  }
+
+  /** A JSON message of the handshake. */
+  async message(): Promise<unknown> {
+    const size = await this.bytes(2);
+    return JSON.parse(new TextDecoder().decode(await this.bytes(size[0] * 256 + size[1])));
+  }
+
+  /** Exactly so many bytes. */
+  async bytes(size: number): Promise<Uint8Array> {
+    while (this.#held.length < size) {
+      const chunk = await this.connection.read();
+      if (chunk === null) throw new Error(`FIN, ${size - this.#held.length} bytes early`);
+      this.#held = join(this.#held, chunk);
+    }
+    const bytes = this.#held.slice(0, size);
+    this.#held = this.#held.slice(size);
+    return bytes;
+  }
+
+  /** The next frame; null after FIN. */
+  async frame(): Promise<DecodedFrame | null> {
+    for (;;) {
+      if (this.#held.length > 0) this.#frames.push(...this.#decoder.push(this.#held.slice()));
+      this.#held = new Uint8Array(0);
+      const frame = this.#frames.shift();
+      if (frame !== undefined) return frame;
+      const chunk = await this.connection.read();
+      if (chunk === null) return null;
+      this.#held = chunk;
+    }
+  }
+
+  /** Frames as bytes. */
+  encode(...frames: readonly RawFrame[]): Uint8Array {
+    return join(...frames.map(({ code, content = "", requestId, flags = 0 }) =>
+      encodeFrame(this.protocol, {
+        code,
+        flags,
+        requestId: requestId ?? (this.protocol.ids === "u16" ? 7 : 0),
+        content: typeof content === "string" ? utf8(content) : content,
+      })
+    ));
+  }
+
+  /** Sends frames in one write. */
+  send(...frames: readonly RawFrame[]): Promise<void> {
+    return this.connection.write(this.encode(...frames));
+  }
+
+  /** Reads to the end: `"fin"`, or the code of the error. Then finishes its own side. */
+  async end(): Promise<string> {
+    try {
+      while (await this.connection.read() !== null);
+      await this.connection.closeWrite();
+      return "fin";
+    } catch (error) {
+      return (error as { code?: string }).code ?? String(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection.abort();
+    await this.connection.closed;
+  }
+}
+
+/** A server by hand. */
+export class RawServer implements AsyncDisposable {
+  readonly address: TcpEndpoint;
+  readonly #listener: Listener;
+  readonly #connections: AsyncIterator<Connection>;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+    this.address = listener.address as TcpEndpoint;
+    this.#connections = listener[Symbol.asyncIterator]();
+  }
+
+  static async listen({ transport }: World): Promise<RawServer> {
+    return new RawServer(await transport.listen({ hostname: HOST, port: 0 }));
+  }
+
+  /** The next connection, nothing said yet. */
+  async accept(release: Release): Promise<Raw> {
+    return new Raw((await this.#connections.next()).value, release);
+  }
+
+  /** The next connection, agreed with. */
+  async welcome(release: Release, maxMessageSize?: number, idWindow?: number): Promise<Raw> {
+    const raw = await this.accept(release);
+    await raw.agreeAsServer(maxMessageSize, idWindow);
+    return raw;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#listener.close();
+  }
+}
+
+/** A JSON message of the handshake. */
+export function message(value: unknown): Uint8Array {
+  const json = utf8(JSON.stringify(value));
+  return join(new Uint8Array([json.length >> 8, json.length & 255]), json);
+}
+
+/** A promise and its ends. */
+export function deferred<Value = void>(): PromiseWithResolvers<Value> {
+  return Promise.withResolvers<Value>();
+}
+
+/** Waits until something holds, a turn of the event loop at a time. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn();
+}
+
+/** Lets a turn of the event loop pass. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Lets microtasks pass. */
+export async function microtasks(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await undefined;
+}
+
+/** Moves the time on until something has happened; for worlds where bytes take turns of their own. */
+export async function advanceUntil<Value>(clock: FakeClock, happens: Promise<Value>, step = 100): Promise<Value> {
+  let over = false;
+  const watched = happens.finally(() => over = true);
+  watched.catch(() => {});
+  while (!over) {
+    await clock.advance(step);
+    await turn();
+  }
+  return await watched;
+}

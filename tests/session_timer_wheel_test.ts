@@ -1,0 +1,140 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { FakeClock } from "../src/adapters/memory.ts";
+import { Timeout, TimerWheel } from "../src/session/timer_wheel.ts";
+import { Random } from "./wire_support.ts";
+
+/** An entry that notes when it expired. */
+function noted(clock: FakeClock, times: number[]): Timeout {
+  return new Timeout(() => times.push(clock.now()));
+}
+
+describe("the timer wheel", () => {
+  it("comes up to two ticks late and never early, whatever the deadline", async () => {
+    for (const start of [0, 3, 9.5, 10, 123_456.789]) {
+      const clock = new FakeClock(start);
+      const wheel = new TimerWheel(clock);
+      for (const ms of [0.5, 1, 9, 10, 11, 99, 5_109, 5_110, 5_119, 5_120, 5_121, 5_130, 10_240, 60_000, 600_000]) {
+        const times: number[] = [];
+        const from = clock.now();
+        wheel.add(noted(clock, times), ms);
+        await clock.advance(ms + 20);
+        assertEquals(times.length, 1, `${ms} ms from ${start}`);
+        assert(times[0] >= from + ms && times[0] <= from + ms + 20, `${ms} ms from ${start} came at ${times[0]}`);
+      }
+      wheel.close();
+      assertEquals(clock.pending, 0);
+    }
+  });
+
+  it("serves thousands of random deadlines, adds and removals at their time", async () => {
+    const random = new Random(11);
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    const late: string[] = [];
+    let expired = 0;
+    const open = new Map<Timeout, number>();
+    const add = (entry: Timeout): void => {
+      const ms = 1 + random.below(12_000);
+      open.set(entry, clock.now() + ms);
+      wheel.add(entry, ms);
+    };
+    const make = (): Timeout => {
+      const entry: Timeout = new Timeout(() => {
+        const late_ = clock.now() - open.get(entry)!;
+        if (late_ < 0 || late_ > 20) late.push(`${late_} ms at ${clock.now()}`);
+        open.delete(entry);
+        expired++;
+        if (random.below(3) === 0) add(entry);
+      });
+      return entry;
+    };
+    for (let i = 0; i < 400; i++) {
+      for (let n = 0; n < 5; n++) add(make());
+      const [some] = open.keys();
+      if (random.below(2) === 0 && some !== undefined) {
+        wheel.remove(some);
+        open.delete(some);
+      }
+      assertEquals(wheel.size, open.size);
+      await clock.advance(random.below(200));
+    }
+    for (const [entry, due] of open) if (due < clock.now() - 20) late.push(`${due} is overdue`), wheel.remove(entry);
+    assertEquals(late, []);
+    assert(expired > 1_000);
+    wheel.close();
+  });
+
+  it("serves a near deadline although an expiring entry hung itself up again far away", async () => {
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    const times: number[] = [];
+    const again: Timeout = new Timeout(() => wheel.add(again, 10_000));
+    wheel.add(again, 100);
+    wheel.add(noted(clock, times), 200);
+    await clock.advance(1_000);
+    assertEquals(times, [210]);
+    wheel.close();
+  });
+
+  it("serves everything that is due after a stall longer than its whole turn", () => {
+    let now = 0;
+    const timers: (() => void)[] = [];
+    const wheel = new TimerWheel({
+      now: () => now,
+      setTimeout: (fn) => timers.push(fn) - 1,
+      clearTimeout: (i) => timers[i as number] = () => {},
+      unref: () => {},
+    });
+    let expired = 0;
+    for (let ms = 1; ms <= 8_000; ms += 7) wheel.add(new Timeout(() => expired++), ms);
+    const pending = new Timeout(() => expired = -1);
+    wheel.add(pending, 60_000);
+    now = 20_000;
+    for (const fn of timers.splice(0)) fn();
+    assertEquals([expired, wheel.size], [Math.ceil(8_000 / 7), 1]);
+    wheel.close();
+  });
+
+  it("leaves alone what an expiring entry takes down or hangs up anew in the same tick", async () => {
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    const order: string[] = [];
+    const removed = new Timeout(() => order.push("removed"));
+    const moved = new Timeout(() => order.push("moved"));
+    wheel.add(removed, 50);
+    wheel.add(moved, 50);
+    // What was added last is served first.
+    wheel.add(
+      new Timeout(() => {
+        order.push("first");
+        wheel.remove(removed);
+        wheel.add(moved, 100);
+      }),
+      50,
+    );
+    await clock.advance(60);
+    assertEquals(order, ["first"]);
+    await clock.advance(110);
+    assertEquals(order, ["first", "moved"]);
+    wheel.close();
+  });
+
+  it("keeps one real timer whatever hangs in it, and none once it is closed", async () => {
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    const entries = [5_000, 100, 60_000, 100, 30].map((ms) => {
+      const entry = new Timeout(() => {});
+      wheel.add(entry, ms);
+      return entry;
+    });
+    assertEquals([clock.pending, wheel.size], [1, 5]);
+    await clock.advance(200);
+    assertEquals([clock.pending, wheel.size], [1, 2]);
+    wheel.close();
+    assertEquals([clock.pending, wheel.size], [0, 0]);
+    for (const entry of entries) wheel.remove(entry);
+    wheel.add(new Timeout(() => {}), 10);
+    assertEquals([clock.pending, wheel.size], [0, 0], "a closed wheel takes nothing any more");
+  });
+});

@@ -1,0 +1,463 @@
+/**
+ * Types: what is inferred, and what the compiler refuses. `deno check tests` does most of the testing: a line under
+ * `@ts-expect-error` that compiles is an error itself. `types_compile_test.ts` looks after that, and after the published
+ * types.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  type BroadcastResult,
+  bytes,
+  Client,
+  type ClientInfo,
+  type CloseReason,
+  type Codec,
+  type ConnectInfo,
+  json,
+  type Message,
+  type MessageType,
+  messageType,
+  messageTypes,
+  type Replied,
+  replied,
+  Server,
+  text,
+} from "@veltix/core";
+import { memoryTransport } from "@veltix/core/memory";
+import * as v from "valibot";
+import { z } from "zod";
+
+/** Whether two types are one. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+
+/** Compiles if its type argument is `true`. */
+function assertType<_ extends true>(): void {}
+
+/** Code that is compiled and not run. */
+function compiled(_: () => unknown): void {}
+
+const CHAT = messageType(200, "chat", text);
+const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
+const RAW = messageType(202);
+const MOVE = messageType(203, "move", text, json<"left" | "right">());
+const SHAPE = messageType(204, "shape", bytes, json<{ kind: "dot" } | { kind: "line"; length: number }>());
+const TURN = messageType(211, "turn", json<"left" | "right">(), text);
+const UNKNOWN = messageType(205, "unknown", json(), json());
+
+const server = new Server();
+const client = new Client();
+
+describe("the types of the example in the design", () => {
+  it("are inferred, and it runs", async () => {
+    const transport = memoryTransport();
+    await using server = new Server({ port: 8080, socketCore: transport });
+    server.route(CHAT, (message, client) => {
+      assertType<Same<typeof message, Message<string>>>();
+      assertType<Same<typeof client, ClientInfo>>();
+      const result = server.broadcast(CHAT, `${client.id}: ${message.data}`, { except: [client] });
+      assertType<Same<typeof result, BroadcastResult>>();
+    });
+    server.route(ADD, ({ data }) => data.a + data.b);
+    await server.start();
+
+    await using listener = new Client({ port: 8080, socketCore: transport });
+    const heard = new Promise<string>((resolve) => listener.route(CHAT, (message) => resolve(message.data)));
+    await listener.connect();
+    await using client = new Client({ port: 8080, socketCore: transport });
+    await client.connect();
+    client.send(CHAT, "hello");
+    const sum = await client.request(ADD, { a: 1, b: 2 });
+    assertType<Same<typeof sum, number>>();
+    assertEquals([await heard, sum], ["2: hello", 3]);
+  });
+});
+
+describe("messageType()", () => {
+  it("infers what is sent and received from the codecs", () => {
+    assertType<Same<typeof CHAT, MessageType<string>>>();
+    assertType<Same<typeof CHAT, MessageType<string, string, never, never>>>();
+    assertType<Same<typeof ADD, MessageType<{ a: number; b: number }, { a: number; b: number }, number, number>>>();
+    assertType<Same<typeof RAW, MessageType<Uint8Array>>>();
+    assertType<Same<typeof UNKNOWN, MessageType<unknown, unknown, unknown, unknown>>>();
+    const described = messageType(206, "described", text, undefined, { description: "For people" });
+    assertType<Same<typeof described, MessageType<string>>>();
+  });
+
+  it("takes a codec of one's own, with different types of both directions", () => {
+    const date: Codec<Date, number> = {
+      encode: (value) => String(value),
+      decode: (bytes) => new Date(Number(new TextDecoder().decode(bytes))),
+    };
+    const AT = messageType(207, "at", date, date);
+    assertType<Same<typeof AT, MessageType<number, Date, number, Date>>>();
+    compiled(async () => {
+      const answer = await client.request(AT, 5);
+      assertType<Same<typeof answer, Date>>();
+      // @ts-expect-error: it is sent as a number
+      client.send(AT, new Date());
+    });
+  });
+
+  it("refuses what is no codec, and codecs without a name", () => {
+    compiled(() => {
+      // @ts-expect-error: no codec
+      messageType(208, "x", {});
+      // @ts-expect-error: only half of one
+      messageType(208, "x", { encode: (value: string) => value });
+      // @ts-expect-error: a codec encodes to bytes or a string
+      messageType<number, number>(208, "x", { encode: (value: number) => value, decode: () => 1 });
+      // @ts-expect-error: the name comes first
+      messageType(208, text);
+      // @ts-expect-error: a code is a number
+      messageType("208");
+      // @ts-expect-error: no such option
+      messageType(208, "x", text, undefined, { descripton: "" });
+    });
+  });
+
+  it("makes what cannot be written to", () => {
+    // @ts-expect-error: read-only
+    assertThrows(() => CHAT.code = 300, TypeError);
+    // @ts-expect-error: read-only
+    assertThrows(() => CHAT.payload = bytes, TypeError);
+    assertThrows(() => text.encode = () => "", TypeError);
+    assertEquals(CHAT.code, 200);
+  });
+});
+
+describe("messageTypes()", () => {
+  const contract = messageTypes({
+    chat: text,
+    add: [json<{ a: number }>(), json<number>()],
+    raw: bytes,
+    at: [json(z.string()), json(z.object({ at: z.string().transform((text) => new Date(text)) }))],
+  }, { from: 300 });
+
+  it("infers a message type for each name", () => {
+    assertType<Same<typeof contract.chat, MessageType<string>>>();
+    assertType<Same<typeof contract.add, MessageType<{ a: number }, { a: number }, number, number>>>();
+    assertType<Same<typeof contract.raw, MessageType<Uint8Array>>>();
+    assertType<Same<typeof contract.at, MessageType<string, string, { at: string }, { at: Date }>>>();
+    compiled(async () => {
+      client.send(contract.chat, "hello");
+      const sum = await client.request(contract.add, { a: 1 });
+      assertType<Same<typeof sum, number>>();
+      const { at } = await client.request(contract.at, "now");
+      assertType<Same<typeof at, Date>>();
+      // @ts-expect-error: chat is text
+      client.send(contract.chat, 5);
+      // @ts-expect-error: raw has no reply
+      await client.request(contract.raw, new Uint8Array());
+      // @ts-expect-error: there is none of that name
+      contract.caht;
+    });
+    assertEquals([contract.chat.code, contract.add.code, contract.raw.code, contract.at.code], [300, 301, 302, 303]);
+  });
+
+  it("refuses members that are no codecs, and makes what cannot be written to", () => {
+    compiled(() => {
+      // @ts-expect-error: a pair is of payload and reply
+      messageTypes({ chat: [text] });
+      // @ts-expect-error: three are one too many
+      messageTypes({ chat: [text, text, text] });
+      // @ts-expect-error: no codec
+      messageTypes({ chat: "text" });
+      // @ts-expect-error: no such option
+      messageTypes({ chat: text }, { form: 300 });
+    });
+    // @ts-expect-error: read-only
+    assertThrows(() => contract.chat = CHAT, TypeError);
+    assert(Object.isFrozen(contract));
+  });
+});
+
+describe("send(), request() and broadcast()", () => {
+  it("take what the codec takes and nothing else", () => {
+    compiled(async () => {
+      for (const peer of [client, server.clients[0]]) {
+        assertType<Same<ReturnType<typeof peer.ping>, Promise<number>>>();
+        const more = peer.send(CHAT, "hello");
+        assertType<Same<typeof more, boolean>>();
+        peer.send(ADD, { a: 1, b: 2 });
+        peer.send(RAW, new Uint8Array(1));
+        // @ts-expect-error: text
+        peer.send(CHAT, 5);
+        // @ts-expect-error: text, not bytes
+        peer.send(CHAT, new Uint8Array(1));
+        // @ts-expect-error: a payload is needed
+        peer.send(CHAT);
+        // @ts-expect-error: b is missing
+        peer.send(ADD, { a: 1 });
+        // @ts-expect-error: c is too much
+        peer.send(ADD, { a: 1, b: 2, c: 3 });
+        // @ts-expect-error: bytes
+        peer.send(RAW, "text");
+        // @ts-expect-error: the payload of a type of text or undefined is no number
+        peer.send(CHAT as MessageType<string | undefined>, 5);
+        // @ts-expect-error: no message type
+        peer.send({ code: 200, name: "chat" }, "hello");
+        const sum = await peer.request(ADD, { a: 1, b: 2 }, { timeout: 100, signal: AbortSignal.timeout(1) });
+        assertType<Same<typeof sum, number>>();
+        const answer = await peer.request(UNKNOWN, 5);
+        assertType<Same<typeof answer, unknown>>();
+        // @ts-expect-error: b is missing
+        await peer.request(ADD, { a: 1 });
+        // @ts-expect-error: chat has no reply
+        await peer.request(CHAT, "hello");
+        // @ts-expect-error: neither have bytes
+        await peer.request(RAW, new Uint8Array(1));
+        // @ts-expect-error: no such option
+        await peer.request(ADD, { a: 1, b: 2 }, { timout: 100 });
+      }
+      const [peer] = server.clients;
+      // @ts-expect-error: chat has no reply
+      await peer.request(CHAT, "hello");
+      // @ts-expect-error: neither have bytes
+      await peer.request(RAW, new Uint8Array(1));
+      // @ts-expect-error: chat has no reply
+      await client.request(CHAT, "hello");
+      // @ts-expect-error: neither left nor right
+      client.send(TURN, "up");
+      // @ts-expect-error: neither left nor right
+      peer.send(TURN, "up");
+      // @ts-expect-error: neither left nor right
+      await client.request(TURN, "up");
+      // @ts-expect-error: neither left nor right
+      await peer.request(TURN, "up");
+      // @ts-expect-error: neither left nor right
+      server.broadcast(TURN, "up");
+      client.send(TURN, "left");
+      // @ts-expect-error: text
+      server.broadcast(CHAT, 5);
+      // @ts-expect-error: several clients
+      server.broadcast(CHAT, "hello", { except: server.clients[0] });
+      // @ts-expect-error: a Client is not what a server knows
+      server.broadcast(CHAT, "hello", { to: [client] });
+      // @ts-expect-error: no such policy
+      server.broadcast(CHAT, "hello", { onFull: "drop" });
+    });
+  });
+});
+
+describe("route()", () => {
+  it("gives handlers the decoded payload and the peer", () => {
+    server.route(CHAT, (message, peer, ...rest) => {
+      assertType<Same<typeof message, Message<string>>>();
+      assertType<Same<typeof message.data, string>>();
+      assertType<Same<typeof message.content, Uint8Array>>();
+      assertType<Same<typeof message.json, unknown>>();
+      assertType<Same<typeof peer, ClientInfo>>();
+      assertType<Same<typeof rest, []>>();
+      // @ts-expect-error: read-only
+      message.data = "";
+    });
+    client.route(CHAT, (message, peer) => {
+      assertType<Same<typeof message.data, string>>();
+      assertType<Same<typeof peer, Client>>();
+    });
+    // @ts-expect-error: text, not a number
+    client.route(messageType(301, "x", text), (message: Message<number>) => message);
+    // @ts-expect-error: the peer is a client
+    client.route(messageType(302, "x", text), (_, peer: ClientInfo) => peer);
+    // @ts-expect-error: no such option
+    client.route(messageType(303, "x", text), () => {}, { odered: true });
+    assert(server.unroute(CHAT) && client.unroute(CHAT));
+  });
+
+  it("takes any value, promise or nothing from a handler of a type without a reply", () => {
+    for (const handler of [() => {}, () => 5, () => Promise.resolve(), () => Promise.resolve("x"), () => undefined]) {
+      server.route(CHAT, handler);
+      server.unroute(CHAT);
+    }
+  });
+
+  it("takes an answer, a promise of one, or what reply() returns from a handler of a type with a reply", () => {
+    compiled(() => {
+      server.route(ADD, ({ data }) => data.a);
+      server.route(ADD, async ({ data }) => await Promise.resolve(data.a));
+      server.route(ADD, (message) => message.reply(3));
+      server.route(ADD, async (message) => await Promise.resolve(message.reply(3)));
+      server.route(ADD, (message) => message.data.a > 1 ? message.reply(4) : 5);
+      server.route(ADD, (message) => {
+        message.reply(3);
+        return replied;
+      });
+      server.route(ADD, () => {
+        throw new Error();
+      });
+      const answer = ({ data, reply }: Message<{ a: number; b: number }, number>) => data.a > 1 ? reply(3) : data.a;
+      assertType<Same<ReturnType<typeof answer>, number | Replied>>();
+      server.route(ADD, answer);
+      client.route(ADD, ({ data }) => data.a + data.b);
+      server.route(UNKNOWN, ({ data }) => data);
+    });
+  });
+
+  it("keeps literals in answers, with no annotation", () => {
+    compiled(() => {
+      server.route(MOVE, () => "left");
+      server.route(MOVE, ({ data }) => data === "l" ? "left" : "right");
+      server.route(MOVE, async ({ data }) => await Promise.resolve(data) === "l" ? "left" : "right");
+      server.route(SHAPE, () => ({ kind: "line", length: 1 }));
+      server.route(SHAPE, async () => await Promise.resolve() ?? { kind: "dot" });
+      // TypeScript itself widens the one literal of an async function that may return a promise or not.
+      // @ts-expect-error: see above
+      server.route(MOVE, async () => (await null, "left"));
+      server.route(MOVE, async () => (await null, "left" as const));
+    });
+  });
+
+  it("refuses a handler that answers with the wrong type, or not at all", () => {
+    compiled(() => {
+      // @ts-expect-error: a number
+      server.route(ADD, () => "3");
+      // @ts-expect-error: a promise of a number
+      server.route(ADD, async () => await Promise.resolve("3"));
+      // @ts-expect-error: nothing
+      server.route(ADD, () => {});
+      // @ts-expect-error: a promise of nothing
+      server.route(ADD, () => Promise.resolve());
+      // @ts-expect-error: undefined
+      server.route(ADD, () => undefined);
+      // @ts-expect-error: nothing at times
+      server.route(ADD, ({ data }) => data.a > 1 ? data.a : undefined);
+      // @ts-expect-error: neither of the two
+      server.route(MOVE, () => "up");
+      // @ts-expect-error: any text
+      server.route(MOVE, (): string => "left");
+      // @ts-expect-error: neither of the two
+      client.route(MOVE, () => "up");
+      // @ts-expect-error: no such kind
+      server.route(SHAPE, () => ({ kind: "circle" }));
+      // @ts-expect-error: length is missing
+      server.route(SHAPE, () => ({ kind: "line" }));
+      // @ts-expect-error: reply() takes a number
+      server.route(ADD, (message) => message.reply("3"));
+      // @ts-expect-error: no reply
+      server.route(CHAT, (message) => message.reply("3"));
+      // @ts-expect-error: only reply() makes that
+      server.route(ADD, () => Symbol("replied"));
+    });
+  });
+});
+
+describe("on()", () => {
+  it("knows the events and their arguments", () => {
+    server.on("connect", (client) => assertType<Same<typeof client, ClientInfo>>());
+    server.on("disconnect", (client, info) => {
+      assertType<Same<typeof client, ClientInfo>>();
+      assertType<Same<typeof info.reason, CloseReason>>();
+      // @ts-expect-error: no such reason
+      if (info.reason === "bored") return;
+    });
+    server.on("message", (message, client) => {
+      assertType<Same<typeof message.data, Uint8Array>>();
+      assertType<Same<typeof client, ClientInfo>>();
+    });
+    server.on("error", (error) => assertType<Same<typeof error, unknown>>());
+    server.on("close", () => {});
+    client.on("connect", (info) => assertType<Same<typeof info, ConnectInfo>>(), { once: true });
+    client.on("disconnect", ({ reason, nextDelay }) => {
+      assertType<Same<typeof reason, CloseReason>>();
+      assertType<Same<typeof nextDelay, number | undefined>>();
+    });
+  });
+
+  it("refuses other events, and listeners that take something else", () => {
+    // @ts-expect-error: no such event
+    assertThrows(() => server.on("conect", () => {}), TypeError);
+    // @ts-expect-error: an event of a server
+    assertThrows(() => client.on("rejected", () => {}), TypeError);
+    compiled(() => {
+      // @ts-expect-error: a ClientInfo comes
+      server.on("connect", (name: string) => name);
+      // @ts-expect-error: nothing comes
+      server.on("close", (error: Error) => error);
+      // @ts-expect-error: one argument
+      server.on("rejected", (_info, more) => more);
+      // @ts-expect-error: no such option
+      server.on("connect", () => {}, { onec: true });
+    });
+  });
+});
+
+describe("json(schema)", () => {
+  it("sends a Zod schema's input and receives its output", () => {
+    const AT = messageType(
+      400,
+      "at",
+      json(z.object({ at: z.string().transform((text) => new Date(text)) })),
+      json(z.object({ count: z.coerce.number<string>(), step: z.number().default(1) })),
+    );
+    assertType<
+      Same<
+        typeof AT,
+        MessageType<{ at: string }, { at: Date }, { count: string; step?: number | undefined }, {
+          count: number;
+          step: number;
+        }>
+      >
+    >();
+    server.route(AT, ({ data }) => {
+      assertType<Same<typeof data, { at: Date }>>();
+      return { count: "5" };
+    });
+    compiled(async () => {
+      const answer = await client.request(AT, { at: "2026-01-01" });
+      assertType<Same<typeof answer, { count: number; step: number }>>();
+      // @ts-expect-error: sent as text
+      await client.request(AT, { at: new Date() });
+      // @ts-expect-error: sent as text
+      server.route(AT, () => ({ count: 5 }));
+    });
+  });
+
+  it("sends a Valibot schema's input and receives its output", () => {
+    const SIZE = messageType(
+      401,
+      "size",
+      json(v.pipe(v.string(), v.transform((text) => text.length))),
+      json(v.object({ step: v.optional(v.number(), 4) })),
+    );
+    assertType<Same<typeof SIZE, MessageType<string, number, { step?: number | undefined }, { step: number }>>>();
+    server.route(SIZE, ({ data }) => {
+      assertType<Same<typeof data, number>>();
+      return {};
+    });
+    compiled(async () => {
+      const { step } = await client.request(SIZE, "abc");
+      assertType<Same<typeof step, number>>();
+      // @ts-expect-error: sent as text
+      client.send(SIZE, 3);
+    });
+  });
+
+  it("refuses what is no schema", () => {
+    // @ts-expect-error: no Standard Schema
+    assertThrows(() => json({ type: "object" }), TypeError);
+  });
+});
+
+describe("the config", () => {
+  it("of a Server and a Client refuses other names and wrong types", () => {
+    compiled(() => {
+      // @ts-expect-error: misspelt
+      new Server({ maxMesageSize: 1 });
+      // @ts-expect-error: a number
+      new Server({ port: "8080" });
+      // @ts-expect-error: only a Server has it
+      new Client({ listen: [] });
+      // @ts-expect-error: no such size
+      new Client({ bufferSize: "tiny" });
+      // @ts-expect-error: no such sockets
+      new Client({ socketCore: "nodejs" });
+      // @ts-expect-error: not a config
+      new Server(8080);
+    });
+    new Server({ listen: [{ port: 1, protocol: "1.6.3" }, { path: "/tmp/x.sock" }] });
+    new Server({ logger: { warn: () => {}, error: () => {} } });
+  });
+});

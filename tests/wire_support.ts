@@ -1,0 +1,159 @@
+/**
+ * What the tests of `src/wire` share: golden frames of the Python releases, seeded random bytes, and ways to cut a stream.
+ *
+ * @module
+ */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { type DecoderOptions, FrameDecoder } from "../src/wire/decoder.ts";
+import { encodeFrame } from "../src/wire/encoder.ts";
+import { Flag, type Frame } from "../src/wire/frame.ts";
+import { type Protocol, protocol } from "../src/wire/protocols.ts";
+
+/** A frame made by a Python release. */
+export interface GoldenFrame {
+  readonly code: number;
+  /** A UUID, eight hexadecimal digits, or (2.0) a number. */
+  readonly requestId: string | number;
+  readonly contentHex: string;
+  readonly frameHex: string;
+}
+
+/** One file of `tests/vectors`: what a Python release sends. */
+export interface Vectors {
+  readonly release: string;
+  readonly timestampMs: number;
+  readonly frames: readonly GoldenFrame[];
+  /** The HELLO frame. */
+  readonly hello: string | null;
+  /** The three JSON messages. */
+  readonly handshake: { readonly server: string; readonly client: string; readonly ack: string } | null;
+}
+
+/** One release of every wire protocol, and the native one. */
+export const PROTOCOLS: readonly Protocol[] = [
+  ...["1.2.1", "1.3.0", "1.6.0", "1.6.3", "1.6.10", "1.7.5", "1.9.0", "2.0.0"].map(protocol),
+  protocol("native"),
+];
+
+/** All golden vectors. */
+export function loadVectors(): Vectors[] {
+  const folder = new URL("./vectors/", import.meta.url);
+  return readdirSync(folder).filter((name) => name.endsWith(".json")).sort()
+    .map((name) => JSON.parse(readFileSync(new URL(name, folder), "utf8")));
+}
+
+/** The id of a golden frame as this library has it. */
+export function goldenId({ requestId }: GoldenFrame): string | number {
+  return typeof requestId === "string" && requestId.length === 8 ? parseInt(requestId, 16) : requestId;
+}
+
+/** Hexadecimal digits as bytes. */
+export function unhex(text: string): Uint8Array {
+  return Uint8Array.from(text.match(/../g) ?? [], (byte) => parseInt(byte, 16));
+}
+
+/** Bytes as hexadecimal digits. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Text as UTF-8. */
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Pieces as one. */
+export function join(...pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** A generator of pseudo-random numbers (mulberry32): the same seed gives the same numbers everywhere. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** A whole number from 0 to `below` − 1. */
+  below(below: number): number {
+    this.#state = this.#state + 0x6d2b79f5 | 0;
+    let t = Math.imul(this.#state ^ this.#state >>> 15, 1 | this.#state);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return Math.floor(((t ^ t >>> 14) >>> 0) / 0x1_0000_0000 * below);
+  }
+
+  /** Random bytes. */
+  bytes(size: number): Uint8Array {
+    const bytes = new Uint8Array(size);
+    for (let i = 0; i < size; i++) bytes[i] = this.below(256);
+    return bytes;
+  }
+
+  /** One of them. */
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)];
+  }
+}
+
+/** A random frame that the protocol can carry. */
+export function randomFrame(random: Random, spoken: Protocol, maxSize: number): Frame {
+  const code = random.below(0x10000);
+  const content = random.bytes(random.below(maxSize + 1));
+  const sentAt = spoken.layout.timestamp < 0 ? undefined : random.below(2 ** 32) * 1024;
+  if (spoken.name === "native") {
+    const flags = random.pick([0, Flag.REQUEST, Flag.REPLY, Flag.REPLY | Flag.ERROR]);
+    return { code, content, requestId: flags === 0 ? 0 : 1 + random.below(0xffffffff), flags };
+  }
+  const digits = hex(random.bytes(16));
+  const requestId = spoken.ids === "uuid"
+    ? digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
+    : random.below(spoken.ids === "u16" ? 0x10000 : 2 ** 32);
+  return { code, content, requestId, flags: 0, sentAt };
+}
+
+/** A frame as text, to compare by. */
+export function show({ code, flags, requestId, sentAt, content }: Frame): string {
+  return `${code} ${flags} ${requestId} ${sentAt} ${hex(content)}`;
+}
+
+/** Frames as one stream of bytes. */
+export function encodeAll(spoken: Protocol, frames: readonly Frame[]): Uint8Array {
+  return join(...frames.map((frame) => encodeFrame(spoken, frame)));
+}
+
+/** What a decoder makes of chunks, as text; it stops where the decoder does. */
+export function decode(
+  spoken: Protocol,
+  chunks: Iterable<Uint8Array>,
+  options?: DecoderOptions,
+): { frames: string[]; failure: string | undefined; partial: number } {
+  const decoder = new FrameDecoder(spoken, options);
+  const frames: string[] = [];
+  for (const chunk of chunks) {
+    for (const frame of decoder.push(chunk)) frames.push(show(frame));
+    if (decoder.failure !== undefined) break;
+  }
+  return { frames, failure: decoder.failure?.code, partial: decoder.partial };
+}
+
+/** Bytes cut every `size` bytes. */
+export function* cutEvery(bytes: Uint8Array, size: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+}
+
+/** Bytes cut at random, empty pieces included. */
+export function* cutRandomly(bytes: Uint8Array, random: Random, most: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length;) {
+    const size = random.below(most + 1);
+    yield bytes.slice(at, at + size);
+    at += size;
+  }
+}
