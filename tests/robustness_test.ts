@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, fail } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Worker } from "node:worker_threads";
 import { bytes, Client, messageType, RemoteError, Server, type TcpEndpoint, text } from "../mod.ts";
@@ -118,6 +118,35 @@ describe("a server", () => {
       const error = await assertRejects(() => client.request(ASK, ""), RemoteError);
       assertEquals((error as RemoteError).code, "handler-failed");
     }
+  });
+
+  it("closes within the shortest drain that any close asked for", async () => {
+    const clock = new FakeClock();
+    const socketCore = memoryTransport({ clock });
+    const begun = Promise.withResolvers<void>();
+    const server = new Server({ port: 1, hostname: "test", socketCore });
+    server.route(ASK, () => {
+      begun.resolve();
+      return new Promise<string>(() => {});
+    });
+    await server.start();
+    const client = new Client({ port: 1, hostname: "test", socketCore });
+    await client.connect();
+    const asked = assertRejects(() => client.request(ASK, ""));
+    await begun.promise;
+    const [peer] = server.clients;
+    // The first call begins the end; of the others the shortest counts, wherever it stands.
+    const closing = [5_000, 100, 4_000].map((drain) => peer.close("manual", { drain }));
+    await clock.advance(200);
+    assertEquals(server.stats().connections, 0);
+    await Promise.race([
+      Promise.all(closing),
+      clock.advance(1_000).then(() => fail("the shortest drain was not kept")),
+    ]);
+    await server.close({ drain: 100 });
+    await asked;
+    await client.close();
+    assertEquals(clock.pending, 0);
   });
 
   it("may be started again by a listener to close", async () => {

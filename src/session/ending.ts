@@ -21,12 +21,12 @@ export interface EndingSteps {
 /** One end. */
 export class Ending {
   readonly #wheel: TimerWheel;
-  readonly #limit: Timeout;
+  readonly #hold: boolean;
+  /** One for each call that asked for an end by a time: the earliest cuts. */
+  readonly #limits: Timeout[] = [];
   readonly #stopped: Promise<void>;
   #stop = (): void => {};
   #cut = false;
-
-  readonly #hold: boolean;
 
   /**
    * @param wheel For the limits.
@@ -37,7 +37,6 @@ export class Ending {
     this.#wheel = wheel;
     this.#hold = hold;
     this.#stopped = new Promise((resolve) => this.#stop = resolve);
-    this.#limit = new Timeout(() => this.cut());
   }
 
   /** Waits for nothing any more. */
@@ -46,10 +45,15 @@ export class Ending {
     this.#stop();
   }
 
-  /** Waits for at most `ms` milliseconds more. */
+  /** Waits for at most `ms` milliseconds more, or for less if that was asked for before. */
   hurry(ms: number): void {
-    if (ms <= 0) this.cut();
-    else this.#wheel.add(this.#limit, ms);
+    if (ms <= 0) {
+      this.cut();
+      return;
+    }
+    const limit = new Timeout(() => this.cut());
+    this.#limits.push(limit);
+    this.#wheel.add(limit, ms);
   }
 
   /** Goes through the steps: the first two within `drain` milliseconds, the last within a second. */
@@ -62,7 +66,7 @@ export class Ending {
     // Work that took too long does not take down with it what was written meanwhile.
     if (!flushed && !this.#cut) await this.#within(0, steps.flushed().then(() => flushed = true));
     if (flushed && !this.#cut) await this.#within(LINGER_TIME, steps.finish());
-    this.#wheel.remove(this.#limit);
+    for (const limit of this.#limits) this.#wheel.remove(limit);
     if (this.#hold) this.#wheel.release();
   }
 
