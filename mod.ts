@@ -30,16 +30,13 @@
  */
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
-export {
-  Client,
-  type ClientCloseOptions,
-  type ClientConnectOptions,
-  type ClientState,
-  type ClientStats,
-} from "./src/client/client.ts";
+export { Client, type ClientCloseOptions, type ClientConnectOptions, type ClientStats } from "./src/client/client.ts";
 export type { ClientConfig } from "./src/client/client_config.ts";
-export type { ClientEvents, ConnectInfo } from "./src/client/client_events.ts";
-export type { DisconnectState } from "./src/client/disconnect.ts";
+export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
+export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
+export type { ClientState } from "./src/client/link.ts";
+export type { QueueOptions } from "./src/client/outgoing_queue.ts";
+export type { ReconnectOptions } from "./src/client/reconnect.ts";
 export {
   BackpressureError,
   ConfigError,
@@ -51,6 +48,7 @@ export {
   RemoteError,
   TimeoutError,
   VeltixError,
+  WorkerError,
 } from "./src/errors.ts";
 export type {
   BackpressureErrorCode,
@@ -60,6 +58,8 @@ export type {
   MessageTypeErrorCode,
   PayloadErrorCode,
   ProtocolErrorCode,
+  Refusal,
+  WorkerErrorCode,
 } from "./src/errors.ts";
 export type { Listener as EventListener, ListenOptions } from "./src/events.ts";
 export { bytes, type Codec, json, text } from "./src/message/codecs.ts";
@@ -70,6 +70,7 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from "./src/message/json.ts";
+export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
   type AnyCodec,
@@ -86,20 +87,26 @@ export {
   type BufferSize,
   type CommonConfig,
   DEFAULT_LIMITS,
+  type HeartbeatOptions,
   type LimitOptions,
   type Limits,
   type Log,
+  type PerformanceMode,
+  type RateLimitOptions,
   type SocketCore,
 } from "./src/options.ts";
-export type { BroadcastResult } from "./src/server/broadcast.ts";
+export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
+export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { ClientInfo, CloseOptions } from "./src/server/client_info.ts";
-export { type BroadcastOptions, Server, type ServerStats } from "./src/server/server.ts";
+export type { TagSelector } from "./src/server/groups.ts";
+export { Server, type ServerStats } from "./src/server/server.ts";
 export type { ListenConfig, ServerConfig } from "./src/server/server_config.ts";
-export type { DisconnectInfo, RejectedInfo, ServerEvents, UnhandledInfo } from "./src/server/server_events.ts";
+export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/session/close_reason.ts";
-export type { Handler, HandlerResult, RouteOptions } from "./src/session/routes.ts";
+export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/session/routes.ts";
 export type { RequestOptions } from "./src/session/pending.ts";
 export type { SessionStats } from "./src/session/stats.ts";
+export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/traffic.ts";
 export type {
   Address,
   Clock,
@@ -113,3 +120,8 @@ export type {
   Transport,
   UnixEndpoint,
 } from "./src/transport.ts";
+export type { WorkerPeer } from "./src/workers/protocol.ts";
+export { type WorkerHandler, workerHandler, type WorkerResult } from "./src/workers/worker_handler.ts";
+export type { WorkerMessage } from "./src/workers/worker_message.ts";
+export type { WorkerRouteOptions } from "./src/workers/worker_routes.ts";
+export { VERSION } from "./src/version.ts";

@@ -8,7 +8,7 @@ import type { Runtime } from "./options.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** How a figure is written. */
-export type Unit = "µs" | "ms" | "/s" | "B" | "B/s" | "%" | "×";
+export type Unit = "ns" | "µs" | "ms" | "/s" | "B" | "B/s" | "%" | "×";
 
 /** What to reach: a ratio to the floor, or a value by itself, which may depend on the runtime. */
 export type Goal = { readonly kind: "ratio" | "value" } & Bound;
@@ -39,6 +39,8 @@ export const FLOOR_OF = {
   growth: "batch",
   decode: "raw",
   silent: "raw",
+  logger: "raw",
+  workers: "raw",
 } as const satisfies Record<WorkloadName, "raw" | "batch">;
 
 /** All figures, in the order of the table. A figure's CPU time a message is measured under its name and " cpu". */
@@ -70,6 +72,15 @@ export const FIGURES: readonly Figure[] = [
   { name: "silent: connect among 1,000", workload: "silent", unit: "ms" },
   { name: "silent: slowest", workload: "silent", unit: "ms" },
   { name: "silent: delay", workload: "silent", unit: "ms", goal: { kind: "value", atMost: 10 } },
+  { name: "log disabled", workload: "logger", unit: "ns", goal: { kind: "value", atMost: 100 } },
+  { name: "log line", workload: "logger", unit: "µs" },
+  { name: "log line, no caller", workload: "logger", unit: "µs" },
+  { name: "workers: ping p99, route", workload: "workers", unit: "ms" },
+  { name: "workers: ping p99, workerRoute", workload: "workers", unit: "ms" },
+  { name: "workers: heavy, route", workload: "workers", unit: "/s" },
+  { name: "workers: heavy, workerRoute", workload: "workers", unit: "/s" },
+  { name: "workers: light p50, route", workload: "workers", unit: "µs" },
+  { name: "workers: light p50, workerRoute", workload: "workers", unit: "µs" },
 ];
 
 /** Whether `measured` reaches the goal on this runtime. */

@@ -48,7 +48,7 @@ function floorOn(runtime: Runtime, floor: string, suffix: string): string {
 
 /** A ratio of differences or of ratios would say nothing. */
 function showsRatio(figure: Figure): boolean {
-  return figure.unit !== "%" && figure.unit !== "×" && figure.name !== "silent: delay";
+  return figure.unit !== "%" && figure.unit !== "×" && figure.unit !== "ns" && figure.name !== "silent: delay";
 }
 
 /** "~" marks a verdict that is not certain: one round only, or the rounds' extremes fall on both sides of the goal. */
@@ -95,6 +95,8 @@ function amount(value: number, unit: Unit): string {
       return `${(value / 1024).toFixed(1)} KB`;
     case "%":
       return `${value.toFixed(0)} %`;
+    case "ns":
+      return `${value.toFixed(1)} ns`;
     case "µs":
       return `${value.toFixed(0)} µs`;
     case "ms":

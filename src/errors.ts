@@ -26,6 +26,8 @@ export type HandshakeErrorCode =
   | "handshake-timeout"
   | "native-required"
   | "refused-by-peer"
+  | "too-many-connections"
+  | "unauthorized"
   | "version-mismatch";
 
 /** Codes of a {@linkcode ProtocolError}: what was wrong with the bytes of the peer. */
@@ -40,13 +42,17 @@ export type MessageTypeErrorCode =
   | "code-out-of-range"
   | "code-taken"
   | "no-reply-codec"
-  | "not-requested";
+  | "not-requested"
+  | "type-mismatch";
 
 /** Codes of a {@linkcode ConfigError}. */
 export type ConfigErrorCode = "invalid-config" | "unsupported";
 
 /** Codes of a {@linkcode BackpressureError}. */
-export type BackpressureErrorCode = "buffer-full" | "ids-exhausted" | "total-buffer-full";
+export type BackpressureErrorCode = "buffer-full" | "ids-exhausted" | "queue-full" | "total-buffer-full";
+
+/** Codes of a {@linkcode WorkerError}. */
+export type WorkerErrorCode = "worker-crashed" | "worker-stopped";
 
 /**
  * The base of all errors of this package.
@@ -98,8 +104,56 @@ export class ConnectionError extends VeltixError<ConnectionErrorCode> {
   }
 }
 
-/** Two peers could not agree on how to talk to each other. */
+/** What a server tells a client that it does not let in. */
+export interface Refusal {
+  /** The server's code, such as `"unauthorized"` or `"too-many-connections"`; not of a closed list. */
+  readonly code: string;
+  /** Its reason, at most 200 printable characters. */
+  readonly message: string;
+  /** When it is worth trying again, in milliseconds; `undefined` where it did not say. */
+  readonly retryAfter: number | undefined;
+}
+
+/**
+ * Two peers could not agree on how to talk to each other, or the server does not let the client in: then `refusal` has the
+ * server's own words.
+ *
+ * @example A server that is full
+ * ```ts
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { Client, HandshakeError, Server } from "@veltix/core";
+ *
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1", maxConnections: 1 });
+ * server.on("rejected", () => {}); // It is logged otherwise.
+ * await server.start();
+ * await using first = new Client({ ...server.addresses[0] });
+ * await using second = new Client({ ...server.addresses[0] });
+ *
+ * await first.connect();
+ * const { code, refusal } = await assertRejects(() => second.connect(), HandshakeError);
+ * assertEquals([code, refusal?.retryAfter], ["too-many-connections", 1_000]);
+ * ```
+ */
 export class HandshakeError extends VeltixError<HandshakeErrorCode> {
+  /** What the server told the client, where it refused: the same on both sides. */
+  readonly refusal: Refusal | undefined;
+
+  /**
+   * Made by the library.
+   *
+   * @param code The stable code.
+   * @param message What failed, a colon, and the state.
+   * @param options `cause`, the error behind this one, and `refusal`.
+   */
+  constructor(
+    code: HandshakeErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly refusal?: Refusal } = {},
+  ) {
+    super(code, message, "cause" in options ? { cause: options.cause } : undefined);
+    this.refusal = options.refusal;
+  }
+
   /** The name of the class. */
   override get name(): string {
     return "HandshakeError";
@@ -143,6 +197,14 @@ export class BackpressureError extends VeltixError<BackpressureErrorCode> {
   /** The name of the class. */
   override get name(): string {
     return "BackpressureError";
+  }
+}
+
+/** A worker thread ended with a message in it: it crashed (`cause` says how), or it was ended. */
+export class WorkerError extends VeltixError<WorkerErrorCode> {
+  /** The name of the class. */
+  override get name(): string {
+    return "WorkerError";
   }
 }
 

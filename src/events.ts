@@ -27,26 +27,29 @@ interface Entry {
   readonly stop: () => void;
 }
 
+/** Whose events they are. */
+export interface EventsOwner<Name extends string> {
+  /** A listener threw, or its promise rejected. */
+  failed(error: unknown): void;
+  /** A listener to `error` did. */
+  lost(error: unknown): void;
+  /** An event got its first listener, or lost its last one. */
+  watched(name: Name, on: boolean): void;
+}
+
 /** The listeners of one Server or Client. */
 export class Events<Map extends EventMap> {
   readonly #listeners = new globalThis.Map<keyof Map, Set<Entry>>();
   readonly #names: readonly (keyof Map & string)[];
-  readonly #onError: (error: unknown) => void;
-  readonly #onLast: (error: unknown) => void;
+  readonly #owner: EventsOwner<keyof Map & string>;
 
   /**
    * @param names All events there are.
-   * @param onError Takes what a listener throws.
-   * @param onLast Takes what a listener to `error` throws.
+   * @param owner Is told what goes wrong, and which events are watched.
    */
-  constructor(
-    names: readonly (keyof Map & string)[],
-    onError: (error: unknown) => void,
-    onLast: (error: unknown) => void,
-  ) {
+  constructor(names: readonly (keyof Map & string)[], owner: EventsOwner<keyof Map & string>) {
     this.#names = names;
-    this.#onError = onError;
-    this.#onLast = onLast;
+    this.#owner = owner;
   }
 
   /** Listens. A listener added twice is called twice. */
@@ -60,11 +63,12 @@ export class Events<Map extends EventMap> {
     let entries = this.#listeners.get(name);
     if (entries === undefined) this.#listeners.set(name, entries = new Set());
     const stop = (): void => {
-      entries.delete(entry);
+      if (entries.delete(entry) && entries.size === 0) this.#owner.watched(name, false);
       signal?.removeEventListener("abort", stop);
     };
     const entry = { listener: listener as Listener<never>, once, stop };
     entries.add(entry);
+    if (entries.size === 1) this.#owner.watched(name, true);
     signal?.addEventListener("abort", stop, { once: true });
   }
 
@@ -75,16 +79,23 @@ export class Events<Map extends EventMap> {
 
   /** Calls all listeners in the order they came; false if there are none. */
   emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): boolean {
+    return this.call(name, args, undefined);
+  }
+
+  /** The same; promises of listeners are added to `pending`, none of which rejects. */
+  call<Name extends keyof Map & string>(name: Name, args: Map[Name], pending: Promise<unknown>[] | undefined): boolean {
     const entries = this.#listeners.get(name);
     if (entries === undefined || entries.size === 0) return false;
-    const failed = name === "error" ? this.#onLast : this.#onError;
+    const failed = (error: unknown): void => name === "error" ? this.#owner.lost(error) : this.#owner.failed(error);
     for (const entry of [...entries]) {
       // One of those before may have stopped it.
       if (!entries.has(entry)) continue;
       if (entry.once) entry.stop();
       try {
         const result = (entry.listener as unknown as Listener<Map[Name]>)(...args);
-        if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
+        if (!isThenable(result)) continue;
+        const settled = Promise.resolve(result).then(undefined, failed);
+        pending?.push(settled);
       } catch (error) {
         failed(error);
       }

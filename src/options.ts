@@ -9,8 +9,12 @@ import { isThenable } from "./message/json.ts";
 import type { Endpoint, TcpEndpoint, Transport } from "./transport.ts";
 import { protocol } from "./wire/protocols.ts";
 
-/** A logger: anything with these methods, such as `console`. */
+/** A logger: anything with these methods, such as `console`. The default writes warnings and errors only. */
 export interface Log {
+  /** Logs what helps to find a fault: who connects, who leaves and who is refused. */
+  debug?(message: string, ...data: unknown[]): void;
+  /** Logs what an operator wants to know: a server listens or is closed. */
+  info?(message: string, ...data: unknown[]): void;
   /** Logs something that went wrong and was handled. */
   warn(message: string, ...data: unknown[]): void;
   /** Logs a failure. */
@@ -31,9 +35,15 @@ export interface LimitOptions {
   readonly handshakeTimeout?: number;
   /** Asynchronous handlers running at once, per connection. @default 100 */
   readonly maxWorkers?: number;
-  /** Messages waiting for a handler, per connection; at the limit reading stops. @default 1024 */
+  /**
+   * Messages waiting for a handler, per connection. At the limit reading a Python peer stops, and with it replies and PONGs.
+   * A native peer stops sending messages by itself, at four times as many at most. @default 1024
+   */
   readonly maxQueuedMessages?: number;
-  /** Bytes of messages waiting for a handler, per connection; at the limit reading stops. @default 4194304 */
+  /**
+   * Bytes of messages waiting for a handler, per connection, buffers counted whole; the same happens at the limit. A native
+   * peer may have a quarter of it under way. @default 4194304
+   */
   readonly maxQueuedBytes?: number;
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */
   readonly highWaterMark?: number;
@@ -49,13 +59,58 @@ export interface LimitOptions {
   readonly writeTimeout?: number;
 }
 
+/** How eagerly small writes are sent and dead peers are sought; see {@linkcode CommonConfig}. */
+export type PerformanceMode = "low" | "balanced" | "high";
+
+/** When a silent peer is asked whether it lives. Any byte counts as life. Times are in milliseconds. */
+export interface HeartbeatOptions {
+  /** Sends a PING after this long without sending or hearing anything. @default 15000, by `performanceMode` */
+  readonly idle?: number;
+  /**
+   * Closes a peer, reason `heartbeat`, that stays silent for this long after that.
+   * @default 10000, by `performanceMode`; 30000 for Python peers, whose handlers may hold up their answers
+   */
+  readonly timeout?: number;
+}
+
+/** How much each connection may bring. Answers are exempt; PINGs count. Needs `messages`, `bytes` or both. */
+export interface RateLimitOptions {
+  /** Messages and requests a second. @default unlimited */
+  readonly messages?: number;
+  /** Bytes of their payloads a second. @default unlimited */
+  readonly bytes?: number;
+  /** How many seconds' worth may come at once. @default 1 */
+  readonly burst?: number;
+  /**
+   * `"throttle"` lets what is above wait, until the peer has to stop sending; `"reject"` drops it, and the request of a native
+   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`.
+   * @default "throttle"
+   */
+  readonly action?: "throttle" | "reject" | "close";
+}
+
 /** Options that a Server and a Client share. */
 export interface CommonConfig extends LimitOptions {
+  /**
+   * `"low"` gathers small writes for 5 ms, so that a device sends fewer packets, and asks silent peers after 60 s;
+   * `"balanced"` writes once a turn of the event loop and asks after 15 s; `"high"` never waits for the turn to end, which
+   * costs throughput, and asks after 5 s. `heartbeat` overrides its times.
+   * @default "balanced"
+   */
+  readonly performanceMode?: PerformanceMode;
+  /** When silent peers are asked and given up; `false` never. @default by `performanceMode` */
+  readonly heartbeat?: HeartbeatOptions | false;
+  /** How much each connection may bring. @default no limit */
+  readonly rateLimit?: RateLimitOptions;
   /** Which sockets to use. @default "auto" */
   readonly socketCore?: SocketCore;
   /** How much is read at once. @default "large" */
   readonly bufferSize?: BufferSize;
-  /** Receives warnings and errors that no listener handles. @default console */
+  /**
+   * Receives warnings and errors that no listener handles, and what goes on if it has the methods for that; never a line
+   * for each message.
+   * @default warnings and errors go to the console
+   */
   readonly logger?: Log;
 }
 
@@ -92,6 +147,12 @@ const BUFFER_SIZES = { small: 1, medium: 8, large: 64, huge: 1024 } as const;
 const CORES: readonly unknown[] = ["auto", "bun", "deno", "node"];
 const LONGEST_DRAIN = 0x7fffffff;
 
+/** The default logger. It finds the console's methods when it writes: a program may have replaced them. */
+const CONSOLE: Log = {
+  warn: (...line) => console.warn(...line),
+  error: (...line) => console.error(...line),
+};
+
 /** The names of a configuration's members. */
 export type Names<Config> = Readonly<Record<keyof Config, true>>;
 
@@ -109,7 +170,16 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   socketCore: true,
   bufferSize: true,
   logger: true,
+  performanceMode: true,
+  heartbeat: true,
+  rateLimit: true,
 };
+
+/** The names of {@linkcode HeartbeatOptions}. */
+export const HEARTBEAT_NAMES: Names<HeartbeatOptions> = { idle: true, timeout: true };
+
+/** The names of {@linkcode RateLimitOptions}. */
+export const RATE_NAMES: Names<RateLimitOptions> = { messages: true, bytes: true, burst: true, action: true };
 
 /**
  * Refuses what is no configuration, and members that it does not have: a misspelt limit would silently not be set, and a
@@ -198,21 +268,24 @@ export function coreOf(core: SocketCore = "auto"): SocketCore {
 
 /** The logger of a configuration, checked. */
 export function logOf(logger: Log | undefined): Log {
-  if (logger === undefined) return console;
+  if (logger === undefined) return CONSOLE;
   if (typeof logger?.warn !== "function" || typeof logger.error !== "function") {
     throw new TypeError("logger must have the methods warn and error");
+  }
+  for (const name of ["info", "debug"] as const) {
+    if (logger[name] !== undefined) checkFunction(`logger.${name}`, logger[name]);
   }
   return logger;
 }
 
 /** Writes a line about an error. A logger that fails is let be: there is nobody left to tell. */
-export function writeLine(log: Log, level: keyof Log, error: unknown): void {
-  try {
-    const result: unknown = log[level](error instanceof Error ? error.message : show(error), error);
-    if (isThenable(result)) Promise.resolve(result).then(undefined, () => {});
-  } catch {
-    // See above.
-  }
+export function writeLine(log: Log, level: "warn" | "error", error: unknown): void {
+  guarded(() => log[level](error instanceof Error ? error.message : show(error), error));
+}
+
+/** Writes a line about what goes on, made only if the logger takes it. */
+export function writeNote(log: Log, level: "debug" | "info", text: () => string): void {
+  if (log[level] !== undefined) guarded(() => log[level]!(text()));
 }
 
 /** How long closing may take, checked. */
@@ -222,6 +295,12 @@ export function drainOf({ drain = 5_000 }: { readonly drain?: number }): number 
   throw new RangeError(`drain must be 0 to ${LONGEST_DRAIN} ms, not ${drain}`);
 }
 
+/** A function, checked. Returns it. */
+export function checkFunction<Function>(name: string, value: Function): Function {
+  if (typeof value === "function") return value;
+  throw new TypeError(`${name} must be a function, not ${show(value)}`);
+}
+
 /** A whole number, checked. The most is what a signed 32-bit timer or size can hold. */
 export function wholeNumber(name: string, value: unknown, least: number, most: number = 0x7fffffff): number {
   if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${show(value)}`);
@@ -229,9 +308,20 @@ export function wholeNumber(name: string, value: unknown, least: number, most: n
   throw new RangeError(`${name} must be a whole number from ${least} to ${most}, not ${value}`);
 }
 
-function nonEmpty(name: string, value: unknown): string {
+/** A string that is not empty, checked. Returns it. */
+export function nonEmpty(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   throw new TypeError(`${name} must be a non-empty string, not ${show(value)}`);
+}
+
+/** Calls a logger that may fail. */
+function guarded(log: () => unknown): void {
+  try {
+    const result = log();
+    if (isThenable(result)) Promise.resolve(result).then(undefined, () => {});
+  } catch {
+    // There is nobody left to tell.
+  }
 }
 
 /** A wrong value in a message: never thrown at, never long. */

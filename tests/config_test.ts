@@ -108,6 +108,8 @@ const COMMON: Record<string, Wrong[]> = {
     [{}, TypeError, LOGGER],
     [{ warn: () => {} }, TypeError, LOGGER],
     [{ error: () => {} }, TypeError, LOGGER],
+    [{ ...console, info: 1 }, TypeError, "logger.info must be a function, not 1"],
+    [{ ...console, debug: null }, TypeError, "logger.debug must be a function, not null"],
   ],
 };
 
@@ -155,10 +157,8 @@ describe("the config of a Server and of a Client", () => {
     // A misspelt limit that passes is a limit that is not set.
     it(`of a ${side} refuses a name that it does not have, and lists those it has`, () => {
       const { message } = assertThrows(() => make({ port: 8080, maxMesageSize: 1024 }), TypeError);
-      assertStringIncludes(
-        message,
-        `Unknown option "maxMesageSize": a ${side.toLowerCase()}'s config has bufferSize, `,
-      );
+      assertStringIncludes(message, `Unknown option "maxMesageSize": a ${side.toLowerCase()}'s config has `);
+      assertStringIncludes(message, "bufferSize, ");
       assertStringIncludes(message, "maxMessageSize");
       make({ maxMesageSize: undefined });
       for (const name of ["__proto__", "constructor", "toString"]) {
@@ -186,14 +186,42 @@ describe("the config of a Server and of a Client", () => {
     makeClient({ protocol: "auto" });
   });
 
-  it("of a Server refuses wrong pending handshakes", () => {
-    refuses(makeServer, { maxPendingHandshakes: whole("maxPendingHandshakes", 1) });
-    makeServer({ maxPendingHandshakes: 1 });
+  it("of a Server refuses wrong numbers of connections", () => {
+    for (const name of ["maxPendingHandshakes", "maxConnections", "maxConnectionsPerAddress"]) {
+      refuses(makeServer, { [name]: whole(name, 1) });
+      for (const value of [1, 0x7fffffff, undefined]) makeServer({ [name]: value });
+    }
+  });
+
+  it("of a Server refuses an authenticate that is no function, or that a release cannot be asked for", () => {
+    for (const authenticate of [null, "secret", true, {}, Promise.resolve()]) {
+      assertThrows(() => makeServer({ authenticate }), TypeError, "authenticate must be a function, not ");
+    }
+    const authenticate = (): string => "anybody";
+    for (const protocol of ["1.2.1", "1.3"]) {
+      for (
+        const config of [
+          { protocol, authenticate },
+          { listen: [{ protocol, authenticate }] },
+          { authenticate, listen: [{ port: 1 }, { port: 2, protocol }] },
+          { protocol, listen: [{ authenticate }] },
+        ]
+      ) {
+        const error = assertThrows(() => makeServer(config), ConfigError);
+        assertEquals(error.code, "invalid-config");
+        assertStringIncludes(error.message, `protocol "${protocol}" goes without authenticate`);
+      }
+      makeServer({ listen: [{ port: 1, protocol }, { port: 2, authenticate }] });
+    }
+    for (const protocol of ["1.4.0", "1.6.3", "1.9", "2.0", "native"]) makeServer({ protocol, authenticate });
+    makeServer({ authenticate: undefined });
   });
 
   it("of a Client refuses what only a Server has", () => {
-    assertThrows(() => makeClient({ maxPendingHandshakes: 9 }), TypeError, 'Unknown option "maxPendingHandshakes"');
-    assertThrows(() => makeClient({ listen: [] }), TypeError, 'Unknown option "listen"');
+    const others = { maxPendingHandshakes: 9, maxConnections: 9, maxConnectionsPerAddress: 9, authenticate: () => 1 };
+    for (const [name, value] of Object.entries({ ...others, listen: [] })) {
+      assertThrows(() => makeClient({ [name]: value }), TypeError, `Unknown option "${name}"`);
+    }
   });
 });
 
@@ -210,7 +238,8 @@ describe("listen, in the config of a Server,", () => {
     const cases: [place: unknown, type: typeof TypeError | typeof RangeError, message: string][] = [
       [8080, TypeError, "listen[1] must be an object, not 8080"],
       [null, TypeError, "listen[1] must be an object, not null"],
-      [{ prot: 1 }, TypeError, 'Unknown option "prot": listen[1] has hostname, path, port, protocol'],
+      [{ prot: 1 }, TypeError, 'Unknown option "prot": listen[1] has authenticate, hostname, path, port, protocol'],
+      [{ authenticate: "x" }, TypeError, 'listen[1].authenticate must be a function, not "x"'],
       [{ port: "80" }, TypeError, 'listen[1].port must be a number, not "80"'],
       [{ port: -1 }, RangeError, "listen[1].port must be a whole number from 0 to 65535, not -1"],
       [{ hostname: "" }, TypeError, 'listen[1].hostname must be a non-empty string, not ""'],

@@ -9,24 +9,26 @@
 export type Sources = Record<string, string>;
 
 /** The only files that join the core to the adapters. */
-const ENTRIES = ["mod.ts", "src/load_transport.ts"];
+const ENTRIES = ["mod.ts", "src/load_threads.ts", "src/load_transport.ts"];
 
 const FOUNDATION = ["errors", "transport"];
 const PARTS = [...FOUNDATION, "wire", "message"];
-const SESSION = [...PARTS, "session", "events", "options"];
+const SESSION = [...PARTS, "session", "events", "options", "workers"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 const MAY_IMPORT: Record<string, string[]> = {
   errors: [],
   transport: ["errors"],
+  threads: ["transport"],
   wire: ["errors"],
   message: ["wire", ...FOUNDATION],
   events: [...PARTS, "options"],
   options: [...PARTS, "events"],
-  session: [...PARTS, "events", "options"],
-  server: [...SESSION, "load_transport"],
-  client: [...SESSION, "load_transport"],
-  adapters: FOUNDATION,
+  workers: [...PARTS, "options", "threads"],
+  session: [...PARTS, "events", "options", "threads", "workers"],
+  server: [...SESSION, "load_threads", "load_transport"],
+  client: [...SESSION, "load_threads", "load_transport"],
+  adapters: [...FOUNDATION, "threads"],
   logger: FOUNDATION,
 };
 

@@ -120,9 +120,14 @@ describe("the exported names", () => {
   );
 });
 
+/** LogTape keeps its loggers where every copy of it in a program finds them. */
+const LOGTAPE = ["globalThis.Symbol(logtape.levelFilters)", "globalThis.Symbol(logtape.rootLogger)"];
+
 describe("importing", () => {
   for (const [entry, path] of entries) {
-    it(`${entry} changes nothing, prints nothing, and keeps no program alive`, () => {
+    const changes = entry === "./logger" ? LOGTAPE : [];
+    const what = changes.length === 0 ? "nothing" : "nothing but LogTape's own two symbols";
+    it(`${entry} changes ${what}, prints nothing, and keeps no program alive`, () => {
       const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
       const args = [...flags, `${ROOT}tests/import_effects.ts`, pathToFileURL(ROOT + path).href];
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
@@ -131,13 +136,14 @@ describe("importing", () => {
         timeout: 20_000,
         env: { ...process.env, NO_COLOR: "1" },
       });
-      assertEquals([status, stdout.trim(), stderr], [0, "[]", ""]);
+      assertEquals([status, stdout.trim(), stderr], [0, JSON.stringify(changes), ""]);
     });
   }
 });
 
 describe("jsr.json, package.json and deno.json", () => {
-  it("agree on name, version, license and entries", () => {
+  it("agree on name, version, license and entries", async () => {
+    assertEquals((await import("../mod.ts")).VERSION, jsr.version);
     assertEquals(
       [npm.name, npm.version, npm.license, npm.exports],
       [jsr.name, jsr.version, jsr.license, jsr.exports],
@@ -152,7 +158,8 @@ describe("jsr.json, package.json and deno.json", () => {
   it("pin the same versions of what the tests import, exactly", () => {
     for (const [name, specifier] of Object.entries<string>(deno.imports)) {
       const [, library, version] = /^npm:(.+)@(.+)$/.exec(specifier) ?? [];
-      if (library !== undefined) assertEquals([name, version], [library, npm.devDependencies[name]], name);
+      const pins = { ...npm.dependencies, ...npm.devDependencies };
+      if (library !== undefined) assertEquals([name, version], [library, pins[name]], name);
       const [, scoped, range] = /^jsr:(.+)@\^(.+)$/.exec(specifier) ?? [];
       if (scoped === undefined) continue;
       const folder = npm.devDependencies[scoped].replace(/^file:\.\//, "");
@@ -162,7 +169,7 @@ describe("jsr.json, package.json and deno.json", () => {
         assertEquals([stand.name, stand.version], [scoped, range], `${folder}/${file}`);
       }
     }
-    const pinned = { ...npm.devDependencies, ...npm.optionalDependencies };
+    const pinned = { ...npm.dependencies, ...npm.devDependencies, ...npm.optionalDependencies };
     for (const [name, version] of Object.entries<string>(pinned)) {
       assert(
         /^\d+\.\d+\.\d+$/.test(version) || version.startsWith("file:./std/"),
@@ -188,8 +195,11 @@ describe("jsr.json, package.json and deno.json", () => {
     assert(seen > 0, "no page tells how to start");
   });
 
-  it("publish files that are there, and no dependencies", () => {
+  it("publish files that are there, and no dependencies but those of the logger", () => {
     for (const path of jsr.publish.include) assert(existsSync(ROOT + path), `${path} is published and not there`);
-    assertEquals([npm.dependencies, npm.peerDependencies, jsr.imports, jsr.dependencies], Array(4).fill(undefined));
+    const pins = Object.entries<string>(npm.dependencies);
+    assertEquals(jsr.imports, Object.fromEntries(pins.map(([name, version]) => [name, `npm:${name}@^${version}`])));
+    assertEquals(pins.map(([name]) => name), ["@logtape/file", "@logtape/logtape"]);
+    assertEquals([npm.peerDependencies, jsr.dependencies], [undefined, undefined]);
   });
 });

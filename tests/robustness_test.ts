@@ -60,7 +60,7 @@ describe("a server", () => {
     await client.connect();
     for (let i = 0; i < 60; i++) client.send(SLOW, new Uint8Array(10_000));
     await client.close();
-    assertEquals([await ended.promise, received], ["peer-closed", 60]);
+    assertEquals([await ended.promise, received], ["going-away", 60]);
   });
 
   it("answers pipelined requests whose answers are larger than maxBufferedBytes, one at a time", async () => {

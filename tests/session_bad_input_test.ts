@@ -161,7 +161,7 @@ for (const world of WORLDS) {
 
       it("keeps a connection whose frame comes slowly but fast enough", async () => {
         const made = await world.make();
-        await using met = await meet(made, release);
+        await using met = await meet(made, release, { heartbeat: false });
         const frame = met.raw.encode({ code: 200, content: new Uint8Array(90_000).fill(120) });
         for (let at = 0; at < frame.length; at += 2_000) {
           const before = met.server.clients[0].stats().bytesReceived;

@@ -77,10 +77,10 @@ for (const { name, make } of WORLDS) {
       client: CloseReason,
       end: (p: Awaited<ReturnType<typeof pair>>) => void,
     ][] = [
-      ["client.close()", "peer-closed", "manual", ({ client }) => void client.close()],
-      ["server.close()", "server-closed", "peer-closed", ({ server }) => void server.close()],
-      ["ClientInfo.close()", "manual", "peer-closed", ({ info }) => void info.close()],
-      ["ClientInfo.close(reason)", "rate-limited", "peer-closed", ({ info }) => void info.close("rate-limited")],
+      ["client.close()", "going-away", "manual", ({ client }) => void client.close()],
+      ["server.close()", "server-closed", "going-away", ({ server }) => void server.close()],
+      ["ClientInfo.close()", "manual", "going-away", ({ info }) => void info.close()],
+      ["ClientInfo.close(reason)", "rate-limited", "going-away", ({ info }) => void info.close("rate-limited")],
     ];
     for (const [how, onServer, onClient, end] of ends) {
       it(`is ${onServer} at the server and ${onClient} at the client after ${how}`, async () => {
@@ -89,7 +89,12 @@ for (const { name, make } of WORLDS) {
         end(met);
         const [, { reason, error }] = await met.events.next("disconnect");
         const [state] = await met.heard.next("disconnect");
-        assertEquals([reason, state.reason, error, state.error], [onServer, onClient, undefined, undefined]);
+        assertEquals([reason, state.reason], [onServer, onClient]);
+        // Who was asked to leave is told why, in the other's words.
+        const told = [error, state.error].map((error) => error instanceof ConnectionError && error.message);
+        const why = onServer === "going-away" ? onClient : onServer;
+        const words = `The peer goes away: ${why}`;
+        assertEquals(told, onServer === "going-away" ? [words, false] : [false, words]);
         await met.client.closed;
         assertEquals(made.clock.now(), 0, "both ends closed at once");
         assertEquals([met.client.state, met.server.clients, met.info.connected], ["disconnected", [], false]);
@@ -200,17 +205,37 @@ for (const { name, make } of WORLDS) {
       assertEquals([reason, made.clock.now()], ["peer-closed", 0]);
     });
 
-    it("answers what comes meanwhile with going-away, and calls no handler", async () => {
+    it("answers what comes meanwhile with going-away, and calls no handler, where the peer knows no GOAWAY", async () => {
       const made = await make();
       await using met = await pair(made);
-      const asked = met.client.request(WORK, "first");
+      await using raw = await Raw.connect(made, met.address, "native");
+      await raw.send({ code: 200, content: "first", requestId: 1, flags: 1 });
       await met.working.promise;
       const closing = met.server.close();
-      const late = await assertRejects(() => met.client.request(WORK, "late"));
-      assertEquals((late as { code?: string }).code, "going-away");
+      await raw.send({ code: 200, content: "late", requestId: 2, flags: 1 });
+      const late = (await raw.frame())!;
+      assertEquals([late.requestId, late.flags], [2, 6]);
+      assertEquals(JSON.parse(new TextDecoder().decode(late.content)).code, "going-away");
       met.hold.resolve();
-      assertEquals(await asked, "FIRST");
+      const first = (await raw.frame())!;
+      assertEquals([first.requestId, new TextDecoder().decode(first.content)], [1, "FIRST"]);
+      await raw.end();
       await closing;
+    });
+
+    it("still hands out and answers what a native peer sent before it knew", async () => {
+      for (const closer of ["client", "server"] as const) {
+        const made = await make();
+        await using met = await pair(made);
+        met.client.route(WORK, ({ data }) => data.toUpperCase());
+        met.hold.resolve();
+        const closing = met[closer].close();
+        // In the same turn: the other side cannot know yet.
+        const late = closer === "server" ? met.client.request(WORK, "late") : met.info.request(WORK, "late");
+        assertEquals(await late, "LATE");
+        await closing;
+        assertEquals(made.clock.now(), 0);
+      }
     });
 
     it("with drain 0 cuts at once, also while a patient close is under way", async () => {
@@ -407,7 +432,7 @@ describe("the end of a connection", () => {
         if (where === "error") client.on("error", close);
         await client.connect();
         if (where === "server handler") client.send(DATA, new Uint8Array(1));
-        assert(["manual", "peer-closed"].includes(await over.promise), where);
+        assert(["manual", "going-away", "peer-closed"].includes(await over.promise), where);
         await client.close();
         await served.server.close();
         assertEquals([client.state, world.clock.pending], ["disconnected", 0], `${where} ${drain}`);
@@ -532,7 +557,7 @@ describe("the end of a connection", () => {
       client.on("disconnect", ({ reason }) => over.push(`client ${reason}`));
       await client.connect();
     }
-    assertEquals([over.sort(), world.clock.pending], [["client manual", "server peer-closed"], 0]);
+    assertEquals([over.sort(), world.clock.pending], [["client manual", "server going-away"], 0]);
   });
 
   it("is not waited for by a process whose Server and Client are unref'd", async () => {

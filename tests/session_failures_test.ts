@@ -141,11 +141,11 @@ describe("failures", () => {
 
 describe("events", () => {
   const make = (errors: unknown[] = []) =>
-    new Events<{ a: [number]; error: [unknown] }>(
-      ["a", "error"],
-      (error) => errors.push(error),
-      (error) => errors.push(["last", error]),
-    );
+    new Events<{ a: [number]; error: [unknown] }>(["a", "error"], {
+      failed: (error) => errors.push(error),
+      lost: (error) => errors.push(["last", error]),
+      watched: () => {},
+    });
 
   it("call listeners in the order they came, as often as they were added, and say whether there was one", () => {
     const events = make();

@@ -36,6 +36,7 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     wheel: new TimerWheel(clock),
     flushes: new FlushQueue(eventLoop() as Transport),
     transport: { clock } as unknown as Transport,
+    pace: { eager: false },
     buffered: 0,
     limits: {
       highWaterMark: 64 * KIB,
@@ -48,6 +49,7 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
   const outbox = new Outbox(connection, protocol(release), shared, {
     writeFailed: (error) => events.push(`failed: ${error.message}`),
     writeStalled: () => events.push("stalled"),
+    filled: () => {},
     drained: () => {},
   });
   const send = (content: Uint8Array | string, most = 2 ** 24): number => outbox.frame(200, 0, 0, content, 0, most);

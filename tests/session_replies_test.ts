@@ -225,6 +225,10 @@ for (const world of WORLDS) {
         await made.clock.advance(21);
         await failing;
         const requestId = question.requestId as number;
+        if (native) {
+          const cancel = (await met.raw.frame())!;
+          assertEquals([cancel.code, cancel.requestId, cancel.flags, cancel.content.length], [3, requestId, 0, 0]);
+        }
         await met.raw.send({ code: 201, content: "late", requestId, flags: native ? REPLY : 0 });
         await until(() => met.client.stats().repliesDropped === 1);
         assertEquals([routed, met.client.stats().pendingRequests], [0, 0]);
@@ -323,7 +327,7 @@ describe("the answer to a request", () => {
     met.client.send(NOTE, "x");
     met.client.send(messageType(999), new Uint8Array(1));
     await met.client.ping();
-    assertEquals(codes, ["not-requested", "no-reply-codec", "no-reply-codec"]);
+    assertEquals(codes, ["not-requested", "no-reply-codec", "not-requested"]);
     assertEquals([served.events.of("error"), met.events.of("unhandled")], [[], []]);
   });
 
@@ -339,7 +343,37 @@ describe("the answer to a request", () => {
     assertEquals([await ask(201), await ask(202)], ["no-route", "no-reply-codec"]);
     assertEquals(served.events.of("unhandled").length, 1);
     served.server.on("message", () => {});
-    assertEquals(await ask(201), "no-route", "a catch-all can't answer, so nobody will");
+    assertEquals(await ask(201), "no-route", "a catch-all that does not answer");
+  });
+
+  it("may come from a catch-all, at once or later, also for a Python peer, whose messages may all be requests", async () => {
+    for (const { release, server: spoken } of SPOKEN) {
+      const world = memoryWorld();
+      const hold = deferred();
+      await using served = await serve(world, { protocol: spoken }, (server) => {
+        server.on("message", () => {}); // Another one that only looks.
+      });
+      served.server.on("message", async (message) => {
+        if (message.text === "later") await hold.promise;
+        if (message.text !== "never") message.reply(new TextEncoder().encode(`${message.text}!`));
+      });
+      await using raw = await Raw.connect(world, served.address, release);
+      const flags = release === "native" ? REQUEST : 0;
+      await raw.send(
+        ...["later", "now", "never"].map((content, i) => ({ code: 555, content, requestId: i + 1, flags })),
+      );
+      const got: string[] = [];
+      const take = async (): Promise<void> => {
+        const { code, requestId, content } = (await raw.frame())!;
+        got.push(`${code} ${requestId} ${new TextDecoder().decode(content)}`);
+      };
+      await take();
+      if (release === "native") await take();
+      hold.resolve();
+      await take();
+      const refused = '555 3 {"code":"no-route","message":"No route for code 555"}';
+      assertEquals(got, ["555 2 now!", ...release === "native" ? [refused] : [], "555 1 later!"]);
+    }
   });
 
   it("is an error where the handler's value can't be encoded or is larger than the peer takes", async () => {
@@ -482,6 +516,7 @@ describe("a request", () => {
     controller.abort(reason);
     assertEquals(await asked.catch((error) => error), reason);
     assertEquals(met.client.stats().pendingRequests, 0);
+    assertEquals((await met.raw.frame())?.code, 3, "the server is told");
     await met.raw.send({ code: 201, content: "late", requestId: requestId as number, flags: REPLY });
     await until(() => met.client.stats().repliesDropped === 1);
 
@@ -569,7 +604,7 @@ describe("request ids of release 2.0", () => {
 
   it("rest after a timeout until the late answer comes or ten minutes pass; none free is ids-exhausted", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "2.0.0", {}, 65_529); // leaves 65529, 65531 and 65533
+    await using met = await face(world, "2.0.0", { heartbeat: false }, 65_529); // leaves 65529, 65531 and 65533
     const ask = (timeout = 1_000) => met.client.request(UPPER, "x", { timeout });
     const timedOut = [ask(), ask()].map((asked) => assertRejects(() => asked, TimeoutError));
     const waiting = ask(2 ** 30);

@@ -5,9 +5,14 @@
  * @module
  */
 
-import { type Client, Server, type ServerConfig } from "../mod.ts";
+import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts";
+import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
 import type { MemoryOptions } from "../src/adapters/memory_network.ts";
+import { limitsOf } from "../src/options.ts";
+import { paceOf } from "../src/session/pace.ts";
+import { Routes } from "../src/session/routes.ts";
+import { makeShared, type SessionShared } from "../src/session/shared.ts";
 import type { Address, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
 import { type DecodedFrame, FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
@@ -77,11 +82,11 @@ export class Lines {
 }
 
 /** Starts a server; its log lines are kept. */
-export async function serve(
+export async function serve<P = undefined>(
   { transport }: World,
-  config: ServerConfig = {},
-  set?: (server: Server) => void,
-): Promise<{ server: Server; events: Recorder; log: Lines; address: TcpEndpoint } & AsyncDisposable> {
+  config: ServerConfig<P> = {},
+  set?: (server: Server<P>) => void,
+): Promise<{ server: Server<P>; events: Recorder; log: Lines; address: TcpEndpoint } & AsyncDisposable> {
   const log = new Lines();
   const server = new Server({ hostname: HOST, port: 0, socketCore: transport, logger: log, ...config });
   const events = new Recorder(server, ["connect", "disconnect", "error", "rejected", "unhandled", "close"]);
@@ -133,6 +138,43 @@ export interface RawFrame {
   readonly flags?: number;
 }
 
+/** What a native peer by hand offers, by name. */
+export type Features = Readonly<Record<string, unknown>>;
+
+/** A client and its peer by hand. */
+export interface Faced extends AsyncDisposable {
+  readonly client: Client;
+  readonly raw: Raw;
+  readonly events: Recorder;
+  readonly log: Lines;
+}
+
+/** Connects a client to a server by hand. */
+export async function face(
+  world: World,
+  release: Release,
+  features: Features = {},
+  config: ClientConfig = {},
+  maxMessageSize?: number,
+): Promise<Faced> {
+  const server = await RawServer.listen(world);
+  const log = new Lines();
+  const client = new Client({ ...server.address, socketCore: world.transport, logger: log, ...config });
+  const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
+  const [raw] = await Promise.all([server.welcome(release, maxMessageSize, undefined, features), client.connect()]);
+  return {
+    client,
+    raw,
+    events,
+    log,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await client.close({ drain: 0 });
+      await raw[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A peer that speaks bytes by hand. */
 export class Raw implements AsyncDisposable {
   readonly connection: Connection;
@@ -148,27 +190,33 @@ export class Raw implements AsyncDisposable {
   }
 
   /** Connects and agrees with a server. */
-  static async connect(world: World, to: Address, release: Release, maxMessageSize = 10_485_760): Promise<Raw> {
+  static async connect(
+    world: World,
+    to: Address,
+    release: Release,
+    maxMessageSize = 10_485_760,
+    features: Features = {},
+  ): Promise<Raw> {
     const raw = new Raw(await world.transport.connect(to), release);
-    await raw.agreeAsClient(maxMessageSize);
+    await raw.agreeAsClient(maxMessageSize, features);
     return raw;
   }
 
-  async agreeAsClient(maxMessageSize = 10_485_760): Promise<void> {
+  async agreeAsClient(maxMessageSize = 10_485_760, features: Features = {}): Promise<void> {
     if (this.protocol.handshake === "hello") {
       const hello = (await this.frame())!;
       await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO_ACK, hello.requestId, 0, "1.6.3"));
       return;
     }
     await this.message();
-    const native = { versions: [1], features: {}, maxMessageSize };
+    const native = { versions: [1], features, maxMessageSize };
     await this.connection.write(
       message({ v: "2.0.0", meta: this.protocol.name === "native" ? { native } : {} }),
     );
     await this.message();
   }
 
-  async agreeAsServer(maxMessageSize = 10_485_760, idWindow = 30_000): Promise<void> {
+  async agreeAsServer(maxMessageSize = 10_485_760, idWindow = 30_000, features: Features = {}): Promise<void> {
     if (this.protocol.handshake === "hello") {
       await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO, 77, 0, "1.6.3"));
       await this.frame();
@@ -179,11 +227,11 @@ export class Raw implements AsyncDisposable {
       v: "2.0.0",
       meta: {
         id_window: idWindow,
-        native: native ? { versions: [1], features: {}, maxMessageSize, nonce: "n" } : undefined,
+        native: native ? { versions: [1], features, maxMessageSize, nonce: "n" } : undefined,
       },
     }));
     await this.message();
-    await this.connection.write(message({ result: "ok", native: native ? { version: 1, features: {} } : undefined }));
+    await this.connection.write(message({ result: "ok", native: native ? { version: 1, features } : undefined }));
   }
 
   /** A JSON message of the handshake. */
@@ -251,6 +299,36 @@ export class Raw implements AsyncDisposable {
   }
 }
 
+/** A write that the test lets through. */
+export interface ScriptedWrite {
+  readonly bytes: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A connection whose writes the test lets through one by one, and what a session's parts share there. */
+export function scripted(
+  pace: Partial<SessionShared["pace"]> = {},
+): { connection: Connection; writes: ScriptedWrite[]; shared: SessionShared; clock: FakeClock } {
+  const clock = new FakeClock();
+  const writes: ScriptedWrite[] = [];
+  const connection = {
+    write(bytes: Uint8Array): Promise<void> {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      writes.push({ bytes: bytes.slice(), resolve, reject });
+      return promise;
+    },
+  } as unknown as Connection;
+  const most = 2 ** 28;
+  const shared = makeShared({ ...eventLoop(), clock } as unknown as Transport, {
+    routes: new Routes(),
+    taps: {},
+    pace: { ...paceOf({}), ...pace },
+    limits: limitsOf({ highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most }, 1_000),
+  });
+  return { connection, writes, shared, clock };
+}
+
 /** A server by hand. */
 export class RawServer implements AsyncDisposable {
   readonly address: TcpEndpoint;
@@ -273,9 +351,9 @@ export class RawServer implements AsyncDisposable {
   }
 
   /** The next connection, agreed with. */
-  async welcome(release: Release, maxMessageSize?: number, idWindow?: number): Promise<Raw> {
+  async welcome(release: Release, maxMessageSize?: number, idWindow?: number, features?: Features): Promise<Raw> {
     const raw = await this.accept(release);
-    await raw.agreeAsServer(maxMessageSize, idWindow);
+    await raw.agreeAsServer(maxMessageSize, idWindow, features);
     return raw;
   }
 

@@ -384,6 +384,60 @@ describe("on()", () => {
   });
 });
 
+describe("authenticate", () => {
+  it("gives the principal its type, wherever a client is met", () => {
+    const server = new Server({ authenticate: ({ credentials }) => credentials === "x" ? { name: "Alice" } : null });
+    assertType<Same<typeof server, Server<{ name: string }>>>();
+    assertType<Same<typeof server.clients, readonly ClientInfo<{ name: string }>[]>>();
+    server.route(ADD, ({ data }, client) => data.a + client.principal.name.length);
+    server.on("connect", ({ principal }) => assertType<Same<typeof principal, { name: string }>>());
+    server.on("disconnect", ({ principal }) => assertType<Same<typeof principal, { name: string }>>());
+    server.on("tag", (client, { action }) => client.principal.name + action);
+    compiled(() => {
+      assertType<Same<ReturnType<typeof server.clientsByTag>, readonly ClientInfo<{ name: string }>[]>>();
+      server.broadcast(CHAT, "", { to: server.clients, except: server.clientsByTag("room") });
+      server.broadcast(CHAT, "", { to: { tag: "room", value: 5 } });
+      // @ts-expect-error: the name is missing
+      server.broadcast(CHAT, "", { to: { value: 5 } });
+      // @ts-expect-error: no such member
+      server.clients[0].principal.age;
+      // @ts-expect-error: read-only
+      server.clients[0].principal = { name: "Bob" };
+      // @ts-expect-error: read-only
+      server.clients[0].tags.set("room", 5);
+    });
+    // What takes any server takes this one.
+    const any: Server<unknown> = server;
+    assertEquals(any.clients, []);
+  });
+
+  it("may answer later, on a listener of its own, and in every way that refuses", () => {
+    compiled(() => {
+      const later = new Server({ authenticate: async () => await Promise.resolve(Math.random() > 0.5 && { id: 5 }) });
+      assertType<Same<typeof later, Server<{ id: number }>>>();
+      const listener = new Server({ listen: [{ port: 1, authenticate: () => Promise.resolve("name") }, { port: 2 }] });
+      assertType<Same<typeof listener, Server<string>>>();
+      const careful = new Server<string | undefined>({ listen: [{ authenticate: () => "name" }, { port: 2 }] });
+      assertType<Same<(typeof careful.clients)[0]["principal"], string | undefined>>();
+      const thrown = new Server({
+        authenticate: ({ credentials, address, protocol, native, signal, refuse }) => {
+          assertType<Same<typeof credentials, unknown>>();
+          assertType<Same<typeof signal, AbortSignal>>();
+          if (native && "port" in address) refuse("banned", protocol, { retryAfter: 5 });
+          return 7;
+        },
+      });
+      assertType<Same<typeof thrown, Server<number>>>();
+      const yes = new Server({ authenticate: ({ native }) => native });
+      assertType<Same<typeof yes, Server<true>>>();
+      // @ts-expect-error: a number is promised
+      new Server<number>({ authenticate: () => "5" });
+    });
+    const plain = new Server();
+    assertType<Same<(typeof plain.clients)[0]["principal"], undefined>>();
+  });
+});
+
 describe("json(schema)", () => {
   it("sends a Zod schema's input and receives its output", () => {
     const AT = messageType(

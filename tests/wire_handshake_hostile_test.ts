@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConfigError, HandshakeError, type Refusal } from "../src/errors.ts";
+import { checkCredentials } from "../src/wire/client_handshake.ts";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
@@ -27,6 +29,18 @@ const FRAME = encodeFrame(protocol("native"), { code: 200, content: utf8("x"), r
 /** The `send` of a step. */
 function sent(step: HandshakeStep): Uint8Array | undefined {
   return "send" in step ? step.send : undefined;
+}
+
+/** The refusal of a step that must be `failed`. */
+function refusalOf(step: HandshakeStep): Refusal | undefined {
+  if (step.state !== "failed") throw new Error(`It is ${step.state}, not failed`);
+  return (step.error as HandshakeError).refusal;
+}
+
+/** A server's step that refuses. */
+function refuse(name: string, code: string, text: string, retryAfter?: number): HandshakeStep {
+  const refusal = { code, message: text, retryAfter };
+  return server(name).refuse(new HandshakeError("unauthorized", "not for the peer", { refusal }));
 }
 
 /** A client that was greeted by a native server and has answered. */
@@ -91,8 +105,13 @@ describe("the native protocol", () => {
     }
   });
 
-  it("is all that a client set to it, or with credentials, takes", () => {
-    for (const [name, credentials] of [["native", undefined], ["auto", "secret"], ["2.0", "secret"]] as const) {
+  it("is all that a client set to it, with credentials, or that has seen it before, takes", () => {
+    const cases = [["native"], ["auto", "secret"], ["2.0", "secret"], ["auto", undefined, true], [
+      "2.0",
+      undefined,
+      true,
+    ]];
+    for (const [name, credentials, nativeOnly] of cases as [string, string?, boolean?][]) {
       const meta = { id_window: 30000 };
       const greetings = [
         message({ v: "2.0.0", meta }),
@@ -101,11 +120,11 @@ describe("the native protocol", () => {
         helloFrame(protocol("1.6.3"), SystemCode.HELLO, 1, NOW, "1.6.3"),
       ];
       for (const greeting of greetings) {
-        const step = client(name, { credentials }).push(greeting);
+        const step = client(name, { credentials, nativeOnly }).push(greeting);
         assertEquals(failure(step)[0], "native-required");
         assertEquals(sent(step), undefined);
       }
-      const stripped = answered({ credentials }, name).push(message({ result: "ok" }));
+      const stripped = answered({ credentials, nativeOnly }, name).push(message({ result: "ok" }));
       assertEquals(failure(stripped)[0], "native-required");
     }
   });
@@ -375,14 +394,10 @@ describe("a refusal", () => {
     for (const machine of [client(), answered(), client("native"), client("auto", { credentials: 1 })]) {
       const step = machine.push(message({ ...refusal, retryAfter: 5000 }));
       assertEquals(failure(step), [
-        "refused-by-peer",
+        "unauthorized",
         "The server refused the connection: the token has expired (unauthorized)",
       ]);
-      assertEquals(step.state === "failed" && step.refusal, {
-        code: "unauthorized",
-        message: "the token has expired",
-        retryAfter: 5000,
-      });
+      assertEquals(refusalOf(step), { code: "unauthorized", message: "the token has expired", retryAfter: 5000 });
     }
   });
 
@@ -392,7 +407,14 @@ describe("a refusal", () => {
     ) {
       const step = client().push(message({ result: "error", ...extra }));
       assertEquals(failure(step), ["refused-by-peer", "The server refused the connection: no reason given (unknown)"]);
-      assertEquals(step.state === "failed" && step.refusal?.retryAfter, undefined);
+      assertEquals(refusalOf(step), { code: "unknown", message: "no reason given", retryAfter: undefined });
+    }
+  });
+
+  it("with a code of the program's own is refused-by-peer, and has its words all the same", () => {
+    for (const [code, known] of [["too-many-connections", true], ["banned", false], ["handshake-timeout", false]]) {
+      const step = client().push(message({ ...refusal, code }));
+      assertEquals([failure(step)[0], refusalOf(step)!.code], [known ? code : "refused-by-peer", code]);
     }
   });
 
@@ -412,11 +434,11 @@ describe("a refusal", () => {
       "\ud800",
     ];
     for (const reason of reasons) {
-      const bytes = server("2.0").refuse("unauthorized", reason, 100)!;
+      const bytes = sent(refuse("2.0", "unauthorized", reason, 100))!;
       assert(bytes.length <= 4098);
-      assertEquals(failure(client().push(bytes))[0], "refused-by-peer");
+      assertEquals(failure(client().push(bytes))[0], "unauthorized");
     }
-    assertEquals(read(server("2.0").refuse("full", "come back", 100)), {
+    assertEquals(read(sent(refuse("2.0", "full", "come back", 100))), {
       result: "error",
       code: "full",
       message: "come back",
@@ -435,6 +457,21 @@ describe("a refusal", () => {
 });
 
 describe("our own options", () => {
+  it("refuse credentials for a Python release, that are no JSON, or too long", () => {
+    for (const spoken of ["1.3", "1.6.3", "1.9", "2.0", "2.0.0b3"]) {
+      const error = assertThrows(() => checkCredentials(spoken, "secret"), ConfigError) as ConfigError;
+      assertEquals([error.code, error.message.includes(`not "${spoken}"`)], ["invalid-config", true]);
+      checkCredentials(spoken, undefined);
+    }
+    for (const spoken of ["auto", "native"]) {
+      for (const credentials of ["secret", { token: "t" }, null, 0, false, "x".repeat(16000)]) {
+        checkCredentials(spoken, credentials);
+      }
+      assertThrows(() => checkCredentials(spoken, () => 1), TypeError, "no JSON");
+      assertThrows(() => checkCredentials(spoken, "x".repeat(16384)), RangeError, "above the limit");
+    }
+  });
+
   it("are refused at once when they do not fit into a message", () => {
     assertThrows(() => client("auto", { credentials: "x".repeat(16384) }), RangeError, "above the limit");
     assertThrows(() => client("auto", { credentials: () => 1 }), TypeError, "no JSON");

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { HandshakeError } from "../src/errors.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake.ts";
@@ -257,7 +258,8 @@ describe("a server with HELLO", () => {
   });
 
   it("has no words for a refusal", () => {
-    assertEquals(server("1.7.5").refuse("unauthorized", "no"), undefined);
+    const error = new HandshakeError("unauthorized", "no");
+    assertEquals(server("1.7.5").refuse(error), { state: "failed", error, send: undefined });
   });
 });
 
@@ -310,5 +312,6 @@ describe("a client", () => {
 
   it("with the address of a release without handshake sends no credentials there", () => {
     assertEquals(failure(client("1.3", { credentials: "secret" }).start())[0], "native-required");
+    assertEquals(failure(client("1.3", { nativeOnly: true }).start())[0], "native-required");
   });
 });

@@ -4,47 +4,27 @@
  * @module
  */
 
-import { ConnectionError } from "../errors.ts";
-import { Events, type Listener, type ListenOptions } from "../events.ts";
-import { loadTransport } from "../load_transport.ts";
+import type { Listener, ListenOptions } from "../events.ts";
+import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
-import type { MessageType } from "../message/message_type.ts";
-import {
-  bufferBytes,
-  checkNames,
-  coreOf,
-  drainOf,
-  endpointOf,
-  type Limits,
-  limitsOf,
-  type Log,
-  logOf,
-  protocolOf,
-  type SocketCore,
-  writeLine,
-} from "../options.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import { checkNames, drainOf, endpointOf, protocolOf } from "../options.ts";
 import { closedError } from "../session/close_reason.ts";
-import { Latch } from "../session/latch.ts";
-import { farewell } from "../session/farewell.ts";
-import { negotiate } from "../session/negotiate.ts";
-import { type Handler, type RouteOptions, Routes } from "../session/routes.ts";
+import { Hub } from "../session/hub.ts";
 import type { RequestOptions } from "../session/pending.ts";
-import { Session } from "../session/session.ts";
+import type { Handler, RouteOptions } from "../session/routes.ts";
 import type { SessionStats } from "../session/stats.ts";
-import { makeShared, type SessionShared } from "../session/shared.ts";
-import { Timeout } from "../session/timer_wheel.ts";
-import type { Connection, Endpoint } from "../transport.ts";
-import { ClientHandshake } from "../wire/client_handshake.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
-import { protocol } from "../wire/protocols.ts";
+import { checkCredentials } from "../wire/client_handshake.ts";
+import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_NAMES, type ClientConfig } from "./client_config.ts";
-import type { ClientEvents } from "./client_events.ts";
+import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
+import { type ClientState, Link } from "./link.ts";
+import { MessageStream } from "./message_stream.ts";
+import { OutgoingQueue } from "./outgoing_queue.ts";
+import { attemptsOf, reconnectOf } from "./reconnect.ts";
 
 /** A Python server may be held up for 5 s by another client's handshake. */
 const HANDSHAKE_TIMEOUT = 10_000;
-
-/** The state of a client. */
-export type ClientState = "disconnected" | "connecting" | "connected" | "closing";
 
 /** A client's counters and what it agreed on with its server. */
 export interface ClientStats extends Partial<SessionStats> {
@@ -52,6 +32,8 @@ export interface ClientStats extends Partial<SessionStats> {
   readonly state: ClientState;
   /** The protocol in use; `undefined` while not connected. */
   readonly protocol: string | undefined;
+  /** Messages and requests that wait for a connection, with `queueWhileDown`. */
+  readonly queuedWhileDown: number;
 }
 
 /** Options of {@linkcode Client.connect}. */
@@ -64,13 +46,6 @@ export interface ClientConnectOptions {
 export interface ClientCloseOptions {
   /** How long handlers, pending requests and unsent bytes may take, in milliseconds; 0 cuts at once. @default 5000 */
   readonly drain?: number;
-}
-
-interface Attempt {
-  readonly promise: Promise<void>;
-  readonly controller: AbortController;
-  /** How many wait for it. */
-  callers: number;
 }
 
 /**
@@ -94,20 +69,10 @@ interface Attempt {
  * ```
  */
 export class Client implements AsyncDisposable {
-  readonly #endpoint: Endpoint;
-  readonly #protocol: string;
-  readonly #limits: Limits;
-  readonly #bufferSize: number;
-  readonly #core: SocketCore;
-  readonly #log: Log;
-  readonly #routes = new Routes();
-  readonly #events: Events<ClientEvents>;
-  #attempt: Attempt | undefined = undefined;
-  #connection: Connection | undefined = undefined;
-  #session: Session | undefined = undefined;
-  readonly #closed = new Latch();
-  #closing: Promise<void> | undefined = undefined;
-  #unref = false;
+  readonly #hub: Hub<ClientEvents>;
+  readonly #link: Link;
+  /** Open loops over messages. */
+  readonly #streams = new Set<{ end(): void }>();
 
   /**
    * Creates a client; {@linkcode connect} connects it.
@@ -118,36 +83,38 @@ export class Client implements AsyncDisposable {
    */
   constructor(config: ClientConfig = {}) {
     checkNames("a client's config", config, CLIENT_NAMES);
-    const { protocol: spoken = "auto" } = config;
-    this.#endpoint = endpointOf(config, { hostname: "127.0.0.1", port: 8080 }, 1);
-    this.#protocol = spoken === "auto" ? spoken : protocolOf(spoken);
-    this.#limits = limitsOf(config, HANDSHAKE_TIMEOUT);
-    this.#bufferSize = bufferBytes(config.bufferSize);
-    this.#core = coreOf(config.socketCore);
-    this.#log = logOf(config.logger);
-    this.#events = new Events<ClientEvents>(
-      ["connect", "message", "disconnect", "unhandled", "error"],
-      (error) => this.#error(error),
-      (error) => this.#logError(error),
-    );
+    const { protocol: spoken = "auto", credentials, queueWhileDown } = config;
+    const hub = this.#hub = new Hub<ClientEvents>(config, HANDSHAKE_TIMEOUT, CLIENT_EVENTS);
+    const target = {
+      endpoint: endpointOf(config, { hostname: "127.0.0.1", port: 8080 }, 1),
+      bufferSize: hub.bufferSize,
+      protocol: spoken === "auto" ? spoken : protocolOf(spoken),
+      credentials,
+      timeout: hub.limits.handshakeTimeout,
+    };
+    checkCredentials(target.protocol, credentials);
+    const queue = queueWhileDown === undefined || queueWhileDown === false
+      ? undefined
+      : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown);
+    this.#link = new Link(hub, target, reconnectOf(config.reconnect), queue, this, () => {
+      for (const stream of this.#streams) stream.end();
+    });
   }
 
-  /** The client's state. */
+  /** The client's state. It is `"connected"` only while messages can be sent. */
   get state(): ClientState {
-    if (this.#closing !== undefined) return "closing";
-    if (this.#session !== undefined) return this.#session.open ? "connected" : "closing";
-    return this.#attempt === undefined ? "disconnected" : "connecting";
+    return this.#link.state;
   }
 
-  /** Resolves when the connection is over; never rejects. */
+  /** Resolves when the connection is over and no other follows; never rejects. */
   get closed(): Promise<void> {
-    return this.#closed.promise;
+    return this.#link.closed;
   }
 
   /** Reads the connection's counters, its state and its protocol. */
   stats(): ClientStats {
-    const session = this.#session;
-    return { state: this.state, protocol: session?.spoken, ...session?.stats };
+    const { session, state, outgoing: { queued } } = this.#link;
+    return { state, protocol: session?.spoken, queuedWhileDown: queued, ...session?.stats };
   }
 
   /**
@@ -163,29 +130,28 @@ export class Client implements AsyncDisposable {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   connect(options: ClientConnectOptions = {}): Promise<void> {
-    const { signal } = options;
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.state === "closing") {
-      return Promise.reject(
-        new ConnectionError("closed", "Cannot connect: the client is being closed, await closed first"),
-      );
-    }
-    if (this.#attempt === undefined) {
-      const controller = new AbortController();
-      this.#attempt = { controller, promise: this.#connect(controller), callers: 0 };
-    }
-    const attempt = this.#attempt;
-    attempt.callers++;
-    if (signal === undefined) return attempt.promise;
-    return new Promise((resolve, reject) => {
-      // The attempt goes on as long as anybody waits for it.
-      const giveUp = (): void => {
-        if (--attempt.callers === 0) attempt.controller.abort(signal.reason);
-        else reject(signal.reason);
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      attempt.promise.finally(() => signal.removeEventListener("abort", giveUp)).then(resolve, reject);
-    });
+    return this.#link.connect(options.signal);
+  }
+
+  /**
+   * Tries no more to reconnect: an attempt under way is given up, and `disconnect` fires with `permanent`. An open connection
+   * stays, and will not be replaced when it is lost.
+   */
+  stopRetry(): void {
+    this.#link.stopRetry();
+  }
+
+  /**
+   * Reconnects after all: allows attempts again after {@linkcode stopRetry} or after they were used up, and begins at once if
+   * the client is not connected. Without `reconnect` in the configuration, with its defaults.
+   *
+   * @param max How many attempts in a row. Default: those of `reconnect`.
+   * @returns Resolves when the client is connected. Nobody has to await it.
+   * @throws {RangeError | TypeError} `max` is no whole number from 0.
+   * @throws {ConnectionError | HandshakeError} The last attempt failed.
+   */
+  retry(max?: number): Promise<void> {
+    return this.#link.retry(max === undefined ? undefined : attemptsOf("max", max));
   }
 
   /**
@@ -221,7 +187,94 @@ export class Client implements AsyncDisposable {
     handler: NoInfer<Handler<Out, ReplyIn, Client>>,
     options?: RouteOptions,
   ): void {
-    this.#routes.add(type, handler, options);
+    this.#hub.route(type, handler, options);
+  }
+
+  /**
+   * Handles messages of one type in worker threads, so that heavy work delays no other message. Each thread handles one
+   * message at a time, the others wait in order; the payload is decoded and the reply encoded in the thread, and the bytes
+   * are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
+   *
+   * @param type The type.
+   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the same
+   * code. Deno needs permission to read it.
+   * @param options How many threads, how long a message may take, and how many may wait.
+   * @throws {MessageTypeError} `code-taken`: this code already has a route.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is no absolute URL.
+   *
+   * @example Computing for the server
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, messageType, Server } from "@veltix/core";
+   *
+   * const SQUARE = messageType(200, "square", json<number>(), json<number>());
+   *
+   * // A file of its own in a program, named by new URL("./square.ts", import.meta.url).
+   * const module = "data:text/javascript," + encodeURIComponent(`
+   *   import { json, messageType, workerHandler } from "${import.meta.resolve("@veltix/core")}";
+   *   const SQUARE = messageType(200, "square", json(), json());
+   *   export default workerHandler(SQUARE, ({ data }) => data * data);
+   * `);
+   *
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * client.workerRoute(SQUARE, module, { threads: 2, timeout: 10_000 });
+   * const square = new Promise((resolve) => server.on("connect", (peer) => resolve(peer.request(SQUARE, 12))));
+   * await client.connect();
+   * assertEquals(await square, 144);
+   * ```
+   */
+  workerRoute<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    module: string | URL,
+    options?: WorkerRouteOptions,
+  ): void {
+    this.#hub.workerRoute(type as AnyMessageType, module, options, loadThreads, () => undefined);
+  }
+
+  /**
+   * Reads the messages of one type in a loop, across reconnects, in order. It takes the place of a route: messages are kept
+   * from this call on. While the loop is busy, the next message and all behind it wait, whatever their type, and in the end
+   * the server stops sending. A request is answered by `message.reply()`. The loop ends when the client is closed for good;
+   * leaving it removes the route.
+   *
+   * @param type The type.
+   * @returns An async iterator.
+   * @throws {MessageTypeError} `code-taken`: this code already has a route.
+   *
+   * @example Reading three messages
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const LINE = messageType(200, "line", text);
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.on("connect", (client) => ["a", "b", "c"].forEach((line) => client.send(LINE, line)));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * const messages = client.messages(LINE);
+   * await client.connect();
+   * const lines: string[] = [];
+   * for await (const { data } of messages) {
+   *   if (lines.push(data) === 3) break;
+   * }
+   * assertEquals(lines, ["a", "b", "c"]);
+   * ```
+   */
+  messages<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+  ): AsyncIterableIterator<Message<Out, ReplyIn>> {
+    const stream: MessageStream<Out, ReplyIn> = new MessageStream(() => {
+      this.#streams.delete(stream);
+      this.#hub.unroute(type);
+    });
+    const handler = (message: Message<Out, ReplyIn>): unknown => stream.handle(message);
+    this.#hub.route(type, handler as Handler<Out, ReplyIn, Client>, { ordered: true });
+    this.#streams.add(stream);
+    return stream;
   }
 
   /**
@@ -231,7 +284,7 @@ export class Client implements AsyncDisposable {
    * @returns Whether there was one.
    */
   unroute(type: { readonly code: number }): boolean {
-    return this.#routes.remove(type);
+    return this.#hub.unroute(type);
   }
 
   /**
@@ -253,7 +306,7 @@ export class Client implements AsyncDisposable {
    * const reason = new Promise((resolve) => client.on("disconnect", (state) => resolve(state.reason), { once: true }));
    * await client.connect();
    * await server.close();
-   * assertEquals(await reason, "peer-closed");
+   * assertEquals(await reason, "going-away");
    * ```
    */
   on<Name extends keyof ClientEvents>(
@@ -261,7 +314,7 @@ export class Client implements AsyncDisposable {
     listener: Listener<ClientEvents[Name]>,
     options?: ListenOptions,
   ): void {
-    this.#events.on(event, listener, options);
+    this.#hub.events.on(event, listener, options);
   }
 
   /**
@@ -276,8 +329,7 @@ export class Client implements AsyncDisposable {
    * @throws {TypeError} The payload is not what the codec takes.
    */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean {
-    if (this.#session === undefined) throw closedError(`Cannot send "${type?.name}"`, undefined);
-    return this.#session.send(type, payload);
+    return this.#link.outgoing.send(type, payload);
   }
 
   /**
@@ -323,9 +375,8 @@ export class Client implements AsyncDisposable {
     payload: NoInfer<In>,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    const session = this.#session;
-    if (session === undefined) return Promise.reject(closedError(`Cannot request "${type?.name}"`, undefined));
-    return session.request(type, payload, options);
+    const { outgoing } = this.#link;
+    return outgoing.session?.request(type, payload, options) ?? outgoing.request(type, payload, options);
   }
 
   /**
@@ -341,18 +392,17 @@ export class Client implements AsyncDisposable {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   ping(options: RequestOptions = {}): Promise<number> {
-    return this.#session?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
+    return this.#link.session?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
   }
 
   /** Resolves when more may be sent or the connection is over; never rejects. */
   ready(): Promise<void> {
-    return this.#session?.ready() ?? Promise.resolve();
+    return this.#link.outgoing.ready();
   }
 
   /** Lets the process exit even while the client is connected. */
   unref(): void {
-    this.#unref = true;
-    this.#connection?.unref();
+    this.#link.unref();
   }
 
   /**
@@ -364,115 +414,11 @@ export class Client implements AsyncDisposable {
    * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
    */
   close(options: ClientCloseOptions = {}): Promise<void> {
-    const drain = drainOf(options);
-    if (this.#closing !== undefined && drain <= 0) void this.#session?.close("manual", 0);
-    if (this.#closing === undefined && this.#attempt === undefined) {
-      this.#closed.release();
-      return Promise.resolve();
-    }
-    return this.#closing ??= this.#close(drain);
+    return this.#link.close(drainOf(options));
   }
 
   /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #connect(controller: AbortController): Promise<void> {
-    const { signal } = controller;
-    this.#closed.reset();
-    let shared: SessionShared | undefined;
-    try {
-      shared = makeShared(await loadTransport(this.#core), this.#routes, this.#limits);
-      const outcome = await this.#reach(shared, controller);
-      // What was given up in the very moment it was reached is given up all the same.
-      signal.throwIfAborted();
-      const session = this.#session = this.#makeSession(shared, this.#connection!, outcome);
-      this.#events.emit("connect", { protocol: session.spoken });
-      session.run(outcome.rest);
-    } catch (error) {
-      if (this.#connection !== undefined) await farewell(this.#connection, shared!.wheel);
-      shared?.wheel.close();
-      this.#forget();
-      throw signal.aborted ? signal.reason : error;
-    }
-  }
-
-  /** A connection, and what was agreed on over it, within one time limit. */
-  async #reach(shared: SessionShared, controller: AbortController): Promise<HandshakeOutcome> {
-    const { transport, wheel } = shared;
-    const { signal } = controller;
-    const { handshakeTimeout: timeout, maxMessageSize } = this.#limits;
-    const began = transport.clock.now();
-    const deadline = new Timeout(() =>
-      controller.abort(new ConnectionError("timed-out", `Cannot connect: no connection within ${timeout} ms`))
-    );
-    wheel.add(deadline, timeout);
-    const connection = this.#connection = await transport.connect(this.#endpoint, {
-      signal,
-      bufferSize: this.#bufferSize,
-    });
-    wheel.remove(deadline);
-    if (this.#unref) connection.unref();
-    const giveUp = (): void => {
-      // An open connection ends by `close`, not by the signal that connecting might have been given up by.
-      if (this.#session === undefined) connection.abort(signal.reason);
-    };
-    signal.addEventListener("abort", giveUp, { once: true });
-    if (signal.aborted) giveUp();
-    const machine = new ClientHandshake({
-      protocol: this.#protocol === "auto" ? "auto" : protocol(this.#protocol),
-      offer: { maxMessageSize },
-      now: Date.now(),
-    });
-    return await negotiate(connection, machine, {
-      wheel,
-      timeout: Math.max(1, Math.ceil(timeout - (transport.clock.now() - began))),
-      received: () => machine.received,
-    });
-  }
-
-  #makeSession(shared: SessionShared, connection: Connection, outcome: HandshakeOutcome): Session {
-    return new Session(connection, outcome, "client", shared, {
-      unrouted: (message) => {
-        if (this.#events.emit("message", message as unknown as Message<Uint8Array>)) return;
-        this.#events.emit("unhandled", { code: message.type.code, size: message.frame.end - message.frame.start });
-      },
-      error: (error, message) => this.#error(error, message),
-      closing: () => {},
-      closed: (reason, error) => {
-        shared.wheel.close();
-        this.#forget();
-        const state = { reason, error, permanent: true, attempt: 0, retryMax: 0, nextDelay: undefined };
-        this.#events.emit("disconnect", state);
-      },
-    }, this);
-  }
-
-  #forget(): void {
-    this.#attempt = undefined;
-    this.#connection = undefined;
-    this.#session = undefined;
-    if (this.#closing === undefined) this.#closed.release();
-  }
-
-  async #close(drain: number): Promise<void> {
-    if (this.#session !== undefined) await this.#session.close("manual", drain);
-    else if (this.#attempt !== undefined) {
-      const { controller, promise } = this.#attempt;
-      controller.abort(new ConnectionError("closed", "Cannot connect: the client was closed"));
-      await promise.catch(() => {});
-    }
-    // In this order: whoever waits for `closed` may connect again at once.
-    this.#closing = undefined;
-    this.#closed.release();
-  }
-
-  #error(error: unknown, message?: Message): void {
-    if (!this.#events.emit("error", error, message)) this.#logError(error);
-  }
-
-  #logError(error: unknown): void {
-    writeLine(this.#log, "error", error);
   }
 }

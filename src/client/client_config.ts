@@ -5,6 +5,8 @@
  */
 
 import { COMMON_NAMES, type CommonConfig, type Names } from "../options.ts";
+import type { QueueOptions } from "./outgoing_queue.ts";
+import type { ReconnectOptions } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
 export interface ClientConfig extends CommonConfig {
@@ -16,10 +18,21 @@ export interface ClientConfig extends CommonConfig {
   readonly path?: string;
   /**
    * The protocol the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"`, or `"native"`.
-   * `"auto"` takes the protocol of the server's greeting.
+   * `"auto"` takes the protocol of the server's greeting; a client that has once met a native server takes nothing less from
+   * then on.
    * @default "auto"
    */
   readonly protocol?: string;
+  /** What the server's `authenticate` gets, as JSON. Only native servers take any. @default none */
+  readonly credentials?: unknown;
+  /**
+   * Connects again when a connection is lost or cannot be made, the first one included: `true` for ever, with waits of up to
+   * 1, 2, 4 … 30 seconds.
+   * @default false
+   */
+  readonly reconnect?: boolean | ReconnectOptions;
+  /** Keeps what is sent while the client connects again, and counts what becomes of it. @default false: `send` throws */
+  readonly queueWhileDown?: boolean | QueueOptions;
 }
 
 /** The names of its members. */
@@ -29,4 +42,7 @@ export const CLIENT_NAMES: Names<ClientConfig> = {
   hostname: true,
   path: true,
   protocol: true,
+  credentials: true,
+  reconnect: true,
+  queueWhileDown: true,
 };

@@ -5,24 +5,65 @@
  */
 
 import type { Message } from "../message/message.ts";
+import type { RouteInfo } from "../session/routes.ts";
+import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/traffic.ts";
 import type { DisconnectState } from "./disconnect.ts";
 
 /** The events of a Client and their arguments. */
-export type ClientEvents = {
-  /** The client has connected and finished the handshake. */
+export type ClientEvents = TrafficEvents<[]> & {
+  /** An attempt to connect begins: the first, or one after a connection was lost. */
+  connecting: [info: ConnectingInfo];
+  /** The client has connected and finished the handshake. What a listener sends at once goes before what is queued. */
   connect: [info: ConnectInfo];
-  /** A message arrived that has no route. */
-  message: [message: Message<Uint8Array>];
-  /** The connection has ended. */
+  /**
+   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a
+   * promise. A native request that no listener answers is refused with the code `no-route`.
+   */
+  message: [message: Message<Uint8Array, Uint8Array>];
+  /** The connection has ended, or an attempt to reconnect failed; the state says what comes next. */
   disconnect: [state: DisconnectState];
+  /** The client waits for the next attempt to reconnect. */
+  reconnecting: [info: ReconnectingInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
   unhandled: [info: { readonly code: number; readonly size: number }];
   /** A handler, a listener, a payload or a frame failed; the library has dealt with it. Without a listener it is logged. */
   error: [error: unknown, message?: Message];
+  /** A route was added or removed. */
+  route: [info: RouteInfo];
+  /** The client begins to close. */
+  closing: [];
 };
 
+/** An attempt to connect. */
+export interface ConnectingInfo {
+  /** Its number: 0 for the first, and from 1 on after a connection was lost or an attempt failed. */
+  readonly attempt: number;
+}
+
+/** The wait for an attempt to reconnect. */
+export interface ReconnectingInfo extends ConnectingInfo {
+  /** The most attempts to make. */
+  readonly retryMax: number;
+  /** How long until it, in milliseconds. */
+  readonly delay: number;
+}
+
 /** What a Client agreed on with its server. */
-export interface ConnectInfo {
+export interface ConnectInfo extends ConnectingInfo {
   /** The protocol in use: `"native"`, or the Python release that the server announced. */
   readonly protocol: string;
 }
+
+/** The names of {@linkcode ClientEvents}. */
+export const CLIENT_EVENTS: readonly (keyof ClientEvents)[] = [
+  "connecting",
+  "connect",
+  "message",
+  "disconnect",
+  "reconnecting",
+  "unhandled",
+  "error",
+  "route",
+  "closing",
+  ...TRAFFIC_EVENTS,
+];

@@ -6,18 +6,37 @@
 
 import type { CloseReason } from "../session/close_reason.ts";
 
-/** The end of a connection, and what comes next. */
+/** The end of a connection or of an attempt to reconnect, and what comes next. */
 export interface DisconnectState {
   /** Why it ended. */
   readonly reason: CloseReason;
   /** The error behind it, if there is one. */
   readonly error?: unknown;
-  /** Whether no attempt to reconnect follows. Always true in this release. */
+  /** Whether no attempt to reconnect follows. */
   readonly permanent: boolean;
-  /** Attempts to reconnect so far. */
+  /** Attempts to reconnect so far, in a row. */
   readonly attempt: number;
-  /** The most attempts to make. */
+  /** The most attempts to make in a row; 0 without `reconnect`. */
   readonly retryMax: number;
   /** Milliseconds until the next; `undefined` if there is none. */
   readonly nextDelay: number | undefined;
+  /** With `queueWhileDown`: what became of the messages sent since the last `disconnect` event. */
+  readonly messages?: MessageCounts;
+}
+
+/**
+ * What became of messages, in numbers. As their order is kept, the numbers name them: first come the expired ones, then
+ * the delivered, the uncertain and the lost, and the queued ones stay. Requests are not counted: each tells its own end.
+ */
+export interface MessageCounts {
+  /** Never written: they waited longer than `age`. */
+  readonly expired: number;
+  /** The peer has them: it answered something that was sent behind them. */
+  readonly delivered: number;
+  /** Written, but nothing came back that shows that the peer has them. */
+  readonly uncertain: number;
+  /** Never written. */
+  readonly lost: number;
+  /** Still waiting for the next connection. */
+  readonly queued: number;
 }

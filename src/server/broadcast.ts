@@ -10,6 +10,18 @@ import { plainId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { encodeFrame } from "../wire/encoder.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
+import { type ClientInfo, tagName } from "./client_info.ts";
+import type { Groups, TagSelector } from "./groups.ts";
+
+/** Options of {@linkcode Server.broadcast}; all optional. */
+export interface BroadcastOptions {
+  /** Clients to send to: a list of them, or all that carry a tag. @default all clients */
+  readonly to?: Iterable<ClientInfo<unknown>> | TagSelector;
+  /** Clients to leave out. @default none */
+  readonly except?: Iterable<ClientInfo<unknown>>;
+  /** Skips a client whose buffer is full, or closes its connection. @default "skip" */
+  readonly onFull?: "skip" | "close";
+}
 
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {
@@ -19,6 +31,19 @@ export interface BroadcastResult {
   readonly dropped: number;
   /** Clients closed, because their buffer is full and `onFull` is `"close"`. */
   readonly closed: number;
+}
+
+/** The sessions of the clients that a broadcast is for, each once. Who is not connected is left out. */
+export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastOptions): Iterable<Session> {
+  const { clients } = groups;
+  if (to === undefined && except === undefined) return clients.values();
+  const left = new Set(except);
+  const sessions: Session[] = [];
+  for (const client of selected(groups, to)) {
+    const session = left.has(client) ? undefined : clients.get(client as ClientInfo<P>);
+    if (session !== undefined) sessions.push(session);
+  }
+  return sessions;
 }
 
 /** Sends a payload to all of `sessions`. */
@@ -54,6 +79,12 @@ export function broadcastTo(
     }
   }
   return { sent, dropped, closed };
+}
+
+function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<ClientInfo<unknown>> {
+  if (to === undefined) return groups.clients.keys();
+  if (Symbol.iterator in to) return new Set(to);
+  return groups.byTag(tagName(to.tag), to.value);
 }
 
 /** A frame that is no request. */

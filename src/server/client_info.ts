@@ -9,7 +9,7 @@ import type { RequestOptions } from "../session/pending.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStats } from "../session/stats.ts";
 import type { MessageType } from "../message/message_type.ts";
-import { drainOf } from "../options.ts";
+import { drainOf, nonEmpty } from "../options.ts";
 import type { Address } from "../transport.ts";
 
 /** Options for closing a connection or a server. */
@@ -18,28 +18,71 @@ export interface CloseOptions {
   readonly drain?: number;
 }
 
-/** One connected client, as handlers and event listeners get it from the server. */
-export class ClientInfo {
+/** Told of the tags of clients. */
+export interface TagKeeper<P> {
+  /** A client got a tag. */
+  added(client: ClientInfo<P>, name: string, value: unknown): void;
+  /** A client lost a tag. */
+  removed(client: ClientInfo<P>, name: string, value: unknown): void;
+  /** A client lost all its tags, which were these. */
+  cleared(client: ClientInfo<P>, tags: ReadonlyMap<string, unknown>): void;
+}
+
+/**
+ * One connected client, as handlers and event listeners get it from the server. `P` is what the server's `authenticate`
+ * returns.
+ *
+ * A client can carry tags: names, each with a value if you like, to find it by and to send to all that carry it. Its tags go
+ * with it: once it is disconnected they can still be read, and are found no more.
+ *
+ * @example Rooms
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, json, messageType, Server, text } from "@veltix/core";
+ *
+ * const JOIN = messageType(200, "join", text, json<string[]>());
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+ * server.route(JOIN, ({ data }, client) => {
+ *   client.addTag("room", data);
+ *   return [...client.tags.keys()];
+ * });
+ * await server.start();
+ *
+ * await using client = new Client({ ...server.addresses[0] });
+ * await client.connect();
+ * assertEquals(await client.request(JOIN, "lobby"), ["room"]);
+ * assertEquals(server.clientsByTag("room", "lobby").map(({ id }) => id), [1]);
+ * ```
+ */
+export class ClientInfo<P = undefined> {
   /** Its number, unique in this server, counted from 1. */
   readonly id: number;
   /** Where it connects from. */
   readonly address: Address;
+  /** What `authenticate` returned for it; `undefined` where its listener has none. */
+  readonly principal: P;
   /** When its handshake finished, in milliseconds since 1970. */
   readonly connectedAt: number;
   readonly #session: () => Session;
+  readonly #keeper: TagKeeper<P>;
+  #tags: Map<string, unknown> | undefined = undefined;
 
   /**
    * Created by the server.
    *
    * @param id Its number.
    * @param address Where it connects from.
+   * @param principal What `authenticate` returned.
    * @param session Its connection.
+   * @param keeper Told of its tags.
    */
-  constructor(id: number, address: Address, session: () => Session) {
+  constructor(id: number, address: Address, principal: P, session: () => Session, keeper: TagKeeper<P>) {
     this.id = id;
     this.address = address;
+    this.principal = principal;
     this.connectedAt = Date.now();
     this.#session = session;
+    this.#keeper = keeper;
   }
 
   /** Its IP address; empty on a unix socket. */
@@ -60,6 +103,95 @@ export class ClientInfo {
   /** Whether messages can be sent to it. */
   get connected(): boolean {
     return this.#session().open;
+  }
+
+  /** Its tags with their values, as they are now: a copy, oldest first. */
+  get tags(): ReadonlyMap<string, unknown> {
+    return new Map(this.#tags);
+  }
+
+  /**
+   * Gives it a tag. A client has one value for each name: to change it, remove the tag first.
+   *
+   * @param name The name.
+   * @param value The value, if it has one.
+   * @returns False if it has a tag of that name: then nothing changes.
+   * @throws {TypeError} `name` is not a non-empty string.
+   */
+  addTag(name: string, value?: unknown): boolean {
+    if (this.hasTag(name)) return false;
+    this.#tags ??= new Map();
+    this.#tags.set(name, value);
+    this.#keeper.added(this, name, value);
+    return true;
+  }
+
+  /**
+   * Whether it has a tag.
+   *
+   * @param name The name.
+   * @returns Whether it has a tag of that name, whatever its value.
+   * @throws {TypeError} `name` is not a non-empty string.
+   */
+  hasTag(name: string): boolean {
+    tagName(name);
+    return this.#tags?.has(name) ?? false;
+  }
+
+  /**
+   * Whether it has each of these tags.
+   *
+   * @param names The names; with none of them it is true.
+   * @returns Whether none is missing.
+   * @throws {TypeError} A name is not a non-empty string, or `names` is a string itself.
+   */
+  hasAllTags(names: Iterable<string>): boolean {
+    return tagNames(names).every((name) => this.hasTag(name));
+  }
+
+  /**
+   * Whether it has one of these tags.
+   *
+   * @param names The names; with none of them it is false.
+   * @returns Whether at least one is there.
+   * @throws {TypeError} A name is not a non-empty string, or `names` is a string itself.
+   */
+  hasAnyTags(names: Iterable<string>): boolean {
+    return tagNames(names).some((name) => this.hasTag(name));
+  }
+
+  /**
+   * Reads a tag.
+   *
+   * @param name The name.
+   * @returns Its value; `undefined` where there is no such tag, or one without a value.
+   * @throws {TypeError} `name` is not a non-empty string.
+   */
+  getTag(name: string): unknown {
+    tagName(name);
+    return this.#tags?.get(name);
+  }
+
+  /**
+   * Takes a tag away.
+   *
+   * @param name The name.
+   * @returns Whether it was there.
+   * @throws {TypeError} `name` is not a non-empty string.
+   */
+  removeTag(name: string): boolean {
+    if (!this.hasTag(name)) return false;
+    const value = this.#tags!.get(name);
+    this.#tags!.delete(name);
+    this.#keeper.removed(this, name, value);
+    return true;
+  }
+
+  /** Takes all its tags away. */
+  clearTags(): void {
+    const tags = this.#tags;
+    this.#tags = undefined;
+    if (tags !== undefined && tags.size > 0) this.#keeper.cleared(this, tags);
   }
 
   /** Reads its connection's counters. */
@@ -143,4 +275,15 @@ export class ClientInfo {
     }
     return this.#session().close(reason, drainOf(options));
   }
+}
+
+/** The name of a tag, checked. Returns it. */
+export function tagName(name: string): string {
+  return nonEmpty("A tag's name", name);
+}
+
+/** Names of tags, all of them checked; a string is a list of letters, and never meant. */
+function tagNames(names: Iterable<string>): string[] {
+  if (typeof names === "string") throw new TypeError("names must be a list of tags' names, not one of them");
+  return [...names].map(tagName);
 }

@@ -4,38 +4,22 @@
  * @module
  */
 
-import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
-import { Events, type Listener as EventListener, type ListenOptions } from "../events.ts";
-import { loadTransport } from "../load_transport.ts";
+import type { Listener as EventListener, ListenOptions } from "../events.ts";
+import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
-import type { Message } from "../message/message.ts";
-import type { MessageType } from "../message/message_type.ts";
-import {
-  bufferBytes,
-  coreOf,
-  DEFAULT_LIMITS,
-  drainOf,
-  type Limits,
-  limitsOf,
-  type Log,
-  logOf,
-  type SocketCore,
-  wholeNumber,
-  writeLine,
-} from "../options.ts";
-import { handshakeReason } from "../session/close_reason.ts";
-import { Latch } from "../session/latch.ts";
-import { type Handler, type RouteOptions, Routes } from "../session/routes.ts";
-import { Session } from "../session/session.ts";
-import { makeShared, type SessionShared } from "../session/shared.ts";
-import type { Address, Connection, Listener } from "../transport.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
-import { protocol } from "../wire/protocols.ts";
-import { type BroadcastResult, broadcastTo } from "./broadcast.ts";
-import { ClientInfo, type CloseOptions } from "./client_info.ts";
-import { PendingHandshakes } from "./pending_handshakes.ts";
-import { type Place, placesOf, type ServerConfig } from "./server_config.ts";
-import type { ServerEvents } from "./server_events.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import { DEFAULT_LIMITS, drainOf } from "../options.ts";
+import { Hub } from "../session/hub.ts";
+import type { Handler, RouteOptions } from "../session/routes.ts";
+import type { Address } from "../transport.ts";
+import type { WorkerPeer } from "../workers/protocol.ts";
+import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
+import { type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
+import { type ClientInfo, type CloseOptions, tagName } from "./client_info.ts";
+import { Lives } from "./lives.ts";
+import type { RunOwner } from "./run.ts";
+import { placesOf, type ServerConfig, serverLimitsOf } from "./server_config.ts";
+import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** A server's counters. */
 export interface ServerStats {
@@ -43,34 +27,16 @@ export interface ServerStats {
   readonly connections: number;
   /** Connections in the middle of their handshake. */
   readonly pendingHandshakes: number;
-  /** Connections that failed the handshake. */
+  /** Connections that failed the handshake or were not let in, ever. */
   readonly rejected: number;
   /** Bytes waiting to be sent, over all clients. */
   readonly bufferedBytes: number;
 }
 
-/** Options of {@linkcode Server.broadcast}; all optional. */
-export interface BroadcastOptions {
-  /** Clients to send to. @default all clients */
-  readonly to?: Iterable<ClientInfo>;
-  /** Clients to leave out. @default none */
-  readonly except?: Iterable<ClientInfo>;
-  /** Skips a client whose buffer is full, or closes its connection. @default "skip" */
-  readonly onFull?: "skip" | "close";
-}
-
-/** One life of a server: from `start()` to the end of `close()`. */
-interface Run {
-  readonly shared: SessionShared;
-  readonly listeners: readonly Listener[];
-  readonly handshakes: PendingHandshakes;
-  readonly accepting: Promise<void>[];
-  readonly welcoming: Set<Promise<void>>;
-}
-
 /**
  * A TCP or unix socket server for typed messages. It does the handshake with each connection, passes messages to the
  * handlers set with {@linkcode Server.route}, in order per connection, and can send to, ask and broadcast to its clients.
+ * `P` is what `authenticate` returns: it is found as `client.principal`.
  *
  * @example Answering requests
  * ```ts
@@ -89,24 +55,9 @@ interface Run {
  * assertEquals(server.clients.map(({ id }) => id), [1]);
  * ```
  */
-export class Server implements AsyncDisposable {
-  readonly #places: readonly Place[];
-  readonly #limits: Limits;
-  readonly #bufferSize: number;
-  readonly #core: SocketCore;
-  readonly #log: Log;
-  readonly #maxPendingHandshakes: number;
-  readonly #routes = new Routes();
-  readonly #events: Events<ServerEvents>;
-  readonly #clients = new Map<ClientInfo, Session>();
-  readonly #sessions = new Set<Session>();
-  #run: Run | undefined = undefined;
-  #starting: Promise<void> | undefined = undefined;
-  #closing: Promise<void> | undefined = undefined;
-  readonly #closed = new Latch();
-  #lastId = 0;
-  #rejected = 0;
-  #unref = false;
+export class Server<P = undefined> implements AsyncDisposable {
+  readonly #owner: RunOwner<P>;
+  readonly #lives: Lives<P>;
 
   /**
    * Creates a server; {@linkcode start} makes it listen.
@@ -115,43 +66,40 @@ export class Server implements AsyncDisposable {
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
    * @throws {ConfigError} `invalid-config`: two options exclude each other.
    */
-  constructor(config: ServerConfig = {}) {
-    this.#places = placesOf(config);
-    this.#limits = limitsOf(config, DEFAULT_LIMITS.handshakeTimeout);
-    this.#bufferSize = bufferBytes(config.bufferSize);
-    this.#core = coreOf(config.socketCore);
-    this.#log = logOf(config.logger);
-    const { maxPendingHandshakes = 2_048 } = config;
-    this.#maxPendingHandshakes = wholeNumber("maxPendingHandshakes", maxPendingHandshakes, 1);
-    this.#events = new Events<ServerEvents>(
-      ["listening", "connect", "message", "disconnect", "unhandled", "error", "rejected", "close"],
-      (error) => this.#error(error),
-      (error) => this.#logError(error),
-    );
+  constructor(config: ServerConfig<P> = {}) {
+    this.#owner = {
+      places: placesOf(config),
+      hub: new Hub<ServerEvents<P>>(config, DEFAULT_LIMITS.handshakeTimeout, SERVER_EVENTS),
+      limits: serverLimitsOf(config),
+      lastId: 0,
+      rejected: 0,
+      unref: false,
+    };
+    this.#lives = new Lives(this.#owner);
   }
 
   /** The addresses it listens at, with the actual ports; empty while it is not listening. */
   get addresses(): readonly Address[] {
-    return this.#run?.listeners.map((listener) => listener.address) ?? [];
+    return this.#lives.run?.addresses ?? [];
   }
 
   /** The connected clients, oldest first. */
-  get clients(): readonly ClientInfo[] {
-    return [...this.#clients.keys()];
+  get clients(): readonly ClientInfo<P>[] {
+    return [...this.#lives.run?.groups.clients.keys() ?? []];
   }
 
-  /** Resolves when the server is closed; never rejects. */
+  /** Resolves when the server is closed and does not start again by {@linkcode restart}; never rejects. */
   get closed(): Promise<void> {
-    return this.#closed.promise;
+    return this.#lives.closed;
   }
 
   /** Reads the counters. */
   stats(): ServerStats {
     return {
-      connections: this.#clients.size,
-      pendingHandshakes: this.#run?.handshakes.size ?? 0,
-      rejected: this.#rejected,
-      bufferedBytes: this.#run?.shared.buffered ?? 0,
+      connections: this.#lives.run?.groups.clients.size ?? 0,
+      pendingHandshakes: this.#lives.run?.pendingHandshakes ?? 0,
+      rejected: this.#owner.rejected,
+      bufferedBytes: this.#lives.run?.buffered ?? 0,
     };
   }
 
@@ -164,12 +112,41 @@ export class Server implements AsyncDisposable {
    * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `socketCore` names.
    */
   start(): Promise<void> {
-    if (this.#closing !== undefined) {
-      return Promise.reject(
-        new ConnectionError("closed", "Cannot start the server: it is being closed, await closed first"),
-      );
-    }
-    return this.#starting ??= this.#start();
+    return this.#lives.start();
+  }
+
+  /**
+   * Closes the server and starts it again on the same addresses: a listener on port 0 keeps the port it got. Routes, event
+   * listeners and options stay; clients have to connect again. A server that is not running is started.
+   *
+   * Calls made meanwhile share one promise. The last call counts: `close()` during a restart leaves the server closed and
+   * rejects the restart, and a restart during `close()` starts the server when it is closed.
+   *
+   * @param options How long work under way may take.
+   * @returns Resolves when all listeners accept connections again.
+   * @throws {ConnectionError} As {@linkcode start}; `closed` if `close()` was called meanwhile. The server is closed then.
+   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
+   *
+   * @example The same port, the same routes
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const UPPER = messageType(200, "upper", text, text);
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(UPPER, ({ data }) => data.toUpperCase());
+   * await server.start();
+   * const [address] = server.addresses;
+   *
+   * await server.restart();
+   * assertEquals(server.addresses, [address]);
+   * await using client = new Client({ ...address });
+   * await client.connect();
+   * assertEquals(await client.request(UPPER, "again"), "AGAIN");
+   * ```
+   */
+  restart(options: CloseOptions = {}): Promise<void> {
+    return this.#lives.restart(drainOf(options));
   }
 
   /**
@@ -205,10 +182,54 @@ export class Server implements AsyncDisposable {
    */
   route<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: NoInfer<Handler<Out, ReplyIn, ClientInfo>>,
+    handler: NoInfer<Handler<Out, ReplyIn, ClientInfo<P>>>,
     options?: RouteOptions,
   ): void {
-    this.#routes.add(type, handler, options);
+    this.#owner.hub.route(type, handler, options);
+  }
+
+  /**
+   * Handles messages of one type in worker threads, so that heavy work delays no other message. Each thread handles one
+   * message at a time, the others wait in order; the payload is decoded and the reply encoded in the thread, and the bytes
+   * are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
+   *
+   * @param type The type.
+   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the same
+   * code. Deno needs permission to read it.
+   * @param options How many threads, how long a message may take, and how many may wait.
+   * @throws {MessageTypeError} `code-taken`: this code already has a route.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is no absolute URL.
+   *
+   * @example Computing beside the server
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, messageType, Server } from "@veltix/core";
+   *
+   * const SQUARE = messageType(200, "square", json<number>(), json<number>());
+   *
+   * // A file of its own in a program, named by new URL("./square.ts", import.meta.url).
+   * const module = "data:text/javascript," + encodeURIComponent(`
+   *   import { json, messageType, workerHandler } from "${import.meta.resolve("@veltix/core")}";
+   *   const SQUARE = messageType(200, "square", json(), json());
+   *   export default workerHandler(SQUARE, ({ data }) => data * data);
+   * `);
+   *
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.workerRoute(SQUARE, module, { threads: 2, timeout: 10_000 });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * assertEquals(await client.request(SQUARE, 12), 144);
+   * ```
+   */
+  workerRoute<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    module: string | URL,
+    options?: WorkerRouteOptions,
+  ): void {
+    const describe = ({ id, address }: ClientInfo): WorkerPeer => ({ id, address });
+    this.#owner.hub.workerRoute(type as AnyMessageType, module, options, loadThreads, describe);
   }
 
   /**
@@ -218,7 +239,7 @@ export class Server implements AsyncDisposable {
    * @returns Whether there was one.
    */
   unroute(type: { readonly code: number }): boolean {
-    return this.#routes.remove(type);
+    return this.#owner.hub.unroute(type);
   }
 
   /**
@@ -244,15 +265,15 @@ export class Server implements AsyncDisposable {
    * await client.connect();
    * await client.close();
    * await server.close();
-   * assertEquals(log, ["1 came", "1 left: peer-closed"]);
+   * assertEquals(log, ["1 came", "1 left: going-away"]);
    * ```
    */
   on<Name extends keyof ServerEvents>(
     event: Name,
-    listener: EventListener<ServerEvents[Name]>,
+    listener: EventListener<ServerEvents<P>[Name]>,
     options?: ListenOptions,
   ): void {
-    this.#events.on(event, listener, options);
+    this.#owner.hub.events.on(event, listener, options);
   }
 
   /**
@@ -290,26 +311,46 @@ export class Server implements AsyncDisposable {
     payload: NoInfer<In>,
     options: BroadcastOptions = {},
   ): BroadcastResult {
-    const { to, except, onFull = "skip" } = options;
+    const { onFull = "skip" } = options;
     if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
-    const content = checkPayload(type.name, type.payload.encode(payload));
-    if (to === undefined && except === undefined) {
-      return broadcastTo(this.#clients.values(), type.code, content, onFull);
-    }
-    const left = new Set(except);
-    const sessions: Session[] = [];
-    for (const client of new Set(to ?? this.#clients.keys())) {
-      const session = left.has(client) ? undefined : this.#clients.get(client);
-      if (session !== undefined) sessions.push(session);
-    }
-    return broadcastTo(sessions, type.code, content, onFull);
+    const run = this.#lives.run;
+    const sessions = run === undefined ? [] : chosen(run.groups, options);
+    return broadcastTo(sessions, type.code, checkPayload(type.name, type.payload.encode(payload)), onFull);
+  }
+
+  /**
+   * The connected clients that carry a tag. It costs as much as there are such clients, however many others there are.
+   *
+   * @param name The name of the tag.
+   * @param value Its value, told apart as the keys of a `Map` are; left out or `undefined`: any value, or none.
+   * @returns The clients, in the order they got the tag.
+   * @throws {TypeError} `name` is not a non-empty string.
+   *
+   * @example Who is in a room
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, Server } from "@veltix/core";
+   *
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.on("connect", (client) => client.addTag("room", client.id % 2 === 0 ? "even" : "odd"));
+   * await server.start();
+   *
+   * const clients = [1, 2, 3].map(() => new Client({ ...server.addresses[0] }));
+   * for (const client of clients) await client.connect();
+   * const ids = (value?: string) => server.clientsByTag("room", value).map(({ id }) => id);
+   * assertEquals([ids(), ids("odd"), ids("none")], [[1, 2, 3], [1, 3], []]);
+   * for (const client of clients) await client.close();
+   * ```
+   */
+  clientsByTag(name: string, value?: unknown): readonly ClientInfo<P>[] {
+    tagName(name);
+    return [...this.#lives.run?.groups.byTag(name, value) ?? []];
   }
 
   /** Lets the process exit even while the server listens or clients are connected. */
   unref(): void {
-    this.#unref = true;
-    for (const listener of this.#run?.listeners ?? []) listener.unref();
-    for (const session of this.#sessions) session.unref();
+    this.#owner.unref = true;
+    this.#lives.run?.unref();
   }
 
   /**
@@ -322,127 +363,11 @@ export class Server implements AsyncDisposable {
    * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const drain = drainOf(options);
-    if (this.#closing === undefined && this.#starting === undefined) {
-      this.#closed.release();
-      return Promise.resolve();
-    }
-    if (this.#closing !== undefined && drain <= 0) {
-      for (const session of this.#sessions) void session.close("server-closed", 0);
-    }
-    return this.#closing ??= this.#close(drain);
+    return this.#lives.close(drainOf(options));
   }
 
   /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #start(): Promise<void> {
-    this.#closed.reset();
-    const listeners: Listener[] = [];
-    try {
-      const transport = await loadTransport(this.#core);
-      const shared = makeShared(transport, this.#routes, this.#limits);
-      for (const { at } of this.#places) listeners.push(await transport.listen(at, { bufferSize: this.#bufferSize }));
-      const run: Run = {
-        shared,
-        listeners,
-        handshakes: new PendingHandshakes(this.#maxPendingHandshakes),
-        accepting: [],
-        welcoming: new Set(),
-      };
-      this.#run = run;
-      listeners.forEach((listener, i) => {
-        if (this.#unref) listener.unref();
-        run.accepting.push(this.#accept(run, listener, this.#places[i].protocol));
-      });
-    } catch (error) {
-      this.#starting = undefined;
-      await Promise.all(listeners.map((listener) => listener.close()));
-      if (this.#closing === undefined) this.#closed.release();
-      throw error;
-    }
-    this.#events.emit("listening", this.addresses);
-  }
-
-  async #accept(run: Run, listener: Listener, spoken: string): Promise<void> {
-    try {
-      for await (const connection of listener) {
-        const welcome = this.#welcome(run, connection, spoken).finally(() => run.welcoming.delete(welcome));
-        run.welcoming.add(welcome);
-      }
-    } catch (error) {
-      this.#error(error);
-    }
-  }
-
-  /** Agrees with one connection, beside all others. */
-  async #welcome(run: Run, connection: Connection, spoken: string): Promise<void> {
-    if (this.#unref) connection.unref();
-    try {
-      const outcome = await run.handshakes.agree(connection, protocol(spoken), run.shared.wheel, this.#limits);
-      if (this.#closing === undefined) this.#admit(run, connection, outcome);
-      else connection.abort();
-    } catch (error) {
-      this.#rejected++;
-      const reason = this.#closing === undefined ? handshakeReason(error) : "server-closed";
-      const told = this.#events.emit("rejected", { address: connection.remote, reason, error });
-      if (!told && (error instanceof HandshakeError || error instanceof ProtocolError)) {
-        writeLine(this.#log, "warn", error);
-      }
-      await run.handshakes.leave(connection, run.shared.wheel);
-    }
-  }
-
-  #admit(run: Run, connection: Connection, outcome: HandshakeOutcome): void {
-    const info: ClientInfo = new ClientInfo(++this.#lastId, connection.remote, () => session);
-    const session: Session = new Session(connection, outcome, "server", run.shared, {
-      unrouted: (message) => {
-        if (this.#events.emit("message", message as unknown as Message<Uint8Array>, info)) return;
-        const unhandled = { code: message.type.code, size: message.frame.end - message.frame.start };
-        this.#events.emit("unhandled", unhandled, info);
-      },
-      error: (error, message) => this.#error(error, info, message),
-      closing: () => this.#clients.delete(info),
-      closed: (reason, error) => {
-        this.#sessions.delete(session);
-        this.#events.emit("disconnect", info, { reason, error });
-      },
-    }, info);
-    this.#clients.set(info, session);
-    this.#sessions.add(session);
-    this.#events.emit("connect", info);
-    session.run(outcome.rest);
-  }
-
-  async #close(drain: number): Promise<void> {
-    await this.#starting?.catch(() => {});
-    const run = this.#run;
-    if (run !== undefined) {
-      await Promise.all(run.listeners.map((listener) => listener.close()));
-      await Promise.all(run.accepting);
-      run.handshakes.closeAll();
-      // The wheel goes last: what says farewell to a stranger still needs its time limit.
-      await Promise.all([
-        ...run.welcoming,
-        ...[...this.#sessions].map((session) => session.close("server-closed", drain)),
-      ]);
-      run.shared.wheel.close();
-      this.#run = undefined;
-      this.#starting = undefined;
-    }
-    // In this order: who hears of it may start again at once.
-    this.#closing = undefined;
-    this.#closed.release();
-    if (run !== undefined) this.#events.emit("close");
-  }
-
-  #error(error: unknown, client?: ClientInfo, message?: Message): void {
-    if (!this.#events.emit("error", error, client, message)) this.#logError(error);
-  }
-
-  #logError(error: unknown): void {
-    writeLine(this.#log, "error", error);
   }
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { ConfigError } from "../errors.ts";
 import {
+  checkFunction,
   checkNames,
   COMMON_NAMES,
   type CommonConfig,
@@ -12,11 +14,14 @@ import {
   endpointOf,
   type Names,
   protocolOf,
+  wholeNumber,
 } from "../options.ts";
 import type { Endpoint } from "../transport.ts";
+import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
+import type { Authenticate } from "./authenticate.ts";
 
-/** One address to listen at. */
-export interface ListenConfig {
+/** One address to listen at. `P` is what `authenticate` returns. */
+export interface ListenConfig<P = undefined> {
   /** The port; 0 takes a free one. @default 8080 */
   readonly port?: number;
   /** The host name or address. @default "0.0.0.0" */
@@ -25,10 +30,12 @@ export interface ListenConfig {
   readonly path?: string;
   /** The protocol spoken there; native peers upgrade inside `"2.0"`. @default the server's `protocol` */
   readonly protocol?: string;
+  /** Decides who may come in there. @default the server's `authenticate` */
+  readonly authenticate?: Authenticate<P>;
 }
 
-/** Options of a Server; all optional. */
-export interface ServerConfig extends CommonConfig {
+/** Options of a Server; all optional. `P` is what `authenticate` returns. */
+export interface ServerConfig<P = undefined> extends CommonConfig {
   /** The port; 0 takes a free one. @default 8080 */
   readonly port?: number;
   /** The host name or address to listen at. @default "0.0.0.0" */
@@ -36,27 +43,65 @@ export interface ServerConfig extends CommonConfig {
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
   /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
-  readonly listen?: readonly ListenConfig[];
+  readonly listen?: readonly ListenConfig<P>[];
   /** A Python release such as `"1.6.3"`, a family such as `"2.0"`, or `"native"` for native peers only. @default "2.0" */
   readonly protocol?: string;
-  /** Connections still in their handshake; above this the oldest that has sent nothing is closed. @default 2048 */
+  /**
+   * Decides who may come in; what it returns becomes `client.principal`. It runs within `handshakeTimeout`, and before it has
+   * said yes the peer gets nothing and is found nowhere. The releases 1.2 and 1.3 have no handshake to ask in.
+   * @default everybody may
+   */
+  readonly authenticate?: Authenticate<P>;
+  /**
+   * Connections that are open or being closed. Above this, peers are told that there are `too-many-connections` and that it is
+   * worth trying again after 1,000 ms; the HELLO releases have no words for it and are only closed.
+   * @default unlimited
+   */
+  readonly maxConnections?: number;
+  /** The same for each IP address, connections in their handshake included; unix sockets have none. @default unlimited */
+  readonly maxConnectionsPerAddress?: number;
+  /**
+   * Connections still in their handshake, or just refused. Above this one that was refused is cut, or else the oldest that has
+   * sent nothing.
+   * @default 2048
+   */
   readonly maxPendingHandshakes?: number;
 }
 
+/** How many connections there may be. */
+export interface ServerLimits {
+  /** Open ones. */
+  readonly maxConnections: number;
+  /** Of one address. */
+  readonly maxConnectionsPerAddress: number;
+  /** In their handshake. */
+  readonly maxPendingHandshakes: number;
+}
+
 /** A {@linkcode ListenConfig}, decided. */
-export interface Place {
+export interface Place<P> {
   /** Where to listen at. */
   readonly at: Endpoint;
   /** What is spoken there. */
-  readonly protocol: string;
+  readonly protocol: Protocol;
+  /** Who decides about peers. */
+  readonly authenticate: Authenticate<P> | undefined;
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
-const LISTEN_NAMES: Names<ListenConfig> = { port: true, hostname: true, path: true, protocol: true };
+const LISTEN_NAMES: Names<ListenConfig> = {
+  port: true,
+  hostname: true,
+  path: true,
+  protocol: true,
+  authenticate: true,
+};
 const SERVER_NAMES: Names<ServerConfig> = {
   ...COMMON_NAMES,
   ...LISTEN_NAMES,
   listen: true,
+  maxConnections: true,
+  maxConnectionsPerAddress: true,
   maxPendingHandshakes: true,
 };
 
@@ -64,23 +109,56 @@ const SERVER_NAMES: Names<ServerConfig> = {
  * Where a {@linkcode ServerConfig} says to listen, and what is spoken there.
  *
  * @throws {RangeError | TypeError} A member is wrong, or there is none of that name.
- * @throws {ConfigError} `invalid-config`: two members stand in place of each other.
+ * @throws {ConfigError} `invalid-config`: two members exclude each other.
  */
-export function placesOf(config: ServerConfig): readonly Place[] {
+export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
   checkNames("a server's config", config, SERVER_NAMES);
-  const { listen, protocol = "2.0" } = config;
+  const { listen, protocol = "2.0", authenticate } = config;
   protocolOf(protocol);
-  if (listen === undefined) return [{ at: endpointOf(config, ANYWHERE, 0), protocol }];
+  if (authenticate !== undefined) checkFunction("authenticate", authenticate);
+  if (listen === undefined) return [placeOf(endpointOf(config, ANYWHERE, 0), protocol, authenticate)];
   if (!Array.isArray(listen) || listen.length === 0) {
     throw new TypeError("listen must be an array of at least one place");
   }
   for (const name of ["port", "hostname", "path"] as const) {
     if (config[name] !== undefined) throw contradiction("listen", name);
   }
-  return listen.map((place: ListenConfig, i) => {
+  return listen.map((place: ListenConfig<P>, i) => {
     const name = `listen[${i}]`;
     checkNames(name, place, LISTEN_NAMES);
-    const { protocol: spoken = protocol } = place;
-    return { at: endpointOf(place, ANYWHERE, 0, `${name}.`), protocol: protocolOf(spoken, `${name}.`) };
+    const { protocol: spoken = protocol, authenticate: own } = place;
+    if (own !== undefined) checkFunction(`${name}.authenticate`, own);
+    const at = endpointOf(place, ANYWHERE, 0, `${name}.`);
+    return placeOf(at, protocolOf(spoken, `${name}.`), own ?? authenticate, `${name}.`);
   });
+}
+
+/**
+ * How many connections a {@linkcode ServerConfig} allows.
+ *
+ * @throws {RangeError | TypeError} A limit is no whole number in its range.
+ */
+export function serverLimitsOf(config: ServerConfig<unknown>): ServerLimits {
+  const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes = 2_048 } = config;
+  const limit = (name: string, value: number | undefined): number =>
+    value === undefined ? Infinity : wholeNumber(name, value, 1);
+  return {
+    maxConnections: limit("maxConnections", maxConnections),
+    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnectionsPerAddress),
+    maxPendingHandshakes: wholeNumber("maxPendingHandshakes", maxPendingHandshakes, 1),
+  };
+}
+
+function placeOf<P>(
+  at: Endpoint,
+  spoken: string,
+  authenticate: Authenticate<P> | undefined,
+  prefix = "",
+): Place<P> {
+  const protocol = protocolNamed(spoken);
+  if (authenticate === undefined || protocol.handshake !== "none") return { at, protocol, authenticate };
+  throw new ConfigError(
+    "invalid-config",
+    `${prefix}protocol "${spoken}" goes without authenticate: that release has no handshake to ask a peer in`,
+  );
 }

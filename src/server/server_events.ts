@@ -6,6 +6,8 @@
 
 import type { Message } from "../message/message.ts";
 import type { CloseReason } from "../session/close_reason.ts";
+import type { RouteInfo } from "../session/routes.ts";
+import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/traffic.ts";
 import type { Address } from "../transport.ts";
 import type { ClientInfo } from "./client_info.ts";
 
@@ -17,7 +19,7 @@ export interface DisconnectInfo {
   readonly error?: unknown;
 }
 
-/** A connection that failed the handshake. */
+/** A connection that failed the handshake, or was not let in. */
 export interface RejectedInfo extends DisconnectInfo {
   /** Where it came from. */
   readonly address: Address;
@@ -31,22 +33,60 @@ export interface UnhandledInfo {
   readonly size: number;
 }
 
-/** The events of a Server and their arguments. */
-export type ServerEvents = {
+/** A change of a client's tags. */
+export interface TagInfo {
+  /** What was done. */
+  readonly action: "added" | "removed" | "cleared";
+  /** Which tag; `undefined` where all were cleared. */
+  readonly name?: string;
+  /** Its value. */
+  readonly value?: unknown;
+}
+
+/** The events of a Server and their arguments. `P` is what its `authenticate` returns. */
+export type ServerEvents<P = undefined> = TrafficEvents<[client: ClientInfo<P>]> & {
   /** The server accepts connections. */
   listening: [addresses: readonly Address[]];
   /** A client has connected and finished its handshake. */
-  connect: [client: ClientInfo];
-  /** A message arrived that has no route. */
-  message: [message: Message<Uint8Array>, client: ClientInfo];
+  connect: [client: ClientInfo<P>];
+  /**
+   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a
+   * promise. A native request that no listener answers is refused with the code `no-route`.
+   */
+  message: [message: Message<Uint8Array, Uint8Array>, client: ClientInfo<P>];
   /** A client's connection has ended. */
-  disconnect: [client: ClientInfo, info: DisconnectInfo];
+  disconnect: [client: ClientInfo<P>, info: DisconnectInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
-  unhandled: [info: UnhandledInfo, client: ClientInfo];
+  unhandled: [info: UnhandledInfo, client: ClientInfo<P>];
   /** A handler, a listener, a payload or a frame failed; the library has dealt with it. Without a listener it is logged. */
-  error: [error: unknown, client?: ClientInfo, message?: Message];
-  /** A connection failed the handshake. */
+  error: [error: unknown, client?: ClientInfo<P>, message?: Message];
+  /** A connection failed the handshake, or was not let in. */
   rejected: [info: RejectedInfo];
+  /** A connection was accepted, and its handshake begins. */
+  handshake: [address: Address];
+  /** A connected client got or lost a tag. */
+  tag: [client: ClientInfo<P>, info: TagInfo];
+  /** A route was added or removed. */
+  route: [info: RouteInfo];
+  /** The server begins to close. */
+  closing: [];
   /** The server is closed. */
   close: [];
 };
+
+/** The names of {@linkcode ServerEvents}. */
+export const SERVER_EVENTS: readonly (keyof ServerEvents)[] = [
+  "listening",
+  "connect",
+  "message",
+  "disconnect",
+  "unhandled",
+  "error",
+  "rejected",
+  "handshake",
+  "tag",
+  "route",
+  "closing",
+  "close",
+  ...TRAFFIC_EVENTS,
+];

@@ -47,7 +47,7 @@ export type CloseReason = typeof CLOSE_REASONS[number];
 export function reasonOf(error: unknown): CloseReason {
   if (error instanceof ProtocolError) return error.code;
   if (error instanceof HandshakeError) {
-    return error.code === "handshake-timeout" ? "handshake-timeout" : "handshake-failed";
+    return CLOSE_REASONS.find((reason) => reason === error.code) ?? "handshake-failed";
   }
   return "network-error";
 }

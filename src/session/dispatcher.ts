@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ProtocolError } from "../errors.ts";
+import { ProtocolError, TimeoutError } from "../errors.ts";
 import { isThenable } from "../message/json.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
@@ -14,8 +14,13 @@ import type { Transport } from "../transport.ts";
 import type { DecodedFrame } from "../wire/decoder.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "./batch_budget.ts";
+import { Fifo } from "./fifo.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
+import { RateGate, type RateGateHost } from "./rate_gate.ts";
+import type { Rate } from "./rate_limit.ts";
 import type { Route, Routes } from "./routes.ts";
+import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import { kindOf, type Taps } from "./traffic.ts";
 
 /** What a dispatcher needs of its connection. */
 export interface DispatcherHost extends MessageOrigin {
@@ -23,10 +28,18 @@ export interface DispatcherHost extends MessageOrigin {
   readonly peer: unknown;
   /** Whether requests are told apart, and errors understood: the native protocol. */
   readonly native: boolean;
+  /** Whether the peer needs credit to send: then reading never has to stop. */
+  readonly credited: boolean;
   /** Whether so many bytes wait for the peer that its next request has to wait, too. */
   readonly congested: boolean;
-  /** Offers a message that no route takes to the listeners. */
-  unrouted(message: IncomingMessage): void;
+  /** A message does not wait any more: it was handed to its handler, or left out. */
+  taken(frame: DecodedFrame): void;
+  /** The peer sent more than it may, and is to be closed. */
+  overrate(): void;
+  /** Offers a message that no route takes to the listeners; returns their promises. */
+  unrouted(message: IncomingMessage): Promise<unknown>[];
+  /** It does not have to be aborted any more. */
+  unwatch(message: IncomingMessage): void;
   /** Answers with an error, where the peer understands one. */
   refuse(message: IncomingMessage, error: unknown): void;
   /** A handler or a codec failed. */
@@ -41,6 +54,12 @@ export interface DispatcherShared {
   readonly routes: Routes;
   /** How much is handed out before others have their turn. */
   readonly budget: BatchBudget;
+  /** For the time limits of handlers. */
+  readonly wheel: TimerWheel;
+  /** Who watches single messages. */
+  readonly taps: Taps;
+  /** How much a peer may send; `undefined` for no limit. */
+  readonly rate: Rate | undefined;
   /** How many handlers may run, and how much may wait, in messages and bytes. */
   readonly limits: {
     readonly maxWorkers: number;
@@ -50,12 +69,10 @@ export interface DispatcherShared {
 }
 
 /** Hands the messages of one connection to their handlers. */
-export class Dispatcher {
+export class Dispatcher implements RateGateHost {
   readonly #host: DispatcherHost;
   readonly #shared: DispatcherShared;
-  #queue: IncomingMessage[] = [];
-  /** Where the queue begins: taken messages are cut off now and then, not one by one. */
-  #head = 0;
+  readonly #queue = new Fifo<IncomingMessage>();
   #queuedBytes = 0;
   #running = 0;
   #closed = false;
@@ -66,6 +83,9 @@ export class Dispatcher {
   #open: Map<number | string, IncomingMessage> | undefined = undefined;
   #onRoom: (() => void)[] = [];
   #onIdle: (() => void)[] = [];
+  /** One of them where there is a rate limit, by what it does. */
+  readonly #throttle: RateGate | undefined;
+  readonly #refusal: RateGate | undefined;
 
   /**
    * @param host The connection.
@@ -74,17 +94,41 @@ export class Dispatcher {
   constructor(host: DispatcherHost, shared: DispatcherShared) {
     this.#host = host;
     this.#shared = shared;
+    const gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
+    this.#throttle = gate?.throttles ? gate : undefined;
+    this.#refusal = gate?.throttles ? undefined : gate;
   }
 
-  /** Whether as much waits as may. */
+  /** Whether as much waits as may. A peer that needs credit stops by itself. */
   get full(): boolean {
+    if (this.#host.credited) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
-    return this.#waiting >= maxQueuedMessages || this.#queuedBytes >= maxQueuedBytes;
+    return this.waiting >= maxQueuedMessages || this.#queuedBytes >= maxQueuedBytes;
+  }
+
+  /** The second argument of handlers. */
+  get peer(): unknown {
+    return this.#host.peer;
+  }
+
+  /** The peer sent more than it may. */
+  overrate(): void {
+    this.#host.overrate();
+  }
+
+  /** Messages that wait for a handler. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Asynchronous handlers at work. */
+  get running(): number {
+    return this.#running;
   }
 
   /** Messages that wait for a handler, and those in asynchronous ones. */
   get busy(): number {
-    return this.#waiting + this.#running;
+    return this.waiting + this.#running;
   }
 
   /**
@@ -94,12 +138,18 @@ export class Dispatcher {
    */
   accept(frame: DecodedFrame, receivedAt: number): void {
     const request = this.#host.native && (frame.flags & Flag.REQUEST) !== 0;
-    if (request && this.#open?.get(frame.requestId)?.answered === false) {
+    const before = request ? this.#open?.get(frame.requestId) : undefined;
+    if (before !== undefined && !before.answered && before.aborted === undefined) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);
-    const asks = this.#host.native ? request : route?.type.reply !== undefined;
-    if (this.#waiting === 0 && this.#free(route, asks)) {
+    const asks = this.#host.native ? request : route === undefined || route.type.reply !== undefined;
+    if (this.#refusal?.permits(frame) === false) {
+      this.#host.taken(frame);
+      if (asks) this.#host.refuse(this.#message(frame, route, receivedAt, asks), RATE_LIMITED);
+      return;
+    }
+    if (this.waiting === 0 && this.#free(route, asks, frame.code)) {
       this.#hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
@@ -110,6 +160,20 @@ export class Dispatcher {
     const message = this.#message(kept, route, receivedAt, asks);
     if (request) this.#opened(message);
     this.#queue.push(message);
+  }
+
+  /** The sender of a request does not wait for it any more. */
+  cancel(id: number | string, reason: unknown): boolean {
+    const message = this.#open?.get(id);
+    if (message === undefined) return false;
+    message.abort(reason);
+    return true;
+  }
+
+  /** Counts a frame that is no message, but costs as much: a PING. False if it is not to be answered. */
+  permits(frame: DecodedFrame): boolean {
+    this.#throttle?.spend(frame);
+    return this.#refusal?.permits(frame) ?? true;
   }
 
   /** Settles when more may come, or when it is closed. */
@@ -126,19 +190,16 @@ export class Dispatcher {
   /** Forgets what waits. */
   close(): void {
     this.#closed = true;
-    this.#queue = [];
-    this.#head = 0;
+    this.#throttle?.close();
+    this.#queue.clear();
     this.#queuedBytes = 0;
     this.#wake();
   }
 
-  get #waiting(): number {
-    return this.#queue.length - this.#head;
-  }
-
   /** Whether a message of this route may be handed out now; `asks`: whether an answer will be sent. */
-  #free(route: Route | undefined, asks: boolean): boolean {
+  #free(route: Route | undefined, asks: boolean, code: number): boolean {
     if (asks && this.#host.congested) return false;
+    if (this.#throttle?.flows(code) === false) return false;
     return this.#running < this.#shared.limits.maxWorkers &&
       (route === undefined || !route.ordered || this.#busy?.has(route) !== true);
   }
@@ -150,16 +211,33 @@ export class Dispatcher {
 
   /** Gives a message to its handler. */
   #hand(message: IncomingMessage): void {
-    const { route } = message;
+    const { route, frame } = message;
     const host = this.#host;
-    if (route === undefined) {
-      host.unrouted(message);
-      // Nobody can answer it: not even a listener, as its type is not known.
-      if (message.wantsReply) {
-        host.refuse(message, Object.assign(new Error(`No route for code ${message.type.code}`), { code: "no-route" }));
-      }
+    this.#throttle?.spend(frame);
+    host.taken(frame);
+    if (message.aborted !== undefined) {
       this.#finished(message);
+      this.#wakeIdle();
       return;
+    }
+    if (route === undefined) {
+      const pending = host.unrouted(message);
+      if (pending.length === 0) this.#unanswered(message);
+      else {
+        this.#running++;
+        if (message.wantsReply) this.#opened(message);
+        void Promise.all(pending).then(() => {
+          this.#running--;
+          this.#unanswered(message);
+          this.resume();
+        });
+      }
+      return;
+    }
+    const { routed } = this.#shared.taps;
+    if (routed !== undefined) {
+      const { code, requestId, flags } = frame;
+      routed({ code, size: frame.end - frame.start, requestId, kind: kindOf(code, flags) }, host.peer);
     }
     let result: unknown;
     let later: boolean;
@@ -178,19 +256,7 @@ export class Dispatcher {
     if (later) {
       if (route.ordered) (this.#busy ??= new Set()).add(route);
       if (host.native && message.wantsReply) this.#opened(message);
-      // Whatever it is: settled once, later, and without throwing.
-      Promise.resolve(result).then(
-        (value) => {
-          this.#settled(route);
-          this.#answer(message, value);
-          this.resume();
-        },
-        (error) => {
-          this.#settled(route);
-          this.#failed(message, error);
-          this.resume();
-        },
-      );
+      this.#await(message, route, result);
       return;
     }
     this.#running--;
@@ -198,8 +264,38 @@ export class Dispatcher {
     this.#wakeIdle();
   }
 
+  /** Waits for an asynchronous handler, for as long as its route allows. */
+  #await(message: IncomingMessage, route: Route, result: unknown): void {
+    const { wheel } = this.#shared;
+    let limit: Timeout | undefined;
+    let over = false;
+    const end = (finish: () => void): void => {
+      if (over) return;
+      over = true;
+      if (limit !== undefined) wheel.remove(limit);
+      this.#running--;
+      if (route.ordered) this.#busy?.delete(route);
+      finish();
+      this.resume();
+    };
+    if (route.timeout !== undefined) {
+      const { timeout, type } = route;
+      limit = new Timeout(() => {
+        const error = new TimeoutError("timeout", `The handler of "${type.name}" took longer than ${timeout} ms`);
+        end(() => this.#failed(message, error));
+        message.abort(error);
+      });
+      wheel.add(limit, timeout);
+    }
+    // Whatever it is: settled once, later, and without throwing.
+    Promise.resolve(result).then(
+      (value) => end(() => this.#answer(message, value)),
+      (error) => end(() => this.#failed(message, error)),
+    );
+  }
+
   #answer(message: IncomingMessage, value: unknown): void {
-    if (message.wantsReply && !message.answered && value !== replied) {
+    if (message.wantsReply && !message.answered && value !== replied && message.aborted === undefined) {
       if (message.type.reply === undefined) {
         this.#host.refuse(
           message,
@@ -218,9 +314,23 @@ export class Dispatcher {
   }
 
   #failed(message: IncomingMessage, error: unknown): void {
-    if (message.wantsReply && !message.answered) this.#host.refuse(message, error);
+    const { aborted } = message;
+    if (message.wantsReply && !message.answered && aborted === undefined) this.#host.refuse(message, error);
     this.#finished(message);
+    // That a handler stops because it was told to is no failure.
+    if ((aborted !== undefined || this.#closed) && message.stopped(error)) return;
     this.#host.failed(error, message);
+  }
+
+  /** No listener has answered a message without a route, and none will. */
+  #unanswered(message: IncomingMessage): void {
+    if (message.wantsReply && !message.answered && message.aborted === undefined) {
+      this.#host.refuse(
+        message,
+        Object.assign(new Error(`No route for code ${message.type.code}`), { code: "no-route" }),
+      );
+    }
+    this.#finished(message);
   }
 
   #opened(message: IncomingMessage): void {
@@ -230,30 +340,19 @@ export class Dispatcher {
   #finished(message: IncomingMessage): void {
     const { requestId } = message.frame;
     if (this.#open?.get(requestId) === message) this.#open.delete(requestId);
-  }
-
-  #settled(route: Route): void {
-    this.#running--;
-    if (route.ordered) this.#busy?.delete(route);
+    if (message.watched) this.#host.unwatch(message);
   }
 
   /** Hands out what waited, as far as it may, a batch at a time. */
   resume(): void {
     if (this.#pumping) return;
     const { budget, transport } = this.#shared;
-    budget.start(this.#waiting);
-    while (this.#waiting > 0) {
-      const { route, wantsReply } = this.#queue[this.#head];
-      if (!this.#free(route, wantsReply)) break;
-      const message = this.#queue[this.#head++];
-      this.#queuedBytes -= message.frame.buffer.buffer.byteLength;
-      if (this.#head === this.#queue.length) {
-        this.#queue = [];
-        this.#head = 0;
-      } else if (this.#head === 1024) {
-        this.#queue = this.#queue.slice(this.#head);
-        this.#head = 0;
-      }
+    budget.start(this.waiting);
+    for (let message = this.#queue.first; message !== undefined; message = this.#queue.first) {
+      const { route, wantsReply, frame } = message;
+      if (!this.#free(route, wantsReply, frame.code)) break;
+      this.#queue.shift();
+      this.#queuedBytes -= frame.buffer.buffer.byteLength;
       this.#hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;
@@ -283,6 +382,8 @@ export class Dispatcher {
   }
 }
 
+const RATE_LIMITED = Object.assign(new Error("More messages than the receiver takes"), { code: "rate-limited" });
+
 function unknownType(code: number): AnyMessageType {
-  return { code, name: `type-${code}`, description: "", payload: bytes as never, reply: undefined };
+  return { code, name: `type-${code}`, description: "", payload: bytes as never, reply: bytes as never };
 }

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { LINGER_TIME } from "./farewell.ts";
 import { Timeout, type TimerWheel } from "./timer_wheel.ts";
 
 /** What an end goes through. None of its promises rejects. */
@@ -27,6 +26,7 @@ export class Ending {
   readonly #stopped: Promise<void>;
   #stop = (): void => {};
   #cut = false;
+  #over = false;
 
   /**
    * @param wheel For the limits.
@@ -47,6 +47,7 @@ export class Ending {
 
   /** Waits for at most `ms` milliseconds more, or for less if that was asked for before. */
   hurry(ms: number): void {
+    if (this.#over) return;
     if (ms <= 0) {
       this.cut();
       return;
@@ -56,8 +57,8 @@ export class Ending {
     this.#wheel.add(limit, ms);
   }
 
-  /** Goes through the steps: the first two within `drain` milliseconds, the last within a second. */
-  async run(drain: number, steps: EndingSteps): Promise<void> {
+  /** Goes through the steps: the first two within `drain` milliseconds, the last within `linger`. */
+  async run(drain: number, linger: number, steps: EndingSteps): Promise<void> {
     if (drain <= 0) this.cut();
     if (this.#hold) this.#wheel.hold();
     let flushed = false;
@@ -65,7 +66,8 @@ export class Ending {
     await this.#within(drain, drained);
     // Work that took too long does not take down with it what was written meanwhile.
     if (!flushed && !this.#cut) await this.#within(0, steps.flushed().then(() => flushed = true));
-    if (flushed && !this.#cut) await this.#within(LINGER_TIME, steps.finish());
+    if (flushed && !this.#cut) await this.#within(linger, steps.finish());
+    this.#over = true;
     for (const limit of this.#limits) this.#wheel.remove(limit);
     if (this.#hold) this.#wheel.release();
   }

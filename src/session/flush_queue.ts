@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Transport } from "../transport.ts";
+import type { TimerHandle, Transport } from "../transport.ts";
 
 /** Something to be written when the turn ends. */
 export interface Flushable {
@@ -16,12 +16,23 @@ export interface Flushable {
 /** The connections to flush at the end of this turn. */
 export class FlushQueue {
   readonly #transport: Transport;
+  readonly #gather: number;
   #waiting: Flushable[] = [];
   #open = false;
+  #timer: TimerHandle = undefined;
 
-  /** @param transport Where turns end. */
-  constructor(transport: Transport) {
+  /**
+   * @param transport Where turns end.
+   * @param gather How long to wait instead of for the end of a turn, in milliseconds; 0 for that.
+   */
+  constructor(transport: Transport, gather = 0) {
     this.#transport = transport;
+    this.#gather = gather;
+  }
+
+  /** Whether even the first write waits. */
+  get patient(): boolean {
+    return this.#gather > 0;
   }
 
   /** Whether the end of this turn is waited for: then nothing needs to be written before. */
@@ -31,15 +42,25 @@ export class FlushQueue {
 
   /** Waits for the end of this turn, if that is not done already. */
   begin(): void {
-    if (this.#open) return;
+    if (this.#open || this.patient) return;
     this.#open = true;
     this.#transport.defer(this.#end);
   }
 
-  /** Has something flushed at the end of this turn. */
+  /** Has something flushed at the end of this turn, or when enough was gathered. */
   add(outbox: Flushable): void {
     this.begin();
     this.#waiting.push(outbox);
+    if (this.patient && this.#waiting.length === 1) {
+      this.#timer = this.#transport.clock.setTimeout(this.#end, this.#gather);
+    }
+  }
+
+  /** Flushes something no more; the last one takes the timer with it. */
+  remove(outbox: Flushable): void {
+    if (!this.patient || !this.#waiting.includes(outbox)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== outbox);
+    if (this.#waiting.length === 0) this.#transport.clock.clearTimeout(this.#timer);
   }
 
   readonly #end = (): void => {

@@ -19,6 +19,8 @@ export interface MessageOrigin {
   answer(message: IncomingMessage, payload: unknown): void;
   /** Fires when the connection is over. */
   readonly signal: AbortSignal;
+  /** Aborts the message when the connection is over. */
+  watch(message: IncomingMessage): void;
 }
 
 /** A message that came in. */
@@ -33,6 +35,8 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** Whether its one answer is given. */
   answered = false;
   readonly #origin: MessageOrigin;
+  #controller: AbortController | undefined = undefined;
+  #aborted: { readonly reason: unknown } | undefined = undefined;
   #data: unknown = undefined;
   #json: { readonly value: unknown } | undefined = undefined;
 
@@ -88,7 +92,42 @@ export class IncomingMessage implements Message<unknown, unknown> {
   }
 
   get signal(): AbortSignal {
-    return this.#origin.signal;
+    // Nobody cancels a plain message: one signal serves all of a connection.
+    if (!this.wantsReply && this.route?.timeout === undefined) return this.#origin.signal;
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted === undefined) this.#origin.watch(this);
+      else this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Whether it has a signal of its own. */
+  get watched(): boolean {
+    return this.#controller !== undefined;
+  }
+
+  /** Whether nobody waits for it any more, and why. */
+  get aborted(): { readonly reason: unknown } | undefined {
+    return this.#aborted;
+  }
+
+  /** Nobody waits for it any more: its handler may stop, and no answer is sent. */
+  abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** The connection is over: its handler may stop. */
+  gone(reason: unknown): void {
+    this.#controller?.abort(reason);
+  }
+
+  /** Whether a failure only shows that the handler stopped when it was told to. */
+  stopped(error: unknown): boolean {
+    const { aborted, reason } = this.signal;
+    return aborted && (error === reason || (error as Error | undefined)?.name === "AbortError");
   }
 
   reply(payload: unknown): Replied {
@@ -102,7 +141,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     if (!this.wantsReply) {
       throw new MessageTypeError("not-requested", `Cannot reply to "${name}": its sender waits for no answer`);
     }
-    this.#origin.answer(this, payload);
+    if (this.#aborted === undefined) this.#origin.answer(this, payload);
     this.answered = true;
     return replied;
   }

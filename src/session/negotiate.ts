@@ -7,7 +7,7 @@
 
 import { ConnectionError, HandshakeError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
-import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake.ts";
+import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
 import { Timeout, type TimerWheel } from "./timer_wheel.ts";
 
 /** One end's state machine; see `src/wire`. */
@@ -26,8 +26,10 @@ export interface NegotiateOptions {
   readonly wheel: TimerWheel;
   /** For all of it, in milliseconds. */
   readonly timeout: number;
-  /** Called when the first bytes came. */
+  /** Called when bytes came. */
   readonly onBytes?: () => void;
+  /** Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. */
+  readonly decide?: (peer: PeerIdentity) => Promise<HandshakeStep> | HandshakeStep;
   /** What came so far, for the message of a timeout. */
   readonly received?: () => string;
 }
@@ -45,21 +47,23 @@ export async function negotiate(
   options: NegotiateOptions,
 ): Promise<HandshakeOutcome> {
   const { wheel, timeout } = options;
+  let deciding = false;
   const deadline = new Timeout(() => {
     const received = options.received === undefined ? "" : `, it sent ${options.received()}`;
-    connection.abort(
-      new HandshakeError(
-        "handshake-timeout",
-        `Cannot agree with the peer: it did not finish the handshake within ${timeout} ms${received}`,
-      ),
-    );
+    const late = deciding
+      ? `it was not decided within ${timeout} ms whether to let it in`
+      : `it did not finish the handshake within ${timeout} ms${received}`;
+    connection.abort(new HandshakeError("handshake-timeout", `Cannot agree with the peer: ${late}`));
   });
   wheel.add(deadline, timeout);
   try {
     let step = machine.start();
     for (;;) {
       if (step.state === "proposed") {
-        step = machine.accept!();
+        deciding = true;
+        const decided = options.decide?.(step.peer) ?? machine.accept!();
+        step = decided instanceof Promise ? await decided : decided;
+        deciding = false;
         continue;
       }
       if (step.send !== undefined) await connection.write(step.send);

@@ -11,7 +11,8 @@ import type { Connection, Transport } from "../transport.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
-import { Segments } from "./segments.ts";
+import type { CreditTerms } from "./credit.ts";
+import { type Lane, Lanes, MESSAGE } from "./lanes.ts";
 import { Timeout, type TimerWheel } from "./timer_wheel.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
 
@@ -35,6 +36,8 @@ export interface OutboxShared {
   readonly wheel: TimerWheel;
   /** Whose end is waited for before what was gathered is written. */
   readonly flushes: FlushQueue;
+  /** Whether a write follows the one before at once. */
+  readonly pace: { readonly eager: boolean };
   /** Bytes that wait in all outboxes together. */
   buffered: number;
   /** Marks and limits, in bytes and milliseconds. */
@@ -48,8 +51,10 @@ export interface OutboxShared {
 
 /** Receives an outbox's events. */
 export interface OutboxEvents {
+  /** More than the high-water mark waits. */
+  filled(buffered: number): void;
   /** It was full, and is not any more. */
-  drained(): void;
+  drained(buffered: number): void;
   /** A write failed. */
   writeFailed(error: Error): void;
   /** The peer took nothing for `writeTimeout`. */
@@ -65,17 +70,20 @@ export class Outbox implements Flushable {
   /** Runs from the moment more than the high-water mark waits until half of it does. */
   #stall: Timeout | undefined = undefined;
   #full = false;
-  readonly #segments: Segments;
+  readonly #lanes: Lanes;
   #state: "idle" | "scheduled" | "writing" | "closed" = "idle";
   #buffered = 0;
-  /** How much is being written, and since when, in bytes and milliseconds. */
+  /** How much is being written, in bytes. */
   #writing = 0;
-  #writingSince = 0;
   #slice = WRITE_SLICE;
   #written = 0;
+  /** When the last write began, by the transport's clock. */
+  lastWrite: number;
   #writtenWhenArmed = 0;
   #ready: (() => void)[] = [];
   #flushed: (() => void)[] = [];
+  /** Whether what waits for credit is waited for in vain. */
+  #spent = false;
 
   /**
    * @param connection Where to.
@@ -88,7 +96,41 @@ export class Outbox implements Flushable {
     this.#protocol = protocol;
     this.#shared = shared;
     this.#events = events;
-    this.#segments = new Segments(shared.pool);
+    this.#lanes = new Lanes(shared.pool);
+    this.lastWrite = shared.transport.clock.now();
+  }
+
+  /** From now on messages need the peer's credit. */
+  limit(terms: CreditTerms): void {
+    this.#lanes.limit(terms);
+  }
+
+  /** The peer grants `bytes` more. */
+  grant(bytes: number): void {
+    if (this.#state === "closed") return;
+    this.#lanes.grant(bytes);
+    this.#begin();
+  }
+
+  /** The peer grants nothing any more: {@linkcode flushed} does not wait for what is held. */
+  ungranted(): void {
+    this.#spent = true;
+    this.#wake();
+  }
+
+  /** Where the next message begins, in bytes of all ordered frames so far. */
+  get taken(): number {
+    return this.#lanes.taken;
+  }
+
+  /** How many of these bytes were passed to the socket. */
+  get passed(): number {
+    return this.#lanes.passed;
+  }
+
+  /** How many of these bytes go before an unordered frame that is taken now. */
+  get released(): number {
+    return this.#lanes.released;
   }
 
   /** Bytes taken and not yet passed to the socket. */
@@ -110,7 +152,7 @@ export class Outbox implements Flushable {
    * Takes one frame.
    *
    * @param most The largest frame the peer takes; a larger one returns -1 and takes nothing.
-   * @param reply Whether it is the answer of a handler: no limit keeps it out.
+   * @param lane How it travels.
    * @returns Its size, header included.
    * @throws {BackpressureError} The buffer, or all of them together, are full; nothing is taken.
    */
@@ -121,7 +163,7 @@ export class Outbox implements Flushable {
     payload: Uint8Array | string,
     sentAt: number,
     most: number,
-    reply = false,
+    lane: Lane = MESSAGE,
   ): number {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.#state === "closed") return 0;
@@ -132,9 +174,9 @@ export class Outbox implements Flushable {
     const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
     if (typeof content !== "string") {
       if (bound > most) return -1;
-      if (!reply) this.#admit(bound);
+      if (lane.limited) this.#admit(bound);
     }
-    const segment = this.#segments.room(bound);
+    const segment = this.#lanes.room(bound, lane);
     const at = segment.used;
     const start = at + headerSize;
     let size: number;
@@ -146,16 +188,17 @@ export class Outbox implements Flushable {
     const total = headerSize + size;
     if (typeof content === "string") {
       if (total > most) {
-        this.#segments.trim();
+        this.#lanes.trim(lane);
         return -1;
       }
-      if (!reply) this.#admit(total);
+      if (lane.limited) this.#admit(total);
     }
     sealFrame(this.#protocol, segment.bytes, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
+    this.#lanes.add(total, lane);
     this.#taken(total);
     // A release without framing (1.2) takes one frame a read.
-    if (this.#protocol.maxFrameSize !== undefined) this.#segments.seal();
+    if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
     return total;
   }
 
@@ -164,12 +207,13 @@ export class Outbox implements Flushable {
     if (this.#state === "closed") return;
     this.#admit(bytes.length);
     if (bytes.length >= SHARE_FROM) {
-      this.#segments.share(bytes);
+      this.#lanes.share(bytes);
     } else {
-      const segment = this.#segments.room(bytes.length);
+      const segment = this.#lanes.room(bytes.length, MESSAGE);
       copy(bytes, segment.bytes, segment.used);
       segment.used += bytes.length;
-      if (this.#protocol.maxFrameSize !== undefined) this.#segments.seal();
+      this.#lanes.add(bytes.length, MESSAGE);
+      if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
     }
     this.#taken(bytes.length);
   }
@@ -183,9 +227,9 @@ export class Outbox implements Flushable {
     return new Promise((resolve) => this.#ready.push(resolve));
   }
 
-  /** Settles when nothing waits any more, or when the connection is over. */
+  /** Settles when nothing waits any more that can go, or when the connection is over. */
   flushed(): Promise<void> {
-    if (this.#buffered === 0 || this.#state === "closed") return Promise.resolve();
+    if (this.#waiting === 0 || this.#state === "closed") return Promise.resolve();
     return new Promise((resolve) => this.#flushed.push(resolve));
   }
 
@@ -195,8 +239,9 @@ export class Outbox implements Flushable {
     this.#state = "closed";
     this.#shared.buffered -= this.#buffered;
     this.#buffered = 0;
-    this.#segments.clear();
+    this.#lanes.clear();
     if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+    this.#shared.flushes.remove(this);
     this.#wake();
   }
 
@@ -219,7 +264,7 @@ export class Outbox implements Flushable {
   }
 
   #taken(size: number): void {
-    const { flushes, limits, wheel } = this.#shared;
+    const { limits, wheel } = this.#shared;
     this.#buffered += size;
     this.#shared.buffered += size;
     if (!this.#full && this.#buffered > limits.highWaterMark) {
@@ -227,9 +272,16 @@ export class Outbox implements Flushable {
       this.#writtenWhenArmed = this.#written;
       this.#stall ??= new Timeout(() => this.#checkProgress());
       wheel.add(this.#stall, limits.writeTimeout);
+      this.#events.filled(this.#buffered);
     }
+    this.#begin();
+  }
+
+  /** Writes at once when idle, or with whatever else this turn brings when its end is waited for. */
+  #begin(): void {
     if (this.#state !== "idle") return;
-    if (flushes.open) {
+    const { flushes } = this.#shared;
+    if (flushes.open || flushes.patient) {
       this.#state = "scheduled";
       flushes.add(this);
     } else this.#write();
@@ -241,26 +293,26 @@ export class Outbox implements Flushable {
   }
 
   #write(): void {
-    const segment = this.#segments.next();
-    if (segment === undefined) {
+    const bytes = this.#lanes.next(this.#slice);
+    if (bytes === undefined) {
       this.#state = "idle";
       return;
     }
     this.#state = "writing";
-    this.#writing = Math.min(segment.used - segment.sent, this.#slice);
-    if (this.#full) this.#writingSince = this.#shared.transport.clock.now();
-    const bytes = segment.bytes.subarray(segment.sent, segment.sent + this.#writing);
+    this.#writing = bytes.length;
+    this.#lanes.pass(bytes.length);
+    this.lastWrite = this.#shared.transport.clock.now();
     this.#connection.write(bytes).then(this.#onWritten, this.#onFailed);
   }
 
   readonly #onWritten = (): void => {
     if (this.#state !== "writing") return;
-    const more = this.#segments.advance(this.#writing);
+    const more = this.#lanes.advance(this.#writing);
     this.#written += this.#writing;
     this.#buffered -= this.#writing;
     this.#shared.buffered -= this.#writing;
     if (this.#full) {
-      const slow = this.#shared.transport.clock.now() - this.#writingSince > SLOW_WRITE;
+      const slow = this.#shared.transport.clock.now() - this.lastWrite > SLOW_WRITE;
       this.#slice = slow ? SLOW_SLICE : WRITE_SLICE;
     }
     if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2) {
@@ -268,10 +320,10 @@ export class Outbox implements Flushable {
       this.#slice = WRITE_SLICE;
       this.#shared.wheel.remove(this.#stall!);
       this.#wake();
-      this.#events.drained();
+      this.#events.drained(this.#buffered);
     }
-    if (this.#buffered === 0 && this.#flushed.length > 0) this.#wake();
-    if (more) this.#write();
+    if (this.#flushed.length > 0) this.#wake();
+    if (more || this.#shared.pace.eager) this.#write();
     else {
       // At most one write a turn: what else this turn sends goes into the next one.
       this.#state = "scheduled";
@@ -283,13 +335,17 @@ export class Outbox implements Flushable {
     if (this.#state === "writing") this.#events.writeFailed(error);
   };
 
+  get #waiting(): number {
+    return this.#spent && this.#state !== "closed" ? this.#buffered - this.#lanes.heldBytes : this.#buffered;
+  }
+
   #wake(): void {
     if (!this.#full || this.#state === "closed") {
       const ready = this.#ready;
       this.#ready = [];
       for (const resolve of ready) resolve();
     }
-    if (this.#buffered > 0) return;
+    if (this.#waiting > 0) return;
     const flushed = this.#flushed;
     this.#flushed = [];
     for (const resolve of flushed) resolve();

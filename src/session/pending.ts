@@ -27,13 +27,43 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-class Pending extends TimerEntry {
+/** Is told what becomes of requests. */
+export interface PendingHost {
+  /** When a request begins, by the transport's clock; -1 where nobody wants to know. */
+  readonly since: number;
+  /** Its answer came. */
+  answered(entry: Pending): void;
+  /** It ended without one, and the connection goes on. */
+  abandoned(entry: Pending): void;
+  /** It is over. */
+  settled(entry: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void;
+}
+
+/** A request that waits for its answer. */
+export class Pending extends TimerEntry {
+  /** Its id. */
   readonly id: RequestId;
+  /** Makes the value. */
   readonly codec: AnswerCodec;
+  /** Gives up when aborted. */
   readonly signal: AbortSignal | undefined;
+  /** The value. */
+  readonly promise: Promise<unknown>;
+  /** Settles the promise. */
   resolve!: (value: unknown) => void;
+  /** Settles the promise. */
   reject!: (reason: unknown) => void;
+  /** Where it ends in the outbox; -1 where it can't be cancelled. */
+  end = -1;
+  /** How many messages an answer to it shows to be delivered. */
+  covers = -1;
+  /** When it began; -1 where nobody wants to know. */
+  since = -1;
+  /** Whether its end is waited for by nobody, not even by `close`. */
+  readonly quiet: boolean;
+  /** Listens to the signal. */
   onAbort: (() => void) | undefined = undefined;
+  /** What was asked, for messages. */
   readonly what: string;
   readonly #timeout: number;
   readonly #table: PendingTable;
@@ -45,19 +75,26 @@ class Pending extends TimerEntry {
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
+    quiet: boolean,
   ) {
     super();
+    this.quiet = quiet;
     this.#table = table;
     this.id = id;
     this.what = what;
     this.codec = codec;
     this.#timeout = timeout;
     this.signal = signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
   }
 
+  /** Nobody answered. */
   override expire(): void {
     const error = new TimeoutError("timeout", `No answer to "${this.what}" within ${this.#timeout} ms`);
-    this.#table.abandon(this, error);
+    this.#table.abandon(this, error, "timeout");
   }
 }
 
@@ -66,17 +103,21 @@ export class PendingTable implements PendingIds {
   /** How requests are numbered. */
   readonly ids: RequestIds;
   readonly #wheel: TimerWheel;
+  readonly #host: PendingHost;
   /** Made with the first request: most connections never make one. */
   #entries: Map<RequestId, Pending> | undefined = undefined;
+  #size = 0;
   #dropped = 0;
   #onEmpty: (() => void)[] = [];
 
   /**
    * @param wheel For the timeouts.
    * @param makeIds Makes the rule that numbers requests, given which ids wait.
+   * @param host Is told what becomes of requests.
    */
-  constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds) {
+  constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds, host: PendingHost) {
     this.#wheel = wheel;
+    this.#host = host;
     this.ids = makeIds(this);
   }
 
@@ -85,9 +126,9 @@ export class PendingTable implements PendingIds {
     return this.#entries !== undefined && this.#entries.has(id);
   }
 
-  /** How many requests wait. */
+  /** How many requests wait that anybody waits for. */
   get size(): number {
-    return this.#entries?.size ?? 0;
+    return this.#size;
   }
 
   /** Answers that nobody waited for. */
@@ -103,27 +144,28 @@ export class PendingTable implements PendingIds {
    * @param codec Makes the value.
    * @param timeout How long it may take, in milliseconds.
    * @param signal Gives up when aborted.
-   * @returns The value.
+   * @param quiet Whether nobody waits for it to end.
+   * @returns The request; its promise has the value.
    */
-  wait(
+  add(
     id: RequestId,
     what: string,
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
-  ): Promise<unknown> {
-    const entry = new Pending(this, id, what, codec, timeout, signal);
+    quiet = false,
+  ): Pending {
+    const entry = new Pending(this, id, what, codec, timeout, signal, quiet);
     this.#entries ??= new Map();
     this.#entries.set(id, entry);
+    if (!quiet) this.#size++;
     this.#wheel.add(entry, timeout);
     if (signal !== undefined) {
-      entry.onAbort = () => this.abandon(entry, signal.reason);
+      entry.onAbort = () => this.abandon(entry, signal.reason, "cancelled");
       signal.addEventListener("abort", entry.onAbort, { once: true });
     }
-    return new Promise((resolve, reject) => {
-      entry.resolve = resolve;
-      entry.reject = reject;
-    });
+    entry.since = this.#host.since;
+    return entry;
   }
 
   /** Hands an answer to whoever waits for it. */
@@ -135,38 +177,40 @@ export class PendingTable implements PendingIds {
       return;
     }
     this.#remove(entry);
-    if ((frame.flags & Flag.ERROR) !== 0) {
-      entry.reject(errorOf(frame.content));
-      return;
-    }
-    let value: unknown;
+    this.#host.answered(entry);
     try {
-      value = checkData(entry.what, entry.codec.decode(frame.content));
+      if ((frame.flags & Flag.ERROR) !== 0) throw errorOf(frame.content);
+      const value = checkData(entry.what, entry.codec.decode(frame.content));
+      this.#host.settled(entry, "answered");
+      entry.resolve(value);
     } catch (error) {
+      this.#host.settled(entry, "failed");
       entry.reject(error);
-      return;
     }
-    entry.resolve(value);
   }
 
   /** Ends a request without an answer. */
-  abandon(entry: Pending, reason: unknown): void {
+  abandon(entry: Pending, reason: unknown, outcome: "timeout" | "cancelled"): void {
     this.#remove(entry);
     this.ids.abandon(entry.id);
+    this.#host.abandoned(entry);
+    this.#host.settled(entry, outcome);
     entry.reject(reason);
   }
 
   /** Ends all requests: the connection is gone. The error is made only if there are any. */
   rejectAll(makeReason: () => Error): void {
-    if (this.size === 0) return;
+    const entries = [...this.#entries?.values() ?? []];
+    if (entries.length === 0) return;
     const reason = makeReason();
-    for (const entry of [...this.#entries!.values()]) {
+    for (const entry of entries) {
       this.#remove(entry);
+      this.#host.settled(entry, "failed");
       entry.reject(reason);
     }
   }
 
-  /** Settles when nothing waits. */
+  /** Settles when nobody waits. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onEmpty.push(resolve));
@@ -174,6 +218,7 @@ export class PendingTable implements PendingIds {
 
   #remove(entry: Pending): void {
     this.#entries!.delete(entry.id);
+    if (!entry.quiet) this.#size--;
     this.#wheel.remove(entry);
     if (entry.onAbort !== undefined) entry.signal!.removeEventListener("abort", entry.onAbort);
     if (this.size === 0 && this.#onEmpty.length > 0) {

@@ -11,13 +11,11 @@ import { type DecodedFrame, FrameDecoder } from "../wire/decoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "./latch.ts";
 import type { SessionShared } from "./shared.ts";
-import { Timeout } from "./timer_wheel.ts";
+import { LATE_MS, Timeout } from "./timer_wheel.ts";
 
 /** A frame that was begun must come at this rate, in bytes a second, once it takes longer than {@linkcode STALL_MS}. */
 const STALL_RATE = 1024;
 const STALL_MS = 10_000;
-/** A timer this late shows that our own event loop stood still, in milliseconds. */
-const LATE_MS = 500;
 
 /** Who takes what comes. */
 export interface ReceiverEvents {
@@ -51,6 +49,10 @@ export class Receiver {
   /** How much is thrown away at most, and how much was. */
   #most = Infinity;
   #thrown = 0;
+  /** When the last bytes came, or when reading went on, by the transport's clock. */
+  lastRead: number;
+  /** Whether nothing is read until what came is handed out. */
+  paused = false;
   #bytes = 0;
   #frames = 0;
   #dropped = 0;
@@ -76,6 +78,7 @@ export class Receiver {
     this.#connection = connection;
     this.#shared = shared;
     this.#events = events;
+    this.lastRead = shared.transport.clock.now();
     this.#decoder = new FrameDecoder(protocol, {
       maxMessageSize,
       onDrop: (error) => {
@@ -103,7 +106,7 @@ export class Receiver {
   /** Begins with what came behind the handshake, and reads until the end. */
   async run(rest: Uint8Array): Promise<void> {
     try {
-      if (rest.length > 0) await this.#receive(rest);
+      if (rest.length > 0) await this.#pause(this.#receive(rest));
       while (this.#thrown <= this.#most) {
         const chunk = await this.#connection.read();
         if (chunk === null) {
@@ -111,12 +114,13 @@ export class Receiver {
           break;
         }
         this.#bytes += chunk.length;
+        this.lastRead = this.#shared.transport.clock.now();
         if (this.#discarding) {
           this.#thrown += chunk.length;
           continue;
         }
         const more = this.#receive(chunk);
-        if (more !== undefined) await more;
+        if (more !== undefined) await this.#pause(more);
       }
     } catch (error) {
       this.#events.lost(error as Error);
@@ -140,6 +144,15 @@ export class Receiver {
     this.#most = Math.min(this.#most, most);
     this.#discarding = true;
     if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+  }
+
+  /** Waits until a chunk is handed out. The peer's silence meanwhile is ours. */
+  async #pause(handedOut: Promise<void> | undefined): Promise<void> {
+    this.paused = true;
+    await handedOut;
+    this.paused = false;
+    this.lastRead = this.#shared.transport.clock.now();
+    if (this.#stall !== undefined && this.#stall.tick >= 0) this.#watch();
   }
 
   /** Decodes and hands out a chunk; a promise only where that takes more than one batch. */
@@ -205,7 +218,7 @@ export class Receiver {
     const { partial, count } = this.#decoder;
     if (partial === 0) return;
     // Another frame by now, or we are the ones who do not read: that is no stall.
-    if (count !== this.#stallCount || this.#events.full()) {
+    if (count !== this.#stallCount || this.paused || this.#events.full()) {
       this.#watch();
       return;
     }

@@ -8,6 +8,7 @@ import { MessageTypeError } from "../errors.ts";
 import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
+import { wholeNumber } from "../options.ts";
 
 /** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
@@ -24,6 +25,13 @@ export interface RouteOptions {
    * @default false
    */
   readonly ordered?: boolean;
+  /**
+   * How long the promise of a handler may take, in milliseconds. After that `message.signal` is aborted, the request of a
+   * native peer rejects with a `RemoteError` of code `timeout`, the `error` event gets a `TimeoutError`, and other messages
+   * no longer wait for the handler; what it still does is ignored.
+   * @default no limit
+   */
+  readonly timeout?: number;
 }
 
 /** A type with its handler. */
@@ -34,8 +42,20 @@ export interface Route {
   readonly handler: (message: Message<never, never>, peer: never) => unknown;
   /** Whether each message waits for the one before. */
   readonly ordered: boolean;
+  /** How long it may take, in milliseconds. */
+  readonly timeout: number | undefined;
   /** Whether the payload is handed out as it came, with nothing to decode. */
   readonly raw: boolean;
+}
+
+/** A change of the routes. */
+export interface RouteInfo {
+  /** What was done. */
+  readonly action: "added" | "removed";
+  /** The code of its type. */
+  readonly code: number;
+  /** The name of its type. */
+  readonly name: string;
 }
 
 /** The routes of a Server or a Client. */
@@ -71,6 +91,7 @@ export class Routes {
       type: type as AnyMessageType,
       handler: handler as Route["handler"],
       ordered: options.ordered ?? false,
+      timeout: options.timeout === undefined ? undefined : wholeNumber("timeout", options.timeout, 1),
       raw: (type.payload as unknown) === bytes,
     });
   }

@@ -7,6 +7,9 @@
 
 import { type BufferPool, POOL_SIZES } from "./buffer_pool.ts";
 
+/** A buffer with less in it, as a share of its size, is not kept waiting: what waits is counted by what is in it. */
+const LITTLE = 0.25;
+
 /** A piece of outgoing bytes: `bytes[sent..used)`. */
 export interface Segment {
   /** Where they stand. */
@@ -50,13 +53,14 @@ export class Segments {
     this.#sealed.push({ bytes, used: bytes.length, sent: 0, pooled: false });
   }
 
-  /** Adds nothing more to the open segment. */
+  /** Adds nothing more to the open segment. As it may wait for long, its buffer goes back when there is little in it. */
   seal(): void {
     const open = this.#open;
-    if (open === undefined) return;
-    this.#open = undefined;
-    if (open.used > 0) this.#sealed.push(open);
-    else this.#release(open);
+    if (open?.pooled && open.used > 0 && open.used < open.bytes.length * LITTLE) {
+      this.#open = { bytes: open.bytes.slice(0, open.used), used: open.used, sent: 0, pooled: false };
+      this.#release(open);
+    }
+    this.#close();
   }
 
   /** Gives an open segment back that nothing was added to: an idle connection owns no buffer. */
@@ -66,7 +70,7 @@ export class Segments {
 
   /** The segment to write next, sealed; `undefined` when there is nothing. */
   next(): Segment | undefined {
-    if (this.#sealed.length === 0) this.seal();
+    if (this.#sealed.length === 0) this.#close();
     if (this.#sealed.length === 0) this.#sizeClass = 0;
     return this.#sealed[0];
   }
@@ -86,6 +90,14 @@ export class Segments {
   clear(): void {
     this.#sealed.length = 0;
     this.#open = undefined;
+  }
+
+  #close(): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    if (open.used > 0) this.#sealed.push(open);
+    else this.#release(open);
   }
 
   #release(segment: Segment): void {

@@ -5,38 +5,37 @@
  * @module
  */
 
-import { ConnectionError, MessageTypeError, PayloadError, type ProtocolError } from "../errors.ts";
+import { ConnectionError, ProtocolError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { Connection } from "../transport.ts";
 import type { DecodedFrame } from "../wire/decoder.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
+import { get32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
+import { CreditMeter, creditOffer, creditTerms } from "./credit.ts";
+import type { DeliveryCounts } from "./deliveries.ts";
+import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
-import { Ending } from "./ending.ts";
 import { errorContent, NO_DETAILS } from "./error_reply.ts";
-import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
+import { LINGER_TIME } from "./farewell.ts";
+import { Feature } from "./features.ts";
+import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { Latch } from "./latch.ts";
-import { Outbox, type OutboxEvents } from "./outbox.ts";
-import { type AnswerCodec, PendingTable, type RequestOptions } from "./pending.ts";
+import type { AnswerCodec, RequestOptions } from "./pending.ts";
 import { Receiver, type ReceiverEvents } from "./receiver.ts";
-import { type RequestId, requestIds } from "./request_ids.ts";
+import { noReplyCodec, Sender, type SenderHost } from "./sender.ts";
 import type { SessionShared } from "./shared.ts";
 import type { SessionStats } from "./stats.ts";
-
-/** The most bytes of a PING that are echoed. */
-const MAX_PING = 64;
-/** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
-const PEER_DRAIN = 5_000;
-const NOTHING = new Uint8Array(0);
+import { kindOf } from "./traffic.ts";
 
 /** Receives a connection's events. */
 export interface SessionEvents {
-  /** A message that no route takes. */
-  unrouted(message: IncomingMessage): void;
+  /** A message that no route takes. Returns promises of those who may still answer it. */
+  unrouted(message: IncomingMessage): Promise<unknown>[];
   /** Something failed, and the connection goes on or ends with it. */
   error(error: unknown, message?: IncomingMessage): void;
   /** It stopped being open: nothing more can be sent. */
@@ -46,33 +45,34 @@ export interface SessionEvents {
 }
 
 /** One open connection. Much of it is made only when it is used: most connections are idle most of the time. */
-export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
+export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, ReceiverEvents, SenderHost {
   /** How frames look. */
   readonly protocol: Protocol;
   /** What is spoken: `"native"`, or the release that the peer announced. */
   readonly spoken: string;
-  /** The largest frame that the peer takes, header included, in bytes. */
-  readonly maxMessageSize: number;
   /** Whether native frames are spoken. */
   readonly native: boolean;
+  /** Whether the peer needs credit to send. */
+  readonly credited: boolean;
   /** The second argument of handlers. */
   readonly peer: unknown;
   readonly #connection: Connection;
+  /** Whether the peer understands GOAWAY. */
+  readonly #polite: boolean;
   readonly #shared: SessionShared;
   readonly #events: SessionEvents;
-  readonly #outbox: Outbox;
+  readonly #sender: Sender;
   readonly #receiver: Receiver;
-  readonly #pending: PendingTable;
   readonly #dispatcher: Dispatcher;
-  #state: "open" | "closing" | "closed" = "open";
-  #reason: CloseReason | undefined = undefined;
-  #framesSent = 0;
+  readonly #meter: CreditMeter | undefined;
+  readonly #heartbeat: Heartbeat | undefined;
+  readonly #departure: Departure;
   #framesIgnored = 0;
   #closed: Latch | undefined = undefined;
   /** Aborted when it is over. */
   #gone: AbortController | undefined = undefined;
-  #ending: Ending | undefined = undefined;
-  #unref = false;
+  /** Messages with signals of their own. */
+  #watched: Set<IncomingMessage> | undefined = undefined;
 
   /**
    * Begins to work at once; call {@linkcode run} to begin to read.
@@ -92,59 +92,92 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
     events: SessionEvents,
     peer: unknown,
   ) {
-    const { protocol, release, maxMessageSize } = outcome;
+    const { protocol, release, features } = outcome;
+    const { clock } = shared.transport;
     this.protocol = protocol;
-    this.maxMessageSize = maxMessageSize;
     this.native = isNative(protocol);
     this.spoken = this.native ? "native" : release || protocol.name;
     this.peer = peer;
     this.#connection = connection;
+    this.#polite = features.has(Feature.GOAWAY);
     this.#shared = shared;
     this.#events = events;
-    this.#outbox = new Outbox(connection, protocol, shared, this);
+    this.#sender = new Sender(connection, outcome, side, shared, this);
     this.#receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, shared, this);
-    const { clock } = shared.transport;
-    this.#pending = new PendingTable(shared.wheel, (pending) => requestIds(outcome, side, pending, clock));
     this.#dispatcher = new Dispatcher(this, shared);
+    const { wheel } = shared;
+    this.#departure = new Departure({
+      connection,
+      side,
+      polite: this.#polite,
+      wheel,
+      sender: this.#sender,
+      receiver: this.#receiver,
+      dispatcher: this.#dispatcher,
+    }, this);
+    const credit = features.get(Feature.CREDIT);
+    this.credited = credit !== undefined;
+    if (credit !== undefined) this.#sender.outbox.limit(creditTerms(credit));
+    this.#meter = credit === undefined ? undefined : new CreditMeter(creditTerms(creditOffer(shared.limits)));
+    const pace = this.native ? shared.pace.heartbeat : shared.pace.pythonHeartbeat;
+    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, wheel, clock, pace);
   }
 
   /** Settles, never rejects, when it is over. */
   get closed(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new Latch();
-      if (this.#state === "closed") this.#closed.release();
+      if (this.#departure.over) this.#closed.release();
     }
     return this.#closed.promise;
   }
 
   /** Whether messages can be sent. */
   get open(): boolean {
-    return this.#state === "open";
+    return this.#departure.open;
   }
 
   /** Why it ended, as soon as it does. */
   get reason(): CloseReason | undefined {
-    return this.#reason;
+    return this.#departure.reason;
   }
 
   /** Bytes that wait to be sent. */
   get buffered(): number {
-    return this.#outbox.buffered;
+    return this.#sender.outbox.buffered;
+  }
+
+  /** The largest frame that the peer takes, header included, in bytes. */
+  get maxMessageSize(): number {
+    return this.#sender.maxMessageSize;
   }
 
   /** Counters. */
   get stats(): SessionStats {
+    const { outbox, pending } = this.#sender;
     return {
-      framesSent: this.#framesSent,
+      framesSent: this.#sender.frames,
       framesReceived: this.#receiver.frames,
-      bytesSent: this.#outbox.written,
+      bytesSent: outbox.written,
       bytesReceived: this.#receiver.bytes,
-      bufferedBytes: this.#outbox.buffered,
-      repliesDropped: this.#pending.dropped,
+      bufferedBytes: outbox.buffered,
+      queuedMessages: this.#dispatcher.waiting,
+      runningHandlers: this.#dispatcher.running,
+      repliesDropped: pending.dropped,
       framesDropped: this.#receiver.dropped,
       framesIgnored: this.#framesIgnored,
-      pendingRequests: this.#pending.size,
+      pendingRequests: pending.size,
     };
+  }
+
+  /** What became of the messages, where that is tracked. */
+  get deliveries(): DeliveryCounts | undefined {
+    return this.#sender.deliveries;
+  }
+
+  /** From now on counts what becomes of messages. */
+  track(): void {
+    this.#sender.track();
   }
 
   /** Begins with what came behind the handshake, and reads on. */
@@ -155,20 +188,18 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
   /** Sends a message; see `Client.send`. */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
     this.#checkOpen(`Cannot send "${type.name}"`);
-    this.#frame(
-      type.name,
-      type.code,
-      0,
-      this.#pending.ids.plain(),
-      checkPayload(type.name, type.payload.encode(payload)),
-    );
-    return this.#outbox.buffered <= this.#shared.limits.highWaterMark;
+    return this.#sender.message(type, payload);
+  }
+
+  /** The same with a payload that is encoded already. */
+  sendContent(name: string, code: number, content: Uint8Array | string): boolean {
+    this.#checkOpen(`Cannot send "${name}"`);
+    return this.#sender.content(name, code, content);
   }
 
   /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
   sendEncoded(frames: Uint8Array): void {
-    this.#outbox.encoded(frames);
-    this.#framesSent++;
+    this.#sender.encoded(frames);
   }
 
   /** Sends a request; see `Client.request`. Never throws: what keeps it from being sent rejects. */
@@ -180,24 +211,31 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
     const { name, code, reply } = type;
     try {
       this.#checkOpen(`Cannot request "${name}"`);
-      if (reply === undefined) {
-        throw new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
-      }
-      const content = checkPayload(type.name, type.payload.encode(payload));
-      return this.#ask(name, code, content, reply, options) as Promise<ReplyOut>;
+      if (reply === undefined) throw noReplyCodec(name);
+      const content = checkPayload(name, type.payload.encode(payload));
+      return this.#sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  /** The same with a payload that is encoded already. Throws what keeps it from being sent. */
+  ask(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    codec: AnswerCodec,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    this.#checkOpen(`Cannot request "${name}"`);
+    return this.#sender.ask(name, code, content, codec, options);
+  }
+
   /** Sends a PING; settles with the round trip in milliseconds. Never throws. */
   ping(options: RequestOptions): Promise<number> {
-    const { clock } = this.#shared.transport;
-    const sent = clock.now();
-    const codec = { decode: (): number => clock.now() - sent };
     try {
       this.#checkOpen("Cannot ping");
-      return this.#ask("ping", SystemCode.PING, NOTHING, codec, options) as Promise<number>;
+      return this.#sender.ping(options) as Promise<number>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -205,52 +243,71 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
 
   /** Settles when few enough bytes wait, or when it is over; never rejects. */
   ready(): Promise<void> {
-    return this.#outbox.ready();
+    return this.#sender.outbox.ready();
   }
 
   /**
    * Ends it: running handlers and own requests finish and what was sent goes out, for at most `drain` milliseconds; then it
-   * is cut. A second call can only make it sooner. Settles when it is over.
+   * is cut. A native peer is asked to leave, and what it has sent is still handed out and answered. A second call can only
+   * make it sooner. Settles when it is over.
    */
   close(reason: CloseReason, drain: number): Promise<void> {
-    if (this.#state === "open") void this.#end(reason, undefined, drain);
-    else this.#ending?.hurry(drain);
+    this.#departure.close(reason, drain);
     return this.closed;
   }
 
   /** Lets the process end although it is open. */
   unref(): void {
-    this.#unref = true;
+    this.#departure.unref();
     this.#connection.unref();
   }
 
   // Called by the dispatcher.
 
   get congested(): boolean {
-    return this.#outbox.full;
+    return this.#sender.outbox.full;
   }
 
   get signal(): AbortSignal {
     if (this.#gone === undefined) {
       this.#gone = new AbortController();
-      if (this.#state === "closed") this.#gone.abort(closedError("Nobody waits for the message", this.#reason));
+      if (this.#departure.over) this.#gone.abort(closedError("Nobody waits for the message", this.reason));
     }
     return this.#gone.signal;
   }
 
+  watch(message: IncomingMessage): void {
+    if (this.#departure.over) message.gone(closedError("Nobody waits for the message", this.reason));
+    else (this.#watched ??= new Set()).add(message);
+  }
+
+  unwatch(message: IncomingMessage): void {
+    this.#watched?.delete(message);
+  }
+
+  taken({ start, end }: DecodedFrame): void {
+    if (this.#meter === undefined || this.#departure.over) return;
+    const grant = this.#meter.taken(this.protocol.headerSize + end - start);
+    if (grant > 0) this.#sender.grant(grant);
+  }
+
+  overrate(): void {
+    if (this.open) void this.close("rate-limited", LINGER_TIME);
+  }
+
   answer(message: IncomingMessage, payload: unknown): void {
     const { name, reply } = message.type;
-    if (this.#state === "closed") throw closedError(`Cannot reply to "${name}"`, this.#reason);
+    if (this.#departure.over) throw closedError(`Cannot reply to "${name}"`, this.reason);
     const content = checkPayload(name, reply!.encode(payload as never));
-    this.#answer(message, this.native ? Flag.REPLY : 0, content);
+    this.#sender.answer(message, this.native ? Flag.REPLY : 0, content);
   }
 
   refuse(message: IncomingMessage, error: unknown): void {
     message.answered = true;
-    if (!this.native || this.#state === "closed") return;
+    if (!this.native || this.#departure.over) return;
     for (const content of [errorContent(error), NO_DETAILS]) {
       try {
-        this.#answer(message, Flag.REPLY | Flag.ERROR, content);
+        this.#sender.answer(message, Flag.REPLY | Flag.ERROR, content);
         return;
       } catch (failure) {
         // A peer that takes tiny frames only may take the shorter one.
@@ -259,8 +316,8 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
     }
   }
 
-  unrouted(message: IncomingMessage): void {
-    this.#events.unrouted(message);
+  unrouted(message: IncomingMessage): Promise<unknown>[] {
+    return this.#events.unrouted(message);
   }
 
   failed(error: unknown, message: IncomingMessage): void {
@@ -270,10 +327,18 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
   // Called by the receiver.
 
   frame(frame: DecodedFrame, receivedAt: number): void {
-    if (frame.code < FIRST_APPLICATION_CODE) this.#system(frame);
-    else if (this.#pending.ids.answers(frame)) this.#pending.settle(frame);
-    else if (this.#state === "open") this.#dispatcher.accept(frame, receivedAt);
-    else this.#late(frame);
+    const { code, flags, requestId, start, end } = frame;
+    this.#shared.taps.received?.({ code, size: end - start, requestId, kind: kindOf(code, flags) }, this.peer);
+    const { pending } = this.#sender;
+    if (code < FIRST_APPLICATION_CODE) this.#system(frame);
+    else if (pending.ids.answers(frame)) pending.settle(frame);
+    else {
+      if (this.#meter?.received(this.protocol.headerSize + end - start) === false) {
+        throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
+      }
+      if (this.#departure.serving) this.#dispatcher.accept(frame, receivedAt);
+      else this.#late(frame);
+    }
   }
 
   full(): boolean {
@@ -289,177 +354,125 @@ export class Session implements DispatcherHost, ReceiverEvents, OutboxEvents {
   }
 
   broken(error: ProtocolError): void {
-    // What was sent before goes out, then FIN; what comes is thrown away.
-    this.#receiver.discard(LINGER_BYTES);
     this.#events.error(error);
-    this.#pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
-    void this.#end(reasonOf(error), error, LINGER_TIME);
+    this.#departure.broken(error);
   }
 
   finished(partial: number): void {
-    if (this.#state === "open" && partial > 0) {
+    if (this.open && partial > 0) {
       this.lost(new ConnectionError("closed", `The connection ended ${partial} bytes into a frame`));
       return;
     }
-    this.#pending.rejectAll(() => closedError("No answer will come", "peer-closed"));
-    void this.#end("peer-closed", undefined, PEER_DRAIN);
+    // Nothing can be heard any more.
+    this.#heartbeat?.stop();
+    this.#departure.finished();
   }
 
   lost(error: Error): void {
-    this.#drop(error, reasonOf(error));
+    this.#departure.drop(error, reasonOf(error));
   }
 
   stalled(error: ConnectionError): void {
-    this.#drop(error, "heartbeat");
+    this.#departure.drop(error, "heartbeat");
   }
 
-  // Called by the outbox.
+  // Called by the sender.
 
-  drained(): void {
+  filled(bufferedBytes: number): void {
+    this.#shared.taps.pressure?.({ full: true, bufferedBytes }, this.peer);
+  }
+
+  drained(bufferedBytes: number): void {
+    this.#shared.taps.pressure?.({ full: false, bufferedBytes }, this.peer);
     this.#dispatcher.resume();
   }
 
+  overrun(error: Error): void {
+    this.#departure.drop(error, "slow-consumer");
+  }
+
+  // Called by the heartbeat.
+
+  get lastSent(): number {
+    return this.#sender.outbox.lastWrite;
+  }
+
+  get lastReceived(): number {
+    return this.#receiver.lastRead;
+  }
+
+  get paused(): boolean {
+    return this.#receiver.paused;
+  }
+
+  beat(): void {
+    this.#sender.beat();
+  }
+
+  dead(error: ConnectionError): void {
+    this.#departure.drop(error, "heartbeat");
+  }
+
   writeFailed(error: Error): void {
-    this.#drop(error, reasonOf(error));
+    this.#departure.drop(error, reasonOf(error));
   }
 
   writeStalled(): void {
     const { writeTimeout } = this.#shared.limits;
-    this.#drop(new ConnectionError("timed-out", `The peer took nothing for ${writeTimeout} ms`), "slow-consumer");
+    this.#departure.drop(
+      new ConnectionError("timed-out", `The peer took nothing for ${writeTimeout} ms`),
+      "slow-consumer",
+    );
   }
-
-  // Sending.
 
   #checkOpen(what: string): void {
-    if (this.#state !== "open") throw closedError(what, this.#reason);
+    if (!this.open) throw closedError(what, this.reason);
   }
 
-  #frame(
-    name: string,
-    code: number,
-    flags: number,
-    id: RequestId,
-    content: Uint8Array | string,
-    sentAt?: number,
-    reply = false,
-  ): void {
-    const { protocol, maxMessageSize } = this;
-    const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
-    if (this.#outbox.frame(code, flags, id, content, time, maxMessageSize, reply) < 0) {
-      throw new PayloadError(
-        "payload-too-large",
-        `Cannot send "${name}": its ${content.length} ${typeof content === "string" ? "characters" : "bytes"} ` +
-          `and the header are above the ${maxMessageSize} bytes that the peer takes`,
-      );
-    }
-    this.#framesSent++;
-  }
-
-  /** Sends the answer of a handler. No limit keeps it out: what bounds answers is that the next one has to wait. */
-  #answer({ type, frame }: IncomingMessage, flags: number, content: Uint8Array | string): void {
-    this.#frame(type.name, type.code, flags, frame.requestId, content, frame.sentAt, true);
-  }
-
-  /** Sends an answer of our own; a peer that asks and does not read the answers is closed before they pile up. */
-  #reply(name: string, code: number, flags: number, to: DecodedFrame, content: Uint8Array | string): void {
-    try {
-      this.#frame(name, code, flags, to.requestId, content, to.sentAt);
-    } catch (error) {
-      if (error instanceof PayloadError) throw error;
-      this.#drop(error as Error, "slow-consumer");
-    }
-  }
-
-  #ask(
-    what: string,
-    code: number,
-    content: Uint8Array | string,
-    codec: AnswerCodec,
-    { timeout = 5_000, signal }: RequestOptions,
-  ): Promise<unknown> {
-    if (!(typeof timeout === "number" && timeout > 0 && timeout <= 0x7fffffff)) {
-      throw new RangeError(
-        `Cannot request "${what}": timeout must be above 0 and at most 2147483647 ms, not ${timeout}`,
-      );
-    }
-    signal?.throwIfAborted();
-    const id = this.#pending.ids.next();
-    this.#frame(what, code, this.native ? Flag.REQUEST : 0, id, content);
-    return this.#pending.wait(id, what, codec, timeout, signal);
-  }
-
-  // Receiving.
-
+  /** A frame of the library itself. */
   #system(frame: DecodedFrame): void {
-    if (frame.code === SystemCode.PING) {
-      if (this.native && (frame.flags & Flag.REQUEST) === 0) this.#framesIgnored++;
-      else {
-        const { maxMessageSize, protocol } = this;
-        const most = this.native ? Math.min(MAX_PING, maxMessageSize - protocol.headerSize) : 0;
-        const content = frame.content.length <= most ? frame.content : NOTHING;
-        this.#reply("pong", SystemCode.PONG, this.native ? Flag.REPLY : 0, frame, content);
-      }
-    } else if (this.#pending.ids.answers(frame)) this.#pending.settle(frame);
-    else this.#framesIgnored++;
+    const { code, flags, requestId } = frame;
+    const { pending } = this.#sender;
+    if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
+      if (this.#dispatcher.permits(frame)) this.#sender.pong(frame);
+    } else if (pending.ids.answers(frame)) pending.settle(frame);
+    else if (!this.native) this.#framesIgnored++;
+    else if (code === SystemCode.CREDIT && this.credited && frame.content.length === 4) {
+      this.#sender.outbox.grant(get32(frame.content, 0));
+    } else if (code === SystemCode.GOAWAY && this.#polite) this.#departure.leave(frame.content);
+    else if (code !== SystemCode.CANCEL || !this.#dispatcher.cancel(requestId, cancelled())) this.#framesIgnored++;
   }
 
   /** A message for a connection that is being closed: its handler is not called any more. */
   #late(frame: DecodedFrame): void {
     this.#framesIgnored++;
+    this.taken(frame);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) return;
     const content = JSON.stringify({ code: "going-away", message: "The connection is being closed" });
     try {
-      this.#reply("going-away", frame.code, Flag.REPLY | Flag.ERROR, frame, content);
+      this.#sender.reply("going-away", frame.code, Flag.REPLY | Flag.ERROR, frame, content);
     } catch (error) {
       this.#events.error(error);
     }
   }
 
-  // Ending.
+  // Called by the departure.
 
-  /** The connection is of no use any more. */
-  #drop(error: Error, reason: CloseReason): void {
-    if (this.#state === "closed") return;
-    this.#leaveOpen(reason);
-    this.#connection.abort(error);
-    this.#over(error);
-  }
-
-  #leaveOpen(reason: CloseReason): void {
-    if (this.#state !== "open") return;
-    this.#state = "closing";
-    this.#reason = reason;
+  closing(): void {
     this.#events.closing();
   }
 
-  async #end(reason: CloseReason, error: Error | undefined, drain: number): Promise<void> {
-    if (this.#state !== "open") return;
-    this.#leaveOpen(reason);
-    this.#ending = new Ending(this.#shared.wheel, !this.#unref);
-    await this.#ending.run(drain, {
-      work: async () => {
-        if (error === undefined) await Promise.all([this.#dispatcher.idle(), this.#pending.empty()]);
-      },
-      flushed: () => this.#outbox.flushed(),
-      finish: () => {
-        this.#receiver.discard();
-        return Promise.all([this.#connection.closeWrite().catch(() => {}), this.#receiver.over()]);
-      },
-    });
-    this.#connection.abort(error);
-    this.#over(error);
-  }
-
-  #over(error: unknown): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
-    this.#ending?.cut();
-    this.#outbox.close();
-    this.#dispatcher.close();
-    this.#receiver.discard();
-    this.#pending.rejectAll(() => closedError("No answer will come", this.#reason, error));
-    this.#gone?.abort(closedError("Nobody waits for the message", this.#reason, error));
+  over(reason: CloseReason, error: unknown): void {
+    this.#heartbeat?.stop();
+    const gone = (): Error => closedError("Nobody waits for the message", reason, error);
+    this.#gone?.abort(gone());
+    for (const message of this.#watched ?? []) message.gone(gone());
+    this.#watched = undefined;
     this.#closed?.release();
-    this.#events.closed(this.#reason!, error);
+    this.#events.closed(reason, error);
   }
+}
+
+function cancelled(): DOMException {
+  return new DOMException("The sender cancelled the request", "AbortError");
 }

@@ -9,25 +9,36 @@ import { BatchBudget } from "./batch_budget.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
 import type { OutboxShared } from "./outbox.ts";
-import type { Routes } from "./routes.ts";
 import { FlushQueue } from "./flush_queue.ts";
+import type { Pace } from "./pace.ts";
+import type { Taps } from "./traffic.ts";
 import { TimerWheel } from "./timer_wheel.ts";
 
 /** What all connections of a Server or a Client share. */
 export interface SessionShared extends OutboxShared, DispatcherShared {
+  /** When peers are asked whether they live, how eagerly is written, and how much may come. */
+  readonly pace: Pace;
+  /** Who watches single messages. */
+  readonly taps: Taps;
   /** All limits. */
   readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & { readonly maxMessageSize: number };
 }
 
 /** Brings it together. Close its wheel when the last connection is gone. */
-export function makeShared(transport: Transport, routes: Routes, limits: SessionShared["limits"]): SessionShared {
+export function makeShared(
+  transport: Transport,
+  { routes, limits, taps, pace }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace">,
+): SessionShared {
   return {
     transport,
     routes,
     limits,
+    taps,
+    pace,
+    rate: pace.rate,
     wheel: new TimerWheel(transport.clock),
     pool: new BufferPool(),
-    flushes: new FlushQueue(transport),
+    flushes: new FlushQueue(transport, pace.gather),
     budget: new BatchBudget(transport.clock),
     buffered: 0,
   };

@@ -16,6 +16,10 @@ export interface SessionStats {
   readonly bytesReceived: number;
   /** Bytes waiting to be sent. */
   readonly bufferedBytes: number;
+  /** Messages waiting for their handlers. */
+  readonly queuedMessages: number;
+  /** Asynchronous handlers at work. */
+  readonly runningHandlers: number;
   /** Answers that nobody waited for: late or forged. */
   readonly repliesDropped: number;
   /** Frames dropped because their checksum did not match. */

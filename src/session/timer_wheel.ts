@@ -12,6 +12,9 @@ import type { Clock, TimerHandle } from "../transport.ts";
 
 const SLOTS = 512;
 
+/** A timer this late shows that our own event loop stood still, in milliseconds. */
+export const LATE_MS = 500;
+
 /** Something that has a deadline. Extend it; an entry hangs in one wheel at a time. */
 export abstract class TimerEntry {
   /** The neighbours in its slot; the wheel's own. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { HandshakeError, ProtocolError } from "../errors.ts";
+import { ConfigError, HandshakeError, type HandshakeErrorCode, ProtocolError, type Refusal } from "../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "./frame.ts";
 import { describeBytes, detectHello } from "./greeting.ts";
 import {
@@ -35,6 +35,9 @@ import {
 } from "./handshake_messages.ts";
 import { acceptsRelease, type HandshakeKind, isNative, parseRelease, type Protocol, protocol } from "./protocols.ts";
 
+/** Refusals that are errors of their own; any other is `refused-by-peer`. */
+const TELLING: readonly HandshakeErrorCode[] = ["too-many-connections", "unauthorized"];
+
 /** What a client brings to a handshake. */
 export interface ClientHandshakeOptions {
   /** What the server must speak; `"auto"` takes what it greets with. */
@@ -43,6 +46,12 @@ export interface ClientHandshakeOptions {
   readonly offer: NativeOffer;
   /** Sent to a native server as JSON; with them nothing less than native is accepted. */
   readonly credentials?: unknown;
+  /**
+   * Accepts nothing less than native, although `protocol` would: a server that has spoken native before must not be talked
+   * down by whoever stands in between.
+   * @default false
+   */
+  readonly nativeOnly?: boolean;
   /** The wall clock, in milliseconds since 1970, for protocols that carry it. */
   readonly now: number;
 }
@@ -77,10 +86,10 @@ export class ClientHandshake {
 
   /** A client waits for the greeting; towards the releases without one it is `open` at once. */
   start(): HandshakeStep {
-    const { protocol: wanted, credentials } = this.#options;
+    const { protocol: wanted } = this.#options;
     if (wanted === "auto" || wanted.handshake !== "none") return { state: "waiting" };
-    if (credentials !== undefined) return { state: "failed", error: nativeRequired(wanted.release, true) };
-    return this.#open(wanted, EMPTY);
+    const error = this.#notNative(wanted.release);
+    return error === undefined ? this.#open(wanted, EMPTY) : { state: "failed", error };
   }
 
   /** Takes bytes of the server. */
@@ -172,10 +181,9 @@ export class ClientHandshake {
   /** The Python protocol of the announced release, if that will do. */
   #python(handshake: HandshakeKind): Protocol {
     const announced = this.#release;
-    const { protocol: wanted, credentials } = this.#options;
-    if (wanted !== "auto" && isNative(wanted) || credentials !== undefined) {
-      throw nativeRequired(announced, credentials !== undefined);
-    }
+    const { protocol: wanted } = this.#options;
+    const error = this.#notNative(announced);
+    if (error !== undefined) throw error;
     const spoken = wanted === "auto" || speaks(wanted, announced) ? knownProtocol(announced) : undefined;
     if (spoken === undefined || spoken.handshake !== handshake) {
       throw new HandshakeError(
@@ -188,6 +196,25 @@ export class ClientHandshake {
       throw failed('its "id_window" is no whole number from 1 to 65534');
     }
     return spoken;
+  }
+
+  /** The error of a server that is not native, if it has to be. */
+  #notNative(announced: string): HandshakeError | undefined {
+    const { protocol: wanted, credentials, nativeOnly = false } = this.#options;
+    const why = credentials !== undefined
+      ? ", which credentials need"
+      : nativeOnly
+      ? ", which was spoken here before"
+      : wanted !== "auto" && isNative(wanted)
+      ? ""
+      : undefined;
+    if (why === undefined) return undefined;
+    return new HandshakeError(
+      "native-required",
+      `Cannot agree with the server: it is release "${
+        printable(announced)
+      }" and does not speak the native protocol${why}`,
+    );
   }
 
   #open(spoken: Protocol, rest: Uint8Array, send?: Uint8Array, features: PeerObject = {}): HandshakeStep {
@@ -206,6 +233,24 @@ export class ClientHandshake {
       },
     };
   }
+}
+
+/**
+ * Checks a client's credentials together with its `protocol` option. Only the native protocol carries credentials.
+ *
+ * @throws {ConfigError} `invalid-config`: `protocol` is a Python release.
+ * @throws {TypeError} They are no JSON.
+ * @throws {RangeError} They do not fit into one handshake message.
+ */
+export function checkCredentials(spoken: string, credentials: unknown): void {
+  if (credentials === undefined) return;
+  if (spoken !== "auto" && spoken !== "native") {
+    throw new ConfigError(
+      "invalid-config",
+      `credentials need the native protocol: leave protocol out or set it to "native", not "${spoken}"`,
+    );
+  }
+  new ClientHandshake({ protocol: NATIVE, offer: { maxMessageSize: 0xffffffff }, credentials, now: 0 });
 }
 
 /** Message 2 of a native client. */
@@ -228,19 +273,12 @@ function knownProtocol(release: string): Protocol | undefined {
 }
 
 function refused(message: PeerObject): HandshakeStep {
-  const refusal = {
+  const refusal: Refusal = {
     code: printable(stringMember(message, "code") ?? "unknown"),
     message: printable(stringMember(message, "message") ?? "no reason given"),
     retryAfter: integerMember(message, "retryAfter", 0, Number.MAX_SAFE_INTEGER),
   };
+  const code = TELLING.find((known) => known === refusal.code) ?? "refused-by-peer";
   const text = `The server refused the connection: ${refusal.message} (${refusal.code})`;
-  return { state: "failed", error: new HandshakeError("refused-by-peer", text), refusal };
-}
-
-function nativeRequired(announced: string, credentials: boolean): HandshakeError {
-  return new HandshakeError(
-    "native-required",
-    `Cannot agree with the server: it is release "${printable(announced)}" and does not speak the native protocol` +
-      (credentials ? ", which credentials need" : ""),
-  );
+  return { state: "failed", error: new HandshakeError(code, text, { refusal }) };
 }

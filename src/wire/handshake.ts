@@ -24,23 +24,7 @@ export type HandshakeStep =
   /** Frames follow, beginning with `outcome.rest`. */
   | { readonly state: "open"; readonly send?: Uint8Array; readonly outcome: HandshakeOutcome }
   /** The connection is to be closed. */
-  | {
-    readonly state: "failed";
-    readonly send?: Uint8Array;
-    readonly error: HandshakeError | ProtocolError;
-    /** The peer's own words, where it refused. */
-    readonly refusal?: Refusal;
-  };
-
-/** Why a peer refused. */
-export interface Refusal {
-  /** Its code, such as `"unauthorized"`; printable, and not of a closed list. */
-  readonly code: string;
-  /** Its reason, printable. */
-  readonly message: string;
-  /** When it is worth trying again, in milliseconds; `undefined` where it did not say. */
-  readonly retryAfter: number | undefined;
-}
+  | { readonly state: "failed"; readonly send?: Uint8Array; readonly error: HandshakeError | ProtocolError };
 
 /** Who asks to be let in. */
 export interface PeerIdentity {

@@ -85,9 +85,7 @@ export class ServerHandshake {
       return this.#options.protocol.handshake === "hello" ? this.#pushHello(chunk) : this.#pushJson(chunk);
     } catch (error) {
       if (error instanceof ProtocolError) return { state: "failed", error };
-      if (error instanceof HandshakeError) {
-        return { state: "failed", error, send: this.refuse(error.code, error.message) };
-      }
+      if (error instanceof HandshakeError) return this.refuse(error);
       throw error;
     }
   }
@@ -107,14 +105,9 @@ export class ServerHandshake {
     return { state: "open", send, outcome: { ...proposal, transcript: this.#transcript } };
   }
 
-  /**
-   * What to send to a peer that is not let in, before closing; nothing where its protocol has no words for it. Of the
-   * message, 200 characters arrive; `retryAfter` is in milliseconds.
-   */
-  refuse(code: string, message: string, retryAfter?: number): Uint8Array | undefined {
-    if (this.#options.protocol.handshake !== "json") return undefined;
-    const refusal = { result: "error", code: printable(code), message: printable(message), retryAfter };
-    return jsonMessage(refusal, WIRE_LIMITS.maxHandshakeReply);
+  /** Does not let the peer in: the last bytes to send, if its protocol has words for it, and `error` as it was given. */
+  refuse(error: HandshakeError): HandshakeStep {
+    return { state: "failed", error, send: refusalMessage(this.#options.protocol, error) };
   }
 
   /** Message 1. */
@@ -197,6 +190,18 @@ export class ServerHandshake {
     };
     return { state: "proposed", peer: { release, native, credentials: terms?.credentials } };
   }
+}
+
+/**
+ * What to send to a peer that is not let in, in place of message 1 or 3, before closing: the refusal of `error`, or else its
+ * code and message; nothing where the protocol has no words for it. Of each text, 200 characters arrive.
+ */
+export function refusalMessage(protocol: Protocol, error: HandshakeError): Uint8Array | undefined {
+  if (protocol.handshake !== "json") return undefined;
+  const { code, message } = error.refusal ?? error;
+  const retryAfter = error.refusal?.retryAfter;
+  const words = { result: "error", code: printable(code), message: printable(message), retryAfter };
+  return jsonMessage(words, WIRE_LIMITS.maxHandshakeReply);
 }
 
 /** Whether native peers may upgrade inside this protocol's handshake. */

@@ -19,6 +19,8 @@ const CODES = [
   "handshake-failed",
   "native-required",
   "refused-by-peer",
+  "too-many-connections",
+  "unauthorized",
   "version-mismatch",
   "corrupt",
   "message-too-large",
@@ -60,7 +62,12 @@ export function checkClient(random: Random): void {
   if (spoken.handshake === "hello") {
     segments.push(join(hello(random, spoken, SystemCode.HELLO, spoken.release), frame(random, spoken)));
   } else {
-    const refusal = { result: "error", code: "full", message: "come back later", retryAfter: 100 };
+    const refusal = {
+      result: "error",
+      code: random.pick(["full", "unauthorized", "too-many-connections"]),
+      message: "come back later",
+      retryAfter: 100,
+    };
     const meta = spoken.ids === "u16" ? { id_window: 30000 } : {};
     const v = spoken.release || "2.0.0";
     segments.push(

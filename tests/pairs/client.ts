@@ -90,16 +90,16 @@ export async function talk(checks: Checks, port: number): Promise<void> {
     assertEquals(await command({ do: "reason", id: id + 2 }), "message-too-large");
     assertEquals(await client.request(TYPES.add, { a: 3, b: 3 }), 6);
   });
-  await check("client closes: manual here, peer-closed there", async () => {
+  await check("client closes: manual here, going-away there", async () => {
     const id = await command<number>({ do: "id" }, other);
     await other.close();
     assertEquals([reasons.get(other), other.state], ["manual", "disconnected"]);
-    assertEquals(await command({ do: "reason", id }), "peer-closed");
+    assertEquals(await command({ do: "reason", id }), "going-away");
   });
-  await check("server closes: peer-closed here", async () => {
+  await check("server closes: going-away here", async () => {
     await command({ do: "close" });
     await client.closed;
-    assertEquals([reasons.get(client), client.state], ["peer-closed", "disconnected"]);
+    assertEquals([reasons.get(client), client.state], ["going-away", "disconnected"]);
   });
   assertEquals(names, []);
 }

@@ -43,8 +43,8 @@ export const CLIENT_CHECKS = [
   "16 MiB are refused at the sender",
   "10,000 messages in order both ways",
   "a frame of 16 MiB closes with message-too-large",
-  "client closes: manual here, peer-closed there",
-  "server closes: peer-closed here",
+  "client closes: manual here, going-away there",
+  "server closes: going-away here",
 ] as const;
 
 /** The server's checks, in order. */

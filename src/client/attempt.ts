@@ -1,0 +1,93 @@
+/**
+ * One attempt to reach a server: a connection, and what is agreed on over it, within one time limit.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../errors.ts";
+import { farewell } from "../session/farewell.ts";
+import { nativeOffer } from "../session/features.ts";
+import { negotiate } from "../session/negotiate.ts";
+import type { SessionShared } from "../session/shared.ts";
+import { Timeout } from "../session/timer_wheel.ts";
+import type { Connection, Endpoint } from "../transport.ts";
+import { ClientHandshake } from "../wire/client_handshake.ts";
+import type { HandshakeOutcome } from "../wire/handshake.ts";
+import { protocol } from "../wire/protocols.ts";
+
+/** Whom to reach, and how. */
+export interface Target {
+  /** Where. */
+  readonly endpoint: Endpoint;
+  /** How much is read at once, in bytes. */
+  readonly bufferSize: number;
+  /** What it must speak. */
+  readonly protocol: string;
+  /** Whether nothing less than native will do. */
+  readonly nativeOnly: boolean;
+  /** What proves who the client is. */
+  readonly credentials: unknown;
+  /** For all of it, in milliseconds. */
+  readonly timeout: number;
+  /** Whether the process may end meanwhile. */
+  readonly unref: boolean;
+}
+
+/** An open connection, and what was agreed on. */
+export interface Reached {
+  /** The connection. */
+  readonly connection: Connection;
+  /** What was agreed on. */
+  readonly outcome: HandshakeOutcome;
+}
+
+/**
+ * Reaches a server. What fails leaves no socket behind.
+ *
+ * @throws {ConnectionError | HandshakeError | ProtocolError} It could not be reached, or there is no agreement.
+ * @throws {unknown} The signal's reason.
+ */
+export async function reach(target: Target, shared: SessionShared, signal: AbortSignal): Promise<Reached> {
+  const { transport, wheel } = shared;
+  const { timeout } = target;
+  const began = transport.clock.now();
+  const late = new AbortController();
+  const deadline = new Timeout(() =>
+    late.abort(new ConnectionError("timed-out", `Cannot connect: no connection within ${timeout} ms`))
+  );
+  const giveUp = (): void => late.abort(signal.reason);
+  signal.throwIfAborted();
+  signal.addEventListener("abort", giveUp, { once: true });
+  wheel.add(deadline, timeout);
+  let connection: Connection | undefined;
+  const cut = (): void => connection?.abort(late.signal.reason);
+  try {
+    connection = await transport.connect(target.endpoint, { signal: late.signal, bufferSize: target.bufferSize });
+    wheel.remove(deadline);
+    if (target.unref) connection.unref();
+    late.signal.addEventListener("abort", cut, { once: true });
+    if (late.signal.aborted) cut();
+    const machine = new ClientHandshake({
+      protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
+      offer: nativeOffer(shared.limits),
+      credentials: target.credentials,
+      nativeOnly: target.nativeOnly,
+      now: Date.now(),
+    });
+    const outcome = await negotiate(connection, machine, {
+      wheel,
+      timeout: Math.max(1, Math.ceil(timeout - (transport.clock.now() - began))),
+      received: () => machine.received,
+    });
+    // What was given up in the very moment it was reached is given up all the same.
+    signal.throwIfAborted();
+    return { connection, outcome };
+  } catch (error) {
+    if (connection !== undefined) await farewell(connection, wheel);
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    wheel.remove(deadline);
+    late.signal.removeEventListener("abort", cut);
+    signal.removeEventListener("abort", giveUp);
+  }
+}

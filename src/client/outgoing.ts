@@ -1,0 +1,279 @@
+/**
+ * What a client sends: straight to its connection, or into a queue while there is none.
+ *
+ * @module
+ */
+
+import { BackpressureError, PayloadError, TimeoutError } from "../errors.ts";
+import { checkPayload } from "../message/codecs.ts";
+import type { MessageType } from "../message/message_type.ts";
+import { closedError } from "../session/close_reason.ts";
+import type { AnswerCodec, RequestOptions } from "../session/pending.ts";
+import { checkTimeout, noReplyCodec } from "../session/sender.ts";
+import type { Session } from "../session/session.ts";
+import type { SessionShared } from "../session/shared.ts";
+import { Timeout } from "../session/timer_wheel.ts";
+import type { MessageCounts } from "./disconnect.ts";
+import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
+
+/** How long to wait when all connections together have too much to send, in milliseconds. */
+const PAUSE = 20;
+
+/** What goes wrong with a queued message is told here. */
+export interface OutgoingHost {
+  /** A message cannot be sent. */
+  error(error: unknown): void;
+  /** Marks, in bytes. */
+  readonly limits: { readonly highWaterMark: number; readonly maxMessageSize: number };
+}
+
+/** The sending side of one client. */
+export class Outgoing {
+  readonly #queue: OutgoingQueue | undefined;
+  readonly #host: OutgoingHost;
+  #shared: SessionShared | undefined = undefined;
+  #session: Session | undefined = undefined;
+  /** While listeners to `connect` run: what they send goes first. */
+  #greeting = false;
+  #pumping = false;
+  #counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
+
+  /**
+   * @param queue Keeps messages while there is no connection; without it sending throws then.
+   * @param host Is told what goes wrong.
+   */
+  constructor(queue: OutgoingQueue | undefined, host: OutgoingHost) {
+    this.#queue = queue;
+    this.#host = host;
+  }
+
+  /** From now on messages may be queued. */
+  begin(shared: SessionShared): void {
+    this.#shared = shared;
+  }
+
+  /** There is a connection: `greet` sends first, then what is queued follows. */
+  attach(session: Session, greet: () => void): void {
+    this.#session = session;
+    const queue = this.#queue;
+    if (queue !== undefined) {
+      session.track();
+      this.#counts.expired += queue.expire(this.now);
+    }
+    this.#greeting = true;
+    greet();
+    this.#greeting = false;
+    void this.#pump(session);
+  }
+
+  /** The connection is over. */
+  detach(session: Session): void {
+    const { deliveries } = session;
+    if (deliveries !== undefined) {
+      this.#counts.delivered += deliveries.delivered;
+      this.#counts.uncertain += deliveries.uncertain;
+      this.#counts.lost += deliveries.lost;
+    }
+    if (this.#session === session) this.#session = undefined;
+  }
+
+  /** There will be no connection any more; returns how many messages never had one. */
+  end(error: () => unknown): number {
+    this.#shared = undefined;
+    return this.#queue?.clear(error) ?? 0;
+  }
+
+  /** What became of messages since it was asked last; `undefined` where that is not counted. */
+  counts(lost: number): MessageCounts | undefined {
+    if (this.#queue === undefined) return undefined;
+    if (this.#shared !== undefined) this.#counts.expired += this.#queue.expire(this.now);
+    const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.size };
+    this.#counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
+    return counts;
+  }
+
+  /** Messages that wait for a connection. */
+  get queued(): number {
+    return this.#queue?.size ?? 0;
+  }
+
+  /** See `Client.send`. */
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
+    if (this.#direct) return this.#session!.send(type, payload);
+    const queue = this.#waiting(`Cannot send "${type?.name}"`);
+    const content = checkPayload(type.name, type.payload.encode(payload));
+    this.#checkSize(type.name, content);
+    queue.push(type.name, type.code, content, this.now);
+    return queue.bytes <= this.#host.limits.highWaterMark;
+  }
+
+  /** See `Client.request`. Never throws. */
+  async request<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: RequestOptions,
+  ): Promise<ReplyOut> {
+    const queue = this.#waiting(`Cannot request "${type?.name}"`);
+    const { timeout = 5_000, signal } = options;
+    checkTimeout(type.name, timeout);
+    signal?.throwIfAborted();
+    if (type.reply === undefined) throw noReplyCodec(type.name);
+    const content = checkPayload(type.name, type.payload.encode(payload));
+    this.#checkSize(type.name, content);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
+    queue.push(type.name, type.code, content, this.now, request);
+    request.begin(type.name, this.#shared!, timeout);
+    return await promise as ReplyOut;
+  }
+
+  /** Whether there is a connection, and nothing that goes before. */
+  get #direct(): boolean {
+    const session = this.#session;
+    if (session === undefined || !session.open) return this.#queue === undefined && session !== undefined;
+    return this.#greeting || this.#queue === undefined || this.#queue.size === 0;
+  }
+
+  /** The session to ask right now; `undefined` if the request has to wait. */
+  get session(): Session | undefined {
+    return this.#direct ? this.#session : undefined;
+  }
+
+  /** The connection, whatever waits. */
+  get current(): Session | undefined {
+    return this.#session;
+  }
+
+  /** The time, by the transport's clock. */
+  get now(): number {
+    return this.#shared?.transport.clock.now() ?? 0;
+  }
+
+  /** See `Client.ready`. */
+  async ready(): Promise<void> {
+    if (this.queued > 0) await this.#queue!.empty();
+    await this.#session?.ready();
+  }
+
+  /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over. */
+  async emptied(session: Session, ms: number): Promise<void> {
+    if (this.queued === 0 || this.#shared === undefined) return;
+    const { wheel } = this.#shared;
+    let limit: Timeout | undefined;
+    const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
+    await Promise.race([this.#queue!.empty(), late, session.closed]);
+    wheel.remove(limit!);
+  }
+
+  /** Sends what is queued, as fast as the connection takes it. */
+  async #pump(session: Session): Promise<void> {
+    const queue = this.#queue;
+    if (queue === undefined || this.#pumping) return;
+    this.#pumping = true;
+    while (this.#session === session && session.open && queue.first !== undefined) {
+      const message = queue.first;
+      try {
+        let more = true;
+        if (message.request !== undefined) message.request.send(message);
+        else more = session.sendContent(message.name, message.code, message.content);
+        queue.shift();
+        if (!more) await session.ready();
+      } catch (error) {
+        if (error instanceof BackpressureError) {
+          await session.ready();
+          await this.#pause();
+          continue;
+        }
+        queue.shift();
+        // Only what the new server does not take: its limit may be another than that of the last one.
+        if (error instanceof PayloadError) this.#host.error(error);
+        else throw error;
+      }
+    }
+    this.#pumping = false;
+    const next = this.#session;
+    if (next !== undefined && next !== session) void this.#pump(next);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#shared === undefined) resolve();
+      else this.#shared.wheel.add(new Timeout(resolve), PAUSE);
+    });
+  }
+
+  /** The queue, where it may be used now. */
+  #waiting(what: string): OutgoingQueue {
+    if (this.#shared === undefined || this.#queue === undefined) throw closedError(what, this.#session?.reason);
+    return this.#queue;
+  }
+
+  #checkSize(name: string, content: Uint8Array | string): void {
+    const { maxMessageSize } = this.#host.limits;
+    if (content.length <= maxMessageSize) return;
+    throw new PayloadError(
+      "payload-too-large",
+      `Cannot queue "${name}": its ${content.length} bytes are above maxMessageSize, ${maxMessageSize}`,
+    );
+  }
+}
+
+/** A request whose time runs while it waits for a connection. */
+class WaitingRequest implements QueuedRequest {
+  readonly codec: AnswerCodec;
+  readonly #outgoing: Outgoing;
+  readonly #options: RequestOptions;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #limit: Timeout | undefined = undefined;
+  #stop = (): void => {};
+  #until = 0;
+  over = false;
+
+  constructor(
+    outgoing: Outgoing,
+    codec: AnswerCodec,
+    options: RequestOptions,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#outgoing = outgoing;
+    this.codec = codec;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Begins to wait. */
+  begin(name: string, { wheel, transport: { clock } }: SessionShared, timeout: number): void {
+    const { signal } = this.#options;
+    this.#until = clock.now() + timeout;
+    this.#limit = new Timeout(() =>
+      this.fail(new TimeoutError("timeout", `No connection to send "${name}" within ${timeout} ms`))
+    );
+    wheel.add(this.#limit, timeout);
+    const abort = (): void => this.fail(signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#stop = () => {
+      wheel.remove(this.#limit!);
+      signal?.removeEventListener("abort", abort);
+    };
+  }
+
+  send({ name, code, content }: QueuedMessage): void {
+    if (this.over) return;
+    const session = this.#outgoing.current!;
+    const timeout = Math.max(1, this.#until - this.#outgoing.now);
+    const answer = session.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
+    this.over = true;
+    this.#stop();
+    answer.then(this.#resolve, this.#reject);
+  }
+
+  fail(error: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    this.#stop();
+    this.#reject(error);
+  }
+}

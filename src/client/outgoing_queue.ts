@@ -1,0 +1,144 @@
+/**
+ * What a client sends while it is not connected: kept in order, within limits, until there is a connection again.
+ *
+ * @module
+ */
+
+import { BackpressureError, TimeoutError } from "../errors.ts";
+import { checkNames, type Names, wholeNumber } from "../options.ts";
+import { encodeUtf8 } from "../message/utf8.ts";
+import { Fifo } from "../session/fifo.ts";
+import type { AnswerCodec } from "../session/pending.ts";
+
+/** How much is kept while there is no connection. */
+export interface QueueOptions {
+  /** Messages and requests. @default 10000 */
+  readonly messages?: number;
+  /** Bytes of their payloads. @default 16777216 */
+  readonly bytes?: number;
+  /** How long a message may wait, in milliseconds; an older one is left out, and counted. @default unlimited */
+  readonly age?: number;
+}
+
+const NAMES: Names<QueueOptions> = { messages: true, bytes: true, age: true };
+
+/** Something to be sent. */
+export interface QueuedMessage {
+  /** The name of its type. */
+  readonly name: string;
+  /** The code of its type. */
+  readonly code: number;
+  /** The payload, the queue's own. */
+  readonly content: Uint8Array;
+  /** When it was taken, by the transport's clock. */
+  readonly at: number;
+  /** What waits for its answer; `undefined` for a message. */
+  readonly request?: QueuedRequest;
+}
+
+/** A request that waits to be sent. */
+export interface QueuedRequest {
+  /** Makes the value of the answer. */
+  readonly codec: AnswerCodec;
+  /** Whether nobody waits for it any more. */
+  readonly over: boolean;
+  /** Sends it. */
+  send(message: QueuedMessage): void;
+  /** It will not be sent. */
+  fail(error: unknown): void;
+}
+
+/** The queue. */
+export class OutgoingQueue {
+  readonly #limits: Required<QueueOptions>;
+  readonly #entries = new Fifo<QueuedMessage>();
+  #bytes = 0;
+  #onEmpty: (() => void)[] = [];
+
+  /**
+   * @param options Its limits.
+   * @throws {RangeError | TypeError} One is unknown, out of range or of the wrong type.
+   */
+  constructor(options: QueueOptions) {
+    checkNames("queueWhileDown", options, NAMES);
+    const { messages = 10_000, bytes = 16 * 1024 * 1024, age = Infinity } = options;
+    this.#limits = {
+      messages: wholeNumber("queueWhileDown.messages", messages, 1),
+      bytes: wholeNumber("queueWhileDown.bytes", bytes, 1),
+      age: age === Infinity ? age : wholeNumber("queueWhileDown.age", age, 1),
+    };
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Bytes of their payloads. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Takes one; the payload is copied.
+   *
+   * @throws {BackpressureError} `queue-full`: it was not taken.
+   */
+  push(name: string, code: number, payload: Uint8Array | string, at: number, request?: QueuedRequest): void {
+    const content = typeof payload === "string" ? encodeUtf8(payload) : payload.slice();
+    const { messages, bytes } = this.#limits;
+    if (this.size >= messages || this.size > 0 && this.#bytes + content.length > bytes) {
+      throw new BackpressureError(
+        "queue-full",
+        `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
+      );
+    }
+    this.#bytes += content.length;
+    this.#entries.push({ name, code, content, at, request });
+  }
+
+  /** The first one. */
+  get first(): QueuedMessage | undefined {
+    return this.#entries.first;
+  }
+
+  /** Takes the first one out. */
+  shift(): void {
+    this.#bytes -= this.#entries.shift().content.length;
+    if (this.size === 0) this.#wake();
+  }
+
+  /** Leaves out what is too old; returns how many messages that were. Requests have timeouts of their own. */
+  expire(now: number): number {
+    let expired = 0;
+    for (let first = this.first; first !== undefined && now - first.at > this.#limits.age; first = this.first) {
+      this.shift();
+      if (first.request === undefined) expired++;
+      else {first.request.fail(
+          new TimeoutError("timeout", `Cannot send "${first.name}": it waited too long for a connection`),
+        );}
+    }
+    return expired;
+  }
+
+  /** Takes all out; returns how many messages that were. Requests fail. */
+  clear(error: () => unknown): number {
+    const left = this.#entries.clear();
+    this.#bytes = 0;
+    for (const { request } of left) request?.fail(error());
+    this.#wake();
+    return left.filter(({ request }) => request === undefined).length;
+  }
+
+  /** Settles when nothing waits. */
+  empty(): Promise<void> {
+    if (this.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#onEmpty;
+    this.#onEmpty = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Where the core meets the threads: imports them when the first message for a worker comes.
+ *
+ * @module
+ */
+
+import type { Threads } from "./threads.ts";
+
+/** The threads of this runtime. */
+export async function loadThreads(): Promise<Threads> {
+  return (await import("./adapters/threads.ts")).workerThreads();
+}

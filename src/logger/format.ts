@@ -1,0 +1,103 @@
+/**
+ * Lines of a log: `[14:23:45.123] INFO  [server.ts:45] Server listening on 0.0.0.0:8080`, as Python's `veltix` writes them.
+ *
+ * What is logged often comes from outside. So that it cannot pass for a line of its own or command the terminal, an entry's
+ * further lines are indented by four spaces or more, and control characters are shown as escapes.
+ *
+ * @module
+ */
+
+import { getTextFormatter, type LogRecord, sanitizeControlSequences, type TextFormatter } from "@logtape/logtape";
+import { baseName } from "./caller.ts";
+import { LEVEL_STYLES, type LogLevel } from "./levels.ts";
+
+/** What a line shows besides the message. */
+export interface LineOptions {
+  readonly colors: boolean;
+  readonly timestamp: boolean;
+  readonly level: boolean;
+  readonly caller: boolean;
+}
+
+/** A record of LogTape with the level that is ours. */
+export interface LogEntry extends LogRecord {
+  readonly properties: { readonly level: LogLevel };
+}
+
+type Inspect = (value: unknown, options?: { colors?: boolean }) => string;
+
+const RESET = "\x1b[0m";
+const INDENT = "\n    ";
+const ESCAPE_ALL = { sgr: "escape", newlines: "escape" } as const;
+/** Line and paragraph separators, and what changes the direction of text: not control characters by their class. */
+const DECEPTIVE = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/** How many causes of causes are shown, and how many errors of an `AggregateError`. */
+const MAX_NESTED = 8;
+
+/** Whether a value is an error. Asking never throws, which a proxy could make it. */
+export function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch {
+    return false;
+  }
+}
+
+/** The function that makes an entry's text, its last line break included. Its times are local. */
+export function lineFormatter({ colors, timestamp, level, caller }: LineOptions): TextFormatter {
+  return getTextFormatter({
+    timestamp: timestamp ? "time" : "none",
+    timeZone: null,
+    sanitize: ESCAPE_ALL,
+    sourceLocation: caller && (({ file, line }) => `${baseName(file)}:${line}`),
+    value: renderValue,
+    format({ timestamp, message, sourceLocation, record }): string {
+      const { label, color } = LEVEL_STYLES[(record as LogEntry).properties.level];
+      let line = timestamp ? `[${timestamp}] ` : "";
+      if (level) line += `${label} `;
+      if (sourceLocation) line += `[${sourceLocation}] `;
+      line += message.replace(DECEPTIVE, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+      return colors ? `${color}${line}${RESET}` : line;
+    },
+  });
+}
+
+/** A value after the message: on its line, or an error below it. Never throws, whatever the value's own methods do. */
+function renderValue(value: unknown, inspect: Inspect): string {
+  try {
+    if (isError(value)) return renderError(value);
+    if (typeof value === "string") return ` ${oneLine(value)}`;
+    return ` ${inspect(value, { colors: false }).split(/\r?\n/).map(oneLine).join(INDENT)}`;
+  } catch {
+    return " (a value that cannot be shown)";
+  }
+}
+
+/** An error with its stack, then what caused it. */
+function renderError(error: Error, prefix: string = "", depth: number = 0): string {
+  const { name, message, stack, cause, code, errors } = error as Error & { code?: unknown; errors?: unknown };
+  const tag = typeof code === "string" ? ` [${code}]` : "";
+  let text = INDENT + oneLine(`${prefix}${name}${tag}${message === "" ? "" : ": "}${message}`);
+  for (const frame of framesOf(stack, message)) text += `${INDENT}    ${oneLine(frame)}`;
+  const nested: [prefix: string, error: unknown][] = Array.isArray(errors)
+    ? errors.slice(0, MAX_NESTED).map((one, index) => [`Error ${index + 1} of ${errors.length}: `, one])
+    : [];
+  if (cause !== undefined) nested.push(["Caused by: ", cause]);
+  if (depth >= MAX_NESTED) return text;
+  for (const [prefix, one] of nested) {
+    text += isError(one) ? renderError(one, prefix, depth + 1) : INDENT + oneLine(`${prefix}${String(one)}`);
+  }
+  return text;
+}
+
+/** The lines of a stack after the message, which may look like one. */
+function framesOf(stack: unknown, message: string): string[] {
+  if (typeof stack !== "string") return [];
+  const at = stack.indexOf(message);
+  const rest = at < 0 ? stack : stack.slice(at + message.length);
+  return rest.split("\n").map((line) => line.trim()).filter((line) => line.startsWith("at "));
+}
+
+function oneLine(text: string): string {
+  return sanitizeControlSequences(text, ESCAPE_ALL);
+}

@@ -1,0 +1,192 @@
+/**
+ * Who may come in: asks the program's `authenticate` about a peer, and keeps an eye on the peer while it waits for the answer.
+ *
+ * @module
+ */
+
+import { ConnectionError, HandshakeError, type Refusal } from "../errors.ts";
+import { isThenable } from "../message/json.ts";
+import { nonEmpty, wholeNumber } from "../options.ts";
+import type { Address } from "../transport.ts";
+import type { HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
+import { printable } from "../wire/handshake_messages.ts";
+import type { Peekable } from "./peekable.ts";
+
+/** Options of {@linkcode AuthenticateContext.refuse}. */
+export interface RefuseOptions {
+  /** When it is worth trying again, in milliseconds. @default not told */
+  readonly retryAfter?: number;
+}
+
+/** What {@linkcode Authenticate} is told about a peer that wants to come in. */
+export interface AuthenticateContext {
+  /** What a native client gave as its `credentials`: parsed JSON, not validated; `undefined` for none, as Python has. */
+  readonly credentials: unknown;
+  /** Where it connects from. */
+  readonly address: Address;
+  /** The protocol it speaks: `"native"`, or the Python release that it announced. */
+  readonly protocol: string;
+  /** Whether it speaks the native protocol. */
+  readonly native: boolean;
+  /** Aborted when nobody waits for the answer any more: the peer left, its time is over, or the server closes. */
+  readonly signal: AbortSignal;
+  /**
+   * Refuses the peer with words of its own; never returns. They reach peers with a JSON handshake, native ones among them.
+   *
+   * @param code A code of the program's own, such as `"banned"`: the client's error has it as `refusal.code`.
+   * @param message Why, for a human; 200 characters arrive.
+   * @param options When it is worth trying again.
+   */
+  readonly refuse: (code: string, message: string, options?: RefuseOptions) => never;
+}
+
+/**
+ * Decides whether a peer may come in. What it returns, or resolves to, becomes `client.principal`; `null`, `undefined`, `false`,
+ * a throw or a rejection refuse it. The text of an error stays here, in the `rejected` event or the log: the peer is told only
+ * that it is `unauthorized`.
+ *
+ * @example Tokens
+ * ```ts
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { Client, HandshakeError, messageType, Server, text } from "@veltix/core";
+ *
+ * const users = new Map([["s3cret", { name: "Alice" }]]);
+ * const WHO = messageType(200, "who", text, text);
+ *
+ * await using server = new Server({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   authenticate: ({ credentials }) => typeof credentials === "string" && users.get(credentials),
+ * });
+ * server.on("rejected", () => {}); // It is logged otherwise.
+ * server.route(WHO, (_, client) => client.principal.name);
+ * await server.start();
+ *
+ * await using client = new Client({ ...server.addresses[0], credentials: "s3cret" });
+ * await client.connect();
+ * assertEquals(await client.request(WHO, ""), "Alice");
+ *
+ * await using other = new Client({ ...server.addresses[0], credentials: "guess" });
+ * const { code } = await assertRejects(() => other.connect(), HandshakeError);
+ * assertEquals(code, "unauthorized");
+ * ```
+ */
+export type Authenticate<P> = (context: AuthenticateContext) => Verdict<P> | PromiseLike<Verdict<P>>;
+
+/** The principal, or a refusal. */
+export type Verdict<P> = P | null | undefined | false;
+
+/** What is thrown by `refuse`. */
+class Refused extends Error {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(`${refusal.message} (${refusal.code})`);
+    this.refusal = refusal;
+  }
+}
+
+/** Who waits for the answer. */
+export interface Asking {
+  /** The connection, which nobody else reads meanwhile. */
+  readonly connection: Peekable;
+  /** Takes what the peer sends meanwhile: the step after that. */
+  readonly early: (chunk: Uint8Array) => HandshakeStep;
+  /** Told of an error that came when nobody waited any more. */
+  readonly late: (error: unknown) => void;
+}
+
+/**
+ * Asks about one peer.
+ *
+ * @returns The principal, or the failed step of a peer that said what it may not say yet.
+ * @throws {HandshakeError} `unauthorized`.
+ * @throws {Error} The peer left, or the connection was aborted.
+ */
+export async function ask<P>(
+  authenticate: Authenticate<P>,
+  peer: PeerIdentity,
+  { connection, early, late }: Asking,
+): Promise<{ readonly principal: P } | { readonly failed: HandshakeStep }> {
+  const gone = new AbortController();
+  const { release, native, credentials } = peer;
+  const protocol = native ? "native" : release;
+  const context = { credentials, address: connection.remote, protocol, native, signal: gone.signal, refuse };
+  let verdict: Verdict<P> | Promise<Verdict<P>>;
+  try {
+    const answer = authenticate(context);
+    verdict = isThenable(answer) ? Promise.resolve(answer) : answer;
+  } catch (error) {
+    throw refusedBy(error);
+  }
+  if (!(verdict instanceof Promise)) {
+    if (refuses(verdict)) throw unauthorized(`authenticate returned ${verdict}`);
+    return { principal: verdict as P };
+  }
+  const answer = verdict;
+  return await new Promise((resolve, reject) => {
+    let waiting = true;
+    const giveUp = (error: unknown): void => {
+      if (!waiting) return;
+      waiting = false;
+      reject(error);
+      gone.abort(error);
+    };
+    const listen = (): void => {
+      connection.peek().then((chunk) => {
+        if (!waiting) return;
+        if (chunk === null) {
+          return giveUp(new ConnectionError("closed", "Cannot agree with the peer: it left before it was let in"));
+        }
+        void connection.read(); // The chunk is taken.
+        const step = early(chunk);
+        if (step.state !== "failed") return listen();
+        resolve({ failed: step });
+        giveUp(step.error);
+      }).catch(giveUp);
+    };
+    listen();
+    answer.then((verdict) => {
+      if (!waiting) return;
+      waiting = false;
+      if (refuses(verdict)) reject(unauthorized(`authenticate returned ${verdict}`));
+      else resolve({ principal: verdict as P });
+    }, (error) => {
+      if (waiting) reject(refusedBy(error));
+      else if (error !== gone.signal.reason && !(error instanceof Refused)) late(error);
+      waiting = false;
+    });
+  });
+}
+
+function refuse(code: string, message: string, { retryAfter }: RefuseOptions = {}): never {
+  nonEmpty("code", code);
+  nonEmpty("message", message);
+  if (retryAfter !== undefined) wholeNumber("retryAfter", retryAfter, 0);
+  throw new Refused({ code: printable(code), message: printable(message), retryAfter });
+}
+
+function refuses(verdict: unknown): boolean {
+  return verdict === null || verdict === undefined || verdict === false;
+}
+
+function refusedBy(error: unknown): HandshakeError {
+  if (error instanceof Refused) return unauthorized(error.message, { refusal: error.refusal });
+  return unauthorized(`authenticate failed${textOf(error)}`, { cause: error });
+}
+
+/** The text of whatever was thrown, which may be anything. */
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `: ${error.message}` : typeof error === "string" ? `: ${error}` : "";
+  } catch {
+    return "";
+  }
+}
+
+/** The peer is told nothing but this, unless the program chose words for it. */
+const GENERIC: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
+
+function unauthorized(why: string, options: ErrorOptions & { readonly refusal?: Refusal } = {}): HandshakeError {
+  return new HandshakeError("unauthorized", `Cannot let the peer in: ${why}`, { refusal: GENERIC, ...options });
+}

@@ -1,0 +1,102 @@
+/**
+ * The connected clients, and an index of their tags: who carries a tag is found at the cost of the matches, however many
+ * clients there are.
+ *
+ * @module
+ */
+
+import type { Events } from "../events.ts";
+import type { Session } from "../session/session.ts";
+import type { ClientInfo, TagKeeper } from "./client_info.ts";
+import type { ServerEvents } from "./server_events.ts";
+
+/** Clients by one of their tags. */
+export interface TagSelector {
+  /** The name of the tag. */
+  readonly tag: string;
+  /** Its value, told apart as the keys of a `Map` are. @default any value, or none */
+  readonly value?: unknown;
+}
+
+/** Who carries one tag. A tag without a value is in no group of a value: nobody can ask for that one. */
+interface Group<P> {
+  readonly all: Set<ClientInfo<P>>;
+  readonly byValue: Map<unknown, Set<ClientInfo<P>>>;
+}
+
+const NOBODY: readonly never[] = [];
+
+/** The clients of one life of a server. */
+export class Groups<P> implements TagKeeper<P> {
+  readonly #sessions = new Map<ClientInfo<P>, Session>();
+  readonly #groups = new Map<string, Group<P>>();
+  readonly #events: Events<ServerEvents<P>>;
+
+  /** @param events Told of each change of a connected client's tags. */
+  constructor(events: Events<ServerEvents<P>>) {
+    this.#events = events;
+  }
+
+  /** All clients, oldest first. */
+  get clients(): ReadonlyMap<ClientInfo<P>, Session> {
+    return this.#sessions;
+  }
+
+  /** How many names and values are indexed; 0 when nobody carries a tag. */
+  get size(): number {
+    let size = this.#groups.size;
+    for (const { byValue } of this.#groups.values()) size += byValue.size;
+    return size;
+  }
+
+  /** Takes a client in that is connected now. */
+  join(client: ClientInfo<P>, session: Session): void {
+    this.#sessions.set(client, session);
+  }
+
+  /** Lets go of a client that is connected no longer. From now on its tags concern nobody here. */
+  leave(client: ClientInfo<P>): void {
+    if (!this.#sessions.delete(client)) return;
+    for (const [name, value] of client.tags) this.#remove(client, name, value);
+  }
+
+  /** Who carries a tag, in the order they got it. */
+  byTag(name: string, value?: unknown): Iterable<ClientInfo<P>> {
+    const group = this.#groups.get(name);
+    return (value === undefined ? group?.all : group?.byValue.get(value)) ?? NOBODY;
+  }
+
+  added(client: ClientInfo<P>, name: string, value: unknown): void {
+    if (!this.#sessions.has(client)) return;
+    let group = this.#groups.get(name);
+    if (group === undefined) this.#groups.set(name, group = { all: new Set(), byValue: new Map() });
+    group.all.add(client);
+    if (value !== undefined) {
+      const same = group.byValue.get(value);
+      if (same === undefined) group.byValue.set(value, new Set([client]));
+      else same.add(client);
+    }
+    if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "added", name, value });
+  }
+
+  removed(client: ClientInfo<P>, name: string, value: unknown): void {
+    if (!this.#sessions.has(client)) return;
+    this.#remove(client, name, value);
+    if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "removed", name, value });
+  }
+
+  cleared(client: ClientInfo<P>, tags: ReadonlyMap<string, unknown>): void {
+    if (!this.#sessions.has(client)) return;
+    for (const [name, value] of tags) this.#remove(client, name, value);
+    if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "cleared" });
+  }
+
+  /** Empty groups go: names and values may be as many as the clients there ever were. */
+  #remove(client: ClientInfo<P>, name: string, value: unknown): void {
+    const group = this.#groups.get(name)!;
+    group.all.delete(client);
+    const same = value === undefined ? undefined : group.byValue.get(value);
+    if (same?.delete(client) && same.size === 0) group.byValue.delete(value);
+    if (group.all.size === 0) this.#groups.delete(name);
+  }
+}

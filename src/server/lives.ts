@@ -1,0 +1,143 @@
+/**
+ * One life of a server after the other: starting, closing, restarting, and what happens when these calls cross. The last call
+ * counts.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../errors.ts";
+import { loadTransport } from "../load_transport.ts";
+import { writeNote } from "../options.ts";
+import { Latch } from "../session/latch.ts";
+import type { Address } from "../transport.ts";
+import { addressText } from "../session/address.ts";
+import { type RunOwner, ServerRun } from "./run.ts";
+
+/** A restart under way. */
+interface Restart {
+  readonly promise: Promise<void>;
+  /** Whether it still closes, or starts already. */
+  phase: "closing" | "starting";
+  /** Whether `close` was called after it. */
+  cancelled: boolean;
+}
+
+/** The lives of a server. */
+export class Lives<P> {
+  readonly #owner: RunOwner<P>;
+  readonly #closed = new Latch();
+  #run: ServerRun<P> | undefined = undefined;
+  #starting: Promise<void> | undefined = undefined;
+  #closing: Promise<void> | undefined = undefined;
+  #restarting: Restart | undefined = undefined;
+
+  /** @param owner What all lives have in common. */
+  constructor(owner: RunOwner<P>) {
+    this.#owner = owner;
+  }
+
+  /** The life it leads now. */
+  get run(): ServerRun<P> | undefined {
+    return this.#run;
+  }
+
+  /** Settles when it is closed for good, not between the two lives of a restart; never rejects. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** See `Server.start`. */
+  start(): Promise<void> {
+    const restart = this.#restarting;
+    if (restart?.phase === "closing" && !restart.cancelled) return restart.promise;
+    if (this.#closing !== undefined) {
+      return Promise.reject(
+        new ConnectionError("closed", "Cannot start the server: it is being closed, await closed first"),
+      );
+    }
+    return this.#starting ??= this.#start();
+  }
+
+  /** See `Server.restart`. */
+  restart(drain: number): Promise<void> {
+    const under = this.#restarting;
+    if (under === undefined || under.phase === "starting" && this.#closing !== undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const restart: Restart = { promise, phase: "closing", cancelled: false };
+      this.#restarting = restart;
+      resolve(this.#restart(restart, drain));
+      return promise;
+    }
+    under.cancelled = false;
+    if (this.#closing !== undefined && drain <= 0) this.#run?.cut();
+    return under.promise;
+  }
+
+  /** See `Server.close`. */
+  close(drain: number): Promise<void> {
+    if (this.#restarting !== undefined) this.#restarting.cancelled = true;
+    if (this.#closing === undefined && this.#starting === undefined) {
+      this.#closed.release();
+      return Promise.resolve();
+    }
+    if (this.#closing !== undefined && drain <= 0) this.#run?.cut();
+    return this.#closing ??= this.#close(drain);
+  }
+
+  /** Listens; at the ports of `before`, if there was a life before. */
+  async #start(before?: readonly Address[]): Promise<void> {
+    const { hub, places } = this.#owner;
+    this.#closed.reset();
+    let run: ServerRun<P>;
+    try {
+      const at = places.map(({ at }, i) => {
+        const was = before?.[i];
+        return was !== undefined && "port" in was ? { ...at, port: was.port } : at;
+      });
+      run = this.#run = await ServerRun.start(this.#owner, await loadTransport(hub.core), at);
+    } catch (error) {
+      this.#starting = undefined;
+      if (this.#closing === undefined) this.#closed.release();
+      throw error;
+    }
+    for (const address of run.addresses) {
+      writeNote(hub.log, "info", () => `Server listening on ${addressText(address)}`);
+    }
+    hub.events.emit("listening", run.addresses);
+  }
+
+  async #close(drain: number): Promise<void> {
+    const { hub } = this.#owner;
+    await this.#starting?.catch(() => {});
+    const run = this.#run;
+    if (run !== undefined) {
+      hub.events.emit("closing");
+      await run.close(drain);
+      await hub.workers.close();
+      this.#run = undefined;
+      this.#starting = undefined;
+    }
+    // In this order: who hears of it may start again at once.
+    this.#closing = undefined;
+    const restart = this.#restarting;
+    if (restart === undefined || restart.phase === "starting" || restart.cancelled) this.#closed.release();
+    if (run === undefined) return;
+    writeNote(hub.log, "info", () => "Server closed");
+    hub.events.emit("close");
+  }
+
+  async #restart(restart: Restart, drain: number): Promise<void> {
+    try {
+      await this.#starting?.catch(() => {});
+      const before = this.#run?.addresses;
+      if (this.#starting !== undefined || this.#closing !== undefined) await (this.#closing ??= this.#close(drain));
+      if (restart.cancelled) {
+        throw new ConnectionError("closed", "Cannot restart the server: it was closed meanwhile");
+      }
+      restart.phase = "starting";
+      await (this.#starting ??= this.#start(before));
+    } finally {
+      if (this.#restarting === restart) this.#restarting = undefined;
+    }
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * One life of a server, from listening to the end of closing: accepts connections, agrees with each beside all others, and has
+ * the sessions of those that came in.
+ *
+ * @module
+ */
+
+import { HandshakeError, ProtocolError } from "../errors.ts";
+import { writeLine, writeNote } from "../options.ts";
+import { handshakeReason } from "../session/close_reason.ts";
+import { nativeOffer } from "../session/features.ts";
+import type { Hub } from "../session/hub.ts";
+import { randomId } from "../session/request_ids.ts";
+import { Session } from "../session/session.ts";
+import { makeShared, type SessionShared } from "../session/shared.ts";
+import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
+import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
+import { refusalMessage, ServerHandshake } from "../wire/server_handshake.ts";
+import { addressText } from "../session/address.ts";
+import { ask } from "./authenticate.ts";
+import { ClientInfo } from "./client_info.ts";
+import { Gate, type Pass } from "./gate.ts";
+import { Groups } from "./groups.ts";
+import { Peekable } from "./peekable.ts";
+import { PendingHandshakes } from "./pending_handshakes.ts";
+import type { Place, ServerLimits } from "./server_config.ts";
+import type { ServerEvents } from "./server_events.ts";
+
+/** What all lives of a server have in common. */
+export interface RunOwner<P> {
+  /** Routes, events, limits and the log. */
+  readonly hub: Hub<ServerEvents<P>>;
+  /** Where to listen, and for whom. */
+  readonly places: readonly Place<P>[];
+  /** How many connections there may be. */
+  readonly limits: ServerLimits;
+  /** The number of the last client. */
+  lastId: number;
+  /** How many connections failed the handshake. */
+  rejected: number;
+  /** Whether the process may end although it listens. */
+  unref: boolean;
+}
+
+/** One life of a server. */
+export class ServerRun<P> {
+  /** The connected clients and their tags. */
+  readonly groups: Groups<P>;
+  readonly #owner: RunOwner<P>;
+  readonly #shared: SessionShared;
+  readonly #handshakes: PendingHandshakes;
+  readonly #gate: Gate;
+  readonly #listeners: Listener[] = [];
+  readonly #accepting: Promise<void>[] = [];
+  readonly #welcoming = new Set<Promise<void>>();
+  readonly #sessions = new Set<Session>();
+  #closing = false;
+  /** Whether it was said that there are too many connections, since the last one was let in. */
+  #saidFull = false;
+
+  private constructor(owner: RunOwner<P>, transport: Transport) {
+    const { hub, limits } = owner;
+    this.#owner = owner;
+    this.#shared = makeShared(transport, hub);
+    this.#handshakes = new PendingHandshakes(limits.maxPendingHandshakes, this.#shared.wheel);
+    this.#gate = new Gate(limits.maxConnections, limits.maxConnectionsPerAddress);
+    this.groups = new Groups<P>(hub.events);
+  }
+
+  /**
+   * Listens, and begins to accept.
+   *
+   * @param owner What it has in common with other lives.
+   * @param transport The sockets.
+   * @param at Where to listen, one for each place.
+   * @throws {ConnectionError} One of them is not to be had; nothing listens then.
+   */
+  static async start<P>(owner: RunOwner<P>, transport: Transport, at: readonly Endpoint[]): Promise<ServerRun<P>> {
+    const run = new ServerRun(owner, transport);
+    const { bufferSize } = owner.hub;
+    try {
+      for (const endpoint of at) run.#listeners.push(await transport.listen(endpoint, { bufferSize }));
+    } catch (error) {
+      await Promise.all(run.#listeners.map((listener) => listener.close()));
+      throw error;
+    }
+    run.#listeners.forEach((listener, i) => {
+      if (owner.unref) listener.unref();
+      run.#accepting.push(run.#accept(listener, owner.places[i]));
+    });
+    return run;
+  }
+
+  /** Where it listens, with the actual ports. */
+  get addresses(): readonly Address[] {
+    return this.#listeners.map((listener) => listener.address);
+  }
+
+  /** How many connections are in their handshake. */
+  get pendingHandshakes(): number {
+    return this.#handshakes.size;
+  }
+
+  /** Bytes waiting to be sent, over all clients. */
+  get buffered(): number {
+    return this.#shared.buffered;
+  }
+
+  /** Lets the process end although it listens and clients are connected. */
+  unref(): void {
+    for (const listener of this.#listeners) listener.unref();
+    for (const session of this.#sessions) session.unref();
+  }
+
+  /** Lets nothing take any more time that closing still waits for. */
+  cut(): void {
+    for (const session of this.#sessions) void session.close("server-closed", 0);
+  }
+
+  /** Stops accepting, lets what runs take `drain` milliseconds, and cuts what is left. Never rejects. */
+  async close(drain: number): Promise<void> {
+    this.#closing = true;
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await Promise.all(this.#accepting);
+    this.#handshakes.closeAll();
+    // The wheel goes last: what says farewell to a stranger still needs its time limit.
+    await Promise.all([
+      ...this.#welcoming,
+      ...[...this.#sessions].map((session) => session.close("server-closed", drain)),
+    ]);
+    this.#shared.wheel.close();
+  }
+
+  async #accept(listener: Listener, place: Place<P>): Promise<void> {
+    try {
+      for await (const connection of listener) {
+        const welcome = this.#welcome(connection, place).finally(() => this.#welcoming.delete(welcome));
+        this.#welcoming.add(welcome);
+      }
+    } catch (error) {
+      this.#owner.hub.error(error);
+    }
+  }
+
+  /** Lets one connection in or sees it off, beside all others. */
+  async #welcome(accepted: Connection, place: Place<P>): Promise<void> {
+    const { hub, unref } = this.#owner;
+    if (unref) accepted.unref();
+    hub.events.emit("handshake", accepted.remote);
+    const connection = place.authenticate === undefined ? accepted : new Peekable(accepted);
+    let pass: Pass | undefined;
+    try {
+      pass = this.#gate.enter(accepted.remote);
+      const [outcome, principal] = await this.#agree(connection, place, pass);
+      // Where there is no handshake, nothing was decided before.
+      pass.open();
+      if (!this.#closing) return this.#admit(connection, outcome, principal, pass);
+      connection.abort();
+      pass.leave();
+    } catch (error) {
+      pass?.leave();
+      this.#reject(accepted.remote, error);
+      const unheard = pass === undefined && error instanceof HandshakeError;
+      await this.#handshakes.leave(connection, unheard ? refusalMessage(place.protocol, error) : undefined);
+    }
+  }
+
+  async #agree(connection: Connection, place: Place<P>, pass: Pass): Promise<[HandshakeOutcome, P]> {
+    const { hub: { limits } } = this.#owner;
+    const { protocol } = place;
+    const machine = new ServerHandshake({
+      protocol,
+      offer: nativeOffer(limits),
+      helloId: randomId(protocol.ids),
+      nonce: crypto.randomUUID(),
+      now: Date.now(),
+    });
+    // Without `authenticate`, `P` is what a program says that it is.
+    let principal = undefined as P;
+    const decide = async (peer: PeerIdentity): Promise<HandshakeStep> => {
+      try {
+        if (place.authenticate !== undefined) {
+          const answer = await ask(place.authenticate, peer, {
+            connection: connection as Peekable,
+            early: (chunk) => machine.push(chunk),
+            late: (error) => this.#owner.hub.error(error),
+          });
+          if ("failed" in answer) return answer.failed;
+          principal = answer.principal;
+        }
+        // Others may have come in meanwhile.
+        pass.open();
+        return machine.accept();
+      } catch (error) {
+        if (error instanceof HandshakeError && error.refusal !== undefined) return machine.refuse(error);
+        throw error;
+      }
+    };
+    const outcome = await this.#handshakes.agree(connection, machine, { timeout: limits.handshakeTimeout, decide });
+    return [outcome, principal];
+  }
+
+  #admit(connection: Connection, outcome: HandshakeOutcome, principal: P, pass: Pass): void {
+    const { hub } = this.#owner;
+    const { groups } = this;
+    const id = ++this.#owner.lastId;
+    const info: ClientInfo<P> = new ClientInfo(id, connection.remote, principal, () => session, groups);
+    const session: Session = new Session(connection, outcome, "server", this.#shared, {
+      unrouted: (message) => hub.unrouted(message, info),
+      error: (error, message) => hub.error(error, info, message),
+      closing: () => groups.leave(info),
+      closed: (reason, error) => {
+        this.#sessions.delete(session);
+        pass.leave();
+        writeNote(hub.log, "debug", () => `Client ${id} disconnected: ${reason}`);
+        hub.events.emit("disconnect", info, { reason, error });
+      },
+    }, info);
+    this.#saidFull = false;
+    this.#sessions.add(session);
+    groups.join(info, session);
+    writeNote(hub.log, "debug", () => `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}`);
+    hub.events.emit("connect", info);
+    session.run(outcome.rest);
+  }
+
+  #reject(address: Address, error: unknown): void {
+    const { hub } = this.#owner;
+    this.#owner.rejected++;
+    const reason = this.#closing ? "server-closed" : handshakeReason(error);
+    const told = hub.events.emit("rejected", { address, reason, error });
+    // A server that is full says so once, not once for each peer; a port scan is nothing to warn of.
+    const known = reason === "too-many-connections" && this.#saidFull;
+    if (reason === "too-many-connections") this.#saidFull = true;
+    if (!told && !known && (error instanceof HandshakeError || error instanceof ProtocolError)) {
+      writeLine(hub.log, "warn", error);
+    } else writeNote(hub.log, "debug", () => `Connection from ${addressText(address)} rejected: ${reason}`);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Flow control of native connections. Each side may have sent only so many bytes of messages and requests as the other has
+ * granted; more is granted as messages reach their handlers. Replies and system frames need none, so that nobody has to
+ * stop reading, and answers always get through.
+ *
+ * @module
+ */
+
+import { integerMember, type PeerObject } from "../wire/handshake_messages.ts";
+
+/** The terms one side grants the other by, in bytes. */
+export interface CreditTerms {
+  /** What may be under way at first. */
+  readonly window: number;
+  /** What a frame costs at least: it bounds how many small ones wait. */
+  readonly least: number;
+}
+
+const DEFAULT_WINDOW = 1024 * 1024;
+
+/**
+ * What a side offers that lets `maxQueuedBytes` and `maxQueuedMessages` wait. A waiting payload may keep a buffer of four
+ * times its size alive, and the smallest charge lets four times as many messages wait as where reading stops.
+ */
+export function creditOffer(
+  limits: { readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },
+): PeerObject {
+  const window = Math.max(1, Math.floor(limits.maxQueuedBytes / 4));
+  return { window, least: Math.min(window, Math.floor(window / limits.maxQueuedMessages / 4)) };
+}
+
+/** What a peer offered, read with care; what is missing has its default. */
+export function creditTerms(parameters: PeerObject): CreditTerms {
+  return {
+    window: integerMember(parameters, "window", 1, 0xffffffff) ?? DEFAULT_WINDOW,
+    least: integerMember(parameters, "least", 0, 0xffffffff) ?? 0,
+  };
+}
+
+/** The receiving side: what the peer may still send, and what it is to be granted next. */
+export class CreditMeter {
+  readonly #terms: CreditTerms;
+  /** Granted and not used; below zero after a message that was larger than what was left. */
+  #left: number;
+  /** Used up, handed to handlers, and not granted again yet. */
+  #owed = 0;
+
+  /** @param terms What this side offered. */
+  constructor(terms: CreditTerms) {
+    this.#terms = terms;
+    this.#left = terms.window;
+  }
+
+  /** Counts a message that came in, `size` bytes with its header; false if it may not have been sent. */
+  received(size: number): boolean {
+    if (this.#left <= 0) return false;
+    this.#left -= Math.max(size, this.#terms.least);
+    return true;
+  }
+
+  /** Counts a message that no longer waits; returns how much is to be granted now, mostly nothing. */
+  taken(size: number): number {
+    this.#owed += Math.max(size, this.#terms.least);
+    // By half windows; in smaller steps to a peer that has to wait, so that it sees that it goes on.
+    if (this.#owed < this.#terms.window / (this.#left > 0 ? 2 : 16)) return 0;
+    const grant = Math.min(this.#owed, 0xffffffff);
+    this.#owed -= grant;
+    this.#left += grant;
+    return grant;
+  }
+}

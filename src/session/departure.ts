@@ -1,0 +1,237 @@
+/**
+ * How one connection ends: once, for one reason, in good order where the peer takes part in that.
+ *
+ * @module
+ */
+
+import { ConnectionError, type ProtocolError } from "../errors.ts";
+import { decodeJson } from "../message/json.ts";
+import type { Connection } from "../transport.ts";
+import { type PeerObject, printable, stringMember } from "../wire/handshake_messages.ts";
+import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { Ending } from "./ending.ts";
+import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
+import { Latch } from "./latch.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Sender } from "./sender.ts";
+import type { TimerWheel } from "./timer_wheel.ts";
+
+/** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
+const PEER_DRAIN = 5_000;
+/** How long a side that was asked to leave may take: whoever asked cuts it before. */
+const UNLIMITED = 0x7fffffff;
+
+/** What is ended. */
+export interface DepartureParts {
+  /** The connection. */
+  readonly connection: Connection;
+  /** Which end this is. */
+  readonly side: "client" | "server";
+  /** Whether the peer understands GOAWAY. */
+  readonly polite: boolean;
+  /** For time limits. */
+  readonly wheel: TimerWheel;
+  /** What it says. */
+  readonly sender: Sender;
+  /** What it hears. */
+  readonly receiver: Receiver;
+  /** What runs. */
+  readonly dispatcher: Dispatcher;
+}
+
+/** Hears of the end. */
+export interface DepartureHost {
+  /** It stopped being open: nothing more can be sent. */
+  closing(): void;
+  /** It is over, nothing is read or written any more. Called once. */
+  over(reason: CloseReason, error: unknown): void;
+}
+
+/** The end of one connection, and its state until then. */
+export class Departure {
+  readonly #parts: DepartureParts;
+  readonly #host: DepartureHost;
+  #state: "open" | "closing" | "closed" = "open";
+  #orderly = false;
+  #reason: CloseReason | undefined = undefined;
+  /** Whether the peer asked for it. */
+  #asked = false;
+  #ending: Ending | undefined = undefined;
+  /** Released when the peer said that it goes away. */
+  #peerLeaves: Latch | undefined = undefined;
+  #unref = false;
+
+  /**
+   * @param parts What is ended.
+   * @param host Hears of it.
+   */
+  constructor(parts: DepartureParts, host: DepartureHost) {
+    this.#parts = parts;
+    this.#host = host;
+  }
+
+  /** Whether messages can be sent. */
+  get open(): boolean {
+    return this.#state === "open";
+  }
+
+  /** Whether it is over. */
+  get over(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** Whether messages are still handed out: it is open, or both peers take part in the end. */
+  get serving(): boolean {
+    return this.#state === "open" || this.#orderly;
+  }
+
+  /** Why, as soon as it begins. */
+  get reason(): CloseReason | undefined {
+    return this.#reason;
+  }
+
+  /** Lets the process end meanwhile. */
+  unref(): void {
+    this.#unref = true;
+  }
+
+  /**
+   * This side ends it: see `Session.close`.
+   *
+   * @param reason Why.
+   * @param drain How long it may take, in milliseconds.
+   */
+  close(reason: CloseReason, drain: number): void {
+    if (this.#state !== "open") {
+      this.#ending?.hurry(drain);
+      return;
+    }
+    const { polite, sender } = this.#parts;
+    this.#orderly = polite && drain > 0;
+    this.#begin(reason);
+    if (this.#orderly) {
+      sender.cover();
+      sender.goAway(reason);
+    }
+    void this.#end(undefined, drain, LINGER_TIME, this.#orderly ? () => this.#peerDone() : undefined);
+  }
+
+  /**
+   * The peer asks to leave, by GOAWAY: nothing new is sent, own requests are waited for, running handlers answer, and then
+   * FIN. What the peer has sent until its own FIN is still handed out.
+   */
+  leave(content: Uint8Array): void {
+    (this.#peerLeaves ??= new Latch()).release();
+    if (this.#state !== "open") return;
+    this.#orderly = true;
+    this.#asked = true;
+    this.#begin("going-away");
+    this.#parts.sender.cover();
+    const why = new ConnectionError("closed", `The peer goes away: ${goAwayCode(content)}`);
+    void this.#end(undefined, UNLIMITED, UNLIMITED, undefined, why);
+  }
+
+  /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
+  broken(error: ProtocolError): void {
+    const { receiver, sender } = this.#parts;
+    receiver.discard(LINGER_BYTES);
+    sender.pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
+    this.#orderly = false;
+    if (this.#state !== "open") {
+      this.#ending?.hurry(LINGER_TIME);
+      return;
+    }
+    this.#begin(reasonOf(error));
+    void this.#end(error, LINGER_TIME, LINGER_TIME);
+  }
+
+  /** The peer's FIN. */
+  finished(): void {
+    const { sender } = this.#parts;
+    // Nothing is granted any more.
+    sender.outbox.ungranted();
+    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
+    if (this.#asked) this.#ending?.hurry(PEER_DRAIN);
+    if (this.#state !== "open") return;
+    this.#begin("peer-closed");
+    void this.#end(undefined, PEER_DRAIN, LINGER_TIME);
+  }
+
+  /** The connection is of no use any more. */
+  drop(error: Error, reason: CloseReason): void {
+    if (this.#state === "closed") return;
+    this.#begin(reason);
+    this.#parts.connection.abort(error);
+    this.#over(error);
+  }
+
+  #begin(reason: CloseReason): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#reason = reason;
+    this.#host.closing();
+  }
+
+  /** Settles when nothing comes any more of a native peer that was asked to leave. */
+  #peerDone(): Promise<unknown> {
+    const over = this.#parts.receiver.over();
+    // Who asks to leave waits for the other's FIN. Where both ask, the client goes first.
+    if (this.#parts.side === "server") return over;
+    return Promise.race([over, (this.#peerLeaves ??= new Latch()).promise]);
+  }
+
+  /**
+   * Finishes what runs within `drain` milliseconds, then says FIN and waits for the peer's for `linger` milliseconds.
+   * `before` settles when work can be finished at all, and `why` is told at the end.
+   */
+  async #end(
+    error: Error | undefined,
+    drain: number,
+    linger: number,
+    before?: () => Promise<unknown>,
+    why = error,
+  ): Promise<void> {
+    const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#parts;
+    const ending = this.#ending = new Ending(wheel, !this.#unref);
+    await ending.run(drain, linger, {
+      work: async () => {
+        if (error !== undefined) return;
+        await before?.();
+        await Promise.all([dispatcher.idle(), pending.empty()]);
+      },
+      flushed: () => outbox.flushed(),
+      finish: async () => {
+        if (!this.#orderly) receiver.discard();
+        // Nothing is written behind FIN, not even a PONG.
+        outbox.close();
+        await Promise.all([connection.closeWrite().catch(() => {}), receiver.over()]);
+        if (this.#orderly) await dispatcher.idle();
+      },
+    });
+    connection.abort(error);
+    this.#over(why);
+  }
+
+  #over(error: unknown): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#orderly = false;
+    this.#ending?.cut();
+    const { dispatcher, receiver, sender } = this.#parts;
+    sender.close();
+    dispatcher.close();
+    receiver.discard();
+    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, error));
+    this.#host.over(this.#reason!, error);
+  }
+}
+
+/** Why the peer goes away, in its own words. */
+function goAwayCode(content: Uint8Array): string {
+  try {
+    return printable(stringMember(decodeJson(content) as PeerObject, "code") ?? "no reason given");
+  } catch {
+    return "no reason given";
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Finds dead peers. A side that has sent or heard nothing for a while sends a PING, and whoever stays silent after that is
+ * gone. Any byte counts as life. What is our own fault is not held against the peer: not that we have stopped reading, and
+ * not that our event loop stood still.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../errors.ts";
+import type { Clock } from "../transport.ts";
+import { LATE_MS, TimerEntry, type TimerWheel } from "./timer_wheel.ts";
+
+/** When a peer is asked, and when it is given up, in milliseconds. */
+export interface HeartbeatPace {
+  /** The silence after which a PING is sent. */
+  readonly idle: number;
+  /** How long after that it may go on. */
+  readonly timeout: number;
+}
+
+/** The connection that is watched. */
+export interface HeartbeatHost {
+  /** When the last bytes were sent, by the transport's clock. */
+  readonly lastSent: number;
+  /** When the last bytes came. */
+  readonly lastReceived: number;
+  /** Whether this side has stopped reading. */
+  readonly paused: boolean;
+  /** Sends a PING. */
+  beat(): void;
+  /** The peer is gone. */
+  dead(error: ConnectionError): void;
+}
+
+/** Watches one connection. */
+export class Heartbeat extends TimerEntry {
+  readonly #host: HeartbeatHost;
+  readonly #wheel: TimerWheel;
+  readonly #clock: Clock;
+  readonly #pace: HeartbeatPace;
+  #due = 0;
+  /** When the last PING was sent. */
+  #asked = -Infinity;
+  /** Silence before this is not the peer's. */
+  #excused = -Infinity;
+
+  /**
+   * @param host The connection.
+   * @param wheel For the next look.
+   * @param clock The time.
+   * @param pace How long to wait.
+   */
+  constructor(host: HeartbeatHost, wheel: TimerWheel, clock: Clock, pace: HeartbeatPace) {
+    super();
+    this.#host = host;
+    this.#wheel = wheel;
+    this.#clock = clock;
+    this.#pace = pace;
+    this.#look(clock.now());
+  }
+
+  /** Ends it. */
+  stop(): void {
+    this.#wheel.remove(this);
+  }
+
+  /** Looks how long it was silent. */
+  override expire(): void {
+    const { idle, timeout } = this.#pace;
+    const now = this.#clock.now();
+    if (this.#host.paused) this.#excused = now;
+    // What came while the loop stood still is not read yet.
+    else if (now - this.#due > LATE_MS) this.#excused = Math.max(this.#excused, now - idle);
+    const silent = now - this.#heard;
+    if (silent >= idle + timeout) {
+      const seconds = (silent / 1_000).toFixed(1);
+      this.#host.dead(new ConnectionError("timed-out", `The peer sent nothing for ${seconds} s, not even a PONG`));
+      return;
+    }
+    const asking = silent >= idle || now - this.#host.lastSent >= idle;
+    if (asking && now - this.#asked >= idle) {
+      this.#asked = now;
+      this.#host.beat();
+    }
+    this.#look(now);
+  }
+
+  get #heard(): number {
+    return Math.max(this.#host.lastReceived, this.#excused);
+  }
+
+  #look(now: number): void {
+    const { idle, timeout } = this.#pace;
+    const heard = this.#heard;
+    const ask = Math.max(Math.min(heard, this.#host.lastSent), this.#asked) + idle;
+    const wait = Math.max(1, Math.min(ask, heard + idle + timeout) - now);
+    this.#due = now + wait;
+    this.#wheel.add(this, wait);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * What a Server and a Client have in common: routes, events, where errors go, limits, and which sockets to use.
+ *
+ * @module
+ */
+
+import { type EventMap, Events } from "../events.ts";
+import {
+  bufferBytes,
+  type CommonConfig,
+  coreOf,
+  type Limits,
+  limitsOf,
+  type Log,
+  logOf,
+  type SocketCore,
+  writeLine,
+} from "../options.ts";
+import type { Message } from "../message/message.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import type { Threads } from "../threads.ts";
+import type { WorkerPeer } from "../workers/protocol.ts";
+import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
+import type { IncomingMessage } from "./incoming_message.ts";
+import { type Pace, paceOf } from "./pace.ts";
+import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
+import { type Taps, TRAFFIC_EVENTS } from "./traffic.ts";
+
+/** The common part of one Server or Client. */
+export class Hub<Map extends EventMap> {
+  /** Which handler takes what. */
+  readonly routes: Routes = new Routes();
+  /** The threads of those that have some. */
+  readonly workers: WorkerRoutes = new WorkerRoutes((error) => this.error(error));
+  /** The listeners. */
+  readonly events: Events<Map>;
+  /** Where lines go. */
+  readonly log: Log;
+  /** All limits. */
+  readonly limits: Limits;
+  /** How much is read at once, in bytes. */
+  readonly bufferSize: number;
+  /** Which sockets to use. */
+  readonly core: SocketCore;
+  /** How eager it is. */
+  readonly pace: Pace;
+  /** Who watches single messages. */
+  readonly taps: Taps = {};
+
+  /**
+   * @param config The options; its names are checked by the caller.
+   * @param handshakeTimeout The default of that option.
+   * @param names All events there are.
+   * @throws {RangeError | TypeError} An option is out of range or of the wrong type.
+   */
+  constructor(config: CommonConfig, handshakeTimeout: number, names: readonly (keyof Map & string)[]) {
+    this.limits = limitsOf(config, handshakeTimeout);
+    this.pace = paceOf(config);
+    this.bufferSize = bufferBytes(config.bufferSize);
+    this.core = coreOf(config.socketCore);
+    this.log = logOf(config.logger);
+    this.events = new Events<Map>(names, {
+      failed: (error) => this.error(error),
+      lost: (error) => this.logError(error),
+      watched: (name, on) => this.#watch(name, on),
+    });
+  }
+
+  /** Adds a route. Throws what `Routes.add` does. */
+  route<In, Out, ReplyIn, ReplyOut, Peer>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    handler: Handler<Out, ReplyIn, Peer>,
+    options?: RouteOptions,
+  ): void {
+    this.routes.add(type, handler, options);
+    this.#tellRoute({ action: "added", code: type.code, name: type.name });
+  }
+
+  /** Adds a route whose messages are handled in threads. Throws what `Routes.add` does, and for wrong options. */
+  workerRoute<Peer>(
+    type: AnyMessageType,
+    module: string | URL,
+    options: WorkerRouteOptions | undefined,
+    load: () => Promise<Threads>,
+    describe: (peer: Peer) => WorkerPeer | undefined,
+  ): void {
+    const { handler, pool, type: raw } = this.workers.make(type, module, options ?? {}, load);
+    const handle = (message: Message, peer: Peer): unknown => handler(message as IncomingMessage, describe(peer));
+    this.route(raw as MessageType<unknown>, handle);
+    this.workers.add(type, pool);
+  }
+
+  /** Takes a route away; false if there was none. */
+  unroute({ code }: { readonly code: number }): boolean {
+    const route = this.routes.get(code);
+    if (route === undefined) return false;
+    this.routes.remove(route.type);
+    this.workers.remove(route.type);
+    this.#tellRoute({ action: "removed", code, name: route.type.name });
+    return true;
+  }
+
+  /**
+   * Offers a message that no route takes to `message`, and says so if nobody listens there. The promises of listeners that
+   * may still answer it are returned.
+   */
+  unrouted(message: IncomingMessage, ...peer: unknown[]): Promise<unknown>[] {
+    const pending: Promise<unknown>[] = [];
+    if (this.events.call("message", [message, ...peer] as never, pending)) return pending;
+    const info = { code: message.type.code, size: message.frame.end - message.frame.start };
+    this.events.emit("unhandled", ...[info, ...peer] as never);
+    return pending;
+  }
+
+  /** Tells of an error that the library has dealt with: as an event, or without a listener as a line in the log. */
+  error(error: unknown, ...about: unknown[]): void {
+    const args = [error, ...about] as unknown as Map["error"];
+    if (!this.events.emit("error", ...args)) this.logError(error);
+  }
+
+  /** Writes an error into the log. */
+  logError(error: unknown): void {
+    writeLine(this.log, "error", error);
+  }
+
+  #tellRoute(info: RouteInfo): void {
+    this.events.emit("route", ...[info] as never);
+  }
+
+  #watch(name: keyof Map & string, on: boolean): void {
+    const tap = TRAFFIC_EVENTS.find((tapped) => tapped === name);
+    if (tap === undefined) return;
+    if (on) this.taps[tap] = (info: unknown, peer: unknown) => this.events.emit(name, ...[info, peer] as never);
+    else delete this.taps[tap];
+  }
+}

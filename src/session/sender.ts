@@ -1,0 +1,278 @@
+/**
+ * What one connection says: messages, requests and answers, and the frames of the library itself. It makes frames of them,
+ * numbers requests and waits for their answers.
+ *
+ * @module
+ */
+
+import { MessageTypeError, PayloadError } from "../errors.ts";
+import { checkPayload } from "../message/codecs.ts";
+import type { MessageType } from "../message/message_type.ts";
+import type { Connection } from "../transport.ts";
+import type { DecodedFrame } from "../wire/decoder.ts";
+import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
+import type { HandshakeOutcome } from "../wire/handshake.ts";
+import { put32 } from "../wire/integers.ts";
+import { isNative, type Protocol } from "../wire/protocols.ts";
+import { Deliveries, type DeliveryCounts } from "./deliveries.ts";
+import type { IncomingMessage } from "./incoming_message.ts";
+import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./lanes.ts";
+import { Outbox, type OutboxEvents } from "./outbox.ts";
+import { type AnswerCodec, type Pending, type PendingHost, PendingTable, type RequestOptions } from "./pending.ts";
+import { type RequestId, requestIds } from "./request_ids.ts";
+import type { SessionShared } from "./shared.ts";
+import { kindOf } from "./traffic.ts";
+
+/** The most bytes of a PING that are echoed. */
+const MAX_PING = 64;
+/** How long the PONG of a heartbeat is known as one, in milliseconds. */
+const BEAT_TIMEOUT = 60_000;
+/** The answer to a barrier is worth waiting for as long as the connection lives. */
+const ENDLESS = 0x7fffffff;
+const NOTHING = new Uint8Array(0);
+const NO_CODEC: AnswerCodec = { decode: () => undefined };
+
+/** The connection that speaks. */
+export interface SenderHost extends OutboxEvents {
+  /** The second argument of handlers, for observers. */
+  readonly peer: unknown;
+  /** The peer asks more than it reads the answers of. */
+  overrun(error: Error): void;
+}
+
+/** The sending side of one connection, above its outbox. */
+export class Sender implements PendingHost {
+  /** How frames look. */
+  readonly protocol: Protocol;
+  /** The largest frame that the peer takes, header included, in bytes. */
+  readonly maxMessageSize: number;
+  /** Where frames go. */
+  readonly outbox: Outbox;
+  /** Who waits for answers. */
+  readonly pending: PendingTable;
+  readonly #native: boolean;
+  readonly #shared: SessionShared;
+  readonly #host: SenderHost;
+  #frames = 0;
+  #deliveries: Deliveries | undefined = undefined;
+
+  /**
+   * @param connection Where to.
+   * @param outcome What the handshake brought.
+   * @param side Which end this is.
+   * @param shared What it shares with others.
+   * @param host Is told how it goes.
+   */
+  constructor(
+    connection: Connection,
+    outcome: HandshakeOutcome,
+    side: "client" | "server",
+    shared: SessionShared,
+    host: SenderHost,
+  ) {
+    this.protocol = outcome.protocol;
+    this.maxMessageSize = outcome.maxMessageSize;
+    this.#native = isNative(outcome.protocol);
+    this.#shared = shared;
+    this.#host = host;
+    this.outbox = new Outbox(connection, outcome.protocol, shared, host);
+    const { clock } = shared.transport;
+    this.pending = new PendingTable(shared.wheel, (pending) => requestIds(outcome, side, pending, clock), this);
+  }
+
+  /** Frames sent so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** From now on counts what becomes of messages. Requests tell their own end. */
+  track(): void {
+    this.#deliveries = new Deliveries(this.outbox, this.#shared.wheel, () => this.#barrier());
+  }
+
+  /** What became of them. */
+  get deliveries(): DeliveryCounts | undefined {
+    return this.#deliveries?.counts;
+  }
+
+  /** Sends a barrier behind all messages, so that an orderly end leaves none uncertain. */
+  cover(): void {
+    this.#deliveries?.cover();
+  }
+
+  /** Sends a message; whether more may follow. */
+  message<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
+    return this.content(type.name, type.code, checkPayload(type.name, type.payload.encode(payload)));
+  }
+
+  /** The same with a payload that is encoded already. */
+  content(name: string, code: number, content: Uint8Array | string): boolean {
+    this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+    this.#deliveries?.take();
+    return this.outbox.buffered <= this.#shared.limits.highWaterMark;
+  }
+
+  /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
+  encoded(frames: Uint8Array): void {
+    this.outbox.encoded(frames);
+    this.#frames++;
+  }
+
+  /** Sends a request; throws what keeps it from being sent. */
+  ask(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    codec: AnswerCodec,
+    { timeout = 5_000, signal }: RequestOptions,
+  ): Promise<unknown> {
+    checkTimeout(name, timeout);
+    signal?.throwIfAborted();
+    const id = this.pending.ids.next();
+    this.#frame(name, code, this.#request, id, content, MESSAGE);
+    const entry = this.pending.add(id, name, codec, timeout, signal);
+    entry.end = this.outbox.taken;
+    if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
+    return entry.promise;
+  }
+
+  /** Sends a PING past whatever waits; settles with the round trip in milliseconds. */
+  ping({ timeout = 5_000, signal }: RequestOptions): Promise<unknown> {
+    checkTimeout("ping", timeout);
+    signal?.throwIfAborted();
+    const { clock } = this.#shared.transport;
+    const sent = clock.now();
+    const id = this.pending.ids.next();
+    this.#frame("ping", SystemCode.PING, this.#request, id, NOTHING, OWN);
+    return this.pending.add(id, "ping", { decode: () => clock.now() - sent }, timeout, signal).promise;
+  }
+
+  /** Sends the PING of a heartbeat, if there is room: where there is none, the peer has enough to answer. */
+  beat(): void {
+    this.#background(OWN, BEAT_TIMEOUT, true);
+  }
+
+  /** Sends the answer of a handler. */
+  answer({ type, frame }: IncomingMessage, flags: number, content: Uint8Array | string): void {
+    this.#frame(type.name, type.code, flags, frame.requestId, content, ANSWER, frame.sentAt);
+  }
+
+  /** Sends an answer of our own; a peer that asks and does not read the answers is closed before they pile up. */
+  reply(name: string, code: number, flags: number, to: DecodedFrame, content: Uint8Array | string): void {
+    try {
+      this.#frame(name, code, flags, to.requestId, content, OWN, to.sentAt);
+    } catch (error) {
+      if (error instanceof PayloadError) throw error;
+      this.#host.overrun(error as Error);
+    }
+  }
+
+  /** Answers a PING. */
+  pong(ping: DecodedFrame): void {
+    const most = this.#native ? Math.min(MAX_PING, this.maxMessageSize - this.protocol.headerSize) : 0;
+    const content = ping.content.length <= most ? ping.content : NOTHING;
+    this.reply("pong", SystemCode.PONG, this.#native ? Flag.REPLY : 0, ping, content);
+  }
+
+  /** Lets a native peer send so many bytes more. */
+  grant(bytes: number): void {
+    const content = new Uint8Array(4);
+    put32(content, 0, bytes);
+    this.#frame("credit", SystemCode.CREDIT, 0, 0, content, CONTROL);
+  }
+
+  /** Asks a native peer to start nothing new. It comes behind all messages, so that nothing but answers follows it. */
+  goAway(code: string): void {
+    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, JSON.stringify({ code }), BEHIND);
+  }
+
+  /** A request ended without an answer: its handler may stop. */
+  abandoned({ id, end, what }: Pending): void {
+    if (!this.#native || end < 0) return;
+    const lane = end > this.outbox.released ? BEHIND : CONTROL;
+    this.#frame(what, SystemCode.CANCEL, 0, id, NOTHING, lane);
+  }
+
+  /** An answer came: whatever was sent before the request has arrived. */
+  answered({ covers }: Pending): void {
+    if (covers > 0) this.#deliveries?.deliver(covers);
+  }
+
+  /** A request is over, for whoever watches. */
+  settled({ what, id, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
+    const tap = this.#shared.taps.settled;
+    if (tap === undefined || since < 0) return;
+    tap({ name: what, requestId: id, outcome, ms: this.#shared.transport.clock.now() - since }, this.#host.peer);
+  }
+
+  /** When a request begins, where anybody wants to know. */
+  get since(): number {
+    return this.#shared.taps.settled === undefined ? -1 : this.#shared.transport.clock.now();
+  }
+
+  /** Ends it. */
+  close(): void {
+    this.#deliveries?.stop();
+    this.outbox.close();
+  }
+
+  get #request(): number {
+    return this.#native ? Flag.REQUEST : 0;
+  }
+
+  #barrier(): void {
+    this.#background(BEHIND, ENDLESS, false, this.#deliveries!.sent);
+  }
+
+  /** A PING that nobody awaits. */
+  #background(lane: Lane, timeout: number, quiet: boolean, covers = -1): void {
+    try {
+      const id = this.pending.ids.next();
+      this.#frame("ping", SystemCode.PING, this.#request, id, NOTHING, lane);
+      const entry = this.pending.add(id, "ping", NO_CODEC, timeout, undefined, quiet);
+      entry.covers = covers;
+      entry.promise.catch(() => {});
+    } catch {
+      // No room, or no id: the next one will do.
+    }
+  }
+
+  #frame(
+    name: string,
+    code: number,
+    flags: number,
+    id: RequestId,
+    content: Uint8Array | string,
+    lane: Lane,
+    sentAt?: number,
+  ): void {
+    const { protocol } = this;
+    // The library's own frames are short: no sensible peer is too small for them.
+    const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
+    const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
+    const size = this.outbox.frame(code, flags, id, content, time, maxMessageSize, lane);
+    if (size < 0) {
+      throw new PayloadError(
+        "payload-too-large",
+        `Cannot send "${name}": its ${content.length} ${typeof content === "string" ? "characters" : "bytes"} ` +
+          `and the header are above the ${maxMessageSize} bytes that the peer takes`,
+      );
+    }
+    this.#frames++;
+    const { sent } = this.#shared.taps;
+    if (sent !== undefined && size > 0) {
+      sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.peer);
+    }
+  }
+}
+
+/** The error for a request that its type has no answer to. */
+export function noReplyCodec(name: string): MessageTypeError {
+  return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
+}
+
+/** @throws {RangeError} It is no time to wait for. */
+export function checkTimeout(what: string, timeout: number): void {
+  if (typeof timeout === "number" && timeout > 0 && timeout <= 0x7fffffff) return;
+  throw new RangeError(`Cannot request "${what}": timeout must be above 0 and at most 2147483647 ms, not ${timeout}`);
+}

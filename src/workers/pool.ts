@@ -1,0 +1,360 @@
+/**
+ * The threads of one worker route: each handles one message at a time, what comes meanwhile waits in a queue, and a thread
+ * that dies is replaced when the next message needs one.
+ *
+ * @module
+ */
+
+import {
+  BackpressureError,
+  ConfigError,
+  MessageTypeError,
+  PayloadError,
+  TimeoutError,
+  WorkerError,
+} from "../errors.ts";
+import { replied } from "../message/message.ts";
+import type { AnyMessageType } from "../message/message_type.ts";
+import type { Thread, Threads } from "../threads.ts";
+import type { TimerHandle } from "../transport.ts";
+import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
+import {
+  errorLike,
+  type ErrorLikeness,
+  likenessOf,
+  ownBuffer,
+  type Payload,
+  type Report,
+  type TaskInfo,
+} from "./protocol.ts";
+
+/** How long a module may take to load, in milliseconds. */
+const LOAD_TIME = 30_000;
+/** How long no thread is started after a module did not load, in milliseconds: at first, and at most. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 30_000;
+
+/** What a pool is made of. */
+export interface PoolOptions {
+  /** What its messages are. */
+  readonly type: AnyMessageType;
+  /** The URL of the module. */
+  readonly module: string;
+  /** The most threads; `undefined` for one less than there are cores. */
+  readonly threads: number | undefined;
+  /** How long a message may take, in milliseconds; `undefined` for any time. */
+  readonly timeout: number | undefined;
+  /** The most messages that wait. */
+  readonly maxQueued: number;
+  /** Loads what starts threads. */
+  readonly load: () => Promise<Threads>;
+  /** Told of what fails without a message that it fails. */
+  readonly failed: (error: unknown) => void;
+}
+
+interface Task {
+  readonly id: number;
+  readonly payload: Payload;
+  readonly info: TaskInfo;
+  readonly signal: AbortSignal;
+  readonly abort: () => void;
+  readonly resolve: (reply: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Worker {
+  thread: Thread;
+  state: "loading" | "idle" | "busy" | "over";
+  task: Task | undefined;
+  timer: TimerHandle;
+}
+
+/** The threads of one route. */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #workers = new Set<Worker>();
+  readonly #ending = new Set<Promise<void>>();
+  #threads: Threads | undefined = undefined;
+  #loading = false;
+  #queue: Task[] = [];
+  #lastId = 0;
+  #retired = false;
+  /** Why the module did not load the last time, how often in a row, and when it is tried again. */
+  #fault: { readonly error: Error; readonly pause: number; readonly until: number } | undefined = undefined;
+
+  /** @param options What it is made of. */
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it has no thread and nothing to do. */
+  get empty(): boolean {
+    return this.#workers.size === 0 && this.#queue.length === 0 && this.#ending.size === 0;
+  }
+
+  /**
+   * Has a message handled; it gives the payload away.
+   *
+   * @returns The encoded reply; `undefined` if the sender waits for none; {@linkcode replied} if it is gone.
+   */
+  run(payload: Payload, info: TaskInfo, signal: AbortSignal): Promise<unknown> {
+    const { name } = this.#options.type;
+    if (signal.aborted) return Promise.resolve(replied);
+    if (this.#queue.length >= this.#options.maxQueued) {
+      const text = `Cannot handle "${name}": ${this.#queue.length} messages wait for a worker`;
+      return Promise.reject(new BackpressureError("queue-full", text));
+    }
+    return new Promise((resolve, reject) => {
+      const task: Task = {
+        id: ++this.#lastId,
+        payload,
+        info,
+        signal,
+        abort: () => this.#abort(task),
+        resolve,
+        reject,
+      };
+      signal.addEventListener("abort", task.abort, { once: true });
+      this.#queue.push(task);
+      this.#pump();
+    });
+  }
+
+  /** Ends the threads as soon as nothing is to be done. */
+  retire(): void {
+    this.#retired = true;
+    this.#trim();
+  }
+
+  /** Ends all threads at once; what they do and what waits fails. It can be used again afterwards. Never rejects. */
+  async stop(): Promise<void> {
+    const tasks = this.#queue;
+    this.#queue = [];
+    for (const worker of this.#workers) {
+      if (worker.task !== undefined) tasks.push(worker.task);
+      this.#end(worker);
+    }
+    this.#fault = undefined;
+    for (const task of tasks) {
+      this.#settle(task);
+      task.reject(
+        new WorkerError("worker-stopped", `Cannot handle "${this.#options.type.name}": its threads were ended`),
+      );
+    }
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
+  }
+
+  /** Hands out what waits, as far as there are threads, and starts threads as far as there may be. */
+  #pump(): void {
+    const threads = this.#threads;
+    if (threads === undefined) {
+      if (!this.#loading && this.#queue.length > 0) void this.#load();
+      return;
+    }
+    let loading = 0;
+    for (const worker of this.#workers) {
+      if (this.#queue.length === 0) break;
+      if (worker.state === "idle") this.#hand(worker, this.#queue.shift()!);
+      else if (worker.state === "loading") loading++;
+    }
+    const most = this.#options.threads ?? Math.max(1, threads.cores - 1);
+    while (this.#queue.length > loading && this.#workers.size < most) {
+      if (this.#fault !== undefined && threads.clock.now() < this.#fault.until) {
+        if (this.#workers.size === 0) this.#rejectAll(this.#fault.error);
+        return;
+      }
+      this.#start(threads);
+      loading++;
+    }
+    this.#trim();
+  }
+
+  async #load(): Promise<void> {
+    this.#loading = true;
+    try {
+      this.#threads = await this.#options.load();
+    } catch (cause) {
+      this.#rejectAll(new ConfigError("unsupported", "Cannot start a worker: this runtime has no threads", { cause }));
+    }
+    this.#loading = false;
+    this.#pump();
+  }
+
+  #start(threads: Threads): void {
+    const worker: Worker = { thread: undefined as never, state: "loading", task: undefined, timer: undefined };
+    this.#workers.add(worker);
+    try {
+      worker.thread = threads.start(BOOTSTRAP, { module: this.#options.module, serve: SERVE }, {
+        message: (report) => this.#told(worker, report as Report),
+        exit: (error) => this.#exited(worker, error),
+      });
+    } catch (cause) {
+      worker.state = "over";
+      this.#workers.delete(worker);
+      this.#broken(this.#cannotLoad("no thread can be started", cause));
+      return;
+    }
+    worker.timer = threads.clock.setTimeout(() => {
+      this.#end(worker);
+      this.#broken(this.#cannotLoad(`it took more than ${LOAD_TIME} ms`));
+    }, LOAD_TIME);
+    threads.clock.unref(worker.timer);
+  }
+
+  #hand(worker: Worker, task: Task): void {
+    const { clock } = this.#threads!;
+    const { timeout, type } = this.#options;
+    worker.state = "busy";
+    worker.task = task;
+    if (timeout !== undefined) {
+      worker.timer = clock.setTimeout(() => {
+        this.#end(worker);
+        this.#settle(task);
+        task.reject(new TimeoutError("timeout", `The worker took more than ${timeout} ms for "${type.name}"`));
+        this.#pump();
+      }, timeout);
+      clock.unref(worker.timer);
+    }
+    const { id, payload, info } = task;
+    try {
+      worker.thread.post({ kind: "run", id, payload, info }, [payload.buffer]);
+    } catch {
+      // A transport of the program's own may bring buffers that can't be given away.
+      const buffer = ownBuffer(new Uint8Array(payload.buffer, payload.start), false);
+      worker.thread.post({ kind: "run", id, payload: { buffer, start: 0 }, info }, [buffer]);
+    }
+  }
+
+  #told(worker: Worker, report: Report): void {
+    if (worker.state === "over") return;
+    if (report.kind === "done" || report.kind === "failed") {
+      const { task } = worker;
+      if (task?.id !== report.id) return;
+      this.#free(worker);
+      this.#settle(task);
+      if (report.kind === "failed") task.reject(revived(report.error));
+      else task.resolve(report.reply === undefined ? undefined : new Uint8Array(report.reply));
+    } else {
+      const fault = this.#faultOf(report);
+      if (fault === undefined) {
+        this.#fault = undefined;
+        this.#free(worker);
+      } else {
+        this.#end(worker);
+        this.#broken(fault);
+      }
+    }
+    this.#pump();
+  }
+
+  /** What is wrong with the module, if anything is. */
+  #faultOf(report: Report): Error | undefined {
+    const { code, name, reply } = this.#options.type;
+    if (report.kind === "broken") return this.#cannotLoad(report.error.message, errorLike(report.error));
+    if (report.kind === "unusable") {
+      return this.#cannotLoad(`its default export is ${report.exported}, it must be what workerHandler() returns`);
+    }
+    if (report.kind !== "ready") return undefined;
+    const what = `Cannot handle "${name}", code ${code}, by "${this.#options.module}"`;
+    if (report.code !== code) {
+      return new MessageTypeError("type-mismatch", `${what}: it handles "${report.name}", code ${report.code}`);
+    }
+    if (report.replies === (reply !== undefined)) return undefined;
+    return new MessageTypeError("type-mismatch", `${what}: only one of the two types has a reply`);
+  }
+
+  #cannotLoad(why: string, cause?: unknown): ConfigError {
+    return new ConfigError("invalid-config", `Cannot use the worker "${this.#options.module}": ${why}`, { cause });
+  }
+
+  /** The thread died. */
+  #exited(worker: Worker, cause: Error): void {
+    if (worker.state === "over") return;
+    const { state, task } = worker;
+    this.#drop(worker);
+    if (state === "loading") {
+      this.#broken(this.#cannotLoad(`its thread ended before it was loaded: ${cause.message}`, cause));
+    } else {
+      const text = `The worker for "${this.#options.type.name}" crashed: ${cause.message}`;
+      const error = new WorkerError("worker-crashed", text, { cause });
+      if (task === undefined) this.#options.failed(error);
+      else {
+        this.#settle(task);
+        task.reject(error);
+      }
+    }
+    this.#pump();
+  }
+
+  /** A thread is of no use: no other is started for a while, longer each time. */
+  #broken(error: Error): void {
+    const now = this.#threads!.clock.now();
+    // Threads that were started together fail together: that is one failure.
+    const first = this.#fault === undefined || now >= this.#fault.until;
+    if (first) {
+      const pause = Math.min(this.#fault === undefined ? FIRST_PAUSE : 2 * this.#fault.pause, LONGEST_PAUSE);
+      this.#fault = { error, pause, until: now + pause };
+    }
+    // What waits is left to the threads there are; without one, each message tells.
+    if (this.#workers.size === 0 && this.#queue.length > 0) this.#rejectAll(error);
+    else if (first) this.#options.failed(error);
+  }
+
+  #rejectAll(error: Error): void {
+    const tasks = this.#queue;
+    this.#queue = [];
+    for (const task of tasks) {
+      this.#settle(task);
+      task.reject(error);
+    }
+  }
+
+  /** Nobody waits for the answer any more. */
+  #abort(task: Task): void {
+    const waiting = this.#queue.indexOf(task);
+    if (waiting >= 0) {
+      this.#queue.splice(waiting, 1);
+      task.resolve(replied);
+      return;
+    }
+    const reason: ErrorLikeness = likenessOf(task.signal.reason);
+    for (const worker of this.#workers) {
+      if (worker.task === task) worker.thread.post({ kind: "abort", id: task.id, reason }, []);
+    }
+  }
+
+  #settle({ signal, abort }: Task): void {
+    signal.removeEventListener("abort", abort);
+  }
+
+  #free(worker: Worker): void {
+    this.#threads!.clock.clearTimeout(worker.timer);
+    worker.state = "idle";
+    worker.task = undefined;
+  }
+
+  /** Ends the idle threads of a route that is gone. */
+  #trim(): void {
+    if (!this.#retired || this.#queue.length > 0) return;
+    for (const worker of this.#workers) if (worker.state !== "busy") this.#end(worker);
+  }
+
+  #end(worker: Worker): void {
+    this.#drop(worker);
+    const ended = worker.thread.terminate().finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+
+  #drop(worker: Worker): void {
+    this.#free(worker);
+    worker.state = "over";
+    this.#workers.delete(worker);
+  }
+}
+
+/** The error that a handler threw in its thread: the same name, code, text and stack, but not the same class. */
+function revived(error: ErrorLikeness): Error {
+  if (error.name !== "PayloadError") return errorLike(error);
+  const code = error.code === "payload-too-large" ? "payload-too-large" : "invalid-payload";
+  return new PayloadError(code, error.message);
+}

@@ -1,0 +1,131 @@
+/**
+ * The side of a worker route that runs in the thread: {@linkcode workerHandler} makes the default export of its module.
+ *
+ * @module
+ */
+
+import { PayloadError } from "../errors.ts";
+import { checkPayload } from "../message/codecs.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import { encodeUtf8 } from "../message/utf8.ts";
+import { SERVE } from "./bootstrap.ts";
+import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./protocol.ts";
+import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
+
+/** What a handler in a worker returns: the reply or a promise of it if its type has one; otherwise anything. */
+export type WorkerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown : ReplyIn | PromiseLike<ReplyIn>;
+
+/** The default export of a worker's module. */
+export interface WorkerHandler<Out = never, ReplyIn = unknown> {
+  /** The type it takes, which must have the code of the route's. */
+  readonly type: AnyMessageType;
+  /** Handles a message; for tests, which can call it without a thread. */
+  readonly handle: (message: WorkerMessage<Out>) => WorkerResult<ReplyIn>;
+}
+
+/** The thread's end of the line to the program. */
+interface Port {
+  postMessage(value: Report, transfer?: ArrayBuffer[]): void;
+  on(event: "message", listener: (order: Order) => void): void;
+}
+
+/**
+ * Makes the default export of a module whose handler runs in worker threads, see `Server.workerRoute`. The payload is
+ * decoded and the reply encoded there, too, by the codecs of the type. What it throws answers the request as that of any
+ * handler; what is thrown past it, such as in a timer, ends the thread, which is replaced.
+ *
+ * @param type The type, the same as the route's: import both from one module.
+ * @param handler Called with one message at a time. A reply of bytes that fill their buffer is given away: they are
+ * transferred and gone here afterwards. Reply with a copy (`bytes.slice()`) of what is kept.
+ * @returns The handler, to be exported as default.
+ * @throws {TypeError} `handler` is not a function.
+ *
+ * @example The module of a worker
+ * ```ts
+ * import { json, messageType, workerHandler } from "@veltix/core";
+ *
+ * const PRIMES = messageType(200, "primes", json<number>(), json<number>());
+ *
+ * export default workerHandler(PRIMES, ({ data }) => {
+ *   let count = 0;
+ *   for (let n = 2; n <= data; n++) {
+ *     let i = 2;
+ *     while (i * i <= n && n % i !== 0) i++;
+ *     if (i * i > n) count++;
+ *   }
+ *   return count;
+ * });
+ * ```
+ */
+export function workerHandler<In, Out, ReplyIn, ReplyOut>(
+  type: MessageType<In, Out, ReplyIn, ReplyOut>,
+  handler: (message: WorkerMessage<NoInfer<Out>>) => NoInfer<WorkerResult<ReplyIn>>,
+): WorkerHandler<Out, ReplyIn> {
+  if (typeof handler !== "function") {
+    throw new TypeError(`Cannot make a worker handler for "${type?.name}": handler must be a function`);
+  }
+  const server = new WorkerServer(type as AnyMessageType, handler as (message: WorkerMessage) => unknown);
+  return Object.freeze({
+    type: type as AnyMessageType,
+    handle: handler as WorkerHandler<Out, ReplyIn>["handle"],
+    [Symbol.for(SERVE)]: (port: Port): void => server.serve(port),
+  });
+}
+
+/** Takes orders, one at a time, and reports. */
+class WorkerServer {
+  readonly #type: AnyMessageType;
+  readonly #handler: (message: WorkerMessage) => unknown;
+  #current: { readonly id: number; readonly message: TaskMessage } | undefined = undefined;
+
+  constructor(type: AnyMessageType, handler: (message: WorkerMessage) => unknown) {
+    this.#type = type;
+    this.#handler = handler;
+  }
+
+  serve(port: Port): void {
+    const { code, name, reply } = this.#type;
+    port.on("message", (order) => {
+      if (order.kind === "run") void this.#run(port, order);
+      else if (this.#current?.id === order.id) this.#current.message.abort(errorLike(order.reason));
+    });
+    port.postMessage({ kind: "ready", code, name, replies: reply !== undefined });
+  }
+
+  async #run(port: Port, { id, payload, info }: Order & { readonly kind: "run" }): Promise<void> {
+    const message = new TaskMessage(this.#type, payload, info);
+    this.#current = { id, message };
+    try {
+      message.decode();
+      const value = await this.#handler(message);
+      if (!info.wantsReply || this.#type.reply === undefined) port.postMessage({ kind: "done", id, reply: undefined });
+      else this.#done(port, id, value);
+    } catch (error) {
+      port.postMessage({ kind: "failed", id, error: likenessOf(error) });
+    }
+  }
+
+  #done(port: Port, id: number, value: unknown): void {
+    const { name, reply } = this.#type;
+    const content = checkPayload(name, reply!.encode(value as never));
+    const bytes = typeof content === "string" ? encodeUtf8(content) : content;
+    if (isDetached(bytes)) {
+      throw new PayloadError(
+        "invalid-payload",
+        `Cannot reply to "${name}": its bytes were given away before, copy them`,
+      );
+    }
+    const mine = ownBuffer(bytes, true);
+    try {
+      port.postMessage({ kind: "done", id, reply: mine }, [mine]);
+    } catch {
+      // Some buffers can't be given away, such as WebAssembly's memory.
+      const copy = ownBuffer(bytes, false);
+      port.postMessage({ kind: "done", id, reply: copy }, [copy]);
+    }
+  }
+}
+
+function isDetached({ buffer }: Uint8Array): boolean {
+  return (buffer as { detached?: boolean }).detached === true;
+}

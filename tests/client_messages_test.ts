@@ -1,0 +1,119 @@
+/**
+ * `client.messages()`: a loop over messages, with real backpressure, across reconnects.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { bytes, Client, json, type Message, messageType, MessageTypeError, type Server, text } from "../mod.ts";
+import { advanceUntil, memoryWorld, Recorder, serve, turn, until, WORLDS } from "./session_support.ts";
+
+const NUMBER = messageType(200, "number", json<number>());
+const UPPER = messageType(201, "upper", text, text);
+const BLOB = messageType(202, "blob", bytes);
+
+for (const { name, make } of WORLDS) {
+  describe(`client.messages(), ${name},`, () => {
+    it("hands out every message in order, and stops the server while the loop is busy", async () => {
+      const made = await make();
+      await using served = await serve(made, { maxBufferedBytes: 2 ** 28 });
+      const client = new Client({ ...served.address, socketCore: made.transport, maxQueuedBytes: 400_000 });
+      const blobs = client.messages(BLOB);
+      await client.connect();
+      const [peer] = await served.events.next("connect");
+      for (let n = 0; n < 200; n++) peer.send(BLOB, new Uint8Array(50_000).fill(n));
+      const first = await blobs.next();
+      assertEquals(first.value.content[0], 0);
+      for (let i = 0; i < 50; i++) await turn();
+      const { bytesReceived } = client.stats();
+      // A quarter of maxQueuedBytes, and one message beyond.
+      assert(bytesReceived! < 100_000 + 4 * 50_100, `${bytesReceived} bytes came although nobody took them`);
+      for (let n = 1; n < 200; n++) {
+        const { value } = await blobs.next();
+        assertEquals([value.content[0], value.content.length], [n % 256, 50_000]);
+      }
+      await client.close();
+      assertEquals(await blobs.next(), { done: true, value: undefined });
+    });
+  });
+}
+
+// deno-lint-ignore explicit-function-return-type
+async function pair(set?: (server: Server) => void) {
+  const world = memoryWorld();
+  const served = await serve(world, {}, set);
+  const client = new Client({
+    ...served.address,
+    socketCore: world.transport,
+    reconnect: { delay: 100, jitter: false },
+  });
+  return { world, client, ...served, [Symbol.asyncDispose]: () => client.close().then(() => served.server.close()) };
+}
+
+describe("client.messages()", () => {
+  it("ends when the client is closed, after what came before, and wakes whoever waits", async () => {
+    await using met = await pair();
+    const numbers = met.client.messages(NUMBER);
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    peer.send(NUMBER, 1);
+    await until(() => met.client.stats().framesReceived! > 0);
+    const got: number[] = [];
+    const loop = (async () => {
+      for await (const { data } of numbers) got.push(data);
+    })();
+    await turn();
+    await met.client.close();
+    await loop;
+    assertEquals(got, [1]);
+    // The route is gone, and a new loop may begin.
+    await met.client.messages(NUMBER).return!();
+  });
+
+  it("goes on across reconnects", async () => {
+    await using met = await pair((server) => server.on("connect", (peer) => peer.send(NUMBER, peer.id)));
+    const numbers = met.client.messages(NUMBER);
+    await met.client.connect();
+    const heard = new Recorder(met.client, ["connect"]);
+    assertEquals((await numbers.next()).value.data, 1);
+    const next = numbers.next();
+    const [first] = met.server.clients;
+    await first.close("manual", { drain: 0 });
+    assertEquals((await advanceUntil(met.world.clock, next)).value.data, 2);
+    await heard.next("connect");
+  });
+
+  it("lets the loop answer requests by reply()", async () => {
+    await using met = await pair();
+    const questions = met.client.messages(UPPER);
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    const asked = [peer.request(UPPER, "a"), peer.request(UPPER, "b")];
+    for (let i = 0; i < 2; i++) {
+      const { value } = await questions.next() as IteratorYieldResult<Message<string, string>>;
+      value.reply(value.data.toUpperCase());
+    }
+    assertEquals(await Promise.all(asked), ["A", "B"]);
+  });
+
+  it("frees the type when the loop is left, and refuses one that is routed", async () => {
+    await using met = await pair();
+    const left = met.client.messages(NUMBER);
+    assertThrows(() => met.client.route(NUMBER, () => {}), MessageTypeError);
+    assertThrows(() => met.client.messages(NUMBER), MessageTypeError);
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    peer.send(NUMBER, 1);
+    peer.send(NUMBER, 2);
+    for await (const { data } of left) {
+      assertEquals(data, 1);
+      break;
+    }
+    const unhandled = new Recorder(met.client, ["unhandled"]);
+    peer.send(NUMBER, 3);
+    const [{ code }] = await unhandled.next("unhandled");
+    assertEquals(code, 200);
+    met.client.route(NUMBER, () => {});
+  });
+});

@@ -1,0 +1,380 @@
+/**
+ * `queueWhileDown`: what is sent without a connection arrives later, in order and never twice, and the counts of `disconnect`
+ * say what became of every message.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  BackpressureError,
+  bytes,
+  Client,
+  type ClientConfig,
+  ConnectionError,
+  type DisconnectState,
+  json,
+  messageType,
+  PayloadError,
+  Server,
+  text,
+  TimeoutError,
+} from "../mod.ts";
+import type { Connection } from "../src/transport.ts";
+import type { DecodedFrame } from "../src/wire/decoder.ts";
+import {
+  advanceUntil,
+  memoryWorld,
+  type Raw,
+  RawServer,
+  Recorder,
+  serve,
+  turn,
+  until,
+  type World,
+} from "./session_support.ts";
+import { Random } from "./wire_support.ts";
+
+const NUMBER = messageType(200, "number", json<number>());
+const ECHO = messageType(201, "echo", text, text);
+const LOGIN = messageType(202, "login", text);
+const BLOB = messageType(203, "blob", bytes);
+const SURE = { delay: 1_000, jitter: false } as const;
+
+/** A client whose server by hand is gone. */
+// deno-lint-ignore explicit-function-return-type
+async function down(config: ClientConfig = {}) {
+  const world = memoryWorld();
+  const server = await RawServer.listen(world);
+  const client = new Client({
+    ...server.address,
+    socketCore: world.transport,
+    reconnect: SURE,
+    queueWhileDown: true,
+    ...config,
+  });
+  const heard = new Recorder(client, ["connect", "disconnect", "error"]);
+  const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
+  raw.connection.abort();
+  const [state] = await heard.next("disconnect");
+  return {
+    world,
+    client,
+    heard,
+    server,
+    state: state as DisconnectState,
+    async back(): Promise<Raw> {
+      const [raw] = await advanceUntil(world.clock, Promise.all([server.welcome("native"), heard.next("connect")]));
+      return raw;
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await client.close({ drain: 0 });
+      await server[Symbol.asyncDispose]();
+      assertEquals(world.clock.pending, 0, "a timer was left");
+    },
+  };
+}
+
+/** The numbers of the next frames; PINGs of the library are answered on the way. */
+async function numbers(raw: Raw, count: number): Promise<number[]> {
+  const got: number[] = [];
+  while (got.length < count) {
+    const frame = (await raw.frame())!;
+    if (frame.code === 0) await pong(raw, frame);
+    else got.push(JSON.parse(new TextDecoder().decode(frame.content)));
+  }
+  return got;
+}
+
+function pong(raw: Raw, { requestId }: DecodedFrame): Promise<void> {
+  return raw.send({ code: 1, requestId: requestId as number, flags: 2 });
+}
+
+describe("a client with queueWhileDown", () => {
+  it("keeps messages and requests in order, and sends them when it is connected again", async () => {
+    await using met = await down();
+    const { client } = met;
+    for (let n = 0; n < 5; n++) assertEquals(client.send(NUMBER, n), true);
+    const asked = client.request(ECHO, "a question");
+    client.send(NUMBER, 5);
+    assertEquals([client.stats().queuedWhileDown, client.state], [7, "reconnecting"]);
+    const raw = await met.back();
+    assertEquals(await numbers(raw, 5), [0, 1, 2, 3, 4]);
+    const question = (await raw.frame())!;
+    assertEquals([question.code, question.flags], [201, 1]);
+    await raw.send({ code: 201, content: "an answer", requestId: question.requestId as number, flags: 2 });
+    assertEquals([await asked, await numbers(raw, 1)], ["an answer", [5]]);
+    client.send(NUMBER, 6);
+    assertEquals([await numbers(raw, 1), client.stats().queuedWhileDown], [[6], 0]);
+  });
+
+  it("queues from the first connect() on, and not before", async () => {
+    const world = memoryWorld();
+    const client = new Client({ port: 7, hostname: "127.0.0.1", socketCore: world.transport, queueWhileDown: true });
+    assertThrows(() => client.send(NUMBER, 0), ConnectionError);
+    const got: number[] = [];
+    const server = new Server({ port: 7, hostname: "127.0.0.1", socketCore: world.transport });
+    server.route(NUMBER, ({ data }) => void got.push(data));
+    await server.start();
+    const connecting = client.connect();
+    await turn();
+    if (client.state === "connecting") client.send(NUMBER, 1);
+    await connecting;
+    client.send(NUMBER, 2);
+    await client.close();
+    assertEquals([got.at(-1), [...got].sort()], [2, got]);
+    assertThrows(() => client.send(NUMBER, 3), ConnectionError);
+    await server.close();
+  });
+
+  it("lets what connect listeners send go first: a login", async () => {
+    await using met = await down();
+    met.client.send(NUMBER, 1);
+    met.client.on("connect", () => void met.client.send(LOGIN, "me"));
+    const raw = await met.back();
+    const codes = [(await raw.frame())!.code, (await raw.frame())!.code];
+    assertEquals(codes, [202, 200]);
+  });
+
+  it("takes no more than its limits, and takes nothing then", async () => {
+    await using met = await down({ queueWhileDown: { messages: 3, bytes: 100 } });
+    const { client } = met;
+    for (let n = 0; n < 3; n++) client.send(NUMBER, n);
+    const error = assertThrows(() => client.send(NUMBER, 3), BackpressureError) as BackpressureError;
+    assertEquals([error.code, client.stats().queuedWhileDown], ["queue-full", 3]);
+    await assertRejects(() => client.request(ECHO, "x"), BackpressureError);
+    const raw = await met.back();
+    assertEquals(await numbers(raw, 3), [0, 1, 2]);
+
+    await using other = await down({ queueWhileDown: { bytes: 100 } });
+    other.client.send(BLOB, new Uint8Array(500)); // An empty queue takes one message of any size.
+    assertThrows(() => other.client.send(BLOB, new Uint8Array(1)), BackpressureError);
+    assertThrows(() => other.client.send(BLOB, new Uint8Array(11 * 2 ** 20)), PayloadError);
+    for (const wrong of [{ messages: 0 }, { bytes: 0.5 }, { age: -1 }]) {
+      assertThrows(() => new Client({ queueWhileDown: wrong }), RangeError, "queueWhileDown.");
+    }
+  });
+
+  it("keeps its own copy of a payload", async () => {
+    await using met = await down();
+    const payload = new Uint8Array([1, 2, 3]);
+    met.client.send(BLOB, payload);
+    payload.fill(9);
+    const raw = await met.back();
+    assertEquals([...(await raw.frame())!.content], [1, 2, 3]);
+  });
+
+  it("leaves out what waited longer than its age, and says how many", async () => {
+    await using met = await down({ queueWhileDown: { age: 500 } });
+    met.client.send(NUMBER, 1);
+    met.client.send(NUMBER, 2);
+    await met.world.clock.advance(600);
+    met.client.send(NUMBER, 3);
+    const raw = await met.back();
+    assertEquals(await numbers(raw, 1), [3]);
+    raw.connection.abort();
+    const [{ messages }] = await met.heard.next("disconnect");
+    assertEquals(messages, { expired: 2, delivered: 0, uncertain: 1, lost: 0, queued: 0 });
+  });
+
+  it("rejects a waiting request by its timeout, its signal, or the end, and does not send it then", async () => {
+    await using met = await down();
+    const { client } = met;
+    const late = assertRejects(() => client.request(ECHO, "late", { timeout: 300 }), TimeoutError, "No connection");
+    const controller = new AbortController();
+    const aborted = client.request(ECHO, "aborted", { signal: controller.signal }).catch((error) => error);
+    client.send(NUMBER, 1);
+    await met.world.clock.advance(320);
+    await late;
+    controller.abort("enough");
+    assertEquals(await aborted, "enough");
+    await assertRejects(() => client.request(ECHO, "x", { timeout: -1 }), RangeError);
+    const raw = await met.back();
+    const frame = (await raw.frame())!;
+    assertEquals([frame.code, client.stats().pendingRequests], [200, 0]);
+
+    await using other = await down();
+    const ended = assertRejects(() => other.client.request(ECHO, "x"), ConnectionError);
+    await other.client.close();
+    await ended;
+  });
+
+  it("counts the time a request waited against its timeout", async () => {
+    await using met = await down();
+    const asked = met.client.request(ECHO, "x", { timeout: 3_000 });
+    const failing = assertRejects(() => asked, TimeoutError);
+    await met.back(); // After a second.
+    const before = met.world.clock.now();
+    await met.world.clock.advance(2_030);
+    await failing;
+    assert(met.world.clock.now() - before < 2_100);
+  });
+
+  it("knows by a PONG what was delivered, and calls the rest uncertain", async () => {
+    await using met = await down();
+    const raw = await met.back();
+    for (let n = 0; n < 300; n++) met.client.send(NUMBER, n);
+    // The first 256 are covered by a PING behind them, which is answered; the other 44 by none.
+    let ping: DecodedFrame | undefined;
+    for (let i = 0; i < 301; i++) {
+      const frame = (await raw.frame())!;
+      if (frame.code === 0) ping = frame;
+    }
+    await pong(raw, ping!);
+    await until(() => met.client.stats().pendingRequests === 0);
+    raw.connection.abort();
+    const [{ messages }] = await met.heard.next("disconnect");
+    assertEquals(messages, { expired: 0, delivered: 256, uncertain: 44, lost: 0, queued: 0 });
+  });
+
+  it("covers a few messages by a PING after a second, and by any answer before", async () => {
+    await using met = await down();
+    let raw = await met.back();
+    met.client.send(NUMBER, 1);
+    assertEquals((await raw.frame())!.code, 200);
+    await met.world.clock.advance(1_050);
+    const ping = (await raw.frame())!;
+    assertEquals(ping.code, 0);
+    await pong(raw, ping);
+    await until(() => met.client.stats().pendingRequests === 0);
+    const asked = met.client.request(ECHO, "x").catch(() => {});
+    raw.connection.abort();
+    const [first] = await met.heard.next("disconnect");
+    assertEquals(first.messages, { expired: 0, delivered: 1, uncertain: 0, lost: 0, queued: 0 });
+    await asked;
+
+    raw = await met.back();
+    met.client.send(NUMBER, 2);
+    const answered = met.client.request(ECHO, "x");
+    await raw.frame();
+    const question = (await raw.frame())!;
+    met.client.send(NUMBER, 3);
+    await raw.send({ code: 201, content: "y", requestId: question.requestId as number, flags: 2 });
+    await answered;
+    raw.connection.abort();
+    const [second] = await met.heard.next("disconnect");
+    assertEquals(second.messages, { expired: 0, delivered: 1, uncertain: 1, lost: 0, queued: 0 });
+  });
+
+  it("leaves nothing uncertain where the server goes away in good order", async () => {
+    const world = memoryWorld();
+    const got: number[] = [];
+    const served = await serve(world, {}, (server) => server.route(NUMBER, ({ data }) => void got.push(data)));
+    const client = new Client({
+      ...served.address,
+      socketCore: world.transport,
+      reconnect: SURE,
+      queueWhileDown: true,
+    });
+    const heard = new Recorder(client, ["disconnect"]);
+    await client.connect();
+    for (let n = 0; n < 1_000; n++) client.send(NUMBER, n);
+    await served.server.close();
+    const [{ messages, reason }] = await heard.next("disconnect");
+    assertEquals([reason, messages?.delivered, messages?.uncertain, got.length], ["going-away", 1_000, 0, 1_000]);
+    for (let n = 0; n < 10; n++) client.send(NUMBER, n);
+    await client.close();
+    const [last] = await heard.next("disconnect");
+    assertEquals(last.messages, { expired: 0, delivered: 0, uncertain: 0, lost: 10, queued: 0 });
+  });
+
+  it("flushes its queue, too, before close() ends a connection", async () => {
+    await using met = await down({ highWaterMark: 1_000, maxBufferedBytes: 4_000 });
+    for (let n = 0; n < 200; n++) met.client.send(BLOB, new Uint8Array(2_000).fill(n));
+    const raw = await met.back();
+    assert(met.client.stats().queuedWhileDown > 0, "the queue waits for the connection to take it");
+    const closing = met.client.close();
+    for (let n = 0; n < 200; n++) {
+      const { code, content } = (await raw.frame())!;
+      assertEquals([code, content.length, content[0]], [203, 2_000, n]);
+    }
+    raw.connection.abort();
+    await closing;
+  });
+
+  it("agrees, message by message, with what a server behind random cuts got", async () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) await randomCuts(seed);
+  });
+});
+
+/** Sends numbers while the connection is cut at random, and holds the counts against what came. */
+async function randomCuts(seed: number): Promise<void> {
+  const random = new Random(seed);
+  const world: World = memoryWorld();
+  const got: number[] = [];
+  const connections = new Set<{ abort(): void }>();
+  const listener = world.transport.listen.bind(world.transport);
+  const transport = {
+    ...world.transport,
+    // Keeps the connections, so that they can be cut.
+    listen: async (...args: Parameters<typeof listener>) => {
+      const inner = await listener(...args);
+      return {
+        address: inner.address,
+        close: () => inner.close(),
+        unref: () => inner.unref(),
+        [Symbol.asyncDispose]: () => inner.close(),
+        async *[Symbol.asyncIterator](): AsyncGenerator<Connection> {
+          for await (const connection of inner) {
+            connections.add(connection);
+            yield connection;
+          }
+        },
+      };
+    },
+  };
+  const served = await serve({ ...world, transport }, {}, (server) => {
+    server.route(NUMBER, ({ data }) => void got.push(data));
+  });
+  const config = {
+    reconnect: { delay: 10, maxDelay: 40 },
+    queueWhileDown: { messages: 5_000, age: 100 },
+    highWaterMark: 20_000,
+  };
+  const client = new Client({ ...served.address, socketCore: world.transport, ...config });
+  const states: DisconnectState[] = [];
+  client.on("disconnect", (state) => states.push(state));
+  await client.connect();
+  let sent = 0;
+  for (let round = 0; round < 150; round++) {
+    for (let count = random.below(400); count > 0; count--) {
+      try {
+        client.send(NUMBER, sent);
+        sent++;
+      } catch (error) {
+        if (!(error instanceof BackpressureError)) throw error;
+        break;
+      }
+    }
+    for (let turns = random.below(4); turns > 0; turns--) await turn();
+    if (random.below(3) === 0) {
+      for (const connection of connections) connection.abort();
+      connections.clear();
+    }
+    await world.clock.advance(random.below(60));
+  }
+  await advanceUntil(world.clock, client.connect());
+  await advanceUntil(world.clock, client.close());
+  await served.server.close();
+
+  assert(got.every((n, i) => i === 0 || n > got[i - 1]), `seed ${seed}: twice, or out of order`);
+  const came = new Set(got);
+  let at = 0;
+  let certain = 0;
+  for (const { messages } of states) {
+    const { expired, delivered, uncertain, lost } = messages!;
+    const next = (count: number, holds?: boolean): void => {
+      for (; count > 0; count--, at++) {
+        if (holds !== undefined) assertEquals(came.has(at), holds, `seed ${seed}: number ${at}`);
+      }
+    };
+    next(expired, false);
+    next(delivered, true);
+    next(uncertain);
+    next(lost, false);
+    certain += delivered;
+  }
+  assertEquals([at, world.clock.pending], [sent, 0], `seed ${seed}: the counts cover all`);
+  assert(states.length > 20 && certain > 1_000, `seed ${seed}: ${states.length} ends, ${certain} delivered`);
+}

@@ -1,0 +1,239 @@
+/** What became of messages: delivered, uncertain or lost, and never counted better than it was. */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Sender } from "../src/session/sender.ts";
+import { Flag } from "../src/wire/frame.ts";
+import { type DecodedFrame, FrameDecoder } from "../src/wire/decoder.ts";
+import { encodeFrame } from "../src/wire/encoder.ts";
+import { protocol } from "../src/wire/protocols.ts";
+import { scripted, SPOKEN, turn } from "./session_support.ts";
+import { join, Random } from "./wire_support.ts";
+
+const text = { decode: (content: Uint8Array) => new TextDecoder().decode(content) };
+
+/** The sending side of a connection whose socket and peer the test plays. */
+// deno-lint-ignore explicit-function-return-type
+function make(release: typeof SPOKEN[number]["release"] = "native") {
+  const script = scripted();
+  const spoken = protocol(release);
+  const outcome = {
+    protocol: spoken,
+    release,
+    idWindow: 30_000,
+    maxMessageSize: 2 ** 24,
+    features: new Map(),
+    rest: new Uint8Array(0),
+    transcript: [],
+  };
+  const sender = new Sender(script.connection, outcome, "client", script.shared, {
+    peer: undefined,
+    overrun: () => {},
+    writeFailed: () => {},
+    writeStalled: () => {},
+    filled: () => {},
+    drained: () => {},
+  });
+  sender.track();
+  const { writes } = script;
+  let passed = 0;
+  return {
+    ...script,
+    sender,
+    send: (size = 10) => sender.content("note", 200, new Uint8Array(size)),
+    counts: () => {
+      const { delivered, uncertain, lost } = sender.deliveries!;
+      return [delivered, uncertain, lost];
+    },
+    /** Lets the write in flight through. */
+    async pass(): Promise<void> {
+      if (passed < writes.length) writes[passed++].resolve();
+      await turn();
+    },
+    /** All frames that were passed to the socket as a whole. */
+    frames(): DecodedFrame[] {
+      return new FrameDecoder(spoken, { maxMessageSize: 2 ** 24 }).push(join(...writes.map(({ bytes }) => bytes)));
+    },
+    /** An answer came. */
+    answer({ code, requestId }: DecodedFrame): void {
+      const frame = {
+        code: code === 0 ? 1 : code,
+        requestId,
+        flags: release === "native" ? Flag.REPLY : 0,
+        content: new Uint8Array(0),
+        sentAt: spoken.layout.timestamp < 0 ? undefined : 0,
+      };
+      sender.pending.settle(new FrameDecoder(spoken).push(encodeFrame(spoken, frame))[0]);
+    },
+    end(): void {
+      sender.close();
+      sender.pending.rejectAll(() => new Error("over"));
+      script.shared.wheel.close();
+      assertEquals(script.clock.pending, 0);
+    },
+  };
+}
+
+for (const { release } of SPOKEN) {
+  describe(`deliveries over ${release}`, () => {
+    it("are lost until they were passed to the socket, uncertain until a barrier behind them is answered", async () => {
+      const { sender, send, counts, pass, frames, answer, end, clock } = make(release);
+      assertEquals(counts(), [0, 0, 0]);
+      for (let i = 0; i < 3; i++) send();
+      assertEquals(counts(), [0, 1, 2], "an idle socket took the first at once");
+      await pass();
+      assertEquals(counts(), [0, 3, 0]);
+      sender.cover();
+      await pass();
+      await pass();
+      send();
+      const [ping] = frames().filter(({ code }) => code === 0);
+      answer(ping);
+      assertEquals(counts(), [3, 1, 0]);
+      answer(ping);
+      assertEquals(counts(), [3, 1, 0], "an answer that nobody waits for proves nothing");
+      end();
+      assertEquals(counts(), [3, 1, 0], "and it still stands when it is over");
+      await clock.advance(10_000);
+    });
+
+    it("are covered by a PING every 256 messages, or a second after one, and by none while nothing is sent", async () => {
+      const { send, counts, pass, frames, answer, end, clock } = make(release);
+      const pings = (): DecodedFrame[] => frames().filter(({ code }) => code === 0);
+      for (let i = 0; i < 255; i++) send();
+      for (let i = 0; i < 5; i++) await pass();
+      assertEquals(pings().length, 0);
+      send();
+      for (let i = 0; i < 5; i++) await pass();
+      assertEquals(pings().length, 1);
+      assertEquals(frames().at(-1)!.code, 0, "behind them all");
+      answer(pings()[0]);
+      assertEquals(counts(), [256, 0, 0]);
+      await clock.advance(5_000);
+      assertEquals(pings().length, 1);
+      send();
+      await pass();
+      await clock.advance(900);
+      send();
+      await pass();
+      assertEquals(pings().length, 1);
+      await clock.advance(130);
+      await pass();
+      assertEquals(pings().length, 2);
+      answer(pings()[1]);
+      assertEquals(counts(), [258, 0, 0]);
+      await clock.advance(60_000);
+      await pass();
+      assertEquals(pings().length, 2);
+      end();
+    });
+  });
+}
+
+describe("deliveries", () => {
+  it("are proven by the answer to any request behind them, not by one before", async () => {
+    const { sender, send, counts, pass, frames, answer, end } = make();
+    send();
+    const first = sender.ask("ask", 201, "x", text, {});
+    send();
+    const second = sender.ask("ask", 201, "y", text, {});
+    for (let i = 0; i < 3; i++) await pass();
+    const [one, two] = frames().filter(({ code }) => code === 201);
+    answer(one);
+    await first;
+    assertEquals(counts(), [1, 1, 0], "requests tell their own end and are not counted");
+    answer(two);
+    await second;
+    assertEquals(counts(), [2, 0, 0]);
+    end();
+  });
+
+  it("are not proven by PONGs that may overtake them", async () => {
+    const { sender, send, counts, pass, frames, answer, end } = make();
+    sender.outbox.limit({ window: 1, least: 0 });
+    send();
+    send();
+    const pinged = sender.ping({});
+    sender.beat();
+    for (let i = 0; i < 4; i++) await pass();
+    for (const frame of frames().filter(({ code }) => code === 0)) answer(frame);
+    await pinged;
+    assertEquals(counts(), [0, 1, 1]);
+    end();
+  });
+
+  it("of a message that was cut in the middle are lost", async () => {
+    const { send, counts, pass, end } = make();
+    send(1_000_000);
+    assertEquals(counts(), [0, 0, 1]);
+    for (let i = 0; i < 3; i++) await pass();
+    assertEquals(counts(), [0, 1, 0]);
+    end();
+  });
+
+  it("count right whatever is sent, held, written, answered and cut when", async () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const random = new Random(seed);
+      const { sender, send, counts, pass, frames, answer, end, clock } = make();
+      if (seed % 2 === 0) sender.outbox.limit({ window: 1 + random.below(20_000), least: random.below(100) });
+      let sent = 0;
+      let proven = 0;
+      const answered = new Set<unknown>();
+      const wrong = (): string => `seed ${seed}`;
+      const check = (): void => {
+        const written = frames().filter(({ code }) => code === 200).length;
+        assertEquals(counts(), [proven, written - proven, sent - written], wrong());
+      };
+      for (let i = 0; i < 300; i++) {
+        switch (random.below(8)) {
+          case 0:
+          case 1:
+            for (let j = random.below(20); j >= 0; j--) {
+              send(random.pick([0, 30, 5_000]));
+              sent++;
+            }
+            break;
+          case 2:
+            sender.ask("ask", 201, "x", text, {}).catch(() => {});
+            break;
+          case 3:
+            sender.outbox.grant(random.below(10_000));
+            break;
+          case 4:
+            sender.beat();
+            break;
+          case 5:
+            await clock.advance(random.below(700));
+            break;
+          case 6:
+            await pass();
+            break;
+          default: {
+            // The peer answers whatever it has, in order; it sees whole frames only.
+            let behind = 0;
+            for (const frame of frames()) {
+              if (frame.code === 200) behind++;
+              if (frame.code === 200 || answered.has(frame.requestId) || random.below(3) === 0) continue;
+              answered.add(frame.requestId);
+              const before = counts()[0];
+              answer(frame);
+              const [now] = counts();
+              assert(
+                now === before || now > before && now <= behind,
+                `${wrong()}: ${now} proven of ${behind} that the peer has`,
+              );
+              proven = now;
+            }
+          }
+        }
+        check();
+      }
+      sender.cover();
+      sender.outbox.grant(2 ** 30);
+      for (let i = 0; i < 40; i++) await pass();
+      for (const frame of frames()) if (frame.code === 0 && !answered.has(frame.requestId)) answer(frame);
+      assertEquals(counts(), [sent, 0, 0], wrong());
+      end();
+    }
+  });
+});

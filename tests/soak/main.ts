@@ -1,0 +1,95 @@
+/**
+ * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N]`: what must hold for long and under load, over
+ * real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
+ *
+ * In full it runs on Deno, with `--short` on all runtimes, about a minute each.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { describeProblem, findRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
+import { churn } from "./churn.ts";
+import { cuts } from "./cuts.ts";
+import { flood } from "./flood.ts";
+import { frozen } from "./frozen.ts";
+import { order } from "./order.ts";
+import { Child, killAll, killAllNow, limited, type Program } from "./processes.ts";
+import { restarts } from "./restarts.ts";
+import { type Scenario, Verdict } from "./scenario.ts";
+import { storm } from "./storm.ts";
+
+const SCENARIOS: readonly Scenario[] = [frozen, cuts, restarts, storm, flood, churn, order];
+const LIMIT = { short: 60_000, full: 900_000 } as const;
+
+const text = { type: "string" } as const;
+const { values } = parseArgs({ options: { only: text, runtime: text, seed: text, short: { type: "boolean" } } });
+const short = values.short === true;
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
+const only = values.only?.split(",") ?? SCENARIOS.map(({ name }) => name);
+const names = values.runtime?.split(",") ?? (short ? RUNTIME_NAMES : ["deno"]);
+
+for (
+  const [name, known] of [
+    ...only.map((name) => [name, SCENARIOS.map(({ name }) => name)] as const),
+    ...names.map((name) => [name, RUNTIME_NAMES] as const),
+  ]
+) {
+  if ((known as readonly string[]).includes(name)) continue;
+  console.error(`Cannot run "${name}": there are ${known.join(", ")}`);
+  process.exit(2);
+}
+if (!Number.isSafeInteger(seed) || seed < 0) {
+  console.error("Cannot run: --seed takes a whole number");
+  process.exit(2);
+}
+
+/** Runs one scenario, and prints its line. */
+async function run({ name, run }: Scenario, program: Program): Promise<boolean> {
+  const start = performance.now();
+  const verdict = new Verdict();
+  let figures = "";
+  try {
+    const limit = short ? LIMIT.short : LIMIT.full;
+    const context = {
+      short,
+      seed,
+      verdict,
+      start: (file: string, role: string, config?: unknown) => Child.start(program, file, role, config),
+    };
+    figures = await limited(`"${name}"`, limit, run(context));
+  } catch (error) {
+    verdict.failures.push((error as Error)?.message ?? String(error));
+  }
+  await killAll();
+  const ok = verdict.failures.length === 0;
+  const told = [figures, ...verdict.failures.map((failure) => `NOT SO: ${failure}`)].filter((part) => part !== "");
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${ok ? "ok    " : "FAILED"} ${program.name} ${name}: ${told.join("; ")}, ${seconds} s`);
+  return ok;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    killAllNow();
+    process.exit(1);
+  });
+}
+
+let good = true;
+let ran = 0;
+console.log(`seed ${seed}`);
+for (const runtime of findRuntimes(names as readonly RuntimeName[])) {
+  if (runtime.path === undefined) {
+    if (values.runtime !== undefined) good = false;
+    console.log(`left out: ${describeProblem(runtime)}`);
+    continue;
+  }
+  for (const scenario of SCENARIOS) {
+    if (!only.includes(scenario.name)) continue;
+    good = await run(scenario, runtime) && good;
+    ran++;
+  }
+}
+process.exit(good && ran > 0 ? 0 : 1);

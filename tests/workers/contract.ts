@@ -1,0 +1,29 @@
+/**
+ * What the tests of worker routes and their workers have in common.
+ *
+ * @module
+ */
+
+import { bytes, json, messageType, text } from "../../mod.ts";
+
+/** What to do. */
+export interface Job {
+  readonly do:
+    | "abort"
+    | "connect"
+    | "double"
+    | "exit"
+    | "look"
+    | "loop"
+    | "nothing"
+    | "reject"
+    | "thread"
+    | "throw"
+    | "throw later"
+    | "wait";
+  readonly value?: unknown;
+}
+
+export const JOB = messageType(200, "job", json<Job>(), json<unknown>());
+export const BLOB = messageType(201, "blob", bytes, bytes);
+export const NOTE = messageType(202, "note", text);

@@ -1,0 +1,2 @@
+/** No worker at all. */
+export default { type: 200 };

@@ -1,0 +1,2 @@
+throw new Error("this module throws");
+export default 1;
