@@ -58,6 +58,10 @@ export class Events<Map extends EventMap> {
       throw new TypeError(`Cannot listen to "${name}": the events are ${this.#names.join(", ")}`);
     }
     if (typeof listener !== "function") throw new TypeError(`Cannot listen to "${name}": listener must be a function`);
+    for (const option of Object.keys(options)) {
+      if (option === "once" || option === "signal") continue;
+      throw new TypeError(`Unknown option "${option}": listening to "${name}" has once and signal`);
+    }
     const { once = false, signal } = options;
     if (signal?.aborted) return;
     let entries = this.#listeners.get(name);

@@ -93,8 +93,8 @@ export interface RateLimitOptions {
 export interface CommonConfig extends LimitOptions {
   /**
    * `"low"` gathers small writes for 5 ms, so that a device sends fewer packets, and asks silent peers after 60 s;
-   * `"balanced"` writes once a turn of the event loop and asks after 15 s; `"high"` never waits for the turn to end, which
-   * costs throughput, and asks after 5 s. `heartbeat` overrides its times.
+   * `"balanced"` writes once a turn of the event loop and asks after 15 s; `"high"` begins the next write as soon as the one
+   * before is done, which costs throughput, and asks after 5 s. `heartbeat` overrides its times.
    * @default "balanced"
    */
   readonly performanceMode?: PerformanceMode;
@@ -288,11 +288,40 @@ export function writeNote(log: Log, level: "debug" | "info", text: () => string)
   if (log[level] !== undefined) guarded(() => log[level]!(text()));
 }
 
-/** How long closing may take, checked. */
-export function drainOf({ drain = 5_000 }: { readonly drain?: number }): number {
+/** How long closing may take, and when peers may come back, checked. */
+export interface Closing {
+  /** In milliseconds. */
+  readonly drain: number;
+  /** In milliseconds; `undefined` where that is not said. */
+  readonly retryAfter: number | undefined;
+}
+
+/** The same as options. */
+type ClosingOptions = Partial<Closing>;
+
+const CLOSE_NAMES: Names<ClosingOptions> = { drain: true, retryAfter: true };
+const CLIENT_CLOSE_NAMES: Names<Pick<ClosingOptions, "drain">> = { drain: true };
+
+/** How to close a connection of a server, checked. */
+export function closingOf(options: ClosingOptions): Closing {
+  checkNames("close()", options, CLOSE_NAMES);
+  return { drain: checkDrain(options.drain), retryAfter: checkRetryAfter(options.retryAfter) };
+}
+
+/** How long closing a client may take, checked. */
+export function drainOf(options: Pick<ClosingOptions, "drain">): number {
+  checkNames("close()", options, CLIENT_CLOSE_NAMES);
+  return checkDrain(options.drain);
+}
+
+function checkDrain(drain = 5_000): number {
   if (typeof drain !== "number") throw new TypeError(`drain must be a number, not ${show(drain)}`);
   if (drain >= 0 && drain <= LONGEST_DRAIN) return drain;
   throw new RangeError(`drain must be 0 to ${LONGEST_DRAIN} ms, not ${drain}`);
+}
+
+function checkRetryAfter(retryAfter: number | undefined): number | undefined {
+  return retryAfter === undefined ? undefined : wholeNumber("retryAfter", retryAfter, 0);
 }
 
 /** A function, checked. Returns it. */

@@ -116,4 +116,61 @@ describe("client.messages()", () => {
     assertEquals(code, 200);
     met.client.route(NUMBER, () => {});
   });
+
+  it("holds nothing up when the loop is left: what waited is refused or goes to others", async () => {
+    await using met = await pair();
+    const numbers = met.client.messages(NUMBER);
+    const questions: string[] = [];
+    met.client.route(UPPER, ({ data }) => (questions.push(data), data.toUpperCase()));
+    const heard = new Recorder(met.client, ["unhandled", "error"]);
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    for (let n = 0; n < 10; n++) peer.send(NUMBER, n);
+    const asked = peer.request(UPPER, "behind them");
+    for await (const { data } of numbers) {
+      assertEquals(data, 0);
+      break;
+    }
+    assertEquals([await asked, questions], ["BEHIND THEM", ["behind them"]]);
+    // At most one was offered to the loop already, which did not take it any more.
+    assertEquals(heard.of("error").length + heard.of("unhandled").length, 9);
+    const { queuedMessages, runningHandlers } = met.client.stats();
+    assertEquals([queuedMessages, runningHandlers], [0, 0]);
+  });
+
+  it("refuses requests that wait when the loop is left, and one that it did not answer", async () => {
+    await using met = await pair();
+    const questions = met.client.messages(UPPER);
+    met.client.on("error", () => {});
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    const asked = [1, 2, 3, 4].map((n) => peer.request(UPPER, `${n}`).catch((error: { code: string }) => error.code));
+    const first = await questions.next();
+    await questions.next();
+    assertEquals([first.value.data, await asked[0]], ["1", "not-answered"]);
+    await questions.return!();
+    assertEquals(await Promise.all(asked), ["not-answered", "not-answered", "no-route", "no-route"]);
+  });
+
+  it("tells the loop by the message's signal that a request was given up", async () => {
+    await using met = await pair();
+    const questions = met.client.messages(UPPER);
+    await met.client.connect();
+    const [peer] = await met.events.next("connect");
+    const stop = new AbortController();
+    const asked = peer.request(UPPER, "x", { signal: stop.signal }).catch((error: unknown) => error);
+    const { value } = await questions.next();
+    const aborted = new Promise((resolve) => value.signal.addEventListener("abort", resolve));
+    stop.abort("enough");
+    assertEquals(await asked, "enough");
+    await aborted;
+  });
+
+  it("ends by close() on a client that was never connected, too", async () => {
+    const client = new Client();
+    const numbers = client.messages(NUMBER);
+    const next = numbers.next();
+    await client.close();
+    assertEquals(await next, { done: true, value: undefined });
+  });
 });

@@ -21,6 +21,7 @@ import {
   text,
   TimeoutError,
 } from "../mod.ts";
+import { memoryTransport } from "../src/adapters/memory.ts";
 import type { Connection } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoder.ts";
 import {
@@ -44,8 +45,7 @@ const SURE = { delay: 1_000, jitter: false } as const;
 
 /** A client whose server by hand is gone. */
 // deno-lint-ignore explicit-function-return-type
-async function down(config: ClientConfig = {}) {
-  const world = memoryWorld();
+async function down(config: ClientConfig = {}, world = memoryWorld()) {
   const server = await RawServer.listen(world);
   const client = new Client({
     ...server.address,
@@ -117,15 +117,119 @@ describe("a client with queueWhileDown", () => {
     const server = new Server({ port: 7, hostname: "127.0.0.1", socketCore: world.transport });
     server.route(NUMBER, ({ data }) => void got.push(data));
     await server.start();
+    server.route(ECHO, ({ data }) => data);
     const connecting = client.connect();
-    await turn();
-    if (client.state === "connecting") client.send(NUMBER, 1);
+    client.send(NUMBER, 1);
+    const asked = client.request(ECHO, "early");
+    assertEquals([client.state, client.stats().queuedWhileDown], ["connecting", 2]);
     await connecting;
     client.send(NUMBER, 2);
+    assertEquals(await asked, "early");
     await client.close();
-    assertEquals([got.at(-1), [...got].sort()], [2, got]);
+    assertEquals(got, [1, 2]);
     assertThrows(() => client.send(NUMBER, 3), ConnectionError);
     await server.close();
+  });
+
+  it("gives the place of a request that nobody waits for any more to others", async () => {
+    await using met = await down({
+      queueWhileDown: { messages: 4, bytes: 100 },
+      reconnect: { delay: 9_000, jitter: false },
+    });
+    const { client, world: { clock } } = met;
+    const stop = new AbortController();
+    client.send(NUMBER, 1);
+    const gone = [
+      assertRejects(() => client.request(ECHO, "x".repeat(40), { timeout: 100 }), TimeoutError),
+      assertRejects(() => client.request(ECHO, "y".repeat(40), { signal: stop.signal }), Error, "enough"),
+    ];
+    client.send(NUMBER, 2);
+    assertThrows(() => client.send(NUMBER, 3), BackpressureError);
+    stop.abort(new Error("enough"));
+    await clock.advance(200);
+    await Promise.all(gone);
+    assertEquals([client.send(NUMBER, 3), client.send(NUMBER, 4), client.stats().queuedWhileDown], [true, true, 4]);
+    const raw = await met.back();
+    assertEquals(await numbers(raw, 4), [1, 2, 3, 4]);
+  });
+
+  it("gives up a request that is aborted in the turn of the first connect()", async () => {
+    const world = memoryWorld();
+    const client = new Client({ port: 7, socketCore: world.transport, reconnect: SURE, queueWhileDown: true });
+    const connecting = assertRejects(() => client.connect(), ConnectionError);
+    const stop = new AbortController();
+    const asked = assertRejects(() => client.request(ECHO, "x", { signal: stop.signal }), Error, "enough");
+    stop.abort(new Error("enough"));
+    await asked;
+    assertEquals(client.stats().queuedWhileDown, 0);
+    await client.close({ drain: 0 });
+    await connecting;
+    assertEquals(world.clock.pending, 0);
+  });
+
+  it("does not count requests", async () => {
+    await using met = await down({ reconnect: { ...SURE, attempts: 2 } });
+    const asked = assertRejects(() => met.client.request(ECHO, "x"), ConnectionError);
+    met.client.send(NUMBER, 1);
+    await met.server[Symbol.asyncDispose]();
+    await met.world.clock.advance(1_500);
+    const [{ messages }] = await met.heard.next("disconnect");
+    assertEquals([messages.queued, met.client.stats().queuedWhileDown], [1, 2]);
+    await met.client.close();
+    await asked;
+  });
+
+  it("rejects a queued request at once that the new server does not take", async () => {
+    await using met = await down();
+    const asked = assertRejects(() => met.client.request(ECHO, "x".repeat(2_000)), PayloadError);
+    const [raw] = await advanceUntil(
+      met.world.clock,
+      Promise.all([met.server.welcome("native", 1_000), met.heard.next("connect"), met.heard.next("connect")]),
+    );
+    const now = met.world.clock.now();
+    await asked;
+    assertEquals([met.world.clock.now() - now, met.heard.of("error")], [0, []]);
+    raw.connection.abort();
+  });
+
+  it("goes on in its next life when it was closed while the buffer was full", async () => {
+    const clock = memoryWorld().clock;
+    const transport = memoryTransport({
+      clock,
+      pipeSize: 1_000,
+      faults: ({ side, index }) => side === "client" && index === 1 ? { freeze: { after: 1_000 } } : undefined,
+    });
+    const config = { queueWhileDown: true, maxBufferedBytes: 1_000, highWaterMark: 1_000 };
+    await using met = await down(config, { clock, transport });
+    for (let n = 0; n < 4; n++) met.client.send(BLOB, new Uint8Array(700));
+    const stuck = await met.back();
+    await clock.advance(100);
+    assert(met.client.stats().queuedWhileDown > 0);
+    await met.client.close({ drain: 0 });
+    stuck.connection.abort();
+    const connecting = met.client.connect();
+    await turn();
+    const raw = await met.server.welcome("native");
+    await connecting;
+    met.client.send(NUMBER, 5);
+    await clock.advance(1);
+    assertEquals([await numbers(raw, 1), met.client.stats().queuedWhileDown], [[5], 0]);
+  });
+
+  it("closes within one drain, however much is queued", async () => {
+    const clock = memoryWorld().clock;
+    const transport = memoryTransport({
+      clock,
+      pipeSize: 1_000,
+      faults: ({ side, index }) => side === "client" && index === 1 ? { freeze: { after: 1_000 } } : undefined,
+    });
+    await using met = await down({ highWaterMark: 1_000 }, { clock, transport });
+    for (let n = 0; n < 500; n++) met.client.send(BLOB, new Uint8Array(1_000));
+    const stuck = await met.back();
+    const began = clock.now();
+    await advanceUntil(clock, met.client.close({ drain: 4_000 }));
+    assert(clock.now() - began <= 4_200, `it took ${clock.now() - began} ms`);
+    stuck.connection.abort();
   });
 
   it("lets what connect listeners send go first: a login", async () => {
@@ -277,6 +381,54 @@ describe("a client with queueWhileDown", () => {
     await client.close();
     const [last] = await heard.next("disconnect");
     assertEquals(last.messages, { expired: 0, delivered: 0, uncertain: 0, lost: 10, queued: 0 });
+  });
+
+  it("calls nothing expired that lies behind what a connection has sent", async () => {
+    await using met = await down({ queueWhileDown: { age: 500 }, highWaterMark: 1_000, maxBufferedBytes: 4_000 });
+    const raw = await met.back();
+    for (let n = 0; n < 100; n++) {
+      try {
+        met.client.send(BLOB, new Uint8Array(2_000));
+      } catch {
+        break;
+      }
+    }
+    await met.world.clock.advance(600);
+    raw.connection.abort();
+    const [{ messages }] = await met.heard.next("disconnect");
+    assertEquals([messages.expired, messages.delivered], [0, 0]);
+    assert(messages.uncertain + messages.lost > 0);
+  });
+
+  it("is ready() at once below the mark, and above it when the queue is empty", async () => {
+    await using met = await down({ highWaterMark: 1_000 });
+    assertEquals(met.client.send(BLOB, new Uint8Array(500)), true);
+    await met.client.ready();
+    assertEquals(met.client.send(BLOB, new Uint8Array(600)), false);
+    let ready = false;
+    const waiting = met.client.ready().then(() => ready = true);
+    await turn();
+    assertEquals(ready, false);
+    await met.back();
+    await waiting;
+  });
+
+  it("refuses at once what the server it knows does not take", async () => {
+    const world = memoryWorld();
+    const server = await RawServer.listen(world);
+    const client = new Client({
+      ...server.address,
+      socketCore: world.transport,
+      reconnect: SURE,
+      queueWhileDown: true,
+    });
+    const [raw] = await Promise.all([server.welcome("native", 1_000), client.connect()]);
+    raw.connection.abort();
+    await until(() => client.state === "reconnecting");
+    assertThrows(() => client.send(BLOB, new Uint8Array(985)), PayloadError, "984");
+    client.send(BLOB, new Uint8Array(984));
+    await client.close();
+    await server[Symbol.asyncDispose]();
   });
 
   it("flushes its queue, too, before close() ends a connection", async () => {

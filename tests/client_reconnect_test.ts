@@ -354,3 +354,45 @@ describe("reconnecting", () => {
     assertThrows(() => new Client({ hostname: HOST, credentials: () => 1 }), TypeError);
   });
 });
+
+describe("retry()", () => {
+  it("in the wait begins at once, and a new row of attempts", async () => {
+    const { client, heard, world } = await down({ reconnect: { delay: 60_000, jitter: false, maxDelay: 60_000 } });
+    const tries = (): number => heard.of("connecting").length;
+    assertEquals(tries(), 1);
+    const failing = assertRejects(() => client.retry(3), ConnectionError);
+    await until(() => tries() === 2);
+    for (let i = 0; i < 3; i++) await world.clock.advance(60_000);
+    await failing;
+    assertEquals([tries(), client.state, world.clock.pending], [4, "disconnected", 0]);
+  });
+
+  it("lasts, as stopRetry() does, until the next connect()", async () => {
+    const { client, world, address, heard } = await down();
+    client.stopRetry();
+    await client.closed;
+    const server = await RawServer.listen(world, address);
+    const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
+    raw.connection.abort();
+    await until(() => client.state === "reconnecting");
+    const [state] = heard.of("disconnect").at(-1) as [DisconnectState];
+    assertEquals([state.permanent, state.retryMax], [false, Infinity]);
+    await client.close();
+    await server[Symbol.asyncDispose]();
+  });
+});
+
+describe("a server that goes away", () => {
+  it("says when it is worth trying again, and the client adds its own delay", async () => {
+    const world = memoryWorld();
+    await using served = await serve(world);
+    const client = new Client({ ...served.address, socketCore: world.transport, reconnect: SURE });
+    const heard = new Recorder(client, EVENTS);
+    await client.connect();
+    await served.server.close({ retryAfter: 7_000 });
+    const [{ nextDelay, reason }] = await heard.next("disconnect");
+    assertEquals([nextDelay, reason], [8_000, "going-away"]);
+    await client.close();
+    assertEquals(world.clock.pending, 0);
+  });
+});

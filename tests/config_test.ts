@@ -187,9 +187,13 @@ describe("the config of a Server and of a Client", () => {
   });
 
   it("of a Server refuses wrong numbers of connections", () => {
-    for (const name of ["maxPendingHandshakes", "maxConnections", "maxConnectionsPerAddress"]) {
-      refuses(makeServer, { [name]: whole(name, 1) });
-      for (const value of [1, 0x7fffffff, undefined]) makeServer({ [name]: value });
+    refuses(makeServer, { maxPendingHandshakes: whole("maxPendingHandshakes", 1) });
+    for (const name of ["maxConnections", "maxConnectionsPerAddress"]) {
+      for (const value of [0, -1, 1.5, NaN, -Infinity, 2 ** 31]) {
+        assertThrows(() => makeServer({ [name]: value }), RangeError, `${name} must be a whole number from 1 to`);
+      }
+      for (const value of ["9", null, {}]) assertThrows(() => makeServer({ [name]: value }), TypeError, name);
+      for (const value of [1, 0x7fffffff, undefined, Infinity]) makeServer({ [name]: value });
     }
   });
 
@@ -404,5 +408,27 @@ describe("highWaterMark", () => {
         "highWaterMark must be at most maxBufferedBytes, 1000, not 1001",
       );
     }
+  });
+});
+
+describe("options that are given with a call", () => {
+  it("are refused by name where there is none: a misspelt one would silently do nothing", async () => {
+    const socketCore = memoryTransport();
+    await using server = new Server({ port: 1, hostname: "h", socketCore });
+    const client = new Client({ port: 1, hostname: "h", socketCore });
+    const type = messageType(200, "t");
+    for (const peer of [server, client]) {
+      assertThrows(() => peer.route(type, () => {}, { orderd: true } as never), TypeError, 'Unknown option "orderd"');
+      assertThrows(() => peer.route(type, () => {}, { ordered: 1 } as never), TypeError, "ordered must be a boolean");
+      assertThrows(() => peer.route(type, () => {}, { timeout: 0 }), RangeError, "timeout");
+      assertThrows(() => peer.route({} as never, () => {}), TypeError, "type must be a message type");
+      assertThrows(() => peer.close({ drian: 1 } as never), TypeError, 'Unknown option "drian"');
+      const { on } = peer as Server;
+      assertThrows(() => on.call(peer as Server, "error", () => {}, { onec: true } as never), TypeError, "onec");
+    }
+    assertThrows(() => server.broadcast(type, new Uint8Array(), { exclude: [] } as never), TypeError, '"exclude"');
+    assertThrows(() => server.close({ retryAfter: -1 }), RangeError, "retryAfter");
+    assertThrows(() => client.close({ retryAfter: 1 } as never), TypeError, 'Unknown option "retryAfter"');
+    await Promise.resolve();
   });
 });

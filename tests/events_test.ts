@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readFileSync } from "node:fs";
-import { Client, messageType, Server, text } from "../mod.ts";
+import { Client, CLOSE_REASONS, messageType, Server, text } from "../mod.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 import { CLIENT_EVENTS } from "../src/client/client_events.ts";
 import { SERVER_EVENTS } from "../src/server/server_events.ts";
@@ -56,6 +56,15 @@ describe("docs/events.md", () => {
     }
     const all = Object.entries(PYTHON).flatMap(([group, events]) => events.split(" ").map((one) => `${group}.${one}`));
     assertEquals(all.filter((event) => !placed.has(event)), []);
+  });
+});
+
+describe("docs/errors.md", () => {
+  it("says what every reason for the end of a connection means", () => {
+    const page = readFileSync(`${ROOT}docs/errors.md`, "utf8");
+    const rows = page.slice(page.indexOf("## Reasons")).split("\n").filter((line) => line.startsWith("| `"));
+    const named = rows.flatMap((row) => [...row.split(" | ")[0].matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason));
+    assertEquals(named.sort(), [...CLOSE_REASONS].sort());
   });
 });
 

@@ -468,4 +468,16 @@ describe("a Logger in the library", () => {
     }
     assert(seen.size > 30, `only ${seen.size} files were found`);
   });
+
+  it("names the file of the library that wrote a line, not the one that passed it on", async () => {
+    const lines: string[] = [];
+    const logger = new Logger({
+      stream: { write: (text: string) => lines.push(text) },
+      useColors: false,
+      level: "debug",
+    });
+    await using server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: memoryTransport(), logger });
+    await server.start();
+    assertMatch(lines[0], /INFO +\[lives\.[jt]s:\d+\] Server listening on 127\.0\.0\.1:\d+/);
+  });
 });

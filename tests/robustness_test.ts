@@ -7,17 +7,40 @@
 import { assert, assertEquals, assertRejects, fail } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Worker } from "node:worker_threads";
-import { bytes, Client, messageType, RemoteError, Server, type TcpEndpoint, text } from "../mod.ts";
+import {
+  bytes,
+  Client,
+  HandshakeError,
+  type Message,
+  messageType,
+  RemoteError,
+  Server,
+  type TcpEndpoint,
+  text,
+} from "../mod.ts";
 import { FakeClock } from "../src/adapters/fake_clock.ts";
 import { memoryTransport } from "../src/adapters/memory.ts";
 import { Timeout, TimerWheel } from "../src/session/timer_wheel.ts";
+import type { Connection, Transport } from "../src/transport.ts";
+import { Flag } from "../src/wire/frame.ts";
+import {
+  advanceUntil,
+  memoryWorld,
+  microtasks,
+  Raw,
+  realWorld,
+  Recorder,
+  serve,
+  turn,
+  until,
+} from "./session_support.ts";
 
 const LARGE = messageType(200, "large");
 const SLOW = messageType(201, "slow");
 const GET = messageType(202, "get", bytes, bytes);
 const ASK = messageType(203, "ask", text, text);
 
-async function listening(server: Server): Promise<TcpEndpoint> {
+async function listening<P>(server: Server<P>): Promise<TcpEndpoint> {
   await server.start();
   return server.addresses[0] as TcpEndpoint;
 }
@@ -149,6 +172,83 @@ describe("a server", () => {
     assertEquals(clock.pending, 0);
   });
 
+  it("closes a native peer that does not read that its requests are above the rate", async () => {
+    await using served = await serve(await realWorld(), {
+      rateLimit: { messages: 1, action: "reject" },
+      maxBufferedBytes: 256 * 1024,
+    });
+    const { server, events, address } = served;
+    const world = await realWorld();
+    await using raw = await Raw.connect(world, address, "native", undefined, { credit: {}, goaway: {} });
+    const ended = events.next("disconnect");
+    let most = 0;
+    let over = false;
+    void ended.then(() => over = true);
+    for (let id = 1; !over && id < 2_000_000; id += 1_000) {
+      const asked = Array.from({ length: 1_000 }, (_, i) => ({ code: 203, requestId: id + i, flags: Flag.REQUEST }));
+      await Promise.race([raw.send(...asked).catch(() => {}), ended]);
+      most = Math.max(most, server.stats().bufferedBytes);
+      await turn();
+    }
+    const [, { reason }] = await ended;
+    assertEquals(reason, "slow-consumer");
+    assert(most <= 256 * 1024, `${most} bytes were unsent`);
+  });
+
+  it("survives what a handler or authenticate throws when it can't be looked at", async () => {
+    const { proxy: odd, revoke } = Proxy.revocable({}, {});
+    revoke();
+    let known = false;
+    await using server = new Server({
+      port: 0,
+      hostname: "127.0.0.1",
+      authenticate: async () => {
+        await turn();
+        if (known) return true;
+        throw odd;
+      },
+    });
+    const events = new Recorder(server, ["rejected", "error"]);
+    const begun = Promise.withResolvers<void>();
+    server.route(ASK, async ({ data, signal }) => {
+      if (data !== "odd") return data;
+      begun.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      throw odd;
+    });
+    await using client = new Client(await listening(server));
+    await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals((await events.next("rejected"))[0].reason, "unauthorized");
+    known = true;
+    await client.connect();
+    const stop = new AbortController();
+    const asked = assertRejects(() => client.request(ASK, "odd", { signal: stop.signal }), Error, "enough");
+    await begun.promise;
+    stop.abort(new Error("enough"));
+    await asked;
+    await events.next("error");
+    assertEquals([await client.request(ASK, "even"), server.stats().connections], ["even", 1]);
+    assertEquals(server.clients[0].stats().runningHandlers, 0);
+  });
+
+  it("keeps nothing of messages whose signal is looked at when their handler is done", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    const done: Message[] = [];
+    server.route(ASK, (message) => {
+      done.push(message);
+      return message.data;
+    });
+    await using client = new Client(await listening(server));
+    await client.connect();
+    await Promise.all([client.request(ASK, "a"), client.request(ASK, "b")]);
+    // Nobody cancels them any more: the connection's own signal will do.
+    const [signal, other] = done.map(({ signal }) => signal);
+    assert(signal === other && !signal.aborted);
+    await client.close();
+    await server.close();
+    assert(signal.aborted);
+  });
+
   it("may be started again by a listener to close", async () => {
     await using server = new Server({ port: 0, hostname: "127.0.0.1" });
     const again = new Promise<void>((resolve, reject) => {
@@ -158,6 +258,69 @@ describe("a server", () => {
     await server.close();
     await again;
     assertEquals(server.addresses.length, 1);
+  });
+});
+
+describe("a client", () => {
+  it("may be closed once more by its own events", async () => {
+    for (const event of ["closing", "connecting", "connect", "disconnect"] as const) {
+      await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+      const client = new Client(await listening(server));
+      const closing: Promise<void>[] = [];
+      client.on(event, () => closing.push(client.close()));
+      await client.connect().catch(() => {});
+      await client.close();
+      await Promise.all(closing);
+      assertEquals([closing.length, client.state], [1, "disconnected"], event);
+    }
+  });
+
+  it("is closed also in the moment in which it gets its connection", async () => {
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const inner = memoryTransport();
+      await using served = await serve({ clock: new FakeClock(), transport: inner });
+      let closed: Promise<void> | undefined;
+      const connect = async (...to: Parameters<Transport["connect"]>): Promise<Connection> => {
+        const connection = await inner.connect(...to);
+        let reads = 0;
+        const read = async (): Promise<Uint8Array | null> => {
+          const chunk = await connection.read();
+          // The server's last word.
+          if (++reads === 2) void microtasks(ticks).then(() => closed = client.close({ drain: 100 }));
+          return chunk;
+        };
+        return new Proxy(connection, {
+          get: (of, name) => {
+            if (name === "read") return read;
+            const value = of[name as keyof Connection] as unknown;
+            return typeof value === "function" ? value.bind(of) : value;
+          },
+        });
+      };
+      const client: Client = new Client({ ...served.address, socketCore: { ...inner, connect } });
+      await client.connect().catch(() => {});
+      await until(() => closed !== undefined);
+      const { promise: late, reject } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => reject(new Error(`not closed after ${ticks} ticks`)), 3_000);
+      await Promise.race([closed, late]);
+      clearTimeout(timer);
+      assertEquals(client.state, "disconnected");
+    }
+  });
+
+  it("goes on reconnecting when the signal of connect() fires as it is connected", async () => {
+    const world = memoryWorld();
+    await using served = await serve(world);
+    await using client = new Client({ ...served.address, socketCore: world.transport, reconnect: { delay: 10 } });
+    const events = new Recorder(client, ["connect"]);
+    const stop = new AbortController();
+    client.on("connect", () => stop.abort(), { once: true });
+    await client.connect({ signal: stop.signal });
+    await events.next("connect");
+    void served.server.clients[0].close("manual", { drain: 0 });
+    await advanceUntil(world.clock, events.next("connect"));
+    assertEquals(client.state, "connected");
+    await client.close({ drain: 0 });
   });
 });
 

@@ -184,6 +184,9 @@ for (const { name, make } of WORLDS) {
               connections: 0,
               pendingHandshakes: 1,
               rejected: 0,
+              accepted: 0,
+              slowConsumers: 0,
+              broadcastsDropped: 0,
               bufferedBytes: 0,
             });
             assertEquals(served.server.broadcast(NEWS, "too early").sent, 0);

@@ -373,7 +373,7 @@ for (const { name, make } of WORLDS) {
       await working.promise;
       await raw.connection.closeWrite();
       await until(() => client.state === "closing");
-      await assertRejects(() => client.connect(), ConnectionError, "is being closed");
+      await assertRejects(() => client.connect(), ConnectionError, "the server ends the connection");
       hold.resolve();
       await client.closed;
       await raw[Symbol.asyncDispose]();

@@ -40,7 +40,7 @@ for (const world of WORLDS) {
           const later = async (): Promise<void> => {
             most = Math.max(most, ++running);
             const turns = random.below(4);
-            for (let i = 0; i < turns; i++) await turn();
+            for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => made.transport.yield(resolve));
             running--;
           };
           await using served = await serve(made, { protocol, ...config }, (server) => {
@@ -109,7 +109,7 @@ for (const world of WORLDS) {
 for (const world of WORLDS) {
   describe(`a connection that floods, ${world.name},`, () => {
     for (const kind of ["sync", "async", "unknown", "ping"] as const) {
-      // On Deno's sockets the bound is a time, not a number of turns: see the next test.
+      // On Deno's sockets the bound is a time, not a number of turns: see `server_client_test.ts`.
       const byTurns = !("Deno" in globalThis) || world.name === "over memory";
       const name = `with 100,000 ${kind} messages leaves another's ping to be answered within a few turns`;
       (byTurns ? it : it.skip)(name, async () => {

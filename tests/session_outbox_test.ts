@@ -286,6 +286,29 @@ describe("an outbox", () => {
     outbox.close();
   });
 
+  it("holds no large buffer for a few bytes between what is shared", async () => {
+    const { outbox, shared, send, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
+    const { pool } = shared;
+    let lent = 0;
+    const take = pool.take.bind(pool);
+    const give = pool.give.bind(pool);
+    pool.take = (size) => {
+      lent += POOL_SIZES[size];
+      return take(size);
+    };
+    pool.give = (buffer) => {
+      lent -= buffer.length;
+      give(buffer);
+    };
+    const large = encodeFrame(NATIVE, { code: 200, content: filled(16 * KIB), requestId: 0, flags: 0 });
+    for (let i = 0; i < 100; i++) {
+      send(filled(64));
+      outbox.encoded(large);
+    }
+    assert(lent <= 512 * KIB, `${lent} bytes of buffers hold ${100 * 80} bytes`);
+    assertEquals((await drain()).length, 200);
+  });
+
   it("keeps each frame of release 1.2 in a write of its own", async () => {
     const { shared, outbox, writes, drain } = make({}, "1.2.1");
     const id = "00000000-0000-4000-8000-000000000000";

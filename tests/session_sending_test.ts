@@ -309,6 +309,8 @@ for (const { name, make } of WORLDS) {
       assertEquals(served.server.broadcast(DATA, content, { onFull: "close" }), { sent: 1, dropped: 1, closed: 1 });
       const [gone, { reason }] = await served.events.next("disconnect");
       assertEquals([gone.id, reason, served.server.clients.length], [2, "slow-consumer", 2]);
+      const { accepted, slowConsumers } = served.server.stats();
+      assertEquals([accepted, slowConsumers], [3, 1]);
       for (let i = 0; i < 2; i++) assertEquals((await reading.frame())!.content.length, 30_000);
       void stuck, small;
     });

@@ -341,8 +341,8 @@ export class RawServer implements AsyncDisposable {
     this.#connections = listener[Symbol.asyncIterator]();
   }
 
-  static async listen({ transport }: World): Promise<RawServer> {
-    return new RawServer(await transport.listen({ hostname: HOST, port: 0 }));
+  static async listen({ transport }: World, at: TcpEndpoint = { hostname: HOST, port: 0 }): Promise<RawServer> {
+    return new RawServer(await transport.listen(at));
   }
 
   /** The next connection, nothing said yet. */

@@ -137,4 +137,21 @@ describe("the timer wheel", () => {
     wheel.add(new Timeout(() => {}), 10);
     assertEquals([clock.pending, wheel.size], [0, 0], "a closed wheel takes nothing any more");
   });
+
+  it("never asks the clock for more than a runtime can wait", async () => {
+    const clock = new FakeClock();
+    const longest: number[] = [];
+    const wheel = new TimerWheel({
+      now: () => clock.now(),
+      setTimeout: (fn, ms) => (longest.push(ms), clock.setTimeout(fn, ms)),
+      clearTimeout: (timer) => clock.clearTimeout(timer as never),
+      unref: () => {},
+    });
+    let expired = 0;
+    wheel.add(new Timeout(() => expired++), 0x7fffffff);
+    await clock.advance(60_000);
+    assertEquals([expired, wheel.size, longest.every((ms) => ms <= 5_120)], [0, 1, true]);
+    wheel.close();
+    assertEquals(clock.pending, 0);
+  });
 });

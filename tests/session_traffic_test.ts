@@ -59,6 +59,9 @@ for (const { name, make } of WORLDS) {
   });
 }
 
+const tapped = ({ taps }: { taps: object }): string[] =>
+  Object.entries(taps).filter(([, tap]) => tap !== undefined).map(([name]) => name);
+
 describe("traffic events", () => {
   it("tell how a request ended and how long it took: answered, failed, timeout, cancelled, and by a lost connection", async () => {
     for (const { release } of SPOKEN) {
@@ -116,24 +119,24 @@ describe("traffic events", () => {
       "error",
       "route",
     ]);
-    assertEquals(Object.keys(hub.taps), []);
+    assertEquals(tapped(hub), []);
     hub.events.on("error", () => {});
-    assertEquals(Object.keys(hub.taps), [], "other events have none");
+    assertEquals(tapped(hub), [], "other events have none");
     for (const event of TRAFFIC_EVENTS) {
       const seen: unknown[] = [];
       const [first, second] = [new AbortController(), new AbortController()];
       hub.events.on(event, (info) => seen.push(info), { signal: first.signal });
       hub.events.on(event, (info) => seen.push(info), { signal: second.signal });
-      assertEquals(Object.keys(hub.taps), [event]);
+      assertEquals(tapped(hub), [event]);
       (hub.taps[event] as (info: unknown, peer: unknown) => void)(event, undefined);
       assertEquals(seen, [event, event]);
       first.abort();
-      assertEquals(Object.keys(hub.taps), [event]);
+      assertEquals(tapped(hub), [event]);
       second.abort();
-      assertEquals(Object.keys(hub.taps), []);
+      assertEquals(tapped(hub), []);
       hub.events.on(event, () => {}, { once: true });
       (hub.taps[event] as (info: unknown, peer: unknown) => void)(event, undefined);
-      assertEquals(Object.keys(hub.taps), []);
+      assertEquals(tapped(hub), []);
     }
   });
 

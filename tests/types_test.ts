@@ -263,7 +263,7 @@ describe("route()", () => {
     // @ts-expect-error: the peer is a client
     client.route(messageType(302, "x", text), (_, peer: ClientInfo) => peer);
     // @ts-expect-error: no such option
-    client.route(messageType(303, "x", text), () => {}, { odered: true });
+    assertThrows(() => client.route(messageType(303, "x", text), () => {}, { odered: true }), TypeError, "odered");
     assert(server.unroute(CHAT) && client.unroute(CHAT));
   });
 

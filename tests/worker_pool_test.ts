@@ -12,6 +12,7 @@ import {
   type VeltixError,
   WorkerError,
 } from "../src/errors.ts";
+import type { Report } from "../src/workers/protocol.ts";
 import { microtasks } from "./session_support.ts";
 import { BOOM, fakePool } from "./worker_support.ts";
 
@@ -62,6 +63,20 @@ describe("a worker pool", () => {
     }
     await Promise.all(all);
     assertEquals([order, threads.length], [["a", "b", "c"], 1]);
+    await pool.stop();
+  });
+
+  it("ignores what else a module posts to the program", async () => {
+    const { pool, threads, run } = fakePool({ threads: 1 });
+    const reply = run("a");
+    await loaded();
+    threads[0].ready();
+    const ready = { kind: "ready", code: 200, name: "job", replies: true };
+    const words: unknown[] = [null, undefined, "progress", 7, {}, ready, { kind: "broken" }, { kind: "failed", id: 1 }];
+    words.push({ kind: "done", id: 1, reply: 1e15 }, { kind: "unusable", exported: "nothing" });
+    for (const word of words) threads[0].say(word as Report);
+    threads[0].answer("A");
+    assertEquals([await reply, threads.length], ["A", 1]);
     await pool.stop();
   });
 

@@ -119,7 +119,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Connects. Calls made while connecting or connected share one attempt; it is given up when the last of its callers gives
-   * up. Leaving a server that turns out not to be a Veltix server may take up to a second.
+   * up. With `reconnect` it goes on until the attempts are used up, by default for ever: give a signal, or watch `disconnect`.
+   * Leaving a server that turns out not to be a Veltix server may take up to a second.
    *
    * @param options A signal to give up by.
    * @returns Resolves when the handshake is done and messages can be sent.
@@ -134,16 +135,17 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Tries no more to reconnect: an attempt under way is given up, and `disconnect` fires with `permanent`. An open connection
-   * stays, and will not be replaced when it is lost.
+   * Tries no more to reconnect: an attempt to reconnect under way is given up, and `disconnect` fires with `permanent`. A
+   * first attempt goes on, an open connection stays, and neither is followed by another. The next `connect()` reconnects as
+   * configured again.
    */
   stopRetry(): void {
     this.#link.stopRetry();
   }
 
   /**
-   * Reconnects after all: allows attempts again after {@linkcode stopRetry} or after they were used up, and begins at once if
-   * the client is not connected. Without `reconnect` in the configuration, with its defaults.
+   * Reconnects after all: begins a new row of attempts, at once if the client is not connected, also after
+   * {@linkcode stopRetry} and while it waits for the next attempt; an open connection stays. Without `reconnect` in the configuration, with its defaults.
    *
    * @param max How many attempts in a row. Default: those of `reconnect`.
    * @returns Resolves when the client is connected. Nobody has to await it.
@@ -160,9 +162,10 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type.
    * @param handler Called with each message and this client.
-   * @param options `ordered` handles this route's messages one at a time per connection.
+   * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {TypeError} `handler` is not a function.
+   * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
+   * @throws {RangeError} `timeout` is no whole number from 1 to 2147483647.
    *
    * @example A server that asks its client
    * ```ts
@@ -324,7 +327,7 @@ export class Client implements AsyncDisposable {
    * @param payload The payload.
    * @returns Whether more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
    * @throws {ConnectionError} `not-connected` or `closed`.
-   * @throws {BackpressureError} `buffer-full` or `total-buffer-full`: the message was not taken.
+   * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `queue-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the peer takes.
    * @throws {TypeError} The payload is not what the codec takes.
    */
@@ -342,7 +345,7 @@ export class Client implements AsyncDisposable {
    * @throws {TimeoutError} No answer came in time.
    * @throws {RemoteError} The server answered with an error.
    * @throws {ConnectionError} `not-connected` or `closed`: there is no connection, or it ended before the answer came.
-   * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `ids-exhausted`: the request was not sent.
+   * @throws {BackpressureError} `buffer-full`, `total-buffer-full`, `queue-full` or `ids-exhausted`: the request was not taken.
    * @throws {MessageTypeError} `no-reply-codec`: the type has no reply.
    * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be decoded.
    * @throws {TypeError} The payload is not what the codec takes.
@@ -395,7 +398,7 @@ export class Client implements AsyncDisposable {
     return this.#link.session?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
   }
 
-  /** Resolves when more may be sent or the connection is over; never rejects. */
+  /** Resolves when more may be sent, also by way of the queue, or when the connection is over; never rejects. */
   ready(): Promise<void> {
     return this.#link.outgoing.ready();
   }

@@ -31,7 +31,11 @@ export interface ClientConfig extends CommonConfig {
    * @default false
    */
   readonly reconnect?: boolean | ReconnectOptions;
-  /** Keeps what is sent while the client connects again, and counts what becomes of it. @default false: `send` throws */
+  /**
+   * Keeps what is sent from `connect()` on while there is no connection, and counts what becomes of it. Without `reconnect` that
+   * is for the first connection only: what waits when the client is disconnected for good is lost, and counted as that.
+   * @default false: `send` throws
+   */
   readonly queueWhileDown?: boolean | QueueOptions;
 }
 

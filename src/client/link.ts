@@ -42,14 +42,21 @@ interface Life {
   connected: boolean;
   /** Settles with the next connection, or rejects with the end. */
   next: PromiseWithResolvers<void>;
-  /** Ends the wait for the next attempt. */
+  /** How many attempts were made in a row. */
+  attempt: number;
+  /** Looks whether the wait for the next attempt is over. */
   wake: () => void;
+  /** Whether it is over although its time is not. */
+  hurried: boolean;
 }
 
 /** How a connection or an attempt ended. */
 interface End {
   readonly reason: CloseReason;
-  readonly error: unknown;
+  /** Makes the error behind it, if there is one. */
+  readonly why: () => unknown;
+  /** When the server that went away may be asked again, in milliseconds. */
+  readonly retryAfter: number;
   /** How long there was a connection, in milliseconds. */
   readonly lasted: number;
   /** Whether there was one. */
@@ -70,6 +77,8 @@ export class Link {
   #life: Life | undefined = undefined;
   #session: Session | undefined = undefined;
   #retrying = false;
+  /** Whether it waits for the next attempt. */
+  #waiting = false;
   #closing: Promise<void> | undefined = undefined;
   readonly #closed = new Latch();
   /** Whether the server has spoken native: then nothing less will do. */
@@ -125,7 +134,12 @@ export class Link {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.state === "closing") {
       return Promise.reject(
-        new ConnectionError("closed", "Cannot connect: the client is being closed, await closed first"),
+        new ConnectionError(
+          "closed",
+          `Cannot connect: the ${
+            this.#life?.closing ? "client is being closed" : "server ends the connection"
+          }, await closed first`,
+        ),
       );
     }
     const life = this.#life ??= this.#begin(false);
@@ -135,6 +149,8 @@ export class Link {
     return new Promise((resolve, reject) => {
       // The first attempt goes on as long as anybody waits for it; reconnecting goes on by itself.
       const giveUp = (): void => {
+        // It came in time: the promise says so in a moment.
+        if (this.#session?.open) return;
         if (--life.callers === 0 && !life.connected) life.controller.abort(signal.reason);
         else reject(signal.reason);
       };
@@ -146,7 +162,9 @@ export class Link {
   /** Tries no more; an open connection stays. */
   stopRetry(): void {
     this.#retryMax = 0;
-    if (this.#retrying) this.#life?.controller.abort(STOPPED);
+    if (this.#retrying && !this.#session?.open) {
+      this.#life?.controller.abort(new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
+    }
     this.#life?.wake();
   }
 
@@ -158,6 +176,10 @@ export class Link {
       this.#life.callers++;
       return this.#life.next.promise;
     }
+    // A new row begins with the attempt that was waited for.
+    this.#life.attempt = Math.min(this.#life.attempt, 1);
+    this.#life.hurried = this.#waiting;
+    this.#life.wake();
     return this.connect(undefined);
   }
 
@@ -165,10 +187,16 @@ export class Link {
   close(drain: number): Promise<void> {
     if (this.#closing !== undefined && drain <= 0) void this.#session?.close("manual", 0);
     if (this.#closing === undefined && this.#life === undefined) {
+      this.#onEnd();
       this.#closed.release();
       return Promise.resolve();
     }
-    return this.#closing ??= this.#close(this.#life!, drain);
+    if (this.#closing !== undefined) return this.#closing;
+    // Kept before anything happens: a listener to `closing` may close once more.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#closing = promise;
+    resolve(this.#close(this.#life!, drain));
+    return promise;
   }
 
   /** Lets the process end although it is open. */
@@ -183,8 +211,9 @@ export class Link {
     this.#hub.events.emit("closing");
     const session = this.#session;
     if (session?.open) {
-      if (this.outgoing.queued > 0) await this.outgoing.emptied(session, drain);
-      void session.close("manual", drain);
+      // One limit for both: what waits for the connection, and the connection's own end.
+      const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(session, drain) : 0;
+      void session.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
     } else {
       void session?.close("manual", drain);
       life.controller.abort(new ConnectionError("closed", "Cannot connect: the client was closed"));
@@ -202,31 +231,35 @@ export class Link {
       callers: 0,
       connected: false,
       next: waited(),
+      attempt: retrying ? 1 : 0,
       wake: () => {},
+      hurried: false,
     };
+    if (!retrying) this.#retryMax = this.#policy?.attempts ?? 0;
     this.#retrying = retrying;
-    void this.#live(life, retrying);
+    this.outgoing.open();
+    void this.#live(life);
     return life;
   }
 
-  async #live(life: Life, retrying: boolean): Promise<void> {
+  async #live(life: Life): Promise<void> {
     let shared: SessionShared | undefined;
-    let attempt = retrying ? 1 : 0;
     let end: End;
     let wait = 0;
     try {
       shared = makeShared(await loadTransport(this.#hub.core), this.#hub);
       this.outgoing.begin(shared);
       for (;;) {
-        end = await this.#once(life, shared, attempt);
+        end = await this.#once(life, shared, life.attempt);
         this.#session = undefined;
         if (end.connected) {
           life.connected = true;
-          if (end.lasted >= Math.max(LASTING, wait)) attempt = 0;
+          if (end.lasted >= Math.max(LASTING, wait)) life.attempt = 0;
         }
-        if (!this.#tryAgain(life, end, attempt)) break;
-        attempt++;
-        wait = delayBefore(this.#policy ?? DEFAULT_RECONNECT, attempt, end.error, Math.random());
+        if (!this.#tryAgain(life, end)) break;
+        const attempt = ++life.attempt;
+        wait = end.retryAfter +
+          delayBefore(this.#policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
         this.#retrying = true;
         this.#tell(end, attempt - 1, wait, this.outgoing.counts(0));
         // Told by now: what ends the wait is another end.
@@ -236,14 +269,12 @@ export class Link {
         if (life.controller.signal.aborted || this.#retryMax === 0) break;
       }
     } catch (error) {
-      end = { reason: handshakeReason(error), error, lasted: 0, connected: false };
+      end = { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
     }
+    const { attempt } = life;
     const told = life.connected || attempt > 0;
     if (life.closing) end = { ...end, reason: end.connected ? end.reason : "manual" };
-    const error = life.controller.signal.aborted && life.controller.signal.reason !== STOPPED
-      ? life.controller.signal.reason
-      : end.error ?? closedError("Cannot connect", end.reason);
-    const lost = this.outgoing.end(() => closedError("Cannot send what was queued", end.reason, end.error));
+    const lost = this.outgoing.end(() => closedError("Cannot send what was queued", end.reason, end.why()));
     await this.#hub.workers.close();
     shared?.wheel.close();
     this.#life = undefined;
@@ -253,7 +284,11 @@ export class Link {
     // In this order: whoever hears of the end may connect again at once.
     this.#closed.release();
     life.over.release();
-    life.next.reject(error);
+    const { aborted, reason } = life.controller.signal;
+    // Mostly nobody waits, and an error with its stack costs more than all the rest.
+    if (aborted || life.callers > 0) {
+      life.next.reject(aborted ? reason : end.why() ?? closedError("Cannot connect", end.reason));
+    }
     if (told) this.#tell(end, attempt, undefined, this.outgoing.counts(lost));
   }
 
@@ -266,9 +301,17 @@ export class Link {
       const nativeOnly = this.#seenNative;
       reached = await reach({ ...this.#target, nativeOnly, unref: this.#unref }, shared, life.controller.signal);
     } catch (error) {
-      return { reason: handshakeReason(error), error, lasted: 0, connected: false };
+      // What was given up here is no failure of the network.
+      const reason = life.controller.signal.aborted ? "manual" : handshakeReason(error);
+      return { reason, why: () => error, retryAfter: 0, lasted: 0, connected: false };
     }
     const { connection, outcome } = reached;
+    // Given up since it was reached: nobody would end it any more.
+    if (life.controller.signal.aborted) {
+      const { reason: error } = life.controller.signal;
+      connection.abort();
+      return { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
+    }
     const since = clock.now();
     if (isNative(outcome.protocol)) this.#seenNative = true;
     const { promise, resolve } = Promise.withResolvers<End>();
@@ -276,9 +319,9 @@ export class Link {
       unrouted: (message) => this.#hub.unrouted(message),
       error: (error, message) => this.#hub.error(error, message),
       closing: () => this.#leaving(life),
-      closed: (reason, error) => {
+      closed: (reason, why) => {
         this.outgoing.detach(session);
-        resolve({ reason, error, lasted: clock.now() - since, connected: true });
+        resolve({ reason, why, retryAfter: session.retryAfter, lasted: clock.now() - since, connected: true });
       },
     }, this.#peer);
     if (this.#unref) session.unref();
@@ -300,37 +343,39 @@ export class Link {
     life.callers = 0;
   }
 
-  #tryAgain(life: Life, { error, connected }: End, attempt: number): boolean {
+  #tryAgain(life: Life, { why, connected }: End): boolean {
     if (life.closing || life.controller.signal.aborted) return false;
-    return attempt < this.#retryMax && (connected || worthRetrying(error, life.connected));
+    return life.attempt < this.#retryMax && (connected || worthRetrying(why(), life.connected));
   }
 
   async #sleep(life: Life, { transport: { clock } }: SessionShared, ms: number): Promise<void> {
     if (life.closing || this.#retryMax === 0) return;
     let timer: TimerHandle;
+    this.#waiting = true;
     await new Promise<void>((resolve) => {
       timer = clock.setTimeout(resolve, ms);
       life.wake = () => {
         if (this.#unref) clock.unref(timer);
-        if (life.closing || this.#retryMax === 0) resolve();
+        if (life.closing || life.hurried || this.#retryMax === 0) resolve();
       };
       life.wake();
     });
+    this.#waiting = false;
+    life.hurried = false;
     clock.clearTimeout(timer);
     life.wake = () => {};
   }
 
   #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
-    const { reason, error } = end;
+    const { reason } = end;
     const permanent = nextDelay === undefined;
     const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
     writeNote(this.#hub.log, "info", () => `Disconnected: ${reason}${next}`);
-    const state = { reason, error, permanent, attempt, retryMax: this.#retryMax, nextDelay };
+    if (!this.#hub.events.has("disconnect")) return;
+    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay };
     this.#hub.events.emit("disconnect", messages === undefined ? state : { ...state, messages });
   }
 }
-
-const STOPPED = new ConnectionError("closed", "Cannot connect: stopRetry() was called");
 
 /** A promise whose rejection nobody has to watch. */
 function waited(): PromiseWithResolvers<void> {

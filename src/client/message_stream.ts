@@ -6,11 +6,13 @@
  */
 
 import { type Message, type Replied, replied } from "../message/message.ts";
+import type { IncomingMessage } from "../session/incoming_message.ts";
 
-/** A message, and what lets the next one come. */
+/** A message, and the ends of its handler. */
 interface Waiting<Received> {
   readonly message: Received;
-  readonly taken: (replied: Replied) => void;
+  readonly done: (replied: Replied) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 /** An iterator that a route fills. */
@@ -19,6 +21,8 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   /** Mostly one; more where connections were lost with one waiting. */
   #waiting: Waiting<Message<Out, ReplyIn>>[] = [];
   #asking: ((result: IteratorResult<Message<Out, ReplyIn>>) => void)[] = [];
+  /** Ends the request that the loop is busy with. */
+  #end = (): void => {};
   #ended = false;
 
   /** @param onLeave Called when the loop is left. */
@@ -26,31 +30,36 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
     this.#onLeave = onLeave;
   }
 
-  /** The handler of the route: settles when the loop has taken the message. The loop answers by `reply()`. */
-  handle(message: Message<Out, ReplyIn>): Promise<Replied> | Replied {
+  /**
+   * The handler of the route. A message is done when the loop takes it, a request when the loop has answered it or asks for
+   * the next one.
+   */
+  handle(message: Message<Out, ReplyIn>): Promise<Replied> {
+    if (this.#ended) return Promise.reject(notRead(message));
+    const { promise, resolve: done, reject: fail } = Promise.withResolvers<Replied>();
+    const next = { message, done, fail };
     const asking = this.#asking.shift();
-    if (asking !== undefined) {
-      asking({ done: false, value: message });
-      return replied;
-    }
-    return new Promise((taken) => this.#waiting.push({ message, taken }));
+    if (asking === undefined) this.#waiting.push(next);
+    else this.#hand(next, asking);
+    return promise;
   }
 
   /** The next message. */
   next(): Promise<IteratorResult<Message<Out, ReplyIn>>> {
+    this.#end();
+    const { promise, resolve } = Promise.withResolvers<IteratorResult<Message<Out, ReplyIn>>>();
     const next = this.#waiting.shift();
-    if (next !== undefined) {
-      next.taken(replied);
-      return Promise.resolve({ done: false, value: next.message });
-    }
-    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#asking.push(resolve));
+    if (next !== undefined) this.#hand(next, resolve);
+    else if (this.#ended) resolve({ done: true, value: undefined });
+    else this.#asking.push(resolve);
+    return promise;
   }
 
-  /** Leaves the loop. */
+  /** Leaves the loop: what waits is not read any more. */
   return(): Promise<IteratorResult<Message<Out, ReplyIn>>> {
+    this.#end();
     this.end();
-    for (const { taken } of this.#waiting) taken(replied);
+    for (const { message, fail } of this.#waiting) fail(notRead(message));
     this.#waiting = [];
     return Promise.resolve({ done: true, value: undefined });
   }
@@ -68,4 +77,24 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   [Symbol.asyncIterator](): this {
     return this;
   }
+
+  #hand(
+    { message, done, fail }: Waiting<Message<Out, ReplyIn>>,
+    asking: (result: IteratorResult<Message<Out, ReplyIn>>) => void,
+  ): void {
+    const request = message as unknown as IncomingMessage;
+    if (request.wantsReply && request.type.reply !== undefined) {
+      request.onDone = () => done(replied);
+      this.#end = () => request.answered ? done(replied) : fail(notAnswered(message));
+    } else done(replied);
+    asking({ done: false, value: message });
+  }
+}
+
+function notRead({ type }: Message): Error {
+  return Object.assign(new Error(`Nobody reads "${type.name}" any more`), { code: "no-route" });
+}
+
+function notAnswered({ type }: Message): Error {
+  return Object.assign(new Error(`The loop over "${type.name}" did not call reply()`), { code: "not-answered" });
 }

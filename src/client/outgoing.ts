@@ -32,6 +32,12 @@ export class Outgoing {
   readonly #queue: OutgoingQueue | undefined;
   readonly #host: OutgoingHost;
   #shared: SessionShared | undefined = undefined;
+  /** Whether messages may be queued. */
+  #open = false;
+  /** Requests that were made before there was a clock. */
+  #later: ((shared: SessionShared) => void)[] = [];
+  /** The largest payload that the last server took, in bytes. */
+  #mostPayload: number | undefined = undefined;
   #session: Session | undefined = undefined;
   /** While listeners to `connect` run: what they send goes first. */
   #greeting = false;
@@ -48,13 +54,21 @@ export class Outgoing {
   }
 
   /** From now on messages may be queued. */
+  open(): void {
+    this.#open = true;
+  }
+
+  /** The sockets are there, and with them the time. */
   begin(shared: SessionShared): void {
     this.#shared = shared;
+    for (const begin of this.#later) begin(shared);
+    this.#later = [];
   }
 
   /** There is a connection: `greet` sends first, then what is queued follows. */
   attach(session: Session, greet: () => void): void {
     this.#session = session;
+    this.#mostPayload = session.maxMessageSize - session.protocol.headerSize;
     const queue = this.#queue;
     if (queue !== undefined) {
       session.track();
@@ -79,15 +93,19 @@ export class Outgoing {
 
   /** There will be no connection any more; returns how many messages never had one. */
   end(error: () => unknown): number {
+    this.#open = false;
     this.#shared = undefined;
+    this.#later = [];
     return this.#queue?.clear(error) ?? 0;
   }
 
   /** What became of messages since it was asked last; `undefined` where that is not counted. */
   counts(lost: number): MessageCounts | undefined {
     if (this.#queue === undefined) return undefined;
-    if (this.#shared !== undefined) this.#counts.expired += this.#queue.expire(this.now);
-    const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.size };
+    // What expires behind messages that were sent is told the next time: the order names them.
+    const { delivered, uncertain, lost: behind } = this.#counts;
+    if (delivered + uncertain + behind === 0) this.#counts.expired += this.#queue.expire(this.now);
+    const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.messages };
     this.#counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
     return counts;
   }
@@ -122,8 +140,10 @@ export class Outgoing {
     this.#checkSize(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
-    queue.push(type.name, type.code, content, this.now, request);
-    request.begin(type.name, this.#shared!, timeout);
+    const message = queue.push(type.name, type.code, content, this.now, request);
+    const begin = (shared: SessionShared): void => request.begin(message, queue, shared, timeout);
+    if (this.#shared === undefined) this.#later.push(begin);
+    else begin(this.#shared);
     return await promise as ReplyOut;
   }
 
@@ -146,23 +166,27 @@ export class Outgoing {
 
   /** The time, by the transport's clock. */
   get now(): number {
-    return this.#shared?.transport.clock.now() ?? 0;
+    // Nothing is too old before there is a clock.
+    return this.#shared?.transport.clock.now() ?? NaN;
   }
 
   /** See `Client.ready`. */
   async ready(): Promise<void> {
-    if (this.queued > 0) await this.#queue!.empty();
+    const queue = this.#queue;
+    if (queue !== undefined && queue.bytes > this.#host.limits.highWaterMark) await queue.empty();
     await this.#session?.ready();
   }
 
-  /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over. */
-  async emptied(session: Session, ms: number): Promise<void> {
-    if (this.queued === 0 || this.#shared === undefined) return;
-    const { wheel } = this.#shared;
+  /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over; returns how long it took. */
+  async emptied(session: Session, ms: number): Promise<number> {
+    if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
+    const { wheel, transport: { clock } } = this.#shared;
+    const since = clock.now();
     let limit: Timeout | undefined;
     const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
-    await Promise.race([this.#queue!.empty(), late, session.closed]);
+    await Promise.race([this.#queue.empty(), late, session.closed]);
     wheel.remove(limit!);
+    return clock.now() - since;
   }
 
   /** Sends what is queued, as fast as the connection takes it. */
@@ -176,18 +200,18 @@ export class Outgoing {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
         else more = session.sendContent(message.name, message.code, message.content);
-        queue.shift();
+        queue.shift(message);
         if (!more) await session.ready();
       } catch (error) {
         if (error instanceof BackpressureError) {
           await session.ready();
-          await this.#pause();
+          await this.#pause(session);
           continue;
         }
-        queue.shift();
-        // Only what the new server does not take: its limit may be another than that of the last one.
-        if (error instanceof PayloadError) this.#host.error(error);
-        else throw error;
+        queue.shift(message);
+        // Mostly what the new server does not take: its limit may be another than that of the last one.
+        if (message.request === undefined) this.#host.error(error);
+        else message.request.fail(error);
       }
     }
     this.#pumping = false;
@@ -195,25 +219,28 @@ export class Outgoing {
     if (next !== undefined && next !== session) void this.#pump(next);
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#shared === undefined) resolve();
-      else this.#shared.wheel.add(new Timeout(resolve), PAUSE);
-    });
+  /** Waits a moment. A wheel that is closed meanwhile calls nobody. */
+  async #pause(session: Session): Promise<void> {
+    if (this.#shared === undefined) return;
+    const { wheel } = this.#shared;
+    let limit: Timeout | undefined;
+    const moment = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), PAUSE));
+    await Promise.race([moment, session.closed]);
+    wheel.remove(limit!);
   }
 
   /** The queue, where it may be used now. */
   #waiting(what: string): OutgoingQueue {
-    if (this.#shared === undefined || this.#queue === undefined) throw closedError(what, this.#session?.reason);
+    if (!this.#open || this.#queue === undefined) throw closedError(what, this.#session?.reason);
     return this.#queue;
   }
 
   #checkSize(name: string, content: Uint8Array | string): void {
-    const { maxMessageSize } = this.#host.limits;
-    if (content.length <= maxMessageSize) return;
+    const most = this.#mostPayload ?? this.#host.limits.maxMessageSize;
+    if (content.length <= most) return;
     throw new PayloadError(
       "payload-too-large",
-      `Cannot queue "${name}": its ${content.length} bytes are above maxMessageSize, ${maxMessageSize}`,
+      `Cannot queue "${name}": its ${content.length} bytes are above the ${most} that the server takes`,
     );
   }
 }
@@ -228,7 +255,8 @@ class WaitingRequest implements QueuedRequest {
   #limit: Timeout | undefined = undefined;
   #stop = (): void => {};
   #until = 0;
-  over = false;
+  #over = false;
+  left = false;
 
   constructor(
     outgoing: Outgoing,
@@ -245,34 +273,42 @@ class WaitingRequest implements QueuedRequest {
   }
 
   /** Begins to wait. */
-  begin(name: string, { wheel, transport: { clock } }: SessionShared, timeout: number): void {
+  begin(message: QueuedMessage, queue: OutgoingQueue, shared: SessionShared, timeout: number): void {
     const { signal } = this.#options;
+    const { wheel, transport: { clock } } = shared;
     this.#until = clock.now() + timeout;
+    const giveUp = (error: unknown): void => {
+      this.fail(error);
+      this.left = true;
+      queue.leave(message);
+    };
     this.#limit = new Timeout(() =>
-      this.fail(new TimeoutError("timeout", `No connection to send "${name}" within ${timeout} ms`))
+      giveUp(new TimeoutError("timeout", `No connection to send "${message.name}" within ${timeout} ms`))
     );
     wheel.add(this.#limit, timeout);
-    const abort = (): void => this.fail(signal!.reason);
+    const abort = (): void => giveUp(signal!.reason);
     signal?.addEventListener("abort", abort, { once: true });
     this.#stop = () => {
       wheel.remove(this.#limit!);
       signal?.removeEventListener("abort", abort);
     };
+    // Between the call and the first time that there is a clock.
+    if (signal?.aborted) abort();
   }
 
   send({ name, code, content }: QueuedMessage): void {
-    if (this.over) return;
+    if (this.#over) return;
     const session = this.#outgoing.current!;
     const timeout = Math.max(1, this.#until - this.#outgoing.now);
     const answer = session.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
-    this.over = true;
+    this.#over = true;
     this.#stop();
     answer.then(this.#resolve, this.#reject);
   }
 
   fail(error: unknown): void {
-    if (this.over) return;
-    this.over = true;
+    if (this.#over) return;
+    this.#over = true;
     this.#stop();
     this.#reject(error);
   }

@@ -16,7 +16,7 @@ export interface QueueOptions {
   readonly messages?: number;
   /** Bytes of their payloads. @default 16777216 */
   readonly bytes?: number;
-  /** How long a message may wait, in milliseconds; an older one is left out, and counted. @default unlimited */
+  /** How long a message may wait for a connection, in milliseconds; an older one is left out, and counted. @default unlimited */
   readonly age?: number;
 }
 
@@ -40,8 +40,8 @@ export interface QueuedMessage {
 export interface QueuedRequest {
   /** Makes the value of the answer. */
   readonly codec: AnswerCodec;
-  /** Whether nobody waits for it any more. */
-  readonly over: boolean;
+  /** Whether nobody waits for it any more, see {@linkcode OutgoingQueue.leave}. */
+  readonly left: boolean;
   /** Sends it. */
   send(message: QueuedMessage): void;
   /** It will not be sent. */
@@ -53,6 +53,10 @@ export class OutgoingQueue {
   readonly #limits: Required<QueueOptions>;
   readonly #entries = new Fifo<QueuedMessage>();
   #bytes = 0;
+  /** How many of the entries are requests that nobody waits for any more; the first one never is. */
+  #left = 0;
+  /** How many are requests that somebody waits for. */
+  #requests = 0;
   #onEmpty: (() => void)[] = [];
 
   /**
@@ -71,7 +75,12 @@ export class OutgoingQueue {
 
   /** How many wait. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size - this.#left;
+  }
+
+  /** How many of them are messages. */
+  get messages(): number {
+    return this.size - this.#requests;
   }
 
   /** Bytes of their payloads. */
@@ -80,11 +89,11 @@ export class OutgoingQueue {
   }
 
   /**
-   * Takes one; the payload is copied.
+   * Takes one; the payload is copied. Returns what the queue keeps.
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  push(name: string, code: number, payload: Uint8Array | string, at: number, request?: QueuedRequest): void {
+  push(name: string, code: number, payload: Uint8Array | string, at: number, request?: QueuedRequest): QueuedMessage {
     const content = typeof payload === "string" ? encodeUtf8(payload) : payload.slice();
     const { messages, bytes } = this.#limits;
     if (this.size >= messages || this.size > 0 && this.#bytes + content.length > bytes) {
@@ -93,8 +102,11 @@ export class OutgoingQueue {
         `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
       );
     }
+    const message = { name, code, content, at, request };
     this.#bytes += content.length;
-    this.#entries.push({ name, code, content, at, request });
+    if (request !== undefined) this.#requests++;
+    this.#entries.push(message);
+    return message;
   }
 
   /** The first one. */
@@ -102,17 +114,30 @@ export class OutgoingQueue {
     return this.#entries.first;
   }
 
-  /** Takes the first one out. */
-  shift(): void {
-    this.#bytes -= this.#entries.shift().content.length;
-    if (this.size === 0) this.#wake();
+  /** Takes `message` out, if it is still the first one. */
+  shift(message: QueuedMessage): void {
+    if (this.first !== message) return;
+    this.#entries.shift();
+    this.#forget(message);
+    this.#trim();
+  }
+
+  /** Nobody waits for the request any more, whose `left` is true by now: its place is free. */
+  leave(message: QueuedMessage): void {
+    this.#left++;
+    this.#forget(message);
+    this.#trim();
+    if (2 * this.#left <= this.#entries.size) return;
+    const kept = this.#entries.clear().filter(({ request }) => request?.left !== true);
+    for (const message of kept) this.#entries.push(message);
+    this.#left = 0;
   }
 
   /** Leaves out what is too old; returns how many messages that were. Requests have timeouts of their own. */
   expire(now: number): number {
     let expired = 0;
     for (let first = this.first; first !== undefined && now - first.at > this.#limits.age; first = this.first) {
-      this.shift();
+      this.shift(first);
       if (first.request === undefined) expired++;
       else {first.request.fail(
           new TimeoutError("timeout", `Cannot send "${first.name}": it waited too long for a connection`),
@@ -125,6 +150,8 @@ export class OutgoingQueue {
   clear(error: () => unknown): number {
     const left = this.#entries.clear();
     this.#bytes = 0;
+    this.#left = 0;
+    this.#requests = 0;
     for (const { request } of left) request?.fail(error());
     this.#wake();
     return left.filter(({ request }) => request === undefined).length;
@@ -134,6 +161,19 @@ export class OutgoingQueue {
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  #forget({ content, request }: QueuedMessage): void {
+    this.#bytes -= content.length;
+    if (request !== undefined) this.#requests--;
+  }
+
+  #trim(): void {
+    while (this.first?.request?.left === true) {
+      this.#entries.shift();
+      this.#left--;
+    }
+    if (this.size === 0) this.#wake();
   }
 
   #wake(): void {

@@ -67,7 +67,8 @@ export function attemptsOf(name: string, attempts: number): number {
 export function delayBefore(policy: ReconnectPolicy, attempt: number, error: unknown, random: number): number {
   const longest = Math.min(policy.maxDelay, policy.delay * 2 ** Math.min(attempt - 1, 30));
   const least = error instanceof HandshakeError ? Math.min(error.refusal?.retryAfter ?? 0, 24 * 3_600_000) : 0;
-  return Math.round(least + (policy.jitter ? random * longest : longest));
+  // No runtime has timers for more than 2^31 - 1 ms.
+  return Math.min(0x7fffffff, Math.round(least + (policy.jitter ? random * longest : longest)));
 }
 
 /** Whether another attempt can go better. */

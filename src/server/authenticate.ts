@@ -153,7 +153,7 @@ export async function ask<P>(
       else resolve({ principal: verdict as P });
     }, (error) => {
       if (waiting) reject(refusedBy(error));
-      else if (error !== gone.signal.reason && !(error instanceof Refused)) late(error);
+      else if (error !== gone.signal.reason && !isRefused(error)) late(error);
       waiting = false;
     });
   });
@@ -171,8 +171,17 @@ function refuses(verdict: unknown): boolean {
 }
 
 function refusedBy(error: unknown): HandshakeError {
-  if (error instanceof Refused) return unauthorized(error.message, { refusal: error.refusal });
+  if (isRefused(error)) return unauthorized(error.message, { refusal: error.refusal });
   return unauthorized(`authenticate failed${textOf(error)}`, { cause: error });
+}
+
+/** Whether `refuse` threw it. Anything can be thrown, also what can't be looked at. */
+function isRefused(error: unknown): error is Refused {
+  try {
+    return error instanceof Refused;
+  } catch {
+    return false;
+  }
 }
 
 /** The text of whatever was thrown, which may be anything. */

@@ -6,6 +6,7 @@
 
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../message/utf8.ts";
+import type { Names } from "../options.ts";
 import { plainId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { encodeFrame } from "../wire/encoder.ts";
@@ -22,6 +23,9 @@ export interface BroadcastOptions {
   /** Skips a client whose buffer is full, or closes its connection. @default "skip" */
   readonly onFull?: "skip" | "close";
 }
+
+/** The names of its members. */
+export const BROADCAST_NAMES: Names<BroadcastOptions> = { to: true, except: true, onFull: true };
 
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {

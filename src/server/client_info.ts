@@ -9,13 +9,15 @@ import type { RequestOptions } from "../session/pending.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStats } from "../session/stats.ts";
 import type { MessageType } from "../message/message_type.ts";
-import { drainOf, nonEmpty } from "../options.ts";
+import { closingOf, nonEmpty } from "../options.ts";
 import type { Address } from "../transport.ts";
 
 /** Options for closing a connection or a server. */
 export interface CloseOptions {
   /** How long handlers, pending requests and unsent bytes may take, in milliseconds; 0 cuts at once. @default 5000 */
   readonly drain?: number;
+  /** When native clients that reconnect may come back, in milliseconds; they add their own delay. @default not said */
+  readonly retryAfter?: number;
 }
 
 /** Told of the tags of clients. */
@@ -267,13 +269,14 @@ export class ClientInfo<P = undefined> {
    * @param options How long work under way may take.
    * @returns Resolves when the connection is over; never rejects.
    * @throws {TypeError} There is no such reason.
-   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    */
   close(reason: CloseReason = "manual", options: CloseOptions = {}): Promise<void> {
     if (!CLOSE_REASONS.includes(reason)) {
       throw new TypeError(`Cannot close the connection: reason must be one of ${CLOSE_REASONS.join(", ")}`);
     }
-    return this.#session().close(reason, drainOf(options));
+    const { drain, retryAfter } = closingOf(options);
+    return this.#session().close(reason, drain, retryAfter);
   }
 }
 

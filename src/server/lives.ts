@@ -7,7 +7,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
-import { writeNote } from "../options.ts";
+import { type Closing, writeNote } from "../options.ts";
 import { Latch } from "../session/latch.ts";
 import type { Address } from "../transport.ts";
 import { addressText } from "../session/address.ts";
@@ -59,29 +59,29 @@ export class Lives<P> {
   }
 
   /** See `Server.restart`. */
-  restart(drain: number): Promise<void> {
+  restart(how: Closing): Promise<void> {
     const under = this.#restarting;
     if (under === undefined || under.phase === "starting" && this.#closing !== undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const restart: Restart = { promise, phase: "closing", cancelled: false };
       this.#restarting = restart;
-      resolve(this.#restart(restart, drain));
+      resolve(this.#restart(restart, how));
       return promise;
     }
     under.cancelled = false;
-    if (this.#closing !== undefined && drain <= 0) this.#run?.cut();
+    if (this.#closing !== undefined && how.drain <= 0) this.#run?.cut();
     return under.promise;
   }
 
   /** See `Server.close`. */
-  close(drain: number): Promise<void> {
+  close(how: Closing): Promise<void> {
     if (this.#restarting !== undefined) this.#restarting.cancelled = true;
     if (this.#closing === undefined && this.#starting === undefined) {
       this.#closed.release();
       return Promise.resolve();
     }
-    if (this.#closing !== undefined && drain <= 0) this.#run?.cut();
-    return this.#closing ??= this.#close(drain);
+    if (this.#closing !== undefined && how.drain <= 0) this.#run?.cut();
+    return this.#closing ??= this.#close(how);
   }
 
   /** Listens; at the ports of `before`, if there was a life before. */
@@ -106,13 +106,13 @@ export class Lives<P> {
     hub.events.emit("listening", run.addresses);
   }
 
-  async #close(drain: number): Promise<void> {
+  async #close(how: Closing): Promise<void> {
     const { hub } = this.#owner;
     await this.#starting?.catch(() => {});
     const run = this.#run;
     if (run !== undefined) {
       hub.events.emit("closing");
-      await run.close(drain);
+      await run.close(how);
       await hub.workers.close();
       this.#run = undefined;
       this.#starting = undefined;
@@ -126,11 +126,11 @@ export class Lives<P> {
     hub.events.emit("close");
   }
 
-  async #restart(restart: Restart, drain: number): Promise<void> {
+  async #restart(restart: Restart, how: Closing): Promise<void> {
     try {
       await this.#starting?.catch(() => {});
       const before = this.#run?.addresses;
-      if (this.#starting !== undefined || this.#closing !== undefined) await (this.#closing ??= this.#close(drain));
+      if (this.#starting !== undefined || this.#closing !== undefined) await (this.#closing ??= this.#close(how));
       if (restart.cancelled) {
         throw new ConnectionError("closed", "Cannot restart the server: it was closed meanwhile");
       }

@@ -6,7 +6,7 @@
  */
 
 import { HandshakeError, ProtocolError } from "../errors.ts";
-import { writeLine, writeNote } from "../options.ts";
+import { type Closing, writeLine, writeNote } from "../options.ts";
 import { handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
@@ -38,6 +38,10 @@ export interface RunOwner<P> {
   lastId: number;
   /** How many connections failed the handshake. */
   rejected: number;
+  /** How many clients were closed because they did not read. */
+  slowConsumers: number;
+  /** How many copies of broadcasts full clients did not get. */
+  broadcastsDropped: number;
   /** Whether the process may end although it listens. */
   unref: boolean;
 }
@@ -118,7 +122,7 @@ export class ServerRun<P> {
   }
 
   /** Stops accepting, lets what runs take `drain` milliseconds, and cuts what is left. Never rejects. */
-  async close(drain: number): Promise<void> {
+  async close({ drain, retryAfter }: Closing): Promise<void> {
     this.#closing = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
@@ -126,7 +130,7 @@ export class ServerRun<P> {
     // The wheel goes last: what says farewell to a stranger still needs its time limit.
     await Promise.all([
       ...this.#welcoming,
-      ...[...this.#sessions].map((session) => session.close("server-closed", drain)),
+      ...[...this.#sessions].map((session) => session.close("server-closed", drain, retryAfter)),
     ]);
     this.#shared.wheel.close();
   }
@@ -209,11 +213,12 @@ export class ServerRun<P> {
       unrouted: (message) => hub.unrouted(message, info),
       error: (error, message) => hub.error(error, info, message),
       closing: () => groups.leave(info),
-      closed: (reason, error) => {
+      closed: (reason, why) => {
         this.#sessions.delete(session);
         pass.leave();
+        if (reason === "slow-consumer") this.#owner.slowConsumers++;
         writeNote(hub.log, "debug", () => `Client ${id} disconnected: ${reason}`);
-        hub.events.emit("disconnect", info, { reason, error });
+        if (hub.events.has("disconnect")) hub.events.emit("disconnect", info, { reason, error: why() });
       },
     }, info);
     this.#saidFull = false;

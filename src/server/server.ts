@@ -8,13 +8,13 @@ import type { Listener as EventListener, ListenOptions } from "../events.ts";
 import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
-import { DEFAULT_LIMITS, drainOf } from "../options.ts";
+import { checkNames, closingOf, DEFAULT_LIMITS } from "../options.ts";
 import { Hub } from "../session/hub.ts";
 import type { Handler, RouteOptions } from "../session/routes.ts";
 import type { Address } from "../transport.ts";
 import type { WorkerPeer } from "../workers/protocol.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
-import { type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
+import { BROADCAST_NAMES, type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
 import { type ClientInfo, type CloseOptions, tagName } from "./client_info.ts";
 import { Lives } from "./lives.ts";
 import type { RunOwner } from "./run.ts";
@@ -29,6 +29,12 @@ export interface ServerStats {
   readonly pendingHandshakes: number;
   /** Connections that failed the handshake or were not let in, ever. */
   readonly rejected: number;
+  /** Clients that came in, ever. */
+  readonly accepted: number;
+  /** Clients closed as `slow-consumer`, ever. */
+  readonly slowConsumers: number;
+  /** Copies of broadcasts that full clients did not get, ever. */
+  readonly broadcastsDropped: number;
   /** Bytes waiting to be sent, over all clients. */
   readonly bufferedBytes: number;
 }
@@ -73,6 +79,8 @@ export class Server<P = undefined> implements AsyncDisposable {
       limits: serverLimitsOf(config),
       lastId: 0,
       rejected: 0,
+      slowConsumers: 0,
+      broadcastsDropped: 0,
       unref: false,
     };
     this.#lives = new Lives(this.#owner);
@@ -99,6 +107,9 @@ export class Server<P = undefined> implements AsyncDisposable {
       connections: this.#lives.run?.groups.clients.size ?? 0,
       pendingHandshakes: this.#lives.run?.pendingHandshakes ?? 0,
       rejected: this.#owner.rejected,
+      accepted: this.#owner.lastId,
+      slowConsumers: this.#owner.slowConsumers,
+      broadcastsDropped: this.#owner.broadcastsDropped,
       bufferedBytes: this.#lives.run?.buffered ?? 0,
     };
   }
@@ -122,10 +133,10 @@ export class Server<P = undefined> implements AsyncDisposable {
    * Calls made meanwhile share one promise. The last call counts: `close()` during a restart leaves the server closed and
    * rejects the restart, and a restart during `close()` starts the server when it is closed.
    *
-   * @param options How long work under way may take.
+   * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when all listeners accept connections again.
    * @throws {ConnectionError} As {@linkcode start}; `closed` if `close()` was called meanwhile. The server is closed then.
-   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    *
    * @example The same port, the same routes
    * ```ts
@@ -146,7 +157,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * ```
    */
   restart(options: CloseOptions = {}): Promise<void> {
-    return this.#lives.restart(drainOf(options));
+    return this.#lives.restart(closingOf(options));
   }
 
   /**
@@ -155,9 +166,10 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param type The type.
    * @param handler Called with each message and the client that sent it.
-   * @param options `ordered` handles this route's messages one at a time per connection.
+   * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {TypeError} `handler` is not a function.
+   * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
+   * @throws {RangeError} `timeout` is no whole number from 1 to 2147483647.
    *
    * @example One message after the other
    * ```ts
@@ -285,7 +297,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @param options Which clients, and what to do about full ones.
    * @returns How many clients it was sent to, skipped and closed.
    * @throws {TypeError | PayloadError} The codec refuses the payload; nobody gets it.
-   * @throws {TypeError} `onFull` is neither `"skip"` nor `"close"`.
+   * @throws {TypeError} An option is unknown, or `onFull` is neither `"skip"` nor `"close"`.
    *
    * @example To everybody but the sender
    * ```ts
@@ -311,11 +323,14 @@ export class Server<P = undefined> implements AsyncDisposable {
     payload: NoInfer<In>,
     options: BroadcastOptions = {},
   ): BroadcastResult {
+    checkNames("broadcast()", options, BROADCAST_NAMES);
     const { onFull = "skip" } = options;
     if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
     const run = this.#lives.run;
     const sessions = run === undefined ? [] : chosen(run.groups, options);
-    return broadcastTo(sessions, type.code, checkPayload(type.name, type.payload.encode(payload)), onFull);
+    const result = broadcastTo(sessions, type.code, checkPayload(type.name, type.payload.encode(payload)), onFull);
+    this.#owner.broadcastsDropped += result.dropped;
+    return result;
   }
 
   /**
@@ -358,12 +373,12 @@ export class Server<P = undefined> implements AsyncDisposable {
    * what is left. Routes and event listeners stay, and the server can be started again. A second call returns the same
    * promise.
    *
-   * @param options How long work under way may take.
+   * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when no socket, listener or timer is left; never rejects.
-   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#lives.close(drainOf(options));
+    return this.#lives.close(closingOf(options));
   }
 
   /** The same as {@linkcode close}. */

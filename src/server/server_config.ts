@@ -141,7 +141,7 @@ export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
 export function serverLimitsOf(config: ServerConfig<unknown>): ServerLimits {
   const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes = 2_048 } = config;
   const limit = (name: string, value: number | undefined): number =>
-    value === undefined ? Infinity : wholeNumber(name, value, 1);
+    value === undefined || value === Infinity ? Infinity : wholeNumber(name, value, 1);
   return {
     maxConnections: limit("maxConnections", maxConnections),
     maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnectionsPerAddress),

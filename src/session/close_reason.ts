@@ -59,7 +59,7 @@ export function handshakeReason(error: unknown): CloseReason {
 
 /** The error for what is asked of a connection that is gone. */
 export function closedError(what: string, reason: CloseReason | undefined, cause?: unknown): ConnectionError {
-  const state = reason === undefined ? "not connected" : `the connection is closed (${reason})`;
+  const state = reason === undefined ? "not connected, await connect() first" : `the connection is closed (${reason})`;
   return new ConnectionError(
     reason === undefined ? "not-connected" : "closed",
     `${what}: ${state}`,

@@ -7,7 +7,7 @@
 import { ConnectionError, type ProtocolError } from "../errors.ts";
 import { decodeJson } from "../message/json.ts";
 import type { Connection } from "../transport.ts";
-import { type PeerObject, printable, stringMember } from "../wire/handshake_messages.ts";
+import { integerMember, type PeerObject, printable, stringMember } from "../wire/handshake_messages.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { Ending } from "./ending.ts";
@@ -21,6 +21,10 @@ import type { TimerWheel } from "./timer_wheel.ts";
 const PEER_DRAIN = 5_000;
 /** How long a side that was asked to leave may take: whoever asked cuts it before. */
 const UNLIMITED = 0x7fffffff;
+/** How long what the peer still sends is handled after our FIN, in milliseconds: it has its own limit, mostly 5 s. */
+const LEAVE_LINGER = 60_000;
+/** A peer can't ask to be left alone for more than a day, in milliseconds. */
+const LONGEST_RETRY = 24 * 3_600_000;
 
 /** What is ended. */
 export interface DepartureParts {
@@ -44,8 +48,8 @@ export interface DepartureParts {
 export interface DepartureHost {
   /** It stopped being open: nothing more can be sent. */
   closing(): void;
-  /** It is over, nothing is read or written any more. Called once. */
-  over(reason: CloseReason, error: unknown): void;
+  /** It is over, nothing is read or written any more. Called once; `why` makes the error behind it, if there is one. */
+  over(reason: CloseReason, why: () => unknown): void;
 }
 
 /** The end of one connection, and its state until then. */
@@ -61,6 +65,8 @@ export class Departure {
   /** Released when the peer said that it goes away. */
   #peerLeaves: Latch | undefined = undefined;
   #unref = false;
+  /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
+  retryAfter = 0;
 
   /**
    * @param parts What is ended.
@@ -101,8 +107,9 @@ export class Departure {
    *
    * @param reason Why.
    * @param drain How long it may take, in milliseconds.
+   * @param retryAfter When the peer may come back, in milliseconds.
    */
-  close(reason: CloseReason, drain: number): void {
+  close(reason: CloseReason, drain: number, retryAfter?: number): void {
     if (this.#state !== "open") {
       this.#ending?.hurry(drain);
       return;
@@ -112,7 +119,7 @@ export class Departure {
     this.#begin(reason);
     if (this.#orderly) {
       sender.cover();
-      sender.goAway(reason);
+      sender.goAway(reason, retryAfter);
     }
     void this.#end(undefined, drain, LINGER_TIME, this.#orderly ? () => this.#peerDone() : undefined);
   }
@@ -128,8 +135,10 @@ export class Departure {
     this.#asked = true;
     this.#begin("going-away");
     this.#parts.sender.cover();
-    const why = new ConnectionError("closed", `The peer goes away: ${goAwayCode(content)}`);
-    void this.#end(undefined, UNLIMITED, UNLIMITED, undefined, why);
+    const { code, retryAfter } = readGoAway(content);
+    this.retryAfter = retryAfter;
+    const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
+    void this.#end(undefined, UNLIMITED, LEAVE_LINGER, undefined, why);
   }
 
   /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
@@ -163,7 +172,7 @@ export class Departure {
     if (this.#state === "closed") return;
     this.#begin(reason);
     this.#parts.connection.abort(error);
-    this.#over(error);
+    this.#over(() => error);
   }
 
   #begin(reason: CloseReason): void {
@@ -183,14 +192,14 @@ export class Departure {
 
   /**
    * Finishes what runs within `drain` milliseconds, then says FIN and waits for the peer's for `linger` milliseconds.
-   * `before` settles when work can be finished at all, and `why` is told at the end.
+   * `before` settles when work can be finished at all, and `why` makes what is told at the end.
    */
   async #end(
     error: Error | undefined,
     drain: number,
     linger: number,
     before?: () => Promise<unknown>,
-    why = error,
+    why: () => unknown = () => error,
   ): Promise<void> {
     const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#parts;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
@@ -213,7 +222,7 @@ export class Departure {
     this.#over(why);
   }
 
-  #over(error: unknown): void {
+  #over(make: () => unknown): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#orderly = false;
@@ -222,16 +231,23 @@ export class Departure {
     sender.close();
     dispatcher.close();
     receiver.discard();
-    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, error));
-    this.#host.over(this.#reason!, error);
+    // Mostly nobody asks, and an error with its stack costs more than all the rest.
+    let made: { readonly error: unknown } | undefined;
+    const why = (): unknown => (made ??= { error: make() }).error;
+    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, why()));
+    this.#host.over(this.#reason!, why);
   }
 }
 
-/** Why the peer goes away, in its own words. */
-function goAwayCode(content: Uint8Array): string {
+/** Why the peer goes away, in its own words, and when it may be asked again. */
+function readGoAway(content: Uint8Array): { readonly code: string; readonly retryAfter: number } {
   try {
-    return printable(stringMember(decodeJson(content) as PeerObject, "code") ?? "no reason given");
+    const words = (decodeJson(content) ?? {}) as PeerObject;
+    return {
+      code: printable(stringMember(words, "code") ?? "no reason given"),
+      retryAfter: integerMember(words, "retryAfter", 0, LONGEST_RETRY) ?? 0,
+    };
   } catch {
-    return "no reason given";
+    return { code: "no reason given", retryAfter: 0 };
   }
 }

@@ -42,6 +42,8 @@ export interface DispatcherHost extends MessageOrigin {
   unwatch(message: IncomingMessage): void;
   /** Answers with an error, where the peer understands one. */
   refuse(message: IncomingMessage, error: unknown): void;
+  /** The same for a request that is not looked at, of a native peer: one that does not read these answers is closed. */
+  turnAway(frame: DecodedFrame, error: Error & { readonly code: string }): void;
   /** A handler or a codec failed. */
   failed(error: unknown, message: IncomingMessage): void;
 }
@@ -146,7 +148,7 @@ export class Dispatcher implements RateGateHost {
     const asks = this.#host.native ? request : route === undefined || route.type.reply !== undefined;
     if (this.#refusal?.permits(frame) === false) {
       this.#host.taken(frame);
-      if (asks) this.#host.refuse(this.#message(frame, route, receivedAt, asks), RATE_LIMITED);
+      if (request) this.#host.turnAway(frame, RATE_LIMITED);
       return;
     }
     if (this.waiting === 0 && this.#free(route, asks, frame.code)) {
@@ -202,6 +204,17 @@ export class Dispatcher implements RateGateHost {
     if (this.#throttle?.flows(code) === false) return false;
     return this.#running < this.#shared.limits.maxWorkers &&
       (route === undefined || !route.ordered || this.#busy?.has(route) !== true);
+  }
+
+  /** A message that waited, for whoever takes its type by now. */
+  #current(message: IncomingMessage): IncomingMessage {
+    const { frame, receivedAt } = message;
+    const route = this.#shared.routes.get(frame.code);
+    if (route === message.route || message.aborted !== undefined) return message;
+    const request = this.#host.native ? message.wantsReply : route === undefined || route.type.reply !== undefined;
+    const current = this.#message(frame, route, receivedAt, request);
+    if (this.#open?.get(frame.requestId) === message) this.#opened(current);
+    return current;
   }
 
   #message(frame: DecodedFrame, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
@@ -339,6 +352,7 @@ export class Dispatcher implements RateGateHost {
 
   #finished(message: IncomingMessage): void {
     const { requestId } = message.frame;
+    message.finished = true;
     if (this.#open?.get(requestId) === message) this.#open.delete(requestId);
     if (message.watched) this.#host.unwatch(message);
   }
@@ -348,7 +362,8 @@ export class Dispatcher implements RateGateHost {
     if (this.#pumping) return;
     const { budget, transport } = this.#shared;
     budget.start(this.waiting);
-    for (let message = this.#queue.first; message !== undefined; message = this.#queue.first) {
+    for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
+      const message = this.#current(first);
       const { route, wantsReply, frame } = message;
       if (!this.#free(route, wantsReply, frame.code)) break;
       this.#queue.shift();

@@ -45,7 +45,15 @@ export class Hub<Map extends EventMap> {
   /** How eager it is. */
   readonly pace: Pace;
   /** Who watches single messages. */
-  readonly taps: Taps = {};
+  readonly taps: Taps = {
+    // All there from the start: it is looked at for every frame.
+    sent: undefined,
+    received: undefined,
+    routed: undefined,
+    settled: undefined,
+    pressure: undefined,
+    limited: undefined,
+  };
 
   /**
    * @param config The options; its names are checked by the caller.
@@ -107,6 +115,7 @@ export class Hub<Map extends EventMap> {
   unrouted(message: IncomingMessage, ...peer: unknown[]): Promise<unknown>[] {
     const pending: Promise<unknown>[] = [];
     if (this.events.call("message", [message, ...peer] as never, pending)) return pending;
+    if (!this.events.has("unhandled")) return pending;
     const info = { code: message.type.code, size: message.frame.end - message.frame.start };
     this.events.emit("unhandled", ...[info, ...peer] as never);
     return pending;
@@ -130,7 +139,8 @@ export class Hub<Map extends EventMap> {
   #watch(name: keyof Map & string, on: boolean): void {
     const tap = TRAFFIC_EVENTS.find((tapped) => tapped === name);
     if (tap === undefined) return;
-    if (on) this.taps[tap] = (info: unknown, peer: unknown) => this.events.emit(name, ...[info, peer] as never);
-    else delete this.taps[tap];
+    this.taps[tap] = on
+      ? (info: unknown, peer: unknown) => this.events.emit(name, ...[info, peer] as never)
+      : undefined;
   }
 }

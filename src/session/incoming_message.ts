@@ -34,6 +34,10 @@ export class IncomingMessage implements Message<unknown, unknown> {
   readonly route: Route | undefined;
   /** Whether its one answer is given. */
   answered = false;
+  /** Whether its handler is done, or never ran. */
+  finished = false;
+  /** Called when it is answered by `reply()`, or nobody waits for the answer any more. */
+  onDone: (() => void) | undefined = undefined;
   readonly #origin: MessageOrigin;
   #controller: AbortController | undefined = undefined;
   #aborted: { readonly reason: unknown } | undefined = undefined;
@@ -94,6 +98,8 @@ export class IncomingMessage implements Message<unknown, unknown> {
   get signal(): AbortSignal {
     // Nobody cancels a plain message: one signal serves all of a connection.
     if (!this.wantsReply && this.route?.timeout === undefined) return this.#origin.signal;
+    // Neither does anybody once its handler is done.
+    if (this.finished && this.#controller === undefined && this.#aborted === undefined) return this.#origin.signal;
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#aborted === undefined) this.#origin.watch(this);
@@ -117,6 +123,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     if (this.#aborted !== undefined) return;
     this.#aborted = { reason };
     this.#controller?.abort(reason);
+    this.onDone?.();
   }
 
   /** The connection is over: its handler may stop. */
@@ -127,7 +134,12 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** Whether a failure only shows that the handler stopped when it was told to. */
   stopped(error: unknown): boolean {
     const { aborted, reason } = this.signal;
-    return aborted && (error === reason || (error as Error | undefined)?.name === "AbortError");
+    try {
+      return aborted && (error === reason || (error as Error | undefined)?.name === "AbortError");
+    } catch {
+      // Anything can be thrown, also what can't be looked at.
+      return false;
+    }
   }
 
   reply(payload: unknown): Replied {
@@ -143,6 +155,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     }
     if (this.#aborted === undefined) this.#origin.answer(this, payload);
     this.answered = true;
+    this.onDone?.();
     return replied;
   }
 }

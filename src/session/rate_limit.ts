@@ -21,8 +21,6 @@ export interface Rate {
 
 /** The buckets of one connection. */
 export class RateLimit {
-  /** What happens to what is above it. */
-  readonly action: Rate["action"];
   readonly #rate: Rate;
   readonly #clock: Clock;
   #messages: number;
@@ -34,7 +32,6 @@ export class RateLimit {
    * @param clock The time.
    */
   constructor(rate: Rate, clock: Clock) {
-    this.action = rate.action;
     this.#rate = rate;
     this.#clock = clock;
     this.#messages = Math.max(1, rate.messages * rate.burst);

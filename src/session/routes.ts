@@ -8,7 +8,7 @@ import { MessageTypeError } from "../errors.ts";
 import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
-import { wholeNumber } from "../options.ts";
+import { checkNames, type Names, wholeNumber } from "../options.ts";
 
 /** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
@@ -33,6 +33,8 @@ export interface RouteOptions {
    */
   readonly timeout?: number;
 }
+
+const ROUTE_NAMES: Names<RouteOptions> = { ordered: true, timeout: true };
 
 /** A type with its handler. */
 export interface Route {
@@ -80,6 +82,10 @@ export class Routes {
     if (typeof handler !== "function") {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
     }
+    if (!Number.isInteger(type?.code)) throw new TypeError("Cannot route: type must be a message type");
+    checkNames("a route's options", options, ROUTE_NAMES);
+    const { ordered = false } = options;
+    if (typeof ordered !== "boolean") throw new TypeError(`ordered must be a boolean, not ${typeof ordered}`);
     const other = this.#routes.get(type.code);
     if (other !== undefined) {
       throw new MessageTypeError(
@@ -90,7 +96,7 @@ export class Routes {
     this.#routes.set(type.code, {
       type: type as AnyMessageType,
       handler: handler as Route["handler"],
-      ordered: options.ordered ?? false,
+      ordered,
       timeout: options.timeout === undefined ? undefined : wholeNumber("timeout", options.timeout, 1),
       raw: (type.payload as unknown) === bytes,
     });

@@ -182,8 +182,8 @@ export class Sender implements PendingHost {
   }
 
   /** Asks a native peer to start nothing new. It comes behind all messages, so that nothing but answers follows it. */
-  goAway(code: string): void {
-    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, JSON.stringify({ code }), BEHIND);
+  goAway(code: string, retryAfter: number | undefined): void {
+    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, JSON.stringify({ code, retryAfter }), BEHIND);
   }
 
   /** A request ended without an answer: its handler may stop. */

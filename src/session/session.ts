@@ -40,8 +40,8 @@ export interface SessionEvents {
   error(error: unknown, message?: IncomingMessage): void;
   /** It stopped being open: nothing more can be sent. */
   closing(): void;
-  /** It is over, the socket released. Called once. */
-  closed(reason: CloseReason, error: unknown): void;
+  /** It is over, the socket released. Called once; `why` makes the error behind it, if there is one. */
+  closed(reason: CloseReason, why: () => unknown): void;
 }
 
 /** One open connection. Much of it is made only when it is used: most connections are idle most of the time. */
@@ -142,6 +142,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return this.#departure.reason;
   }
 
+  /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
+  get retryAfter(): number {
+    return this.#departure.retryAfter;
+  }
+
   /** Bytes that wait to be sent. */
   get buffered(): number {
     return this.#sender.outbox.buffered;
@@ -208,8 +213,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     payload: In,
     options: RequestOptions,
   ): Promise<ReplyOut> {
-    const { name, code, reply } = type;
     try {
+      const { name, code, reply } = type;
       this.#checkOpen(`Cannot request "${name}"`);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
@@ -251,8 +256,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
    * is cut. A native peer is asked to leave, and what it has sent is still handed out and answered. A second call can only
    * make it sooner. Settles when it is over.
    */
-  close(reason: CloseReason, drain: number): Promise<void> {
-    this.#departure.close(reason, drain);
+  close(reason: CloseReason, drain: number, retryAfter?: number): Promise<void> {
+    this.#departure.close(reason, drain, retryAfter);
     return this.closed;
   }
 
@@ -313,6 +318,14 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
         // A peer that takes tiny frames only may take the shorter one.
         if (content === NO_DETAILS) this.#events.error(failure, message);
       }
+    }
+  }
+
+  turnAway(frame: DecodedFrame, error: Error & { readonly code: string }): void {
+    try {
+      this.#sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
+    } catch (failure) {
+      this.#events.error(failure);
     }
   }
 
@@ -448,12 +461,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#framesIgnored++;
     this.taken(frame);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) return;
-    const content = JSON.stringify({ code: "going-away", message: "The connection is being closed" });
-    try {
-      this.#sender.reply("going-away", frame.code, Flag.REPLY | Flag.ERROR, frame, content);
-    } catch (error) {
-      this.#events.error(error);
-    }
+    this.turnAway(frame, GOING_AWAY);
   }
 
   // Called by the departure.
@@ -462,16 +470,18 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#events.closing();
   }
 
-  over(reason: CloseReason, error: unknown): void {
+  over(reason: CloseReason, why: () => unknown): void {
     this.#heartbeat?.stop();
-    const gone = (): Error => closedError("Nobody waits for the message", reason, error);
+    const gone = (): Error => closedError("Nobody waits for the message", reason, why());
     this.#gone?.abort(gone());
     for (const message of this.#watched ?? []) message.gone(gone());
     this.#watched = undefined;
     this.#closed?.release();
-    this.#events.closed(reason, error);
+    this.#events.closed(reason, why);
   }
 }
+
+const GOING_AWAY = Object.assign(new Error("The connection is being closed"), { code: "going-away" });
 
 function cancelled(): DOMException {
   return new DOMException("The sender cancelled the request", "AbortError");

@@ -125,8 +125,10 @@ export class TimerWheel {
     return Math.floor(ms / this.#tickMs);
   }
 
-  #arm(tick: number, now: number): void {
+  #arm(due: number, now: number): void {
     this.#disarm();
+    // Looks once a turn at least: no runtime has timers for more than 2^31 - 1 ms.
+    const tick = Math.min(due, this.#tickAt(now) + SLOTS);
     this.#armed = tick;
     this.#timer = this.#clock.setTimeout(() => this.#serve(), Math.max(0, tick * this.#tickMs - now));
     if (this.#holds === 0) this.#clock.unref(this.#timer);

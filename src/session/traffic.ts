@@ -68,7 +68,7 @@ export const TRAFFIC_EVENTS = ["sent", "received", "routed", "settled", "pressur
 
 /** Where a connection tells what happens; a member is there while anybody listens. */
 export type Taps = {
-  -readonly [Name in keyof TrafficEvents<[]>]?: (info: TrafficEvents<[]>[Name][0], peer: unknown) => void;
+  [Name in keyof TrafficEvents<[]>]?: ((info: TrafficEvents<[]>[Name][0], peer: unknown) => void) | undefined;
 };
 
 /** What a frame is, to observers. */

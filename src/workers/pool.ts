@@ -21,6 +21,7 @@ import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import {
   errorLike,
   type ErrorLikeness,
+  isReport,
   likenessOf,
   ownBuffer,
   type Payload,
@@ -185,7 +186,7 @@ export class WorkerPool {
     this.#workers.add(worker);
     try {
       worker.thread = threads.start(BOOTSTRAP, { module: this.#options.module, serve: SERVE }, {
-        message: (report) => this.#told(worker, report as Report),
+        message: (report) => this.#told(worker, report),
         exit: (error) => this.#exited(worker, error),
       });
     } catch (cause) {
@@ -225,8 +226,9 @@ export class WorkerPool {
     }
   }
 
-  #told(worker: Worker, report: Report): void {
-    if (worker.state === "over") return;
+  #told(worker: Worker, report: unknown): void {
+    // The module, or what it imports, may post to the program, too: only what fits is for us.
+    if (worker.state === "over" || !isReport(report)) return;
     if (report.kind === "done" || report.kind === "failed") {
       const { task } = worker;
       if (task?.id !== report.id) return;
@@ -235,6 +237,7 @@ export class WorkerPool {
       if (report.kind === "failed") task.reject(revived(report.error));
       else task.resolve(report.reply === undefined ? undefined : new Uint8Array(report.reply));
     } else {
+      if (worker.state !== "loading") return;
       const fault = this.#faultOf(report);
       if (fault === undefined) {
         this.#fault = undefined;

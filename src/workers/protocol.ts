@@ -47,6 +47,15 @@ export type Report =
   | { readonly kind: "done"; readonly id: number; readonly reply: ArrayBuffer | undefined }
   | { readonly kind: "failed"; readonly id: number; readonly error: ErrorLikeness };
 
+/** Whether a worker's message is a report. */
+export function isReport(value: unknown): value is Report {
+  if (typeof value !== "object" || value === null) return false;
+  const { kind, reply, error } = value as Record<string, unknown>;
+  if (kind === "done") return reply === undefined || reply instanceof ArrayBuffer;
+  if (kind === "failed" || kind === "broken") return typeof error === "object" && error !== null;
+  return kind === "ready" || kind === "unusable";
+}
+
 /** An error on its way to another thread: cloning an `Error` loses its `code`, and on Bun its `cause`. */
 export interface ErrorLikeness {
   /** Its class. */

@@ -65,11 +65,6 @@ export class Child {
     this.#process.kill("SIGSTOP");
   }
 
-  /** Lets it go on: SIGCONT. */
-  resume(): void {
-    this.#process.kill("SIGCONT");
-  }
-
   /** Calls `close`, and waits until the process has ended by itself; returns how long that took, in milliseconds. */
   async end(): Promise<number> {
     await this.call("close");
