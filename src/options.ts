@@ -37,12 +37,12 @@ export interface LimitOptions {
   readonly maxWorkers?: number;
   /**
    * Messages waiting for a handler, per connection. At the limit reading a Python peer stops, and with it replies and PONGs.
-   * A native peer stops sending messages by itself, at four times as many at most. @default 1024
+   * A native peer stops sending messages by itself, at sixteen times as many at most. @default 1024
    */
   readonly maxQueuedMessages?: number;
   /**
    * Bytes of messages waiting for a handler, per connection, buffers counted whole; the same happens at the limit. A native
-   * peer may have a quarter of it under way. @default 4194304
+   * peer may overdraw it by one message. @default 4194304
    */
   readonly maxQueuedBytes?: number;
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */

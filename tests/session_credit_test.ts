@@ -168,7 +168,7 @@ describe("a receiver", () => {
   async function meet(config: ServerConfig = {}) {
     const world = memoryWorld();
     const hold = deferred();
-    const served = await serve(world, { maxQueuedBytes: 4_000, maxQueuedMessages: 1_000, ...config }, (server) => {
+    const served = await serve(world, { maxQueuedBytes: 1_000, maxQueuedMessages: 1_000, ...config }, (server) => {
       server.route(DATA, () => hold.promise);
       server.route(ASK, async ({ data }) => (await hold.promise, data));
     });
@@ -186,13 +186,13 @@ describe("a receiver", () => {
   }
   const sized = (size: number, code = 202): RawFrame => ({ code, content: new Uint8Array(size - HEADER) });
 
-  it("offers a quarter of what may wait, and a charge that bounds how many messages do", () => {
+  it("offers what may wait, and a charge that bounds how many messages do", () => {
     assertEquals(creditOffer({ maxQueuedBytes: 4_194_304, maxQueuedMessages: 1_024 }), {
-      window: 1_048_576,
+      window: 4_194_304,
       least: 256,
     });
     assertEquals(creditOffer({ maxQueuedBytes: 1, maxQueuedMessages: 1 }), { window: 1, least: 0 });
-    assertEquals(creditOffer({ maxQueuedBytes: 4_000, maxQueuedMessages: 1 }), { window: 1_000, least: 250 });
+    assertEquals(creditOffer({ maxQueuedBytes: 4_000, maxQueuedMessages: 1 }), { window: 4_000, least: 250 });
   });
 
   it("grants what reached handlers, in pieces of half a window, and nothing for what waits", async () => {
@@ -227,14 +227,14 @@ describe("a receiver", () => {
   });
 
   it("bounds how many small messages wait", async () => {
-    await using met = await meet({ maxWorkers: 1, maxQueuedMessages: 5 });
+    await using met = await meet({ maxWorkers: 1, maxQueuedMessages: 1 });
     const { raw } = met;
-    // Each costs 50 bytes of the window's 1,000.
-    await raw.send(...Array(20).fill({ code: 202 }), { code: 0, requestId: 1, flags: REQUEST });
+    // Each costs 62 bytes of the window's 1,000.
+    await raw.send(...Array(17).fill({ code: 202 }), { code: 0, requestId: 1, flags: REQUEST });
     assertEquals((await raw.frame())!.code, 1);
-    assertEquals(met.server.clients[0].stats().queuedMessages, 19);
+    assertEquals(met.server.clients[0].stats().queuedMessages, 16);
     assertEquals(met.events.of("error"), []);
-    await raw.send({ code: 202 }, { code: 202 });
+    await raw.send({ code: 202 });
     assertEquals(await raw.end(), "fin");
     const [, { reason }] = await met.events.next("disconnect");
     assertEquals(reason, "protocol-error");
@@ -380,7 +380,7 @@ for (const { name, make } of WORLDS) {
       const seen: number[] = [];
       await using served = await serve(
         world,
-        { maxQueuedBytes: 8_000, maxQueuedMessages: 64, maxWorkers: 3 },
+        { maxQueuedBytes: 2_000, maxQueuedMessages: 64, maxWorkers: 3 },
         (server) => {
           server.route(DATA, async ({ content }) => {
             seen.push(content[0] * 256 + content[1]);

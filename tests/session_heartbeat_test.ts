@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { Client, messageType, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { Heartbeat } from "../src/session/heartbeat.ts";
-import { TimerWheel } from "../src/session/timer_wheel.ts";
+import { TimerWheel } from "../src/tools/timer_wheel.ts";
 import {
   advanceUntil,
   deferred,

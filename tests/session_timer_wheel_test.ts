@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
-import { Timeout, TimerWheel } from "../src/session/timer_wheel.ts";
+import { Timeout, TimerWheel } from "../src/tools/timer_wheel.ts";
 import { Random } from "./wire_support.ts";
 
 /** An entry that notes when it expired. */

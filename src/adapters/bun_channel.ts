@@ -66,8 +66,9 @@ export class BunChannel implements Channel {
   }
 
   close(error?: Error): void {
-    this.#failure ??= error ?? systemError("ECONNRESET");
     // Once both sides have sent FIN, Bun closes at once, without `end`.
+    const clean = error === undefined && this.#finished && this.#unsent === undefined;
+    if (!clean) this.#failure ??= error ?? systemError("ECONNRESET");
     this.#chunks.end(error ?? (this.#finished ? undefined : this.#failure));
     this.#unsent?.reject(this.#failure);
     this.#unsent = undefined;

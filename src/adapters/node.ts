@@ -176,7 +176,8 @@ class NodeChannel implements Channel {
     socket.on("data", (chunk) => inbox.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
     socket.on("end", () => inbox.end());
     socket.on("error", ignore); // `close` follows and knows it.
-    socket.on("close", () => inbox.end(socket.errored ?? systemError("ECONNRESET")));
+    // Mostly the end came before, and an error with its stack is dear.
+    socket.on("close", () => inbox.ended || inbox.end(socket.errored ?? systemError("ECONNRESET")));
   }
 
   read(done: ReadCallback): void {

@@ -9,7 +9,7 @@ import { farewell } from "../session/farewell.ts";
 import { nativeOffer } from "../session/features.ts";
 import { negotiate } from "../session/negotiate.ts";
 import type { SessionShared } from "../session/shared.ts";
-import { Timeout } from "../session/timer_wheel.ts";
+import { Timeout } from "../tools/timer_wheel.ts";
 import type { Connection, Endpoint } from "../transport.ts";
 import { ClientHandshake } from "../wire/client_handshake.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";

@@ -10,7 +10,7 @@ import { writeNote } from "../options.ts";
 import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";
-import { Latch } from "../session/latch.ts";
+import { Latch } from "../tools/latch.ts";
 import { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { TimerHandle } from "../transport.ts";

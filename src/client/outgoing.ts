@@ -12,7 +12,7 @@ import type { AnswerCodec, RequestOptions } from "../session/pending.ts";
 import { checkTimeout, noReplyCodec } from "../session/sender.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
-import { Timeout } from "../session/timer_wheel.ts";
+import { Timeout } from "../tools/timer_wheel.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
 

@@ -7,7 +7,7 @@
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { checkNames, type Names, wholeNumber } from "../options.ts";
 import { encodeUtf8 } from "../message/utf8.ts";
-import { Fifo } from "../session/fifo.ts";
+import { Fifo } from "../tools/fifo.ts";
 import type { AnswerCodec } from "../session/pending.ts";
 
 /** How much is kept while there is no connection. */

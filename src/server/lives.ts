@@ -8,7 +8,7 @@
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
 import { type Closing, writeNote } from "../options.ts";
-import { Latch } from "../session/latch.ts";
+import { Latch } from "../tools/latch.ts";
 import type { Address } from "../transport.ts";
 import { addressText } from "../session/address.ts";
 import { type RunOwner, ServerRun } from "./run.ts";

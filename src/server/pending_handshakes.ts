@@ -8,7 +8,7 @@
 import { HandshakeError } from "../errors.ts";
 import { farewell } from "../session/farewell.ts";
 import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
-import type { TimerWheel } from "../session/timer_wheel.ts";
+import type { TimerWheel } from "../tools/timer_wheel.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import type { ServerHandshake } from "../wire/server_handshake.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { Outbox } from "./outbox.ts";
-import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** A barrier goes out behind this many messages. */
 const BARRIER_MESSAGES = 256;

@@ -12,10 +12,10 @@ import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { Ending } from "./ending.ts";
 import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
-import { Latch } from "./latch.ts";
+import { Latch } from "../tools/latch.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Sender } from "./sender.ts";
-import type { TimerWheel } from "./timer_wheel.ts";
+import type { TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;

@@ -13,13 +13,13 @@ import { replied } from "../message/message.ts";
 import type { Transport } from "../transport.ts";
 import type { DecodedFrame } from "../wire/decoder.ts";
 import { Flag } from "../wire/frame.ts";
-import type { BatchBudget } from "./batch_budget.ts";
-import { Fifo } from "./fifo.ts";
+import type { BatchBudget } from "../tools/batch_budget.ts";
+import { Fifo } from "../tools/fifo.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
 import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
 import type { Route, Routes } from "./routes.ts";
-import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 import { kindOf, type Taps } from "./traffic.ts";
 
 /** What a dispatcher needs of its connection. */
@@ -156,8 +156,9 @@ export class Dispatcher implements RateGateHost {
       return;
     }
     const size = frame.end - frame.start;
-    // A small payload would keep the whole chunk it came in alive while it waits.
-    const kept = size * 4 < frame.buffer.buffer.byteLength ? frame.copy() : frame;
+    // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
+    const share = this.#host.credited ? 16 / 15 : 4;
+    const kept = size * share < frame.buffer.buffer.byteLength ? frame.copy() : frame;
     this.#queuedBytes += kept.buffer.buffer.byteLength;
     const message = this.#message(kept, route, receivedAt, asks);
     if (request) this.#opened(message);

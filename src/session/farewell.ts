@@ -6,7 +6,7 @@
  */
 
 import type { Connection } from "../transport.ts";
-import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How much is read and thrown away after our FIN, in bytes. */
 export const LINGER_BYTES = 64 * 1024;

@@ -8,7 +8,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import type { Clock } from "../transport.ts";
-import { LATE_MS, TimerEntry, type TimerWheel } from "./timer_wheel.ts";
+import { LATE_MS, TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** When a peer is asked, and when it is given up, in milliseconds. */
 export interface HeartbeatPace {

@@ -6,9 +6,9 @@
  * @module
  */
 
-import type { BufferPool } from "./buffer_pool.ts";
+import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
-import { Fifo } from "./fifo.ts";
+import { Fifo } from "../tools/fifo.ts";
 import { type Segment, Segments } from "./segments.ts";
 
 /** How a frame travels. */

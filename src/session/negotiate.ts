@@ -8,7 +8,7 @@
 import { ConnectionError, HandshakeError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
-import { Timeout, type TimerWheel } from "./timer_wheel.ts";
+import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** One end's state machine; see `src/wire`. */
 export interface HandshakeMachine {

@@ -10,11 +10,11 @@ import { encodeUtf8, utf8Bound, writeUtf8 } from "../message/utf8.ts";
 import type { Connection, Transport } from "../transport.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import type { BufferPool } from "./buffer_pool.ts";
+import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
 import { type Lane, Lanes, MESSAGE } from "./lanes.ts";
-import { Timeout, type TimerWheel } from "./timer_wheel.ts";
-import type { Flushable, FlushQueue } from "./flush_queue.ts";
+import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
+import type { Flushable, FlushQueue } from "../tools/flush_queue.ts";
 
 /** One write takes at most this many bytes. */
 const WRITE_SLICE = 256 * 1024;

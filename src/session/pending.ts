@@ -11,7 +11,7 @@ import type { DecodedFrame } from "../wire/decoder.ts";
 import { Flag } from "../wire/frame.ts";
 import { errorOf } from "./error_reply.ts";
 import type { PendingIds, RequestId, RequestIds } from "./request_ids.ts";
-import { TimerEntry, type TimerWheel } from "./timer_wheel.ts";
+import { TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** What makes a value of an answer's payload. */
 export interface AnswerCodec {

@@ -9,9 +9,9 @@ import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import { type DecodedFrame, FrameDecoder } from "../wire/decoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import { Latch } from "./latch.ts";
+import { Latch } from "../tools/latch.ts";
 import type { SessionShared } from "./shared.ts";
-import { LATE_MS, Timeout } from "./timer_wheel.ts";
+import { LATE_MS, Timeout } from "../tools/timer_wheel.ts";
 
 /** A frame that was begun must come at this rate, in bytes a second, once it takes longer than {@linkcode STALL_MS}. */
 const STALL_RATE = 1024;

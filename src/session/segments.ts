@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type BufferPool, POOL_SIZES } from "./buffer_pool.ts";
+import { type BufferPool, POOL_SIZES } from "../tools/buffer_pool.ts";
 
 /** A buffer with less in it, as a share of its size, is not kept waiting: what waits is counted by what is in it. */
 const LITTLE = 0.25;

@@ -24,7 +24,7 @@ import { LINGER_TIME } from "./farewell.ts";
 import { Feature } from "./features.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { Latch } from "./latch.ts";
+import { Latch } from "../tools/latch.ts";
 import type { AnswerCodec, RequestOptions } from "./pending.ts";
 import { Receiver, type ReceiverEvents } from "./receiver.ts";
 import { noReplyCodec, Sender, type SenderHost } from "./sender.ts";

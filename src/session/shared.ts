@@ -5,14 +5,14 @@
  */
 
 import type { Transport } from "../transport.ts";
-import { BatchBudget } from "./batch_budget.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { BatchBudget } from "../tools/batch_budget.ts";
+import { BufferPool } from "../tools/buffer_pool.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
 import type { OutboxShared } from "./outbox.ts";
-import { FlushQueue } from "./flush_queue.ts";
+import { FlushQueue } from "../tools/flush_queue.ts";
 import type { Pace } from "./pace.ts";
 import type { Taps } from "./traffic.ts";
-import { TimerWheel } from "./timer_wheel.ts";
+import { TimerWheel } from "../tools/timer_wheel.ts";
 
 /** What all connections of a Server or a Client share. */
 export interface SessionShared extends OutboxShared, DispatcherShared {
