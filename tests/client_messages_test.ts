@@ -129,11 +129,13 @@ describe("client.messages()", () => {
     const asked = peer.request(UPPER, "behind them");
     for await (const { data } of numbers) {
       assertEquals(data, 0);
+      // By now the next one waits for the loop.
+      await turn();
       break;
     }
     assertEquals([await asked, questions], ["BEHIND THEM", ["behind them"]]);
-    // At most one was offered to the loop already, which did not take it any more.
-    assertEquals(heard.of("error").length + heard.of("unhandled").length, 9);
+    // One was offered to the loop already, which did not take it any more.
+    assertEquals([heard.of("error").length, heard.of("unhandled").length], [1, 8]);
     const { queuedMessages, runningHandlers } = met.client.stats();
     assertEquals([queuedMessages, runningHandlers], [0, 0]);
   });

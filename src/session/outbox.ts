@@ -79,7 +79,8 @@ export class Outbox implements Flushable {
   #written = 0;
   /** When the last write began, by the transport's clock. */
   lastWrite: number;
-  #writtenWhenArmed = 0;
+  /** When the peer last took anything, while more than the high-water mark waits. */
+  #progressAt = 0;
   #ready: (() => void)[] = [];
   #flushed: (() => void)[] = [];
   /** Whether what waits for credit is waited for in vain. */
@@ -269,7 +270,7 @@ export class Outbox implements Flushable {
     this.#shared.buffered += size;
     if (!this.#full && this.#buffered > limits.highWaterMark) {
       this.#full = true;
-      this.#writtenWhenArmed = this.#written;
+      this.#progressAt = this.#shared.transport.clock.now();
       this.#stall ??= new Timeout(() => this.#checkProgress());
       wheel.add(this.#stall, limits.writeTimeout);
       this.#events.filled(this.#buffered);
@@ -312,7 +313,8 @@ export class Outbox implements Flushable {
     this.#buffered -= this.#writing;
     this.#shared.buffered -= this.#writing;
     if (this.#full) {
-      const slow = this.#shared.transport.clock.now() - this.lastWrite > SLOW_WRITE;
+      this.#progressAt = this.#shared.transport.clock.now();
+      const slow = this.#progressAt - this.lastWrite > SLOW_WRITE;
       this.#slice = slow ? SLOW_SLICE : WRITE_SLICE;
     }
     if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2) {
@@ -352,11 +354,10 @@ export class Outbox implements Flushable {
   }
 
   #checkProgress(): void {
-    if (this.#written === this.#writtenWhenArmed) this.#events.writeStalled();
-    else {
-      this.#writtenWhenArmed = this.#written;
-      this.#shared.wheel.add(this.#stall!, this.#shared.limits.writeTimeout);
-    }
+    const { limits, transport, wheel } = this.#shared;
+    const left = this.#progressAt + limits.writeTimeout - transport.clock.now();
+    if (left <= 0) this.#events.writeStalled();
+    else wheel.add(this.#stall!, left);
   }
 }
 

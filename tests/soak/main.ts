@@ -2,7 +2,8 @@
  * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N]`: what must hold for long and under load, over
  * real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
  *
- * In full it runs on Deno, with `--short` on all runtimes, about a minute each.
+ * In full it runs on Deno, with `--short` on all runtimes, about a minute each. The short form judges no delays: it runs in
+ * CI, where a machine may be slow.
  *
  * @module
  */
