@@ -52,7 +52,7 @@ export interface LimitOptions {
   /** The same over all connections together. @default 268435456 */
   readonly maxTotalBufferedBytes?: number;
   /**
-   * Closes a peer that takes nothing for this long while more than `highWaterMark` waits. The system reports progress in
+   * Closes a peer that takes no message for this long while more than `highWaterMark` waits. The system reports progress in
    * steps of up to about a megabyte (a third of its socket buffer), so allow more for peers on very slow links.
    * @default 10000
    */

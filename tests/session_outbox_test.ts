@@ -4,6 +4,7 @@ import { FakeClock } from "../src/adapters/memory.ts";
 import { eventLoop } from "../src/adapters/clock.ts";
 import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/tools/buffer_pool.ts";
+import { CONTROL } from "../src/session/lanes.ts";
 import { Outbox, type OutboxShared } from "../src/session/outbox.ts";
 import { TimerWheel } from "../src/tools/timer_wheel.ts";
 import { FlushQueue } from "../src/tools/flush_queue.ts";
@@ -11,6 +12,7 @@ import type { Connection, Transport } from "../src/transport.ts";
 import { crc32 } from "../src/wire/crc32.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
+import { Flag, SystemCode } from "../src/wire/frame.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { turn } from "./session_support.ts";
 import { join, Random } from "./wire_support.ts";
@@ -228,6 +230,23 @@ describe("an outbox", () => {
       await pass();
     }
     await clock.advance(30_000);
+    assertEquals(events, ["stalled"]);
+    outbox.close();
+  });
+
+  it("calls a peer stalled that grants no credit, although PINGs still go past its messages", async () => {
+    const { clock, events, send, pass, outbox } = make({ maxBufferedBytes: 2 ** 24 });
+    outbox.limit({ window: 1, least: 0 });
+    send("x");
+    await pass();
+    send(filled(100 * KIB));
+    for (let waited = 0; waited < 9_000; waited += 3_000) {
+      outbox.frame(SystemCode.PING, Flag.REQUEST, 1, new Uint8Array(0), 0, 2 ** 24, CONTROL);
+      await pass();
+      await clock.advance(3_000);
+    }
+    assertEquals(events, []);
+    await clock.advance(1_100);
     assertEquals(events, ["stalled"]);
     outbox.close();
   });

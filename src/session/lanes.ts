@@ -90,6 +90,11 @@ export class Lanes {
     return this.#takenBytes - this.#passedBytes - this.#free;
   }
 
+  /** Whether what {@linkcode next} gave out last went past held messages. */
+  get overtaking(): boolean {
+    return this.#current === "past";
+  }
+
   /** A segment with `size` bytes free, for a frame that is then {@linkcode add}ed. */
   room(size: number, lane: Lane): Segment {
     return (this.#plain ? this.#main : this.#line(lane)).room(size);

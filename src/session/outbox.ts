@@ -79,7 +79,7 @@ export class Outbox implements Flushable {
   #written = 0;
   /** When the last write began, by the transport's clock. */
   lastWrite: number;
-  /** When the peer last took anything, while more than the high-water mark waits. */
+  /** When the peer last took messages, while more than the high-water mark waits. */
   #progressAt = 0;
   #ready: (() => void)[] = [];
   #flushed: (() => void)[] = [];
@@ -313,9 +313,10 @@ export class Outbox implements Flushable {
     this.#buffered -= this.#writing;
     this.#shared.buffered -= this.#writing;
     if (this.#full) {
-      this.#progressAt = this.#shared.transport.clock.now();
-      const slow = this.#progressAt - this.lastWrite > SLOW_WRITE;
-      this.#slice = slow ? SLOW_SLICE : WRITE_SLICE;
+      const now = this.#shared.transport.clock.now();
+      this.#slice = now - this.lastWrite > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
+      // A PING that goes past messages without credit ends in the socket's buffer, whether the peer lives or not.
+      if (!this.#lanes.overtaking) this.#progressAt = now;
     }
     if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2) {
       this.#full = false;
