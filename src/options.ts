@@ -102,6 +102,15 @@ export interface CommonConfig extends LimitOptions {
   readonly heartbeat?: HeartbeatOptions | false;
   /** How much each connection may bring. @default no limit */
   readonly rateLimit?: RateLimitOptions;
+  /**
+   * What happens to a stream whose frames are torn, with peers of the Python releases from 1.7 on. `"close"` closes the
+   * connection, reason `protocol-error`. `"resync"` searches on for the next whole frame, and an `error` event says how much was
+   * skipped: a Python program of 1.7.0 to 3.2.0 that sends more than fits into its socket buffer tears its frames. The search finds
+   * frames inside payloads, too, so set it for Python peers only whose payloads nobody else can write. Native peers never need
+   * it, and it does not apply to them.
+   * @default "close"
+   */
+  readonly recovery?: "close" | "resync";
   /** Which sockets to use. @default "auto" */
   readonly socketCore?: SocketCore;
   /** How much is read at once. @default "large" */
@@ -113,6 +122,9 @@ export interface CommonConfig extends LimitOptions {
    */
   readonly logger?: Log;
 }
+
+/** What a torn stream does. */
+export type Recovery = NonNullable<CommonConfig["recovery"]>;
 
 /** All limits, with defaults filled in. */
 export type Limits = Required<LimitOptions>;
@@ -173,6 +185,7 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   performanceMode: true,
   heartbeat: true,
   rateLimit: true,
+  recovery: true,
 };
 
 /** The names of {@linkcode HeartbeatOptions}. */
@@ -254,6 +267,13 @@ export function protocolOf(name: string, prefix: string = ""): string {
   if (typeof name !== "string") throw new TypeError(`${prefix}protocol must be a string, not ${show(name)}`);
   protocol(name);
   return name;
+}
+
+/** What a torn stream does, checked. `prefix` stands before the name in messages. */
+export function recoveryOf(recovery: Recovery = "close", prefix: string = ""): Recovery {
+  if (recovery === "close" || recovery === "resync") return recovery;
+  const right = `${prefix}recovery must be close or resync, not ${show(recovery)}`;
+  throw typeof recovery === "string" ? new RangeError(right) : new TypeError(right);
 }
 
 /** The sockets of a configuration, checked. */

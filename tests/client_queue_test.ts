@@ -23,7 +23,7 @@ import {
 } from "../mod.ts";
 import { memoryTransport } from "../src/adapters/memory.ts";
 import type { Connection } from "../src/transport.ts";
-import type { DecodedFrame } from "../src/wire/decoder.ts";
+import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import {
   advanceUntil,
   memoryWorld,

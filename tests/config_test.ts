@@ -51,7 +51,7 @@ const text = (name: string): Wrong[] => [
 ];
 
 const spoken = (name: string): Wrong[] => [
-  ...["1.6", "3.0", "", "2", "2.1.0", "v2.0.0", "latest", "__proto__"].map((release): Wrong => [
+  ...["1.6", "4.0", "", "2", "2.1.0", "v2.0.0", "latest", "__proto__"].map((release): Wrong => [
     release,
     RangeError,
     `Cannot find the protocol "${release}": it must be "native", a release`,
@@ -102,6 +102,13 @@ const COMMON: Record<string, Wrong[]> = {
     [{ connect: () => {} }, TypeError, `${SOCKETS}of type object`],
     [memoryTransport, TypeError, `${SOCKETS}of type function`],
   ],
+  recovery: [
+    ["rescan", RangeError, 'recovery must be close or resync, not "rescan"'],
+    ["", RangeError, 'recovery must be close or resync, not ""'],
+    [null, TypeError, "recovery must be close or resync, not null"],
+    [true, TypeError, "recovery must be close or resync, not true"],
+    [["resync"], TypeError, "recovery must be close or resync, not an array"],
+  ],
   logger: [
     [null, TypeError, LOGGER],
     ["console", TypeError, LOGGER],
@@ -140,6 +147,7 @@ describe("the config of a Server and of a Client", () => {
         make({ protocol });
       }
       for (const socketCore of ["auto", "bun", "deno", "node", memoryTransport(), undefined]) make({ socketCore });
+      for (const recovery of ["close", "resync", undefined]) make({ recovery });
       make({ hostname: "::1", port: 1, protocol: "native", maxWorkers: 1, logger: console });
       make({ path: "/tmp/x.sock", hostname: undefined, port: undefined });
       make({ ...({ hostname: "127.0.0.1", port: 8080 }) });
@@ -171,6 +179,22 @@ describe("the config of a Server and of a Client", () => {
         const error = assertThrows(() => make({ path: "/tmp/x.sock", ...other }), ConfigError);
         assertEquals(error.code, "invalid-config");
         assertEquals(error.message, `path stands in place of ${Object.keys(other)[0]}: give one of them`);
+      }
+    });
+
+    it(`of a ${side} takes recovery: "resync" with the releases that have a magic, and names them otherwise`, () => {
+      for (const protocol of ["1.7", "1.7.5", "1.8", "1.9.0", "2.0", "2.0.0b3", undefined]) {
+        make({ protocol, recovery: "resync" });
+      }
+      for (const protocol of ["1.2.1", "1.3", "1.6.1", "1.6.3", "1.6.10", "native"]) {
+        make({ protocol, recovery: "close" });
+        const error = assertThrows(() => make({ protocol, recovery: "resync" }), ConfigError);
+        assertEquals(error.code, "invalid-config");
+        assertEquals(
+          error.message,
+          `protocol "${protocol}" goes without recovery: "resync": only the Python releases from 1.7 on begin their frames ` +
+            "with a magic",
+        );
       }
     });
 
@@ -248,6 +272,7 @@ describe("listen, in the config of a Server,", () => {
       [{ port: -1 }, RangeError, "listen[1].port must be a whole number from 0 to 65535, not -1"],
       [{ hostname: "" }, TypeError, 'listen[1].hostname must be a non-empty string, not ""'],
       [{ path: "" }, TypeError, 'listen[1].path must be a non-empty string, not ""'],
+      [{ recovery: "x" }, RangeError, 'listen[1].recovery must be close or resync, not "x"'],
       [{ protocol: 2 }, TypeError, "listen[1].protocol must be a string, not 2"],
       [{ protocol: "1.6" }, RangeError, 'Cannot find the protocol "1.6"'],
     ];
@@ -260,6 +285,24 @@ describe("listen, in the config of a Server,", () => {
       ConfigError,
       "listen[0].path stands in place of listen[0].port: give one of them",
     );
+  });
+
+  it('takes recovery: "resync" where one place can use it, and for a place that can', () => {
+    const [old, native, python] = ["1.6.3", "native", "2.0"].map((protocol) => ({ protocol }));
+    makeServer({ recovery: "resync", listen: [old, native, python] });
+    makeServer({ recovery: "resync", protocol: "1.6.3", listen: [python] });
+    makeServer({ protocol: "1.6.3", listen: [{ ...python, recovery: "resync" }, {}] });
+    makeServer({ recovery: "resync", listen: [python, { ...old, recovery: "close" }] });
+    const cases: [config: unknown, what: string][] = [
+      [{ recovery: "resync", listen: [old, native] }, "every protocol in listen"],
+      [{ recovery: "resync", protocol: "native", listen: [{}] }, "every protocol in listen"],
+      [{ listen: [python, { ...old, recovery: "resync" }] }, 'listen[1].protocol "1.6.3"'],
+      [{ protocol: "native", listen: [{ recovery: "resync" }] }, 'listen[0].protocol "native"'],
+    ];
+    for (const [config, what] of cases) {
+      const error = assertThrows(() => makeServer(config), ConfigError);
+      assertEquals(error.message.split(" goes without ")[0], what);
+    }
   });
 
   it("stands in place of port, hostname and path", () => {

@@ -20,7 +20,7 @@ import {
 } from "./session_support.ts";
 
 const SLOW = messageType(201, "slow", text, text);
-const FULL = { result: "error", code: "too-many-connections", retryAfter: 1_000 };
+const FULL = { result: "error", code: "too-many-connections", retryAfter: 1_000, error: "server_full" };
 
 /** What a peer by hand that says nothing is told before FIN. */
 async function lastWord(raw: Raw): Promise<Record<string, unknown>> {

@@ -4,7 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Sender } from "../src/session/sender.ts";
 import { Flag } from "../src/wire/frame.ts";
-import { type DecodedFrame, FrameDecoder } from "../src/wire/decoder.ts";
+import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
+import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { scripted, SPOKEN, turn } from "./session_support.ts";
@@ -20,7 +21,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
   const outcome = {
     protocol: spoken,
     release,
-    idWindow: 30_000,
+    numbering: { kind: "window", size: 30_000 } as const,
     maxMessageSize: 2 ** 24,
     features: new Map(),
     rest: new Uint8Array(0),

@@ -7,6 +7,8 @@ import { protocol } from "../src/wire/protocols.ts";
 import { cutEvery, hex, join, loadVectors, Random, unhex, utf8 } from "./wire_support.ts";
 import { client, failure, HELLO_ID, HELLO_UUID, message, NOW } from "./wire_handshake_support.ts";
 
+const NO_TLS = "connect without TLS, or to a port without it";
+
 /** What a client makes of a greeting: the protocol it takes, `"waiting"`, or the code of the error. */
 function detect(bytes: Uint8Array, size = bytes.length): string {
   const machine = client();
@@ -49,7 +51,11 @@ describe("greeting detection", () => {
       ["1.6.3", "1.6.3/22", "1.6.3/22"],
       ["1.7.5", "1.7.5/16", "1.7.5/16"],
       ["1.9.0", "json", "json"],
+      ["2.0.0", "json", "json"],
       ["2.0.0b3", "json", "json"],
+      ["2.0.3", "json", "json"],
+      ["3.0.0", "json", "json"],
+      ["3.3.0", "json", "json"],
     ]);
   });
 
@@ -107,15 +113,29 @@ describe("greeting detection", () => {
   });
 
   it("does not take other programs for a Veltix, and says what they look like", () => {
-    const others: [Uint8Array, string][] = [
-      [utf8("HTTP/1.1 400 Bad Request\r\n\r\n"), "an HTTP answer"],
-      [utf8("SSH-2.0-OpenSSH_9.9\r\n"), "an SSH greeting"],
-      [unhex("15030300020228"), "bytes that look like TLS"],
-      [unhex("160303007a0200007603"), "bytes that look like TLS"],
-      [utf8("220 mail.example.org ESMTP\r\n"), "the bytes 32 32 30 20 6d 61 69 6c 2e 65 78 61 6d 70 6c 65"],
-      [utf8("-ERR unknown command\r\n"), "the bytes 2d 45 52 52"],
-      [utf8('INFO {"server_id":"x"}\r\n'), "the bytes 49 4e 46 4f"],
-      [unhex("4a0000000a382e342e3000"), "the bytes 4a 00 00 00 0a"],
+    const others: [Uint8Array, string, string?][] = [
+      [utf8("HTTP/1.1 400 Bad Request\r\n\r\n"), 'an HTTP answer, "HTTP/1.1 400 Bad Request"'],
+      [utf8("SSH-2.0-OpenSSH_9.9\r\n"), 'an SSH greeting, "SSH-2.0-OpenSSH_9.9"'],
+      [unhex("15030300020228"), "a TLS alert", NO_TLS],
+      [unhex("160303007a0200007603"), "a TLS handshake", NO_TLS],
+      [unhex("150000"), "the bytes 15 00 00"],
+      [utf8("220 mail.example.org ESMTP\r\n"), 'an SMTP or FTP greeting, "220 mail.example.org ESMTP"'],
+      [utf8("-ERR unknown command\r\n"), 'a Redis or POP3 answer, "-ERR unknown command"'],
+      [utf8("+OK POP3 ready\r\n"), 'a Redis or POP3 answer, "+OK POP3 ready"'],
+      [utf8("* OK IMAP4rev1 ready\r\n"), 'an IMAP greeting, "* OK IMAP4rev1 ready"'],
+      [utf8('INFO {"server_id":"x"}\r\n'), 'a NATS greeting, "INFO {"server_id":"x"}"'],
+      [unhex("414d515000000901"), 'an AMQP greeting, "AMQP"'],
+      [unhex("4a0000000a382e342e3000"), "a MySQL greeting"],
+      [utf8("login: "), 'the text "login: "'],
+      [utf8(`${"y".repeat(99)}\r\n`), `the text "${"y".repeat(40)}"`],
+      [utf8("one\r\ntwo\u0007three\r\n"), "the bytes 6f 6e 65 0d 0a 74 77 6f 07"],
+      [utf8("\u001b[31mred"), "the bytes 1b 5b 33 31 6d 72 65 64"],
+      // A server of 1.2 or 1.3 that speaks when a client connects.
+      [
+        encodeFrame(protocol("1.3.0"), { code: 200, content: utf8("hi"), requestId: HELLO_UUID, flags: 0 }),
+        "a frame of type 200, framed as in releases 1.2 to 1.6.1",
+        'set protocol to its release, such as "1.3.0"',
+      ],
       [unhex("ff00000000000000017f"), "the bytes ff 00"],
       [unhex("000000000000"), "the bytes 00 00 00 00 00 00"],
       [unhex("000b0000000731"), "the bytes 00 0b"],
@@ -125,10 +145,13 @@ describe("greeting detection", () => {
       [utf8("VX\x01"), "the bytes 56 58 01"],
       [utf8("VY\0"), "the bytes 56 59 00"],
     ];
-    for (const [bytes, what] of others) {
+    for (const [bytes, what, advice = "check the host and the port"] of others) {
       for (const size of [bytes.length, 1]) assertEquals(detect(bytes, size), "handshake-failed", what);
       const [, said] = failure(client().push(bytes));
-      assert(said.includes(`it greeted with ${what}`) && said.endsWith("check the host and the port"), said);
+      assert(
+        said.includes(`it greeted with ${what}`) && said.endsWith(`, which is no Veltix greeting; ${advice}`),
+        said,
+      );
     }
   });
 
@@ -173,11 +196,22 @@ describe("greeting detection", () => {
 
   it("tells what came so far, for the message of a timeout", () => {
     const machine = client();
-    assertEquals(machine.received, "nothing");
+    for (const part of ["1.2 or 1.3", '"1.3.0"', '"1.2.1"', "full or held up", "no Veltix server"]) {
+      assert(machine.unfinished("late").includes(part), part);
+    }
+    assertEquals(machine.unfinished("closed"), "it sent nothing; check the host and the port");
     machine.push(utf8("V"));
-    assertEquals(machine.received, "the bytes 56");
+    assertEquals(machine.unfinished("late"), 'it sent the text "V"; check the host and the port');
+    machine.push(utf8("X"));
+    assertEquals(machine.unfinished("closed"), 'it sent the text "VX"; check the host and the port');
+    machine.push(new Uint8Array(1));
+    assertEquals(machine.unfinished("late"), "it sent the bytes 56 58 00; check the host and the port");
     const json = client();
     json.push(message({ v: "2.0.0" }).slice(0, 9));
-    assertEquals(json.received, "the beginning of a JSON handshake");
+    assertEquals(json.unfinished("late"), "it sent the beginning of a JSON handshake");
+    const answered = client();
+    answered.push(message({ v: "1.9.0", meta: {} }));
+    assertEquals(answered.unfinished("late"), 'it greeted as release "1.9.0" and did not let the client in');
+    assert(answered.unfinished("closed").startsWith('it greeted as release "1.9.0": Python servers refuse'));
   });
 });

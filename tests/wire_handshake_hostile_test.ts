@@ -65,7 +65,7 @@ describe("the native protocol", () => {
       const [serving, asking] = [opened(ends.server), opened(ends.client)];
       assertEquals([serving.protocol.name, asking.protocol.name], ["native", "native"]);
       assertEquals([serving.maxMessageSize, asking.maxMessageSize], [2222, 1111]);
-      assertEquals([serving.idWindow, asking.idWindow], [0, 0]);
+      assertEquals([serving.numbering, asking.numbering], [undefined, undefined]);
     }
   });
 
@@ -100,7 +100,8 @@ describe("the native protocol", () => {
       assertEquals(read(sent(step)), {
         result: "error",
         code: "native-required",
-        message: "Cannot agree with the peer: it does not speak the native protocol",
+        message: 'Cannot agree with the peer: it is release "2.0.0" and does not speak the native protocol, ' +
+          "and this listener takes nothing else",
       });
     }
   });
@@ -132,7 +133,8 @@ describe("the native protocol", () => {
   it("falls back to 2.0, with its window, when the server chooses so", () => {
     const machine = answered();
     const outcome = opened(machine.push(join(message({ result: "ok" }), utf8("rest"))));
-    assertEquals([outcome.protocol.name, outcome.idWindow, hex(outcome.rest)], ["2.0.0", 30000, hex(utf8("rest"))]);
+    assertEquals([outcome.protocol.name, hex(outcome.rest)], ["2.0.0", hex(utf8("rest"))]);
+    assertEquals(outcome.numbering, { kind: "window", size: 30000 });
     const windowless = client();
     windowless.push(message({ v: "2.0.0", meta: { native: NATIVE } }));
     assertEquals(failure(windowless.push(message({ result: "ok" })))[0], "handshake-failed");
@@ -237,11 +239,12 @@ describe("id_window", () => {
     for (const [value, good] of values) {
       const machine = client();
       const step = machine.push(message(`{"v": "2.0.0", "meta": {"id_window": ${value}}}`));
-      if (good) assertEquals(opened(machine.push(message({ result: "ok" }))).idWindow, Number(value));
-      else {assertEquals(
-          failure(step)[1],
-          'Cannot agree with the peer: its "id_window" is no whole number from 1 to 65534',
-        );}
+      const wrong = 'Cannot agree with the peer: its "id_window" is no whole number from 1 to 65534';
+      if (!good) assertEquals(failure(step)[1], wrong);
+      else {
+        const { numbering } = opened(machine.push(message({ result: "ok" })));
+        assertEquals(numbering, { kind: "window", size: Number(value) });
+      }
     }
     for (const meta of [undefined, {}]) {
       assertEquals(failure(client().push(message({ v: "2.0.0", meta })))[0], "handshake-failed");
@@ -251,7 +254,7 @@ describe("id_window", () => {
   it("is not asked of 1.8 and 1.9", () => {
     const machine = client();
     machine.push(message({ v: "1.9.0", meta: { id_window: "x" } }));
-    assertEquals(opened(machine.push(message({ result: "ok" }))).idWindow, 0);
+    assertEquals(opened(machine.push(message({ result: "ok" }))).numbering, undefined);
   });
 });
 
@@ -321,7 +324,8 @@ describe("a JSON message", () => {
     const extra = { x: 1, native2: {}, nested: { deep: [] } };
     const machine = client();
     machine.push(message({ ...extra, v: "2.0.0", meta: { id_window: 30000, ...extra } }));
-    assertEquals(opened(machine.push(message({ ...extra, result: "ok" }))).idWindow, 30000);
+    const { numbering } = opened(machine.push(message({ ...extra, result: "ok" })));
+    assertEquals(numbering, { kind: "window", size: 30000 });
     assertEquals(greeted("2.0").push(message({ ...extra, v: "2.0.0", meta: extra })).state, "proposed");
     const native = { ...NATIVE, ...extra, features: { unknown: 5 } };
     assertEquals(greeted("2.0").push(message({ v: "2.0.0", meta: { native } })).state, "proposed");
@@ -447,10 +451,10 @@ describe("a refusal", () => {
   });
 
   it("for another version names both", () => {
-    const step = greeted("2.0").push(message({ v: "2.0.1", meta: {} }));
+    const step = greeted("2.0").push(message({ v: "2.1.0", meta: {} }));
     assertEquals(failure(step)[0], "version-mismatch");
     const { code, message: text } = read(sent(step)) as { code: string; message: string };
-    assertEquals([code, text.includes('"2.0.1"'), text.includes('"2.0.0"')], ["version-mismatch", true, true]);
+    assertEquals([code, text.includes('"2.1.0"'), text.includes('"2.0.0"')], ["version-mismatch", true, true]);
     assertEquals(failure(greeted("1.9.0").push(message({ v: "1.9.0b1", meta: {} })))[0], "version-mismatch");
     assertEquals(greeted("2.0").push(message({ v: "2.0.0b3", meta: {} })).state, "proposed");
   });

@@ -5,6 +5,7 @@ import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake.ts";
 import { helloFrame } from "../src/wire/handshake_messages.ts";
+import { ID_WINDOW, type Numbering, numberingOf } from "../src/wire/numbering.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { cutEvery, encodeAll, hex, join, loadVectors, Random, randomFrame, unhex, utf8 } from "./wire_support.ts";
 import {
@@ -39,6 +40,13 @@ const HELLO_RELEASES = [
 ];
 const JSON_RELEASES = ["1.8.0", "1.8.1", "1.9.0", "2.0.0", "2.0.0b3"];
 
+/** Message 1. */
+interface Greeting {
+  v: string;
+  pv?: string;
+  meta: Record<string, unknown>;
+}
+
 /** Every way to cut segments: whole, byte by byte, and in two at every place. */
 function* everyCut(longest: number): Generator<NonNullable<Conversation["cut"]>> {
   yield (bytes) => [bytes];
@@ -64,11 +72,11 @@ for (const name of [...HELLO_RELEASES, ...JSON_RELEASES, "native"]) {
       for (const cut of everyCut(220)) {
         const ends = converse(server(name), client(), { ...talk, cut });
         for (const step of [ends.server, ends.client]) {
-          const { protocol, maxMessageSize, idWindow, features } = opened(step);
+          const { protocol, maxMessageSize, numbering, features } = opened(step);
           assertEquals(protocol.headerSize, spoken.headerSize);
           assertEquals(protocol.ids, spoken.ids);
           assertEquals(maxMessageSize, native ? OFFER.maxMessageSize : MIB_10);
-          assertEquals([idWindow, features.size], [0, 0]);
+          assertEquals([numbering, features.size], [undefined, 0]);
         }
         assertEquals(hex(ends.serverRest), hex(talk.clientTail ?? new Uint8Array(0)));
         assertEquals(hex(ends.clientRest), hex(talk.serverTail ?? new Uint8Array(0)));
@@ -136,6 +144,10 @@ for (const { release, hello, handshake } of loadVectors()) {
 
   if (handshake !== null) {
     describe(`the JSON messages of Python ${release}`, () => {
+      const theirs = read(unhex(handshake.server)) as Greeting;
+      const numbering = (peer: "client" | "server"): Numbering | undefined =>
+        spoken.ids === "u16" ? numberingOf(peer, release, theirs.pv, ID_WINDOW) : undefined;
+
       it("open our client, at every cut, frames behind them included", () => {
         const [greeting, ack] = [unhex(handshake.server), unhex(handshake.ack)];
         for (const cut of everyCut(60)) {
@@ -146,7 +158,7 @@ for (const { release, hello, handshake } of loadVectors()) {
             step = machine.push(piece);
             if ("send" in step && step.send !== undefined) answers.push(step.send);
           }
-          assertEquals(answers.map(read), [{ v: release, meta: {} }]);
+          assertEquals(answers.map(read), [read(unhex(handshake.client))]);
           const rest: Uint8Array[] = [];
           for (const piece of cut(join(ack, tail))) {
             if (step.state === "waiting") step = machine.push(piece);
@@ -154,7 +166,7 @@ for (const { release, hello, handshake } of loadVectors()) {
           }
           const outcome = opened(step);
           assertEquals([outcome.protocol.name, outcome.release], [release, release]);
-          assertEquals(outcome.idWindow, spoken.ids === "u16" ? 30000 : 0);
+          assertEquals(outcome.numbering, numbering("server"));
           assertEquals(hex(join(outcome.rest, ...rest)), hex(tail));
         }
       });
@@ -172,15 +184,18 @@ for (const { release, hello, handshake } of loadVectors()) {
           step = machine.accept();
           assertEquals("send" in step && read(step.send), read(unhex(handshake.ack)));
           assertEquals(hex(join(opened(step).rest, ...rest)), hex(tail));
-          assertEquals(opened(step).idWindow, spoken.ids === "u16" ? 30000 : 0);
+          assertEquals(opened(step).numbering, numbering("client"));
         }
       });
 
       it("are what our server sends, but for what only native peers read", () => {
         const step = server(release).start();
-        const greeting = read("send" in step ? step.send : undefined) as { v: string; meta: Record<string, unknown> };
+        const greeting = read("send" in step ? step.send : undefined) as Greeting;
+        // Those before 2.0.3 have no "pv", and those after it no "id_window".
+        if (theirs.pv === undefined) delete greeting.pv;
+        if (theirs.meta.id_window === undefined) delete greeting.meta.id_window;
         delete greeting.meta.native;
-        assertEquals(greeting, read(unhex(handshake.server)) as typeof greeting);
+        assertEquals(greeting, theirs);
       });
     });
   }
@@ -211,6 +226,18 @@ describe("a server with HELLO", () => {
         assertEquals(failure(step), ["handshake-failed", `Cannot agree with the peer: ${what}`]);
         assertEquals("send" in step ? step.send : undefined, undefined);
       }
+    }
+  });
+
+  it("does not describe a frame of its own framing that is too large: that is no stranger's", () => {
+    for (const release of ["1.6.0", "1.6.3", "1.6.10", "1.7.5"]) {
+      const spoken = protocol(release);
+      const requestId = spoken.ids === "uuid" ? HELLO_UUID : HELLO_ID;
+      const frame = encodeFrame(spoken, { code: 200, content: utf8("x".repeat(100)), requestId, flags: 0 });
+      assertEquals(failure(greeted(release).push(frame)), [
+        "handshake-failed",
+        "Cannot agree with the peer: its first frame, of type 200, is too large for a handshake",
+      ]);
     }
   });
 

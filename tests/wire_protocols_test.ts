@@ -11,7 +11,8 @@ describe("protocol()", () => {
       [["1.6.10"], 14, "crc32", "hello", "u32"],
       [["1.7", "1.7.0", "1.7.5"], 16, "crc32", "hello", "u32"],
       [["1.8", "1.8.0", "1.8.1", "1.9", "1.9.0"], 16, "crc32", "json", "u32"],
-      [["2.0", "2.0.0", "2.0.0b3", "2.0.1rc1"], 15, "crc32", "json", "u16"],
+      [["2.0", "2.0.0", "2.0.0b3", "2.0.1rc1", "2.0.3"], 15, "crc32", "json", "u16"],
+      [["3", "3.0", "3.0.0", "3.1", "3.1.1", "3.2", "3.3", "3.3.0", "3.3.0b1", "3.4.0"], 15, "crc32", "json", "u16"],
       [["native"], 16, "crc8+crc32", "json", "u32"],
     ];
     for (const [releases, headerSize, integrity, handshake, ids] of rows) {
@@ -29,7 +30,7 @@ describe("protocol()", () => {
     assertStrictEquals(protocol("native"), protocol("native"));
   });
 
-  it("announces plain numbers, a suffix in 2.0 only, and 1.6.4 for 1.6.5", () => {
+  it("announces plain numbers, a suffix from 2.0 on only, and 1.6.4 for 1.6.5", () => {
     const announced = {
       "1.6.3": "1.6.3",
       "1.6.3b1": "1.6.3",
@@ -38,6 +39,12 @@ describe("protocol()", () => {
       "1.9": "1.9.0",
       "2.0": "2.0.0",
       "2.0.0b3": "2.0.0b3",
+      "3": "3.3.0",
+      "3.0": "3.0.2",
+      "3.1": "3.1.1",
+      "3.2": "3.2.1",
+      "3.3": "3.3.0",
+      "3.3.0rc1": "3.3.0rc1",
       "native": "",
     };
     for (const [name, release] of Object.entries(announced)) assertEquals(protocol(name).release, release);
@@ -45,10 +52,27 @@ describe("protocol()", () => {
 
   it("refuses what no release is called", () => {
     for (
-      const name of ["", "1.6", "1.1.0", "1.10.0", "2.1.0", "3.0.0", "1.6.3.1", "v1.6.3", " 1.6.3", "1.06.3", "1.6.3x"]
+      const name of [
+        "",
+        "1.6",
+        "1.1.0",
+        "1.10.0",
+        "2.1.0",
+        "2.1",
+        "3.4",
+        "4",
+        "4.0.0",
+        "1.6.3.1",
+        "v1.6.3",
+        " 1.6.3",
+        "1.06.3",
+        "1.6.3x",
+      ]
     ) {
       assertThrows(() => protocol(name), RangeError, `Cannot find the protocol "${name}"`);
     }
+    assertThrows(() => protocol("2.1"), RangeError, 'a release from "1.2.0" to "3.3.0" with all three numbers');
+    assertThrows(() => protocol("2.1"), RangeError, '"2.0", "3", "3.0", "3.1", "3.2", "3.3"');
     for (const name of ["constructor", "__proto__", "toString"]) assertThrows(() => protocol(name), RangeError);
   });
 });
@@ -100,6 +124,28 @@ describe("acceptsRelease()", () => {
       assertEquals(peers.filter((peer) => acceptsRelease(local, peer)), [local]);
     }
     assertEquals(peers.filter((peer) => acceptsRelease("1.6.5", peer)), ["1.6.4"]);
+  });
+
+  const TWO_AND_THREE = ["2.0.0", "2.0.1", "2.0.2", "2.0.3", "3.0.0", "3.0.1", "3.2.0", "3.3.0"];
+
+  it("is a table of its own from 2.0.0 to 2.0.2, whatever the version of the protocol", () => {
+    const table = { "2.0.0": ["2.0.0"], "2.0.1": ["2.0.0", "2.0.1"], "2.0.2": ["2.0.0", "2.0.1", "2.0.2"] };
+    for (const [local, peers] of Object.entries(table)) {
+      for (const version of [undefined, "1.0", "2.0"]) {
+        assertEquals(TWO_AND_THREE.filter((peer) => acceptsRelease(local, peer, version)), peers, local);
+      }
+    }
+  });
+
+  it("compares the version of the protocol from 2.0.3 on, whatever the release", () => {
+    for (const local of TWO_AND_THREE.slice(3)) {
+      for (const peer of [...TWO_AND_THREE, "1.9.0", "4.0.0", "0.0.0.dev", "", "x"]) {
+        for (const version of ["1.0", "1.1", "1.9", "1.10"]) assert(acceptsRelease(local, peer, version));
+        for (const version of [undefined, "2.0", "0.9", "10.0", "1", "1.", "1.0b1", "1.0.0", "", "1.0\n", "(number)"]) {
+          assert(!acceptsRelease(local, peer, version), `${local} ${peer} ${version}`);
+        }
+      }
+    }
   });
 
   it("cuts a suffix in 2.0 and refuses it before", () => {

@@ -77,7 +77,6 @@ export async function reach(target: Target, shared: SessionShared, signal: Abort
     const outcome = await negotiate(connection, machine, {
       wheel,
       timeout: Math.max(1, Math.ceil(timeout - (transport.clock.now() - began))),
-      received: () => machine.received,
     });
     // What was given up in the very moment it was reached is given up all the same.
     signal.throwIfAborted();

@@ -15,6 +15,8 @@ import type { RequestOptions } from "../session/pending.ts";
 import type { Handler, RouteOptions } from "../session/routes.ts";
 import type { SessionStats } from "../session/stats.ts";
 import { checkCredentials } from "../wire/client_handshake.ts";
+import { protocol } from "../wire/protocols.ts";
+import { noResync } from "../wire/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_NAMES, type ClientConfig } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
@@ -30,7 +32,10 @@ const HANDSHAKE_TIMEOUT = 10_000;
 export interface ClientStats extends Partial<SessionStats> {
   /** The client's state. */
   readonly state: ClientState;
-  /** The protocol in use; `undefined` while not connected. */
+  /**
+   * The protocol in use: `"native"`, or the Python release that the server announced (`protocol` as it was set for one that
+   * announces none); `undefined` while not connected.
+   */
   readonly protocol: string | undefined;
   /** Messages and requests that wait for a connection, with `queueWhileDown`. */
   readonly queuedWhileDown: number;
@@ -93,6 +98,9 @@ export class Client implements AsyncDisposable {
       timeout: hub.limits.handshakeTimeout,
     };
     checkCredentials(target.protocol, credentials);
+    if (hub.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
+      throw noResync(`protocol "${target.protocol}"`);
+    }
     const queue = queueWhileDown === undefined || queueWhileDown === false
       ? undefined
       : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown);

@@ -17,7 +17,8 @@ export interface ClientConfig extends CommonConfig {
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
   /**
-   * The protocol the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"`, or `"native"`.
+   * The protocol the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"`.
+   * Any release from 2.0.0 on takes all servers from 2.0.3 on, whose protocol has the same version.
    * `"auto"` takes the protocol of the server's greeting; a client that has once met a native server takes nothing less from
    * then on.
    * @default "auto"

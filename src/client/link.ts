@@ -315,7 +315,7 @@ export class Link {
     const since = clock.now();
     if (isNative(outcome.protocol)) this.#seenNative = true;
     const { promise, resolve } = Promise.withResolvers<End>();
-    const session: Session = new Session(connection, outcome, "client", shared, {
+    const session: Session = new Session(connection, outcome, "client", shared, this.#hub.recovery, {
       unrouted: (message) => this.#hub.unrouted(message),
       error: (error, message) => this.#hub.error(error, message),
       closing: () => this.#leaving(life),

@@ -7,7 +7,7 @@
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../message/utf8.ts";
 import type { Names } from "../options.ts";
-import { plainId } from "../session/request_ids.ts";
+import { broadcastId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { encodeFrame } from "../wire/encoder.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
@@ -94,5 +94,5 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Cl
 /** A frame that is no request. */
 function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
   const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
-  return encodeFrame(protocol, { code, content, requestId: plainId(protocol), flags: 0, sentAt });
+  return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });
 }

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { HandshakeError, ProtocolError } from "../errors.ts";
-import { type Closing, writeLine, writeNote } from "../options.ts";
+import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
+import { type Closing, type Recovery, writeLine, writeNote } from "../options.ts";
 import { handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
@@ -15,7 +15,8 @@ import { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
-import { refusalMessage, ServerHandshake } from "../wire/server_handshake.ts";
+import { refusalMessage } from "../wire/refusals.ts";
+import { ServerHandshake } from "../wire/server_handshake.ts";
 import { addressText } from "../session/address.ts";
 import { ask } from "./authenticate.ts";
 import { ClientInfo } from "./client_info.ts";
@@ -158,7 +159,7 @@ export class ServerRun<P> {
       const [outcome, principal] = await this.#agree(connection, place, pass);
       // Where there is no handshake, nothing was decided before.
       pass.open();
-      if (!this.#closing) return this.#admit(connection, outcome, principal, pass);
+      if (!this.#closing) return this.#admit(connection, outcome, principal, pass, place.recovery);
       connection.abort();
       pass.leave();
     } catch (error) {
@@ -204,12 +205,12 @@ export class ServerRun<P> {
     return [outcome, principal];
   }
 
-  #admit(connection: Connection, outcome: HandshakeOutcome, principal: P, pass: Pass): void {
+  #admit(connection: Connection, outcome: HandshakeOutcome, principal: P, pass: Pass, recovery: Recovery): void {
     const { hub } = this.#owner;
     const { groups } = this;
     const id = ++this.#owner.lastId;
     const info: ClientInfo<P> = new ClientInfo(id, connection.remote, principal, () => session, groups);
-    const session: Session = new Session(connection, outcome, "server", this.#shared, {
+    const session: Session = new Session(connection, outcome, "server", this.#shared, recovery, {
       unrouted: (message) => hub.unrouted(message, info),
       error: (error, message) => hub.error(error, info, message),
       closing: () => groups.leave(info),
@@ -239,6 +240,9 @@ export class ServerRun<P> {
     if (reason === "too-many-connections") this.#saidFull = true;
     if (!told && !known && (error instanceof HandshakeError || error instanceof ProtocolError)) {
       writeLine(hub.log, "warn", error);
-    } else writeNote(hub.log, "debug", () => `Connection from ${addressText(address)} rejected: ${reason}`);
+    } else {
+      const why = error instanceof ConnectionError && error.code === "closed" ? `. ${error.message}` : "";
+      writeNote(hub.log, "debug", () => `Connection from ${addressText(address)} rejected: ${reason}${why}`);
+    }
   }
 }

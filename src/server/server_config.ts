@@ -14,10 +14,13 @@ import {
   endpointOf,
   type Names,
   protocolOf,
+  type Recovery,
+  recoveryOf,
   wholeNumber,
 } from "../options.ts";
 import type { Endpoint } from "../transport.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
+import { noResync } from "../wire/resync.ts";
 import type { Authenticate } from "./authenticate.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */
@@ -28,10 +31,12 @@ export interface ListenConfig<P = undefined> {
   readonly hostname?: string;
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
-  /** The protocol spoken there; native peers upgrade inside `"2.0"`. @default the server's `protocol` */
+  /** The protocol spoken there; native peers upgrade inside `"2.0"` and later. @default the server's `protocol` */
   readonly protocol?: string;
   /** Decides who may come in there. @default the server's `authenticate` */
   readonly authenticate?: Authenticate<P>;
+  /** What a torn stream does there, with Python peers. @default the server's `recovery` */
+  readonly recovery?: "close" | "resync";
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -44,7 +49,12 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   readonly path?: string;
   /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
   readonly listen?: readonly ListenConfig<P>[];
-  /** A Python release such as `"1.6.3"`, a family such as `"2.0"`, or `"native"` for native peers only. @default "2.0" */
+  /**
+   * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The default
+   * announces release 2.0.0 and the version of its protocol: so one port serves 2.0.0 to 3.3.0, and native peers. `"3.3.0"`
+   * announces that release and the same version: it serves native peers and 2.0.3 to 3.3.0, as any release from 2.0.0 on does.
+   * @default "2.0"
+   */
   readonly protocol?: string;
   /**
    * Decides who may come in; what it returns becomes `client.principal`. It runs within `handshakeTimeout`, and before it has
@@ -86,6 +96,8 @@ export interface Place<P> {
   readonly protocol: Protocol;
   /** Who decides about peers. */
   readonly authenticate: Authenticate<P> | undefined;
+  /** What a torn stream does, where frames have a magic. */
+  readonly recovery: Recovery;
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
@@ -95,6 +107,7 @@ const LISTEN_NAMES: Names<ListenConfig> = {
   path: true,
   protocol: true,
   authenticate: true,
+  recovery: true,
 };
 const SERVER_NAMES: Names<ServerConfig> = {
   ...COMMON_NAMES,
@@ -109,28 +122,42 @@ const SERVER_NAMES: Names<ServerConfig> = {
  * Where a {@linkcode ServerConfig} says to listen, and what is spoken there.
  *
  * @throws {RangeError | TypeError} A member is wrong, or there is none of that name.
- * @throws {ConfigError} `invalid-config`: two members exclude each other.
+ * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
 export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
   checkNames("a server's config", config, SERVER_NAMES);
   const { listen, protocol = "2.0", authenticate } = config;
+  const recovery = recoveryOf(config.recovery);
   protocolOf(protocol);
   if (authenticate !== undefined) checkFunction("authenticate", authenticate);
-  if (listen === undefined) return [placeOf(endpointOf(config, ANYWHERE, 0), protocol, authenticate)];
+  if (listen === undefined) {
+    const place = placeOf(endpointOf(config, ANYWHERE, 0), protocol, authenticate, recovery);
+    if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
+    return [place];
+  }
   if (!Array.isArray(listen) || listen.length === 0) {
     throw new TypeError("listen must be an array of at least one place");
   }
   for (const name of ["port", "hostname", "path"] as const) {
     if (config[name] !== undefined) throw contradiction("listen", name);
   }
-  return listen.map((place: ListenConfig<P>, i) => {
+  const places = listen.map((given: ListenConfig<P>, i) => {
     const name = `listen[${i}]`;
-    checkNames(name, place, LISTEN_NAMES);
-    const { protocol: spoken = protocol, authenticate: own } = place;
+    checkNames(name, given, LISTEN_NAMES);
+    const { protocol: spoken = protocol, authenticate: own } = given;
     if (own !== undefined) checkFunction(`${name}.authenticate`, own);
-    const at = endpointOf(place, ANYWHERE, 0, `${name}.`);
-    return placeOf(at, protocolOf(spoken, `${name}.`), own ?? authenticate, `${name}.`);
+    const at = endpointOf(given, ANYWHERE, 0, `${name}.`);
+    const torn = given.recovery === undefined ? recovery : recoveryOf(given.recovery, `${name}.`);
+    const place = placeOf(at, protocolOf(spoken, `${name}.`), own ?? authenticate, torn, `${name}.`);
+    if (given.recovery === "resync" && place.protocol.magic === undefined) {
+      throw noResync(`${name}.protocol "${spoken}"`);
+    }
+    return place;
   });
+  if (recovery === "resync" && places.every((place) => place.protocol.magic === undefined)) {
+    throw noResync("every protocol in listen");
+  }
+  return places;
 }
 
 /**
@@ -153,10 +180,11 @@ function placeOf<P>(
   at: Endpoint,
   spoken: string,
   authenticate: Authenticate<P> | undefined,
+  recovery: Recovery,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
-  if (authenticate === undefined || protocol.handshake !== "none") return { at, protocol, authenticate };
+  if (authenticate === undefined || protocol.handshake !== "none") return { at, protocol, authenticate, recovery };
   throw new ConfigError(
     "invalid-config",
     `${prefix}protocol "${spoken}" goes without authenticate: that release has no handshake to ask a peer in`,

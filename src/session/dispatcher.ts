@@ -11,7 +11,7 @@ import type { AnyMessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
 import { replied } from "../message/message.ts";
 import type { Transport } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "../tools/batch_budget.ts";
 import { Fifo } from "../tools/fifo.ts";

@@ -13,6 +13,8 @@ import {
   limitsOf,
   type Log,
   logOf,
+  type Recovery,
+  recoveryOf,
   type SocketCore,
   writeLine,
 } from "../options.ts";
@@ -44,6 +46,8 @@ export class Hub<Map extends EventMap> {
   readonly core: SocketCore;
   /** How eager it is. */
   readonly pace: Pace;
+  /** What a torn stream does. */
+  readonly recovery: Recovery;
   /** Who watches single messages. */
   readonly taps: Taps = {
     // All there from the start: it is looked at for every frame.
@@ -67,6 +71,7 @@ export class Hub<Map extends EventMap> {
     this.bufferSize = bufferBytes(config.bufferSize);
     this.core = coreOf(config.socketCore);
     this.log = logOf(config.logger);
+    this.recovery = recoveryOf(config.recovery);
     this.events = new Events<Map>(names, {
       failed: (error) => this.error(error),
       lost: (error) => this.logError(error),

@@ -10,7 +10,7 @@ import { decodeJson } from "../message/json.ts";
 import { type Message, type Replied, replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../message/utf8.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import type { Route } from "./routes.ts";
 
 /** How a message reaches its sender. */

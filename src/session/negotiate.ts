@@ -18,6 +18,8 @@ export interface HandshakeMachine {
   push(chunk: Uint8Array): HandshakeStep;
   /** Lets a peer in; only on a server. */
   accept?(): HandshakeStep;
+  /** What came of a peer that closed, or came no further in time, and what may be behind it; for messages. */
+  unfinished(how: "closed" | "late"): string;
 }
 
 /** How to negotiate. */
@@ -30,8 +32,6 @@ export interface NegotiateOptions {
   readonly onBytes?: () => void;
   /** Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. */
   readonly decide?: (peer: PeerIdentity) => Promise<HandshakeStep> | HandshakeStep;
-  /** What came so far, for the message of a timeout. */
-  readonly received?: () => string;
 }
 
 /**
@@ -49,10 +49,9 @@ export async function negotiate(
   const { wheel, timeout } = options;
   let deciding = false;
   const deadline = new Timeout(() => {
-    const received = options.received === undefined ? "" : `, it sent ${options.received()}`;
     const late = deciding
       ? `it was not decided within ${timeout} ms whether to let it in`
-      : `it did not finish the handshake within ${timeout} ms${received}`;
+      : `it did not finish the handshake within ${timeout} ms, ${machine.unfinished("late")}`;
     connection.abort(new HandshakeError("handshake-timeout", `Cannot agree with the peer: ${late}`));
   });
   wheel.add(deadline, timeout);
@@ -73,7 +72,7 @@ export async function negotiate(
       if (chunk === null) {
         throw new ConnectionError(
           "closed",
-          "Cannot agree with the peer: it closed the connection during the handshake",
+          `Cannot agree with the peer: it closed the connection during the handshake, ${machine.unfinished("closed")}`,
         );
       }
       options.onBytes?.();

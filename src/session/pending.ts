@@ -7,10 +7,10 @@
 
 import { TimeoutError } from "../errors.ts";
 import { checkData } from "../message/codecs.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import { errorOf } from "./error_reply.ts";
-import type { PendingIds, RequestId, RequestIds } from "./request_ids.ts";
+import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 import { TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** What makes a value of an answer's payload. */

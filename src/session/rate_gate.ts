@@ -5,7 +5,7 @@
  */
 
 import type { Transport } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { type Rate, RateLimit } from "./rate_limit.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 import type { Taps } from "./traffic.ts";

@@ -7,7 +7,9 @@
 
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
-import { type DecodedFrame, FrameDecoder } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import { FrameDecoder } from "../wire/decoder.ts";
+import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "../tools/latch.ts";
 import type { SessionShared } from "./shared.ts";
@@ -25,7 +27,7 @@ export interface ReceiverEvents {
   full(): boolean;
   /** Settles when more can be taken. */
   room(): Promise<void>;
-  /** A frame was left out: its checksum does not match. */
+  /** Something was left out: a frame whose checksum does not match, or what lies between two frames. */
   dropped(error: ProtocolError): void;
   /** The peer broke the protocol. */
   broken(error: ProtocolError): void;
@@ -65,6 +67,7 @@ export class Receiver {
    * @param connection What to read.
    * @param protocol How frames look.
    * @param maxMessageSize The largest frame taken, in bytes.
+   * @param recovery What a torn stream does, where frames have a magic.
    * @param shared Time, and whose turn it is.
    * @param events Who takes what comes.
    */
@@ -72,6 +75,7 @@ export class Receiver {
     connection: Connection,
     protocol: Protocol,
     maxMessageSize: number,
+    recovery: Recovery,
     shared: SessionShared,
     events: ReceiverEvents,
   ) {
@@ -81,6 +85,8 @@ export class Receiver {
     this.lastRead = shared.transport.clock.now();
     this.#decoder = new FrameDecoder(protocol, {
       maxMessageSize,
+      recovery: protocol.magic === undefined ? "close" : recovery,
+      onSkip: (error) => events.dropped(error),
       onDrop: (error) => {
         this.#dropped++;
         events.dropped(error);
@@ -103,6 +109,11 @@ export class Receiver {
     return this.#dropped;
   }
 
+  /** Bytes skipped between frames so far. */
+  get skipped(): number {
+    return this.#decoder.skipped;
+  }
+
   /** Begins with what came behind the handshake, and reads until the end. */
   async run(rest: Uint8Array): Promise<void> {
     try {
@@ -110,6 +121,7 @@ export class Receiver {
       while (this.#thrown <= this.#most) {
         const chunk = await this.#connection.read();
         if (chunk === null) {
+          this.#decoder.end();
           this.#events.finished(this.#discarding ? 0 : this.#decoder.partial);
           break;
         }
@@ -123,6 +135,7 @@ export class Receiver {
         if (more !== undefined) await this.#pause(more);
       }
     } catch (error) {
+      this.#decoder.end();
       this.#events.lost(error as Error);
     }
     this.#ended = true;
@@ -144,6 +157,7 @@ export class Receiver {
     this.#most = Math.min(this.#most, most);
     this.#discarding = true;
     if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+    this.#decoder.end();
   }
 
   /** Waits until a chunk is handed out. The peer's silence meanwhile is ours. */
@@ -205,7 +219,7 @@ export class Receiver {
   #watch(): void {
     this.#stall ??= new Timeout(() => this.#check());
     this.#stallFrom = this.#shared.transport.clock.now();
-    this.#stallCount = this.#decoder.count;
+    this.#stallCount = this.#decoder.count + this.#decoder.skipped;
     this.#checkIn(STALL_MS);
   }
 
@@ -215,10 +229,10 @@ export class Receiver {
   }
 
   #check(): void {
-    const { partial, count } = this.#decoder;
+    const { partial, count, skipped } = this.#decoder;
     if (partial === 0) return;
     // Another frame by now, or we are the ones who do not read: that is no stall.
-    if (count !== this.#stallCount || this.paused || this.#events.full()) {
+    if (count + skipped !== this.#stallCount || this.paused || this.#events.full()) {
       this.#watch();
       return;
     }

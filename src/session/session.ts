@@ -8,8 +8,9 @@
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
+import type { Recovery } from "../options.ts";
 import type { Connection } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { get32 } from "../wire/integers.ts";
@@ -81,6 +82,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
    * @param outcome What the handshake brought.
    * @param side Which end this is.
    * @param shared What it shares with others.
+   * @param recovery What a torn stream of a Python peer does.
    * @param events Receives events.
    * @param peer The second argument of handlers.
    */
@@ -89,6 +91,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     outcome: HandshakeOutcome,
     side: "client" | "server",
     shared: SessionShared,
+    recovery: Recovery,
     events: SessionEvents,
     peer: unknown,
   ) {
@@ -103,7 +106,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#shared = shared;
     this.#events = events;
     this.#sender = new Sender(connection, outcome, side, shared, this);
-    this.#receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, shared, this);
+    this.#receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
     this.#dispatcher = new Dispatcher(this, shared);
     const { wheel } = shared;
     this.#departure = new Departure({
@@ -170,6 +173,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       runningHandlers: this.#dispatcher.running,
       repliesDropped: pending.dropped,
       framesDropped: this.#receiver.dropped,
+      bytesSkipped: this.#receiver.skipped,
       framesIgnored: this.#framesIgnored,
       pendingRequests: pending.size,
     };
@@ -346,6 +350,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) pending.settle(frame);
     else {
+      if (!this.native) pending.ids.met(requestId);
       if (this.#meter?.received(this.protocol.headerSize + end - start) === false) {
         throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
       }
@@ -447,6 +452,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     const { code, flags, requestId } = frame;
     const { pending } = this.#sender;
     if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
+      if (!this.native) pending.ids.met(requestId);
       if (this.#dispatcher.permits(frame)) this.#sender.pong(frame);
     } else if (pending.ids.answers(frame)) pending.settle(frame);
     else if (!this.native) this.#framesIgnored++;

@@ -24,6 +24,8 @@ export interface SessionStats {
   readonly repliesDropped: number;
   /** Frames dropped because their checksum did not match. */
   readonly framesDropped: number;
+  /** Bytes skipped between frames, with `recovery: "resync"`. */
+  readonly bytesSkipped: number;
   /** Frames of no use here: unknown system frames, and messages that arrive while closing. */
   readonly framesIgnored: number;
   /** Requests waiting for an answer. */

@@ -45,6 +45,15 @@ export class Carry {
     this.#size = size;
   }
 
+  /** Hands out what it holds with `chunk[start..)` behind it, in one buffer, and holds nothing any more. */
+  join(chunk: Uint8Array, start: number): Uint8Array {
+    const size = this.#size;
+    const joined = new Uint8Array(size + chunk.length - start);
+    joined.set(this.release().subarray(0, size));
+    joined.set(chunk.subarray(start), size);
+    return joined;
+  }
+
   /** Hands the buffer out and holds nothing any more. */
   release(): Uint8Array {
     const buffer = this.#buffer;

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { ConfigError, HandshakeError, type HandshakeErrorCode, ProtocolError, type Refusal } from "../errors.ts";
+import { ConfigError, HandshakeError, ProtocolError } from "../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "./frame.ts";
-import { describeBytes, detectHello } from "./greeting.ts";
+import { adviceFor, describeBytes, detectHello } from "./greeting.ts";
 import {
   commonFeatures,
   type HandshakeStep,
@@ -31,12 +31,21 @@ import {
   type PeerObject,
   printable,
   releaseMember,
-  stringMember,
+  UNNAMED,
+  versionMember,
 } from "./handshake_messages.ts";
-import { acceptsRelease, type HandshakeKind, isNative, parseRelease, type Protocol, protocol } from "./protocols.ts";
+import { type Numbering, numberingOf } from "./numbering.ts";
+import { type HandshakeKind, isNative, type Protocol, PROTOCOL_VERSION } from "./protocols.ts";
+import { refusalIn } from "./refusals.ts";
+import { pythonProtocol } from "./server_release.ts";
 
-/** Refusals that are errors of their own; any other is `refused-by-peer`. */
-const TELLING: readonly HandshakeErrorCode[] = ["too-many-connections", "unauthorized"];
+/** What a client answers to a server that does not say what it is called. */
+const ANY_RELEASE = "2.0.0";
+
+/** What it means that a server says nothing: three things, which look the same from here. */
+const SILENCE = "it sent nothing: it is a Python server of release 1.2 or 1.3, which do not greet " +
+  '(set protocol to "1.3.0" or "1.2.1" then), a Python server that is full or held up by another client, ' +
+  "or no Veltix server (check the host and the port)";
 
 /** What a client brings to a handshake. */
 export interface ClientHandshakeOptions {
@@ -66,7 +75,8 @@ export class ClientHandshake {
   #held: Uint8Array = EMPTY;
   #json = new JsonReader(WIRE_LIMITS.maxHandshakeReply);
   #release = "";
-  #idWindow: number | undefined = undefined;
+  #version: string | undefined = undefined;
+  #numbering: Numbering | undefined = undefined;
   #terms: NativeTerms | undefined = undefined;
 
   /**
@@ -102,9 +112,18 @@ export class ClientHandshake {
     }
   }
 
-  /** What came so far, for the message of a timeout: `"nothing"` or a description of the first bytes. */
-  get received(): string {
-    return this.#state === "greeting" ? describeBytes(this.#held) : "the beginning of a JSON handshake";
+  /** What came of a server that came no further, and what may be behind it. */
+  unfinished(how: "closed" | "late"): string {
+    if (this.#state === "message-3") {
+      const announced = `it greeted as release "${this.#release}"`;
+      return how === "late"
+        ? `${announced} and did not let the client in`
+        : `${announced}: Python servers refuse a client by closing, one of another release among them`;
+    }
+    if (this.#state === "message-1") return "it sent the beginning of a JSON handshake";
+    const bytes = this.#held;
+    if (bytes.length > 0) return `it sent ${describeBytes(bytes)}; ${adviceFor(bytes)}`;
+    return how === "closed" ? "it sent nothing; check the host and the port" : SILENCE;
   }
 
   #pushGreeting(chunk: Uint8Array): HandshakeStep {
@@ -132,10 +151,10 @@ export class ClientHandshake {
     if (whole === undefined) return { state: "waiting" };
     const { message, bytes, rest } = whole;
     this.#transcript.push(bytes);
-    const result = member(message, "result");
-    if (result === "error") return refused(message);
+    const refusal = refusalIn(message, this.#state === "message-1");
+    if (refusal !== undefined) throw refusal;
     if (this.#state === "message-3") {
-      if (result !== "ok") throw failed('its last message has neither the result "ok" nor "error"');
+      if (member(message, "result") !== "ok") throw failed('its last message has neither the result "ok" nor "error"');
       return this.#conclude(message, rest);
     }
     if (rest.length > 0) throw failed("it sent more before it was answered");
@@ -148,19 +167,22 @@ export class ClientHandshake {
 
   /** Message 1 in, message 2 out. */
   #answer(message: PeerObject): Uint8Array {
-    const release = releaseMember(message);
+    const version = this.#version = versionMember(message);
+    const named = releaseMember(message);
+    const release = this.#release = named ?? UNNAMED;
     const meta = member(message, "meta") === undefined ? {} : objectMember(message, "meta");
-    if (release === undefined || meta === undefined) throw failed("its greeting is malformed");
-    this.#release = release;
-    this.#idWindow = integerMember(meta, "id_window", 1, 65534);
+    if (named === undefined && version === undefined || meta === undefined) throw failed("its greeting is malformed");
+    this.#numbering = numberingOf("server", release, version, integerMember(meta, "id_window", 1, 65534));
     const { protocol: wanted } = this.#options;
+    const v = named ?? ANY_RELEASE;
     const terms = wanted === "auto" || isNative(wanted) || wanted.ids === "u16" ? readNativeTerms(meta) : undefined;
     if (terms?.version !== undefined) {
       this.#terms = terms;
-      return nativeAnswer(release, this.#native);
+      return nativeAnswer(v, this.#native);
     }
-    this.#python("json");
-    return jsonMessage({ v: release, meta: {} }, WIRE_LIMITS.maxHandshakeRequest);
+    const { ids } = this.#python("json");
+    const pv = ids === "u16" && version !== undefined ? PROTOCOL_VERSION : undefined;
+    return jsonMessage({ v, pv, meta: {} }, WIRE_LIMITS.maxHandshakeRequest);
   }
 
   /** Message 3 in. */
@@ -180,19 +202,11 @@ export class ClientHandshake {
 
   /** The Python protocol of the announced release, if that will do. */
   #python(handshake: HandshakeKind): Protocol {
-    const announced = this.#release;
-    const { protocol: wanted } = this.#options;
-    const error = this.#notNative(announced);
+    const release = this.#release;
+    const error = this.#notNative(release);
     if (error !== undefined) throw error;
-    const spoken = wanted === "auto" || speaks(wanted, announced) ? knownProtocol(announced) : undefined;
-    if (spoken === undefined || spoken.handshake !== handshake) {
-      throw new HandshakeError(
-        "version-mismatch",
-        `Cannot agree with the server: it is release "${printable(announced)}"` +
-          (wanted === "auto" ? ", which this library does not speak" : `, and protocol is set to "${wanted.name}"`),
-      );
-    }
-    if (spoken.ids === "u16" && this.#idWindow === undefined) {
+    const spoken = pythonProtocol(this.#options.protocol, { handshake, release, version: this.#version });
+    if (spoken.ids === "u16" && this.#numbering === undefined) {
       throw failed('its "id_window" is no whole number from 1 to 65534');
     }
     return spoken;
@@ -224,8 +238,8 @@ export class ClientHandshake {
       send,
       outcome: {
         protocol: spoken,
-        release: this.#release,
-        idWindow: spoken.ids === "u16" ? this.#idWindow! : 0,
+        release: this.#release === UNNAMED ? "" : this.#release,
+        numbering: spoken.ids === "u16" ? this.#numbering : undefined,
         maxMessageSize: native ? this.#terms!.maxMessageSize : spoken.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
         features: native ? commonFeatures(this.#options.offer, features) : new Map(),
         rest,
@@ -256,29 +270,4 @@ export function checkCredentials(spoken: string, credentials: unknown): void {
 /** Message 2 of a native client. */
 function nativeAnswer(release: string, native: PeerObject): Uint8Array {
   return jsonMessage({ v: release, meta: { native } }, WIRE_LIMITS.maxHandshakeRequest);
-}
-
-/** Whether a server of the release `announced` is what a client that is set to `wanted` asked for. */
-function speaks(wanted: Protocol, announced: string): boolean {
-  if (parseRelease(wanted.name) === undefined) return announced.startsWith(`${wanted.name}.`);
-  return announced === wanted.release || acceptsRelease(wanted.release, announced);
-}
-
-function knownProtocol(release: string): Protocol | undefined {
-  try {
-    return parseRelease(release) && protocol(release);
-  } catch {
-    return undefined;
-  }
-}
-
-function refused(message: PeerObject): HandshakeStep {
-  const refusal: Refusal = {
-    code: printable(stringMember(message, "code") ?? "unknown"),
-    message: printable(stringMember(message, "message") ?? "no reason given"),
-    retryAfter: integerMember(message, "retryAfter", 0, Number.MAX_SAFE_INTEGER),
-  };
-  const code = TELLING.find((known) => known === refusal.code) ?? "refused-by-peer";
-  const text = `The server refused the connection: ${refusal.message} (${refusal.code})`;
-  return { state: "failed", error: new HandshakeError(code, text, { refusal }) };
 }

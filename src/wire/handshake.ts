@@ -1,19 +1,17 @@
 /**
  * What both ends of a handshake share: the steps a machine goes through, what it ends with, and the negotiation of the
- * native protocol inside the JSON messages of release 2.0. The machines do no I/O: bytes in, a {@linkcode HandshakeStep} out.
+ * native protocol inside the JSON messages of release 2.0 and later. The machines do no I/O: bytes in, a {@linkcode HandshakeStep} out.
  *
  * @module
  */
 
 import type { HandshakeError, ProtocolError } from "../errors.ts";
 import { failed, integerMember, member, objectMember, type PeerObject } from "./handshake_messages.ts";
+import type { Numbering } from "./numbering.ts";
 import { type Protocol, protocol } from "./protocols.ts";
 
 /** The native protocol's versions that this library speaks, best first. */
 export const NATIVE_VERSIONS: readonly number[] = [1];
-
-/** The window of request ids that a 2.0 server of ours announces, as Python's does. */
-export const ID_WINDOW = 30_000;
 
 /** What a machine wants done after it was started or fed. `send` is to be written first, in any state. */
 export type HandshakeStep =
@@ -42,8 +40,8 @@ export interface HandshakeOutcome {
   readonly protocol: Protocol;
   /** What the peer calls itself; empty where its protocol has no handshake. */
   readonly release: string;
-  /** 2.0: how many ids the announced window has; 0 elsewhere. */
-  readonly idWindow: number;
+  /** Where ids have 16 bits, which of them the peer uses; `undefined` elsewhere. */
+  readonly numbering: Numbering | undefined;
   /** The largest frame that the peer takes, header included, in bytes. */
   readonly maxMessageSize: number;
   /** Negotiated features, each with the peer's parameters. */

@@ -6,11 +6,12 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import { type DecodedFrame, FrameDecoder } from "./decoder.ts";
+import type { DecodedFrame } from "./decoded_frame.ts";
+import { FrameDecoder } from "./decoder.ts";
 import { encodeFrame } from "./encoder.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 import { get16, get32, put16 } from "./integers.ts";
-import type { Protocol } from "./protocols.ts";
+import { type Protocol, PROTOCOL_VERSION } from "./protocols.ts";
 
 /** A JSON object of a peer: only ever read member by member. */
 export type PeerObject = Readonly<Record<string, unknown>>;
@@ -43,7 +44,9 @@ export class JsonReader {
     at = this.#take(chunk, at, 2 + size);
     if (this.#held < 2 + size) return undefined;
     const bytes = this.#bytes.slice(0, 2 + size);
-    return { message: parseObject(bytes.subarray(2)), bytes, rest: chunk.subarray(at) };
+    // An empty view would keep the chunk alive for as long as the connection.
+    const rest = at === chunk.length ? EMPTY : chunk.subarray(at);
+    return { message: parseObject(bytes.subarray(2)), bytes, rest };
   }
 
   /** Moves bytes over until `want` are held; returns where the chunk goes on. */
@@ -105,7 +108,7 @@ export function helloFrame(
  */
 export function firstFrame(protocol: Protocol, bytes: Uint8Array): DecodedFrame | "partial" | "damaged" {
   const { headerSize, layout } = protocol;
-  const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);
+  const size = bytes.length < layout.size + 4 ? 0 : get32(bytes, layout.size);
   const decoder = new FrameDecoder(protocol, { maxMessageSize: Infinity });
   const [frame] = decoder.push(bytes.subarray(0, headerSize + Math.min(size, WIRE_LIMITS.maxHello)));
   if (decoder.failure !== undefined) throw decoder.failure;
@@ -141,6 +144,15 @@ export function releaseMember(object: PeerObject): string | undefined {
   return release !== undefined && /^[!-~]{1,32}$/.test(release) ? release : undefined;
 }
 
+/** What a peer is called that says only which version of the protocol it speaks. */
+export const UNNAMED = "unknown";
+
+/** The "pv" of message 1 or 2, which 2.0.3 and later send: `undefined` where there is none, and no version if it is no text. */
+export function versionMember(object: PeerObject): string | undefined {
+  const version = member(object, "pv");
+  return version === undefined || typeof version === "string" ? version : `(${typeof version})`;
+}
+
 /** An own member that is a whole number from `min` to `max`; `undefined` otherwise. */
 export function integerMember(object: PeerObject, name: string, min: number, max: number): number | undefined {
   const value = member(object, name);
@@ -150,6 +162,16 @@ export function integerMember(object: PeerObject, name: string, min: number, max
 /** An own member, of whatever type. */
 export function member(object: PeerObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** The error of a peer, or of a server, that speaks another version of the protocol. */
+export function versionMismatch(who: "peer" | "server", release: string, version: string): HandshakeError {
+  return new HandshakeError(
+    "version-mismatch",
+    `Cannot agree with the ${who}: it is release "${printable(release)}" and speaks version "${
+      printable(version)
+    }" of the protocol, this library speaks "${PROTOCOL_VERSION}": look for a newer release of the one that is behind`,
+  );
 }
 
 /** The error of a handshake that the peer broke. */

@@ -17,7 +17,8 @@
  */
 
 export { crc32 } from "./crc32.ts";
-export { DecodedFrame, type DecoderOptions, FrameDecoder } from "./decoder.ts";
+export { DecodedFrame } from "./decoded_frame.ts";
+export { type DecoderOptions, FrameDecoder } from "./decoder.ts";
 export { encodeFrame } from "./encoder.ts";
 export { Flag, type Frame, SystemCode, WIRE_LIMITS } from "./frame.ts";
 export {

@@ -40,7 +40,7 @@ export interface HeaderLayout {
 export interface Protocol {
   /** The name it was looked up by: a Python release such as `"1.6.3"`, or `"native"`. */
   readonly name: string;
-  /** What is announced in the handshake: three numbers, in 2.0 perhaps with a suffix; empty for native. */
+  /** What is announced in the handshake: three numbers, from 2.0 on perhaps with a suffix; empty for native. */
   readonly release: string;
   /** Header bytes before each content. */
   readonly headerSize: number;
@@ -113,6 +113,8 @@ const ROWS: readonly Row[] = [
   { from: "1.7.0", to: "1.7.99", handshake: "hello", ...VX_16 },
   { from: "1.8.0", to: "1.9.99", handshake: "json", ...VX_16 },
   { from: "2.0.0", to: "2.0.99", handshake: "json", ...VX_15 },
+  // Later releases need not be known: what they say of their protocol decides.
+  { from: "3.0.0", to: "3.99.99", handshake: "json", ...VX_15 },
 ];
 
 const NATIVE = describe("native", "", {
@@ -135,12 +137,17 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "1.8": "1.8.1",
   "1.9": "1.9.0",
   "2.0": "2.0.0",
+  "3.0": "3.0.2",
+  "3.1": "3.1.1",
+  "3.2": "3.2.1",
+  "3.3": "3.3.0",
+  "3": "3.3.0",
 };
 
 /**
  * Looks up the wire protocol of a Python release, or the native one.
  *
- * @param release Such as `"1.6.3"`, `"2.0.0b3"`, a family such as `"2.0"`, or `"native"`.
+ * @param release Such as `"1.6.3"`, `"2.0.0b3"`, a family such as `"2.0"` or `"3"`, or `"native"`.
  * @returns Its description.
  * @throws {RangeError} No Veltix of that release is known. `"1.6"` alone is refused too: 1.6.x changed its header twice.
  *
@@ -164,8 +171,8 @@ export function protocol(release: string): Protocol {
     }
   }
   throw new RangeError(
-    `Cannot find the protocol "${release}": it must be "native", a release from "1.2.0" to "2.0.0" with all three numbers, ` +
-      `or one of the families ${Object.keys(FAMILIES).map((family) => `"${family}"`).join(", ")}`,
+    `Cannot find the protocol "${release}": it must be "native", a release from "1.2.0" to "3.3.0" with all three numbers (later ones of 3 are taken for the same), ` +
+      `or one of the families ${Object.keys(FAMILIES).sort().map((family) => `"${family}"`).join(", ")}`,
   );
 }
 
@@ -180,6 +187,14 @@ export function parseRelease(text: string): Version | undefined {
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
+/** The version that the protocol of 2.0.0 to 3.3.0 has had since 2.0.3: peers whose first numbers are the same take each other. */
+export const PROTOCOL_VERSION = "1.0";
+
+/** Whether the "pv" of a peer is a version of that protocol: two numbers, the first one the same. */
+export function speaksVersion(version: string | undefined): boolean {
+  return version !== undefined && /^1\.\d{1,4}$/.test(version);
+}
+
 /** Exceptions to "the same three numbers": which peers each release takes, from the releases themselves. */
 const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
   "1.6.5": ["1.6.4"],
@@ -190,11 +205,20 @@ const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
   "1.7.3": [],
   "1.7.4": [],
   "1.7.5": ["1.7.0", "1.7.1", "1.7.2", "1.7.5"],
+  "2.0.1": ["2.0.0", "2.0.1"],
+  "2.0.2": ["2.0.0", "2.0.1", "2.0.2"],
 };
 
-/** Whether Python's Veltix of release `local` takes a peer that calls itself `peer`. */
-export function acceptsRelease(local: string, peer: string): boolean {
+/**
+ * Whether Python's Veltix of release `local` takes a peer.
+ *
+ * @param local Such as `"1.6.3"`.
+ * @param peer What the peer calls itself; from 2.0.3 on nobody looks at it.
+ * @param version The peer's "pv", which all look at from 2.0.3 on and nobody before.
+ */
+export function acceptsRelease(local: string, peer: string, version?: string): boolean {
   const here = parseRelease(local);
+  if (here !== undefined && compare(here, [2, 0, 3]) >= 0) return speaksVersion(version);
   const there = parseRelease(peer);
   if (here === undefined || there === undefined) return false;
   const plain = local === here.join(".") && peer === there.join(".");
@@ -226,7 +250,7 @@ export function flagFault(
   return undefined;
 }
 
-/** What a release calls itself in a handshake: 1.6.5 says 1.6.4, and only 2.0 knows suffixes. */
+/** What a release calls itself in a handshake: 1.6.5 says 1.6.4, and suffixes are known from 2.0 on. */
 function announced(release: string, version: Version): string {
   if (compare(version, [1, 6, 5]) === 0) return "1.6.4";
   return compare(version, [2, 0, 0]) >= 0 && parseRelease(release) !== undefined ? release : version.join(".");

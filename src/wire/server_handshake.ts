@@ -1,17 +1,17 @@
 /**
  * The server's end of a handshake, as a state machine without I/O: HELLO frames (1.4.0 – 1.7.x), JSON (1.8 and later, with
- * the native protocol negotiated inside 2.0's), or none (1.2, 1.3).
+ * the native protocol negotiated inside that of 2.0 and later), or none (1.2, 1.3).
  *
  * @module
  */
 
 import { HandshakeError, ProtocolError } from "../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "./frame.ts";
+import { adviceFor, describeBytes, framingOf, LOOKED_AT } from "./greeting.ts";
 import {
   commonFeatures,
   type HandshakeOutcome,
   type HandshakeStep,
-  ID_WINDOW,
   NATIVE,
   NATIVE_VERSIONS,
   type NativeOffer,
@@ -33,12 +33,18 @@ import {
   type PeerObject,
   printable,
   releaseMember,
+  UNNAMED,
+  versionMember,
+  versionMismatch,
 } from "./handshake_messages.ts";
-import { acceptsRelease, isNative, type Protocol } from "./protocols.ts";
+import { get16 } from "./integers.ts";
+import { ID_WINDOW, numberingOf } from "./numbering.ts";
+import { acceptsRelease, isNative, type Protocol, PROTOCOL_VERSION, speaksVersion } from "./protocols.ts";
+import { refusalMessage } from "./refusals.ts";
 
 /** What a server brings to a handshake. */
 export interface ServerHandshakeOptions {
-  /** What is announced and served; native peers upgrade inside 2.0, and `native` takes nobody else. */
+  /** What is announced and served; native peers upgrade inside 2.0 and later, and `native` takes nobody else. */
   readonly protocol: Protocol;
   /** What is offered to native peers. */
   readonly offer: NativeOffer;
@@ -57,6 +63,8 @@ export class ServerHandshake {
   readonly #json = new JsonReader(WIRE_LIMITS.maxHandshakeRequest);
   /** An unfinished HELLO_ACK. */
   #held: Uint8Array = EMPTY;
+  /** The beginning of what came, to say what it looks like. */
+  #first: Uint8Array = EMPTY;
   #proposal: Omit<HandshakeOutcome, "transcript"> | undefined = undefined;
 
   /** @param options What this end brings. */
@@ -68,7 +76,7 @@ export class ServerHandshake {
   start(): HandshakeStep {
     const { protocol, helloId, now } = this.#options;
     if (protocol.handshake === "none") {
-      this.#propose("", EMPTY);
+      this.#propose("", undefined, EMPTY);
       return this.accept();
     }
     const greeting = protocol.handshake === "hello"
@@ -82,12 +90,23 @@ export class ServerHandshake {
   push(chunk: Uint8Array): HandshakeStep {
     try {
       if (this.#proposal !== undefined) return this.#early(this.#proposal, chunk);
+      if (this.#first.length < LOOKED_AT) {
+        this.#first = concat(this.#first, chunk.subarray(0, LOOKED_AT - this.#first.length));
+      }
       return this.#options.protocol.handshake === "hello" ? this.#pushHello(chunk) : this.#pushJson(chunk);
     } catch (error) {
       if (error instanceof ProtocolError) return { state: "failed", error };
       if (error instanceof HandshakeError) return this.refuse(error);
       throw error;
     }
+  }
+
+  /** What came of a client that came no further, and what may be behind it. */
+  unfinished(how: "closed" | "late"): string {
+    const { release } = this.#options.protocol;
+    if (this.#first.length > 0) return `it sent ${this.#strange ? this.#looks() : "the beginning of an answer"}`;
+    const reaction = how === "closed" ? "left without a word" : "said nothing";
+    return `it was greeted by release "${release === "" ? NATIVE_RELEASE : release}" and ${reaction}: ${JUST_THAT}`;
   }
 
   /** Lets the peer in: the last bytes to send, and the outcome. */
@@ -114,9 +133,11 @@ export class ServerHandshake {
   #greeting(): PeerObject {
     const { protocol, offer, nonce } = this.#options;
     if (!upgrades(protocol)) return { v: protocol.release, meta: {} };
+    const v = isNative(protocol) ? NATIVE_RELEASE : protocol.release;
     const { features = {}, maxMessageSize } = offer;
     return {
-      v: isNative(protocol) ? "2.0.0" : protocol.release,
+      v,
+      pv: PROTOCOL_VERSION,
       meta: { id_window: ID_WINDOW, native: { versions: NATIVE_VERSIONS, features, maxMessageSize, nonce } },
     };
   }
@@ -124,39 +145,84 @@ export class ServerHandshake {
   #pushHello(chunk: Uint8Array): HandshakeStep {
     const { protocol, helloId } = this.#options;
     const bytes = this.#held = concat(this.#held, chunk);
-    const frame = firstFrame(protocol, bytes);
+    const frame = this.#telling(() => {
+      const frame = firstFrame(protocol, bytes);
+      if (frame === "damaged") throw failed("its first frame is damaged");
+      return frame;
+    });
     if (frame === "partial") return { state: "waiting" };
-    if (frame === "damaged") throw failed("its first frame is damaged");
-    if (frame.code !== SystemCode.HELLO_ACK) throw failed(`it sent a frame of type ${frame.code} before HELLO_ACK`);
+    if (frame.code !== SystemCode.HELLO_ACK) {
+      // 1.4.0 to 1.6.1 go on as if nothing were wrong.
+      const why = protocol.integrity === "sha256" ? `: ${JUST_THAT}` : "";
+      throw failed(`it sent a frame of type ${frame.code} before HELLO_ACK${why}`);
+    }
     if (frame.requestId !== helloId) throw failed("its HELLO_ACK carries another id");
     const release = helloVersion(frame.content);
     if (release === undefined) throw failed("its HELLO_ACK holds no version");
     this.#checkRelease(release);
     this.#transcript.push(bytes.slice(0, frame.end));
-    return this.#propose(release, bytes.subarray(frame.end));
+    return this.#propose(release, undefined, bytes.subarray(frame.end));
   }
 
   #pushJson(chunk: Uint8Array): HandshakeStep {
-    const whole = this.#json.push(chunk);
+    const whole = this.#telling(() => this.#json.push(chunk));
     if (whole === undefined) return { state: "waiting" };
     const { message, bytes, rest } = whole;
     this.#transcript.push(bytes);
-    const release = releaseMember(message);
+    const { protocol } = this.#options;
+    const version = upgrades(protocol) ? versionMember(message) : undefined;
+    const release = releaseMember(message) ?? (version === undefined ? undefined : UNNAMED);
     if (release === undefined) throw failed('its message has no version "v"');
     const meta = member(message, "meta") === undefined ? {} : objectMember(message, "meta");
     if (meta === undefined) throw failed('its "meta" is no object');
 
-    const { protocol } = this.#options;
     const terms = upgrades(protocol) ? readNativeTerms(meta) : undefined;
     if (terms?.version !== undefined) {
       if (rest.length > 0) throw tooEarly();
-      return this.#propose(release, rest, terms);
+      return this.#propose(release, version, rest, terms);
     }
     if (isNative(protocol)) {
-      throw new HandshakeError("native-required", "Cannot agree with the peer: it does not speak the native protocol");
+      throw new HandshakeError(
+        "native-required",
+        `Cannot agree with the peer: it is release "${release}" and does not speak the native protocol, ` +
+          "and this listener takes nothing else",
+      );
     }
-    this.#checkRelease(release);
-    return this.#propose(release, rest);
+    // From 2.0.3 on, the version of the protocol is compared in place of the release.
+    if (version === undefined) this.#checkRelease(release);
+    else if (!speaksVersion(version)) throw versionMismatch("peer", release, version);
+    return this.#propose(release, version, rest);
+  }
+
+  /** Whether what came does not even begin like an answer. */
+  get #strange(): boolean {
+    const { protocol } = this.#options;
+    const first = this.#first;
+    if (protocol.handshake === "json") return first.length < 3 || first[2] !== 0x7b;
+    const { magic, code } = protocol.layout;
+    if (first.length < code + 2) return true;
+    const { headerSize = protocol.headerSize } = framingOf(first) ?? {};
+    if (magic >= 0) return first[0] !== 0x56 || first[1] !== 0x58 || headerSize !== protocol.headerSize;
+    return get16(first, code) !== SystemCode.HELLO_ACK && framingOf(first)?.headerSize !== protocol.headerSize;
+  }
+
+  /** What the client began with, and what to do about it. */
+  #looks(): string {
+    return `${describeBytes(this.#first)}; ${adviceFor(this.#first)}`;
+  }
+
+  /** Runs a step; the error of one that cannot make sense of the bytes says what they look like. */
+  #telling<Value>(step: () => Value): Value {
+    try {
+      return step();
+    } catch (error) {
+      if (!this.#strange) throw error;
+      if (error instanceof HandshakeError) {
+        throw new HandshakeError(error.code, `${error.message}; it sent ${this.#looks()}`);
+      }
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new ProtocolError(error.code, `Cannot agree with the peer: it sent ${this.#looks()}`);
+    }
   }
 
   /** Bytes between the peer's last message and the decision: a Python client may begin, a native one may not. */
@@ -169,21 +235,23 @@ export class ServerHandshake {
   }
 
   #checkRelease(release: string): void {
-    const ours = this.#options.protocol.release;
-    if (release === ours || acceptsRelease(release, ours) || acceptsRelease(ours, release)) return;
-    throw new HandshakeError(
-      "version-mismatch",
-      `Cannot agree with the peer: it is release "${printable(release)}", this listener serves "${ours}"`,
-    );
+    const { handshake, release: ours } = this.#options.protocol;
+    // 1.7.3 and 1.7.4 do not even take themselves.
+    const same = handshake === "hello" && release === ours;
+    if (same || acceptsRelease(release, ours) || acceptsRelease(ours, release)) return;
+    const why = release === ours
+      ? `it is release "${release}" but names no version of its protocol ("pv"), which that release does`
+      : `it is release "${printable(release)}", this listener serves "${ours}"; ${ANOTHER_RELEASE}`;
+    throw new HandshakeError("version-mismatch", `Cannot agree with the peer: ${why}`);
   }
 
-  #propose(release: string, rest: Uint8Array, terms?: NativeTerms): HandshakeStep {
+  #propose(release: string, version: string | undefined, rest: Uint8Array, terms?: NativeTerms): HandshakeStep {
     const { protocol, offer } = this.#options;
     const native = terms !== undefined;
     this.#proposal = {
       protocol: native ? NATIVE : protocol,
-      release,
-      idWindow: !native && protocol.ids === "u16" ? ID_WINDOW : 0,
+      release: release === UNNAMED ? "" : release,
+      numbering: !native && protocol.ids === "u16" ? numberingOf("client", release, version, ID_WINDOW) : undefined,
       maxMessageSize: native ? terms.maxMessageSize : protocol.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
       features: native ? commonFeatures(offer, terms.features) : new Map(),
       rest,
@@ -192,17 +260,12 @@ export class ServerHandshake {
   }
 }
 
-/**
- * What to send to a peer that is not let in, in place of message 1 or 3, before closing: the refusal of `error`, or else its
- * code and message; nothing where the protocol has no words for it. Of each text, 200 characters arrive.
- */
-export function refusalMessage(protocol: Protocol, error: HandshakeError): Uint8Array | undefined {
-  if (protocol.handshake !== "json") return undefined;
-  const { code, message } = error.refusal ?? error;
-  const retryAfter = error.refusal?.retryAfter;
-  const words = { result: "error", code: printable(code), message: printable(message), retryAfter };
-  return jsonMessage(words, WIRE_LIMITS.maxHandshakeReply);
-}
+/** What to do about clients of another release. */
+const ANOTHER_RELEASE = "set protocol to its release, or serve it at an address of its own with listen";
+const JUST_THAT = `a Python client of another release does just that; ${ANOTHER_RELEASE}`;
+
+/** What a server that takes native peers only calls itself: they come by way of its handshake. */
+const NATIVE_RELEASE = "2.0.0";
 
 /** Whether native peers may upgrade inside this protocol's handshake. */
 function upgrades(protocol: Protocol): boolean {

@@ -6,7 +6,9 @@
  */
 
 import { ProtocolError } from "../errors.ts";
-import { type DecodedFrame, type DecoderOptions, dropped, FrameDecoder } from "./decoder.ts";
+import type { DecodedFrame } from "./decoded_frame.ts";
+import { FrameDecoder } from "./decoder.ts";
+import { type DecoderOptions, dropped } from "./decoder_options.ts";
 import { checkFrame, encodeFrame, sealFrame } from "./encoder.ts";
 import type { Frame } from "./frame.ts";
 import type { Protocol } from "./protocols.ts";
@@ -14,7 +16,7 @@ import { sha256, sha256Sync } from "./sha256.ts";
 
 /**
  * Bytes in, frames out. The stream errors with a {@linkcode ProtocolError} where the bytes break the protocol, after the
- * frames before the break, and when the bytes end inside a frame.
+ * frames before the break, and when the bytes end inside a frame or in a gap.
  *
  * @example A round trip through both streams
  * ```ts
@@ -59,7 +61,9 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
           }
           const { done, value } = await bytes.read();
           if (done) {
-            if (decoder.partial > 0) throw cut(decoder.partial);
+            const skipped = decoder.end();
+            if (decoder.partial > 0) throw cut(`${decoder.partial} bytes into a frame`);
+            if (skipped > 0) throw cut(`${skipped} bytes behind the last whole frame`);
             return controller.close();
           }
           next = 0;
@@ -110,6 +114,6 @@ async function intact(frames: DecodedFrame[], onDrop: DecoderOptions["onDrop"]):
   return good;
 }
 
-function cut(partial: number): ProtocolError {
-  return new ProtocolError("protocol-error", `Cannot decode the stream: it ends ${partial} bytes into a frame`);
+function cut(where: string): ProtocolError {
+  return new ProtocolError("protocol-error", `Cannot decode the stream: it ends ${where}`);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { ownBuffer, type Payload } from "./protocol.ts";
 
 /** The smallest header of any protocol, in bytes. */

@@ -8,7 +8,7 @@ import { bytes } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { checkNames, wholeNumber } from "../options.ts";
 import type { Threads } from "../threads.ts";
-import type { DecodedFrame } from "../wire/decoder.ts";
+import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";
 import type { TaskInfo, WorkerPeer } from "./protocol.ts";

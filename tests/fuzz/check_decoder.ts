@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FrameDecoder } from "../../src/wire/decoder.ts";
+import { type DecoderOptions, FrameDecoder } from "../../src/wire/decoder.ts";
 import { encodeFrame } from "../../src/wire/encoder.ts";
 import type { Frame } from "../../src/wire/frame.ts";
 import { protocol } from "../../src/wire/protocols.ts";
@@ -23,6 +23,10 @@ interface Result {
   readonly contents: number[];
   readonly failure: string | undefined;
   readonly partial: number;
+  /** Bytes between the last frame and what is left. */
+  readonly gap: number;
+  readonly skipped: number;
+  readonly checked: number;
 }
 
 /** Throws where the decoder does what it may not. */
@@ -33,22 +37,42 @@ export function checkDecoder(random: Random): void {
   const encoded = sent.map((frame) => encodeFrame(spoken, frame));
   const other = random.below(2) === 0 ? spoken : random.pick(FRAMINGS);
   const extra = randomFrame(random, other, 40);
-  const { bytes, intact } = mutate(random, join(...encoded), encodeFrame(other, extra), random.below(4));
+  const resync = spoken.magic !== undefined && random.below(2) === 0;
+  // As a Python sender tears them: a part of a frame, and then the whole frame. Nothing tells that an empty one is torn.
+  const torn = encoded.map((frame, i) =>
+    resync && sent[i].content.length > 0 && random.below(2) === 0
+      ? join(frame.subarray(0, random.below(frame.length)), frame)
+      : frame
+  );
+  const sound = torn.every((frame, i) => frame.length === encoded[i].length);
+  const { bytes, intact } = mutate(random, join(...torn), encodeFrame(other, extra), random.below(4));
 
-  const decoder = new FrameDecoder(spoken, { maxMessageSize: LIMIT });
+  const options: DecoderOptions = { maxMessageSize: LIMIT, recovery: resync ? "resync" : "close" };
+  const decoder = new FrameDecoder(spoken, options);
   const whole = run(decoder, [bytes]);
-  const cut = run(new FrameDecoder(spoken, { maxMessageSize: LIMIT }), chunk(random, bytes));
+  const cut = run(new FrameDecoder(spoken, options), chunk(random, bytes));
   same(cut.frames.length, whole.frames.length, "another cutting gives more or fewer frames");
   whole.frames.forEach((frame, i) => same(cut.frames[i], frame, "another cutting gives other frames"));
   same(cut.failure, whole.failure, "another cutting gives another failure");
   same(cut.partial, whole.partial, "another cutting leaves another rest");
+  same(cut.gap, whole.gap, "another cutting leaves another gap");
+  same(cut.skipped, whole.skipped, "another cutting skips more or less");
+  same(cut.checked, whole.checked, "another cutting checks more or less");
+  if (whole.checked > 4 * bytes.length) throw new Error(`${whole.checked} bytes are checked`);
+  if (!resync) same(whole.skipped, 0, "something was skipped");
 
-  for (let i = 0, end = 0; i < sent.length && (end += encoded[i].length) <= intact; i++) {
+  for (let i = 0, end = 0; sound && i < sent.length && (end += encoded[i].length) <= intact; i++) {
     same(whole.frames[i], hash(sent[i]), `frame ${i} before the damage is not what was sent`);
   }
-  if (intact === bytes.length && bytes.length === encoded.reduce((sum, { length }) => sum + length, 0)) {
+  const untouched = intact === bytes.length && intact === torn.reduce((sum, { length }) => sum + length, 0);
+  if (sound && untouched) {
     same(whole.frames.length, sent.length, "an intact stream lost frames");
     same(whole.failure, undefined, "an intact stream failed");
+  }
+  if (!sound && untouched && whole.failure === undefined && whole.partial + whole.gap === 0) {
+    let next = 0;
+    for (const frame of whole.frames) if (next < sent.length && frame === hash(sent[next])) next++;
+    same(next, sent.length, "a torn stream lost frames");
   }
   // The Python protocols check the content alone, and an empty one has the checksum 0.
   const native = spoken.name === "native";
@@ -73,7 +97,9 @@ function run(decoder: FrameDecoder, chunks: readonly Uint8Array[]): Result {
     if (decoder.count > came / 14 || frames.length > decoder.count) throw new Error("there are more frames than bytes");
     if (decoder.failure !== undefined) break;
   }
-  return { frames, contents, failure: decoder.failure?.code, partial: decoder.partial };
+  const gap = decoder.end();
+  const { failure, partial, skipped, checked } = decoder;
+  return { frames, contents, failure: failure?.code, partial, gap, skipped, checked };
 }
 
 function mustThrow(decoder: FrameDecoder): void {

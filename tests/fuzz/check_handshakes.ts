@@ -27,7 +27,21 @@ const CODES = [
   "protocol-error",
 ];
 const OFFER = { maxMessageSize: 5000, features: { credit: { window: 1 }, x: {} } };
-const RELEASES = ["1.6.0", "1.6.3", "1.6.10", "1.7.5", "1.9.0", "2.0.0", "2.0.0b3", "native"];
+const RELEASES = [
+  "1.6.0",
+  "1.6.3",
+  "1.6.10",
+  "1.7.5",
+  "1.9.0",
+  "2.0.0",
+  "2.0.0b3",
+  "2.0.3",
+  "3.0.0",
+  "3.3.0",
+  "native",
+];
+/** Versions of the protocol, most of them absent, half of the others spoken here. */
+const VERSIONS = [undefined, undefined, undefined, "1.0", "1.7", "2.0", 1, null, "1.0b1"];
 const TERMS = { versions: [1], features: { credit: { window: 2 } }, maxMessageSize: 4000, nonce: "n" };
 
 interface Machine {
@@ -40,10 +54,14 @@ export function checkServer(random: Random): void {
   const name = random.pick(RELEASES);
   const spoken = protocol(name);
   const make = (): ReturnType<typeof server> => server(name, { offer: OFFER });
-  const release = random.below(4) === 0 ? random.pick(["1.7.1", "2.0.1", "x", "1.6.3b1"]) : spoken.release || "2.0.0";
-  const answer = spoken.handshake === "hello"
-    ? hello(random, spoken, SystemCode.HELLO_ACK, release)
-    : json(random, { v: release, meta: random.below(2) === 0 ? {} : { native: { ...TERMS, credentials: "c" } } });
+  const release = random.below(4) === 0
+    ? random.pick(["1.7.1", "2.0.1", "x", "1.6.3b1", "0.0.0.dev", "4.0.0"])
+    : spoken.release || "2.0.0";
+  const answer = spoken.handshake === "hello" ? hello(random, spoken, SystemCode.HELLO_ACK, release) : json(random, {
+    v: random.below(20) === 0 ? undefined : release,
+    pv: random.pick(VERSIONS),
+    meta: random.below(2) === 0 ? {} : { native: { ...TERMS, credentials: "c" } },
+  });
   const tail = random.below(3) === 0 ? frame(random, spoken) : new Uint8Array(0);
   const bytes = spoil(random, join(answer, tail));
 
@@ -69,9 +87,11 @@ export function checkClient(random: Random): void {
       retryAfter: 100,
     };
     const meta = spoken.ids === "u16" ? { id_window: 30000 } : {};
-    const v = spoken.release || "2.0.0";
+    const v = random.below(20) === 0 ? random.pick([undefined, "0.0.0.dev", "4.0.0"]) : spoken.release || "2.0.0";
+    const pv = random.pick(VERSIONS);
+    const full = { error: random.pick(["server_full", "x"]) };
     segments.push(
-      json(random, random.pick([refusal, { v, meta }, { v, meta: { ...meta, native: TERMS } }])),
+      json(random, random.pick([refusal, full, { v, pv, meta }, { v, pv, meta: { ...meta, native: TERMS } }])),
       json(random, random.pick([refusal, { result: "ok" }, { result: "ok", native: { version: 1, features: {} } }])),
     );
     if (random.below(2) === 0) segments[1] = join(segments[1], frame(random, spoken));
@@ -106,19 +126,31 @@ function check(step: HandshakeStep): void {
     }
     if (/\p{Cc}/u.test(error.message) || error.message.length > 700) throw new Error("its error cannot be printed");
   } else if (step.state === "open") {
-    const { protocol: spoken, release, idWindow, maxMessageSize, features, transcript } = step.outcome;
+    const { protocol: spoken, release, numbering, maxMessageSize, features, transcript } = step.outcome;
     if (!PROTOCOLS.some(({ headerSize, ids }) => headerSize === spoken.headerSize && ids === spoken.ids)) {
       throw new Error(`it agreed on the unknown protocol ${spoken.name}`);
     }
     if (!/^[!-~]{0,32}$/.test(release)) throw new Error(`it took the release ${JSON.stringify(release)}`);
-    if (spoken.name !== "native" && !acceptsRelease(spoken.release, release) && spoken.name !== release) {
+    const { release: ours } = spoken;
+    const known = acceptsRelease(ours, release) || acceptsRelease(release, ours) || spoken.name === release ||
+      spoken.ids === "u16" && transcript.some(namesVersion);
+    if (spoken.name !== "native" && !known) {
       throw new Error(`it took ${release} for ${spoken.name}`);
     }
-    if ((spoken.ids === "u16") !== (idWindow > 0) || idWindow > 65534) throw new Error(`its window is ${idWindow}`);
+    if ((spoken.ids === "u16") !== (numbering !== undefined)) throw new Error("its ids are another protocol's");
+    if (numbering?.kind === "window" && !(numbering.size > 0 && numbering.size < 65535)) {
+      throw new Error(`its window is ${numbering.size}`);
+    }
     if (maxMessageSize < 16 || maxMessageSize > 0xffffffff) throw new Error(`its limit is ${maxMessageSize}`);
     if ([...features.keys()].some((key) => !Object.hasOwn(OFFER.features, key))) throw new Error("it invents features");
     if (transcript.length < 2) throw new Error("it lost messages");
   }
+}
+
+/** Whether a message says that its sender speaks version 1 of the protocol. */
+function namesVersion(bytes: Uint8Array): boolean {
+  const { pv } = JSON.parse(new TextDecoder().decode(bytes.subarray(2))) as { pv?: unknown };
+  return typeof pv === "string" && /^1\.\d+$/.test(pv);
 }
 
 function agree(a: HandshakeStep, b: HandshakeStep): void {
@@ -143,7 +175,8 @@ function hello(random: Random, spoken: Protocol, code: number, release: string):
 }
 
 function json(random: Random, value: unknown): Uint8Array {
-  return message(hostileJson(random, value, random.pick([0, 20, 100])));
+  const present = JSON.parse(JSON.stringify(value));
+  return message(hostileJson(random, present, random.pick([0, 20, 100])));
 }
 
 function frame(random: Random, spoken: Protocol): Uint8Array {

@@ -1,0 +1,56 @@
+/**
+ * What can be said against a header before the frame behind it has come.
+ *
+ * @module
+ */
+
+import { crc8 } from "./crc32.ts";
+import { get16, get32 } from "./integers.ts";
+import { flagFault, type Protocol } from "./protocols.ts";
+
+/** Why a header can't be a good one. */
+export interface HeaderFault {
+  /** The code of the error. */
+  readonly code: "corrupt" | "message-too-large" | "protocol-error";
+  /** What is wrong, in words. */
+  readonly what: string;
+}
+
+/**
+ * Looks at as much of a header as there is.
+ *
+ * @param protocol How headers look.
+ * @param limit The largest frame, header included, in bytes.
+ * @param features Flags of negotiated features, or-ed.
+ * @param buffer Where the header stands, from `at` on.
+ * @param at Where it begins.
+ * @param there How many bytes are there, 1 at least.
+ * @returns What is wrong with it; `undefined` if it is good, or may become good.
+ */
+export function headerFault(
+  protocol: Protocol,
+  limit: number,
+  features: number,
+  buffer: Uint8Array,
+  at: number,
+  there: number,
+): HeaderFault | undefined {
+  const { layout } = protocol;
+  if (layout.magic >= 0 && (buffer[at] !== 0x56 || there > 1 && buffer[at + 1] !== 0x58)) return NO_MAGIC;
+  if (there < protocol.early) return undefined;
+  if (layout.check >= 0 && crc8(buffer, at + 1, at + 12) !== buffer[at]) return BAD_CHECK;
+  if (layout.flags >= 0) {
+    const flags = buffer[at + layout.flags];
+    const id = layout.check >= 0 ? get32(buffer, at + layout.id) : 0;
+    if (flags !== 0 || id !== 0) {
+      const what = flagFault(protocol, flags, get16(buffer, at + layout.code), id, features);
+      if (what !== undefined) return { code: "protocol-error", what };
+    }
+  }
+  const total = protocol.headerSize + get32(buffer, at + layout.size);
+  if (total <= limit) return undefined;
+  return { code: "message-too-large", what: `a frame of ${total} bytes is above the limit of ${limit}` };
+}
+
+const NO_MAGIC: HeaderFault = { code: "protocol-error", what: 'a frame does not begin with "VX"' };
+const BAD_CHECK: HeaderFault = { code: "corrupt", what: "a header does not match its check byte" };
