@@ -1,0 +1,107 @@
+/**
+ * Python programs that are killed at random moments, in the midst of traffic both ways: our side ends each connection with the
+ * right reason, at once, and keeps nothing.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Client, ConnectionError, Server, type TcpEndpoint } from "@veltix/core";
+import { existsSync, readdirSync } from "node:fs";
+import { bulk, ECHO, limited, SERIAL, until } from "./check.ts";
+import { PythonPeer } from "./python_peer.ts";
+import type { Release } from "./releases.ts";
+
+/** What a killed program may look like: its system sends FIN, or RST where it had not read everything. */
+const REASONS = ["peer-closed", "network-error"];
+/** The longest wait before the kill, and the longest until it is noticed, in milliseconds. */
+const MOMENT = 60;
+const NOTICED = 2_000;
+
+/** Kills `count` programs, one after another, of all `releases` and both roles by turns; throws at the first wrong end. */
+export async function killAtRandom(releases: readonly Release[], count: number, random: () => number): Promise<void> {
+  const before = descriptors();
+  for (let i = 0; i < count; i++) {
+    const release = releases[(i >> 1) % releases.length];
+    try {
+      await (i % 2 === 0 ? killServer(release, random) : killClient(release, random));
+    } catch (error) {
+      throw new Error(`Kill ${i + 1}, of ${release.name} as ${i % 2 === 0 ? "server" : "client"}: ${error}`, {
+        cause: error,
+      });
+    }
+  }
+  // A runtime may close what is over a little later.
+  await until("no descriptor is left", () => descriptors() <= before, NOTICED);
+}
+
+async function killServer(release: Release, random: () => number): Promise<void> {
+  const python = await PythonPeer.start(release, "server", { bufferSize: 65_536 });
+  const protocol = release.handshake === "none" ? release.name : "auto";
+  const recovery = release.tears || release.loses ? "resync" : undefined;
+  const client = new Client({ port: python.ready.port, protocol, recovery });
+  const reasons: string[] = [];
+  client.on("disconnect", ({ reason }) => reasons.push(reason));
+  client.on("error", () => {});
+  client.route(SERIAL, () => {});
+  await client.connect();
+  const ends = [...Array(3)].map(() => askOn((content) => client.request(ECHO, content)));
+  const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
+  await moment(random);
+  await python.kill();
+  await limited("the end is noticed", client.closed, NOTICED);
+  assert(REASONS.includes(reasons[0]) && reasons.length === 1, reasons.join());
+  for (const error of await limited("requests end", Promise.all(ends), NOTICED)) assertLost(error);
+  assertEquals(client.state, "disconnected");
+  await flood;
+}
+
+async function killClient(release: Release, random: () => number): Promise<void> {
+  const recovery = release.tears || release.loses ? "resync" : undefined;
+  const server = new Server({ port: 0, hostname: "127.0.0.1", protocol: release.name, recovery });
+  const reasons: string[] = [];
+  server.on("disconnect", (_, { reason }) => reasons.push(reason));
+  server.on("error", () => {});
+  server.route(SERIAL, () => {});
+  await server.start();
+  const [{ port }] = server.addresses as readonly TcpEndpoint[];
+  const python = await PythonPeer.start(release, "clients", { port, bufferSize: 65_536 });
+  assertEquals(await python.call("connect"), true);
+  await until("it is there", () => server.clients.length === 1);
+  const [info] = server.clients;
+  const ends = [...Array(3)].map(() => askOn((content) => info.request(ECHO, content)));
+  const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
+  await moment(random);
+  await python.kill();
+  await until("the end is noticed", () => reasons.length > 0, NOTICED);
+  assert(REASONS.includes(reasons[0]), reasons[0]);
+  for (const error of await limited("requests end", Promise.all(ends), NOTICED)) assertLost(error);
+  assertEquals(server.clients.length, 0);
+  await limited("the server closes", server.close(), NOTICED);
+  await flood;
+}
+
+/** Asks again and again; returns what ended it. */
+async function askOn(ask: (content: Uint8Array) => Promise<Uint8Array>): Promise<unknown> {
+  for (let i = 0;; i++) {
+    const content = bulk(i % 3_000);
+    try {
+      assertEquals(await ask(content), content);
+    } catch (error) {
+      return error;
+    }
+  }
+}
+
+function assertLost(error: unknown): void {
+  if (!(error instanceof ConnectionError)) throw error;
+}
+
+function moment(random: () => number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, random() * MOMENT));
+}
+
+/** Open files and sockets of this process, where the system tells. */
+function descriptors(): number {
+  return existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
+}

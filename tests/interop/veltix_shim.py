@@ -1,0 +1,20 @@
+"""Imports whatever release of `veltix` is on the path, on today's Pythons, too: `from veltix_shim import veltix`.
+
+Annotations of releases 1.2 to 1.5 name what is not there: `socket._RetAddress`, and in 1.5.0 a class that is imported for
+type checkers only. Without a stand-in they would not even be imported.
+"""
+
+from __future__ import annotations
+
+import builtins
+import socket
+
+if not hasattr(socket, "_RetAddress"):
+    socket._RetAddress = object  # type: ignore[attr-defined]
+builtins.MessageType = object  # type: ignore[attr-defined]
+
+import veltix  # noqa: E402
+
+del builtins.MessageType  # type: ignore[attr-defined]
+
+__all__ = ["veltix"]

@@ -1,0 +1,57 @@
+/**
+ * The short form of `deno task interop`: real Python programs of some releases, in both roles, on the runtime of the test; and
+ * that the page shows what came of the last whole run.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { existsSync, readFileSync } from "node:fs";
+import { ROOT } from "../scripts/runtimes.ts";
+import { problemOf } from "./interop/install.ts";
+import { killAtRandom } from "./interop/kills.ts";
+import { announced, releaseNamed, RELEASES } from "./interop/releases.ts";
+import { pageWith, RESULTS, type Results } from "./interop/results.ts";
+import { type Outcome, type Role, runChecks } from "./interop/run.ts";
+import { Random } from "./wire_support.ts";
+
+/** One with HELLO frames, the first with JSON for all, and the newest. */
+const CHOSEN = ["1.6.10", "2.0.0", "3.3.0"].map(releaseNamed);
+const ROLES: readonly Role[] = ["server", "client"];
+const MESSAGES = 1_000;
+
+const problem = await problemOf(CHOSEN.map(({ name }) => name));
+if (problem !== undefined) console.warn(`SKIPPED: ${problem}`);
+
+describe("real Python programs", { ignore: problem !== undefined }, () => {
+  for (const release of CHOSEN) {
+    for (const role of ROLES) {
+      it(`get along with us: ${announced(release)} as ${role}`, async () => {
+        const outcomes: Outcome[] = [];
+        await runChecks(release, role, MESSAGES, (outcome) => outcomes.push(outcome));
+        const failed = outcomes.filter(({ state }) => state === "failed").map(({ check, note }) => `${check}: ${note}`);
+        assertEquals(failed, []);
+      });
+    }
+  }
+
+  it("are missed at once when they are killed, in the midst of traffic, and nothing is left of them", async () => {
+    const random = new Random(Date.now());
+    await killAtRandom(CHOSEN, 4, () => random.below(1_000) / 1_000);
+  });
+});
+
+describe("docs/interop.md", () => {
+  const page = readFileSync(`${ROOT}docs/interop.md`, "utf8");
+
+  it("shows the last whole run", () => {
+    assertEquals(existsSync(RESULTS), true);
+    const results = JSON.parse(readFileSync(RESULTS, "utf8")) as Results;
+    assertEquals(page === pageWith(page, results), true, "run `deno task interop --write`");
+    const shown = new Set(results.rows.map(({ release }) => release));
+    assertEquals([...shown], RELEASES.map(({ name }) => name));
+    assertEquals(results.rows.flatMap(({ failed }) => failed), []);
+    assertEquals(new Set(results.rows.map(({ role, runtime }) => `${role} ${runtime}`)).size, 6);
+  });
+});
