@@ -19,7 +19,7 @@ function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; joi
   const groups = new Groups<undefined>(events);
   let id = 0;
   const join = (): ClientInfo => {
-    const client = new MadeClient(++id, { path: "" }, undefined, () => null as never, groups);
+    const client = new MadeClient(++id, { path: "" }, undefined, { session: null as never }, groups);
     groups.join(client, {} as Session);
     return client;
   };

@@ -65,7 +65,7 @@ export class ClientInfo<P = undefined> {
   readonly principal: P;
   /** When its handshake finished, in milliseconds since 1970. */
   readonly connectedAt: number;
-  readonly #session: () => Session;
+  readonly #member: { readonly session: Session };
   readonly #keeper: TagKeeper<P>;
   #tags: Map<string, unknown> | undefined = undefined;
 
@@ -75,15 +75,21 @@ export class ClientInfo<P = undefined> {
    * @param id Its number.
    * @param address Where it connects from.
    * @param principal What `authenticate` returned.
-   * @param session Its connection.
+   * @param member Has its connection.
    * @param keeper Told of its tags.
    */
-  constructor(id: number, address: Address, principal: P, session: () => Session, keeper: TagKeeper<P>) {
+  constructor(
+    id: number,
+    address: Address,
+    principal: P,
+    member: { readonly session: Session },
+    keeper: TagKeeper<P>,
+  ) {
     this.id = id;
     this.address = address;
     this.principal = principal;
     this.connectedAt = Date.now();
-    this.#session = session;
+    this.#member = member;
     this.#keeper = keeper;
   }
 
@@ -99,12 +105,12 @@ export class ClientInfo<P = undefined> {
 
   /** The protocol in use: `"native"`, or the Python release that the peer announced. */
   get protocol(): string {
-    return this.#session().spoken;
+    return this.#member.session.spoken;
   }
 
   /** Whether messages can be sent to it. */
   get connected(): boolean {
-    return this.#session().open;
+    return this.#member.session.open;
   }
 
   /** Its tags with their values, as they are now: a copy, oldest first. */
@@ -198,7 +204,7 @@ export class ClientInfo<P = undefined> {
 
   /** Reads its connection's counters. */
   stats(): SessionStats {
-    return this.#session().stats;
+    return this.#member.session.stats;
   }
 
   /**
@@ -213,7 +219,7 @@ export class ClientInfo<P = undefined> {
    * @throws {TypeError} The payload is not what the codec takes.
    */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean {
-    return this.#session().send(type, payload);
+    return this.#member.session.send(type, payload);
   }
 
   /**
@@ -238,7 +244,7 @@ export class ClientInfo<P = undefined> {
     payload: NoInfer<In>,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    return this.#session().request(type, payload, options);
+    return this.#member.session.request(type, payload, options);
   }
 
   /**
@@ -254,12 +260,12 @@ export class ClientInfo<P = undefined> {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   ping(options: RequestOptions = {}): Promise<number> {
-    return this.#session().ping(options);
+    return this.#member.session.ping(options);
   }
 
   /** Resolves when more may be sent or the connection is over; never rejects. */
   ready(): Promise<void> {
-    return this.#session().ready();
+    return this.#member.session.ready();
   }
 
   /**
@@ -276,7 +282,7 @@ export class ClientInfo<P = undefined> {
       throw new TypeError(`Cannot close the connection: reason must be one of ${CLOSE_REASONS.join(", ")}`);
     }
     const { drain, retryAfter } = closingOf(options);
-    return this.#session().close(reason, drain, retryAfter);
+    return this.#member.session.close(reason, drain, retryAfter);
   }
 }
 

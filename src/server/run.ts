@@ -7,7 +7,7 @@
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { type Closing, type Recovery, writeLine, writeNote } from "../options.ts";
-import { handshakeReason } from "../session/close_reason.ts";
+import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
 import { randomId } from "../session/request_ids.ts";
@@ -22,6 +22,7 @@ import { ask } from "./authenticate.ts";
 import { ClientInfo } from "./client_info.ts";
 import { Gate, type Pass } from "./gate.ts";
 import { Groups } from "./groups.ts";
+import { Member, type MemberHost } from "./member.ts";
 import { Peekable } from "./peekable.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
@@ -48,7 +49,7 @@ export interface RunOwner<P> {
 }
 
 /** One life of a server. */
-export class ServerRun<P> {
+export class ServerRun<P> implements MemberHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   readonly #owner: RunOwner<P>;
@@ -94,6 +95,11 @@ export class ServerRun<P> {
       run.#accepting.push(run.#accept(listener, owner.places[i]));
     });
     return run;
+  }
+
+  /** Where events go. */
+  get hub(): Hub<ServerEvents<P>> {
+    return this.#owner.hub;
   }
 
   /** Where it listens, with the actual ports. */
@@ -206,28 +212,23 @@ export class ServerRun<P> {
   }
 
   #admit(connection: Connection, outcome: HandshakeOutcome, principal: P, pass: Pass, recovery: Recovery): void {
-    const { hub } = this.#owner;
-    const { groups } = this;
+    const { groups, hub } = this;
     const id = ++this.#owner.lastId;
-    const info: ClientInfo<P> = new ClientInfo(id, connection.remote, principal, () => session, groups);
-    const session: Session = new Session(connection, outcome, "server", this.#shared, recovery, {
-      unrouted: (message) => hub.unrouted(message, info),
-      error: (error, message) => hub.error(error, info, message),
-      closing: () => groups.leave(info),
-      closed: (reason, why) => {
-        this.#sessions.delete(session);
-        pass.leave();
-        if (reason === "slow-consumer") this.#owner.slowConsumers++;
-        writeNote(hub.log, "debug", () => `Client ${id} disconnected: ${reason}`);
-        if (hub.events.has("disconnect")) hub.events.emit("disconnect", info, { reason, error: why() });
-      },
-    }, info);
+    const member = new Member<P>(this, pass);
+    const info = member.info = new ClientInfo(id, connection.remote, principal, member, groups);
+    const session = member.session = new Session(connection, outcome, "server", this.#shared, recovery, member, info);
     this.#saidFull = false;
     this.#sessions.add(session);
     groups.join(info, session);
     writeNote(hub.log, "debug", () => `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}`);
     hub.events.emit("connect", info);
     session.run(outcome.rest);
+  }
+
+  /** Called by a member: its connection is over. */
+  gone(session: Session, reason: CloseReason): void {
+    this.#sessions.delete(session);
+    if (reason === "slow-consumer") this.#owner.slowConsumers++;
   }
 
   #reject(address: Address, error: unknown): void {

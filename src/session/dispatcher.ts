@@ -83,8 +83,8 @@ export class Dispatcher implements RateGateHost {
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
   #open: Map<number | string, IncomingMessage> | undefined = undefined;
-  #onRoom: (() => void)[] = [];
-  #onIdle: (() => void)[] = [];
+  #onRoom: (() => void)[] | undefined = undefined;
+  #onIdle: (() => void)[] | undefined = undefined;
   /** One of them where there is a rate limit, by what it does. */
   readonly #throttle: RateGate | undefined;
   readonly #refusal: RateGate | undefined;
@@ -181,13 +181,13 @@ export class Dispatcher implements RateGateHost {
 
   /** Settles when more may come, or when it is closed. */
   room(): Promise<void> {
-    return new Promise((resolve) => this.#onRoom.push(resolve));
+    return new Promise((resolve) => (this.#onRoom ??= []).push(resolve));
   }
 
   /** Settles when nothing waits and no handler runs, or when it is closed. */
   idle(): Promise<void> {
     if (this.busy === 0 || this.#closed) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return new Promise((resolve) => (this.#onIdle ??= []).push(resolve));
   }
 
   /** Forgets what waits. */
@@ -378,22 +378,22 @@ export class Dispatcher implements RateGateHost {
       });
       break;
     }
-    if (this.#onRoom.length > 0 && !this.full || this.busy === 0) this.#wake();
+    if (this.#onRoom !== undefined && !this.full || this.busy === 0) this.#wake();
   }
 
   #wake(): void {
     if (this.#closed || !this.full) {
       const room = this.#onRoom;
-      this.#onRoom = [];
-      for (const resolve of room) resolve();
+      this.#onRoom = undefined;
+      for (const resolve of room ?? []) resolve();
     }
     this.#wakeIdle();
   }
 
   #wakeIdle(): void {
-    if (this.#onIdle.length === 0 || !this.#closed && this.busy > 0) return;
+    if (this.#onIdle === undefined || !this.#closed && this.busy > 0) return;
     const idle = this.#onIdle;
-    this.#onIdle = [];
+    this.#onIdle = undefined;
     for (const resolve of idle) resolve();
   }
 }

@@ -81,8 +81,8 @@ export class Outbox implements Flushable {
   lastWrite: number;
   /** When the peer last took messages, while more than the high-water mark waits. */
   #progressAt = 0;
-  #ready: (() => void)[] = [];
-  #flushed: (() => void)[] = [];
+  #ready: (() => void)[] | undefined = undefined;
+  #flushed: (() => void)[] | undefined = undefined;
   /** Whether what waits for credit is waited for in vain. */
   #spent = false;
 
@@ -225,13 +225,13 @@ export class Outbox implements Flushable {
    */
   ready(): Promise<void> {
     if (!this.#full || this.#state === "closed") return Promise.resolve();
-    return new Promise((resolve) => this.#ready.push(resolve));
+    return new Promise((resolve) => (this.#ready ??= []).push(resolve));
   }
 
   /** Settles when nothing waits any more that can go, or when the connection is over. */
   flushed(): Promise<void> {
     if (this.#waiting === 0 || this.#state === "closed") return Promise.resolve();
-    return new Promise((resolve) => this.#flushed.push(resolve));
+    return new Promise((resolve) => (this.#flushed ??= []).push(resolve));
   }
 
   /** Forgets what waits; whoever waits goes on. */
@@ -325,7 +325,7 @@ export class Outbox implements Flushable {
       this.#wake();
       this.#events.drained(this.#buffered);
     }
-    if (this.#flushed.length > 0) this.#wake();
+    if (this.#flushed !== undefined) this.#wake();
     if (more || this.#shared.pace.eager) this.#write();
     else {
       // At most one write a turn: what else this turn sends goes into the next one.
@@ -345,13 +345,13 @@ export class Outbox implements Flushable {
   #wake(): void {
     if (!this.#full || this.#state === "closed") {
       const ready = this.#ready;
-      this.#ready = [];
-      for (const resolve of ready) resolve();
+      this.#ready = undefined;
+      for (const resolve of ready ?? []) resolve();
     }
     if (this.#waiting > 0) return;
     const flushed = this.#flushed;
-    this.#flushed = [];
-    for (const resolve of flushed) resolve();
+    this.#flushed = undefined;
+    for (const resolve of flushed ?? []) resolve();
   }
 
   #checkProgress(): void {

@@ -108,7 +108,7 @@ export class PendingTable implements PendingIds {
   #entries: Map<RequestId, Pending> | undefined = undefined;
   #size = 0;
   #dropped = 0;
-  #onEmpty: (() => void)[] = [];
+  #onEmpty: (() => void)[] | undefined = undefined;
 
   /**
    * @param wheel For the timeouts.
@@ -213,7 +213,7 @@ export class PendingTable implements PendingIds {
   /** Settles when nobody waits. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onEmpty.push(resolve));
+    return new Promise((resolve) => (this.#onEmpty ??= []).push(resolve));
   }
 
   #remove(entry: Pending): void {
@@ -221,9 +221,9 @@ export class PendingTable implements PendingIds {
     if (!entry.quiet) this.#size--;
     this.#wheel.remove(entry);
     if (entry.onAbort !== undefined) entry.signal!.removeEventListener("abort", entry.onAbort);
-    if (this.size === 0 && this.#onEmpty.length > 0) {
+    if (this.size === 0 && this.#onEmpty !== undefined) {
       const waiting = this.#onEmpty;
-      this.#onEmpty = [];
+      this.#onEmpty = undefined;
       for (const resolve of waiting) resolve();
     }
   }

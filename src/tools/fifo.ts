@@ -30,8 +30,10 @@ export class Fifo<Item> {
   /** Takes the next one out; there must be one. */
   shift(): Item {
     const item = this.#items[this.#head++];
-    if (this.#head === this.#items.length) this.clear();
-    else if (this.#head === CUT) {
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0;
+      this.#head = 0;
+    } else if (this.#head === CUT) {
       this.#items = this.#items.slice(CUT);
       this.#head = 0;
     }

@@ -1,0 +1,65 @@
+/**
+ * One connected client of a server, from admission to its end: passes on what its session tells. One object for each client
+ * instead of a closure for each event: most clients are idle most of the time, and there may be many.
+ *
+ * @module
+ */
+
+import { writeNote } from "../options.ts";
+import type { CloseReason } from "../session/close_reason.ts";
+import type { Hub } from "../session/hub.ts";
+import type { IncomingMessage } from "../session/incoming_message.ts";
+import type { Session, SessionEvents } from "../session/session.ts";
+import type { ClientInfo } from "./client_info.ts";
+import type { Pass } from "./gate.ts";
+import type { Groups } from "./groups.ts";
+import type { ServerEvents } from "./server_events.ts";
+
+/** What the members of a server have in common. */
+export interface MemberHost<P> {
+  /** Where events go. */
+  readonly hub: Hub<ServerEvents<P>>;
+  /** The connected clients and their tags. */
+  readonly groups: Groups<P>;
+  /** A member's connection is over. */
+  gone(session: Session, reason: CloseReason): void;
+}
+
+/** One connected client. */
+export class Member<P> implements SessionEvents {
+  /** How handlers see it; set right after it is made. */
+  info!: ClientInfo<P>;
+  /** Its connection; set right after it is made. */
+  session!: Session;
+  readonly #host: MemberHost<P>;
+  readonly #pass: Pass;
+
+  /**
+   * @param host What it has in common with others.
+   * @param pass What it holds of the limits, until its end.
+   */
+  constructor(host: MemberHost<P>, pass: Pass) {
+    this.#host = host;
+    this.#pass = pass;
+  }
+
+  unrouted(message: IncomingMessage): Promise<unknown>[] {
+    return this.#host.hub.unrouted(message, this.info);
+  }
+
+  error(error: unknown, message?: IncomingMessage): void {
+    this.#host.hub.error(error, this.info, message);
+  }
+
+  closing(): void {
+    this.#host.groups.leave(this.info);
+  }
+
+  closed(reason: CloseReason, why: () => unknown): void {
+    const { hub } = this.#host;
+    this.#host.gone(this.session, reason);
+    this.#pass.leave();
+    writeNote(hub.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
+    if (hub.events.has("disconnect")) hub.events.emit("disconnect", this.info, { reason, error: why() });
+  }
+}
