@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 /** What a child writes. */
 export type ChildLine =
   | { readonly type: "ask"; readonly value: unknown }
+  | { readonly type: "say"; readonly text: string }
   | { readonly type: "result"; readonly value: unknown }
   | { readonly type: "failed"; readonly message: string };
 

@@ -7,12 +7,14 @@
 
 import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
+import { confirmCount } from "./payloads.ts";
+import type { PythonResult } from "./python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
 import type { Peer } from "./subject.ts";
 import { loadSubject } from "./subjects/load.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
-import type { Context, Pace, Workload } from "./workload.ts";
-import { SERVERLESS, WORKLOADS } from "./workloads/all.ts";
+import type { Context, Outcome, Pace, Workload } from "./workload.ts";
+import { ALL_WORKLOADS, SERVERLESS } from "./workloads/all.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** What the client process is to do. */
@@ -21,6 +23,8 @@ export interface ClientConfig extends SubjectConfig {
   readonly pace: Pace;
   /** Port of the server process; 0 if there is none. */
   readonly port: number;
+  /** How many files a process may have open; null for any number. */
+  readonly openFiles: number | null;
 }
 
 const config: ClientConfig = JSON.parse(process.argv[2]);
@@ -29,10 +33,14 @@ listen((value) => answers.shift()?.(value as ServerReport));
 
 try {
   const subject = SERVERLESS.has(config.workload) ? undefined : await loadSubject(config);
+  const python: PythonResult[] = [];
+  const notes: string[] = [];
+  let counted = 0;
   const context: Context = {
     config,
     pace: config.pace,
     port: config.port,
+    openFiles: config.openFiles ?? Infinity,
     async connect(receive = () => {}): Promise<Peer> {
       if (subject === undefined) throw new Error(`Cannot connect: "${config.workload}" runs without a server`);
       return await subject.connect(config.port, receive);
@@ -41,9 +49,17 @@ try {
       tell({ type: "ask", value: command });
       return new Promise((resolve) => answers.push(resolve));
     },
+    confirm(sent, count): void {
+      confirmCount(sent, count);
+      counted += sent;
+    },
+    python: (result) => void python.push(result),
+    note: (text) => void notes.push(text),
+    say: (text) => tell({ type: "say", text }),
   };
-  const workload: Workload = WORKLOADS[config.workload];
-  tell({ type: "result", value: await workload(context) });
+  const workload: Workload = ALL_WORKLOADS[config.workload];
+  const figures = await workload(context);
+  tell({ type: "result", value: { figures, python, counted, notes } satisfies Outcome });
 } catch (error) {
   fail(error);
 }

@@ -5,10 +5,8 @@
  */
 
 import type { Runtime } from "./options.ts";
+import type { Unit } from "./units.ts";
 import type { WorkloadName } from "./workloads/all.ts";
-
-/** How a figure is written. */
-export type Unit = "ns" | "µs" | "ms" | "/s" | "B" | "B/s" | "%" | "×";
 
 /** What to reach: a ratio to the floor, or a value by itself, which may depend on the runtime. */
 export type Goal = { readonly kind: "ratio" | "value" } & Bound;
@@ -27,7 +25,7 @@ export interface Figure {
   readonly goal?: Goal;
 }
 
-/** The floor that each workload is compared with. */
+/** The floor that each workload is compared with; where there is none, the library is measured alone. */
 export const FLOOR_OF = {
   rtt: "raw",
   pipelined: "batch",
@@ -41,7 +39,14 @@ export const FLOOR_OF = {
   silent: "raw",
   logger: "raw",
   workers: "raw",
-} as const satisfies Record<WorkloadName, "raw" | "batch">;
+  memory: "none",
+  latency: "none",
+  fps: "none",
+  python_burst: "none",
+  python_stress: "none",
+  million: "none",
+  mixed: "none",
+} as const satisfies Record<WorkloadName, "raw" | "batch" | "none">;
 
 /** All figures, in the order of the table. A figure's CPU time a message is measured under its name and " cpu". */
 export const FIGURES: readonly Figure[] = [
@@ -61,6 +66,7 @@ export const FIGURES: readonly Figure[] = [
     goal: { kind: "value", atMost: { node: 8192, deno: 10_240, bun: 6144 } },
   },
   { name: "idle memory, used", workload: "idle", unit: "B" },
+  { name: "idle memory, 10,000", workload: "idle", unit: "B" },
   { name: "connect", workload: "connect", unit: "/s", goal: { kind: "ratio", atLeast: 0.6 } },
   { name: "growth 10", workload: "growth", unit: "/s" },
   { name: "growth 1000", workload: "growth", unit: "/s" },
@@ -81,6 +87,34 @@ export const FIGURES: readonly Figure[] = [
   { name: "workers: heavy, workerRoute", workload: "workers", unit: "/s" },
   { name: "workers: light p50, route", workload: "workers", unit: "µs" },
   { name: "workers: light p50, workerRoute", workload: "workers", unit: "µs" },
+  { name: "memory: idle server", workload: "memory", unit: "B" },
+  { name: "memory: client, first 10", workload: "memory", unit: "B" },
+  { name: "memory: client, 10 to 50", workload: "memory", unit: "B" },
+  { name: "memory: left behind", workload: "memory", unit: "B" },
+  { name: "latency: ping p50", workload: "latency", unit: "µs" },
+  { name: "latency: ping p99", workload: "latency", unit: "µs" },
+  { name: "latency: pings", workload: "latency", unit: "/s" },
+  { name: "fps 64 × 64 Hz: lost", workload: "fps", unit: "", goal: { kind: "value", atMost: 0 } },
+  { name: "fps 64 × 64 Hz: overrun ticks", workload: "fps", unit: "", goal: { kind: "value", atMost: 0 } },
+  { name: "fps 64 × 64 Hz: longest tick", workload: "fps", unit: "ms" },
+  { name: "fps 64 × 64 Hz: messages", workload: "fps", unit: "/s" },
+  { name: "fps 128 × 20 Hz: lost", workload: "fps", unit: "", goal: { kind: "value", atMost: 0 } },
+  { name: "fps 128 × 20 Hz: overrun ticks", workload: "fps", unit: "", goal: { kind: "value", atMost: 0 } },
+  { name: "fps 128 × 20 Hz: longest tick", workload: "fps", unit: "ms" },
+  { name: "fps 128 × 20 Hz: messages", workload: "fps", unit: "/s" },
+  { name: "python burst: sent", workload: "python_burst", unit: "/s" },
+  { name: "python burst: received", workload: "python_burst", unit: "/s" },
+  { name: "python stress", workload: "python_stress", unit: "/s" },
+  { name: "million", workload: "million", unit: "/s" },
+  { name: "million: messages", workload: "million", unit: "" },
+  { name: "mixed: server heap", workload: "mixed", unit: "B" },
+  { name: "mixed: server heap, growth", workload: "mixed", unit: "B/min" },
+  { name: "mixed: server RSS", workload: "mixed", unit: "B" },
+  { name: "mixed: server RSS, growth", workload: "mixed", unit: "B/min" },
+  { name: "mixed: client heap", workload: "mixed", unit: "B" },
+  { name: "mixed: client heap, growth", workload: "mixed", unit: "B/min" },
+  { name: "mixed: client RSS", workload: "mixed", unit: "B" },
+  { name: "mixed: client RSS, growth", workload: "mixed", unit: "B/min" },
 ];
 
 /** Whether `measured` reaches the goal on this runtime. */

@@ -1,5 +1,5 @@
 /**
- * The benchmark: the library beside the bare floor of the same runtime, in the same run.
+ * The benchmark: the library beside the bare floor of the same runtime, in the same run, and beside other libraries.
  *
  * Each sample is a server and a client process of one runtime on the loopback address; floor and library take turns, so that
  * whatever the machine does meanwhile meets both. The result is the ratio of medians; figures of different runs are not
@@ -13,19 +13,20 @@
  * @module
  */
 
-import { FLOOR_OF } from "./goals.ts";
+import { compare } from "./compare.ts";
+import { guard } from "./guard.ts";
 import { describeMachine } from "./machine.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import type { Options } from "./options.ts";
+import { peerTable } from "./peer_table.ts";
+import { planOf } from "./plan.ts";
+import type { Step } from "./plan.ts";
 import { killAll } from "./processes.ts";
+import { Progress } from "./progress.ts";
+import { pythonTable } from "./python_form/table.ts";
 import { Results } from "./results.ts";
 import { findPrograms } from "./runtimes.ts";
-import type { Program } from "./runtimes.ts";
-import { paceOf, runSample } from "./sample.ts";
-import type { SubjectName } from "./subject.ts";
-import type { SubjectConfig } from "./subjects/load.ts";
 import { table } from "./table.ts";
-import type { WorkloadName } from "./workloads/all.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {
@@ -37,33 +38,38 @@ globalThis.addEventListener("unload", killAll);
 
 const options = parseOptions(Deno.args);
 if (options === undefined) console.log(USAGE);
-else Deno.exitCode = await run(options);
+else if (options.compare !== undefined) {
+  const [before, after] = options.compare.map((file) => JSON.parse(Deno.readTextFileSync(file)));
+  console.log(compare(before, after));
+} else Deno.exitCode = await run(options);
 
 async function run(options: Options): Promise<number> {
   const programs = findPrograms(options.runtimes);
   const machine = describeMachine(programs);
   const results = new Results();
-  const plan = planOf(options, programs);
-  const start = performance.now();
-  for (const [index, { program, workload, subject }] of plan.entries()) {
-    const label = labelOf(subject);
-    const runtime = program.name;
-    progress(`[${index + 1}/${plan.length}] ${runtime} ${workload} ${label}`, start);
-    try {
-      const figures = await runSample(program, workload, subject, paceOf(options));
-      results.samples.push({ runtime, workload, subject: label, figures });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      results.failures.push({ runtime, workload, subject: label, message });
-    }
+  const { steps, skipped } = await planOf(options, programs);
+  for (const { text, who } of skipped) results.note(text, who);
+  const progress = new Progress(steps.length);
+  for (const [index, step] of steps.entries()) {
+    progress.step(index, `${step.place} ${step.workload} ${step.subject}`);
+    await take(step, results, (text) => progress.say(`  ${step.place} ${text}`));
   }
-  progress("", start);
+  progress.end();
+
   console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.os}, ${machine.versions.join(", ")}`);
   console.log(`medians [least–greatest] of ${options.rounds} rounds; cpu: both processes, a message, floor / veltix`);
-  console.log(
-    "~ not certain: one round only, or the extremes fall on both sides of the goal\n",
-  );
+  console.log("~ not certain: one round only, or the extremes fall on both sides of the goal\n");
   console.log(table(results, options));
+  const peers = peerTable(results.samples, options);
+  if (peers !== "") console.log(`\nbeside others; factor: how many times as good\n\n${peers}`);
+  const python = pythonTable(results.python);
+  if (python !== "") console.log(`\nby the names of Python's benchmark\n\n${python}`);
+  if (results.notes.size > 0) console.log("");
+  for (const [text, who] of results.notes) console.log(`${text} (${[...who].join(", ")})`);
+  if (results.counted > 0) {
+    const counted = results.counted.toLocaleString("en");
+    console.log(`\n${counted} messages counted by serial number where nothing failed: 0 lost, 0 twice, 0 inversions`);
+  }
   if (machine.load > machine.cores / 4) {
     console.log(
       `\nThe machine was not idle at the start (load ${machine.load.toFixed(1)}): absolute goals say little.`,
@@ -72,49 +78,27 @@ async function run(options: Options): Promise<number> {
   for (const { runtime, workload, subject, message } of results.failures) {
     console.error(`\nFAILED ${runtime} ${workload} ${subject}: ${message}`);
   }
+  const command = ["deno", "task", "bench", ...Deno.args].join(" ");
+  const about = { command, date: new Date().toISOString(), machine };
   if (options.save !== undefined) {
-    const command = ["deno", "task", "bench", ...Deno.args].join(" ");
-    const saved = { command, date: new Date().toISOString(), machine, options, ...results };
+    const saved = { ...about, options, ...results.toJSON() };
     await Deno.writeTextFile(options.save, `${JSON.stringify(saved, null, 2)}\n`);
   }
-  return results.failures.length > 0 ? 1 : 0;
+  const guarded = options.guard === "off" || guard(results, options, about);
+  return guarded && results.failures.length === 0 ? 0 : 1;
 }
 
-interface PlannedSample {
-  readonly program: Program;
-  readonly workload: WorkloadName;
-  readonly subject: SubjectConfig;
-}
-
-/** The samples in order: within a workload the subjects take turns. */
-function planOf(options: Options, programs: readonly Program[]): PlannedSample[] {
-  const plan: PlannedSample[] = [];
-  for (const workload of options.workloads) {
-    for (const program of programs) {
-      for (let round = 0; round < options.rounds; round++) {
-        for (const subject of subjectsOf(options, program.name, workload)) plan.push({ program, workload, subject });
-      }
-    }
+/** Does one step and keeps what it brings. */
+async function take(step: Step, results: Results, said: (text: string) => void): Promise<void> {
+  const { place: runtime, workload, subject } = step;
+  try {
+    const { figures, python, counted, notes } = await step.run(said);
+    if (workload !== "veltix.benchmark") results.samples.push({ runtime, workload, subject, figures });
+    results.addPython(runtime === "python" ? subject.replace("-", " ") : `${subject} on ${runtime}`, python);
+    results.counted += counted;
+    for (const note of notes) results.note(note, `${runtime} ${subject}`);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    results.failures.push({ runtime, workload, subject, message });
   }
-  return plan;
-}
-
-function subjectsOf(options: Options, runtime: Program["name"], workload: WorkloadName): SubjectConfig[] {
-  const names: readonly SubjectName[] = options.subjects ?? [FLOOR_OF[workload], "veltix"];
-  return names.flatMap((subject): SubjectConfig[] => {
-    if (subject === "veltix") return [{ subject, sockets: "native", core: options.core }];
-    const kinds = runtime === "node" ? ["native"] as const : options.floors;
-    return kinds.map((sockets) => ({ subject, sockets, core: options.core }));
-  });
-}
-
-function labelOf({ subject, sockets }: SubjectConfig): string {
-  return sockets === "node" ? `${subject}/node` : subject;
-}
-
-/** On a terminal one line that changes, elsewhere a line for each sample. */
-function progress(text: string, start: number): void {
-  const line = text && `${text}, ${((performance.now() - start) / 1000).toFixed(0)} s`;
-  if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
-  else if (text) console.error(line);
 }

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import type { SocketKind } from "./floor/sockets.ts";
 import type { SubjectName } from "./subject.ts";
 import type { SocketCore } from "./subjects/veltix.ts";
-import { WORKLOADS } from "./workloads/all.ts";
+import { ALL_WORKLOADS, LONG_WORKLOADS, WORKLOADS } from "./workloads/all.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** The runtimes that are measured. */
@@ -16,6 +16,9 @@ export const RUNTIMES = ["node", "deno", "bun"] as const;
 
 /** One of them. */
 export type Runtime = (typeof RUNTIMES)[number];
+
+/** What the guard measures unless told otherwise: the workloads that have a floor which says something. */
+export const GUARDED: readonly WorkloadName[] = ["rtt", "pipelined", "burst", "stress", "broadcast", "idle", "connect"];
 
 /** What to measure, and how. */
 export interface Options {
@@ -29,28 +32,43 @@ export interface Options {
   /** Undefined: the floor that the goal names, and the library. */
   readonly subjects: readonly SubjectName[] | undefined;
   readonly core: SocketCore;
+  /** Measure other libraries, too. */
+  readonly peers: boolean;
+  /** How long the workload `mixed` takes. */
+  readonly minutes: number;
+  /** Compare the ratios with those kept, or keep these. */
+  readonly guard: "off" | "check" | "write";
   /** Where to save the results as JSON. */
   readonly save: string | undefined;
+  /** Two saved results to compare in place of measuring. */
+  readonly compare: readonly [before: string, after: string] | undefined;
 }
 
 /** The help text. */
 export const USAGE = `deno task bench [options]
 
-  --only NAMES      workloads, separated by commas: ${Object.keys(WORKLOADS).join(",")}
+  --only NAMES      workloads, separated by commas: ${Object.keys(WORKLOADS).join(",")};
+                    and, only if they are named, ${Object.keys(LONG_WORKLOADS).join(",")}
   --runtime NAMES   ${RUNTIMES.join(",")}
   --rounds N        samples of each subject (default 3)
   --quick           short samples, one round unless --rounds is given
   --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
   --subjects NAMES  raw,batch,veltix (default: the floor that the goal names, and veltix)
   --core NAME       the library's sockets: auto, deno, bun or node (default auto)
+  --peers           other libraries, too: ws, Socket.IO, WebSockets of Bun and Deno, NATS, Python's Veltix
+  --minutes N       how long the workload mixed takes (default 10)
   --save FILE       save the results as JSON
+  --compare A B     compare two saved results in place of measuring
+  --guard           fail where a ratio to the floor is more than 25 % worse than the one in bench/guard.json
+  --write           with --guard: keep these ratios there
   --help            show this text
 `;
 
 /** Reads the command line; undefined asks for the help. Throws a `TypeError` for what it does not know. */
 export function parseOptions(args: readonly string[]): Options | undefined {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: args.includes("--compare"),
     options: {
       only: { type: "string" },
       runtime: { type: "string" },
@@ -59,16 +77,28 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       floor: { type: "string", default: "native" },
       subjects: { type: "string" },
       core: { type: "string", default: "auto" },
+      peers: { type: "boolean", default: false },
+      minutes: { type: "string", default: "10" },
       save: { type: "string" },
+      compare: { type: "boolean", default: false },
+      guard: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return undefined;
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`Cannot read --rounds "${values.rounds}"`);
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new TypeError(`Cannot read --minutes "${values.minutes}"`);
+  if (values.write && !values.guard) throw new TypeError("Cannot read --write: it goes with --guard");
+  const [before, after, ...more] = positionals;
+  if (values.compare && (after === undefined || more.length > 0)) {
+    throw new TypeError(`Cannot read --compare: it takes two files, not ${positionals.length}`);
+  }
   const [core] = listOf("core", values.core, ["auto", "deno", "bun", "node"] as const);
   return {
-    workloads: listOf("only", values.only, Object.keys(WORKLOADS) as WorkloadName[]),
+    workloads: workloadsOf(values.only, values.guard),
     runtimes: listOf("runtime", values.runtime, RUNTIMES),
     rounds,
     quick: values.quick,
@@ -77,8 +107,17 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       ? undefined
       : listOf("subjects", values.subjects, ["raw", "batch", "veltix"] as const),
     core,
+    peers: values.peers,
+    minutes,
+    guard: !values.guard ? "off" : values.write ? "write" : "check",
     save: values.save,
+    compare: values.compare ? [before, after] : undefined,
   };
+}
+
+function workloadsOf(only: string | undefined, guard: boolean): readonly WorkloadName[] {
+  if (only !== undefined) return listOf("only", only, Object.keys(ALL_WORKLOADS) as WorkloadName[]);
+  return guard ? GUARDED : Object.keys(WORKLOADS) as WorkloadName[];
 }
 
 /** The names in `text`, each once and in its order; all of `known` if there is no text. */

@@ -37,15 +37,30 @@ export class Payloads {
   }
 }
 
+/** What came, and what was wrong with it. */
+export interface Count {
+  /** Messages that came. */
+  readonly received: number;
+  /** Messages that were left out when a later one came; those behind the last one show in `received`. */
+  readonly gaps: number;
+  /** Messages that came once more. */
+  readonly twice: number;
+  /** Messages that came behind a later one. */
+  readonly inversions: number;
+  /** Messages of a wrong size. */
+  readonly damaged: number;
+}
+
 /** Counts what arrives and compares it with the sequence that was sent. */
-export class SerialCheck {
+export class SerialCheck implements Count {
   readonly #expected: Uint16Array;
   readonly #length: number;
   readonly #size: number;
-  /** Messages that came. */
   received = 0;
-  /** Messages that were not the next one of their sender. */
-  errors = 0;
+  gaps = 0;
+  twice = 0;
+  inversions = 0;
+  damaged = 0;
 
   /**
    * @param senders How many senders there are.
@@ -60,16 +75,43 @@ export class SerialCheck {
 
   /** Takes the next message. */
   take(content: Uint8Array): void {
+    this.received++;
     const serial = (content[0] << 8) | content[1];
     const sender = (content[2] << 8) | content[3];
-    if (serial !== this.#expected[sender] || content.length !== this.#size) this.errors++;
-    this.#expected[sender] = serial + 1 === this.#length ? 0 : serial + 1;
-    this.received++;
+    if (content.length !== this.#size) this.damaged++;
+    if (serial === this.#expected[sender] || this.#isLater(serial, sender)) {
+      this.#expected[sender] = serial + 1 === this.#length ? 0 : serial + 1;
+    }
   }
 
-  /** Throws unless exactly `total` messages came, all in order. */
-  confirm(total: number): void {
-    if (this.received === total && this.errors === 0) return;
-    throw new Error(`Lost or reordered messages: ${this.received} of ${total} came, ${this.errors} out of order`);
+  /** The senders begin their rings anew. */
+  restart(): void {
+    this.#expected.fill(0);
   }
+
+  /** What was counted, without the means to count on. */
+  count(): Count {
+    const { received, gaps, twice, inversions, damaged } = this;
+    return { received, gaps, twice, inversions, damaged };
+  }
+
+  /** Half a ring ahead is later, half a ring behind is earlier, and the one just before is a repetition. */
+  #isLater(serial: number, sender: number): boolean {
+    const ahead = (serial - this.#expected[sender] + this.#length) % this.#length;
+    const later = ahead < this.#length / 2;
+    if (later) this.gaps += ahead;
+    else if (ahead === this.#length - 1) this.twice++;
+    else this.inversions++;
+    return later;
+  }
+}
+
+/** Throws unless exactly `sent` messages came, each once, in order and whole. */
+export function confirmCount(sent: number, { received, gaps, twice, inversions, damaged }: Count): void {
+  if (received === sent && gaps + twice + inversions + damaged === 0) return;
+  const lost = Math.max(0, sent - (received - twice));
+  throw new Error(
+    `Lost or reordered messages: of ${sent}, ${lost} were lost, ${twice} came twice, ${inversions} behind a later one, ` +
+      `${damaged} damaged`,
+  );
 }

@@ -4,62 +4,103 @@
  * @module
  */
 
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+import { createInterface } from "node:readline";
 import type { ChildLine } from "./channel.ts";
 
 /** A command and its arguments. */
 export type CommandLine = readonly [command: string, ...args: string[]];
 
-const running = new Set<Child>();
+/** Raises the limit of open files as far as the system lets a program, then becomes the program. */
+const RAISE = 'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"';
+
+/** How much of what a process writes to standard error is kept. */
+const NOISE = 4000;
+
+const running = new Set<{ killNow(): void }>();
 
 /** One child process that speaks in JSON lines. */
 export class Child {
-  readonly #process: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #process: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
-  readonly #errors: Promise<string>;
+  readonly #ended: Promise<void>;
+  #noise = "";
 
-  /** Starts it. */
-  constructor([command, ...args]: CommandLine) {
-    this.#process = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+  /** Starts it with as many open files as it may have; `env` is added to the environment. */
+  constructor(command: CommandLine, env: Readonly<Record<string, string>> = {}) {
+    const [program, ...args] = process.platform === "win32" ? command : ["sh", "-c", RAISE, "sh", ...command];
+    this.#process = spawn(program, args, { env: { ...process.env, ...env } });
     running.add(this);
-    this.#input = this.#process.stdin.getWriter();
-    this.#lines = linesOf(this.#process.stdout);
-    this.#errors = tailOf(this.#process.stderr);
+    this.#ended = new Promise((resolve) => {
+      this.#process.on("close", () => resolve());
+      this.#process.on("error", (error) => {
+        this.#noise += error.message;
+        resolve();
+      });
+    });
+    this.#process.stdin.on("error", () => {});
+    this.#process.stderr.on("data", (chunk) => this.#noise = (this.#noise + chunk).slice(-NOISE));
+    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
-  /** The next value that it tells as its result; `asked` answers what it asks in between. Rejects when it fails or ends. */
-  async result(asked?: (value: unknown) => Promise<unknown>): Promise<unknown> {
+  /**
+   * The next value that it tells as its result; `asked` answers what it asks in between, `said` gets what it says for people.
+   * Rejects when it fails or ends.
+   */
+  async result(asked?: (value: unknown) => Promise<unknown>, said?: (text: string) => void): Promise<unknown> {
     while (true) {
       const { done, value } = await this.#lines.next();
-      if (done === true) throw new Error(`The process ended: ${(await this.#errors).trim() || "it said nothing"}`);
+      if (done === true) {
+        await this.#ended;
+        throw new Error(`The process ended: ${this.#noise.trim() || "it said nothing"}`);
+      }
       const line: ChildLine = JSON.parse(value);
       if (line.type === "failed") throw new Error(line.message);
       if (line.type === "result") return line.value;
-      if (asked === undefined) throw new Error("The process asked, and nobody answers");
-      await this.send(await asked(line.value));
+      if (line.type === "say") said?.(line.text);
+      else if (asked === undefined) throw new Error("The process asked, and nobody answers");
+      else this.send(await asked(line.value));
     }
   }
 
   /** Sends it a value. */
-  async send(value: unknown): Promise<void> {
-    await this.#input.write(new TextEncoder().encode(`${JSON.stringify(value)}\n`));
+  send(value: unknown): void {
+    this.#process.stdin.write(`${JSON.stringify(value)}\n`);
   }
 
   /** Kills it and waits until it is gone. */
   async kill(): Promise<void> {
     if (!running.delete(this)) return;
     this.killNow();
-    await this.#process.status;
-    await this.#input.abort().catch(() => {});
+    await this.#ended;
   }
 
   /** Kills it without waiting. */
   killNow(): void {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
+    this.#process.kill("SIGKILL");
+  }
+}
+
+/** Runs a program to its end. Rejects when it fails or takes more than so many milliseconds. */
+export async function runToEnd(
+  [program, ...args]: CommandLine,
+  env: Readonly<Record<string, string>>,
+  limit: number,
+): Promise<void> {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] });
+  const entry = { killNow: () => void child.kill("SIGKILL") };
+  running.add(entry);
+  let noise = "";
+  child.stderr.on("data", (chunk) => noise = (noise + chunk).slice(-NOISE));
+  const timer = setTimeout(entry.killNow, limit);
+  try {
+    const [code, signal] = await once(child, "close");
+    if (code !== 0) throw new Error(`The program ended with ${signal ?? code}: ${noise.trim() || "it said nothing"}`);
+  } finally {
+    clearTimeout(timer);
+    running.delete(entry);
   }
 }
 
@@ -68,18 +109,9 @@ export function killAll(): void {
   for (const child of running) child.killNow();
 }
 
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-}
-
-/** The end of what it writes to standard error. */
-async function tailOf(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let tail = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) tail = (tail + text).slice(-4000);
-  return tail;
+/** How many files a child may have open. */
+export function openFileLimit(): number {
+  if (process.platform === "win32") return Infinity;
+  const limit = Number(spawnSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }).stdout);
+  return Number.isNaN(limit) ? Infinity : limit;
 }

@@ -7,9 +7,10 @@
 
 import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
+import type { Count } from "./payloads.ts";
 import { Payloads, SerialCheck } from "./payloads.ts";
 import { loadSubject } from "./subjects/load.ts";
-import { cpuMicros, residentBytes } from "./usage.ts";
+import { cpuMicros, memoryUse } from "./usage.ts";
 
 /** What a client process asks of its server, through the orchestrator. */
 export type ServerCommand =
@@ -40,14 +41,14 @@ export type ServerCommand =
 export interface ServerReport {
   /** CPU time used so far, in microseconds. */
   readonly cpu: number;
-  /** Resident memory in bytes; 0 if not asked for. */
+  /** Resident memory in bytes, that of a broker included; 0 if not asked for. */
   readonly memory: number;
+  /** What the garbage collector holds, in bytes; 0 if not asked for. */
+  readonly heap: number;
   /** Connections opened so far. */
   readonly connected: number;
-  /** One-way messages received since the last `count`. */
-  readonly received: number;
-  /** Those of them that were lost, repeated or out of order. */
-  readonly errors: number;
+  /** One-way messages since the last `count`. */
+  readonly count: Count;
 }
 
 let check = new SerialCheck(0, 0, 0);
@@ -69,8 +70,10 @@ tell({ type: "result", value: served.port });
 function obey(command: ServerCommand): ServerReport {
   if (command.type === "count") message = counter(command);
   if (command.type === "broadcast") message = broadcaster(command);
-  const memory = command.type === "report" && command.memory === true ? residentBytes() : 0;
-  return { cpu: cpuMicros(), memory, connected, received: check.received, errors: check.errors };
+  const wanted = command.type === "report" && command.memory === true;
+  const { resident, heap } = wanted ? memoryUse() : { resident: 0, heap: 0 };
+  const memory = wanted ? resident + (served.helperMemory?.() ?? 0) : 0;
+  return { cpu: cpuMicros(), memory, heap, connected, count: check.count() };
 }
 
 function counter(command: ServerCommand & { type: "count" }): (content: Uint8Array) => boolean {

@@ -6,7 +6,10 @@
  */
 
 /** The subjects by name. */
-export type SubjectName = "raw" | "batch" | "veltix";
+export type SubjectName = "raw" | "batch" | "veltix" | PeerName;
+
+/** Other libraries, in the order of the tables; Python's Veltix by release. */
+export type PeerName = "ws" | "socket.io" | "bun-websocket" | "deno-websocket" | "nats" | `python-${string}`;
 
 /** What the server side of a workload does. */
 export interface ServeHandlers {
@@ -24,6 +27,8 @@ export interface Served {
   readonly port: number;
   /** Sends a one-way message to every open connection. */
   broadcast(content: Uint8Array): void;
+  /** Resident bytes of processes that belong to the server, such as a broker. */
+  helperMemory?(): number;
 }
 
 /** A client's open connection. Content handed in is never changed afterwards. */

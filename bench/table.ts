@@ -5,19 +5,22 @@
  */
 
 import { boundOf, FIGURES, FLOOR_OF, reaches } from "./goals.ts";
-import type { Figure, Goal, Unit } from "./goals.ts";
+import type { Figure, Goal } from "./goals.ts";
 import type { Options, Runtime } from "./options.ts";
+import { isPeer } from "./peers.ts";
 import type { Results, Summary } from "./results.ts";
+import { aligned, amount } from "./units.ts";
+import type { Unit } from "./units.ts";
 
 /** The table as text. Medians, with the least and the greatest value of the rounds in brackets. */
 export function table(results: Results, options: Options): string {
   const suffix = options.floors[0] === "node" ? "/node" : "";
-  const others = results.subjects.filter((subject) => subject !== "veltix");
+  const others = results.subjects.filter((subject) => subject !== "veltix" && !isPeer(subject));
   const head = ["workload", "runtime", "floor", "veltix", "ratio", "goal", "ok", "cpu µs", ...others];
   const rows = [head];
   for (const figure of FIGURES) {
     for (const runtime of options.runtimes) {
-      const floorName = floorOn(runtime, `${FLOOR_OF[figure.workload]}`, suffix);
+      const floorName = floorOn(runtime, FLOOR_OF[figure.workload], suffix);
       const floor = results.summary(runtime, floorName, figure.name);
       const veltix = results.summary(runtime, "veltix", figure.name);
       const all = others.map((subject) => results.summary(runtime, subject, figure.name));
@@ -42,12 +45,12 @@ export function table(results: Results, options: Options): string {
 }
 
 /** On Node the native sockets are `node:net`. */
-function floorOn(runtime: Runtime, floor: string, suffix: string): string {
+export function floorOn(runtime: Runtime, floor: string, suffix: string): string {
   return runtime === "node" ? floor : floor + suffix;
 }
 
 /** A ratio of differences or of ratios would say nothing. */
-function showsRatio(figure: Figure): boolean {
+export function showsRatio(figure: Figure): boolean {
   return figure.unit !== "%" && figure.unit !== "×" && figure.unit !== "ns" && figure.name !== "silent: delay";
 }
 
@@ -83,39 +86,4 @@ function withRange(summary: Summary | undefined, unit: Unit): string {
   if (summary === undefined) return "–";
   if (summary.min === summary.max) return amount(summary.median, unit);
   return `${amount(summary.median, unit)} [${amount(summary.min, unit)}–${amount(summary.max, unit)}]`;
-}
-
-function amount(value: number, unit: Unit): string {
-  switch (unit) {
-    case "/s":
-      return scaled(value);
-    case "B/s":
-      return `${scaled(value)}B`;
-    case "B":
-      return `${(value / 1024).toFixed(1)} KB`;
-    case "%":
-      return `${value.toFixed(0)} %`;
-    case "ns":
-      return `${value.toFixed(1)} ns`;
-    case "µs":
-      return `${value.toFixed(0)} µs`;
-    case "ms":
-      return `${value.toFixed(2)} ms`;
-    case "×":
-      return value.toFixed(2);
-  }
-}
-
-function scaled(value: number): string {
-  if (value >= 1e9) return `${(value / 1e9).toPrecision(3)}G`;
-  if (value >= 999_500) return `${(value / 1e6).toPrecision(3)}M`;
-  if (value >= 1000) return `${Number((value / 1000).toPrecision(3))}k`;
-  return value.toFixed(0);
-}
-
-function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd());
-  lines.splice(1, 0, widths.map((width) => "-".repeat(width)).join("  "));
-  return lines.join("\n");
 }

@@ -385,15 +385,16 @@ describe("encodeJson() and decodeJson()", () => {
 
 describe("the options of the benchmark", () => {
   it("are those of Python by other names", () => {
-    const line = "--only idle,rtt,burst,stress --rounds 4 --core node --save results.json";
+    const line = "--only memory,latency,fps,burst,stress --rounds 4 --core node --save results.json";
     const options = parseOptions(line.split(" "))!;
     const { workloads, rounds, core, save } = options;
     assertEquals({ workloads, rounds, core, save }, {
-      workloads: ["idle", "rtt", "burst", "stress"],
+      workloads: ["memory", "latency", "fps", "burst", "stress"],
       rounds: 4,
       core: "node",
       save: "results.json",
     });
+    assertEquals(parseOptions(["--compare", "a.json", "b.json"])!.compare, ["a.json", "b.json"]);
     assertEquals([parseOptions(["--help"]), parseOptions([])!.workloads], [undefined, Object.keys(WORKLOADS)]);
   });
 });

@@ -18,7 +18,7 @@ export interface SubjectConfig {
   readonly core: SocketCore;
 }
 
-/** Loads one subject; the library is imported only when it is the one that is asked for. */
+/** Loads one subject; a library is imported only when it is the one that is asked for. */
 export async function loadSubject(config: SubjectConfig): Promise<Subject> {
   switch (config.subject) {
     case "raw":
@@ -27,5 +27,17 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
       return (await import("./batch.ts")).batch(await loadSockets(config.sockets));
     case "veltix":
       return (await import("./veltix.ts")).veltix(config.core);
+    case "ws":
+      return (await import("./ws.ts")).ws;
+    case "socket.io":
+      return (await import("./socket_io.ts")).socketIo;
+    case "bun-websocket":
+      return (await import("./bun_websocket.ts")).bunWebSocket;
+    case "deno-websocket":
+      return (await import("./deno_websocket.ts")).denoWebSocket;
+    case "nats":
+      return (await import("./nats.ts")).nats;
+    default:
+      throw new Error(`Cannot load "${config.subject}": it has processes of its own`);
   }
 }

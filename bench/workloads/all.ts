@@ -4,6 +4,11 @@
  * @module
  */
 
+import { fps } from "../python_form/fps.ts";
+import { latency } from "../python_form/latency.ts";
+import { memory } from "../python_form/memory.ts";
+import { pythonBurst } from "../python_form/burst.ts";
+import { pythonStress } from "../python_form/stress.ts";
 import type { Workload } from "../workload.ts";
 import { broadcast } from "./broadcast.ts";
 import { burst } from "./burst.ts";
@@ -12,13 +17,15 @@ import { decode } from "./decode.ts";
 import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
 import { logger } from "./logger.ts";
+import { million } from "./million.ts";
+import { mixed } from "./mixed.ts";
 import { pipelined } from "./pipelined.ts";
 import { rtt } from "./rtt.ts";
 import { silent } from "./silent.ts";
 import { stress } from "./stress.ts";
 import { workers } from "./workers.ts";
 
-/** In the order in which they run. */
+/** Those that run unless others are named, in this order. */
 export const WORKLOADS = {
   rtt,
   pipelined,
@@ -32,10 +39,39 @@ export const WORKLOADS = {
   silent,
   logger,
   workers,
+  memory,
+  latency,
+  fps,
+} as const satisfies Record<string, Workload>;
+
+/** Those that take long and run when they are named. */
+export const LONG_WORKLOADS = { million, mixed } as const satisfies Record<string, Workload>;
+
+/** Those that run with another one: Python's benchmarks of a name that a workload of ours has, too. */
+export const COMPANIONS = {
+  burst: "python_burst",
+  stress: "python_stress",
+} as const;
+
+/** All of them. */
+export const ALL_WORKLOADS = {
+  ...WORKLOADS,
+  ...LONG_WORKLOADS,
+  python_burst: pythonBurst,
+  python_stress: pythonStress,
 } as const satisfies Record<string, Workload>;
 
 /** The name of a workload. */
-export type WorkloadName = keyof typeof WORKLOADS;
+export type WorkloadName = keyof typeof ALL_WORKLOADS;
 
 /** The workloads that run in the client process alone. */
-export const SERVERLESS: ReadonlySet<WorkloadName> = new Set<WorkloadName>(["decode", "logger", "workers"]);
+export const SERVERLESS: ReadonlySet<WorkloadName> = new Set<WorkloadName>([
+  "decode",
+  "logger",
+  "workers",
+  "memory",
+  "latency",
+  "fps",
+  "python_burst",
+  "python_stress",
+]);

@@ -38,7 +38,7 @@ export const broadcast: Workload = async (context) => {
     peers[0].send(trigger);
     await all;
   });
-  for (const check of checks) check.confirm(result.passes * MESSAGES);
+  for (const check of checks) context.confirm(result.passes * MESSAGES, check);
   await Promise.all(peers.map((peer) => peer.close()));
   return { "broadcast": result.rate, "broadcast cpu": result.cpu };
 };

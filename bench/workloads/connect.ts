@@ -16,7 +16,8 @@ const MAX_CONNECTIONS = 25_000;
 /** See the module. */
 export const connect: Workload = async (context) => {
   let opened = 0;
-  const pace = { warmUp: Math.min(200, context.pace.warmUp), measure: Math.min(600, context.pace.measure) };
+  const { warmUp, measure } = context.pace;
+  const pace = { ...context.pace, warmUp: Math.min(200, warmUp), measure: Math.min(600, measure) };
   const result = await measurePasses({ ...context, pace }, EACH, async () => {
     if (opened + EACH > MAX_CONNECTIONS) throw new Error("Cannot measure: the client ports would run out");
     opened += EACH;

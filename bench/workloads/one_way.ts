@@ -8,7 +8,7 @@
 import { Payloads } from "../payloads.ts";
 import type { Peer } from "../subject.ts";
 import type { Context } from "../workload.ts";
-import { measurePasses } from "./passes.ts";
+import { measurePasses, runPasses } from "./passes.ts";
 import type { PassResult } from "./passes.ts";
 
 /** The load. */
@@ -19,6 +19,8 @@ export interface OneWayLoad {
   readonly each: number;
   /** Bytes of a payload. */
   readonly size: number;
+  /** Just so many passes, and no warm-up. @default as many as the pace allows */
+  readonly passes?: number;
 }
 
 /** Opens the connections, measures, and fails unless every message came once and in order. */
@@ -31,17 +33,17 @@ export async function measureOneWay(context: Context, load: OneWayLoad): Promise
   const payloads = peers.map((_, sender) => new Payloads(size, sender, ring));
 
   await context.server({ type: "count", senders: clients, ring, size, pass: clients * each });
-  const result = await measurePasses(context, clients * each, async () => {
+  const pass = async (): Promise<void> => {
     const confirmed = new Promise<void>((resolve) => confirm = resolve);
     await Promise.all(peers.map((peer, i) => sendAll(peer, payloads[i], each)));
     await confirmed;
-  });
+  };
+  const result = load.passes === undefined
+    ? await measurePasses(context, clients * each, pass)
+    : await runPasses(context, clients * each, pass, load.passes);
 
-  const { received, errors } = await context.server({ type: "report" });
-  const sent = result.passes * clients * each;
-  if (received !== sent || errors > 0) {
-    throw new Error(`Lost or reordered messages: ${received} of ${sent} came, ${errors} out of order`);
-  }
+  const { count } = await context.server({ type: "report" });
+  context.confirm(result.passes * clients * each, count);
   await Promise.all(peers.map((peer) => peer.close()));
   return result;
 }

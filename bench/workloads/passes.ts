@@ -34,18 +34,38 @@ export async function measurePasses(
 ): Promise<PassResult> {
   const limited = () => withLimit(context, pass());
   const warmUp = await repeat(limited, context.pace.warmUp);
+  const measured = await timed(context, messages, () => repeat(limited, context.pace.measure));
+  return { ...measured, passes: warmUp.passes + measured.passes, warmUpPasses: warmUp.passes };
+}
+
+/** Runs `pass` just so many times, all of them measured. */
+export async function runPasses(
+  context: Context,
+  messages: number,
+  pass: () => Promise<void>,
+  passes: number,
+): Promise<PassResult> {
+  const measured = await timed(context, messages, async () => {
+    const start = performance.now();
+    for (let i = 0; i < passes; i++) await withLimit(context, pass());
+    return { passes, time: performance.now() - start };
+  });
+  return { ...measured, warmUpPasses: 0 };
+}
+
+/** What passes came to, and the CPU time that they took. */
+async function timed(
+  context: Context,
+  messages: number,
+  run: () => Promise<{ passes: number; time: number }>,
+): Promise<Pick<PassResult, "rate" | "cpu" | "passes">> {
   const serverBefore = (await context.server({ type: "report" })).cpu;
   const clientBefore = cpuMicros();
-  const measured = await repeat(limited, context.pace.measure);
+  const { passes, time } = await run();
   const client = cpuMicros() - clientBefore;
   const server = (await context.server({ type: "report" })).cpu - serverBefore;
-  const total = measured.passes * messages;
-  return {
-    rate: total / (measured.time / 1000),
-    cpu: (client + server) / total,
-    passes: warmUp.passes + measured.passes,
-    warmUpPasses: warmUp.passes,
-  };
+  const total = passes * messages;
+  return { rate: total / (time / 1000), cpu: (client + server) / total, passes };
 }
 
 /** Runs passes until `atLeast` milliseconds are over. */
@@ -66,8 +86,10 @@ async function withLimit(context: Context, pass: Promise<void>): Promise<void> {
   const outcome = await Promise.race([pass, promise]);
   clearTimeout(timer);
   if (outcome !== "late") return;
-  const { received, errors } = await context.server({ type: "report" });
+  const { count } = await context.server({ type: "report" });
   throw new Error(
-    `Lost messages: a pass did not end in ${PASS_LIMIT} ms; the server counted ${received} one-way messages, ${errors} out of order`,
+    `Lost messages: a pass did not end in ${PASS_LIMIT} ms; the server counted ${
+      JSON.stringify(count)
+    } one-way messages`,
   );
 }

@@ -17,7 +17,7 @@ export const pipelined: Workload = async (context) => {
     const peer = await context.connect();
     const requests = new Requests(peer, 64);
     const result = await measurePasses(context, EACH, () => requests.run(EACH, inFlight));
-    requests.confirm();
+    requests.confirm(context);
     await peer.close();
     figures[`pipelined ${inFlight}`] = result.rate;
     figures[`pipelined ${inFlight} cpu`] = result.cpu;

@@ -7,6 +7,7 @@
 
 import { Payloads, SerialCheck } from "../payloads.ts";
 import type { Peer } from "../subject.ts";
+import type { Context } from "../workload.ts";
 
 /** More than are ever in flight. */
 const RING = 4096;
@@ -45,7 +46,7 @@ export class Requests {
   }
 
   /** Throws unless every reply came once and in order. */
-  confirm(): void {
-    this.#check.confirm(this.#sent);
+  confirm(context: Context): void {
+    context.confirm(this.#sent, this.#check);
   }
 }

@@ -29,7 +29,7 @@ export const rtt: Workload = async (context) => {
     await requests.run(EACH, 1, replied);
     passes.push(times);
   });
-  requests.confirm();
+  requests.confirm(context);
   await peer.close();
   const measured = passes.slice(result.warmUpPasses).flat();
   return {

@@ -1,0 +1,108 @@
+/**
+ * A server and clients of the library in one process, as Python's benchmark has them, and what its five benchmarks share.
+ *
+ * @module
+ */
+
+import { Client, type MessageType, messageType, Server, type TcpEndpoint } from "../../mod.ts";
+import process from "node:process";
+import { Payloads, SerialCheck } from "../payloads.ts";
+import type { Context } from "../workload.ts";
+
+/** Python's message types. */
+export const MOVE: MessageType<Uint8Array, Uint8Array> = messageType(401, "player_move");
+/** See {@linkcode MOVE}. */
+export const SHOOT: MessageType<Uint8Array, Uint8Array> = messageType(402, "player_shoot");
+
+/** Different payloads of a sender: more than a connection can lose at once unnoticed. */
+const RING = 1024;
+
+/** How long to wait for messages that were sent, in milliseconds. */
+const LATE = 15_000;
+
+/** A running server with its clients. */
+export interface Ends extends AsyncDisposable {
+  readonly server: Server;
+  readonly clients: readonly Client[];
+  /** The sockets in use. */
+  readonly backend: string;
+  /** Opens so many more connections. */
+  join(count: number): Promise<void>;
+}
+
+/** Starts a server and connects so many clients. */
+export async function startEnds(context: Context, count: number): Promise<Ends> {
+  const { core } = context.config;
+  const { bun, deno } = process.versions as Record<string, string | undefined>;
+  const server = new Server({ port: 0, hostname: "127.0.0.1", socketCore: core });
+  await server.start();
+  const clients: Client[] = [];
+  const ends: Ends = {
+    server,
+    clients,
+    backend: core !== "auto" ? core : bun !== undefined ? "bun" : deno !== undefined ? "deno" : "node",
+    async join(count): Promise<void> {
+      for (let i = 0; i < count; i++) {
+        const client = new Client({ port: (server.addresses[0] as TcpEndpoint).port, socketCore: core });
+        clients.push(client);
+        await client.connect();
+      }
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await Promise.all(clients.map((client) => client.close()));
+      await server.close();
+    },
+  };
+  await ends.join(count);
+  return ends;
+}
+
+/** Messages of one type from some senders: their payloads, and the receiver's count. */
+export class Stream {
+  readonly #payloads: readonly Payloads[];
+  readonly #check: SerialCheck;
+  #arrived: (() => void) | undefined;
+  #wanted = Infinity;
+  sent = 0;
+
+  constructor(senders: number, size: number) {
+    this.#payloads = Array.from({ length: senders }, (_, sender) => new Payloads(size, sender, RING));
+    this.#check = new SerialCheck(senders, RING, size);
+  }
+
+  /** How many have come. */
+  get received(): number {
+    return this.#check.received;
+  }
+
+  /** The next payload of a sender. */
+  next(sender: number): Uint8Array {
+    this.sent++;
+    return this.#payloads[sender].next();
+  }
+
+  /** Takes one that came. */
+  take(content: Uint8Array): void {
+    this.#check.take(content);
+    if (this.#check.received >= this.#wanted) this.#arrived?.();
+  }
+
+  /** Waits for all that were sent, and fails unless each came once and in order. */
+  async confirm(context: Context): Promise<void> {
+    this.#wanted = this.sent;
+    if (this.received < this.sent) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+        timer = setTimeout(resolve, LATE);
+      });
+      clearTimeout(timer);
+    }
+    context.confirm(this.sent, this.#check);
+  }
+}
+
+/** Waits. */
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

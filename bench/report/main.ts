@@ -1,0 +1,48 @@
+/**
+ * `deno task bench:report FILE [--out FOLDER]`: charts of results that `deno task bench --save FILE` wrote. `floor.svg` shows
+ * the library beside its floors, `peers.svg` beside other libraries, if there are any in the file.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as vega from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+import { floorChart, peersChart } from "./charts.ts";
+import { floorBars, peerCharts, type Saved } from "./data.ts";
+import { themed } from "./theme.ts";
+
+/** The charts by the names of their files. */
+export async function draw(saved: Saved): Promise<Record<string, string>> {
+  const { machine, date, options, samples } = saved;
+  const subtitle = [
+    `${options.rounds === 1 ? "One round" : `Medians of ${options.rounds} rounds`}, ${date.slice(0, 10)}`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.os.split(" ")[0]}`,
+    machine.versions.join(", "),
+  ];
+  const bars = floorBars(samples);
+  const charts = peerCharts(samples);
+  return {
+    ...bars.length > 0 ? { "floor.svg": await render(floorChart(bars, subtitle)) } : {},
+    ...charts.length > 0 ? { "peers.svg": await render(peersChart(charts, subtitle)) } : {},
+  };
+}
+
+async function render(specification: TopLevelSpec): Promise<string> {
+  const view = new vega.View(vega.parse(compile(specification).spec), { renderer: "none" });
+  return `${themed(await view.toSVG())}\n`;
+}
+
+if (import.meta.main) {
+  const here = fileURLToPath(new URL(".", import.meta.url));
+  const { values, positionals: [file] } = parseArgs({
+    allowPositionals: true,
+    options: { out: { type: "string", default: here } },
+  });
+  if (file === undefined) throw new TypeError("Cannot draw: which file? `deno task bench:report FILE`");
+  for (const [name, svg] of Object.entries(await draw(JSON.parse(await Deno.readTextFile(file))))) {
+    await Deno.writeTextFile(`${values.out.replace(/\/$/, "")}/${name}`, svg);
+    console.log(name);
+  }
+}

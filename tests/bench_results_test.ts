@@ -1,0 +1,275 @@
+/**
+ * What the benchmark makes of figures: the check of serial numbers, results in Python's form, the comparison of two runs, the
+ * guard, the factors beside peers, the charts.
+ *
+ * @module
+ */
+
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { changesOf, compare } from "../bench/compare.ts";
+import { guardOf, ratiosOf } from "../bench/guard.ts";
+import { GUARDED, parseOptions } from "../bench/options.ts";
+import { confirmCount, Payloads, SerialCheck } from "../bench/payloads.ts";
+import { pairingsOf, peerTable } from "../bench/peer_table.ts";
+import { aggregate } from "../bench/python_form/aggregate.ts";
+import { FIELDS, type PythonBench, record } from "../bench/python_form/records.ts";
+import { resultsOf } from "../bench/python_form/suite.ts";
+import { pythonTable } from "../bench/python_form/table.ts";
+import { draw } from "../bench/report/main.ts";
+import { Results, type Sample } from "../bench/results.ts";
+import { interpolated, slope } from "../bench/statistics.ts";
+import type { WorkloadName } from "../bench/workloads/all.ts";
+
+/** The keys of `to_dict` in `veltix.benchmark.models` of Python's Veltix 2.0.0; 3.0 adds `n_runs` and `metrics` to each. */
+const PYTHON_KEYS: Readonly<Record<PythonBench, string>> = {
+  memory: "baseline_kb server_idle_kb client_cost_avg_kb client_cost_min_kb client_cost_max_kb client_cost_median_kb " +
+    "client_cost_stdev_kb ram_10_clients_kb ram_50_clients_kb ram_after_teardown_kb leak_kb backend",
+  latency: "count avg_ms p50_ms p95_ms p99_ms min_ms max_ms stdev_ms jitter_ms throughput backend",
+  fps:
+    "players tick_rate actual_tick_rate duration_s total_sent total_recv msg_per_sec success_rate ram_delta_mb errors " +
+    "tick_avg_ms tick_min_ms tick_max_ms tick_stdev_ms tick_budget_pct overrun_ticks backend",
+  burst: "count payload_bytes send_throughput recv_throughput data_mbps success_rate duration_s send_duration_s " +
+    "drain_p50_ms drain_p95_ms drain_p99_ms drain_max_ms drain_jitter_ms recv_gap_avg_ms backend",
+  stress:
+    "num_clients msgs_per_client total_sent total_recv success_rate throughput duration_s ram_delta_mb send_phase_s " +
+    "drain_time_s time_to_first_recv_ms per_client_tps_avg per_client_tps_min per_client_tps_max per_client_tps_stdev backend",
+};
+
+/** A result in which every field has the same value. */
+function result(bench: PythonBench, value: number): ReturnType<typeof record> {
+  const values = Object.fromEntries(Object.keys(FIELDS[bench]).map((name) => [name, value]));
+  return record(bench, "node", values as Parameters<typeof record>[2]);
+}
+
+/** One sample for each value of a figure. */
+function samples(workload: WorkloadName, subject: string, figure: string, ...values: number[]): Sample[] {
+  return values.map((value) => ({ runtime: "node", workload, subject, figures: { [figure]: value } }));
+}
+
+describe("the check of serial numbers", () => {
+  const order = (...serials: number[]): SerialCheck => {
+    const check = new SerialCheck(1, 8, 64);
+    const payloads = new Payloads(64, 0, 8);
+    const ring = Array.from({ length: 8 }, () => payloads.next());
+    for (const serial of serials) check.take(ring[serial % 8]);
+    return check;
+  };
+
+  it("finds nothing wrong with messages that come once and in order, round after round", () => {
+    const check = order(...Array.from({ length: 20 }, (_, i) => i));
+    confirmCount(20, check);
+    assertEquals(check.count(), { received: 20, gaps: 0, twice: 0, inversions: 0, damaged: 0 });
+  });
+
+  it("tells losses, repetitions and inversions apart", () => {
+    assertEquals(order(0, 1, 3, 4).count(), { received: 4, gaps: 1, twice: 0, inversions: 0, damaged: 0 });
+    assertEquals(order(0, 1, 1, 2).count(), { received: 4, gaps: 0, twice: 1, inversions: 0, damaged: 0 });
+    assertEquals(order(0, 2, 1, 3).count(), { received: 4, gaps: 1, twice: 0, inversions: 1, damaged: 0 });
+  });
+
+  it("counts messages of a wrong size as damaged", () => {
+    const check = new SerialCheck(1, 8, 65);
+    check.take(new Payloads(64, 0, 8).next());
+    assertEquals(check.damaged, 1);
+  });
+
+  it("says what it found", () => {
+    assertThrows(
+      () => confirmCount(5, order(0, 1, 1, 2)),
+      Error,
+      "of 5, 2 were lost, 1 came twice, 0 behind a later one, 0 damaged",
+    );
+    assertThrows(() => confirmCount(3, order(0, 1)), Error, "of 3, 1 were lost");
+  });
+});
+
+describe("results in Python's form", () => {
+  for (const [bench, keys] of Object.entries(PYTHON_KEYS) as [PythonBench, string][]) {
+    it(`have the fields of Python's "${bench}", in its order`, () => {
+      assertEquals(Object.keys(result(bench, 1).values), keys.split(" "));
+    });
+  }
+
+  it("are rounded as Python rounds them", () => {
+    const { values } = result("fps", 1.23456);
+    assertEquals([values.players, values.msg_per_sec, values.ram_delta_mb, values.tick_avg_ms], [1, 1.2, 1.23, 1.235]);
+  });
+
+  it("are medians over the rounds, with what varied and how much", () => {
+    const form = aggregate([1, 9, 2].map((value) => result("memory", value)));
+    assertEquals([form.memory?.leak_kb, form.memory?.n_runs, form.memory?.backend], [2, 3, "node"]);
+    const { n, median, min, max, p25, noisy } =
+      (form.memory?.metrics as Record<string, Record<string, unknown>>).leak_kb;
+    assertEquals({ n, median, min, max, p25, noisy }, { n: 3, median: 2, min: 1, max: 9, p25: 1.5, noisy: true });
+    assertEquals(aggregate([result("burst", 1)]).burst?.metrics, {});
+  });
+
+  it("keep games with different numbers of players apart", () => {
+    const form = aggregate([result("fps", 64), result("fps", 128), result("fps", 64)]);
+    assertEquals(form.fps?.map(({ players, n_runs }) => [players, n_runs]), [[64, 2], [128, 1]]);
+  });
+
+  it("are read from the files of Python's releases, old and new", () => {
+    const old = resultsOf({ results: { fps_64: { players: 64 }, fps_128: { players: 128 }, burst: null } });
+    assertEquals(old.map(({ bench, values }) => [bench, values.players]), [["fps", 64], ["fps", 128]]);
+    const now = resultsOf({ results: { fps: [{ players: 64 }], latency: [{ p50_ms: 1 }] } });
+    assertEquals(now.map(({ bench }) => bench), ["fps", "latency"]);
+  });
+
+  it("stand side by side, a row for each field", () => {
+    const table = pythonTable({
+      "veltix on node": { latency: { p50_ms: 0.5 } },
+      "python 2.0.0": { latency: { p50_ms: 2 } },
+    });
+    assert(/latency +p50_ms +0\.5 +2/.test(table), table);
+    assertEquals(pythonTable({}), "");
+  });
+});
+
+describe("the comparison of two runs", () => {
+  const before = { date: "before", samples: samples("stress", "veltix", "stress", 90, 100, 110) };
+
+  it("is the ratio of medians, and says where the rounds overlap", () => {
+    const near = changesOf(before.samples, samples("stress", "veltix", "stress", 105, 120, 130));
+    assertEquals(near.map(({ ratio, overlap }) => [ratio, overlap]), [[1.2, true]]);
+    const far = changesOf(before.samples, samples("stress", "veltix", "stress", 190, 200, 210));
+    assertEquals(far.map(({ ratio, overlap }) => [ratio, overlap]), [[2, false]]);
+  });
+
+  it("knows which direction is better", () => {
+    const verdict = (workload: WorkloadName, figure: string): string | undefined => {
+      const [old, now] = [1, 2].map((value) => ({
+        date: "",
+        samples: samples(workload, "veltix", figure, value, value),
+      }));
+      return compare(old, now).split("\n")[2].split(" ").at(-1);
+    };
+    assertEquals([verdict("stress", "stress"), verdict("rtt", "rtt p50")], ["better", "worse"]);
+  });
+
+  it("leaves out what only one of them has", () => {
+    assertEquals(changesOf(before.samples, samples("rtt", "veltix", "rtt p50", 1)), []);
+  });
+});
+
+describe("the guard", () => {
+  const now = (veltix: number): ReturnType<typeof ratiosOf> => {
+    const results = new Results();
+    results.samples.push(
+      ...samples("stress", "batch", "stress", 100),
+      ...samples("stress", "veltix", "stress", veltix),
+    );
+    return ratiosOf(results, ["node"]);
+  };
+
+  it("takes ratios to the floor of the same run", () => {
+    assertEquals(now(50), { node: { stress: 0.5 } });
+  });
+
+  it("fails when more than a quarter of a rate is lost", () => {
+    const verdicts = [50, 76, 74, 200].map((rate) => guardOf(now(100), now(rate))[0].failed);
+    assertEquals(verdicts, [true, false, true, false]);
+  });
+
+  it("fails when a time or a size grows by more than a quarter of what it is then", () => {
+    const verdicts = [1.3, 1.4, 0.5].map((ratio) =>
+      guardOf({ node: { "rtt p50": 1 } }, { node: { "rtt p50": ratio } })[0]
+    );
+    assertEquals(verdicts.map(({ failed }) => failed), [false, true, false]);
+    assertAlmostEquals(verdicts[1].loss, 0.286, 0.001);
+  });
+
+  it("leaves out what is not kept", () => {
+    assertEquals(guardOf({ deno: { stress: 1 } }, now(1)), []);
+  });
+});
+
+describe("the factors beside peers", () => {
+  it("are above 1 where the library is ahead, whether more or less is better", () => {
+    const measured = [
+      ...samples("stress", "veltix", "stress", 300, 310),
+      ...samples("stress", "ws", "stress", 100, 110),
+      ...samples("rtt", "veltix", "rtt p50", 50, 51),
+      ...samples("rtt", "ws", "rtt p50", 24, 26),
+    ];
+    const pairings = pairingsOf(measured, ["node", "deno"]).map((
+      { figure, peer, ahead },
+    ) => [figure.name, peer, ahead]);
+    assertEquals(pairings, [["rtt p50", "ws", "NO"], ["stress", "ws", "yes"]]);
+    assert(/stress +node +ws +305 +105 +2\.90 × +yes/.test(peerTable(measured, { runtimes: ["node"] })));
+  });
+
+  it("are uncertain where rounds overlap or there is one only", () => {
+    const pair = (...values: number[]): string =>
+      pairingsOf([
+        ...samples("stress", "veltix", "stress", ...values),
+        ...samples("stress", "ws", "stress", 100, 110),
+      ], ["node"])[0].ahead;
+    assertEquals([pair(90, 130), pair(300), pair(50)], ["yes ~", "yes ~", "NO ~"]);
+  });
+
+  it("compare Python's processes with the library on every runtime", () => {
+    const measured: Sample[] = [
+      ...samples("stress", "veltix", "stress", 300),
+      { runtime: "python", workload: "stress", subject: "python-2.0.0", figures: { stress: 10 } },
+    ];
+    assertEquals(pairingsOf(measured, ["node"]).map(({ peer, factor }) => [peer, factor]), [["python-2.0.0", 30]]);
+  });
+});
+
+describe("the options", () => {
+  it("measure the workloads with a floor for the guard", () => {
+    const options = parseOptions(["--guard", "--write"])!;
+    assertEquals([options.guard, options.workloads], ["write", GUARDED]);
+    assertEquals([parseOptions(["--guard"])!.guard, parseOptions([])!.guard], ["check", "off"]);
+  });
+
+  it("take two files to compare", () => {
+    assertEquals(parseOptions(["--compare", "a.json", "b.json"])!.compare, ["a.json", "b.json"]);
+    assertThrows(() => parseOptions(["--compare", "a.json"]), TypeError, "two files, not 1");
+    assertThrows(() => parseOptions(["a.json"]), TypeError);
+  });
+
+  it("name the long workloads only when asked for", () => {
+    const { workloads, minutes } = parseOptions(["--only", "mixed,million", "--minutes", "0.5"])!;
+    assertEquals([workloads, minutes], [["mixed", "million"], 0.5]);
+    for (const wrong of [["--minutes", "0"], ["--write"], ["--only", "nothing"], ["--rounds", "0"]]) {
+      assertThrows(() => parseOptions(wrong), TypeError, `Cannot read ${wrong[0]}`);
+    }
+  });
+});
+
+describe("the statistics", () => {
+  it("take a percentile between two ranks, as Python's benchmark does", () => {
+    assertEquals([interpolated([4, 1, 3, 2], 50), interpolated([1, 2], 100), interpolated([], 50)], [2.5, 2, 0]);
+  });
+
+  it("tell the slope of what grows", () => {
+    assertAlmostEquals(slope([[0, 1], [1, 3], [2, 5]]), 2);
+    assertAlmostEquals(slope([[0, 7], [1, 7], [5, 7]]), 0);
+  });
+});
+
+describe("the charts", () => {
+  const machine = { cpu: "a CPU", cores: 2, memory: 0, os: "Linux 1", load: 0, versions: ["node 1"] };
+  const saved = { date: "2026-01-02T03:04:05Z", machine, options: { rounds: 3 } };
+
+  it("show each workload beside its floor, in colours for light and dark pages", async () => {
+    const measured = [...samples("stress", "batch", "stress", 100), ...samples("stress", "veltix", "stress", 42)];
+    const charts = await draw({ ...saved, samples: measured });
+    assertEquals(Object.keys(charts), ["floor.svg"]);
+    for (
+      const part of [">0.42<", ">100 clients at once<", "a CPU", "Medians of 3 rounds", "prefers-color-scheme:dark"]
+    ) {
+      assert(charts["floor.svg"].includes(part), part);
+    }
+  });
+
+  it("show the peers that were measured", async () => {
+    const measured = [...samples("stress", "ws", "stress", 100), ...samples("stress", "veltix", "stress", 4200)];
+    const charts = await draw({ ...saved, samples: measured });
+    assertEquals(Object.keys(charts), ["peers.svg"]);
+    for (const part of ["ws, Node", "Veltix, Node", ">4.2k<"]) assert(charts["peers.svg"].includes(part), part);
+  });
+});
