@@ -60,6 +60,18 @@ function basics(test: Test, { bufferSize }: Capabilities): void {
     assertEquals((pair.client.local as TcpEndpoint).hostname, HOST);
   });
 
+  test("both ends still show them when it is over", async (transport) => {
+    await using pair = await open(transport);
+    const { hostname } = pair.listener.address as TcpEndpoint;
+    pair.client.abort();
+    await Promise.all([pair.client.closed, ended(pair.server)]);
+    pair.server.abort();
+    await pair.server.closed;
+    assertEquals([pair.client.remote, pair.server.local], [pair.listener.address, pair.listener.address]);
+    assertEquals(pair.client.local, pair.server.remote);
+    assertEquals((pair.client.local as TcpEndpoint).hostname, hostname);
+  });
+
   test("what is written comes back, as plain Uint8Arrays", async (transport) => {
     await using pair = await open(transport);
     const echoing = echo(pair.server);

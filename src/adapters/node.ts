@@ -155,19 +155,20 @@ class NodeListener implements Listener {
 const ignore = (): void => {};
 
 class NodeChannel implements Channel {
+  readonly local: Address;
   readonly remote: Address;
   readonly #socket: Socket;
   readonly #chunks: ChunkQueue;
-  #local: Address | undefined = undefined;
 
   constructor(socket: Socket, bufferSize: number, local: Endpoint, remote: Endpoint) {
     this.#socket = socket;
     if ("path" in local && "path" in remote) {
-      this.#local = local;
+      this.local = local;
       this.remote = remote;
     } else {
       socket.setNoDelay(true);
       // A peer that is gone already has no address any more.
+      this.local = { hostname: socket.localAddress ?? "", port: socket.localPort ?? 0 };
       this.remote = { hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
     }
     const inbox = this.#chunks = new ChunkQueue(bufferSize, socket);
@@ -177,11 +178,6 @@ class NodeChannel implements Channel {
     socket.on("error", ignore); // `close` follows and knows it.
     // Mostly the end came before, and an error with its stack is dear.
     socket.on("close", () => inbox.ended || inbox.end(socket.errored ?? systemError("ECONNRESET")));
-  }
-
-  /** Asked of the system only when somebody wants to know: that costs a call, and Node keeps the answer twice. */
-  get local(): Address {
-    return this.#local ??= { hostname: this.#socket.localAddress ?? "", port: this.#socket.localPort ?? 0 };
   }
 
   read(done: ReadCallback): void {
