@@ -4,6 +4,7 @@
  * @module
  */
 
+import { limited } from "../tests/processes/waiting.ts";
 import type { ClientConfig } from "./client.ts";
 import type { Options } from "./options.ts";
 import { Child, openFileLimit } from "./processes.ts";
@@ -59,10 +60,6 @@ export async function runSample(
     return child;
   };
   const limit = TIME_LIMIT + (workload === "mixed" ? 60_000 * pace.minutes : 0);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not finished after ${limit} ms`)), limit);
-  });
   const measure = async () => {
     const server = SERVERLESS.has(workload) ? undefined : start(roles.server(subject));
     const port = await server?.result() as number | undefined ?? 0;
@@ -77,9 +74,8 @@ export async function runSample(
   };
   const measured = measure();
   try {
-    return await Promise.race([measured, late]);
+    return await limited(`"${workload}" is done`, limit, measured);
   } finally {
-    clearTimeout(timer);
     await Promise.all(children.map((child) => child.kill()));
     await measured.catch(() => {});
   }

@@ -37,6 +37,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./processes/free_port.ts";
 import { unhex, utf8 } from "./wire_support.ts";
 
 const HOST = "127.0.0.1";
@@ -70,16 +71,6 @@ async function failsToConnect(config: ClientConfig, code: ConnectionErrorCode, m
   assertStringIncludes(error.message, message);
   await client.closed;
   return client;
-}
-
-/** A port at which nobody listens, or did a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Runs `body` with a new folder, which is removed afterwards. */

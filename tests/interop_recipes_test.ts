@@ -9,11 +9,13 @@ import { describe, it } from "@std/testing/bdd";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import process from "node:process";
 import { ROOT } from "../scripts/runtimes.ts";
 import { install, problemOf, PYTHON } from "./interop/install.ts";
 import { RELEASES } from "./interop/releases.ts";
+import { freePort } from "./processes/free_port.ts";
+import { until } from "./processes/waiting.ts";
 
 /** What `pip install veltix` gives. */
 const NEWEST = RELEASES.at(-1)!.name;
@@ -29,7 +31,7 @@ describe("the recipes of docs/interop.md", { ignore: problem !== undefined }, ()
     await using recipe = await Recipe.make();
     const server = await recipe.start("server.py");
     // Its log says it; to connect just to look may hold a Python server up.
-    await until("the server listens", () => server.lines.some((line) => line.includes("started")));
+    await until("the server listens", LIMIT, () => server.lines.some((line) => line.includes("started")));
     const client = await recipe.start("client.ts");
     assertEquals(await client.over(), [
       `the server is ${NEWEST}`,
@@ -41,10 +43,10 @@ describe("the recipes of docs/interop.md", { ignore: problem !== undefined }, ()
   it("run: our server, your Python clients", async () => {
     await using recipe = await Recipe.make();
     const server = await recipe.start("server.ts");
-    await until("the server listens", () => connects(recipe.ports[0]));
+    await until("the server listens", LIMIT, () => connects(recipe.ports[0]));
     const lines = await (await recipe.start("client.py")).over();
     assertEquals(lines.filter((line) => !line.includes("INFO")), ["everybody heard: hello from Python", "2 + 3 = 5"]);
-    await until("the server tells", () => server.lines.some((line) => line.endsWith(` is ${NEWEST}`)));
+    await until("the server tells", LIMIT, () => server.lines.some((line) => line.endsWith(` is ${NEWEST}`)));
   });
 });
 
@@ -124,27 +126,9 @@ class Program {
   }
 }
 
-/** A port that was free a moment ago: what the page shows takes no port 0. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
 async function connects(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   const there = await once(socket, "connect").then(() => true, () => false);
   socket.destroy();
   return there;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + LIMIT;
-  while (!await holds()) {
-    assert(performance.now() < end, `not within ${LIMIT} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

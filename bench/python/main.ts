@@ -73,7 +73,7 @@ for (const release of releases) {
 
 async function measure(release: Release, client: End, server: End): Promise<Record<Figure, number>> {
   await using serving = await start(release, server, "server", { bufferSize: 65_536 });
-  const { port } = serving.ready;
+  const { port } = serving;
   await using asking = await start(release, client, "clients", { port, bufferSize: 65_536 });
   if (await asking.call("connect") !== true) throw new Error(`${client} cannot connect to ${server}`);
   await asking.call("round_trips", { count: ROUND_TRIPS / 10, size: SIZE });

@@ -7,18 +7,15 @@
 
 import { bytes, Client, messageType, Server, type TcpEndpoint } from "@veltix/core";
 import process from "node:process";
-import { createInterface } from "node:readline";
+import { type Commands, play } from "../../tests/processes/role.ts";
 
 const TEXT = messageType(200, "text", bytes);
 const ECHO = messageType(201, "echo", bytes, bytes);
 
-interface Order {
-  readonly id: number;
-  readonly command: string;
-  readonly argument: { readonly count: number; readonly size: number };
+interface Traffic {
+  readonly count: number;
+  readonly size: number;
 }
-
-type Commands = Record<string, (argument: Order["argument"]) => unknown>;
 
 /** CPU time used so far, in seconds. */
 function cpu(): number {
@@ -26,24 +23,26 @@ function cpu(): number {
   return (user + system) / 1e6;
 }
 
-async function serve(release: string): Promise<[ready: unknown, Commands]> {
+async function serve({ release }: { release: string }): Promise<Commands> {
   const server = new Server({ port: 0, hostname: "127.0.0.1", protocol: release });
   server.route(TEXT, () => {});
   server.route(ECHO, ({ data }) => data);
   await server.start();
-  return [{ port: (server.addresses[0] as TcpEndpoint).port }, { cpu }];
+  return { ready: { port: (server.addresses[0] as TcpEndpoint).port }, cpu, close: () => server.close() };
 }
 
-function ask(port: number): [ready: unknown, Commands] {
+function ask({ port }: { port: number }): Commands {
   const client = new Client({ port });
-  return [{}, {
+  return {
+    ready: {},
     cpu,
+    close: () => client.close(),
     async connect(): Promise<boolean> {
       await client.connect();
       return true;
     },
     /** The median time of an echo, in milliseconds. */
-    async round_trips({ count, size }): Promise<number> {
+    async round_trips({ count, size }: Traffic): Promise<number> {
       const times: number[] = [];
       for (let i = 0; i < count; i++) {
         const start = performance.now();
@@ -53,26 +52,14 @@ function ask(port: number): [ready: unknown, Commands] {
       return times.sort((a, b) => a - b)[count >> 1];
     },
     /** Messages a second, from the first one sent to the answer that comes behind the last. */
-    async burst({ count, size }): Promise<number> {
+    async burst({ count, size }: Traffic): Promise<number> {
       const content = new Uint8Array(size).fill(32);
       const start = performance.now();
       for (let i = 0; i < count; i++) if (!client.send(TEXT, content)) await client.ready();
       await client.request(ECHO, new Uint8Array(0), { timeout: 60_000 });
       return count / (performance.now() - start) * 1_000;
     },
-  }];
+  };
 }
 
-const tell = (answer: object): boolean => process.stdout.write(`${JSON.stringify(answer)}\n`);
-const [, , role, text] = process.argv;
-const { release, port } = JSON.parse(text) as { release: string; port: number };
-const [ready, commands] = role === "server" ? await serve(release) : ask(port);
-createInterface({ input: process.stdin }).on("line", async (line) => {
-  const { id, command, argument } = JSON.parse(line) as Order;
-  try {
-    tell({ id, value: await commands[command](argument) });
-  } catch (error) {
-    tell({ id, error: String(error) });
-  }
-}).on("close", () => process.exit());
-tell({ id: 0, value: ready });
+await play({ server: serve, clients: ask });

@@ -101,8 +101,3 @@ export class Stream {
     context.confirm(this.sent, this.#check);
   }
 }
-
-/** Waits. */
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}

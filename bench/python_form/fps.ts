@@ -5,10 +5,11 @@
  * @module
  */
 
+import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
 import type { Context, Figures, Workload } from "../workload.ts";
-import { MOVE, SHOOT, sleep, startEnds, Stream } from "./ends.ts";
+import { MOVE, SHOOT, startEnds, Stream } from "./ends.ts";
 import { record } from "./records.ts";
 
 const GAMES = [{ players: 64, tickRate: 64 }, { players: 128, tickRate: 20 }] as const;

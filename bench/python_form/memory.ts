@@ -5,10 +5,11 @@
  * @module
  */
 
+import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean, median } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
 import type { Workload } from "../workload.ts";
-import { sleep, startEnds } from "./ends.ts";
+import { startEnds } from "./ends.ts";
 import { record } from "./records.ts";
 
 /** See the module. */

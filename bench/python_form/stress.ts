@@ -5,10 +5,11 @@
  * @module
  */
 
+import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
 import type { Workload } from "../workload.ts";
-import { MOVE, sleep, startEnds, Stream } from "./ends.ts";
+import { MOVE, startEnds, Stream } from "./ends.ts";
 import { record } from "./records.ts";
 
 const CLIENTS = 100;

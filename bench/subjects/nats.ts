@@ -7,10 +7,11 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { connect, createInbox } from "nats";
+import { freePort } from "../../tests/processes/free_port.ts";
+import { until } from "../../tests/processes/waiting.ts";
 import type { Peer, Served, Subject } from "../subject.ts";
 import { residentBytesOf } from "../usage.ts";
 
@@ -22,6 +23,7 @@ const ALL = "all";
 /** Bytes published between two round trips to the broker. */
 const WINDOW = 1024 * 1024;
 const TIMEOUT = 30_000;
+const START_LIMIT = 5_000;
 
 /** Ends the broker with the process that holds its standard input, however that one ends. */
 const GUARDED = 'nats-server -c "$1/nats.conf" & echo $!; cat > /dev/null; kill $!; rm -r "$1"';
@@ -83,11 +85,8 @@ async function startBroker(port: number): Promise<{ broker: ChildProcess; id: nu
   writeFileSync(`${folder}/nats.conf`, `host: 127.0.0.1\nport: ${port}\nmax_pending: 256MB\n`);
   const broker = spawn("sh", ["-c", GUARDED, "sh", folder], { stdio: ["pipe", "pipe", "ignore"] });
   const id = await new Promise<number>((resolve) => broker.stdout!.once("data", (chunk) => resolve(Number(chunk))));
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (await answers(port)) return { broker, id };
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  throw new Error(`Cannot start nats-server: it does not answer on port ${port}`);
+  await until(`nats-server answers on port ${port}`, START_LIMIT, () => answers(port));
+  return { broker, id };
 }
 
 function answers(port: number): Promise<boolean> {
@@ -99,12 +98,4 @@ function answers(port: number): Promise<boolean> {
     });
     socket.once("error", () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }

@@ -6,13 +6,13 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { Client, type ClientConfig, type ConnectInfo, HandshakeError, PayloadError } from "@veltix/core";
+import { limited, until } from "../processes/waiting.ts";
 import {
   bulk,
   type Check,
   ECHO,
   FLOOD,
   LIMIT,
-  limited,
   number,
   numberFrom,
   PRIVATE,
@@ -25,7 +25,6 @@ import {
   STRANGE,
   tears,
   TEXT,
-  until,
 } from "./check.ts";
 import { PythonPeer } from "./python_peer.ts";
 import { announced, type Release } from "./releases.ts";
@@ -62,7 +61,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
   },
   {
     name: "wrong version",
-    async run({ release, server: { ready: { port } } }): Promise<void> {
+    async run({ release, server: { port } }): Promise<void> {
       await using client = new Client({
         port,
         handshakeTimeout: speechless(release) ? 400 : LIMIT,
@@ -127,7 +126,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
       await server.until("both joined", ({ clients }) => clients === 2);
       await server.call("broadcast", { text: "for one", except: 0 });
       await server.call("broadcast", { text: "for all" });
-      await until("the broadcasts", () => got[0].length >= 1 && got[1].length >= 2);
+      await until("the broadcasts", LIMIT, () => got[0].length >= 1 && got[1].length >= 2);
       assertEquals(got, [["for all"], ["for one", "for all"]]);
     },
   },
@@ -167,7 +166,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
       await settle(release);
       await server.call("say", { code: PRIVATE, text: "strange to you" });
       assertEquals(await client.request(ECHO, bulk(10)), bulk(10));
-      await until("the strange message", () => unhandled.length > 0);
+      await until("the strange message", LIMIT, () => unhandled.length > 0);
       assertEquals(unhandled, [PRIVATE]);
     },
   },
@@ -186,7 +185,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
         );
         await Promise.all([
           server.call("number", FLOOD),
-          until("all there", () => serials.count >= FLOOD.count),
+          until("all there", LIMIT, () => serials.count >= FLOOD.count),
         ]);
         assertEquals({ ...serials }, { count: FLOOD.count, disordered: 0, damaged: 0 });
         assert((client.stats().bytesSkipped ?? 0) > 0, "nothing was torn");
@@ -199,7 +198,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
       });
       // Python fails to send the rest.
       const sending = server.call("number", FLOOD).catch(() => {});
-      await limited("the end", client.closed);
+      await limited("the end", LIMIT, client.closed);
       await sending;
       assert(["protocol-error", "message-too-large"].includes(reasons[0]), reasons[0]);
       assert(String(errors.at(-1)).includes('recovery: "resync"'), String(errors.at(-1)));
@@ -232,7 +231,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
       assertEquals(await client.request(ECHO, bulk(10)), bulk(10));
       if (release.clings) await server.kill();
       else await server.call("leave");
-      await limited("the end", client.closed);
+      await limited("the end", LIMIT, client.closed);
       // A process that ends takes down with it what it has not read.
       assert(reasons[0] === "peer-closed" || release.clings && reasons[0] === "network-error", reasons[0]);
     },
@@ -249,13 +248,13 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
         client.on("disconnect", ({ reason }) => events.push(reason));
       });
       await server.kill();
-      await until("the loss is noticed", () => events.length > 1);
+      await until("the loss is noticed", LIMIT, () => events.length > 1);
       assert(["peer-closed", "network-error"].includes(events[1]), events[1]);
       await using _again = await PythonPeer.start(release, "server", {
         ...serverConfig(release),
-        port: server.ready.port,
+        port: server.port,
       });
-      await until("connected again", () => events.at(-1) === "connect" && events.length > 2);
+      await until("connected again", LIMIT, () => events.at(-1) === "connect" && events.length > 2);
       assertEquals(await client.request(ECHO, bulk(100)), bulk(100));
     },
   },
@@ -263,7 +262,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
 
 /** A client that found out by itself whom it speaks to, where that can be found out. */
 async function connected(
-  { release, server: { ready: { port } }, errors }: ServerContext,
+  { release, server: { port }, errors }: ServerContext,
   config: ClientConfig = {},
   prepare: (client: Client) => unknown = () => {},
 ): Promise<Client> {

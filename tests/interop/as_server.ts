@@ -14,6 +14,7 @@ import {
   type ServerConfig,
   type TcpEndpoint,
 } from "@veltix/core";
+import { until } from "../processes/waiting.ts";
 import {
   bulk,
   type Check,
@@ -32,7 +33,6 @@ import {
   STRANGE,
   tears,
   TEXT,
-  until,
 } from "./check.ts";
 import { PythonPeer } from "./python_peer.ts";
 import { announced, type Release } from "./releases.ts";
@@ -76,7 +76,7 @@ export async function pythonClients(release: Release, messages: number): Promise
     python = await PythonPeer.start(release, "clients", clientsConfig(release, server, 2));
     for (const which of [0, 1]) {
       assertEquals(await python.call("connect", { which }), true);
-      await until("the client is there", () => infos.length > which);
+      await until("the client is there", LIMIT, () => infos.length > which);
     }
     return { release, server, python, infos, serials, unhandled, ended, messages, errors, [Symbol.asyncDispose]: end };
   } catch (error) {
@@ -110,7 +110,7 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
       await server.start();
       await using python = await PythonPeer.start(release, "clients", clientsConfig(release, server, 1));
       assertEquals(await python.call("connect"), release.pretends === true);
-      await until("the server has turned it away", () => rejected.length > 0);
+      await until("the server has turned it away", LIMIT, () => rejected.length > 0);
       const { message } = rejected[0].error as Error;
       assert(message.includes(`"${release.foreign}"`), message);
       assertEquals([...server.clients], []);
@@ -174,7 +174,7 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
       info.send(STRANGE, bulk(100));
       await settle(release);
       await python.call("say", { code: PRIVATE, text: "strange to you" });
-      await until("the strange message", () => unhandled.length > 0);
+      await until("the strange message", LIMIT, () => unhandled.length > 0);
       assertEquals(unhandled, [PRIVATE]);
       assertEquals(await info.request(ECHO, bulk(10)), bulk(10));
     },
@@ -195,7 +195,7 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
       assertEquals(await python.call("connect"), true);
       await Promise.all([
         python.call("number", FLOOD),
-        until("all there", () => serials.count >= FLOOD.count),
+        until("all there", LIMIT, () => serials.count >= FLOOD.count),
       ]);
       assertEquals({ ...serials }, { count: FLOOD.count, disordered: 0, damaged: 0 });
       assert(errors.length > 0, "nothing was torn");
@@ -213,7 +213,7 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
     name: "their goodbye",
     async run({ server, python, infos: [, second], ended }): Promise<void> {
       await python.call("leave", { which: 1 });
-      await until("the end", () => ended.length > 1);
+      await until("the end", LIMIT, () => ended.length > 1);
       assertEquals(ended[1], [second, "peer-closed"]);
       assertEquals([...server.clients], []);
     },
@@ -231,9 +231,9 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
         retry: 20,
       });
       assertEquals(await python.call("connect"), true);
-      await until("it is there", () => joined === 1);
+      await until("it is there", LIMIT, () => joined === 1);
       await server.restart({ drain: 100 });
-      await until("back", () => joined > 1);
+      await until("back", LIMIT, () => joined > 1);
       await python.until("connected", ({ connected }) => connected);
       assertEquals(await python.call("ask", { text: "still there?" }), "still there?");
     },
@@ -262,13 +262,13 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
       native.route(TEXT, ({ data }) => void heard.push(data));
       await native.connect();
       for (const which of [0, 1]) assertEquals(await python.call("connect", { which }), true);
-      await until("all there", () => server.clients.length === 3);
+      await until("all there", LIMIT, () => server.clients.length === 3);
       // One after another: some releases lose what comes together.
       native.send(TEXT, "native");
       for (const which of [0, 1]) await python.until("greeted", ({ texts }) => texts.length === 1, which);
       for (const which of [0, 1]) {
         await python.call("say", { text: `python ${which}`, which });
-        await until("passed on", () => heard.length > which);
+        await until("passed on", LIMIT, () => heard.length > which);
       }
       const lines = [0, 1].map((which) => python.until("heard", ({ texts }) => texts.length === 2, which));
       const [first, second] = await Promise.all(lines);

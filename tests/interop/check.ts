@@ -6,6 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { bytes, type Client, type ClientInfo, messageType, text } from "@veltix/core";
+import { sleep, until } from "../processes/waiting.ts";
 import type { PythonPeer } from "./python_peer.ts";
 import type { Release } from "./releases.ts";
 
@@ -88,7 +89,7 @@ export class Serials {
 
 /** Takes no numbered message for a while, so that the sender's socket fills; then all of them. */
 export function slowly(serials: Serials): (message: { readonly data: Uint8Array }) => Promise<void> {
-  const rested = new Promise((resolve) => setTimeout(resolve, 500));
+  const rested = sleep(500);
   return async ({ data }) => {
     await rested;
     serials.take(data);
@@ -100,7 +101,7 @@ export async function numberFrom(python: PythonPeer, release: Release, serials: 
   const step = release.loses || release.tears ? 100 : count;
   for (let first = 0; first < count; first += step) {
     assertEquals(await python.call("number", { first, count: step, size: 64 }), step);
-    await until(`${first + step} messages`, () => serials.count >= first + step);
+    await until(`${first + step} messages`, LIMIT, () => serials.count >= first + step);
   }
   assertEquals({ ...serials }, { count, disordered: 0, damaged: 0 });
 }
@@ -114,27 +115,5 @@ export async function number(to: Client | ClientInfo, count: number, size: numbe
 
 /** Where frames that are read together are lost: lets the last one be read. Nothing tells when. */
 export async function settle({ largest }: Release): Promise<void> {
-  if (largest !== undefined) await new Promise((resolve) => setTimeout(resolve, 300));
-}
-
-/** Waits until something holds; throws when that takes too long. */
-export async function until(what: string, holds: () => boolean, limit = LIMIT): Promise<void> {
-  const end = performance.now() + limit;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`Not within ${limit} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-/** What a promise brings, or an error when it takes too long. */
-export async function limited<Value>(what: string, promise: Promise<Value>, limit = LIMIT): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not within ${limit} ms: ${what}`)), limit);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if (largest !== undefined) await sleep(300);
 }

@@ -8,7 +8,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Client, ConnectionError, Server, type TcpEndpoint } from "@veltix/core";
 import { existsSync, readdirSync } from "node:fs";
-import { bulk, ECHO, limited, SERIAL, until } from "./check.ts";
+import { limited, sleep, until } from "../processes/waiting.ts";
+import { bulk, ECHO, LIMIT, SERIAL } from "./check.ts";
 import { PythonPeer } from "./python_peer.ts";
 import type { Release } from "./releases.ts";
 
@@ -32,14 +33,14 @@ export async function killAtRandom(releases: readonly Release[], count: number, 
     }
   }
   // A runtime may close what is over a little later.
-  await until("no descriptor is left", () => descriptors() <= before, NOTICED);
+  await until("no descriptor is left", NOTICED, () => descriptors() <= before);
 }
 
 async function killServer(release: Release, random: () => number): Promise<void> {
   const python = await PythonPeer.start(release, "server", { bufferSize: 65_536 });
   const protocol = release.handshake === "none" ? release.name : "auto";
   const recovery = release.tears || release.loses ? "resync" : undefined;
-  const client = new Client({ port: python.ready.port, protocol, recovery });
+  const client = new Client({ port: python.port, protocol, recovery });
   const reasons: string[] = [];
   client.on("disconnect", ({ reason }) => reasons.push(reason));
   client.on("error", () => {});
@@ -47,11 +48,11 @@ async function killServer(release: Release, random: () => number): Promise<void>
   await client.connect();
   const ends = [...Array(3)].map(() => askOn((content) => client.request(ECHO, content)));
   const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
-  await moment(random);
+  await sleep(random() * MOMENT);
   await python.kill();
-  await limited("the end is noticed", client.closed, NOTICED);
+  await limited("the end is noticed", NOTICED, client.closed);
   assert(REASONS.includes(reasons[0]) && reasons.length === 1, reasons.join());
-  for (const error of await limited("requests end", Promise.all(ends), NOTICED)) assertLost(error);
+  for (const error of await limited("requests end", NOTICED, Promise.all(ends))) assertLost(error);
   assertEquals(client.state, "disconnected");
   await flood;
 }
@@ -67,17 +68,17 @@ async function killClient(release: Release, random: () => number): Promise<void>
   const [{ port }] = server.addresses as readonly TcpEndpoint[];
   const python = await PythonPeer.start(release, "clients", { port, bufferSize: 65_536 });
   assertEquals(await python.call("connect"), true);
-  await until("it is there", () => server.clients.length === 1);
+  await until("it is there", LIMIT, () => server.clients.length === 1);
   const [info] = server.clients;
   const ends = [...Array(3)].map(() => askOn((content) => info.request(ECHO, content)));
   const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
-  await moment(random);
+  await sleep(random() * MOMENT);
   await python.kill();
-  await until("the end is noticed", () => reasons.length > 0, NOTICED);
+  await until("the end is noticed", NOTICED, () => reasons.length > 0);
   assert(REASONS.includes(reasons[0]), reasons[0]);
-  for (const error of await limited("requests end", Promise.all(ends), NOTICED)) assertLost(error);
+  for (const error of await limited("requests end", NOTICED, Promise.all(ends))) assertLost(error);
   assertEquals(server.clients.length, 0);
-  await limited("the server closes", server.close(), NOTICED);
+  await limited("the server closes", NOTICED, server.close());
   await flood;
 }
 
@@ -95,10 +96,6 @@ async function askOn(ask: (content: Uint8Array) => Promise<Uint8Array>): Promise
 
 function assertLost(error: unknown): void {
   if (!(error instanceof ConnectionError)) throw error;
-}
-
-function moment(random: () => number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, random() * MOMENT));
 }
 
 /** Open files and sockets of this process, where the system tells. */

@@ -7,9 +7,10 @@
 
 import { VeltixError } from "@veltix/core";
 import process from "node:process";
+import { limited } from "../processes/waiting.ts";
 import { CLIENT_CHECKS, pythonServer } from "./as_client.ts";
 import { pythonClients, SERVER_CHECKS } from "./as_server.ts";
-import { type Check, limited } from "./check.ts";
+import type { Check } from "./check.ts";
 import { killAtRandom } from "./kills.ts";
 import { type Release, releaseNamed } from "./releases.ts";
 import { Random } from "../wire_support.ts";
@@ -77,7 +78,7 @@ async function runAll<Context extends { readonly errors: unknown[] }>(
     const start = performance.now();
     const spent = (): number => Math.round(performance.now() - start);
     try {
-      await limited(name, run(context), CHECK_LIMIT);
+      await limited(name, CHECK_LIMIT, run(context));
       const errors = context.errors.splice(0).filter((error) => !((release.tears || release.loses) && isSkip(error)));
       if (errors.length > 0) throw new AggregateError(errors, `an error event: ${errors[0]}`);
       tell({ ...about, state: "ok", milliseconds: spent() });

@@ -7,9 +7,10 @@
 import { bytes, Client, messageType, Server, type TcpEndpoint } from "@veltix/core";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { count, mib, slope } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 const ECHO = messageType(200, "echo", bytes, bytes);
 /** Connections at a time. */
@@ -30,7 +31,7 @@ export const churn: Scenario = {
   async run({ short, start, verdict }: Context): Promise<string> {
     const [cycles, requests] = short ? [2_000, 50_000] : [100_000, 1_000_000];
     const server = await start(import.meta.url, "server");
-    const clients = await start(import.meta.url, "clients", { port: server.ready });
+    const clients = await start(import.meta.url, "clients", { port: server.told });
     const sides = [server, clients];
     // The first use opens what a runtime keeps.
     await clients.call("work", { cycles: 200, requests: 200 });

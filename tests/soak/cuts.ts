@@ -15,11 +15,12 @@ import {
   Server,
   type TcpEndpoint,
 } from "@veltix/core";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { Random } from "../wire_support.ts";
 import { CuttingProxy } from "./cutting_proxy.ts";
 import { count, ms } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 const NUMBER = messageType(200, "number", bytes);
 const FATES = ["expired", "delivered", "uncertain", "lost"] as const;
@@ -48,7 +49,7 @@ export const cuts: Scenario = {
   async run({ short, seed, start, verdict }: Context): Promise<string> {
     const [messages, wanted] = short ? [50_000, 30] : [1_000_000, 1_000];
     const server = await start(import.meta.url, "server");
-    const proxy = await CuttingProxy.listen(server.ready as number, new Random(seed), messages * FRAME / wanted);
+    const proxy = await CuttingProxy.listen(server.told as number, new Random(seed), messages * FRAME / wanted);
     const sender = await start(import.meta.url, "sender", { port: proxy.port, seed });
     try {
       await until(`${wanted} cuts`, 600_000, async () => {

@@ -6,9 +6,10 @@
  */
 
 import { bytes, Client, type ClientInfo, messageType, Server, type TcpEndpoint } from "@veltix/core";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep } from "../processes/waiting.ts";
 import { count, median, ms, quantile } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 const FLOOD = messageType(200, "flood", bytes);
 const ASK = messageType(201, "ask", bytes, bytes);
@@ -26,8 +27,8 @@ export const flood: Scenario = {
   async run({ short, start, verdict }: Context): Promise<string> {
     const [rounds, span] = short ? [4, 1_000] : [7, 3_000];
     const server = await start(import.meta.url, "server");
-    const quiet = await start(import.meta.url, "quiet", { port: server.ready });
-    const flooder = await start(import.meta.url, "flooder", { port: server.ready });
+    const quiet = await start(import.meta.url, "quiet", { port: server.told });
+    const flooder = await start(import.meta.url, "flooder", { port: server.told });
     const measure = async (): Promise<number> => {
       await quiet.call("take");
       await sleep(span);

@@ -16,9 +16,10 @@ import {
   type TcpEndpoint,
 } from "@veltix/core";
 import process from "node:process";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { count, median, mib, ms, quantile, sharedNow } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 const NEWS = messageType(200, "news", bytes);
 /** Payloads take turns: some are copied into a client's buffer, the largest are shared by all clients. */
@@ -47,7 +48,7 @@ export const frozen: Scenario = {
       ? [39, 5, 2_000, { writeTimeout: 1_000, highWaterMark: 2 ** 18 }]
       : [99, 10, 15_000, { writeTimeout: DEFAULT_LIMITS.writeTimeout }];
     const server = await start(import.meta.url, "server", { pace, limits });
-    const watchers = await start(import.meta.url, "watchers", { port: server.ready, clients: others });
+    const watchers = await start(import.meta.url, "watchers", { port: server.told, clients: others });
     const measure = async (work: () => Promise<unknown>): Promise<Window> => {
       await watchers.call("take");
       await server.call("begin");
@@ -60,7 +61,7 @@ export const frozen: Scenario = {
     const beside: Window[] = [];
     for (let round = 0; round < rounds; round++) {
       plain.push(await measure(() => sleep(span)));
-      const victim = await start(import.meta.url, "victim", { port: server.ready });
+      const victim = await start(import.meta.url, "victim", { port: server.told });
       const id = await server.call<number>("newest");
       beside.push(
         await measure(async () => {

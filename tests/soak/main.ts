@@ -11,12 +11,13 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { describeProblem, findRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
+import { limited } from "../processes/waiting.ts";
 import { churn } from "./churn.ts";
 import { cuts } from "./cuts.ts";
 import { flood } from "./flood.ts";
 import { frozen } from "./frozen.ts";
 import { order } from "./order.ts";
-import { Child, killAll, killAllNow, limited, type Program } from "./processes.ts";
+import { Child, killAll, killAllNow, type Program } from "./processes.ts";
 import { restarts } from "./restarts.ts";
 import { type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";

@@ -17,11 +17,12 @@ import {
   text,
 } from "@veltix/core";
 import { loadTransport } from "../../src/load_transport.ts";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { Raw } from "../session_support.ts";
 import { Random } from "../wire_support.ts";
 import { count } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 /** Each message carries its number on its connection. */
 const TYPES = messageTypes({ sync: bytes, async: text, slow: json<{ n: number }>(), ordered: json<number>() }, {
@@ -45,11 +46,11 @@ export const order: Scenario = {
   async run({ short, seed, start, verdict }: Context): Promise<string> {
     const messages = short ? 500_000 : 10_000_000;
     const server = await start(import.meta.url, "server");
-    const sender = await start(import.meta.url, "sender", { port: server.ready, seed });
+    const sender = await start(import.meta.url, "sender", { port: server.told, seed });
     await sender.call("pour", messages / CONNECTIONS);
     const { total, inversions, errors, reached } = await server.call<Tally>("tally", messages);
     await sender.end();
-    const forger = await start(import.meta.url, "forger", { port: server.ready });
+    const forger = await start(import.meta.url, "forger", { port: server.told });
     const forged = await server.call<{ answer: string; dropped: number }>("ask", await forger.call("begin"));
     await forger.end();
     await server.end();
@@ -87,7 +88,7 @@ async function serve(): Promise<Commands> {
   });
   server.route(TYPES.slow, ({ data }, client) => {
     take(client, data.n);
-    return new Promise<void>((resolve) => setTimeout(resolve, data.n % 3));
+    return sleep(data.n % 3);
   });
   server.route(TYPES.ordered, async ({ data }, client) => {
     take(client, data);
@@ -152,7 +153,7 @@ async function forge({ port }: { port: number }): Promise<Commands> {
     const { code, requestId } = (await a.frame())!;
     const id = requestId as number;
     await b.send({ code, content: "from B", requestId: id, flags: REPLY });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
     await a.send({ code, content: "from A", requestId: id, flags: REPLY });
   })();
   return {

@@ -6,10 +6,12 @@
  */
 
 import { Client, json, messageType, Server, type TcpEndpoint } from "@veltix/core";
+import { freePort } from "../processes/free_port.ts";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { Random } from "../wire_support.ts";
 import { count } from "./figures.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 interface Question {
   readonly client: number;
@@ -37,7 +39,7 @@ export const restarts: Scenario = {
     const wanted = short ? 10 : 100;
     const random = new Random(seed);
     const server = await start(import.meta.url, "server", { seed });
-    const clients = await start(import.meta.url, "clients", { port: server.ready });
+    const clients = await start(import.meta.url, "clients", { port: server.told });
     for (let i = 0; i < wanted; i++) {
       await until(
         "All clients are connected",
@@ -80,12 +82,6 @@ async function serve({ seed }: { seed: number }): Promise<Commands> {
     },
     close: () => server.close(),
   };
-}
-
-async function freePort(): Promise<number> {
-  await using server = new Server({ port: 0, hostname: "127.0.0.1" });
-  await server.start();
-  return (server.addresses[0] as TcpEndpoint).port;
 }
 
 async function ask({ port }: { port: number }): Promise<Commands> {

@@ -36,22 +36,3 @@ export class Verdict {
     if (!holds) this.failures.push(failure);
   }
 }
-
-/** Waits `ms` milliseconds. */
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Asks every `step` milliseconds until the answer is true; throws after `limit` milliseconds. */
-export async function until(
-  what: string,
-  limit: number,
-  holds: () => boolean | Promise<boolean>,
-  step = 20,
-): Promise<void> {
-  const end = performance.now() + limit;
-  while (!await holds()) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${limit} ms`);
-    await sleep(step);
-  }
-}

@@ -6,10 +6,11 @@
  */
 
 import { Client, Server, type TcpEndpoint } from "@veltix/core";
+import { type Commands, play } from "../processes/role.ts";
+import { sleep, until } from "../processes/waiting.ts";
 import { count } from "./figures.ts";
 import type { Child } from "./processes.ts";
-import { type Commands, play } from "./role.ts";
-import { type Context, type Scenario, sleep, until } from "./scenario.ts";
+import type { Context, Scenario } from "./scenario.ts";
 
 const SLOT = 100;
 /** The most of all attempts that one slot may hold. */
@@ -27,7 +28,7 @@ export const storm: Scenario = {
   async run({ short, start, verdict }: Context): Promise<string> {
     const [clients, away] = short ? [400, 2_500] : [1_000, 5_000];
     const first = await start(import.meta.url, "server", { port: 0 });
-    const { port } = first.ready as TcpEndpoint;
+    const { port } = first.told as TcpEndpoint;
     const crowds: Child[] = [];
     for (let i = 0; i < 2; i++) crowds.push(await start(import.meta.url, "crowd", { port, clients: clients / 2 }));
     const look = async (): Promise<Attempts> => {

@@ -1,0 +1,18 @@
+/**
+ * A port for whoever takes no port 0.
+ *
+ * @module
+ */
+
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+
+/** A port at which nobody listens, or did a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
