@@ -5,6 +5,7 @@
  */
 
 import { spawnSync } from "node:child_process";
+import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
 import { install, PYTHON } from "../tests/interop/install.ts";
 import { RELEASES } from "../tests/interop/releases.ts";
@@ -82,7 +83,8 @@ export async function problemOf(peer: PeerInfo): Promise<string | undefined> {
 
 /** The two processes of a sample of Python's Veltix. */
 export async function pythonRoles(release: string): Promise<Roles> {
-  const env = { PYTHONPATH: await install(release), PYTHONDONTWRITEBYTECODE: "1" };
+  const path = [await install(release), fileURLToPath(new URL("../tests/interop", import.meta.url))];
+  const env = { PYTHONPATH: path.join(delimiter), PYTHONDONTWRITEBYTECODE: "1" };
   const script = (name: string) => fileURLToPath(new URL(`./subjects/python/${name}.py`, import.meta.url));
   return {
     server: (config) => [PYTHON, script("server"), JSON.stringify(config)],

@@ -10,20 +10,15 @@ Releases differ in names more than in deeds; all of that is in `Server` and `Cli
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import socket
 import struct
 import sys
 import threading
 import time
 
-# What the library prints is not ours to answer with.
-ANSWERS = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-
-from veltix_shim import veltix  # noqa: E402
+from any_release import fitting, free_port, listen_to, silence, wait_for_port
+from veltix_shim import OUTPUT, veltix
 
 TEXT = veltix.MessageType(200, "text")
 ECHO = veltix.MessageType(201, "echo")
@@ -33,29 +28,8 @@ PRIVATE = veltix.MessageType(999, "private")
 TYPES = {200: TEXT, 201: ECHO, 202: SERIAL, 999: PRIVATE}
 
 
-def silence():
-    try:
-        veltix.Logger.get_instance(veltix.LoggerConfig(enabled=False))
-    except Exception:
-        pass
-
-
-def fitting(cls, **options):
-    """A configuration with those options that the release knows."""
-    known = {field.name for field in dataclasses.fields(cls)}
-    return cls(**{name: value for name, value in options.items() if name in known and value is not None})
-
-
 def core_named(name):
     return None if name is None else veltix.SocketCore[name.upper()]
-
-
-def listen_to(subject, event, function):
-    """Every release's way to set a callback; the earliest ones have no ON_DISCONNECT to set."""
-    if hasattr(subject, "set_callback"):
-        subject.set_callback(veltix.Events[event.upper()], function)
-    else:
-        getattr(subject, event)(function)
 
 
 def serial_content(serial, size):
@@ -278,26 +252,6 @@ def bulk(size):
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for_port(server, port):
-    """The earliest releases listen in a thread of their own. To connect would be to be served: so look at the socket."""
-    deadline = time.monotonic() + 5
-    inner = getattr(server.socket, "_sock", None) or getattr(server.socket, "socket", None) or server.socket
-    while time.monotonic() < deadline:
-        try:
-            if inner.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                return
-        except (AttributeError, OSError):
-            pass
-        time.sleep(0.01)
-    raise RuntimeError("The server does not listen on %d" % port)
-
-
 def commands_of(peer):
     def say(argument):
         return peer.send(argument.get("code", 200), argument["text"].encode(), argument.get("which", 0))
@@ -342,7 +296,7 @@ def main():
 
     def answer(**members):
         with lock:
-            print(json.dumps(members), file=ANSWERS, flush=True)
+            print(json.dumps(members), file=OUTPUT, flush=True)
 
     role, config = sys.argv[1], json.loads(sys.argv[2])
     try:

@@ -9,7 +9,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from support import ECHO, MESSAGE, Check, fitting, listen_to, payloads, run, tell, veltix
+from any_release import fitting, listen_to
+from support import ECHO, MESSAGE, Check, payloads, run, tell
+from veltix_shim import veltix
 
 SIZE = 64
 RING = 4096

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import resource
-import socket
 import sys
-import time
 
-from support import ECHO, MESSAGE, Check, fitting, listen_to, payloads, run, tell, veltix
+from any_release import fitting, free_port, listen_to, wait_for_port
+from support import ECHO, MESSAGE, Check, payloads, run, tell
+from veltix_shim import veltix
 
 
 class Server:
@@ -24,7 +24,7 @@ class Server:
         listen_to(self.server, "on_connect", self.join)
         listen_to(self.server, "on_recv", self.receive)
         self.server.start()
-        time.sleep(0.3)
+        wait_for_port(self.server, self.port)
 
     def join(self, *_):
         self.connected += 1
@@ -66,12 +66,6 @@ class Server:
             self.server.broadcast(request)
         else:
             self.server.sender.broadcast(request, self.server.get_all_clients_sockets())
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def cpu():

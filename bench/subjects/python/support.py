@@ -4,18 +4,14 @@ to the orchestrator, and payloads with serial numbers and their check, as in `pa
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import struct
 import sys
 import threading
 
-# What the library prints is not ours to answer with.
-LINES = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-
-import veltix  # noqa: E402
+from any_release import silence
+from veltix_shim import OUTPUT, veltix
 
 MESSAGE = veltix.MessageType(200, "message")
 ECHO = veltix.MessageType(201, "echo")
@@ -24,21 +20,7 @@ LOCK = threading.Lock()
 
 def tell(kind, **members):
     with LOCK:
-        print(json.dumps({"type": kind, **members}), file=LINES, flush=True)
-
-
-def fitting(cls, **options):
-    """A configuration with those options that the release knows."""
-    known = {field.name for field in dataclasses.fields(cls)}
-    return cls(**{name: value for name, value in options.items() if name in known})
-
-
-def listen_to(subject, event, function):
-    """Every release's way to set a callback."""
-    if hasattr(subject, "set_callback"):
-        subject.set_callback(veltix.Events[event.upper()], function)
-    else:
-        getattr(subject, event)(function)
+        print(json.dumps({"type": kind, **members}), file=OUTPUT, flush=True)
 
 
 def payloads(size, sender, ring):
@@ -74,10 +56,7 @@ class Check:
 
 def run(work):
     """Does all that a process is for, tells of its end, and ends it."""
-    try:
-        veltix.Logger.get_instance(veltix.LoggerConfig(enabled=False))
-    except Exception:
-        pass
+    silence()
     try:
         work(json.loads(sys.argv[1]))
     except BaseException as error:
