@@ -12,7 +12,7 @@ import { ROOT } from "../scripts/runtimes.ts";
 import { problemOf } from "./interop/install.ts";
 import { killAtRandom } from "./interop/kills.ts";
 import { announced, releaseNamed, RELEASES } from "./interop/releases.ts";
-import { pageWith, RESULTS, type Results } from "./interop/results.ts";
+import { fileOf, pageWith, RESULTS, type Results } from "./interop/results.ts";
 import { type Outcome, type Role, runChecks } from "./interop/run.ts";
 import { Random } from "./wire_support.ts";
 
@@ -47,7 +47,9 @@ describe("docs/interop.md", () => {
 
   it("shows the last whole run", () => {
     assertEquals(existsSync(RESULTS), true);
-    const results = JSON.parse(readFileSync(RESULTS, "utf8")) as Results;
+    const file = readFileSync(RESULTS, "utf8");
+    const results = JSON.parse(file) as Results;
+    assertEquals(file, fileOf(results));
     assertEquals(page === pageWith(page, results), true, "run `deno task interop --write`");
     const shown = new Set(results.rows.map(({ release }) => release));
     assertEquals([...shown], RELEASES.map(({ name }) => name));

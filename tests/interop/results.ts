@@ -21,8 +21,8 @@ export interface Row {
   /** What Python was. */
   readonly role: Role;
   readonly runtime: RuntimeName;
-  /** Names of checks that passed, and of those that failed. */
-  readonly passed: readonly string[];
+  /** How many checks passed, and the names of those that failed. */
+  readonly passed: number;
   readonly failed: readonly string[];
   /** Checks that say nothing about the release, and why. */
   readonly without: Readonly<Record<string, string>>;
@@ -41,12 +41,11 @@ export interface Results {
 export function rowsOf(outcomes: readonly (Outcome & { readonly runtime: RuntimeName })[]): Row[] {
   const groups = Map.groupBy(outcomes, ({ release, role, runtime }) => `${release} ${role} ${runtime}`);
   return [...groups.values()].map((group) => {
-    const named = (state: Outcome["state"]): string[] =>
-      group.filter((outcome) => outcome.state === state).map(({ check }) => check);
+    const of = (wanted: Outcome["state"]): Outcome[] => group.filter(({ state }) => state === wanted);
     const [{ release, role, runtime }] = group;
-    const none = group.filter(({ state }) => state === "none").map(({ check, note = "" }) => [check, note]);
-    const without = Object.fromEntries(none);
-    return { release, role: role as Role, runtime, passed: named("ok"), failed: named("failed"), without };
+    const failed = of("failed").map(({ check }) => check);
+    const without = Object.fromEntries(of("none").map(({ check, note = "" }) => [check, note]));
+    return { release, role: role as Role, runtime, passed: of("ok").length, failed, without };
   });
 }
 
@@ -62,7 +61,7 @@ export function tableOf({ rows, runtimes }: Pick<Results, "rows" | "runtimes">):
       const row = own.find((row) => row.role === role && row.runtime === name);
       if (row === undefined) return "?";
       const { passed, failed } = row;
-      return failed.length === 0 ? `${passed.length}` : `**${passed.length} of ${passed.length + failed.length}**`;
+      return failed.length === 0 ? `${passed}` : `**${passed} of ${passed + failed.length}**`;
     });
     const missing = new Set(
       own.flatMap(({ role, without }) => Object.entries(without).map(([check, why]) => `${check} (${role}): ${why}`)),
@@ -84,9 +83,16 @@ export function pageWith(page: string, results: Results): string {
   return parts.join("\n\n");
 }
 
+/** A run as it is kept: a member a line, a row a line. */
+export function fileOf({ rows, ...about }: Results): string {
+  const members = Object.entries(about).map(([name, value]) => `"${name}": ${JSON.stringify(value)},`);
+  const lines = rows.map((row) => JSON.stringify(row));
+  return ["{", ...members, '"rows": [', lines.join(",\n"), "]", "}", ""].join("\n");
+}
+
 /** Keeps a run, and shows it in the page. */
 export function writeResults(results: Results): void {
-  writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+  writeFileSync(RESULTS, fileOf(results));
   writeFileSync(PAGE, pageWith(readFileSync(PAGE, "utf8"), results));
 }
 
