@@ -9,6 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Client, ConnectionError, Server, type TcpEndpoint } from "@veltix/core";
 import { existsSync, readdirSync } from "node:fs";
 import { limited, sleep, until } from "../processes/waiting.ts";
+import { Random } from "../wire_support.ts";
 import { bulk, ECHO, LIMIT, SERIAL } from "./check.ts";
 import { PythonPeer } from "./python_peer.ts";
 import type { Release } from "./releases.ts";
@@ -19,24 +20,30 @@ const REASONS = ["peer-closed", "network-error"];
 const MOMENT = 60;
 const NOTICED = 2_000;
 
-/** Kills `count` programs, one after another, of all `releases` and both roles by turns; throws at the first wrong end. */
-export async function killAtRandom(releases: readonly Release[], count: number, random: () => number): Promise<void> {
+/**
+ * Kills `count` programs, one after another, of all `releases` and both roles by turns; throws at the first wrong end. The same
+ * `seed` gives the same moments.
+ */
+export async function killAtRandom(releases: readonly Release[], count: number, seed: number): Promise<void> {
   const before = descriptors();
-  for (let i = 0; i < count; i++) {
-    const release = releases[(i >> 1) % releases.length];
-    try {
-      await (i % 2 === 0 ? killServer(release, random) : killClient(release, random));
-    } catch (error) {
-      throw new Error(`Kill ${i + 1}, of ${release.name} as ${i % 2 === 0 ? "server" : "client"}: ${error}`, {
-        cause: error,
-      });
+  const random = new Random(seed);
+  let killing = "";
+  try {
+    for (let i = 0; i < count; i++) {
+      const release = releases[(i >> 1) % releases.length];
+      const role = i % 2 === 0 ? "server" : "client";
+      killing = `Kill ${i + 1}, of ${release.name} as ${role}`;
+      await (role === "server" ? killServer : killClient)(release, random.below(MOMENT));
     }
+    killing = "After all kills";
+    // A runtime may close what is over a little later.
+    await until("no descriptor is left", NOTICED, () => descriptors() <= before);
+  } catch (error) {
+    throw new Error(`${killing}, seed ${seed}: ${error}`, { cause: error });
   }
-  // A runtime may close what is over a little later.
-  await until("no descriptor is left", NOTICED, () => descriptors() <= before);
 }
 
-async function killServer(release: Release, random: () => number): Promise<void> {
+async function killServer(release: Release, moment: number): Promise<void> {
   const python = await PythonPeer.start(release, "server", { bufferSize: 65_536 });
   const protocol = release.handshake === "none" ? release.name : "auto";
   const recovery = release.tears || release.loses ? "resync" : undefined;
@@ -48,16 +55,16 @@ async function killServer(release: Release, random: () => number): Promise<void>
   await client.connect();
   const ends = [...Array(3)].map(() => askOn((content) => client.request(ECHO, content)));
   const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
-  await sleep(random() * MOMENT);
+  await sleep(moment);
   await python.kill();
   await limited("the end is noticed", NOTICED, client.closed);
-  assert(REASONS.includes(reasons[0]) && reasons.length === 1, reasons.join());
   for (const error of await limited("requests end", NOTICED, Promise.all(ends))) assertLost(error);
   assertEquals(client.state, "disconnected");
   await flood;
+  assertMissedOnce(reasons);
 }
 
-async function killClient(release: Release, random: () => number): Promise<void> {
+async function killClient(release: Release, moment: number): Promise<void> {
   const recovery = release.tears || release.loses ? "resync" : undefined;
   const server = new Server({ port: 0, hostname: "127.0.0.1", protocol: release.name, recovery });
   const reasons: string[] = [];
@@ -72,14 +79,14 @@ async function killClient(release: Release, random: () => number): Promise<void>
   const [info] = server.clients;
   const ends = [...Array(3)].map(() => askOn((content) => info.request(ECHO, content)));
   const flood = python.call("number", { count: 100_000, size: 200 }).catch(() => {});
-  await sleep(random() * MOMENT);
+  await sleep(moment);
   await python.kill();
   await until("the end is noticed", NOTICED, () => reasons.length > 0);
-  assert(REASONS.includes(reasons[0]), reasons[0]);
   for (const error of await limited("requests end", NOTICED, Promise.all(ends))) assertLost(error);
   assertEquals(server.clients.length, 0);
   await limited("the server closes", NOTICED, server.close());
   await flood;
+  assertMissedOnce(reasons);
 }
 
 /** Asks again and again; returns what ended it. */
@@ -92,6 +99,11 @@ async function askOn(ask: (content: Uint8Array) => Promise<Uint8Array>): Promise
       return error;
     }
   }
+}
+
+/** One `disconnect`, with the right reason. */
+function assertMissedOnce(reasons: readonly string[]): void {
+  assert(reasons.length === 1 && REASONS.includes(reasons[0]), `disconnected ${reasons.length} times: ${reasons}`);
 }
 
 function assertLost(error: unknown): void {

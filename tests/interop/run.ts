@@ -13,7 +13,6 @@ import { pythonClients, SERVER_CHECKS } from "./as_server.ts";
 import type { Check } from "./check.ts";
 import { killAtRandom } from "./kills.ts";
 import { type Release, releaseNamed } from "./releases.ts";
-import { Random } from "../wire_support.ts";
 
 /** How long one check may take, in milliseconds. */
 const CHECK_LIMIT = 90_000;
@@ -107,8 +106,7 @@ if (import.meta.main) {
   }
   if (kills > 0) {
     const start = performance.now();
-    const random = new Random(seed);
-    const outcome = await killAtRandom(chosen, kills, () => random.below(1_000) / 1_000).then(
+    const outcome = await killAtRandom(chosen, kills, seed).then(
       () => ({ state: "ok" as const }),
       (error) => ({ state: "failed" as const, note: textOf(error) }),
     );
