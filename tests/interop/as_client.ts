@@ -181,7 +181,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
         await using client = await connected(
           context,
           narrow,
-          (client) => client.route(SERIAL, slowly(serials), { ordered: true }),
+          (client) => client.route(SERIAL, slowly(serials, server), { ordered: true }),
         );
         await Promise.all([
           server.call("number", FLOOD),
@@ -193,7 +193,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
       errors.length = 0;
       const reasons: string[] = [];
       await using client = await connected(context, { ...narrow, recovery: "close" }, (client) => {
-        client.route(SERIAL, slowly(new Serials()), { ordered: true });
+        client.route(SERIAL, slowly(new Serials(), server), { ordered: true });
         client.on("disconnect", ({ reason }) => reasons.push(reason));
       });
       // Python fails to send the rest.

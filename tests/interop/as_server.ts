@@ -189,9 +189,9 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
         release,
         errors,
       );
-      server.route(SERIAL, slowly(serials), { ordered: true });
       await server.start();
       await using python = await PythonPeer.start(release, "clients", clientsConfig(release, server, 1));
+      server.route(SERIAL, slowly(serials, python), { ordered: true });
       assertEquals(await python.call("connect"), true);
       await Promise.all([
         python.call("number", FLOOD),

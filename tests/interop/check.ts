@@ -27,6 +27,9 @@ export const FLOOD = { count: 300, size: 65_536 } as const;
 /** How long anything may take, in milliseconds. */
 export const LIMIT = 30_000;
 
+/** So many looks without a change are a standstill. */
+const STILL = 5;
+
 /** One thing that must work, told apart from whether it was tried. */
 export interface Check<Context> {
   /** What it shows. */
@@ -87,13 +90,25 @@ export class Serials {
   }
 }
 
-/** Takes no numbered message for a while, so that the sender's socket fills; then all of them. */
-export function slowly(serials: Serials): (message: { readonly data: Uint8Array }) => Promise<void> {
-  const rested = sleep(500);
+/** Takes no numbered message until the sender's socket is full and holds it up; then all of them. */
+export function slowly(serials: Serials, from: PythonPeer): (message: { readonly data: Uint8Array }) => Promise<void> {
+  let held: Promise<void> | undefined;
   return async ({ data }) => {
-    await rested;
+    held ??= standstill(from);
+    await held;
     serials.take(data);
   };
+}
+
+/** Waits until a Python program that sends numbered messages sends none: a row of looks finds the same count. */
+async function standstill(python: PythonPeer): Promise<void> {
+  let [last, same] = [0, 0];
+  await until("its sender stands still", LIMIT, async () => {
+    const { sent } = await python.told();
+    same = sent > 0 && sent === last ? same + 1 : 0;
+    last = sent;
+    return same === STILL;
+  });
 }
 
 /** Lets a Python program send `count` numbered messages: at once, or by so few that its socket takes them. */

@@ -253,11 +253,15 @@ def bulk(size):
 
 
 def commands_of(peer):
+    # How many of the numbered messages asked for last.
+    sent = 0
+
     def say(argument):
         return peer.send(argument.get("code", 200), argument["text"].encode(), argument.get("which", 0))
 
     def number(argument):
         """Sends `count` numbered messages of `size` bytes."""
+        nonlocal sent
         count, size, which = argument["count"], argument["size"], argument.get("which", 0)
         first = argument.get("first", 0)
         sent = 0
@@ -277,7 +281,7 @@ def commands_of(peer):
         "number": number,
         "ask": ask,
         "ping": lambda argument: peer.ping(which(argument)),
-        "told": lambda argument: peer.told(which(argument)),
+        "told": lambda argument: {**peer.told(which(argument)), "sent": sent},
         "connect": lambda argument: peer.connect(which(argument)),
         "echo": lambda argument: peer.echo(argument["size"], which(argument)),
         "broadcast": lambda argument: bool(peer.broadcast(argument["text"], argument.get("except"))),

@@ -22,7 +22,7 @@ export interface Told {
   readonly serials: number;
   readonly disordered: number;
   readonly damaged: number;
-  /** How many numbered messages were sent. */
+  /** How many were sent of the numbered messages asked for last. */
   readonly sent: number;
   /** A server's clients, and how often one came and went. */
   readonly clients: number;
