@@ -201,9 +201,9 @@ export class ServerHandshake {
     if (protocol.handshake === "json") return first.length < 3 || first[2] !== 0x7b;
     const { magic, code } = protocol.layout;
     if (first.length < code + 2) return true;
-    const { headerSize = protocol.headerSize } = framingOf(first) ?? {};
-    if (magic >= 0) return first[0] !== 0x56 || first[1] !== 0x58 || headerSize !== protocol.headerSize;
-    return get16(first, code) !== SystemCode.HELLO_ACK && framingOf(first)?.headerSize !== protocol.headerSize;
+    const framing = framingOf(first)?.headerSize;
+    if (magic < 0) return get16(first, code) !== SystemCode.HELLO_ACK && framing !== protocol.headerSize;
+    return first[0] !== 0x56 || first[1] !== 0x58 || framing !== undefined && framing !== protocol.headerSize;
   }
 
   /** What the client began with, and what to do about it. */
