@@ -236,6 +236,29 @@ describe("a peer that names the version", () => {
     }
   });
 
+  it("may call itself unknown, and is called that", () => {
+    const asked = client();
+    asked.push(message({ v: "unknown", pv: "1.0", meta: {} }));
+    assertEquals(opened(asked.push(message(OK))).release, "unknown");
+    const asking = greeted("2.0");
+    asking.push(message({ v: "unknown", pv: "1.0", meta: {} }));
+    assertEquals(opened(asking.accept()).release, "unknown");
+  });
+
+  it("without a name is called unknown where that is told", () => {
+    const message1 = message({ pv: "1.0", meta: {} });
+    for (const machine of [client("native"), greeted("native")]) {
+      const [code, text] = failure(machine.push(message1));
+      assertEquals(code, "native-required");
+      assert(text.includes('it is release "unknown" and does not speak the native protocol'), text);
+    }
+    const early = failure(client("1.9.0").push(message1));
+    assert(early[1].includes('it is release "unknown", and protocol is set to "1.9.0"'), early[1]);
+    const waiting = client();
+    waiting.push(message1);
+    assert(waiting.unfinished("late").includes('it greeted as release "unknown"'), waiting.unfinished("late"));
+  });
+
   it("of another first number is refused whatever it calls itself, the reason naming both", () => {
     for (const [v, release] of [...odd, ["3.3.0", "3.3.0"]]) {
       for (const pv of ["2.0", "0.1"]) {

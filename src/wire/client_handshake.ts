@@ -27,11 +27,10 @@ import {
   jsonMessage,
   JsonReader,
   member,
+  named,
   objectMember,
   type PeerObject,
-  printable,
   releaseMember,
-  UNNAMED,
   versionMember,
 } from "./handshake_messages.ts";
 import { type Numbering, numberingOf } from "./numbering.ts";
@@ -115,7 +114,7 @@ export class ClientHandshake {
   /** What came of a server that came no further, and what may be behind it. */
   unfinished(how: "closed" | "late"): string {
     if (this.#state === "message-3") {
-      const announced = `it greeted as release "${this.#release}"`;
+      const announced = `it greeted as release "${named(this.#release)}"`;
       return how === "late"
         ? `${announced} and did not let the client in`
         : `${announced}: Python servers refuse a client by closing, one of another release among them`;
@@ -168,13 +167,13 @@ export class ClientHandshake {
   /** Message 1 in, message 2 out. */
   #answer(message: PeerObject): Uint8Array {
     const version = this.#version = versionMember(message);
-    const named = releaseMember(message);
-    const release = this.#release = named ?? UNNAMED;
+    const name = releaseMember(message);
+    const release = this.#release = name ?? "";
     const meta = member(message, "meta") === undefined ? {} : objectMember(message, "meta");
-    if (named === undefined && version === undefined || meta === undefined) throw failed("its greeting is malformed");
+    if (name === undefined && version === undefined || meta === undefined) throw failed("its greeting is malformed");
     this.#numbering = numberingOf("server", release, version, integerMember(meta, "id_window", 1, 65534));
     const { protocol: wanted } = this.#options;
-    const v = named ?? ANY_RELEASE;
+    const v = name ?? ANY_RELEASE;
     const terms = wanted === "auto" || isNative(wanted) || wanted.ids === "u16" ? readNativeTerms(meta) : undefined;
     if (terms?.version !== undefined) {
       this.#terms = terms;
@@ -225,9 +224,7 @@ export class ClientHandshake {
     if (why === undefined) return undefined;
     return new HandshakeError(
       "native-required",
-      `Cannot agree with the server: it is release "${
-        printable(announced)
-      }" and does not speak the native protocol${why}`,
+      `Cannot agree with the server: it is release "${named(announced)}" and does not speak the native protocol${why}`,
     );
   }
 
@@ -238,7 +235,7 @@ export class ClientHandshake {
       send,
       outcome: {
         protocol: spoken,
-        release: this.#release === UNNAMED ? "" : this.#release,
+        release: this.#release,
         numbering: spoken.ids === "u16" ? this.#numbering : undefined,
         maxMessageSize: native ? this.#terms!.maxMessageSize : spoken.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
         features: native ? commonFeatures(this.#options.offer, features) : new Map(),

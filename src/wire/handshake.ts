@@ -38,7 +38,7 @@ export interface PeerIdentity {
 export interface HandshakeOutcome {
   /** The protocol of the frames that follow. */
   readonly protocol: Protocol;
-  /** What the peer calls itself; empty where its protocol has no handshake. */
+  /** What the peer calls itself; empty where its protocol has no handshake, or where it names its version alone. */
   readonly release: string;
   /** Where ids have 16 bits, which of them the peer uses; `undefined` elsewhere. */
   readonly numbering: Numbering | undefined;

@@ -144,8 +144,10 @@ export function releaseMember(object: PeerObject): string | undefined {
   return release !== undefined && /^[!-~]{1,32}$/.test(release) ? release : undefined;
 }
 
-/** What a peer is called that says only which version of the protocol it speaks. */
-export const UNNAMED = "unknown";
+/** What a peer calls itself, for people; empty is one that says only which version of the protocol it speaks. */
+export function named(release: string): string {
+  return release === "" ? "unknown" : printable(release);
+}
 
 /** The "pv" of message 1 or 2, which 2.0.3 and later send: `undefined` where there is none, and no version if it is no text. */
 export function versionMember(object: PeerObject): string | undefined {
@@ -168,7 +170,7 @@ export function member(object: PeerObject, name: string): unknown {
 export function versionMismatch(who: "peer" | "server", release: string, version: string): HandshakeError {
   return new HandshakeError(
     "version-mismatch",
-    `Cannot agree with the ${who}: it is release "${printable(release)}" and speaks version "${
+    `Cannot agree with the ${who}: it is release "${named(release)}" and speaks version "${
       printable(version)
     }" of the protocol, this library speaks "${PROTOCOL_VERSION}": look for a newer release of the one that is behind`,
   );

@@ -29,11 +29,11 @@ import {
   jsonMessage,
   JsonReader,
   member,
+  named,
   objectMember,
   type PeerObject,
   printable,
   releaseMember,
-  UNNAMED,
   versionMember,
   versionMismatch,
 } from "./handshake_messages.ts";
@@ -171,7 +171,7 @@ export class ServerHandshake {
     this.#transcript.push(bytes);
     const { protocol } = this.#options;
     const version = upgrades(protocol) ? versionMember(message) : undefined;
-    const release = releaseMember(message) ?? (version === undefined ? undefined : UNNAMED);
+    const release = releaseMember(message) ?? (version === undefined ? undefined : "");
     if (release === undefined) throw failed('its message has no version "v"');
     const meta = member(message, "meta") === undefined ? {} : objectMember(message, "meta");
     if (meta === undefined) throw failed('its "meta" is no object');
@@ -184,7 +184,7 @@ export class ServerHandshake {
     if (isNative(protocol)) {
       throw new HandshakeError(
         "native-required",
-        `Cannot agree with the peer: it is release "${release}" and does not speak the native protocol, ` +
+        `Cannot agree with the peer: it is release "${named(release)}" and does not speak the native protocol, ` +
           "and this listener takes nothing else",
       );
     }
@@ -250,13 +250,13 @@ export class ServerHandshake {
     const native = terms !== undefined;
     this.#proposal = {
       protocol: native ? NATIVE : protocol,
-      release: release === UNNAMED ? "" : release,
+      release,
       numbering: !native && protocol.ids === "u16" ? numberingOf("client", release, version, ID_WINDOW) : undefined,
       maxMessageSize: native ? terms.maxMessageSize : protocol.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
       features: native ? commonFeatures(offer, terms.features) : new Map(),
       rest,
     };
-    return { state: "proposed", peer: { release, native, credentials: terms?.credentials } };
+    return { state: "proposed", peer: { release: named(release), native, credentials: terms?.credentials } };
   }
 }
 

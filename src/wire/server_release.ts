@@ -5,7 +5,7 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import { printable, versionMismatch } from "./handshake_messages.ts";
+import { named, versionMismatch } from "./handshake_messages.ts";
 import {
   acceptsRelease,
   type HandshakeKind,
@@ -45,7 +45,7 @@ export function pythonProtocol(wanted: Protocol | "auto", announced: Announced):
   if (early && known.handshake === handshake && (wanted === "auto" || speaks(wanted, release))) return known;
   throw new HandshakeError(
     "version-mismatch",
-    `Cannot agree with the server: it is release "${printable(release)}"` +
+    `Cannot agree with the server: it is release "${named(release)}"` +
       (wanted === "auto" ? ", which this library does not speak" : `, and protocol is set to "${wanted.name}"`),
   );
 }
