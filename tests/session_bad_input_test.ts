@@ -285,7 +285,7 @@ describe("a native connection", () => {
       await using met = await meet(memoryWorld(), "native");
       const { sealFrame } = await import("../src/wire/encoder.ts");
       const frame = new Uint8Array(16);
-      sealFrame(met.raw.protocol, frame, 0, code, flags, requestId, 0, 0);
+      sealFrame(met.raw.protocol, new DataView(frame.buffer), 0, code, flags, requestId, 0, 0);
       await met.raw.connection.write(frame);
       assertEquals(await met.raw.end(), "fin");
       const [, { reason }] = await met.events.next("disconnect");

@@ -294,9 +294,9 @@ describe("an outbox", () => {
     const { shared, send, pass, writes, outbox } = make();
     send("one");
     const first = writes[0].bytes.buffer;
-    for (const size of POOL_SIZES.keys()) assert(shared.pool.take(size).buffer !== first);
+    for (const size of POOL_SIZES.keys()) assert(shared.pool.take(size).bytes.buffer !== first);
     await pass();
-    assertEquals(shared.pool.take(0).buffer, first);
+    assertEquals(shared.pool.take(0).bytes.buffer, first);
     // A refused text must not leave its buffer behind.
     assertEquals(send("x".repeat(200 * KIB), 1000), -1);
     send("two");
@@ -316,7 +316,7 @@ describe("an outbox", () => {
       return take(size);
     };
     pool.give = (buffer) => {
-      lent -= buffer.length;
+      lent -= buffer.bytes.length;
       give(buffer);
     };
     const large = encodeFrame(NATIVE, { code: 200, content: filled(16 * KIB), requestId: 0, flags: 0 });

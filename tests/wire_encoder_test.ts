@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame, sealFrame } from "../src/wire/encoder.ts";
+import { viewOf } from "../src/wire/integers.ts";
 import { Flag, type Frame, SystemCode } from "../src/wire/frame.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { decode, hex, PROTOCOLS, Random, randomFrame, show } from "./wire_support.ts";
@@ -81,10 +82,13 @@ describe("sealFrame()", () => {
         const at = random.below(50);
         const target = new Uint8Array(600).fill(0xaa);
         target.set(content, at + spoken.headerSize);
-        sealFrame(spoken, target, at, code, flags, requestId, content.length, sentAt);
+        sealFrame(spoken, viewOf(target), at, code, flags, requestId, content.length, sentAt);
         const expected = new Uint8Array(600).fill(0xaa);
         expected.set(encodeFrame(spoken, frame), at);
         assertEquals(hex(target), hex(expected));
+        target.fill(0xaa, at, at + spoken.headerSize);
+        sealFrame(spoken, viewOf(target), at, code, flags, requestId, content.length, sentAt, content);
+        assertEquals(hex(target), hex(expected), "with the content at hand");
       }
     }
   });

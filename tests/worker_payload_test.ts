@@ -24,7 +24,7 @@ describe("a payload for a worker", () => {
       for (const [first, second] of [[0, 9], [1, 9], [9, 0], [40, 40]]) {
         const chunk = join(encode(bytes(first)), encode(bytes(second)));
         for (const frame of new FrameDecoder(spoken).push(chunk)) {
-          const { buffer, start } = takePayload(frame);
+          const { buffer, start } = takePayload(frame.content);
           assert(buffer !== chunk.buffer);
           assertEquals(new Uint8Array(buffer, start), new Uint8Array(frame.content));
         }
@@ -35,16 +35,16 @@ describe("a payload for a worker", () => {
     it(`is the chunk itself where that is this one frame, or was gathered for it (${release})`, () => {
       const chunk = encode(bytes(100)).slice();
       const [whole] = new FrameDecoder(spoken).push(chunk);
-      assertEquals(takePayload(whole), { buffer: chunk.buffer, start: spoken.headerSize });
+      assertEquals(takePayload(whole.content), { buffer: chunk.buffer, start: spoken.headerSize });
       const decoder = new FrameDecoder(spoken);
       decoder.push(chunk.subarray(0, 20));
       decoder.push(chunk.subarray(20, 80));
       const [gathered] = decoder.push(chunk.slice(80));
-      const { buffer, start } = takePayload(gathered);
+      const { buffer, start } = takePayload(gathered.content);
       assert(buffer === gathered.buffer.buffer);
       assertEquals(new Uint8Array(buffer, start), bytes(100));
       const copied = whole.copy();
-      assertEquals(takePayload(copied), { buffer: copied.buffer.buffer, start: 0 });
+      assertEquals(takePayload(copied.content), { buffer: copied.buffer.buffer, start: 0 });
     });
   }
 

@@ -122,8 +122,8 @@ function requestCase(): MicroCase & { close(): void } {
   const table = new PendingTable(wheel, (pending) => requestIds(outcome, "client", pending, clock), host);
   const codec = { decode: (content: Uint8Array): Uint8Array => content };
   const call = (): number => {
-    const { id } = table.add(table.ids.next(), "echo", codec, 5000, undefined);
-    table.settle(new DecodedFrame(200, Flag.REPLY, id, undefined, NOTHING, 0, 0, undefined));
+    const { requestId } = table.add(table.ids.next(), "echo", codec, 5000, undefined);
+    table.settle(new DecodedFrame(200, Flag.REPLY, requestId, undefined, NOTHING, 0, 0, undefined));
     return table.size;
   };
   return { ...repeated("request and answer, table", 1000, call), close: () => wheel.close() };

@@ -11,10 +11,11 @@ import type { AnyMessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
 import { replied } from "../message/message.ts";
 import type { Transport } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "../tools/batch_budget.ts";
 import { Fifo } from "../tools/fifo.ts";
+import { IdMap } from "../tools/id_map.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
 import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
@@ -33,7 +34,7 @@ export interface DispatcherHost extends MessageOrigin {
   /** Whether so many bytes wait for the peer that its next request has to wait, too. */
   readonly congested: boolean;
   /** A message does not wait any more: it was handed to its handler, or left out. */
-  taken(frame: DecodedFrame): void;
+  taken(size: number): void;
   /** The peer sent more than it may, and is to be closed. */
   overrate(): void;
   /** Offers a message that no route takes to the listeners; returns their promises. */
@@ -43,7 +44,7 @@ export interface DispatcherHost extends MessageOrigin {
   /** Answers with an error, where the peer understands one. */
   refuse(message: IncomingMessage, error: unknown): void;
   /** The same for a request that is not looked at, of a native peer: one that does not read these answers is closed. */
-  turnAway(frame: DecodedFrame, error: Error & { readonly code: string }): void;
+  turnAway(frame: ReceivedFrame, error: Error & { readonly code: string }): void;
   /** A handler or a codec failed. */
   failed(error: unknown, message: IncomingMessage): void;
 }
@@ -70,6 +71,9 @@ export interface DispatcherShared {
   };
 }
 
+/** What a message is made of. */
+type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt">;
+
 /** Hands the messages of one connection to their handlers. */
 export class Dispatcher implements RateGateHost {
   readonly #host: DispatcherHost;
@@ -82,7 +86,7 @@ export class Dispatcher implements RateGateHost {
   /** Ordered routes at work. Both sets are made when they are needed. */
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
-  #open: Map<number | string, IncomingMessage> | undefined = undefined;
+  #open: IdMap<IncomingMessage> | undefined = undefined;
   #onRoom: (() => void)[] | undefined = undefined;
   #onIdle: (() => void)[] | undefined = undefined;
   /** One of them where there is a rate limit, by what it does. */
@@ -138,7 +142,7 @@ export class Dispatcher implements RateGateHost {
    *
    * @throws {ProtocolError} A native request has the id of one that is not answered yet.
    */
-  accept(frame: DecodedFrame, receivedAt: number): void {
+  accept(frame: ReceivedFrame, receivedAt: number): void {
     const request = this.#host.native && (frame.flags & Flag.REQUEST) !== 0;
     const before = request ? this.#open?.get(frame.requestId) : undefined;
     if (before !== undefined && !before.answered && before.aborted === undefined) {
@@ -147,7 +151,7 @@ export class Dispatcher implements RateGateHost {
     const route = this.#shared.routes.get(frame.code);
     const asks = this.#host.native ? request : route === undefined || route.type.reply !== undefined;
     if (this.#refusal?.permits(frame) === false) {
-      this.#host.taken(frame);
+      this.#host.taken(frame.size);
       if (request) this.#host.turnAway(frame, RATE_LIMITED);
       return;
     }
@@ -155,14 +159,17 @@ export class Dispatcher implements RateGateHost {
       this.#hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
-    const size = frame.end - frame.start;
-    // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
-    const share = this.#host.credited ? 16 / 15 : 4;
-    const kept = size * share < frame.buffer.buffer.byteLength ? frame.copy() : frame;
-    this.#queuedBytes += kept.buffer.buffer.byteLength;
-    const message = this.#message(kept, route, receivedAt, asks);
+    const message = this.#message(this.#kept(frame), route, receivedAt, asks);
+    this.#queuedBytes += message.content.buffer.byteLength;
     if (request) this.#opened(message);
     this.#queue.push(message);
+  }
+
+  /** A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks. */
+  #kept({ code, content, requestId, sentAt }: ReceivedFrame): Received {
+    const share = this.#host.credited ? 16 / 15 : 4;
+    const large = content.length * share >= content.buffer.byteLength;
+    return { code, content: large ? content : content.slice(), requestId, sentAt };
   }
 
   /** The sender of a request does not wait for it any more. */
@@ -174,8 +181,8 @@ export class Dispatcher implements RateGateHost {
   }
 
   /** Counts a frame that is no message, but costs as much: a PING. False if it is not to be answered. */
-  permits(frame: DecodedFrame): boolean {
-    this.#throttle?.spend(frame);
+  permits(frame: ReceivedFrame): boolean {
+    this.#throttle?.spend(frame.size);
     return this.#refusal?.permits(frame) ?? true;
   }
 
@@ -209,26 +216,27 @@ export class Dispatcher implements RateGateHost {
 
   /** A message that waited, for whoever takes its type by now. */
   #current(message: IncomingMessage): IncomingMessage {
-    const { frame, receivedAt } = message;
-    const route = this.#shared.routes.get(frame.code);
+    const { content, receivedAt, requestId, sentAt, type: { code } } = message;
+    const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
     const request = this.#host.native ? message.wantsReply : route === undefined || route.type.reply !== undefined;
-    const current = this.#message(frame, route, receivedAt, request);
-    if (this.#open?.get(frame.requestId) === message) this.#opened(current);
+    const current = this.#message({ code, content, requestId, sentAt }, route, receivedAt, request);
+    if (this.#open?.get(requestId) === message) this.#opened(current);
     return current;
   }
 
-  #message(frame: DecodedFrame, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
+  #message(frame: Received, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
     const type = route === undefined ? unknownType(frame.code) : route.type;
     return new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
   }
 
   /** Gives a message to its handler. */
   #hand(message: IncomingMessage): void {
-    const { route, frame } = message;
+    const { route } = message;
     const host = this.#host;
-    this.#throttle?.spend(frame);
-    host.taken(frame);
+    const size = message.content.length;
+    this.#throttle?.spend(size);
+    host.taken(size);
     if (message.aborted !== undefined) {
       this.#finished(message);
       this.#wakeIdle();
@@ -250,8 +258,9 @@ export class Dispatcher implements RateGateHost {
     }
     const { routed } = this.#shared.taps;
     if (routed !== undefined) {
-      const { code, requestId, flags } = frame;
-      routed({ code, size: frame.end - frame.start, requestId, kind: kindOf(code, flags) }, host.peer);
+      const { requestId, type: { code } } = message;
+      const flags = host.native && message.wantsReply ? Flag.REQUEST : 0;
+      routed({ code, size, requestId, kind: kindOf(code, flags) }, host.peer);
     }
     let result: unknown;
     let later: boolean;
@@ -348,11 +357,11 @@ export class Dispatcher implements RateGateHost {
   }
 
   #opened(message: IncomingMessage): void {
-    (this.#open ??= new Map()).set(message.frame.requestId, message);
+    (this.#open ??= new IdMap()).set(message);
   }
 
   #finished(message: IncomingMessage): void {
-    const { requestId } = message.frame;
+    const { requestId } = message;
     message.finished = true;
     if (this.#open?.get(requestId) === message) this.#open.delete(requestId);
     if (message.watched) this.#host.unwatch(message);
@@ -362,13 +371,13 @@ export class Dispatcher implements RateGateHost {
   resume(): void {
     if (this.#pumping) return;
     const { budget, transport } = this.#shared;
-    budget.start(this.waiting);
+    budget.start(this.waiting > 1);
     for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
       const message = this.#current(first);
-      const { route, wantsReply, frame } = message;
-      if (!this.#free(route, wantsReply, frame.code)) break;
+      const { content, route, type, wantsReply } = message;
+      if (!this.#free(route, wantsReply, type.code)) break;
       this.#queue.shift();
-      this.#queuedBytes -= frame.buffer.buffer.byteLength;
+      this.#queuedBytes -= content.buffer.byteLength;
       this.#hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;

@@ -121,7 +121,7 @@ export class Hub<Map extends EventMap> {
     const pending: Promise<unknown>[] = [];
     if (this.events.call("message", [message, ...peer] as never, pending)) return pending;
     if (!this.events.has("unhandled")) return pending;
-    const info = { code: message.type.code, size: message.frame.end - message.frame.start };
+    const info = { code: message.type.code, size: message.content.length };
     this.events.emit("unhandled", ...[info, ...peer] as never);
     return pending;
   }

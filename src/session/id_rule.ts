@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 
 /** An id as it stands in a frame. */
 export type RequestId = number | string;
@@ -16,7 +16,7 @@ export interface RequestIds {
   /** The id of a frame that is no request. */
   plain(): RequestId;
   /** Whether a frame answers a request of this side, pending or not: such a frame is never handed to a handler. */
-  answers(frame: DecodedFrame): boolean;
+  answers(frame: ReceivedFrame): boolean;
   /** The peer used this id for a frame that is no answer. */
   met(id: RequestId): void;
   /** A request ended without an answer: its id must not be taken for another's while the answer may still come. */

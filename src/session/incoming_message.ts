@@ -1,5 +1,5 @@
 /**
- * The {@linkcode Message} that handlers get: a frame, its type, and the way back to its sender.
+ * The {@linkcode Message} that handlers get: a payload, its type, and the way back to its sender.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { decodeJson } from "../message/json.ts";
 import { type Message, type Replied, replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../message/utf8.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Route } from "./routes.ts";
 
 /** How a message reaches its sender. */
@@ -28,8 +28,9 @@ export class IncomingMessage implements Message<unknown, unknown> {
   readonly type: AnyMessageType;
   readonly receivedAt: number;
   readonly wantsReply: boolean;
-  /** What it came as. */
-  readonly frame: DecodedFrame;
+  readonly content: Uint8Array;
+  readonly requestId: number | string;
+  readonly sentAt: number | undefined;
   /** Who takes it; `undefined` where no route knows its code. */
   readonly route: Route | undefined;
   /** Whether its one answer is given. */
@@ -47,14 +48,16 @@ export class IncomingMessage implements Message<unknown, unknown> {
   constructor(
     type: AnyMessageType,
     route: Route | undefined,
-    frame: DecodedFrame,
+    { content, requestId, sentAt }: Pick<ReceivedFrame, "content" | "requestId" | "sentAt">,
     receivedAt: number,
     wantsReply: boolean,
     origin: MessageOrigin,
   ) {
     this.type = type;
     this.route = route;
-    this.frame = frame;
+    this.content = content;
+    this.requestId = requestId;
+    this.sentAt = sentAt;
     this.receivedAt = receivedAt;
     this.wantsReply = wantsReply;
     this.#origin = origin;
@@ -62,37 +65,24 @@ export class IncomingMessage implements Message<unknown, unknown> {
 
   /** Decodes the payload ahead of the handler. Throws what the codec throws. */
   decode(): void {
-    this.#data = checkData(this.type.name, this.type.payload.decode(this.frame.content));
+    this.#data = checkData(this.type.name, this.type.payload.decode(this.content));
   }
 
   get data(): unknown {
-    return this.route === undefined || this.route.raw ? this.frame.content : this.#data;
-  }
-
-  get content(): Uint8Array {
-    return this.frame.content;
+    return this.route === undefined || this.route.raw ? this.content : this.#data;
   }
 
   get text(): string {
-    return decodeUtf8(this.frame.content);
+    return decodeUtf8(this.content);
   }
 
   get json(): unknown {
-    this.#json ??= { value: decodeJson(this.frame.content) };
+    this.#json ??= { value: decodeJson(this.content) };
     return this.#json.value;
   }
 
-  get requestId(): number | string {
-    return this.frame.requestId;
-  }
-
-  get sentAt(): number | undefined {
-    return this.frame.sentAt;
-  }
-
   get latency(): number | undefined {
-    const { sentAt } = this.frame;
-    return sentAt === undefined ? undefined : this.receivedAt - sentAt;
+    return this.sentAt === undefined ? undefined : this.receivedAt - this.sentAt;
   }
 
   get signal(): AbortSignal {

@@ -9,7 +9,7 @@
 import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
 import { Fifo } from "../tools/fifo.ts";
-import { type Segment, Segments } from "./segments.ts";
+import { type OpenSegment, Segments } from "./segments.ts";
 
 /** How a frame travels. */
 export interface Lane {
@@ -96,7 +96,7 @@ export class Lanes {
   }
 
   /** A segment with `size` bytes free, for a frame that is then {@linkcode add}ed. */
-  room(size: number, lane: Lane): Segment {
+  room(size: number, lane: Lane): OpenSegment {
     return (this.#plain ? this.#main : this.#line(lane)).room(size);
   }
 

@@ -184,7 +184,7 @@ export class Outbox implements Flushable {
     if (typeof content === "string") size = writeUtf8(content, segment.bytes, start);
     else {
       size = content.length;
-      copy(content, segment.bytes, start);
+      segment.bytes.set(content, start);
     }
     const total = headerSize + size;
     if (typeof content === "string") {
@@ -194,7 +194,8 @@ export class Outbox implements Flushable {
       }
       if (lane.limited) this.#admit(total);
     }
-    sealFrame(this.#protocol, segment.bytes, at, code, flags, requestId, size, sentAt);
+    const bytes = typeof content === "string" ? undefined : content;
+    sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
     segment.used = at + total;
     this.#lanes.add(total, lane);
     this.#taken(total);
@@ -211,7 +212,7 @@ export class Outbox implements Flushable {
       this.#lanes.share(bytes);
     } else {
       const segment = this.#lanes.room(bytes.length, MESSAGE);
-      copy(bytes, segment.bytes, segment.used);
+      segment.bytes.set(bytes, segment.used);
       segment.used += bytes.length;
       this.#lanes.add(bytes.length, MESSAGE);
       if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
@@ -360,11 +361,4 @@ export class Outbox implements Flushable {
     if (left <= 0) this.#events.writeStalled();
     else wheel.add(this.#stall!, left);
   }
-}
-
-/** Short pieces are copied by hand: a call costs more than the loop. */
-function copy(from: Uint8Array, to: Uint8Array, at: number): void {
-  const { length } = from;
-  if (length > 64) to.set(from, at);
-  else for (let i = 0; i < length; i++) to[at + i] = from[i];
 }

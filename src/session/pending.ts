@@ -7,10 +7,11 @@
 
 import { TimeoutError } from "../errors.ts";
 import { checkData } from "../message/codecs.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import { errorOf } from "./error_reply.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
+import { IdMap } from "../tools/id_map.ts";
 import { TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** What makes a value of an answer's payload. */
@@ -42,7 +43,7 @@ export interface PendingHost {
 /** A request that waits for its answer. */
 export class Pending extends TimerEntry {
   /** Its id. */
-  readonly id: RequestId;
+  readonly requestId: RequestId;
   /** Makes the value. */
   readonly codec: AnswerCodec;
   /** Gives up when aborted. */
@@ -80,7 +81,7 @@ export class Pending extends TimerEntry {
     super();
     this.quiet = quiet;
     this.#table = table;
-    this.id = id;
+    this.requestId = id;
     this.what = what;
     this.codec = codec;
     this.#timeout = timeout;
@@ -105,7 +106,7 @@ export class PendingTable implements PendingIds {
   readonly #wheel: TimerWheel;
   readonly #host: PendingHost;
   /** Made with the first request: most connections never make one. */
-  #entries: Map<RequestId, Pending> | undefined = undefined;
+  #entries: IdMap<Pending> | undefined = undefined;
   #size = 0;
   #dropped = 0;
   #onEmpty: (() => void)[] | undefined = undefined;
@@ -123,7 +124,7 @@ export class PendingTable implements PendingIds {
 
   /** Whether a request of this id waits. */
   has(id: RequestId): boolean {
-    return this.#entries !== undefined && this.#entries.has(id);
+    return this.#entries?.get(id) !== undefined;
   }
 
   /** How many requests wait that anybody waits for. */
@@ -156,8 +157,7 @@ export class PendingTable implements PendingIds {
     quiet = false,
   ): Pending {
     const entry = new Pending(this, id, what, codec, timeout, signal, quiet);
-    this.#entries ??= new Map();
-    this.#entries.set(id, entry);
+    (this.#entries ??= new IdMap()).set(entry);
     if (!quiet) this.#size++;
     this.#wheel.add(entry, timeout);
     if (signal !== undefined) {
@@ -169,7 +169,7 @@ export class PendingTable implements PendingIds {
   }
 
   /** Hands an answer to whoever waits for it. */
-  settle(frame: DecodedFrame): void {
+  settle(frame: ReceivedFrame): void {
     const entry = this.#entries?.get(frame.requestId);
     if (entry === undefined) {
       this.#dropped++;
@@ -192,7 +192,7 @@ export class PendingTable implements PendingIds {
   /** Ends a request without an answer. */
   abandon(entry: Pending, reason: unknown, outcome: "timeout" | "cancelled"): void {
     this.#remove(entry);
-    this.ids.abandon(entry.id);
+    this.ids.abandon(entry.requestId);
     this.#host.abandoned(entry);
     this.#host.settled(entry, outcome);
     entry.reject(reason);
@@ -200,7 +200,7 @@ export class PendingTable implements PendingIds {
 
   /** Ends all requests: the connection is gone. The error is made only if there are any. */
   rejectAll(makeReason: () => Error): void {
-    const entries = [...this.#entries?.values() ?? []];
+    const entries = this.#entries?.values() ?? [];
     if (entries.length === 0) return;
     const reason = makeReason();
     for (const entry of entries) {
@@ -217,7 +217,7 @@ export class PendingTable implements PendingIds {
   }
 
   #remove(entry: Pending): void {
-    this.#entries!.delete(entry.id);
+    this.#entries!.delete(entry.requestId);
     if (!entry.quiet) this.#size--;
     this.#wheel.remove(entry);
     if (entry.onAbort !== undefined) entry.signal!.removeEventListener("abort", entry.onAbort);

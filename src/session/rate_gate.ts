@@ -5,7 +5,7 @@
  */
 
 import type { Transport } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { type Rate, RateLimit } from "./rate_limit.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 import type { Taps } from "./traffic.ts";
@@ -62,18 +62,18 @@ export class RateGate {
     return false;
   }
 
-  /** Takes a message off the limit. */
-  spend(frame: DecodedFrame): void {
-    this.#limit.spend(frame.end - frame.start);
+  /** Takes a message of so many bytes off the limit. */
+  spend(size: number): void {
+    this.#limit.spend(size);
   }
 
   /** Whether a message is within the limit; if so, takes it off. */
-  permits(frame: DecodedFrame): boolean {
+  permits({ code, size }: ReceivedFrame): boolean {
     if (this.#limit.wait() === 0) {
-      this.spend(frame);
+      this.spend(size);
       return true;
     }
-    this.#taps.limited?.({ action: "rejected", code: frame.code }, this.#host.peer);
+    this.#taps.limited?.({ action: "rejected", code }, this.#host.peer);
     if (this.#rate.action === "close") this.#host.overrate();
     return false;
   }

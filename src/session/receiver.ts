@@ -7,8 +7,8 @@
 
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
-import { FrameDecoder } from "../wire/decoder.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "../tools/latch.ts";
@@ -22,7 +22,7 @@ const STALL_MS = 10_000;
 /** Who takes what comes. */
 export interface ReceiverEvents {
   /** The next frame. Throws a `ProtocolError` if it may not come now. */
-  frame(frame: DecodedFrame, receivedAt: number): void;
+  frame(frame: ReceivedFrame, receivedAt: number): void;
   /** Whether no more frames can be taken now. */
   full(): boolean;
   /** Settles when more can be taken. */
@@ -44,7 +44,7 @@ export class Receiver {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
   readonly #events: ReceiverEvents;
-  readonly #decoder: FrameDecoder;
+  readonly #reader: FrameReader;
   #over: Latch | undefined = undefined;
   #ended = false;
   #discarding = false;
@@ -83,7 +83,7 @@ export class Receiver {
     this.#shared = shared;
     this.#events = events;
     this.lastRead = shared.transport.clock.now();
-    this.#decoder = new FrameDecoder(protocol, {
+    this.#reader = new FrameReader(protocol, {
       maxMessageSize,
       recovery: protocol.magic === undefined ? "close" : recovery,
       onSkip: (error) => events.dropped(error),
@@ -111,7 +111,7 @@ export class Receiver {
 
   /** Bytes skipped between frames so far. */
   get skipped(): number {
-    return this.#decoder.skipped;
+    return this.#reader.skipped;
   }
 
   /** Begins with what came behind the handshake, and reads until the end. */
@@ -121,8 +121,8 @@ export class Receiver {
       while (this.#thrown <= this.#most) {
         const chunk = await this.#connection.read();
         if (chunk === null) {
-          this.#decoder.end();
-          this.#events.finished(this.#discarding ? 0 : this.#decoder.partial);
+          this.#reader.end();
+          this.#events.finished(this.#discarding ? 0 : this.#reader.partial);
           break;
         }
         this.#bytes += chunk.length;
@@ -135,7 +135,7 @@ export class Receiver {
         if (more !== undefined) await this.#pause(more);
       }
     } catch (error) {
-      this.#decoder.end();
+      this.#reader.end();
       this.#events.lost(error as Error);
     }
     this.#ended = true;
@@ -157,7 +157,7 @@ export class Receiver {
     this.#most = Math.min(this.#most, most);
     this.#discarding = true;
     if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
-    this.#decoder.end();
+    this.#reader.end();
   }
 
   /** Waits until a chunk is handed out. The peer's silence meanwhile is ours. */
@@ -171,55 +171,60 @@ export class Receiver {
 
   /** Decodes and hands out a chunk; a promise only where that takes more than one batch. */
   #receive(chunk: Uint8Array): Promise<void> | undefined {
-    const frames = this.#decoder.push(chunk);
-    const next = this.#batch(frames, 0);
-    if (next < frames.length) return this.#batches(frames, next);
+    this.#reader.feed(chunk);
+    if (!this.#batch()) return this.#batches();
     this.#received();
     return undefined;
   }
 
-  async #batches(frames: DecodedFrame[], from: number): Promise<void> {
-    let next = from;
-    while (next < frames.length && !this.#discarding) {
+  async #batches(): Promise<void> {
+    do {
       if (this.#events.full()) await this.#events.room();
       else await new Promise<void>((resolve) => this.#shared.transport.yield(resolve));
-      next = this.#batch(frames, next);
-    }
+    } while (!this.#batch());
     this.#received();
   }
 
-  /** Hands out a batch; returns how far it came. */
-  #batch(frames: DecodedFrame[], from: number): number {
+  /** Decodes and hands out a batch, one frame after the other; whether the chunk is used up. */
+  #batch(): boolean {
+    const reader = this.#reader;
     const { budget, flushes } = this.#shared;
     const receivedAt = Date.now();
-    budget.start(frames.length - from);
     flushes.begin();
-    let next = from;
     try {
-      while (next < frames.length && !this.#discarding && !this.#events.full()) {
+      if (!this.#may) return this.#discarding;
+      let frame = reader.next();
+      budget.start(reader.more);
+      while (frame !== undefined) {
         this.#frames++;
-        this.#events.frame(frames[next++], receivedAt);
-        if (budget.spend()) break;
+        this.#events.frame(frame, receivedAt);
+        if (budget.spend() || !this.#may) return this.#discarding || !reader.more;
+        frame = reader.next();
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#events.broken(error);
     }
-    return next;
+    return true;
+  }
+
+  /** Whether frames may be handed out. */
+  get #may(): boolean {
+    return !this.#discarding && !this.#events.full();
   }
 
   /** After all frames of a chunk. */
   #received(): void {
     if (this.#discarding) return;
-    if (this.#decoder.failure !== undefined) this.#events.broken(this.#decoder.failure);
-    else if (this.#decoder.partial > 0 && (this.#stall === undefined || this.#stall.tick < 0)) this.#watch();
+    if (this.#reader.failure !== undefined) this.#events.broken(this.#reader.failure);
+    else if (this.#reader.partial > 0 && (this.#stall === undefined || this.#stall.tick < 0)) this.#watch();
   }
 
   /** Sees to it that the frame that was begun goes on. */
   #watch(): void {
     this.#stall ??= new Timeout(() => this.#check());
     this.#stallFrom = this.#shared.transport.clock.now();
-    this.#stallCount = this.#decoder.count + this.#decoder.skipped;
+    this.#stallCount = this.#reader.count + this.#reader.skipped;
     this.#checkIn(STALL_MS);
   }
 
@@ -229,7 +234,7 @@ export class Receiver {
   }
 
   #check(): void {
-    const { partial, count, skipped } = this.#decoder;
+    const { partial, count, skipped } = this.#reader;
     if (partial === 0) return;
     // Another frame by now, or we are the ones who do not read: that is no stall.
     if (count + skipped !== this.#stallCount || this.paused || this.#events.full()) {

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
@@ -43,7 +43,7 @@ class NativeIds implements RequestIds {
     return 0;
   }
 
-  answers(frame: DecodedFrame): boolean {
+  answers(frame: ReceivedFrame): boolean {
     return (frame.flags & Flag.REPLY) !== 0;
   }
 
@@ -89,7 +89,7 @@ class RandomIds implements RequestIds {
     return this.#kind === "uuid" ? crypto.randomUUID() : Math.floor(Math.random() * 0x1_0000_0000);
   }
 
-  answers({ requestId }: DecodedFrame): boolean {
+  answers({ requestId }: ReceivedFrame): boolean {
     return this.#pending.has(requestId) || this.#abandoned.has(requestId);
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type BufferPool, POOL_SIZES } from "../tools/buffer_pool.ts";
+import { type BufferPool, POOL_SIZES, type WriteBuffer, writeBuffer } from "../tools/buffer_pool.ts";
 
 /** A buffer with less in it, as a share of its size, is not kept waiting: what waits is counted by what is in it. */
 const LITTLE = 0.25;
@@ -14,19 +14,24 @@ const LITTLE = 0.25;
 export interface Segment {
   /** Where they stand. */
   readonly bytes: Uint8Array;
+  /** What frames are written into; goes back to the pool. `undefined` for bytes that only pass through. */
+  readonly buffer: WriteBuffer | undefined;
   /** Where they end; frames may be added behind it while the segment is open. */
   used: number;
   /** How far they are written. */
   sent: number;
-  /** Whether the bytes go back to the pool. */
-  readonly pooled: boolean;
+}
+
+/** One that frames can be added to. */
+export interface OpenSegment extends Segment {
+  readonly buffer: WriteBuffer;
 }
 
 /** The queue of them. The last one is open: frames are added to it. */
 export class Segments {
   readonly #pool: BufferPool;
   readonly #sealed: Segment[] = [];
-  #open: Segment | undefined = undefined;
+  #open: OpenSegment | undefined = undefined;
   /** The size of the next buffer: a busy connection takes larger ones. */
   #sizeClass = 0;
 
@@ -36,31 +41,31 @@ export class Segments {
   }
 
   /** The open segment with `size` bytes free. */
-  room(size: number): Segment {
+  room(size: number): OpenSegment {
     const open = this.#open;
     if (open !== undefined && open.bytes.length - open.used >= size) return open;
     this.seal();
     let sizeClass = Math.min(this.#sizeClass++, POOL_SIZES.length - 1);
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
-    return this.#open = sizeClass < POOL_SIZES.length
-      ? { bytes: this.#pool.take(sizeClass), used: 0, sent: 0, pooled: true }
-      : { bytes: new Uint8Array(size), used: 0, sent: 0, pooled: false };
+    // One that is too large for the pool is not kept there either.
+    const buffer = sizeClass < POOL_SIZES.length ? this.#pool.take(sizeClass) : writeBuffer(size);
+    return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0 };
   }
 
   /** Adds bytes that others may send, too, and that nobody will change. */
   share(bytes: Uint8Array): void {
     this.seal();
-    this.#sealed.push({ bytes, used: bytes.length, sent: 0, pooled: false });
+    this.#sealed.push({ bytes, buffer: undefined, used: bytes.length, sent: 0 });
   }
 
   /** Adds nothing more to the open segment. As it may wait for long, its buffer goes back when there is little in it. */
   seal(): void {
     const open = this.#open;
-    if (open?.pooled && open.used > 0 && open.used < open.bytes.length * LITTLE) {
-      this.#open = { bytes: open.bytes.slice(0, open.used), used: open.used, sent: 0, pooled: false };
+    if (open !== undefined && open.used > 0 && open.used < open.bytes.length * LITTLE) {
+      this.#open = undefined;
+      this.#sealed.push({ bytes: open.bytes.slice(0, open.used), buffer: undefined, used: open.used, sent: 0 });
       this.#release(open);
-    }
-    this.#close();
+    } else this.#close();
   }
 
   /** Gives an open segment back that nothing was added to: an idle connection owns no buffer. */
@@ -101,6 +106,6 @@ export class Segments {
   }
 
   #release(segment: Segment): void {
-    if (segment.pooled) this.#pool.give(segment.bytes);
+    if (segment.buffer !== undefined) this.#pool.give(segment.buffer);
   }
 }

@@ -9,7 +9,7 @@ import { MessageTypeError, PayloadError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { Connection } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { put32 } from "../wire/integers.ts";
@@ -154,12 +154,12 @@ export class Sender implements PendingHost {
   }
 
   /** Sends the answer of a handler. */
-  answer({ type, frame }: IncomingMessage, flags: number, content: Uint8Array | string): void {
-    this.#frame(type.name, type.code, flags, frame.requestId, content, ANSWER, frame.sentAt);
+  answer({ type, requestId, sentAt }: IncomingMessage, flags: number, content: Uint8Array | string): void {
+    this.#frame(type.name, type.code, flags, requestId, content, ANSWER, sentAt);
   }
 
   /** Sends an answer of our own; a peer that asks and does not read the answers is closed before they pile up. */
-  reply(name: string, code: number, flags: number, to: DecodedFrame, content: Uint8Array | string): void {
+  reply(name: string, code: number, flags: number, to: ReceivedFrame, content: Uint8Array | string): void {
     try {
       this.#frame(name, code, flags, to.requestId, content, OWN, to.sentAt);
     } catch (error) {
@@ -169,7 +169,7 @@ export class Sender implements PendingHost {
   }
 
   /** Answers a PING. */
-  pong(ping: DecodedFrame): void {
+  pong(ping: ReceivedFrame): void {
     const most = this.#native ? Math.min(MAX_PING, this.maxMessageSize - this.protocol.headerSize) : 0;
     const content = ping.content.length <= most ? ping.content : NOTHING;
     this.reply("pong", SystemCode.PONG, this.#native ? Flag.REPLY : 0, ping, content);
@@ -188,10 +188,10 @@ export class Sender implements PendingHost {
   }
 
   /** A request ended without an answer: its handler may stop. */
-  abandoned({ id, end, what }: Pending): void {
+  abandoned({ requestId, end, what }: Pending): void {
     if (!this.#native || end < 0) return;
     const lane = end > this.outbox.released ? BEHIND : CONTROL;
-    this.#frame(what, SystemCode.CANCEL, 0, id, NOTHING, lane);
+    this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, lane);
   }
 
   /** An answer came: whatever was sent before the request has arrived. */
@@ -200,10 +200,10 @@ export class Sender implements PendingHost {
   }
 
   /** A request is over, for whoever watches. */
-  settled({ what, id, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
+  settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
     const tap = this.#shared.taps.settled;
     if (tap === undefined || since < 0) return;
-    tap({ name: what, requestId: id, outcome, ms: this.#shared.transport.clock.now() - since }, this.#host.peer);
+    tap({ name: what, requestId, outcome, ms: this.#shared.transport.clock.now() - since }, this.#host.peer);
   }
 
   /** When a request begins, where anybody wants to know. */

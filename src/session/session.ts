@@ -10,7 +10,7 @@ import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { Recovery } from "../options.ts";
 import type { Connection } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { get32 } from "../wire/integers.ts";
@@ -294,9 +294,9 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#watched?.delete(message);
   }
 
-  taken({ start, end }: DecodedFrame): void {
+  taken(size: number): void {
     if (this.#meter === undefined || this.#departure.over) return;
-    const grant = this.#meter.taken(this.protocol.headerSize + end - start);
+    const grant = this.#meter.taken(this.protocol.headerSize + size);
     if (grant > 0) this.#sender.grant(grant);
   }
 
@@ -325,7 +325,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     }
   }
 
-  turnAway(frame: DecodedFrame, error: Error & { readonly code: string }): void {
+  turnAway(frame: ReceivedFrame, error: Error & { readonly code: string }): void {
     try {
       this.#sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
     } catch (failure) {
@@ -343,15 +343,15 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   // Called by the receiver.
 
-  frame(frame: DecodedFrame, receivedAt: number): void {
-    const { code, flags, requestId, start, end } = frame;
-    this.#shared.taps.received?.({ code, size: end - start, requestId, kind: kindOf(code, flags) }, this.peer);
+  frame(frame: ReceivedFrame, receivedAt: number): void {
+    const { code, flags, requestId, size } = frame;
+    this.#shared.taps.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
     const { pending } = this.#sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) pending.settle(frame);
     else {
       if (!this.native) pending.ids.met(requestId);
-      if (this.#meter?.received(this.protocol.headerSize + end - start) === false) {
+      if (this.#meter?.received(this.protocol.headerSize + size) === false) {
         throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
       }
       if (this.#departure.serving) this.#dispatcher.accept(frame, receivedAt);
@@ -448,7 +448,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   }
 
   /** A frame of the library itself. */
-  #system(frame: DecodedFrame): void {
+  #system(frame: ReceivedFrame): void {
     const { code, flags, requestId } = frame;
     const { pending } = this.#sender;
     if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
@@ -463,9 +463,9 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   }
 
   /** A message for a connection that is being closed: its handler is not called any more. */
-  #late(frame: DecodedFrame): void {
+  #late(frame: ReceivedFrame): void {
     this.#framesIgnored++;
-    this.taken(frame);
+    this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) return;
     this.turnAway(frame, GOING_AWAY);
   }

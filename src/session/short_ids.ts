@@ -7,7 +7,7 @@
 
 import { BackpressureError } from "../errors.ts";
 import type { Clock } from "../transport.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Numbering } from "../wire/numbering.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 
@@ -116,7 +116,7 @@ class RangeIds implements RequestIds {
     return this.#range.plain;
   }
 
-  answers({ requestId }: DecodedFrame): boolean {
+  answers({ requestId }: ReceivedFrame): boolean {
     const { first, last, step } = this.#range;
     const id = requestId as number;
     return id >= first && id <= last && (id - first) % step === 0;
@@ -170,7 +170,7 @@ class FarIds implements RequestIds {
     return NOBODY;
   }
 
-  answers({ requestId }: DecodedFrame): boolean {
+  answers({ requestId }: ReceivedFrame): boolean {
     return this.#pending.has(requestId) || this.#resting.has(requestId);
   }
 

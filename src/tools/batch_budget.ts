@@ -1,5 +1,7 @@
 /**
- * How much one connection may hand out before the others have their turn: 256 frames or about 2 ms.
+ * How much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is about
+ * one read full of small frames; by 256 a burst of them takes a tenth to a fifth longer
+ * (`deno task bench --only burst,stress,broadcast`).
  *
  * @module
  */
@@ -7,7 +9,7 @@
 import type { Clock } from "../transport.ts";
 
 /** The most frames of one batch. */
-export const BATCH_FRAMES = 256;
+export const BATCH_FRAMES = 1024;
 /** The most time of one batch, in milliseconds. */
 const BATCH_MS = 2;
 /** The clock is asked after 1, 2, 4 and so on frames, and every so many at least: asking costs as much as a small frame. */
@@ -25,11 +27,11 @@ export class BatchBudget {
     this.#clock = clock;
   }
 
-  /** Begins a batch of `frames`; the clock is left alone for a single one. */
-  start(frames: number): void {
+  /** Begins a batch; the clock is left alone for a single frame. */
+  start(several: boolean): void {
     this.#spent = 0;
-    this.#askAt = frames > 1 ? 1 : Infinity;
-    if (frames > 1) this.#started = this.#clock.now();
+    this.#askAt = several ? 1 : Infinity;
+    if (several) this.#started = this.#clock.now();
   }
 
   /** Counts a frame; true when the others are to have their turn. */

@@ -10,18 +10,33 @@ export const POOL_SIZES = [4 * 1024, 64 * 1024, 256 * 1024] as const;
 /** How many bytes of each size are kept for reuse. */
 const KEPT = 2 * 1024 * 1024;
 
+/** A buffer to write into. */
+export interface WriteBuffer {
+  /** Its bytes. */
+  readonly bytes: Uint8Array;
+  /** The same bytes for writing integers. */
+  readonly view: DataView;
+}
+
+/** Makes a buffer of `size` bytes. */
+export function writeBuffer(size: number): WriteBuffer {
+  const bytes = new Uint8Array(size);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /** Lends buffers; belongs to one Server or Client. */
 export class BufferPool {
-  readonly #free: Uint8Array[][] = POOL_SIZES.map(() => []);
+  readonly #free: WriteBuffer[][] = POOL_SIZES.map(() => []);
 
   /** A buffer of `POOL_SIZES[size]` bytes with whatever was in it. */
-  take(size: number): Uint8Array {
-    return this.#free[size].pop() ?? new Uint8Array(POOL_SIZES[size]);
+  take(size: number): WriteBuffer {
+    return this.#free[size].pop() ?? writeBuffer(POOL_SIZES[size]);
   }
 
   /** Takes a buffer back; one of another size, or one too many, is left to the garbage collector. */
-  give(buffer: Uint8Array): void {
-    const size = (POOL_SIZES as readonly number[]).indexOf(buffer.length);
-    if (size >= 0 && this.#free[size].length * buffer.length < KEPT) this.#free[size].push(buffer);
+  give(buffer: WriteBuffer): void {
+    const { length } = buffer.bytes;
+    const size = (POOL_SIZES as readonly number[]).indexOf(length);
+    if (size >= 0 && this.#free[size].length * length < KEPT) this.#free[size].push(buffer);
   }
 }

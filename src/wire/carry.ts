@@ -5,14 +5,18 @@
  * @module
  */
 
+import { viewOf } from "./integers.ts";
+
 /** Below so many bytes a loop is cheaper than a view and a copy. */
 const LOOP_BELOW = 32;
 
 const EMPTY: Uint8Array = new Uint8Array(0);
+const NO_VIEW: DataView = viewOf(EMPTY);
 
 /** Gathers one frame after another. */
 export class Carry {
   #buffer: Uint8Array = EMPTY;
+  #view: DataView = NO_VIEW;
   #size = 0;
 
   /** Bytes held. */
@@ -23,6 +27,12 @@ export class Carry {
   /** Where they stand, at the beginning; there may be room behind them. */
   get buffer(): Uint8Array {
     return this.#buffer;
+  }
+
+  /** The same bytes for reading integers. */
+  get view(): DataView {
+    if (this.#view.buffer !== this.#buffer.buffer) this.#view = viewOf(this.#buffer);
+    return this.#view;
   }
 
   /**
@@ -58,6 +68,7 @@ export class Carry {
   release(): Uint8Array {
     const buffer = this.#buffer;
     this.#buffer = EMPTY;
+    this.#view = NO_VIEW;
     this.#size = 0;
     return buffer;
   }

@@ -6,9 +6,15 @@
  * @module
  */
 
+import { bytesOf, viewOf } from "./integers.ts";
+
 /** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes behind it. */
 const [T0, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14, T15] = makeTables(16);
-const CRC8 = makeCrc8Table();
+/** What the initial value 0xFFFFFFFF becomes behind 12 bytes: it meets the first four of them. */
+const BEGUN = T11[255] ^ T10[255] ^ T9[255] ^ T8[255];
+const CRC8 = makeCrc8Tables(11);
+/** The same for the initial value 0xFF and 11 bytes. */
+const BEGUN8 = CRC8[2560 | 255];
 const native = findNative();
 const NATIVE_FROM = nativeThreshold();
 
@@ -30,46 +36,73 @@ const NATIVE_FROM = nativeThreshold();
  * ```
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
-  return crc32Range(bytes, 0, bytes.length, seed);
+  return crc32Range(viewOf(bytes), 0, bytes.length, seed, bytes);
 }
 
-/** {@linkcode crc32} of `bytes[start..end)`, without a view where the table serves. */
-export function crc32Range(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  if (native !== undefined && end - start >= NATIVE_FROM) {
-    return native(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), seed);
-  }
-  return crc32Table(bytes, start, end, seed);
+/**
+ * {@linkcode crc32} of `size` bytes from `start` on.
+ *
+ * @param view Where they stand.
+ * @param whole The same bytes as an array, where there is one: the native function needs it.
+ */
+export function crc32Range(
+  view: DataView,
+  start: number,
+  size: number,
+  seed: number,
+  whole: Uint8Array | undefined,
+): number {
+  if (native === undefined || size < NATIVE_FROM) return crc32Table(view, start, start + size, seed);
+  return native(whole ?? bytesOf(view, start, size), seed);
+}
+
+/** Whether the checksum of so many bytes is the native function's to compute, which takes an array. */
+export function isLong(size: number): boolean {
+  return native !== undefined && size >= NATIVE_FROM;
 }
 
 /** The tables alone, for comparing them with the runtime's own. */
-export function crc32Table(bytes: Uint8Array, start: number, end: number, seed: number): number {
+export function crc32Table(view: DataView, start: number, end: number, seed: number): number {
   let crc = ~seed;
   let i = start;
   for (const last = end - 15; i < last; i += 16) {
-    crc = T15[crc & 255 ^ bytes[i]] ^ T14[crc >>> 8 & 255 ^ bytes[i + 1]] ^ T13[crc >>> 16 & 255 ^ bytes[i + 2]] ^
-      T12[crc >>> 24 ^ bytes[i + 3]] ^ T11[bytes[i + 4]] ^ T10[bytes[i + 5]] ^ T9[bytes[i + 6]] ^ T8[bytes[i + 7]] ^
-      T7[bytes[i + 8]] ^ T6[bytes[i + 9]] ^ T5[bytes[i + 10]] ^ T4[bytes[i + 11]] ^
-      T3[bytes[i + 12]] ^ T2[bytes[i + 13]] ^ T1[bytes[i + 14]] ^ T0[bytes[i + 15]];
+    const a = crc ^ view.getInt32(i, true);
+    const b = view.getInt32(i + 4, true);
+    const c = view.getInt32(i + 8, true);
+    const d = view.getInt32(i + 12, true);
+    crc = T15[a & 255] ^ T14[a >>> 8 & 255] ^ T13[a >>> 16 & 255] ^ T12[a >>> 24] ^
+      T11[b & 255] ^ T10[b >>> 8 & 255] ^ T9[b >>> 16 & 255] ^ T8[b >>> 24] ^
+      T7[c & 255] ^ T6[c >>> 8 & 255] ^ T5[c >>> 16 & 255] ^ T4[c >>> 24] ^
+      T3[d & 255] ^ T2[d >>> 8 & 255] ^ T1[d >>> 16 & 255] ^ T0[d >>> 24];
   }
   for (const last = end - 3; i < last; i += 4) {
-    crc = T3[crc & 255 ^ bytes[i]] ^ T2[crc >>> 8 & 255 ^ bytes[i + 1]] ^ T1[crc >>> 16 & 255 ^ bytes[i + 2]] ^
-      T0[crc >>> 24 ^ bytes[i + 3]];
+    const a = crc ^ view.getInt32(i, true);
+    crc = T3[a & 255] ^ T2[a >>> 8 & 255] ^ T1[a >>> 16 & 255] ^ T0[a >>> 24];
   }
-  for (; i < end; i++) crc = crc >>> 8 ^ T0[(crc ^ bytes[i]) & 255];
+  for (; i < end; i++) crc = crc >>> 8 ^ T0[(crc ^ view.getUint8(i)) & 255];
   return ~crc >>> 0;
 }
 
-/** The CRC-32 of the 12 bytes from `at` on, which a native header's begins with: one step, a third of the time. */
-export function crc32Header(bytes: Uint8Array, at: number): number {
-  return ~(T11[255 ^ bytes[at]] ^ T10[255 ^ bytes[at + 1]] ^ T9[255 ^ bytes[at + 2]] ^ T8[255 ^ bytes[at + 3]] ^
-    T7[bytes[at + 4]] ^ T6[bytes[at + 5]] ^ T5[bytes[at + 6]] ^ T4[bytes[at + 7]] ^
-    T3[bytes[at + 8]] ^ T2[bytes[at + 9]] ^ T1[bytes[at + 10]] ^ T0[bytes[at + 11]]) >>> 0;
+/**
+ * The CRC-32 of the 12 bytes which a native header's begins with, given as three big-endian integers: one step. A byte of 0
+ * adds nothing, so that ids and large sizes cost only those who have them.
+ */
+export function crc32Header(head: number, size: number, id: number): number {
+  let crc = BEGUN ^ T11[head >>> 24] ^ T10[head >>> 16 & 255] ^ T9[head >>> 8 & 255] ^ T8[head & 255] ^
+    T5[size >>> 8 & 255] ^ T4[size & 255];
+  if (size > 0xffff) crc ^= T7[size >>> 24] ^ T6[size >>> 16 & 255];
+  if (id !== 0) crc ^= T3[id >>> 24] ^ T2[id >>> 16 & 255] ^ T1[id >>> 8 & 255] ^ T0[id & 255];
+  return ~crc >>> 0;
 }
 
-/** CRC-8, polynomial 0x07, initial value 0xFF, of `bytes[start..end)`. */
-export function crc8(bytes: Uint8Array, start: number, end: number): number {
-  let crc = 0xff;
-  for (let i = start; i < end; i++) crc = CRC8[crc ^ bytes[i]];
+/** The CRC-8 of the 11 bytes behind the first of a native header: flags and code, size and id. Polynomial 0x07, initial value 0xFF. */
+export function crc8Header(head: number, size: number, id: number): number {
+  let crc = BEGUN8 ^ CRC8[2560 | head >>> 16 & 255] ^ CRC8[2304 | head >>> 8 & 255] ^ CRC8[2048 | head & 255] ^
+    CRC8[1280 | size >>> 8 & 255] ^ CRC8[1024 | size & 255];
+  if (size > 0xffff) crc ^= CRC8[1792 | size >>> 24] ^ CRC8[1536 | size >>> 16 & 255];
+  if (id !== 0) {
+    crc ^= CRC8[768 | id >>> 24] ^ CRC8[512 | id >>> 16 & 255] ^ CRC8[256 | id >>> 8 & 255] ^ CRC8[id & 255];
+  }
   return crc;
 }
 
@@ -89,14 +122,16 @@ function makeTables(count: number): Int32Array[] {
   return tables;
 }
 
-function makeCrc8Table(): Uint8Array {
-  const table = new Uint8Array(256);
+/** At `256 * k + n` the CRC-8 of the byte `n` with `k` zero bytes behind it. */
+function makeCrc8Tables(count: number): Uint8Array {
+  const tables = new Uint8Array(256 * count);
   for (let n = 0; n < 256; n++) {
     let crc = n;
     for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? crc << 1 ^ 0x07 : crc << 1;
-    table[n] = crc;
+    tables[n] = crc;
   }
-  return table;
+  for (let i = 256; i < tables.length; i++) tables[i] = tables[tables[i - 256]];
+  return tables;
 }
 
 type NativeCrc32 = (bytes: Uint8Array, seed: number) => number;
@@ -115,8 +150,8 @@ function findNative(): NativeCrc32 | undefined {
   return typeof zlib?.crc32 === "function" ? zlib.crc32 : undefined;
 }
 
-/** Where the native call, with the view it needs, overtakes the tables, as measured. */
+/** Where the native call overtakes the tables, as measured. */
 function nativeThreshold(): number {
   const versions = findProcess()?.versions;
-  return versions?.deno !== undefined ? 96 : versions?.bun !== undefined ? 128 : 320;
+  return versions?.deno === undefined && versions?.bun === undefined ? 576 : 64;
 }

@@ -9,6 +9,12 @@ import type { Frame } from "./frame.ts";
 /** A buffer of so many bytes, as one read may return, is kept alive by any frame in it. */
 const PINNED = 65_536;
 
+/** A frame that came in. */
+export interface ReceivedFrame extends Frame {
+  /** Bytes of the payload. */
+  readonly size: number;
+}
+
 /** A received frame. `content` is a view made on first use. */
 export class DecodedFrame implements Frame {
   readonly code: number;
@@ -23,7 +29,7 @@ export class DecodedFrame implements Frame {
   readonly end: number;
   /** The unverified SHA-256, with `verify: false`. */
   readonly digest: Uint8Array | undefined;
-  #content: Uint8Array | undefined = undefined;
+  #content: Uint8Array | undefined;
 
   /** Made by a {@linkcode FrameDecoder}. */
   constructor(
@@ -35,6 +41,7 @@ export class DecodedFrame implements Frame {
     start: number,
     end: number,
     digest: Uint8Array | undefined,
+    content?: Uint8Array,
   ) {
     this.code = code;
     this.flags = flags;
@@ -44,6 +51,12 @@ export class DecodedFrame implements Frame {
     this.start = start;
     this.end = end;
     this.digest = digest;
+    this.#content = content;
+  }
+
+  /** Bytes of the payload. */
+  get size(): number {
+    return this.end - this.start;
   }
 
   /** The payload. */
@@ -63,18 +76,86 @@ export class DecodedFrame implements Frame {
       0,
       content.length,
       this.digest,
+      content,
     );
   }
 }
 
-/** Copies those of `frames[first..)` that are much smaller than the large buffer that they stand in, of `size` bytes. */
-export function unpin(frames: DecodedFrame[], first: number, size: number): void {
-  if (size <= PINNED) return;
-  for (let i = first; i < frames.length; i++) {
-    const { start, end } = frames[i];
-    if (8 * (end - start) < size) frames[i] = frames[i].copy();
+/** A frame as the library itself passes it on: what is to be kept of it is taken at once. */
+export class CurrentFrame implements ReceivedFrame {
+  code = 0;
+  flags = 0;
+  requestId: number | string = 0;
+  sentAt: number | undefined = undefined;
+  size = 0;
+  #buffer: Uint8Array = NOTHING;
+  #start = 0;
+  #digest: Uint8Array | undefined = undefined;
+  #content: Uint8Array | undefined = undefined;
+
+  /** Makes it another frame. */
+  set(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    sentAt: number | undefined,
+    buffer: Uint8Array,
+    start: number,
+    size: number,
+    digest: Uint8Array | undefined,
+    content: Uint8Array | undefined,
+  ): void {
+    this.code = code;
+    this.flags = flags;
+    this.requestId = requestId;
+    this.sentAt = sentAt;
+    this.size = size;
+    this.#buffer = buffer;
+    this.#start = start;
+    this.#digest = digest;
+    this.#content = content;
+  }
+
+  /** The payload: a view, which may be kept. */
+  get content(): Uint8Array {
+    return this.#content ??= this.#buffer.subarray(this.#start, this.#start + this.size);
+  }
+
+  /** A copy of the content instead of a view, where a small frame would keep a large buffer alive. */
+  unpin(): void {
+    const { length } = this.#buffer;
+    if (length <= PINNED || 8 * this.size >= length) return;
+    this.#buffer = this.#buffer.slice(this.#start, this.#start + this.size);
+    this.#start = 0;
+    this.#content = this.#buffer;
+  }
+
+  /** The same frame, for good. */
+  keep(): DecodedFrame {
+    const { code, flags, requestId, sentAt, size } = this;
+    const start = this.#start;
+    return new DecodedFrame(
+      code,
+      flags,
+      requestId,
+      sentAt,
+      this.#buffer,
+      start,
+      start + size,
+      this.#digest,
+      this.#content,
+    );
+  }
+
+  /** Holds nothing alive any more. */
+  clear(): void {
+    this.#buffer = NOTHING;
+    this.#digest = undefined;
+    this.#content = undefined;
   }
 }
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** Reads the 16 bytes of a UUID. */
 export function getUuid(buffer: Uint8Array, at: number): string {

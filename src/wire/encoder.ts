@@ -7,9 +7,9 @@
  */
 
 import { ConfigError } from "../errors.ts";
-import { crc32Header, crc32Range, crc8 } from "./crc32.ts";
+import { crc32Header, crc32Range, crc8Header } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
-import { put16, put32 } from "./integers.ts";
+import { bytesOf, viewOf } from "./integers.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 import { sha256Sync } from "./sha256.ts";
 
@@ -38,51 +38,55 @@ export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
   const { content } = frame;
   const bytes = new Uint8Array(protocol.headerSize + content.length);
   bytes.set(content, protocol.headerSize);
-  sealFrame(protocol, bytes, 0, frame.code, frame.flags, frame.requestId, content.length, frame.sentAt ?? 0);
+  const { code, flags, requestId, sentAt = 0 } = frame;
+  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, content.length, sentAt, content);
   return bytes;
 }
 
 /**
  * Fills in the header at `at`, for a content of `size` bytes that already stands behind it. Trusts its arguments.
- * `digest` replaces the checksum of a 62-byte protocol where no synchronous SHA-256 is at hand.
+ *
+ * @param view Where the frame stands.
+ * @param content The content as an array, where there is one: it saves making it for the checksum.
+ * @param digest Replaces the checksum of a 62-byte protocol where no synchronous SHA-256 is at hand.
  */
 export function sealFrame(
   protocol: Protocol,
-  target: Uint8Array,
+  view: DataView,
   at: number,
   code: number,
   flags: number,
   requestId: number | string,
   size: number,
   sentAt: number,
+  content?: Uint8Array,
   digest?: Uint8Array,
 ): void {
-  const layout = protocol.layout;
-  if (layout.magic >= 0) {
-    target[at] = 0x56;
-    target[at + 1] = 0x58;
+  const start = at + protocol.headerSize;
+  if (protocol.integrity === "crc8+crc32") {
+    const rest = flags << 16 | code;
+    const head = crc8Header(rest, size, requestId as number) << 24 | rest;
+    view.setInt32(at, head);
+    view.setUint32(at + 4, size);
+    view.setUint32(at + 8, requestId as number);
+    view.setUint32(at + 12, crc32Range(view, start, size, crc32Header(head, size, requestId as number), content));
+    return;
   }
-  if (layout.flags >= 0) target[at + layout.flags] = flags;
-  put16(target, at + layout.code, code);
-  put32(target, at + layout.size, size);
+  const layout = protocol.layout;
+  if (layout.magic >= 0) view.setUint16(at, 0x5658);
+  if (layout.flags >= 0) view.setUint8(at + layout.flags, flags);
+  view.setUint16(at + layout.code, code);
+  view.setUint32(at + layout.size, size);
   if (layout.timestamp >= 0) {
-    put32(target, at + layout.timestamp, Math.floor(sentAt / 0x1_0000_0000));
-    put32(target, at + layout.timestamp + 4, sentAt);
+    view.setUint32(at + layout.timestamp, Math.floor(sentAt / 0x1_0000_0000));
+    view.setUint32(at + layout.timestamp + 4, sentAt);
   }
   const id = at + layout.id;
-  if (typeof requestId === "string") putUuid(target, id, requestId);
-  else if (protocol.ids === "u16") put16(target, id, requestId);
-  else put32(target, id, requestId);
-
-  const start = at + protocol.headerSize;
-  if (protocol.integrity === "crc32") {
-    put32(target, at + layout.digest, crc32Range(target, start, start + size, 0));
-  } else if (protocol.integrity === "crc8+crc32") {
-    target[at] = crc8(target, at + 1, at + 12);
-    put32(target, at + layout.digest, crc32Range(target, start, start + size, crc32Header(target, at)));
-  } else {
-    target.set(digest ?? sha256OrThrow(target.subarray(start, start + size)), at + layout.digest);
-  }
+  if (typeof requestId === "string") putUuid(bytesOf(view, id, 16), 0, requestId);
+  else if (protocol.ids === "u16") view.setUint16(id, requestId);
+  else view.setUint32(id, requestId);
+  if (protocol.integrity === "crc32") view.setUint32(at + layout.digest, crc32Range(view, start, size, 0, content));
+  else bytesOf(view, at + layout.digest, 32).set(digest ?? sha256OrThrow(bytesOf(view, start, size)));
 }
 
 /** Throws what {@linkcode encodeFrame} promises. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { crc8 } from "./crc32.ts";
-import { get16, get32 } from "./integers.ts";
+import { crc8Header } from "./crc32.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
 /** Why a header can't be a good one. */
@@ -22,7 +21,7 @@ export interface HeaderFault {
  * @param protocol How headers look.
  * @param limit The largest frame, header included, in bytes.
  * @param features Flags of negotiated features, or-ed.
- * @param buffer Where the header stands, from `at` on.
+ * @param view Where the header stands, from `at` on.
  * @param at Where it begins.
  * @param there How many bytes are there, 1 at least.
  * @returns What is wrong with it; `undefined` if it is good, or may become good.
@@ -31,23 +30,28 @@ export function headerFault(
   protocol: Protocol,
   limit: number,
   features: number,
-  buffer: Uint8Array,
+  view: DataView,
   at: number,
   there: number,
 ): HeaderFault | undefined {
   const { layout } = protocol;
-  if (layout.magic >= 0 && (buffer[at] !== 0x56 || there > 1 && buffer[at + 1] !== 0x58)) return NO_MAGIC;
+  if (layout.magic >= 0 && (there > 1 ? view.getUint16(at) !== 0x5658 : view.getUint8(at) !== 0x56)) return NO_MAGIC;
   if (there < protocol.early) return undefined;
-  if (layout.check >= 0 && crc8(buffer, at + 1, at + 12) !== buffer[at]) return BAD_CHECK;
+  const size = view.getUint32(at + layout.size);
+  let id = 0;
+  if (layout.check >= 0) {
+    const head = view.getInt32(at);
+    id = view.getUint32(at + layout.id);
+    if (crc8Header(head, size, id) !== head >>> 24) return BAD_CHECK;
+  }
   if (layout.flags >= 0) {
-    const flags = buffer[at + layout.flags];
-    const id = layout.check >= 0 ? get32(buffer, at + layout.id) : 0;
+    const flags = view.getUint8(at + layout.flags);
     if (flags !== 0 || id !== 0) {
-      const what = flagFault(protocol, flags, get16(buffer, at + layout.code), id, features);
+      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features);
       if (what !== undefined) return { code: "protocol-error", what };
     }
   }
-  const total = protocol.headerSize + get32(buffer, at + layout.size);
+  const total = protocol.headerSize + size;
   if (total <= limit) return undefined;
   return { code: "message-too-large", what: `a frame of ${total} bytes is above the limit of ${limit}` };
 }

@@ -4,6 +4,16 @@
  * @module
  */
 
+/** A view for reading and writing whole integers: worth making where many are read, or sixteen bytes at a time. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** `size` bytes of a view, from `at` on. */
+export function bytesOf(view: DataView, at: number, size: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, size);
+}
+
 /** Reads 16 bits. */
 export function get16(buffer: Uint8Array, at: number): number {
   return buffer[at] << 8 | buffer[at + 1];

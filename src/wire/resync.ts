@@ -9,7 +9,6 @@
 
 import { ConfigError, ProtocolError } from "../errors.ts";
 import { crc32Range } from "./crc32.ts";
-import { get32 } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
 
 /** Checksums may be computed over so many bytes for each byte that came. */
@@ -109,24 +108,32 @@ export class Resync {
    * @returns How many bytes of the outer frame the next look needs, or `total` if there is no next one; 0 if it is torn, -1 if
    * the work is too much.
    */
-  wait(bytes: Uint8Array, at: number, there: number, total: number, seen: number, behind: number): number {
+  wait(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    there: number,
+    total: number,
+    seen: number,
+    behind: number,
+  ): number {
     const { headerSize, layout } = this.#protocol;
     for (let passed = seen;;) {
       let next = total;
       let inner = 0;
       for (let i = layout.code; i < layout.size + 4; i++) {
         if (bytes[at + i] !== 0x56 || bytes[at + i + 1] !== 0x58) continue;
-        const end = i + this.#reaches(bytes, at + i, there - i);
+        const end = i + this.#reaches(view, at + i, there - i);
         if (end > passed && end < next) [next, inner] = [end, i];
       }
       if (next > there || next === total) return next;
       passed = next;
       const start = at + inner + headerSize;
-      const size = get32(bytes, at + inner + layout.size);
+      const size = view.getUint32(at + inner + layout.size);
       if (!this.affords(size, behind + there - next)) return -1;
-      const digest = get32(bytes, at + inner + layout.digest);
+      const digest = view.getUint32(at + inner + layout.digest);
       if (size > 0) {
-        if (crc32Range(bytes, start, start + size, 0) === digest) return 0;
+        if (crc32Range(view, start, size, 0, undefined) === digest) return 0;
       } else if (digest === 0 && bytes[start] === 0x56 && bytes[start + 1] === 0x58) return 0;
     }
   }
@@ -135,11 +142,11 @@ export class Resync {
    * How many bytes must be there to check the frame at `at`, or to know how many that are; `Infinity` if it can be none. The
    * checksum of an empty one means nothing: the magic behind it has to vouch for it.
    */
-  #reaches(bytes: Uint8Array, at: number, there: number): number {
+  #reaches(view: DataView, at: number, there: number): number {
     const { headerSize, layout } = this.#protocol;
     if (there < headerSize) return headerSize;
-    const size = get32(bytes, at + layout.size);
-    if (headerSize + size > this.#limit || layout.flags >= 0 && bytes[at + layout.flags] !== 0) return Infinity;
+    const size = view.getUint32(at + layout.size);
+    if (headerSize + size > this.#limit || layout.flags >= 0 && view.getUint8(at + layout.flags) !== 0) return Infinity;
     return headerSize + (size === 0 ? 2 : size);
   }
 

@@ -11,6 +11,7 @@ import { FrameDecoder } from "./decoder.ts";
 import { type DecoderOptions, dropped } from "./decoder_options.ts";
 import { checkFrame, encodeFrame, sealFrame } from "./encoder.ts";
 import type { Frame } from "./frame.ts";
+import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
 import { sha256, sha256Sync } from "./sha256.ts";
 
@@ -99,7 +100,8 @@ async function encodeLater(protocol: Protocol, frame: Frame): Promise<Uint8Array
   const { code, flags, requestId, content, sentAt = 0 } = frame;
   const bytes = new Uint8Array(protocol.headerSize + content.length);
   bytes.set(content, protocol.headerSize);
-  sealFrame(protocol, bytes, 0, code, flags, requestId, content.length, sentAt, await sha256(content));
+  const digest = await sha256(content);
+  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, content.length, sentAt, content, digest);
   return bytes;
 }
 

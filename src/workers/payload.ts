@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { ownBuffer, type Payload } from "./protocol.ts";
 
 /** The smallest header of any protocol, in bytes. */
@@ -14,12 +13,10 @@ export const SMALLEST_HEADER = 14;
  * A buffer and where the payload stands in it. Where the frame has its buffer to itself, as a frame larger than a chunk has,
  * it is that buffer, header included, not a copy; where it shares a chunk with others, a copy of the payload alone.
  */
-export function takePayload(frame: Pick<DecodedFrame, "buffer" | "content" | "end" | "start">): Payload {
-  const { buffer, content, end, start } = frame;
+export function takePayload(content: Uint8Array): Payload {
+  const { buffer, byteLength, byteOffset } = content;
   // Nothing stands behind the payload, and in front of it there is no room for another frame beside its own header.
-  if (end === buffer.length && start < 2 * SMALLEST_HEADER) {
-    const own = ownBuffer(buffer, true);
-    if (own === buffer.buffer) return { buffer: own, start };
-  }
+  const alone = byteOffset + byteLength === buffer.byteLength && byteOffset < 2 * SMALLEST_HEADER;
+  if (alone && buffer instanceof ArrayBuffer) return { buffer, start: byteOffset };
   return { buffer: ownBuffer(content, false), start: 0 };
 }

@@ -8,7 +8,6 @@ import { bytes } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { checkNames, wholeNumber } from "../options.ts";
 import type { Threads } from "../threads.ts";
-import type { DecodedFrame } from "../wire/decoded_frame.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";
 import type { TaskInfo, WorkerPeer } from "./protocol.ts";
@@ -30,8 +29,8 @@ const NAMES: Record<keyof Required<WorkerRouteOptions>, true> = { threads: true,
 
 /** What is needed of a message. */
 export interface Incoming extends Omit<TaskInfo, "client"> {
-  /** What it came as. */
-  readonly frame: Pick<DecodedFrame, "buffer" | "content" | "end" | "start">;
+  /** Its payload. */
+  readonly content: Uint8Array;
   /** Fires when nobody waits for it any more. */
   readonly signal: AbortSignal;
 }
@@ -80,8 +79,8 @@ export class WorkerRoutes {
       handler: (message, client): Promise<unknown> => {
         // A message may come late, from the queue of a connection, when its route and its threads are gone.
         this.#pools.add(pool);
-        const { frame, requestId, receivedAt, sentAt, signal, wantsReply } = message;
-        return pool.run(takePayload(frame), { requestId, receivedAt, sentAt, wantsReply, client }, signal);
+        const { content, requestId, receivedAt, sentAt, signal, wantsReply } = message;
+        return pool.run(takePayload(content), { requestId, receivedAt, sentAt, wantsReply, client }, signal);
       },
     };
   }
