@@ -7,15 +7,27 @@
 import type { SocketCore } from "./options.ts";
 import type { Transport } from "./transport.ts";
 
+/** Those that were loaded. To ask the module loader each time takes a tenth of the time of a whole `connect()`. */
+const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
+
 /** The sockets of a `socketCore`. A runtime never loads another's adapter. */
-export async function loadTransport(core: SocketCore): Promise<Transport> {
+export function loadTransport(core: SocketCore): Transport | Promise<Transport> {
   if (typeof core === "object") return core;
-  switch (core === "auto" ? preferred() : core) {
+  const name = core === "auto" ? preferred() : core;
+  return LOADED[name] ?? load(name);
+}
+
+async function load(name: "bun" | "deno" | "node"): Promise<Transport> {
+  return LOADED[name] ??= await make(name);
+}
+
+async function make(name: "bun" | "deno" | "node"): Promise<Transport> {
+  switch (name) {
     case "bun":
       return (await import("./adapters/bun.ts")).bunTransport();
     case "deno":
       return (await import("./adapters/deno.ts")).denoTransport();
-    default:
+    case "node":
       return (await import("./adapters/node.ts")).nodeTransport();
   }
 }

@@ -143,17 +143,19 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 });
 
 /** The smallest sensible value of each limit; the largest is what a signed 32-bit timer or size can hold. */
-const LEAST: Limits = {
-  maxMessageSize: 256,
-  handshakeTimeout: 1,
-  maxWorkers: 1,
-  maxQueuedMessages: 1,
-  maxQueuedBytes: 1,
-  highWaterMark: 0,
-  maxBufferedBytes: 1,
-  maxTotalBufferedBytes: 1,
-  writeTimeout: 1,
-};
+const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
+  {
+    maxMessageSize: 256,
+    handshakeTimeout: 1,
+    maxWorkers: 1,
+    maxQueuedMessages: 1,
+    maxQueuedBytes: 1,
+    highWaterMark: 0,
+    maxBufferedBytes: 1,
+    maxTotalBufferedBytes: 1,
+    writeTimeout: 1,
+  } satisfies Limits,
+) as [keyof Limits, number][];
 
 const BUFFER_SIZES = { small: 1, medium: 8, large: 64, huge: 1024 } as const;
 const CORES: readonly unknown[] = ["auto", "bun", "deno", "node"];
@@ -204,8 +206,8 @@ export function checkNames<Config extends object>(what: string, config: Config, 
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
     throw new TypeError(`${what} must be an object, not ${show(config)}`);
   }
-  for (const [name, value] of Object.entries(config)) {
-    if (value === undefined || Object.hasOwn(names, name)) continue;
+  for (const name of Object.keys(config)) {
+    if (Object.hasOwn(names, name) || (config as Record<string, unknown>)[name] === undefined) continue;
     throw new TypeError(`Unknown option "${name}": ${what} has ${Object.keys(names).sort().join(", ")}`);
   }
 }
@@ -217,7 +219,7 @@ export function checkNames<Config extends object>(what: string, config: Config, 
  */
 export function limitsOf(config: LimitOptions, handshakeTimeout: number): Limits {
   const limits: Record<string, number> = { ...DEFAULT_LIMITS, handshakeTimeout };
-  for (const [name, least] of Object.entries(LEAST)) {
+  for (const [name, least] of LEAST) {
     const value = (config as Record<string, unknown>)[name];
     if (value !== undefined) limits[name] = wholeNumber(name, value, least);
   }

@@ -50,6 +50,8 @@ export interface Clock {
   clearTimeout(timer: TimerHandle): void;
   /** Lets the process exit even while this timer is pending. */
   unref(timer: TimerHandle): void;
+  /** Takes `unref` back. Without it another timer is made. */
+  ref?(timer: TimerHandle): void;
 }
 
 /** One runtime's sockets. */

@@ -305,6 +305,26 @@ describe("an outbox", () => {
     outbox.close();
   });
 
+  it("begins with a buffer for as much as went out last time, so that it is one write", async () => {
+    const { shared, send, writes, drain } = make();
+    const turnOf = async (count: number): Promise<number[]> => {
+      const before = writes.length;
+      shared.flushes.begin();
+      for (let i = 0; i < count; i++) send(filled(64));
+      await turn();
+      await drain();
+      await turn();
+      return writes.slice(before).map(({ bytes }) => bytes.buffer.byteLength);
+    };
+    // The first time it grows: 100 frames are 8,000 bytes.
+    assertEquals(await turnOf(100), [4 * KIB, 16 * KIB]);
+    assertEquals(await turnOf(100), [16 * KIB]);
+    // No connection begins with a large one because it was busy once.
+    assertEquals((await turnOf(300)).length, 2);
+    assertEquals(await turnOf(1), [4 * KIB]);
+    assertEquals(await turnOf(1), [4 * KIB]);
+  });
+
   it("holds no large buffer for a few bytes between what is shared", async () => {
     const { outbox, shared, send, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
     const { pool } = shared;

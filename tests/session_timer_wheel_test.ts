@@ -27,6 +27,42 @@ describe("the timer wheel", () => {
     }
   });
 
+  it("serves a few entries as many at their time, while they become more and fewer again", async () => {
+    const random = new Random(12);
+    for (const most of [1, 7, 8, 9, 12]) {
+      const clock = new FakeClock();
+      const wheel = new TimerWheel(clock);
+      const due = new Map<Timeout, number>();
+      let expired = 0;
+      for (let i = 0; i < 500; i++) {
+        if (due.size < most) {
+          const entry: Timeout = new Timeout(() => {
+            const late = clock.now() - due.get(entry)!;
+            assert(late >= 0 && late <= 20, `${late} ms late with up to ${most}`);
+            due.delete(entry);
+            expired++;
+          });
+          const ms = 1 + random.below(8_000);
+          due.set(entry, clock.now() + ms);
+          wheel.add(entry, ms);
+        }
+        const some = [...due.keys()][random.below(due.size)];
+        if (random.below(4) === 0 && some !== undefined) {
+          wheel.remove(some);
+          wheel.remove(some);
+          due.delete(some);
+        }
+        assertEquals(wheel.size, due.size);
+        await clock.advance(random.below(600));
+      }
+      await clock.advance(9_000);
+      assertEquals([wheel.size, due.size], [0, 0]);
+      assert(expired > 5, `${expired} of up to ${most} expired`);
+      wheel.close();
+      assertEquals(clock.pending, 0);
+    }
+  });
+
   it("serves thousands of random deadlines, adds and removals at their time", async () => {
     const random = new Random(11);
     const clock = new FakeClock();

@@ -29,6 +29,7 @@ export interface BunSocket {
 
 /** A socket of Bun; its handlers call `open`, `receive`, `drain`, `end` and `close`. */
 export class BunChannel implements Channel {
+  readonly finishes = true;
   local: Address;
   remote: Address;
   readonly #chunks: ChunkQueue;
@@ -66,6 +67,8 @@ export class BunChannel implements Channel {
   }
 
   close(error?: Error): void {
+    // Nobody waits any more, and an error with its stack is dear.
+    if (this.#released) return;
     // Once both sides have sent FIN, Bun closes at once, without `end`.
     const clean = error === undefined && this.#finished && this.#unsent === undefined;
     if (!clean) this.#failure ??= error ?? systemError("ECONNRESET");

@@ -8,7 +8,7 @@
 import type { Clock, TimerHandle, Transport } from "../transport.ts";
 
 interface Runtime {
-  Deno?: { unrefTimer?(id: number): void };
+  Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
   process?: { nextTick?(fn: () => void): void };
   setImmediate?(fn: () => void): unknown;
 }
@@ -19,13 +19,14 @@ export function systemClock(): Clock {
     now: () => performance.now(),
     setTimeout: (fn, ms) => setTimeout(fn, ms),
     clearTimeout: (timer) => clearTimeout(timer as number),
-    unref: unrefTimer,
+    unref: (timer) => setRef(timer, "unref"),
+    ref: (timer) => setRef(timer, "ref"),
   };
 }
 
-function unrefTimer(timer: TimerHandle): void {
-  if (typeof timer === "object" && timer !== null) (timer as { unref?(): void }).unref?.();
-  else if (typeof timer === "number") (globalThis as Runtime).Deno?.unrefTimer?.(timer);
+function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
+  if (typeof timer === "object" && timer !== null) (timer as Partial<Record<typeof how, () => void>>)[how]?.();
+  else if (typeof timer === "number") (globalThis as Runtime).Deno?.[`${how}Timer`]?.(timer);
 }
 
 /** Makes {@linkcode Transport.defer} and {@linkcode Transport.yield} out of what the runtime has. */

@@ -164,6 +164,7 @@ async function pause(error: unknown): Promise<void> {
 }
 
 class DenoChannel implements Channel {
+  readonly finishes = true;
   readonly #connection: DenoConn;
   readonly #buffer: ReadBuffer;
 

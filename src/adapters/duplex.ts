@@ -29,6 +29,8 @@ export interface Channel {
   write(bytes: Uint8Array): Promise<void>;
   /** Sends FIN after what was written. */
   finish(): Promise<void>;
+  /** Whether `release` does that, too, where the peer's FIN was read: then it takes no call of its own. */
+  readonly finishes?: boolean;
   /** Gives the socket back at once; `read` and `write` may stay pending. Called once. */
   release(reason: Error | undefined): void;
   /** Lets the process end although the socket is open. */
@@ -130,7 +132,12 @@ export class Duplex implements Connection {
   async #finish(): Promise<void> {
     const error = this.#error ?? this.#sendError;
     if (error) throw error;
-    await this.#writing?.promise;
+    if (this.#writing) await this.#writing.promise;
+    if (this.#received && this.#channel.finishes) {
+      this.#finished = true;
+      this.#end(undefined);
+      return;
+    }
     const aborted = Promise.withResolvers<never>();
     this.#abortFinish = aborted.reject;
     try {

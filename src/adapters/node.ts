@@ -155,6 +155,7 @@ class NodeListener implements Listener {
 const ignore = (): void => {};
 
 class NodeChannel implements Channel {
+  readonly finishes = true;
   readonly local: Address;
   readonly remote: Address;
   readonly #socket: Socket;

@@ -9,6 +9,7 @@ import { farewell } from "../session/farewell.ts";
 import { nativeOffer } from "../session/features.ts";
 import { negotiate } from "../session/negotiate.ts";
 import type { SessionShared } from "../session/shared.ts";
+import type { Stop } from "../tools/stop.ts";
 import { Timeout } from "../tools/timer_wheel.ts";
 import type { Connection, Endpoint } from "../transport.ts";
 import { ClientHandshake } from "../wire/client_handshake.ts";
@@ -45,9 +46,9 @@ export interface Reached {
  * Reaches a server. What fails leaves no socket behind.
  *
  * @throws {ConnectionError | HandshakeError | ProtocolError} It could not be reached, or there is no agreement.
- * @throws {unknown} The signal's reason.
+ * @throws {unknown} The reason of `stop`.
  */
-export async function reach(target: Target, shared: SessionShared, signal: AbortSignal): Promise<Reached> {
+export async function reach(target: Target, shared: SessionShared, stop: Stop): Promise<Reached> {
   const { transport, wheel } = shared;
   const { timeout } = target;
   const began = transport.clock.now();
@@ -55,18 +56,17 @@ export async function reach(target: Target, shared: SessionShared, signal: Abort
   const deadline = new Timeout(() =>
     late.abort(new ConnectionError("timed-out", `Cannot connect: no connection within ${timeout} ms`))
   );
-  const giveUp = (): void => late.abort(signal.reason);
-  signal.throwIfAborted();
-  signal.addEventListener("abort", giveUp, { once: true });
+  if (stop.given) throw stop.reason;
+  stop.listen((reason) => late.abort(reason));
   wheel.add(deadline, timeout);
   let connection: Connection | undefined;
-  const cut = (): void => connection?.abort(late.signal.reason);
   try {
     connection = await transport.connect(target.endpoint, { signal: late.signal, bufferSize: target.bufferSize });
     wheel.remove(deadline);
     if (target.unref) connection.unref();
-    late.signal.addEventListener("abort", cut, { once: true });
-    if (late.signal.aborted) cut();
+    stop.listen((reason) => connection!.abort(reason as Error));
+    // In the very moment in which it was reached.
+    if (late.signal.aborted) connection.abort(late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
       offer: nativeOffer(shared.limits),
@@ -79,14 +79,13 @@ export async function reach(target: Target, shared: SessionShared, signal: Abort
       timeout: Math.max(1, Math.ceil(timeout - (transport.clock.now() - began))),
     });
     // What was given up in the very moment it was reached is given up all the same.
-    signal.throwIfAborted();
+    if (stop.given) throw stop.reason;
     return { connection, outcome };
   } catch (error) {
     if (connection !== undefined) await farewell(connection, wheel);
-    throw signal.aborted ? signal.reason : error;
+    throw stop.given ? stop.reason : error;
   } finally {
     wheel.remove(deadline);
-    late.signal.removeEventListener("abort", cut);
-    signal.removeEventListener("abort", giveUp);
+    stop.listen(undefined);
   }
 }

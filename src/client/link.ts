@@ -11,6 +11,7 @@ import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";
 import { Latch } from "../tools/latch.ts";
+import { Stop } from "../tools/stop.ts";
 import { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { TimerHandle } from "../transport.ts";
@@ -30,8 +31,8 @@ const LASTING = 1_000;
 
 /** From `connect()` to the end for good. */
 interface Life {
-  /** Aborted when it is given up. */
-  readonly controller: AbortController;
+  /** Given when it is given up. */
+  readonly stop: Stop;
   /** Settles when it is over. Never rejects. */
   readonly over: Latch;
   /** Whether it is being closed. */
@@ -151,7 +152,7 @@ export class Link {
       const giveUp = (): void => {
         // It came in time: the promise says so in a moment.
         if (this.#session?.open) return;
-        if (--life.callers === 0 && !life.connected) life.controller.abort(signal.reason);
+        if (--life.callers === 0 && !life.connected) life.stop.give(signal.reason);
         else reject(signal.reason);
       };
       signal.addEventListener("abort", giveUp, { once: true });
@@ -163,7 +164,7 @@ export class Link {
   stopRetry(): void {
     this.#retryMax = 0;
     if (this.#retrying && !this.#session?.open) {
-      this.#life?.controller.abort(new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
+      this.#life?.stop.give(new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
     }
     this.#life?.wake();
   }
@@ -216,7 +217,7 @@ export class Link {
       void session.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
     } else {
       void session?.close("manual", drain);
-      life.controller.abort(new ConnectionError("closed", "Cannot connect: the client was closed"));
+      life.stop.give(new ConnectionError("closed", "Cannot connect: the client was closed"));
       life.wake();
     }
     await life.over.promise;
@@ -225,7 +226,7 @@ export class Link {
   #begin(retrying: boolean): Life {
     this.#closed.reset();
     const life: Life = {
-      controller: new AbortController(),
+      stop: new Stop(),
       over: new Latch(),
       closing: false,
       callers: 0,
@@ -266,7 +267,7 @@ export class Link {
         end = { ...end, connected: false };
         this.#hub.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
         await this.#sleep(life, shared, wait);
-        if (life.controller.signal.aborted || this.#retryMax === 0) break;
+        if (life.stop.given || this.#retryMax === 0) break;
       }
     } catch (error) {
       end = { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
@@ -284,7 +285,7 @@ export class Link {
     // In this order: whoever hears of the end may connect again at once.
     this.#closed.release();
     life.over.release();
-    const { aborted, reason } = life.controller.signal;
+    const { given: aborted, reason } = life.stop;
     // Mostly nobody waits, and an error with its stack costs more than all the rest.
     if (aborted || life.callers > 0) {
       life.next.reject(aborted ? reason : end.why() ?? closedError("Cannot connect", end.reason));
@@ -299,16 +300,16 @@ export class Link {
     let reached: Reached;
     try {
       const nativeOnly = this.#seenNative;
-      reached = await reach({ ...this.#target, nativeOnly, unref: this.#unref }, shared, life.controller.signal);
+      reached = await reach({ ...this.#target, nativeOnly, unref: this.#unref }, shared, life.stop);
     } catch (error) {
       // What was given up here is no failure of the network.
-      const reason = life.controller.signal.aborted ? "manual" : handshakeReason(error);
+      const reason = life.stop.given ? "manual" : handshakeReason(error);
       return { reason, why: () => error, retryAfter: 0, lasted: 0, connected: false };
     }
     const { connection, outcome } = reached;
     // Given up since it was reached: nobody would end it any more.
-    if (life.controller.signal.aborted) {
-      const { reason: error } = life.controller.signal;
+    if (life.stop.given) {
+      const { reason: error } = life.stop;
       connection.abort();
       return { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
     }
@@ -344,7 +345,7 @@ export class Link {
   }
 
   #tryAgain(life: Life, { why, connected }: End): boolean {
-    if (life.closing || life.controller.signal.aborted) return false;
+    if (life.closing || life.stop.given) return false;
     return life.attempt < this.#retryMax && (connected || worthRetrying(why(), life.connected));
   }
 

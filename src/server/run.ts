@@ -182,32 +182,44 @@ export class ServerRun<P> implements MemberHost<P> {
     const machine = new ServerHandshake({
       protocol,
       offer: nativeOffer(limits),
-      helloId: randomId(protocol.ids),
+      // Randomness is dear: it is taken where it is sent.
+      helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
       nonce: crypto.randomUUID(),
       now: Date.now(),
     });
     // Without `authenticate`, `P` is what a program says that it is.
     let principal = undefined as P;
-    const decide = async (peer: PeerIdentity): Promise<HandshakeStep> => {
-      try {
-        if (place.authenticate !== undefined) {
-          const answer = await ask(place.authenticate, peer, {
-            connection: connection as Peekable,
-            early: (chunk) => machine.push(chunk),
-            late: (error) => this.#owner.hub.error(error),
-          });
-          if ("failed" in answer) return answer.failed;
-          principal = answer.principal;
-        }
-        // Others may have come in meanwhile.
-        pass.open();
-        return machine.accept();
-      } catch (error) {
-        if (error instanceof HandshakeError && error.refusal !== undefined) return machine.refuse(error);
-        throw error;
-      }
+    const letIn = (): HandshakeStep => {
+      pass.open();
+      return machine.accept();
     };
-    const outcome = await this.#handshakes.agree(connection, machine, { timeout: limits.handshakeTimeout, decide });
+    const refuse = (error: unknown): HandshakeStep => {
+      if (error instanceof HandshakeError && error.refusal !== undefined) return machine.refuse(error);
+      throw error;
+    };
+    const { authenticate } = place;
+    const decide = async (peer: PeerIdentity): Promise<HandshakeStep> => {
+      const answer = await ask(authenticate!, peer, {
+        connection: connection as Peekable,
+        early: (chunk) => machine.push(chunk),
+        late: (error) => this.#owner.hub.error(error),
+      });
+      if ("failed" in answer) return answer.failed;
+      principal = answer.principal;
+      // Others may have come in meanwhile.
+      return letIn();
+    };
+    const outcome = await this.#handshakes.agree(connection, machine, {
+      timeout: limits.handshakeTimeout,
+      decide: (peer) => {
+        if (authenticate !== undefined) return decide(peer).catch(refuse);
+        try {
+          return letIn();
+        } catch (error) {
+          return refuse(error);
+        }
+      },
+    });
     return [outcome, principal];
   }
 

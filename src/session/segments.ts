@@ -34,6 +34,10 @@ export class Segments {
   #open: OpenSegment | undefined = undefined;
   /** The size of the next buffer: a busy connection takes larger ones. */
   #sizeClass = 0;
+  /** The size of the first one. */
+  #first = 0;
+  /** Bytes since there was nothing. */
+  #busy = 0;
 
   /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
@@ -76,7 +80,7 @@ export class Segments {
   /** The segment to write next, sealed; `undefined` when there is nothing. */
   next(): Segment | undefined {
     if (this.#sealed.length === 0) this.#close();
-    if (this.#sealed.length === 0) this.#sizeClass = 0;
+    if (this.#sealed.length === 0) this.#rest();
     return this.#sealed[0];
   }
 
@@ -84,6 +88,7 @@ export class Segments {
   advance(size: number): boolean {
     const segment = this.#sealed[0];
     segment.sent += size;
+    this.#busy += size;
     if (segment.sent === segment.used) {
       this.#sealed.shift();
       this.#release(segment);
@@ -95,6 +100,13 @@ export class Segments {
   clear(): void {
     this.#sealed.length = 0;
     this.#open = undefined;
+  }
+
+  /** Begins anew: with a buffer for as much as there was last time, so that it is one write, but with no large one. */
+  #rest(): void {
+    if (this.#busy > 0) this.#first = this.#busy > POOL_SIZES[0] && this.#busy <= POOL_SIZES[1] ? 1 : 0;
+    this.#busy = 0;
+    this.#sizeClass = this.#first;
   }
 
   #close(): void {

@@ -24,6 +24,15 @@ export interface SessionShared extends OutboxShared, DispatcherShared {
   readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & { readonly maxMessageSize: number };
 }
 
+/** A program may have a thousand Clients: each would make buffers that others have just given back. */
+const POOLS = new WeakMap<Transport, BufferPool>();
+
+function poolOf(transport: Transport): BufferPool {
+  let pool = POOLS.get(transport);
+  if (pool === undefined) POOLS.set(transport, pool = new BufferPool());
+  return pool;
+}
+
 /** Brings it together. Close its wheel when the last connection is gone. */
 export function makeShared(
   transport: Transport,
@@ -37,7 +46,7 @@ export function makeShared(
     pace,
     rate: pace.rate,
     wheel: new TimerWheel(transport.clock),
-    pool: new BufferPool(),
+    pool: poolOf(transport),
     flushes: new FlushQueue(transport, pace.gather),
     budget: new BatchBudget(transport.clock),
     buffered: 0,

@@ -5,7 +5,7 @@
  */
 
 /** Sizes of lent buffers, in bytes. A connection begins with the smallest and takes larger ones while it is busy. */
-export const POOL_SIZES = [4 * 1024, 64 * 1024, 256 * 1024] as const;
+export const POOL_SIZES = [4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] as const;
 
 /** How many bytes of each size are kept for reuse. */
 const KEPT = 2 * 1024 * 1024;
@@ -20,11 +20,12 @@ export interface WriteBuffer {
 
 /** Makes a buffer of `size` bytes. */
 export function writeBuffer(size: number): WriteBuffer {
-  const bytes = new Uint8Array(size);
-  return { bytes, view: new DataView(bytes.buffer) };
+  // To ask an array for its buffer is dear on Bun.
+  const buffer = new ArrayBuffer(size);
+  return { bytes: new Uint8Array(buffer), view: new DataView(buffer) };
 }
 
-/** Lends buffers; belongs to one Server or Client. */
+/** Lends buffers; one for all that use the same sockets. */
 export class BufferPool {
   readonly #free: WriteBuffer[][] = POOL_SIZES.map(() => []);
 

@@ -12,6 +12,9 @@ import type { Clock, TimerHandle } from "../transport.ts";
 
 const SLOTS = 512;
 
+/** So many entries are kept in a list: a client with nothing to do has two or three, and a wheel takes 4 KB. */
+const FEW = 8;
+
 /** A timer this late shows that our own event loop stood still, in milliseconds. */
 export const LATE_MS = 500;
 
@@ -48,7 +51,10 @@ export class Timeout extends TimerEntry {
 export class TimerWheel {
   readonly #clock: Clock;
   readonly #tickMs: number;
-  readonly #slots: (TimerEntry | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** Where entries hang from the first time on that they are more than a few. */
+  #slots: (TimerEntry | undefined)[] | undefined = undefined;
+  /** Where they are before, in no order. */
+  #few: TimerEntry[] = [];
   #size = 0;
   #holds = 0;
   /** The last tick whose slot was served. */
@@ -81,11 +87,13 @@ export class TimerWheel {
     if (this.#size === 0) this.#served = this.#tickAt(now);
     const tick = this.#tickAt(now + ms) + 1;
     entry.tick = tick;
-    const slot = tick % SLOTS;
-    const first = this.#slots[slot];
-    entry.after = first;
-    if (first !== undefined) first.before = entry;
-    this.#slots[slot] = entry;
+    if (this.#slots === undefined && this.#size === FEW) {
+      this.#slots = new Array(SLOTS);
+      for (const other of this.#few) hang(this.#slots, other);
+      this.#few = [];
+    }
+    if (this.#slots === undefined) this.#few.push(entry);
+    else hang(this.#slots, entry);
     this.#size++;
     if (tick < this.#armed) this.#arm(tick, now);
   }
@@ -93,31 +101,30 @@ export class TimerWheel {
   /** Takes an entry down; one that hangs nowhere is ignored. */
   remove(entry: TimerEntry): void {
     if (entry.tick < 0 || this.#closed) return;
-    const { before, after } = entry;
-    if (before === undefined) this.#slots[entry.tick % SLOTS] = after;
-    else before.after = after;
-    if (after !== undefined) after.before = before;
-    entry.before = undefined;
-    entry.after = undefined;
+    if (this.#slots === undefined) {
+      const last = this.#few.pop()!;
+      if (last !== entry) this.#few[this.#few.indexOf(entry)] = last;
+    } else takeDown(this.#slots, entry);
     entry.tick = -1;
     this.#size--;
   }
 
   /** Keeps the process alive until as many {@linkcode release}s: somebody waits for an entry that must not be lost. */
   hold(): void {
-    if (this.#holds++ === 0) this.#rearm();
+    if (this.#holds++ === 0) this.#rehold();
   }
 
   /** Takes a {@linkcode hold} back. */
   release(): void {
-    if (--this.#holds === 0) this.#rearm();
+    if (--this.#holds === 0) this.#rehold();
   }
 
   /** Takes the real timer down, for good; entries that still hang are forgotten. */
   close(): void {
     this.#closed = true;
     this.#disarm();
-    this.#slots.fill(undefined);
+    this.#slots = undefined;
+    this.#few = [];
     this.#size = 0;
   }
 
@@ -134,8 +141,12 @@ export class TimerWheel {
     if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
-  #rearm(): void {
-    if (this.#armed !== Infinity) this.#arm(this.#armed, this.#clock.now());
+  /** Makes the real timer keep the process alive, or let it end. */
+  #rehold(): void {
+    if (this.#armed === Infinity) return;
+    if (this.#holds === 0) this.#clock.unref(this.#timer);
+    else if (this.#clock.ref !== undefined) this.#clock.ref(this.#timer);
+    else this.#arm(this.#armed, this.#clock.now());
   }
 
   #disarm(): void {
@@ -147,14 +158,8 @@ export class TimerWheel {
   #serve(): void {
     this.#armed = Infinity;
     const now = this.#tickAt(this.#clock.now());
-    const from = Math.max(this.#served + 1, now - SLOTS + 1);
+    const due = this.#due(now);
     this.#served = now;
-    const due: TimerEntry[] = [];
-    for (let tick = from; tick <= now; tick++) {
-      for (let entry = this.#slots[tick % SLOTS]; entry !== undefined; entry = entry.after) {
-        if (entry.tick <= now) due.push(entry);
-      }
-    }
     // An expiring entry may take others down or hang them up anew: what is no longer due is left alone.
     for (const entry of due) {
       if (this.#closed) return;
@@ -167,11 +172,43 @@ export class TimerWheel {
     if (next < this.#armed) this.#arm(next, this.#clock.now());
   }
 
+  /** The entries whose time is over. */
+  #due(now: number): TimerEntry[] {
+    const slots = this.#slots;
+    // What was added last comes first, as in a slot.
+    if (slots === undefined) return this.#few.filter(({ tick }) => tick <= now).reverse();
+    const due: TimerEntry[] = [];
+    for (let tick = Math.max(this.#served + 1, now - SLOTS + 1); tick <= now; tick++) {
+      for (let entry = slots[tick % SLOTS]; entry !== undefined; entry = entry.after) {
+        if (entry.tick <= now) due.push(entry);
+      }
+    }
+    return due;
+  }
+
   /** The first tick after `now` with anything in its slot; what hangs there may be due a whole turn later. */
   #nextTick(now: number): number {
+    if (this.#slots === undefined) return Math.min(...this.#few.map(({ tick }) => tick));
     for (let tick = now + 1; tick < now + SLOTS; tick++) {
       if (this.#slots[tick % SLOTS] !== undefined) return tick;
     }
     return now + SLOTS;
   }
+}
+
+function hang(slots: (TimerEntry | undefined)[], entry: TimerEntry): void {
+  const slot = entry.tick % SLOTS;
+  const first = slots[slot];
+  entry.after = first;
+  if (first !== undefined) first.before = entry;
+  slots[slot] = entry;
+}
+
+function takeDown(slots: (TimerEntry | undefined)[], entry: TimerEntry): void {
+  const { before, after } = entry;
+  if (before === undefined) slots[entry.tick % SLOTS] = after;
+  else before.after = after;
+  if (after !== undefined) after.before = before;
+  entry.before = undefined;
+  entry.after = undefined;
 }

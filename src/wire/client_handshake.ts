@@ -87,7 +87,9 @@ export class ClientHandshake {
     this.#options = options;
     const { offer: { maxMessageSize, features = {} }, credentials } = options;
     this.#native = { versions: NATIVE_VERSIONS, features, maxMessageSize, credentials };
-    if (credentials !== undefined && JSON.stringify(credentials) === undefined) {
+    // Without them it is small, whatever the server is called.
+    if (credentials === undefined) return;
+    if (JSON.stringify(credentials) === undefined) {
       throw new TypeError(`Cannot send the credentials: a ${typeof credentials} is no JSON`);
     }
     nativeAnswer("9".repeat(32), this.#native);
