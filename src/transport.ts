@@ -101,6 +101,11 @@ export interface Connection {
    */
   read(): Promise<Uint8Array | null>;
   /**
+   * Gives the last chunk back: nobody looks at it any more, and the next one may stand in its place. To say so is worth most
+   * where messages are larger than what one read brings.
+   */
+  recycle?(chunk: Uint8Array): void;
+  /**
    * Sends all of `bytes`; settles when the socket can take more. The bytes are borrowed until then and must not be changed.
    * Rejects like `read`, and with `ConnectionError` `closed` after `closeWrite`.
    */

@@ -63,4 +63,25 @@ describe("ReadBuffer", () => {
     const seen = new Set(chunks.map((chunk) => [[...buffers].indexOf(chunk.buffer), chunk.byteOffset].join()));
     assertEquals(seen.size, 64);
   });
+
+  it("reads into a whole buffer that was given back, and keeps none that is larger than the next", () => {
+    const buffer = new ReadBuffer(1024);
+    const first = read(buffer, 256).chunk;
+    assertEquals(first.length, 256);
+    const second = read(buffer, 1024).chunk;
+    assertEquals(second.length, 1024);
+    buffer.recycle(second);
+    assertEquals(buffer.room().buffer, second.buffer);
+    const part = buffer.take(100);
+    // Room was left: the next read may wait for long, and gets a small one of its own.
+    buffer.recycle(part);
+    buffer.recycle(first);
+    assert(buffer.room().buffer !== first.buffer && buffer.room().length <= 924);
+  });
+
+  it("hands out no buffer twice that was not given back", () => {
+    const buffer = new ReadBuffer(256);
+    const chunks = Array.from({ length: 4 }, () => read(buffer, 256).chunk);
+    assertEquals(new Set(chunks.map((chunk) => chunk.buffer)).size, 4);
+  });
 });

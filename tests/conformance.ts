@@ -621,13 +621,14 @@ function turns(test: Test): void {
             if (--left === 0) resolve();
           };
           transport.yield(last("yield"));
-          transport.clock.setTimeout(last("timer"), 0);
+          // One of 0 ms may be due by now, on a busy machine, and Deno calls all that are before anything else.
+          transport.clock.setTimeout(last("timer"), 50);
           transport.defer(() => order.push("defer"));
           order.push("now");
         })
       );
       assertEquals(order.slice(0, 2), ["now", "defer"]);
-      assertEquals(order.slice(2).sort(), ["timer", "yield"]);
+      assertEquals(order.slice(2), ["yield", "timer"]);
     }
   });
 

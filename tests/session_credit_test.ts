@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, messageType, type ServerConfig, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
+import { FakeClock } from "../src/adapters/memory.ts";
 import { CreditMeter, creditOffer, creditTerms } from "../src/session/credit.ts";
 import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE } from "../src/session/lanes.ts";
 import { Outbox } from "../src/session/outbox.ts";
@@ -322,17 +323,26 @@ describe("a receiver", () => {
     await pinged;
   });
 
-  it("grants a peer that has to wait in sixteenths, so that a slow one is not taken for a dead one", () => {
-    const meter = new CreditMeter({ window: 1_600, least: 0 });
+  it("grants a peer that has to wait in quarters, and in sixteenths where it waited long: a slow one is not dead", async () => {
+    const clock = new FakeClock();
+    const meter = new CreditMeter({ window: 1_600, least: 0 }, clock);
     assertEquals([meter.received(1_000), meter.taken(799), meter.taken(1)], [true, 0, 800]);
-    assertEquals([meter.received(1_400), meter.taken(99), meter.taken(1), meter.received(1)], [true, 0, 100, true]);
+    assertEquals([meter.received(1_500), meter.taken(399), meter.taken(1), meter.received(1)], [true, 0, 400, true]);
+    assertEquals([meter.received(299), meter.received(1), meter.taken(399)], [true, false, 0]);
+    await clock.advance(51);
+    assertEquals([meter.taken(0), meter.taken(99)], [399, 0]);
+    assertEquals([meter.received(1_000), meter.received(1)], [true, false]);
+    await clock.advance(50);
+    assertEquals(meter.taken(1), 0, "50 ms are not long");
+    await clock.advance(1);
+    assertEquals(meter.taken(1), 101);
   });
 
   it("keeps its books: what is left, what waits and what is owed are one window", () => {
     for (let seed = 1; seed <= 20; seed++) {
       const random = new Random(seed);
       const terms = { window: 1 + random.below(5_000), least: random.below(50) };
-      const meter = new CreditMeter(terms);
+      const meter = new CreditMeter(terms, new FakeClock());
       const waiting: number[] = [];
       let left = terms.window;
       for (let i = 0; i < 2_000; i++) {

@@ -51,6 +51,21 @@ describe("FrameReader", () => {
     }
   });
 
+  it("says whether a frame is a view of the last chunk, or was gathered in a buffer of its own", () => {
+    const reader = new FrameReader(NATIVE);
+    const bytes = framesOf(300, 20);
+    const lent = (chunk: Uint8Array): boolean => {
+      reader.feed(chunk);
+      while (reader.next() !== undefined);
+      return reader.lent;
+    };
+    assertEquals(lent(bytes.subarray(0, 100)), false);
+    assertEquals(lent(bytes.subarray(100, 316)), false);
+    assertEquals(lent(bytes.subarray(316)), true);
+    assertEquals(lent(bytes.subarray(0, 10)), false);
+    assertEquals(lent(bytes.subarray(10)), true);
+  });
+
   it("hands out the frames before a break, and takes nothing behind it", () => {
     const reader = new FrameReader(NATIVE);
     const bytes = framesOf(5, 5, 5);

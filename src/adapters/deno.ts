@@ -189,6 +189,10 @@ class DenoChannel implements Channel {
     );
   }
 
+  recycle(chunk: Uint8Array): void {
+    this.#buffer.recycle(chunk);
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     let sent = await this.#connection.write(bytes);
     while (sent < bytes.length) sent += await this.#connection.write(bytes.subarray(sent));

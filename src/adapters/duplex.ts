@@ -25,6 +25,8 @@ export interface Channel {
   readonly remote: Address;
   /** Calls `done` once with what comes next. A callback, because a waiting promise costs each idle connection memory. */
   read(done: ReadCallback): void;
+  /** The last chunk may be written over, where the adapter has the buffer that is read into. */
+  recycle?(chunk: Uint8Array): void;
   /** Writes all of `bytes`, at least one. Rejects with the runtime's own error. */
   write(bytes: Uint8Array): Promise<void>;
   /** Sends FIN after what was written. */
@@ -89,6 +91,10 @@ export class Duplex implements Connection {
     const pending = this.#reading = Promise.withResolvers();
     this.#channel.read(this.#receive);
     return pending.promise;
+  }
+
+  recycle(chunk: Uint8Array): void {
+    this.#channel.recycle?.(chunk);
   }
 
   // Made once, so that a read makes no closure.

@@ -20,6 +20,8 @@ export class ReadBuffer {
   #used = 0;
   #sinceIdle = 0;
   #largest = 0;
+  /** A whole buffer that was given back. */
+  #spare: Uint8Array | undefined = undefined;
 
   /** @param most The largest room for one read, in bytes. */
   constructor(most: number) {
@@ -33,11 +35,17 @@ export class ReadBuffer {
     const left = this.#buffer.length - this.#used;
     // Rather a new buffer than a read that cuts the next message in two.
     if (left === 0 || left < this.#largest) {
-      this.#buffer = new Uint8Array(this.#size);
+      this.#buffer = this.#spare?.length === this.#size ? this.#spare : new Uint8Array(this.#size);
+      this.#spare = undefined;
       this.#used = 0;
       this.#largest = 0;
     }
     return this.#used === 0 ? this.#buffer : this.#buffer.subarray(this.#used);
+  }
+
+  /** Takes a chunk back that filled its whole buffer, to read into it once more if the next read needs as large a one. */
+  recycle(chunk: Uint8Array): void {
+    if (chunk.buffer === this.#buffer.buffer && chunk.length === this.#buffer.length) this.#spare = this.#buffer;
   }
 
   /** The `count` bytes that were read into the room; they are the caller's from now on. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Clock } from "../transport.ts";
 import { integerMember, type PeerObject } from "../wire/handshake_messages.ts";
 
 /** The terms one side grants the other by, in bytes. */
@@ -16,6 +17,8 @@ export interface CreditTerms {
   readonly least: number;
 }
 
+/** How long a peer that has to wait does so for a large grant, in milliseconds. */
+const PATIENCE = 50;
 const DEFAULT_WINDOW = 1024 * 1024;
 
 /**
@@ -44,10 +47,16 @@ export class CreditMeter {
   #left: number;
   /** Used up, handed to handlers, and not granted again yet. */
   #owed = 0;
+  readonly #clock: Clock;
+  #grantedAt = 0;
 
-  /** @param terms What this side offered. */
-  constructor(terms: CreditTerms) {
+  /**
+   * @param terms What this side offered.
+   * @param clock The time.
+   */
+  constructor(terms: CreditTerms, clock: Clock) {
     this.#terms = terms;
+    this.#clock = clock;
     this.#left = terms.window;
   }
 
@@ -61,11 +70,18 @@ export class CreditMeter {
   /** Counts a message that no longer waits; returns how much is to be granted now, mostly nothing. */
   taken(size: number): number {
     this.#owed += Math.max(size, this.#terms.least);
-    // By half windows; in smaller steps to a peer that has to wait, so that it sees that it goes on.
-    if (this.#owed < this.#terms.window / (this.#left > 0 ? 2 : 16)) return 0;
+    const { window } = this.#terms;
+    // By half windows; in smaller steps to a peer that has to wait: each costs a write and wakes the peer up.
+    if (this.#owed < window / (this.#left > 0 ? 2 : 4) && !this.#slow(window)) return 0;
     const grant = Math.min(this.#owed, 0xffffffff);
     this.#owed -= grant;
     this.#left += grant;
+    if (this.#left <= grant) this.#grantedAt = this.#clock.now();
     return grant;
+  }
+
+  /** Whether a peer that has to wait would wait for so long that it saw nothing go on: then a small step is due. */
+  #slow(window: number): boolean {
+    return this.#left <= 0 && this.#owed >= window / 16 && this.#clock.now() - this.#grantedAt > PATIENCE;
   }
 }

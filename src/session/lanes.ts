@@ -95,9 +95,9 @@ export class Lanes {
     return this.#current === "past";
   }
 
-  /** A segment with `size` bytes free, for a frame that is then {@linkcode add}ed. */
-  room(size: number, lane: Lane): OpenSegment {
-    return (this.#plain ? this.#main : this.#line(lane)).room(size);
+  /** A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once. */
+  room(size: number, lane: Lane, alone: boolean): OpenSegment {
+    return (this.#plain ? this.#main : this.#line(lane)).room(size, alone);
   }
 
   /** Gives the room back: there will be no frame. */

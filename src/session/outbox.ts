@@ -177,7 +177,7 @@ export class Outbox implements Flushable {
       if (bound > most) return -1;
       if (lane.limited) this.#admit(bound);
     }
-    const segment = this.#lanes.room(bound, lane);
+    const segment = this.#lanes.room(bound, lane, this.#alone);
     const at = segment.used;
     const start = at + headerSize;
     let size: number;
@@ -211,7 +211,7 @@ export class Outbox implements Flushable {
     if (bytes.length >= SHARE_FROM) {
       this.#lanes.share(bytes);
     } else {
-      const segment = this.#lanes.room(bytes.length, MESSAGE);
+      const segment = this.#lanes.room(bytes.length, MESSAGE, this.#alone);
       segment.bytes.set(bytes, segment.used);
       segment.used += bytes.length;
       this.#lanes.add(bytes.length, MESSAGE);
@@ -279,14 +279,20 @@ export class Outbox implements Flushable {
     this.#begin();
   }
 
+  /** Whether the next frame is written at once. */
+  get #alone(): boolean {
+    const { flushes } = this.#shared;
+    return this.#state === "idle" && !flushes.open && !flushes.patient;
+  }
+
   /** Writes at once when idle, or with whatever else this turn brings when its end is waited for. */
   #begin(): void {
     if (this.#state !== "idle") return;
-    const { flushes } = this.#shared;
-    if (flushes.open || flushes.patient) {
+    if (this.#alone) this.#write();
+    else {
       this.#state = "scheduled";
-      flushes.add(this);
-    } else this.#write();
+      this.#shared.flushes.add(this);
+    }
   }
 
   /** The end of a turn. */

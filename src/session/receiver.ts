@@ -127,12 +127,12 @@ export class Receiver {
         }
         this.#bytes += chunk.length;
         this.lastRead = this.#shared.transport.clock.now();
-        if (this.#discarding) {
-          this.#thrown += chunk.length;
-          continue;
+        if (this.#discarding) this.#thrown += chunk.length;
+        else {
+          const more = this.#receive(chunk);
+          if (more !== undefined) await this.#pause(more);
         }
-        const more = this.#receive(chunk);
-        if (more !== undefined) await this.#pause(more);
+        if (!this.#reader.lent) this.#connection.recycle?.(chunk);
       }
     } catch (error) {
       this.#reader.end();

@@ -32,7 +32,7 @@ export class Segments {
   readonly #pool: BufferPool;
   readonly #sealed: Segment[] = [];
   #open: OpenSegment | undefined = undefined;
-  /** The size of the next buffer: a busy connection takes larger ones. */
+  /** The size of the next buffer: a connection that filled one takes a larger one. */
   #sizeClass = 0;
   /** The size of the first one. */
   #first = 0;
@@ -44,12 +44,15 @@ export class Segments {
     this.#pool = pool;
   }
 
-  /** The open segment with `size` bytes free. */
-  room(size: number): OpenSegment {
+  /** The open segment with `size` bytes free; `alone`: whether what is put there goes out at once. */
+  room(size: number, alone: boolean): OpenSegment {
     const open = this.#open;
-    if (open !== undefined && open.bytes.length - open.used >= size) return open;
-    this.seal();
-    let sizeClass = Math.min(this.#sizeClass++, POOL_SIZES.length - 1);
+    if (open !== undefined) {
+      if (open.bytes.length - open.used >= size) return open;
+      this.seal();
+      if (this.#sizeClass < POOL_SIZES.length - 1) this.#sizeClass++;
+    }
+    let sizeClass = alone ? 0 : this.#sizeClass;
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
     // One that is too large for the pool is not kept there either.
     const buffer = sizeClass < POOL_SIZES.length ? this.#pool.take(sizeClass) : writeBuffer(size);

@@ -121,7 +121,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     const credit = features.get(Feature.CREDIT);
     this.credited = credit !== undefined;
     if (credit !== undefined) this.#sender.outbox.limit(creditTerms(credit));
-    this.#meter = credit === undefined ? undefined : new CreditMeter(creditTerms(creditOffer(shared.limits)));
+    this.#meter = credit === undefined ? undefined : new CreditMeter(creditTerms(creditOffer(shared.limits)), clock);
     const pace = this.native ? shared.pace.heartbeat : shared.pace.pythonHeartbeat;
     this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, wheel, clock, pace);
   }

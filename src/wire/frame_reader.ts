@@ -40,6 +40,8 @@ export class FrameReader {
   #view: DataView = NO_VIEW;
   #at = 0;
   #frame: CurrentFrame = NO_FRAME;
+  /** Whether a frame was handed out as a view of what was fed last. */
+  #lent = false;
   /** Whether that is a copy of a chunk and of what was kept before it. */
   #joined = false;
 
@@ -89,6 +91,7 @@ export class FrameReader {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#resync !== undefined) this.#resync.received += chunk.length;
     this.#frame = new CurrentFrame();
+    this.#lent = false;
     this.#cut(chunk, 0);
     this.#joined = false;
   }
@@ -109,6 +112,11 @@ export class FrameReader {
       this.#frame = NO_FRAME;
     }
     return undefined;
+  }
+
+  /** Whether what was fed last may be looked at for longer: a frame is a view of it. */
+  get lent(): boolean {
+    return this.#lent;
   }
 
   /** Whether there is more behind the last frame: at least the beginning of one. */
@@ -151,6 +159,7 @@ export class FrameReader {
       }
       const frame = goal === 0 ? null : this.#take(bytes, view, at, total, there - total);
       if (frame !== null) {
+        this.#lent = true;
         this.#at = at + total;
         return frame;
       }
