@@ -32,6 +32,13 @@ export const CONTROL: Lane = { limited: false, ordered: false, charged: false };
 /** The same where they are about messages before them. */
 export const BEHIND: Lane = { limited: false, ordered: true, charged: false };
 
+/** Frames of one size behind each other: a burst is mostly of one kind. */
+interface Run {
+  /** Of each, in bytes; negative for those that need no credit. */
+  readonly size: number;
+  count: number;
+}
+
 /** The lines of one connection. */
 export class Lanes {
   readonly #main: Segments;
@@ -45,8 +52,9 @@ export class Lanes {
   #free = 0;
   #credit = Infinity;
   #least = 0;
-  /** Sizes of held frames; those that need no credit are negative. Made when one is held. */
-  #held: Fifo<number> | undefined = undefined;
+  /** Held frames, in order. Made when one is held. */
+  #held: Fifo<Run> | undefined = undefined;
+  #lastRun: Run = { size: 0, count: 0 };
   #takenBytes = 0;
   #passedBytes = 0;
   #current: "main" | "past" = "main";
@@ -120,7 +128,7 @@ export class Lanes {
     }
     this.#takenBytes += size;
     if (this.holding || lane.charged && this.#credit <= 0) {
-      (this.#held ??= new Fifo()).push(lane.charged ? size : -size);
+      this.#hold(lane.charged ? size : -size);
       this.#plain = false;
     } else {
       if (lane.charged) this.#credit -= Math.max(size, this.#least);
@@ -143,13 +151,17 @@ export class Lanes {
   grant(bytes: number): void {
     this.#credit += bytes;
     while (this.holding) {
-      const size = this.#held!.first!;
-      if (size > 0) {
+      const run = this.#held!.first!;
+      let count = run.count;
+      if (run.size > 0) {
         if (this.#credit <= 0) return;
-        this.#credit -= Math.max(size, this.#least);
+        const cost = Math.max(run.size, this.#least);
+        count = Math.min(count, Math.ceil(this.#credit / cost));
+        this.#credit -= count * cost;
       }
-      this.#held!.shift();
-      this.#free += Math.abs(size);
+      this.#free += count * Math.abs(run.size);
+      run.count -= count;
+      if (run.count === 0) this.#held!.shift();
     }
     this.#plain = this.#past === undefined;
   }
@@ -197,6 +209,12 @@ export class Lanes {
   clear(): void {
     this.#main.clear();
     this.#past?.clear();
+  }
+
+  #hold(size: number): void {
+    const held = this.#held ??= new Fifo();
+    if (held.size > 0 && this.#lastRun.size === size) this.#lastRun.count++;
+    else held.push(this.#lastRun = { size, count: 1 });
   }
 
   #line(lane: Lane): Segments {
