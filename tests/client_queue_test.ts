@@ -500,7 +500,7 @@ async function randomCuts(seed: number): Promise<void> {
         break;
       }
     }
-    for (let turns = random.below(4); turns > 0; turns--) await turn();
+    for (let turns = random.below(4); turns > 0; turns--) await world.clock.settle();
     if (random.below(3) === 0) {
       for (const connection of connections) connection.abort();
       connections.clear();

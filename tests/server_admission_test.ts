@@ -170,10 +170,10 @@ for (const { name, make } of WORLDS) {
       for (let i = 0; i < 30; i++) raws.push(new Raw(await made.transport.connect(served.address), "native"));
       await until(() => served.server.stats().rejected === 30);
       await turn();
-      let open = 0;
+      let open = accepted.length;
+      const alone = deferred();
       for (const connection of accepted) {
-        open++;
-        connection.closed.then(() => open--);
+        connection.closed.then(() => --open === 1 && alone.resolve());
       }
       await turn();
       assertEquals([accepted.length, open], [32, 6], "the client, the handshake, and four that were refused");
@@ -181,12 +181,7 @@ for (const { name, make } of WORLDS) {
       // Who was in the handshake all the time is told so where message 3 would stand.
       await shaking.connection.write(message({ v: "2.0.0", meta: {} }));
       assertEquals((await shaking.message() as { code: string }).code, "too-many-connections");
-      await advanceUntil(
-        made.clock,
-        (async () => {
-          while (open > 1) await turn();
-        })(),
-      );
+      await advanceUntil(made.clock, alone.promise);
       assert(made.clock.now() <= 2_000, "a refused peer has a second");
       for (const raw of raws) await raw[Symbol.asyncDispose]();
     });

@@ -443,7 +443,7 @@ describe("the lines of an outbox", () => {
       const random = new Random(seed);
       const least = random.pick([0, 0, 40, 300]);
       const window = random.pick([1, 50, 3_000]);
-      const { connection, writes, shared } = scripted({ eager: random.below(2) === 0 });
+      const { connection, writes, shared, clock } = scripted({ eager: random.below(2) === 0 });
       /** What was granted when each write began. */
       const grants: number[] = [];
       let granted = window;
@@ -501,13 +501,13 @@ describe("the lines of an outbox", () => {
             if (passed < writes.length) writes[passed++].resolve();
             break;
           default:
-            await turn();
+            await clock.settle();
         }
       };
       const drain = async (): Promise<void> => {
         do {
           while (passed < writes.length) writes[passed++].resolve();
-          await turn();
+          await clock.settle();
         } while (passed < writes.length);
       };
       const check = (): ReturnType<FrameDecoder["push"]> => {

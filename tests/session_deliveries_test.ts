@@ -8,7 +8,7 @@ import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { scripted, SPOKEN, turn } from "./session_support.ts";
+import { scripted, SPOKEN } from "./session_support.ts";
 import { join, Random } from "./wire_support.ts";
 
 const text = { decode: (content: Uint8Array) => new TextDecoder().decode(content) };
@@ -49,7 +49,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     /** Lets the write in flight through. */
     async pass(): Promise<void> {
       if (passed < writes.length) writes[passed++].resolve();
-      await turn();
+      await script.clock.settle();
     },
     /** All frames that were passed to the socket as a whole. */
     frames(): DecodedFrame[] {

@@ -21,7 +21,6 @@ import {
   type RawFrame,
   RawServer,
   Recorder,
-  turn,
   until,
   type World,
 } from "./session_support.ts";
@@ -255,7 +254,7 @@ async function work(role: "server" | "client", release: string, at: number, seed
         one.broadcast(raws, `all ${step}`);
         for (const list of expected) list.push(`all ${step}`);
     }
-    if (random.below(40) === 0) await turn();
+    if (random.below(40) === 0) await world.clock.settle();
   }
   await Promise.all([...ours, ...theirs]);
   await until(() => one.notes.length >= notes && all.every(({ notes }, i) => notes.length >= expected[i].length));

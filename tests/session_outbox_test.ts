@@ -61,7 +61,7 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     const write = writes[passed++];
     assertEquals(write.bytes, write.copy, "the bytes were changed while they were borrowed");
     write.resolve();
-    await turn();
+    await clock.settle();
   };
   /** Lets all through, and returns the frames that came out. */
   const drain = async (): Promise<string[]> => {
@@ -111,7 +111,7 @@ describe("an outbox", () => {
   it("never reorders and never touches borrowed bytes, whatever the sizes", async () => {
     for (let seed = 1; seed <= 8; seed++) {
       const random = new Random(seed);
-      const { outbox, shared, send, drain, pass, writes } = make({
+      const { outbox, shared, clock, send, drain, pass, writes } = make({
         maxBufferedBytes: 2 ** 28,
         maxTotalBufferedBytes: 2 ** 28,
       });
@@ -126,10 +126,10 @@ describe("an outbox", () => {
         else if (kind === 2) send(new TextDecoder().decode(content.fill(i % 100)));
         else send(content);
         expected.push(sum(content));
-        if (random.below(3) === 0) await turn();
+        if (random.below(3) === 0) await clock.settle();
         if (random.below(3) === 0 && passed < writes.length) passed++, await pass();
       }
-      await turn();
+      await clock.settle();
       assertEquals(await drain(), expected, `seed ${seed}`);
       assertEquals([outbox.buffered, shared.buffered], [0, 0]);
     }
