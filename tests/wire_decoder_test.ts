@@ -314,24 +314,6 @@ describe("the native header", () => {
   });
 });
 
-describe("time", () => {
-  it("for 10 MiB byte by byte is at most three times ten times that for 1 MiB", () => {
-    const frame = encodeFrame(NATIVE, numbered(NATIVE, 1, new Uint8Array(1024 * 1024 - NATIVE.headerSize)));
-    const large = encodeFrame(NATIVE, numbered(NATIVE, 1, new Uint8Array(10 * 1024 * 1024 - NATIVE.headerSize)));
-    const time = (bytes: Uint8Array): number => {
-      const start = performance.now();
-      const decoder = new FrameDecoder(NATIVE);
-      let count = 0;
-      for (let i = 0; i < bytes.length; i++) count += decoder.push(bytes.subarray(i, i + 1)).length;
-      assertEquals(count, 1);
-      return performance.now() - start;
-    };
-    time(frame);
-    const small = Math.min(time(frame), time(frame), time(frame));
-    assert(time(large) <= 30 * small);
-  });
-});
-
 /** The most bytes in arrays made while decoding, at any moment after the first kilobyte, for each byte that came. */
 function mostAllocated(spoken: Protocol, bytes: Uint8Array, piece: number): number {
   const real = globalThis.Uint8Array;

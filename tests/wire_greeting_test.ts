@@ -4,7 +4,7 @@ import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import { helloFrame } from "../src/wire/handshake_messages.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { cutEvery, hex, join, loadVectors, Random, unhex, utf8 } from "./wire_support.ts";
+import { cutEvery, hex, join, loadVectors, Random, unhex, utf8, withoutStacks } from "./wire_support.ts";
 import { client, failure, HELLO_ID, HELLO_UUID, message, NOW } from "./wire_handshake_support.ts";
 
 const NO_TLS = "connect without TLS, or to a port without it";
@@ -13,7 +13,7 @@ const NO_TLS = "connect without TLS, or to a port without it";
 function detect(bytes: Uint8Array, size = bytes.length): string {
   const machine = client();
   for (const piece of cutEvery(bytes, Math.max(size, 1))) {
-    const step = machine.push(piece);
+    const step = withoutStacks(() => machine.push(piece));
     if (step.state === "open") return `${step.outcome.protocol.name}/${step.outcome.protocol.headerSize}`;
     if (step.state === "failed") return (step.error as { code: string }).code;
     if ("send" in step && step.send !== undefined) return "json";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { readdirSync, readFileSync } from "node:fs";
 import { type DecoderOptions, FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
@@ -55,7 +56,7 @@ export function unhex(text: string): Uint8Array {
 
 /** Bytes as hexadecimal digits. */
 export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 }
 
 /** Text as UTF-8. */
@@ -155,5 +156,16 @@ export function* cutRandomly(bytes: Uint8Array, random: Random, most: number): G
     const size = random.below(most + 1);
     yield bytes.slice(at, at + size);
     at += size;
+  }
+}
+
+/** Runs what makes errors by the ten thousand, without the lines of calls in them: those cost more than all the rest. */
+export function withoutStacks<Value>(run: () => Value): Value {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return run();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
