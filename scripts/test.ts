@@ -1,7 +1,7 @@
 /**
- * `deno task test`: runs every `tests/**\/*_test.ts` on Deno, Bun and Node, one runtime after another and one file at a
- * time, each file in a process of its own: tests that watch the clock don't disturb each other, and a crash costs one
- * file. The last line is `N passed, N failed`.
+ * `deno task test`: runs every `tests/**\/*_test.ts` on Deno, Bun and Node, one runtime after another, each file in a
+ * process of its own: a crash costs one file. Files that watch the clock run one at a time, others two; `test_plan.ts` says
+ * which. The last line is `N passed, N failed`.
  *
  *     deno task test [--runtime deno,bun,node] [part of a path]...
  *
@@ -17,6 +17,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { type Counts, countTests, notesOf } from "./junit.ts";
 import { describeProblem, findRuntimes, ROOT, type Runtime, RUNTIME_NAMES, type RuntimeName } from "./runtimes.ts";
+import { runPlan } from "./test_plan.ts";
 
 const FILE_TIME_LIMIT = 300_000;
 
@@ -43,11 +44,18 @@ function command(runtime: RuntimeName, file: string, report: string): string[] {
 }
 
 /** Runs a program to its end and collects what it prints. */
-function run(path: string, args: string[]): Promise<{ output: string; problem?: string }> {
+function run(path: string, args: string[], folder: string): Promise<{ output: string; problem?: string }> {
   return new Promise((resolve) => {
     const child = spawn(path, args, {
       cwd: ROOT,
-      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, RUST_BACKTRACE: undefined },
+      env: {
+        ...process.env,
+        NO_COLOR: "1",
+        FORCE_COLOR: undefined,
+        RUST_BACKTRACE: undefined,
+        // Else each Node strips the types from the same sources again.
+        NODE_COMPILE_CACHE: join(folder, "node"),
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const chunks: Uint8Array[] = [];
@@ -84,9 +92,10 @@ function run(path: string, args: string[]): Promise<{ output: string; problem?: 
   });
 }
 
-async function testFile(runtime: Runtime & { path: string }, file: string, report: string): Promise<Outcome> {
+async function testFile(runtime: Runtime & { path: string }, file: string, folder: string): Promise<Outcome> {
   const start = performance.now();
-  const { output, problem } = await run(runtime.path, command(runtime.name, file, report));
+  const report = join(folder, `${file.replaceAll("/", "-")}.xml`);
+  const { output, problem } = await run(runtime.path, command(runtime.name, file, report), folder);
   const xml = read(report);
   const counts = countTests(xml ?? "");
   const total = counts.passed + counts.failed + counts.skipped;
@@ -124,11 +133,12 @@ async function testRuntime(runtime: Runtime, files: string[], folder: string): P
     return sum;
   }
   console.log(bold(`${runtime.name} ${runtime.version}`));
-  for (const file of files) {
-    const outcome = await testFile(runtime, file, join(folder, "report.xml"));
-    for (const key of ["passed", "failed", "skipped", "milliseconds"] as const) sum[key] += outcome[key];
-  }
-  return sum;
+  const start = performance.now();
+  await runPlan(files, async (file) => {
+    const outcome = await testFile(runtime, file, folder);
+    for (const key of ["passed", "failed", "skipped"] as const) sum[key] += outcome[key];
+  });
+  return { ...sum, milliseconds: performance.now() - start };
 }
 
 function parse(args: string[]): { names: RuntimeName[]; filters: string[] } {
