@@ -18,7 +18,9 @@ export function loadTransport(core: SocketCore): Transport | Promise<Transport> 
 }
 
 async function load(name: "bun" | "deno" | "node"): Promise<Transport> {
-  return LOADED[name] ??= await make(name);
+  const made = await make(name);
+  // Others may have asked meanwhile: all get the same.
+  return LOADED[name] ??= made;
 }
 
 async function make(name: "bun" | "deno" | "node"): Promise<Transport> {

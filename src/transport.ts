@@ -95,7 +95,7 @@ export interface Connection {
   /** The peer's end. */
   readonly remote: Address;
   /**
-   * The next chunk, at least one byte, owned by the caller; `null` after the peer's FIN, and from then on. Rejects with a
+   * The next chunk, at least one byte, owned by the caller until it gives it back by `recycle`; `null` after the peer's FIN, and from then on. Rejects with a
    * `ConnectionError` (`reset` and the like) when the connection breaks, and with the reason of `abort`. While nobody
    * reads, the peer is slowed down by TCP.
    */

@@ -305,6 +305,20 @@ describe("an outbox", () => {
     outbox.close();
   });
 
+  it("packs what waits for credit into large buffers, and writes it so", async () => {
+    const { outbox, shared, send, writes, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
+    outbox.limit({ window: 1, least: 0 });
+    send(filled(64));
+    await drain();
+    for (let i = 0; i < 10_000; i++) send(filled(64));
+    assertEquals([writes.length, outbox.buffered], [1, 800_000]);
+    shared.flushes.begin();
+    outbox.grant(2 ** 30);
+    await turn();
+    assertEquals((await drain()).length, 10_001);
+    assert(writes.length <= 10, `${writes.length} writes`);
+  });
+
   it("begins with a buffer for as much as went out last time, so that it is one write", async () => {
     const { shared, send, writes, drain } = make();
     const turnOf = async (count: number): Promise<number[]> => {

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { Timeout, TimerWheel } from "../src/tools/timer_wheel.ts";
+import type { Clock } from "../src/transport.ts";
 import { Random } from "./wire_support.ts";
 
 /** An entry that notes when it expired. */
@@ -130,6 +131,27 @@ describe("the timer wheel", () => {
     for (const fn of timers.splice(0)) fn();
     assertEquals([expired, wheel.size], [Math.ceil(8_000 / 7), 1]);
     wheel.close();
+  });
+
+  it("serves what is late in the order of the deadlines, a few as many", () => {
+    for (const count of [3, 8, 20]) {
+      let now = 0;
+      const timers: (() => void)[] = [];
+      const clock: Clock = {
+        now: () => now,
+        setTimeout: (fn) => timers.push(fn),
+        clearTimeout: () => {},
+        unref: () => {},
+      };
+      const wheel = new TimerWheel(clock);
+      const order: number[] = [];
+      for (let i = 1; i <= count; i++) wheel.add(new Timeout(() => order.push(i)), 50 * ((i * 7) % count + 1));
+      const due = (i: number): number => (i * 7) % count;
+      now = 5_000;
+      for (const fn of timers.splice(0)) fn();
+      assertEquals(order, Array.from({ length: count }, (_, i) => i + 1).sort((a, b) => due(a) - due(b)));
+      wheel.close();
+    }
   });
 
   it("leaves alone what an expiring entry takes down or hangs up anew in the same tick", async () => {

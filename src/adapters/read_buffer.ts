@@ -1,7 +1,7 @@
 /**
  * The buffers to read into, for a runtime whose reads need one while they wait. An idle connection holds 256 bytes, or up
  * to 4 KiB when more came at once the last time; a busy one grows four-fold with each read that fills its buffer. Small
- * reads share a buffer: each is handed out as a part of it, and those bytes are never written again.
+ * reads share a buffer: each is handed out as a part of it, and those bytes are not written again before they are given back.
  *
  * A buffer that was grown is given up as soon as a read leaves room in it, because the next read may wait for long. That
  * costs an extra read only where the reader is faster than the sender.
@@ -48,7 +48,7 @@ export class ReadBuffer {
     if (chunk.buffer === this.#buffer.buffer && chunk.length === this.#buffer.length) this.#spare = this.#buffer;
   }
 
-  /** The `count` bytes that were read into the room; they are the caller's from now on. */
+  /** The `count` bytes that were read into the room; they are the caller's until it gives them back. */
   take(count: number): Uint8Array {
     const start = this.#used;
     const end = this.#used = start + count;

@@ -29,6 +29,10 @@ export class Peekable implements Connection {
     return ahead;
   }
 
+  recycle(chunk: Uint8Array): void {
+    this.#connection.recycle?.(chunk);
+  }
+
   get local(): Address {
     return this.#connection.local;
   }

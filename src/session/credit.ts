@@ -48,7 +48,8 @@ export class CreditMeter {
   /** Used up, handed to handlers, and not granted again yet. */
   #owed = 0;
   readonly #clock: Clock;
-  #grantedAt = 0;
+  /** Since when the peer has to wait, or when it was last granted more. */
+  #waitsFrom = 0;
 
   /**
    * @param terms What this side offered.
@@ -64,6 +65,7 @@ export class CreditMeter {
   received(size: number): boolean {
     if (this.#left <= 0) return false;
     this.#left -= Math.max(size, this.#terms.least);
+    if (this.#left <= 0) this.#waitsFrom = this.#clock.now();
     return true;
   }
 
@@ -76,12 +78,12 @@ export class CreditMeter {
     const grant = Math.min(this.#owed, 0xffffffff);
     this.#owed -= grant;
     this.#left += grant;
-    if (this.#left <= grant) this.#grantedAt = this.#clock.now();
+    if (this.#left <= 0) this.#waitsFrom = this.#clock.now();
     return grant;
   }
 
   /** Whether a peer that has to wait would wait for so long that it saw nothing go on: then a small step is due. */
   #slow(window: number): boolean {
-    return this.#left <= 0 && this.#owed >= window / 16 && this.#clock.now() - this.#grantedAt > PATIENCE;
+    return this.#left <= 0 && this.#owed >= window / 16 && this.#clock.now() - this.#waitsFrom > PATIENCE;
   }
 }

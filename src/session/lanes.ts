@@ -103,9 +103,12 @@ export class Lanes {
     return this.#current === "past";
   }
 
-  /** A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once. */
+  /**
+   * A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once where nothing
+   * is held.
+   */
   room(size: number, lane: Lane, alone: boolean): OpenSegment {
-    return (this.#plain ? this.#main : this.#line(lane)).room(size, alone);
+    return this.#plain ? this.#main.room(size, alone) : this.#line(lane).room(size, false);
   }
 
   /** Gives the room back: there will be no frame. */

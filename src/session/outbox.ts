@@ -194,7 +194,8 @@ export class Outbox implements Flushable {
       }
       if (lane.limited) this.#admit(total);
     }
-    const bytes = typeof content === "string" ? undefined : content;
+    // What others may change meanwhile is looked at once: the checksum is that of the copy.
+    const bytes = typeof content !== "string" && content.buffer instanceof ArrayBuffer ? content : undefined;
     sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
     segment.used = at + total;
     this.#lanes.add(total, lane);

@@ -185,7 +185,7 @@ export class Receiver {
     this.#received();
   }
 
-  /** Decodes and hands out a batch, one frame after the other; whether the chunk is used up. */
+  /** Decodes and hands out a batch, one frame after the other; whether the chunk is used up, which what is discarded is. */
   #batch(): boolean {
     const reader = this.#reader;
     const { budget, flushes } = this.#shared;
@@ -195,10 +195,11 @@ export class Receiver {
       if (!this.#may) return this.#discarding;
       let frame = reader.next();
       budget.start(reader.more);
-      while (frame !== undefined) {
+      // A gap before a frame is told of while it is read: whoever hears of it may close.
+      while (frame !== undefined && !this.#discarding) {
         this.#frames++;
         this.#events.frame(frame, receivedAt);
-        if (budget.spend() || !this.#may) return this.#discarding || !reader.more;
+        if ((budget.spend() || !this.#may) && reader.more) return this.#discarding;
         frame = reader.next();
       }
     } catch (error) {

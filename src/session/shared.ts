@@ -1,5 +1,5 @@
 /**
- * What the connections of one Server or Client share, made anew each time it starts.
+ * What the connections of one Server or Client share, made anew each time it starts, but for the buffers.
  *
  * @module
  */

@@ -7,8 +7,8 @@
 /** Sizes of lent buffers, in bytes. A connection begins with the smallest and takes larger ones while it is busy. */
 export const POOL_SIZES = [4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] as const;
 
-/** How many bytes of each size are kept for reuse: enough for a thousand Clients that send a little in the same turn. */
-const KEPT = 16 * 1024 * 1024;
+/** How many bytes of each size are kept for reuse: of the small ones enough for a thousand Clients that send a little in the same turn. */
+const KEPT = [16, 16, 2, 2].map((mebibytes) => mebibytes * 1024 * 1024);
 
 /** A buffer to write into. */
 export interface WriteBuffer {
@@ -38,6 +38,6 @@ export class BufferPool {
   give(buffer: WriteBuffer): void {
     const { length } = buffer.bytes;
     const size = (POOL_SIZES as readonly number[]).indexOf(length);
-    if (size >= 0 && this.#free[size].length * length < KEPT) this.#free[size].push(buffer);
+    if (size >= 0 && this.#free[size].length * length < KEPT[size]) this.#free[size].push(buffer);
   }
 }

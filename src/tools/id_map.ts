@@ -15,6 +15,8 @@ export interface Identified {
 
 const SMALLEST = 16;
 const LARGEST = 65_536;
+/** An empty ring is at most this long. */
+const KEPT = 1024;
 
 /** The entries. */
 export class IdMap<Entry extends Identified> {
@@ -59,6 +61,8 @@ export class IdMap<Entry extends Identified> {
       if (this.#ring[place]?.requestId === id) {
         this.#ring[place] = undefined;
         this.#inRing--;
+        // What one busy moment needed is not kept for the life of a connection.
+        if (this.#inRing === 0 && this.#ring.length > KEPT) this.#ring = new Array(SMALLEST).fill(undefined);
         return;
       }
     }

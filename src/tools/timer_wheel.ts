@@ -175,8 +175,10 @@ export class TimerWheel {
   /** The entries whose time is over. */
   #due(now: number): TimerEntry[] {
     const slots = this.#slots;
-    // What was added last comes first, as in a slot.
-    if (slots === undefined) return this.#few.filter(({ tick }) => tick <= now).reverse();
+    // In the order of a wheel: by ticks, and what was added last first.
+    if (slots === undefined) {
+      return this.#few.filter(({ tick }) => tick <= now).reverse().sort((a, b) => a.tick - b.tick);
+    }
     const due: TimerEntry[] = [];
     for (let tick = Math.max(this.#served + 1, now - SLOTS + 1); tick <= now; tick++) {
       for (let entry = slots[tick % SLOTS]; entry !== undefined; entry = entry.after) {

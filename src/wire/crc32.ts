@@ -84,7 +84,7 @@ export function crc32Table(view: DataView, start: number, end: number, seed: num
 }
 
 /**
- * The CRC-32 of the 12 bytes which a native header's begins with, given as three big-endian integers: one step. A byte of 0
+ * The CRC-32 of the 12 bytes that a native header begins with, given as three big-endian integers: one step. A byte of 0
  * adds nothing, so that ids and large sizes cost only those who have them.
  */
 export function crc32Header(head: number, size: number, id: number): number {
@@ -95,7 +95,10 @@ export function crc32Header(head: number, size: number, id: number): number {
   return ~crc >>> 0;
 }
 
-/** The CRC-8 of the 11 bytes behind the first of a native header: flags and code, size and id. Polynomial 0x07, initial value 0xFF. */
+/**
+ * The CRC-8, polynomial 0x07, initial value 0xFF, of the 11 bytes behind the first of a native header: flags and code, size,
+ * id.
+ */
 export function crc8Header(head: number, size: number, id: number): number {
   let crc = BEGUN8 ^ CRC8[2560 | head >>> 16 & 255] ^ CRC8[2304 | head >>> 8 & 255] ^ CRC8[2048 | head & 255] ^
     CRC8[1280 | size >>> 8 & 255] ^ CRC8[1024 | size & 255];

@@ -146,13 +146,6 @@ export class CurrentFrame implements ReceivedFrame {
       this.#content,
     );
   }
-
-  /** Holds nothing alive any more. */
-  clear(): void {
-    this.#buffer = NOTHING;
-    this.#digest = undefined;
-    this.#content = undefined;
-  }
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
