@@ -17,7 +17,7 @@ const MAX_CONNECTIONS = 25_000;
 export const connect: Workload = async (context) => {
   let opened = 0;
   const { warmUp, measure } = context.pace;
-  const pace = { ...context.pace, warmUp: Math.min(200, warmUp), measure: Math.min(450, measure) };
+  const pace = { ...context.pace, warmUp: Math.min(200, warmUp), measure: Math.min(300, measure) };
   const result = await measurePasses({ ...context, pace }, EACH, async () => {
     if (opened + EACH > MAX_CONNECTIONS) throw new Error("Cannot measure: the client ports would run out");
     opened += EACH;
