@@ -85,6 +85,17 @@ export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   unref(): void;
 }
 
+/** Takes what {@linkcode Connection.readTo} reads. */
+export interface ChunkReader {
+  /**
+   * Called once for each `readTo`. It must not throw.
+   *
+   * @param chunk What `read` resolves with; `null` where there is an error, too.
+   * @param error What `read` rejects with.
+   */
+  received(chunk: Uint8Array | null, error?: unknown): void;
+}
+
 /**
  * One open byte stream in both directions. TCP connections have Nagle's algorithm off. `read` and `write` are used one at
  * a time each; the two directions do not wait for each other.
@@ -100,6 +111,11 @@ export interface Connection {
    * reads, the peer is slowed down by TCP.
    */
   read(): Promise<Uint8Array | null>;
+  /**
+   * Like `read`, and in its place, for whoever reads on and on: without promises, which would cost each idle connection
+   * memory. A chunk or FIN that is there already comes within the call, an error never does.
+   */
+  readTo?(reader: ChunkReader): void;
   /**
    * Gives the last chunk back: nobody looks at it any more, and the next one may stand in its place. To say so is worth most
    * where messages are larger than what one read brings.

@@ -13,7 +13,7 @@ import { createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConnectionError } from "../src/errors.ts";
-import type { Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
+import type { ChunkReader, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
 
 /** What a transport can do. */
 export interface Capabilities {
@@ -132,6 +132,73 @@ function basics(test: Test, { bufferSize }: Capabilities): void {
       }
     }
     assertEquals(kept, copies);
+  });
+
+  test("a chunk that was given back may be written again, and no other", async (transport) => {
+    await using pair = await open(transport);
+    const kept: Uint8Array[] = [];
+    const copies: Uint8Array[] = [];
+    for (let round = 0; round < 200; round++) {
+      const sent = noise(round % 3 === 0 ? 200_000 : 1 + (round * 37) % 3000, round);
+      const writing = pair.client.write(sent);
+      for (let at = 0; at < sent.length;) {
+        const chunk = (await pair.server.read())!;
+        const wanted = sent.subarray(at, at += chunk.length);
+        assert(chunk.every((byte, i) => byte === wanted[i]), `round ${round} arrived changed`);
+        if ((round + kept.length) % 4 > 0) pair.server.recycle?.(chunk);
+        else {
+          kept.push(chunk);
+          copies.push(chunk.slice());
+        }
+      }
+      await writing;
+    }
+    assert(kept.length > 20);
+    for (const [i, chunk] of kept.entries()) assert(chunk.every((byte, at) => byte === copies[i][at]), `kept ${i}`);
+  });
+
+  test("readTo() hands over what read() would, to a reader that goes on by itself", async (transport) => {
+    await using pair = await open(transport);
+    const sent = noise(300_000, 14);
+    const received = new Promise<Uint8Array[]>((resolve, reject) => {
+      const chunks: Uint8Array[] = [];
+      const reader: ChunkReader = {
+        received(chunk, error): void {
+          if (error !== undefined) reject(error);
+          else if (chunk === null) resolve(chunks);
+          else {
+            chunks.push(chunk);
+            pair.server.readTo!(reader);
+          }
+        },
+      };
+      pair.server.readTo!(reader);
+    });
+    await pair.client.write(sent);
+    await pair.client.closeWrite();
+    assertEquals(concat(await received), sent);
+    const after: unknown[] = [];
+    pair.server.readTo!({ received: (chunk, error) => void after.push(chunk, error) });
+    assertEquals(after, [null, undefined]);
+    assertEquals(await pair.server.read(), null);
+  });
+
+  test("readTo() tells of an error later, neither within its own call nor within another", async (transport) => {
+    await using pair = await open(transport);
+    const told: unknown[] = [];
+    const read = (): void => pair.server.readTo!({ received: (_, error) => void told.push(error) });
+    const reason = new Error("enough");
+    read();
+    read();
+    assertEquals(told, []);
+    await Promise.resolve();
+    assertInstanceOf(told.pop(), TypeError);
+    pair.server.abort(reason);
+    assertEquals(told, []);
+    read();
+    assertEquals(told, []);
+    await Promise.resolve();
+    assertEquals(told, [reason, reason]);
   });
 
   test("a view into a larger buffer sends only itself", async (transport) => {

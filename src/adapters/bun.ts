@@ -23,6 +23,7 @@ import { connectError, listenError } from "./system_errors.ts";
 
 export type {
   Address,
+  ChunkReader,
   Clock,
   Connection,
   ConnectOptions,

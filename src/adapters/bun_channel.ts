@@ -6,9 +6,9 @@
  * @module
  */
 
-import type { Address, Endpoint } from "../transport.ts";
-import type { Channel, ReadCallback } from "./duplex.ts";
-import { ChunkQueue } from "./chunk_queue.ts";
+import type { Address, ChunkReader, Endpoint } from "../transport.ts";
+import type { Channel } from "./duplex.ts";
+import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";
 
 /** What is used of a socket of Bun. */
@@ -28,7 +28,7 @@ export interface BunSocket {
 }
 
 /** A socket of Bun; its handlers call `open`, `receive`, `drain`, `end` and `close`. */
-export class BunChannel implements Channel {
+export class BunChannel implements Channel, Tap {
   readonly finishes = true;
   local: Address;
   remote: Address;
@@ -42,10 +42,7 @@ export class BunChannel implements Channel {
   constructor(bufferSize: number, local: Endpoint, remote: Endpoint) {
     this.local = local;
     this.remote = remote;
-    this.#chunks = new ChunkQueue(bufferSize, {
-      pause: () => this.#socket?.pause(),
-      resume: () => this.#socket?.resume(),
-    });
+    this.#chunks = new ChunkQueue(bufferSize, this);
   }
 
   open(socket: BunSocket): void {
@@ -77,8 +74,16 @@ export class BunChannel implements Channel {
     this.#unsent = undefined;
   }
 
-  read(done: ReadCallback): void {
-    this.#chunks.read(done);
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+  }
+
+  read(reader: ChunkReader): void {
+    this.#chunks.read(reader);
   }
 
   write(bytes: Uint8Array): Promise<void> {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ReadCallback } from "./duplex.ts";
+import type { ChunkReader } from "../transport.ts";
 
 /** How to hold a socket back. */
 export interface Tap {
@@ -22,7 +22,7 @@ export class ChunkQueue {
   #chunks: Uint8Array[] = [];
   #size = 0;
   #paused = false;
-  #reader: ReadCallback | undefined;
+  #reader: ChunkReader | undefined;
   #end: { readonly error: unknown } | undefined;
 
   /**
@@ -45,7 +45,7 @@ export class ChunkQueue {
     const reader = this.#reader;
     if (reader) {
       this.#reader = undefined;
-      reader(chunk);
+      reader.received(chunk);
       return;
     }
     this.#chunks.push(chunk);
@@ -62,18 +62,18 @@ export class ChunkQueue {
     this.#end = { error };
     const reader = this.#reader;
     this.#reader = undefined;
-    reader?.(null, error);
+    reader?.received(null, error);
   }
 
-  /** Calls `done` with the next chunk, at once or later, or with the end. */
-  read(done: ReadCallback): void {
+  /** Hands over the next chunk, at once or later, or the end. */
+  read(reader: ChunkReader): void {
     const chunk = this.#chunks.shift();
     if (chunk) {
       this.#size -= chunk.length;
       if (this.#paused && this.#size === 0) this.#resume();
-      done(chunk);
-    } else if (this.#end) done(null, this.#end.error);
-    else this.#reader = done;
+      reader.received(chunk);
+    } else if (this.#end) reader.received(null, this.#end.error);
+    else this.#reader = reader;
   }
 
   /** Forgets what it holds. */

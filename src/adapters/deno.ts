@@ -8,6 +8,7 @@
 
 import type {
   Address,
+  ChunkReader,
   Connection,
   ConnectOptions,
   Endpoint,
@@ -16,7 +17,7 @@ import type {
   Transport,
 } from "../transport.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
-import { type Channel, Duplex, type ReadCallback } from "./duplex.ts";
+import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
@@ -24,6 +25,7 @@ import { brokenError, connectError, listenError } from "./system_errors.ts";
 
 export type {
   Address,
+  ChunkReader,
   Clock,
   Connection,
   ConnectOptions,
@@ -182,10 +184,10 @@ class DenoChannel implements Channel {
     return addressOf(this.#connection.remoteAddr);
   }
 
-  read(done: ReadCallback): void {
+  read(reader: ChunkReader): void {
     this.#connection.read(this.#buffer.room()).then(
-      (count) => done(count === null ? null : this.#buffer.take(count)),
-      (error) => done(null, error),
+      (count) => reader.received(count === null ? null : this.#buffer.take(count)),
+      (error) => reader.received(null, error),
     );
   }
 

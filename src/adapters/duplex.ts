@@ -9,13 +9,10 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import type { Address, Connection } from "../transport.ts";
+import type { Address, ChunkReader, Connection } from "../transport.ts";
 import { nameOf } from "./endpoint.ts";
 import { brokenError } from "./system_errors.ts";
 import { readableOf, writableOf } from "./web_streams.ts";
-
-/** What comes next: a chunk, not empty, or `null` for FIN, or the runtime's own error. */
-export type ReadCallback = (chunk: Uint8Array | null, error?: unknown) => void;
 
 /** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */
 export interface Channel {
@@ -23,8 +20,8 @@ export interface Channel {
   readonly local: Address;
   /** The peer's end. */
   readonly remote: Address;
-  /** Calls `done` once with what comes next. A callback, because a waiting promise costs each idle connection memory. */
-  read(done: ReadCallback): void;
+  /** Hands over what comes next, at once or later: a chunk, not empty, or `null` for FIN, or the runtime's own error. */
+  read(reader: ChunkReader): void;
   /** The last chunk may be written over, where the adapter has the buffer that is read into. */
   recycle?(chunk: Uint8Array): void;
   /** Writes all of `bytes`, at least one. Rejects with the runtime's own error. */
@@ -40,13 +37,13 @@ export interface Channel {
 }
 
 /** A {@linkcode Connection} over a {@linkcode Channel}. */
-export class Duplex implements Connection {
+export class Duplex implements Connection, ChunkReader {
   readonly #channel: Channel;
   #closed: PromiseWithResolvers<Error | undefined> | undefined;
   #state: "open" | "over" = "open";
   #error: Error | undefined;
   #sendError: Error | undefined;
-  #reading: PromiseWithResolvers<Uint8Array | null> | undefined;
+  #reader: ChunkReader | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
   #received = false;
   #finishing: Promise<void> | undefined;
@@ -85,30 +82,39 @@ export class Duplex implements Connection {
   }
 
   read(): Promise<Uint8Array | null> {
-    if (this.#reading) return Promise.reject(new TypeError(`${this.#cannot("read from")}: one read at a time`));
-    if (this.#error) return Promise.reject(this.#error);
-    if (this.#received) return Promise.resolve(null);
-    const pending = this.#reading = Promise.withResolvers();
-    this.#channel.read(this.#receive);
-    return pending.promise;
+    return new Promise((resolve, reject) => {
+      this.readTo({ received: (chunk, error) => error === undefined ? resolve(chunk) : reject(error) });
+    });
+  }
+
+  readTo(reader: ChunkReader): void {
+    if (this.#reader) fail(reader, new TypeError(`${this.#cannot("read from")}: one read at a time`));
+    else if (this.#error) fail(reader, this.#error);
+    else if (this.#received) reader.received(null);
+    else {
+      this.#reader = reader;
+      this.#channel.read(this);
+    }
   }
 
   recycle(chunk: Uint8Array): void {
     this.#channel.recycle?.(chunk);
   }
 
-  // Made once, so that a read makes no closure.
-  readonly #receive: ReadCallback = (chunk, error) => {
-    const pending = this.#reading;
-    if (!pending) return;
+  /** Called by the channel. */
+  received(chunk: Uint8Array | null, error?: unknown): void {
+    const reader = this.#reader;
+    if (!reader) return;
     // The system tells of a broken connection once: after a failed write, the reading end looks like a clean one.
     if (chunk === null && this.#sendError) return this.#end(this.#sendError);
     if (error !== undefined) return this.#end(brokenError(this.#cannot("read from"), error));
-    this.#reading = undefined;
-    if (chunk === null) this.#received = true;
-    pending.resolve(chunk);
-    if (chunk === null && this.#finished) this.#end(undefined);
-  };
+    this.#reader = undefined;
+    if (chunk === null) {
+      this.#received = true;
+      if (this.#finished) this.#end(undefined);
+    }
+    reader.received(chunk);
+  }
 
   write(bytes: Uint8Array): Promise<void> {
     if (this.#writing) return Promise.reject(new TypeError(`${this.#cannot("write to")}: one write at a time`));
@@ -168,11 +174,11 @@ export class Duplex implements Connection {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#error = error;
-    const reading = this.#reading;
+    const reader = this.#reader;
     const writing = this.#writing;
-    this.#reading = this.#writing = undefined;
+    this.#reader = this.#writing = undefined;
     if (error) {
-      reading?.reject(error);
+      if (reader) fail(reader, error);
       writing?.reject(error);
       this.#abortFinish?.(error);
     }
@@ -183,4 +189,9 @@ export class Duplex implements Connection {
   #cannot(verb: string): string {
     return `Cannot ${verb} "${nameOf(this.remote)}"`;
   }
+}
+
+/** Never within a call of the one who is told: what it does then would come in between. */
+function fail(reader: ChunkReader, error: Error): void {
+  queueMicrotask(() => reader.received(null, error));
 }

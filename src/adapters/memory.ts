@@ -11,6 +11,7 @@ import { type MemoryOptions, Network } from "./memory_network.ts";
 
 export type {
   Address,
+  ChunkReader,
   Clock,
   Connection,
   ConnectOptions,

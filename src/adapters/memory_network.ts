@@ -4,10 +4,18 @@
  * @module
  */
 
-import type { Clock, Connection, ConnectOptions, Endpoint, Listener, SocketOptions } from "../transport.ts";
+import type {
+  ChunkReader,
+  Clock,
+  Connection,
+  ConnectOptions,
+  Endpoint,
+  Listener,
+  SocketOptions,
+} from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, systemClock } from "./clock.ts";
-import { type Channel, Duplex, type ReadCallback } from "./duplex.ts";
+import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint, DEFAULT_BUFFER_SIZE } from "./endpoint.ts";
 import { FakeClock } from "./fake_clock.ts";
 import type { Faults } from "./faults.ts";
@@ -185,8 +193,8 @@ class MemoryChannel implements Channel {
     this.#reset = reset;
   }
 
-  read(done: ReadCallback): void {
-    this.#incoming.read(done);
+  read(reader: ChunkReader): void {
+    this.#incoming.read(reader);
   }
 
   write(bytes: Uint8Array): Promise<void> {

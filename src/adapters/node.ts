@@ -9,6 +9,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type {
   Address,
+  ChunkReader,
   Connection,
   ConnectOptions,
   Endpoint,
@@ -18,13 +19,14 @@ import type {
 } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
-import { type Channel, Duplex, type ReadCallback } from "./duplex.ts";
+import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { brokenError, connectError, listenError, systemError } from "./system_errors.ts";
 
 export type {
   Address,
+  ChunkReader,
   Clock,
   Connection,
   ConnectOptions,
@@ -152,7 +154,29 @@ class NodeListener implements Listener {
   }
 }
 
-const ignore = (): void => {};
+/** Where a socket's events find its queue: listeners of its own would cost each idle connection memory. */
+const CHUNKS = Symbol("chunks");
+
+interface ReadSocket extends Socket {
+  [CHUNKS]: ChunkQueue;
+}
+
+function onData(this: ReadSocket, chunk: Uint8Array): void {
+  // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
+  this[CHUNKS].push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+}
+
+function onEnd(this: ReadSocket): void {
+  this[CHUNKS].end();
+}
+
+function onClose(this: ReadSocket): void {
+  const chunks = this[CHUNKS];
+  // Mostly the end came before, and an error with its stack is dear.
+  if (!chunks.ended) chunks.end(this.errored ?? systemError("ECONNRESET"));
+}
+
+function ignore(): void {}
 
 class NodeChannel implements Channel {
   readonly finishes = true;
@@ -172,17 +196,15 @@ class NodeChannel implements Channel {
       this.local = { hostname: socket.localAddress ?? "", port: socket.localPort ?? 0 };
       this.remote = { hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
     }
-    const inbox = this.#chunks = new ChunkQueue(bufferSize, socket);
-    // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
-    socket.on("data", (chunk) => inbox.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
-    socket.on("end", () => inbox.end());
+    this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
+    socket.on("data", onData);
+    socket.on("end", onEnd);
     socket.on("error", ignore); // `close` follows and knows it.
-    // Mostly the end came before, and an error with its stack is dear.
-    socket.on("close", () => inbox.ended || inbox.end(socket.errored ?? systemError("ECONNRESET")));
+    socket.on("close", onClose);
   }
 
-  read(done: ReadCallback): void {
-    this.#chunks.read(done);
+  read(reader: ChunkReader): void {
+    this.#chunks.read(reader);
   }
 
   write(bytes: Uint8Array): Promise<void> {

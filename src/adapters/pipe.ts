@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Clock, TimerHandle } from "../transport.ts";
-import type { ReadCallback } from "./duplex.ts";
+import type { ChunkReader, Clock, TimerHandle } from "../transport.ts";
 import { type Faults, FaultScript, type Step } from "./faults.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";
@@ -72,14 +71,17 @@ export class Pipe {
     return Promise.resolve();
   }
 
-  /** Calls `done` with the next chunk, or with the end. */
-  read(done: ReadCallback): void {
-    this.#chunks.read((chunk, error) => {
-      done(chunk, error);
-      if (!chunk) return;
-      this.#held -= chunk.length;
-      this.#arrived -= chunk.length;
-      this.#fill();
+  /** Hands over the next chunk, or the end. */
+  read(reader: ChunkReader): void {
+    this.#chunks.read({
+      received: (chunk, error) => {
+        if (chunk) {
+          this.#held -= chunk.length;
+          this.#arrived -= chunk.length;
+          this.#fill();
+        }
+        reader.received(chunk, error);
+      },
     });
   }
 

@@ -4,11 +4,12 @@
  * @module
  */
 
-import type { Address, Connection } from "../transport.ts";
-import { type Channel, Duplex, type ReadCallback } from "./duplex.ts";
+import type { Address, ChunkReader, Connection } from "../transport.ts";
+import { type Channel, Duplex } from "./duplex.ts";
 
 export type {
   Address,
+  ChunkReader,
   Clock,
   Connection,
   ConnectOptions,
@@ -83,12 +84,11 @@ class StreamChannel implements Channel {
     this.#writer.ready.catch(() => {});
   }
 
-  read(done: ReadCallback): void {
-    this.#reader.read().then(({ done: over, value }) => {
-      const chunk = over ? null : bytesOf(value);
-      if (chunk?.length === 0) this.read(done);
-      else done(chunk);
-    }).catch((error) => done(null, error));
+  read(reader: ChunkReader): void {
+    this.#reader.read().then(({ done, value }) => done ? null : bytesOf(value)).then(
+      (chunk) => chunk?.length === 0 ? this.read(reader) : reader.received(chunk),
+      (error) => reader.received(null, error),
+    );
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -53,21 +53,19 @@ export class Gate {
       throw full(`"${ip}" has the ${there} connections that maxConnectionsPerAddress allows`, "from this address");
     }
     if (ip !== "") this.#byAddress.set(ip, there + 1);
-    let state: "in" | "open" | "gone" = "in";
-    return {
-      open: () => {
-        if (state !== "in") return;
-        this.#checkRoom();
-        state = "open";
-        this.#open++;
-      },
-      leave: () => {
-        if (state === "gone") return;
-        if (state === "open") this.#open--;
-        state = "gone";
-        if (ip !== "") this.#forget(ip);
-      },
-    };
+    return new GatePass(this, ip);
+  }
+
+  /** Takes a place. */
+  take(): void {
+    this.#checkRoom();
+    this.#open++;
+  }
+
+  /** Gives back what a connection took. */
+  leave(ip: string, open: boolean): void {
+    if (open) this.#open--;
+    if (ip !== "") this.#forget(ip);
   }
 
   #checkRoom(): void {
@@ -78,6 +76,29 @@ export class Gate {
     const left = this.#byAddress.get(ip)! - 1;
     if (left > 0) this.#byAddress.set(ip, left);
     else this.#byAddress.delete(ip);
+  }
+}
+
+class GatePass implements Pass {
+  readonly #gate: Gate;
+  readonly #ip: string;
+  #state: "in" | "open" | "gone" = "in";
+
+  constructor(gate: Gate, ip: string) {
+    this.#gate = gate;
+    this.#ip = ip;
+  }
+
+  open(): void {
+    if (this.#state !== "in") return;
+    this.#gate.take();
+    this.#state = "open";
+  }
+
+  leave(): void {
+    if (this.#state === "gone") return;
+    this.#gate.leave(this.#ip, this.#state === "open");
+    this.#state = "gone";
   }
 }
 

@@ -26,8 +26,8 @@ const LEAVE_LINGER = 60_000;
 /** A peer can't ask to be left alone for more than a day, in milliseconds. */
 const LONGEST_RETRY = 24 * 3_600_000;
 
-/** What is ended. */
-export interface DepartureParts {
+/** What is ended, and hears of it. */
+export interface DepartureHost {
   /** The connection. */
   readonly connection: Connection;
   /** Which end this is. */
@@ -42,10 +42,6 @@ export interface DepartureParts {
   readonly receiver: Receiver;
   /** What runs. */
   readonly dispatcher: Dispatcher;
-}
-
-/** Hears of the end. */
-export interface DepartureHost {
   /** It stopped being open: nothing more can be sent. */
   closing(): void;
   /** It is over, nothing is read or written any more. Called once; `why` makes the error behind it, if there is one. */
@@ -54,7 +50,6 @@ export interface DepartureHost {
 
 /** The end of one connection, and its state until then. */
 export class Departure {
-  readonly #parts: DepartureParts;
   readonly #host: DepartureHost;
   #state: "open" | "closing" | "closed" = "open";
   #orderly = false;
@@ -68,12 +63,8 @@ export class Departure {
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   retryAfter = 0;
 
-  /**
-   * @param parts What is ended.
-   * @param host Hears of it.
-   */
-  constructor(parts: DepartureParts, host: DepartureHost) {
-    this.#parts = parts;
+  /** @param host What is ended, and hears of it. */
+  constructor(host: DepartureHost) {
     this.#host = host;
   }
 
@@ -114,7 +105,7 @@ export class Departure {
       this.#ending?.hurry(drain);
       return;
     }
-    const { polite, sender } = this.#parts;
+    const { polite, sender } = this.#host;
     this.#orderly = polite && drain > 0;
     this.#begin(reason);
     if (this.#orderly) {
@@ -134,7 +125,7 @@ export class Departure {
     this.#orderly = true;
     this.#asked = true;
     this.#begin("going-away");
-    this.#parts.sender.cover();
+    this.#host.sender.cover();
     const { code, retryAfter } = readGoAway(content);
     this.retryAfter = retryAfter;
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
@@ -143,7 +134,7 @@ export class Departure {
 
   /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
   broken(error: ProtocolError): void {
-    const { receiver, sender } = this.#parts;
+    const { receiver, sender } = this.#host;
     receiver.discard(LINGER_BYTES);
     sender.pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
     this.#orderly = false;
@@ -157,7 +148,7 @@ export class Departure {
 
   /** The peer's FIN. */
   finished(): void {
-    const { sender } = this.#parts;
+    const { sender } = this.#host;
     // Nothing is granted any more.
     sender.outbox.ungranted();
     sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
@@ -171,7 +162,7 @@ export class Departure {
   drop(error: Error, reason: CloseReason): void {
     if (this.#state === "closed") return;
     this.#begin(reason);
-    this.#parts.connection.abort(error);
+    this.#host.connection.abort(error);
     this.#over(() => error);
   }
 
@@ -184,9 +175,9 @@ export class Departure {
 
   /** Settles when nothing comes any more of a native peer that was asked to leave. */
   #peerDone(): Promise<unknown> {
-    const over = this.#parts.receiver.over();
+    const over = this.#host.receiver.over();
     // Who asks to leave waits for the other's FIN. Where both ask, the client goes first.
-    if (this.#parts.side === "server") return over;
+    if (this.#host.side === "server") return over;
     return Promise.race([over, (this.#peerLeaves ??= new Latch()).promise]);
   }
 
@@ -201,7 +192,7 @@ export class Departure {
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
-    const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#parts;
+    const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#host;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
     await ending.run(drain, linger, {
       work: async () => {
@@ -227,7 +218,7 @@ export class Departure {
     this.#state = "closed";
     this.#orderly = false;
     this.#ending?.cut();
-    const { dispatcher, receiver, sender } = this.#parts;
+    const { dispatcher, receiver, sender } = this.#host;
     sender.close();
     dispatcher.close();
     receiver.discard();

@@ -78,7 +78,8 @@ type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt">
 export class Dispatcher implements RateGateHost {
   readonly #host: DispatcherHost;
   readonly #shared: DispatcherShared;
-  readonly #queue = new Fifo<IncomingMessage>();
+  /** What waits for a handler. Made when something does. */
+  #queue: Fifo<IncomingMessage> | undefined = undefined;
   #queuedBytes = 0;
   #running = 0;
   #closed = false;
@@ -124,7 +125,7 @@ export class Dispatcher implements RateGateHost {
 
   /** Messages that wait for a handler. */
   get waiting(): number {
-    return this.#queue.size;
+    return this.#queue === undefined ? 0 : this.#queue.size;
   }
 
   /** Asynchronous handlers at work. */
@@ -162,7 +163,7 @@ export class Dispatcher implements RateGateHost {
     const message = this.#message(this.#kept(frame), route, receivedAt, asks);
     this.#queuedBytes += message.content.buffer.byteLength;
     if (request) this.#opened(message);
-    this.#queue.push(message);
+    (this.#queue ??= new Fifo()).push(message);
   }
 
   /** A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks. */
@@ -201,7 +202,7 @@ export class Dispatcher implements RateGateHost {
   close(): void {
     this.#closed = true;
     this.#throttle?.close();
-    this.#queue.clear();
+    this.#queue?.clear();
     this.#queuedBytes = 0;
     this.#wake();
   }
@@ -372,11 +373,12 @@ export class Dispatcher implements RateGateHost {
     if (this.#pumping) return;
     const { budget, transport } = this.#shared;
     budget.start(this.waiting > 1);
-    for (let first = this.#queue.first; first !== undefined; first = this.#queue.first) {
-      const message = this.#current(first);
+    const queue = this.#queue;
+    while (queue !== undefined && queue.size > 0) {
+      const message = this.#current(queue.first!);
       const { content, route, type, wantsReply } = message;
       if (!this.#free(route, wantsReply, type.code)) break;
-      this.#queue.shift();
+      queue.shift();
       this.#queuedBytes -= content.buffer.byteLength;
       this.#hand(message);
       if (!budget.spend()) continue;

@@ -54,7 +54,7 @@ export class Lanes {
   #least = 0;
   /** Held frames, in order. Made when one is held. */
   #held: Fifo<Run> | undefined = undefined;
-  #lastRun: Run = { size: 0, count: 0 };
+  #lastRun: Run | undefined = undefined;
   #takenBytes = 0;
   #passedBytes = 0;
   #current: "main" | "past" = "main";
@@ -216,7 +216,8 @@ export class Lanes {
 
   #hold(size: number): void {
     const held = this.#held ??= new Fifo();
-    if (held.size > 0 && this.#lastRun.size === size) this.#lastRun.count++;
+    const last = this.#lastRun;
+    if (held.size > 0 && last!.size === size) last!.count++;
     else held.push(this.#lastRun = { size, count: 1 });
   }
 

@@ -311,10 +311,10 @@ export class Outbox implements Flushable {
     this.#writing = bytes.length;
     this.#lanes.pass(bytes.length);
     this.lastWrite = this.#shared.transport.clock.now();
-    this.#connection.write(bytes).then(this.#onWritten, this.#onFailed);
+    this.#connection.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
   }
 
-  readonly #onWritten = (): void => {
+  #wrote(): void {
     if (this.#state !== "writing") return;
     const more = this.#lanes.advance(this.#writing);
     this.#written += this.#writing;
@@ -340,11 +340,11 @@ export class Outbox implements Flushable {
       this.#state = "scheduled";
       this.#shared.flushes.add(this);
     }
-  };
+  }
 
-  readonly #onFailed = (error: Error): void => {
+  #failed(error: Error): void {
     if (this.#state === "writing") this.#events.writeFailed(error);
-  };
+  }
 
   get #waiting(): number {
     return this.#spent && this.#state !== "closed" ? this.#buffered - this.#lanes.heldBytes : this.#buffered;

@@ -6,8 +6,9 @@
  */
 
 import { ConnectionError, ProtocolError } from "../errors.ts";
-import type { Connection } from "../transport.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import type { FrameLosses } from "../wire/decoder_options.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
@@ -40,13 +41,16 @@ export interface ReceiverEvents {
 }
 
 /** Reads one connection. */
-export class Receiver {
+export class Receiver implements ChunkReader, FrameLosses {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
   readonly #events: ReceiverEvents;
   readonly #reader: FrameReader;
   #over: Latch | undefined = undefined;
   #ended = false;
+  /** Whether the next chunk was asked for just now, and whether one that was there already is done with. */
+  #asking = false;
+  #done = false;
   #discarding = false;
   /** How much is thrown away at most, and how much was. */
   #most = Infinity;
@@ -83,15 +87,8 @@ export class Receiver {
     this.#shared = shared;
     this.#events = events;
     this.lastRead = shared.transport.clock.now();
-    this.#reader = new FrameReader(protocol, {
-      maxMessageSize,
-      recovery: protocol.magic === undefined ? "close" : recovery,
-      onSkip: (error) => events.dropped(error),
-      onDrop: (error) => {
-        this.#dropped++;
-        events.dropped(error);
-      },
-    });
+    const search = protocol.magic === undefined ? "close" : recovery;
+    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, this);
   }
 
   /** Bytes read so far. */
@@ -115,31 +112,83 @@ export class Receiver {
   }
 
   /** Begins with what came behind the handshake, and reads until the end. */
-  async run(rest: Uint8Array): Promise<void> {
-    try {
-      if (rest.length > 0) await this.#pause(this.#receive(rest));
-      while (this.#thrown <= this.#most) {
-        const chunk = await this.#connection.read();
-        if (chunk === null) {
-          this.#reader.end();
-          this.#events.finished(this.#discarding ? 0 : this.#reader.partial);
-          break;
-        }
-        this.#bytes += chunk.length;
-        this.lastRead = this.#shared.transport.clock.now();
-        if (this.#discarding) this.#thrown += chunk.length;
-        else {
-          const more = this.#receive(chunk);
-          if (more !== undefined) await this.#pause(more);
-        }
-        if (!this.#reader.lent) this.#connection.recycle?.(chunk);
-      }
-    } catch (error) {
-      this.#reader.end();
-      this.#events.lost(error as Error);
+  run(rest: Uint8Array): void {
+    if (rest.length === 0) this.#read();
+    else this.#take(rest);
+  }
+
+  /** Called by the connection. */
+  received(chunk: Uint8Array | null, error?: unknown): void {
+    if (error !== undefined) this.#lost(error);
+    else if (chunk === null) this.#finish();
+    else {
+      this.#bytes += chunk.length;
+      this.lastRead = this.#shared.transport.clock.now();
+      if (this.#discarding) {
+        this.#thrown += chunk.length;
+        this.#taken(chunk);
+      } else this.#take(chunk);
     }
+  }
+
+  /** Asks for the next chunk, and for the one behind it when it was there already. */
+  #read(): void {
+    do {
+      if (this.#thrown > this.#most) return this.#end();
+      this.#asking = true;
+      this.#done = false;
+      readTo(this.#connection, this);
+      this.#asking = false;
+    } while (this.#done);
+  }
+
+  /** Hands out a chunk, then reads on. */
+  #take(chunk: Uint8Array): void {
+    try {
+      const more = this.#receive(chunk);
+      if (more === undefined) this.#taken(chunk);
+      else this.#pause(more).then(() => this.#taken(chunk), (error) => this.#lost(error));
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #taken(chunk: Uint8Array): void {
+    if (!this.#reader.lent) this.#connection.recycle?.(chunk);
+    if (this.#asking) this.#done = true;
+    else this.#read();
+  }
+
+  #finish(): void {
+    try {
+      this.#reader.end();
+      this.#events.finished(this.#discarding ? 0 : this.#reader.partial);
+      this.#end();
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #lost(error: unknown): void {
+    this.#reader.end();
+    this.#events.lost(error as Error);
+    this.#end();
+  }
+
+  #end(): void {
     this.#ended = true;
     this.#over?.release();
+  }
+
+  /** Called by the reader. */
+  drop(error: ProtocolError): void {
+    this.#dropped++;
+    this.#events.dropped(error);
+  }
+
+  /** Called by the reader. */
+  skip(error: ProtocolError): void {
+    this.#events.dropped(error);
   }
 
   /** Settles, never rejects, when nothing more is read. */
@@ -161,7 +210,7 @@ export class Receiver {
   }
 
   /** Waits until a chunk is handed out. The peer's silence meanwhile is ours. */
-  async #pause(handedOut: Promise<void> | undefined): Promise<void> {
+  async #pause(handedOut: Promise<void>): Promise<void> {
     this.paused = true;
     await handedOut;
     this.paused = false;
@@ -255,4 +304,10 @@ export class Receiver {
       );
     }
   }
+}
+
+/** Reads by callback where the connection can. */
+function readTo(connection: Connection, reader: ChunkReader): void {
+  if (connection.readTo !== undefined) connection.readTo(reader);
+  else connection.read().then((chunk) => reader.received(chunk), (error) => reader.received(null, error));
 }

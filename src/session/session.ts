@@ -16,7 +16,7 @@ import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { get32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
-import { CreditMeter, creditOffer, creditTerms } from "./credit.ts";
+import { CreditMeter, creditTerms } from "./credit.ts";
 import type { DeliveryCounts } from "./deliveries.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
@@ -26,6 +26,7 @@ import { Feature } from "./features.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { Latch } from "../tools/latch.ts";
+import type { TimerWheel } from "../tools/timer_wheel.ts";
 import type { AnswerCodec, RequestOptions } from "./pending.ts";
 import { Receiver, type ReceiverEvents } from "./receiver.ts";
 import { noReplyCodec, Sender, type SenderHost } from "./sender.ts";
@@ -57,14 +58,20 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   readonly credited: boolean;
   /** The second argument of handlers. */
   readonly peer: unknown;
-  readonly #connection: Connection;
+  /** What it speaks over. */
+  readonly connection: Connection;
+  /** Which end this is. */
+  readonly side: "client" | "server";
   /** Whether the peer understands GOAWAY. */
-  readonly #polite: boolean;
+  readonly polite: boolean;
   readonly #shared: SessionShared;
   readonly #events: SessionEvents;
-  readonly #sender: Sender;
-  readonly #receiver: Receiver;
-  readonly #dispatcher: Dispatcher;
+  /** What it says. */
+  readonly sender: Sender;
+  /** What it hears. */
+  readonly receiver: Receiver;
+  /** What runs. */
+  readonly dispatcher: Dispatcher;
   readonly #meter: CreditMeter | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #departure: Departure;
@@ -101,29 +108,26 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.native = isNative(protocol);
     this.spoken = this.native ? "native" : release || protocol.name;
     this.peer = peer;
-    this.#connection = connection;
-    this.#polite = features.has(Feature.GOAWAY);
+    this.connection = connection;
+    this.side = side;
+    this.polite = features.has(Feature.GOAWAY);
     this.#shared = shared;
     this.#events = events;
-    this.#sender = new Sender(connection, outcome, side, shared, this);
-    this.#receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
-    this.#dispatcher = new Dispatcher(this, shared);
-    const { wheel } = shared;
-    this.#departure = new Departure({
-      connection,
-      side,
-      polite: this.#polite,
-      wheel,
-      sender: this.#sender,
-      receiver: this.#receiver,
-      dispatcher: this.#dispatcher,
-    }, this);
+    this.sender = new Sender(connection, outcome, side, shared, this);
+    this.receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
+    this.dispatcher = new Dispatcher(this, shared);
+    this.#departure = new Departure(this);
     const credit = features.get(Feature.CREDIT);
     this.credited = credit !== undefined;
-    if (credit !== undefined) this.#sender.outbox.limit(creditTerms(credit));
-    this.#meter = credit === undefined ? undefined : new CreditMeter(creditTerms(creditOffer(shared.limits)), clock);
+    if (credit !== undefined) this.sender.outbox.limit(creditTerms(credit));
+    this.#meter = credit === undefined ? undefined : new CreditMeter(shared.credit, clock);
     const pace = this.native ? shared.pace.heartbeat : shared.pace.pythonHeartbeat;
-    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, wheel, clock, pace);
+    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, pace);
+  }
+
+  /** For time limits. */
+  get wheel(): TimerWheel {
+    return this.#shared.wheel;
   }
 
   /** Settles, never rejects, when it is over. */
@@ -152,28 +156,28 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Bytes that wait to be sent. */
   get buffered(): number {
-    return this.#sender.outbox.buffered;
+    return this.sender.outbox.buffered;
   }
 
   /** The largest frame that the peer takes, header included, in bytes. */
   get maxMessageSize(): number {
-    return this.#sender.maxMessageSize;
+    return this.sender.maxMessageSize;
   }
 
   /** Counters. */
   get stats(): SessionStats {
-    const { outbox, pending } = this.#sender;
+    const { outbox, pending } = this.sender;
     return {
-      framesSent: this.#sender.frames,
-      framesReceived: this.#receiver.frames,
+      framesSent: this.sender.frames,
+      framesReceived: this.receiver.frames,
       bytesSent: outbox.written,
-      bytesReceived: this.#receiver.bytes,
+      bytesReceived: this.receiver.bytes,
       bufferedBytes: outbox.buffered,
-      queuedMessages: this.#dispatcher.waiting,
-      runningHandlers: this.#dispatcher.running,
+      queuedMessages: this.dispatcher.waiting,
+      runningHandlers: this.dispatcher.running,
       repliesDropped: pending.dropped,
-      framesDropped: this.#receiver.dropped,
-      bytesSkipped: this.#receiver.skipped,
+      framesDropped: this.receiver.dropped,
+      bytesSkipped: this.receiver.skipped,
       framesIgnored: this.#framesIgnored,
       pendingRequests: pending.size,
     };
@@ -181,34 +185,34 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** What became of the messages, where that is tracked. */
   get deliveries(): DeliveryCounts | undefined {
-    return this.#sender.deliveries;
+    return this.sender.deliveries;
   }
 
   /** From now on counts what becomes of messages. */
   track(): void {
-    this.#sender.track();
+    this.sender.track();
   }
 
   /** Begins with what came behind the handshake, and reads on. */
   run(rest: Uint8Array): void {
-    void this.#receiver.run(rest);
+    this.receiver.run(rest);
   }
 
   /** Sends a message; see `Client.send`. */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
     this.#checkOpen(`Cannot send "${type.name}"`);
-    return this.#sender.message(type, payload);
+    return this.sender.message(type, payload);
   }
 
   /** The same with a payload that is encoded already. */
   sendContent(name: string, code: number, content: Uint8Array | string): boolean {
     this.#checkOpen(`Cannot send "${name}"`);
-    return this.#sender.content(name, code, content);
+    return this.sender.content(name, code, content);
   }
 
   /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
   sendEncoded(frames: Uint8Array): void {
-    this.#sender.encoded(frames);
+    this.sender.encoded(frames);
   }
 
   /** Sends a request; see `Client.request`. Never throws: what keeps it from being sent rejects. */
@@ -222,7 +226,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       this.#checkOpen(`Cannot request "${name}"`);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
-      return this.#sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
+      return this.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -237,14 +241,14 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     options: RequestOptions,
   ): Promise<unknown> {
     this.#checkOpen(`Cannot request "${name}"`);
-    return this.#sender.ask(name, code, content, codec, options);
+    return this.sender.ask(name, code, content, codec, options);
   }
 
   /** Sends a PING; settles with the round trip in milliseconds. Never throws. */
   ping(options: RequestOptions): Promise<number> {
     try {
       this.#checkOpen("Cannot ping");
-      return this.#sender.ping(options) as Promise<number>;
+      return this.sender.ping(options) as Promise<number>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -252,7 +256,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Settles when few enough bytes wait, or when it is over; never rejects. */
   ready(): Promise<void> {
-    return this.#sender.outbox.ready();
+    return this.sender.outbox.ready();
   }
 
   /**
@@ -268,13 +272,13 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   /** Lets the process end although it is open. */
   unref(): void {
     this.#departure.unref();
-    this.#connection.unref();
+    this.connection.unref();
   }
 
   // Called by the dispatcher.
 
   get congested(): boolean {
-    return this.#sender.outbox.full;
+    return this.sender.outbox.full;
   }
 
   get signal(): AbortSignal {
@@ -297,7 +301,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   taken(size: number): void {
     if (this.#meter === undefined || this.#departure.over) return;
     const grant = this.#meter.taken(this.protocol.headerSize + size);
-    if (grant > 0) this.#sender.grant(grant);
+    if (grant > 0) this.sender.grant(grant);
   }
 
   overrate(): void {
@@ -308,7 +312,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     const { name, reply } = message.type;
     if (this.#departure.over) throw closedError(`Cannot reply to "${name}"`, this.reason);
     const content = checkPayload(name, reply!.encode(payload as never));
-    this.#sender.answer(message, this.native ? Flag.REPLY : 0, content);
+    this.sender.answer(message, this.native ? Flag.REPLY : 0, content);
   }
 
   refuse(message: IncomingMessage, error: unknown): void {
@@ -316,7 +320,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     if (!this.native || this.#departure.over) return;
     for (const content of [errorContent(error), NO_DETAILS]) {
       try {
-        this.#sender.answer(message, Flag.REPLY | Flag.ERROR, content);
+        this.sender.answer(message, Flag.REPLY | Flag.ERROR, content);
         return;
       } catch (failure) {
         // A peer that takes tiny frames only may take the shorter one.
@@ -327,7 +331,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   turnAway(frame: ReceivedFrame, error: Error & { readonly code: string }): void {
     try {
-      this.#sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
+      this.sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
     } catch (failure) {
       this.#events.error(failure);
     }
@@ -346,7 +350,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   frame(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId, size } = frame;
     this.#shared.taps.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
-    const { pending } = this.#sender;
+    const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) pending.settle(frame);
     else {
@@ -354,17 +358,17 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       if (this.#meter?.received(this.protocol.headerSize + size) === false) {
         throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
       }
-      if (this.#departure.serving) this.#dispatcher.accept(frame, receivedAt);
+      if (this.#departure.serving) this.dispatcher.accept(frame, receivedAt);
       else this.#late(frame);
     }
   }
 
   full(): boolean {
-    return this.#dispatcher.full;
+    return this.dispatcher.full;
   }
 
   room(): Promise<void> {
-    return this.#dispatcher.room();
+    return this.dispatcher.room();
   }
 
   dropped(error: ProtocolError): void {
@@ -402,7 +406,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   drained(bufferedBytes: number): void {
     this.#shared.taps.pressure?.({ full: false, bufferedBytes }, this.peer);
-    this.#dispatcher.resume();
+    this.dispatcher.resume();
   }
 
   overrun(error: Error): void {
@@ -412,19 +416,19 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   // Called by the heartbeat.
 
   get lastSent(): number {
-    return this.#sender.outbox.lastWrite;
+    return this.sender.outbox.lastWrite;
   }
 
   get lastReceived(): number {
-    return this.#receiver.lastRead;
+    return this.receiver.lastRead;
   }
 
   get paused(): boolean {
-    return this.#receiver.paused;
+    return this.receiver.paused;
   }
 
   beat(): void {
-    this.#sender.beat();
+    this.sender.beat();
   }
 
   dead(error: ConnectionError): void {
@@ -450,16 +454,16 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   /** A frame of the library itself. */
   #system(frame: ReceivedFrame): void {
     const { code, flags, requestId } = frame;
-    const { pending } = this.#sender;
+    const { pending } = this.sender;
     if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
       if (!this.native) pending.ids.met(requestId);
-      if (this.#dispatcher.permits(frame)) this.#sender.pong(frame);
+      if (this.dispatcher.permits(frame)) this.sender.pong(frame);
     } else if (pending.ids.answers(frame)) pending.settle(frame);
     else if (!this.native) this.#framesIgnored++;
     else if (code === SystemCode.CREDIT && this.credited && frame.content.length === 4) {
-      this.#sender.outbox.grant(get32(frame.content, 0));
-    } else if (code === SystemCode.GOAWAY && this.#polite) this.#departure.leave(frame.content);
-    else if (code !== SystemCode.CANCEL || !this.#dispatcher.cancel(requestId, cancelled())) this.#framesIgnored++;
+      this.sender.outbox.grant(get32(frame.content, 0));
+    } else if (code === SystemCode.GOAWAY && this.polite) this.#departure.leave(frame.content);
+    else if (code !== SystemCode.CANCEL || !this.dispatcher.cancel(requestId, cancelled())) this.#framesIgnored++;
   }
 
   /** A message for a connection that is being closed: its handler is not called any more. */

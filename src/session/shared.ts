@@ -7,6 +7,7 @@
 import type { Transport } from "../transport.ts";
 import { BatchBudget } from "../tools/batch_budget.ts";
 import { BufferPool } from "../tools/buffer_pool.ts";
+import { creditOffer, type CreditTerms, creditTerms } from "./credit.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
 import type { OutboxShared } from "./outbox.ts";
 import { FlushQueue } from "../tools/flush_queue.ts";
@@ -20,6 +21,8 @@ export interface SessionShared extends OutboxShared, DispatcherShared {
   readonly pace: Pace;
   /** Who watches single messages. */
   readonly taps: Taps;
+  /** What peers may send, on native connections. */
+  readonly credit: CreditTerms;
   /** All limits. */
   readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & { readonly maxMessageSize: number };
 }
@@ -49,6 +52,7 @@ export function makeShared(
     pool: poolOf(transport),
     flushes: new FlushQueue(transport, pace.gather),
     budget: new BatchBudget(transport.clock),
+    credit: creditTerms(creditOffer(limits)),
     buffered: 0,
   };
 }

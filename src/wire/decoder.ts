@@ -40,7 +40,7 @@ export class FrameDecoder {
    * `recovery: "resync"` for a protocol without a magic.
    */
   constructor(protocol: Protocol, options: DecoderOptions = {}) {
-    this.#reader = new FrameReader(protocol, options);
+    this.#reader = new FrameReader(protocol, options, { drop: options.onDrop, skip: options.onSkip });
   }
 
   /** What ended the stream, once it is broken. The frames before it were handed out. */

@@ -27,6 +27,17 @@ export interface DecoderOptions {
   readonly verify?: boolean;
 }
 
+/** What of a decoder's options concerns reading. */
+export type ReaderOptions = Omit<DecoderOptions, "onDrop" | "onSkip">;
+
+/** Told of what is left out of a stream. An object in place of two functions: there is one for each connection. */
+export interface FrameLosses {
+  /** A frame, because its checksum does not match. */
+  drop?(error: ProtocolError): void;
+  /** What lies between two frames, or behind the last. */
+  skip?(error: ProtocolError): void;
+}
+
 /** The error that names a frame which was left out. */
 export function dropped(code: number, size: number): ProtocolError {
   return new ProtocolError("corrupt", `Dropped a frame of type ${code}, ${size} bytes: its checksum does not match`);

@@ -10,7 +10,7 @@ import { ConfigError, ProtocolError } from "../errors.ts";
 import { Carry } from "./carry.ts";
 import { crc32Header, crc32Range, isLong } from "./crc32.ts";
 import { CurrentFrame, getUuid } from "./decoded_frame.ts";
-import { type DecoderOptions, dropped } from "./decoder_options.ts";
+import { dropped, type FrameLosses, type ReaderOptions } from "./decoder_options.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 import { headerFault } from "./header.ts";
 import { viewOf } from "./integers.ts";
@@ -23,7 +23,7 @@ export class FrameReader {
   readonly #protocol: Protocol;
   readonly #limit: number;
   readonly #features: number;
-  readonly #onDrop: ((error: ProtocolError) => void) | undefined;
+  readonly #losses: FrameLosses | undefined;
   readonly #verify: boolean;
   /** The search behind torn frames, where there is one. */
   readonly #resync: Resync | undefined;
@@ -45,14 +45,14 @@ export class FrameReader {
   /** Whether that is a copy of a chunk and of what was kept before it. */
   #joined = false;
 
-  /** Arguments and errors are those of a `FrameDecoder`. */
-  constructor(protocol: Protocol, options: DecoderOptions = {}) {
+  /** Arguments and errors are those of a `FrameDecoder`, but for `losses`, which takes the place of its callbacks. */
+  constructor(protocol: Protocol, options: ReaderOptions = {}, losses?: FrameLosses) {
     this.#protocol = protocol;
     this.#limit = options.maxMessageSize ?? WIRE_LIMITS.maxMessageSize;
     this.#features = options.features ?? 0;
-    this.#onDrop = options.onDrop;
+    this.#losses = losses;
     this.#verify = options.verify ?? true;
-    this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, options.onSkip) : undefined;
+    this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, losses) : undefined;
     if (this.#verify && protocol.integrity === "sha256" && sha256Sync === undefined) {
       throw new ConfigError(
         "unsupported",
@@ -298,7 +298,7 @@ export class FrameReader {
     if (!good && resync !== undefined) return null;
     this.#count++;
     if (!good) {
-      this.#onDrop?.(dropped(code, size));
+      this.#losses?.drop?.(dropped(code, size));
       return undefined;
     }
     if (resync !== undefined) resync.found();

@@ -9,6 +9,7 @@
 
 import { ConfigError, ProtocolError } from "../errors.ts";
 import { crc32Range } from "./crc32.ts";
+import type { FrameLosses } from "./decoder_options.ts";
 import type { Protocol } from "./protocols.ts";
 
 /** Checksums may be computed over so many bytes for each byte that came. */
@@ -36,7 +37,7 @@ export class Resync {
   checked = 0;
   readonly #protocol: Protocol;
   readonly #limit: number;
-  readonly #onSkip: ((error: ProtocolError) => void) | undefined;
+  readonly #losses: FrameLosses | undefined;
   /** How far into the stream bytes have earned their share of work. */
   #reach = 0;
   #allowance = 0;
@@ -44,14 +45,14 @@ export class Resync {
   /**
    * @param protocol The wire protocol.
    * @param limit The largest frame, and the longest gap, in bytes.
-   * @param onSkip Told of each gap, when it is over.
+   * @param losses Told of each gap, when it is over.
    * @throws {ConfigError} `invalid-config`: its frames have no magic to search for.
    */
-  constructor(protocol: Protocol, limit: number, onSkip: ((error: ProtocolError) => void) | undefined) {
+  constructor(protocol: Protocol, limit: number, losses: FrameLosses | undefined) {
     if (protocol.magic === undefined) throw noResync(`protocol "${protocol.name}"`);
     this.#protocol = protocol;
     this.#limit = limit;
-    this.#onSkip = onSkip;
+    this.#losses = losses;
   }
 
   /**
@@ -183,7 +184,7 @@ export class Resync {
   #tell(where: string): void {
     const { gap } = this;
     this.gap = 0;
-    this.#onSkip?.(new ProtocolError("corrupt", `Skipped ${gap} bytes ${where}: no whole frame is in them`));
+    this.#losses?.skip?.(new ProtocolError("corrupt", `Skipped ${gap} bytes ${where}: no whole frame is in them`));
   }
 }
 

@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
+import type { SessionShared } from "../src/session/shared.ts";
+import type { ChunkReader, Connection } from "../src/transport.ts";
+import type { ReceivedFrame } from "../src/wire/decoded_frame.ts";
+import { encodeFrame } from "../src/wire/encoder.ts";
+import { protocol } from "../src/wire/protocols.ts";
+
+const NATIVE = protocol("native");
+const COUNT = 100_000;
+
+/** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. */
+async function receive(connection: (next: () => Uint8Array | null) => Partial<Connection>): Promise<unknown[]> {
+  const chunk = encodeFrame(NATIVE, { code: 200, content: new Uint8Array(8), requestId: 0, flags: 0 });
+  let left = COUNT;
+  let frames = 0;
+  const told: unknown[] = [];
+  const receiver = new Receiver(
+    connection(() => left-- > 0 ? chunk : null) as Connection,
+    NATIVE,
+    1_000,
+    "close",
+    {
+      transport: { clock: { now: () => 0 } },
+      budget: { start: () => {}, spend: () => false },
+      flushes: { begin: () => {} },
+    } as unknown as SessionShared,
+    {
+      frame: (_: ReceivedFrame) => void frames++,
+      full: () => false,
+      finished: (partial: number) => void told.push(partial),
+      lost: (error: Error) => void told.push(error),
+    } as unknown as ReceiverEvents,
+  );
+  receiver.run(new Uint8Array(0));
+  await receiver.over();
+  return [frames, receiver.bytes / chunk.length, ...told];
+}
+
+describe("a receiver", () => {
+  it("takes any number of chunks that are there already, without a call in a call", async () => {
+    assertEquals(await receive((next) => ({ readTo: (reader) => reader.received(next()) })), [COUNT, COUNT, 0]);
+  });
+
+  it("takes chunks that come later, or now and then", async () => {
+    let turn = 0;
+    const readTo = (next: () => Uint8Array | null) => (reader: ChunkReader): void => {
+      const chunk = next();
+      if (turn++ % 3 === 0) reader.received(chunk);
+      else queueMicrotask(() => reader.received(chunk));
+    };
+    assertEquals(await receive((next) => ({ readTo: readTo(next) })), [COUNT, COUNT, 0]);
+  });
+
+  it("reads a connection that only has read()", async () => {
+    assertEquals(await receive((next) => ({ read: () => Promise.resolve(next()) })), [COUNT, COUNT, 0]);
+  });
+
+  it("tells what broke the connection, once", async () => {
+    const broken = new Error("reset");
+    assertEquals(await receive(() => ({ read: () => Promise.reject(broken) })), [0, 0, broken]);
+    const readTo = (reader: ChunkReader): void => queueMicrotask(() => reader.received(null, broken));
+    assertEquals(await receive(() => ({ readTo })), [0, 0, broken]);
+  });
+});
