@@ -89,6 +89,18 @@ describe("a request that is given up", () => {
     assertEquals((await met.raw.frame())!.code, 3);
   });
 
+  it("within the event that tells of it is given up all the same", async () => {
+    const world = memoryWorld();
+    await using met = await face(world, "native");
+    const stop = new AbortController();
+    met.client.on("sent", ({ kind }) => kind === "request" && stop.abort(new Error("enough")));
+    await assertRejects(() => met.client.request(WORK, "1", { signal: stop.signal }), Error, "enough");
+    const asked = (await met.raw.frame())!;
+    const cancelled = (await met.raw.frame())!;
+    assertEquals([asked.code, cancelled.code, cancelled.requestId], [201, 3, asked.requestId]);
+    assertEquals(met.client.stats().pendingRequests, 0);
+  });
+
   it("sends no CANCEL where the answer came, the connection was lost, or the signal fired before", async () => {
     const world = memoryWorld();
     await using met = await face(world, "native");

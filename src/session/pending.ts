@@ -189,6 +189,11 @@ export class PendingTable implements PendingIds {
     }
   }
 
+  /** It was not sent. */
+  forget(entry: Pending): void {
+    this.#remove(entry);
+  }
+
   /** Ends a request without an answer. */
   abandon(entry: Pending, reason: unknown, outcome: "timeout" | "cancelled"): void {
     this.#remove(entry);

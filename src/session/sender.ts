@@ -129,11 +129,11 @@ export class Sender implements PendingHost {
   ): Promise<unknown> {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
-    const id = this.pending.ids.next();
-    this.#frame(name, code, this.#request, id, content, MESSAGE);
-    const entry = this.pending.add(id, name, codec, timeout, signal);
+    const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
     entry.end = this.outbox.taken;
     if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
+    // Whoever hears that it is sent may give it up.
+    if (!this.pending.has(entry.requestId)) this.abandoned(entry);
     return entry.promise;
   }
 
@@ -143,9 +143,8 @@ export class Sender implements PendingHost {
     signal?.throwIfAborted();
     const { clock } = this.#shared.transport;
     const sent = clock.now();
-    const id = this.pending.ids.next();
-    this.#frame("ping", SystemCode.PING, this.#request, id, NOTHING, OWN);
-    return this.pending.add(id, "ping", { decode: () => clock.now() - sent }, timeout, signal).promise;
+    const codec = { decode: () => clock.now() - sent };
+    return this.#ask("ping", SystemCode.PING, NOTHING, OWN, codec, timeout, signal).promise;
   }
 
   /** Sends the PING of a heartbeat, if there is room: where there is none, the peer has enough to answer. */
@@ -228,14 +227,33 @@ export class Sender implements PendingHost {
   /** A PING that nobody awaits. */
   #background(lane: Lane, timeout: number, quiet: boolean, covers = -1): void {
     try {
-      const id = this.pending.ids.next();
-      this.#frame("ping", SystemCode.PING, this.#request, id, NOTHING, lane);
-      const entry = this.pending.add(id, "ping", NO_CODEC, timeout, undefined, quiet);
+      const entry = this.#ask("ping", SystemCode.PING, NOTHING, lane, NO_CODEC, timeout, undefined, quiet);
       entry.covers = covers;
       entry.promise.catch(() => {});
     } catch {
       // No room, or no id: the next one will do.
     }
+  }
+
+  /** Sends a request and waits for its answer; throws what keeps it from being sent. */
+  #ask(
+    what: string,
+    code: number,
+    content: Uint8Array | string,
+    lane: Lane,
+    codec: AnswerCodec,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    quiet = false,
+  ): Pending {
+    const entry = this.pending.add(this.pending.ids.next(), what, codec, timeout, signal, quiet);
+    try {
+      this.#frame(what, code, this.#request, entry.requestId, content, lane);
+    } catch (error) {
+      this.pending.forget(entry);
+      throw error;
+    }
+    return entry;
   }
 
   #frame(
