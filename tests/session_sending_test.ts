@@ -172,10 +172,11 @@ for (const { name, make } of WORLDS) {
       for (let i = 0; i < 200; i++) met.client.send(DATA, new Uint8Array(100_000));
       const waiting = met.client.ready();
       const began = made.clock.now();
-      const [{ reason, error }] = await advanceUntil(made.clock, met.events.next("disconnect"), 1_000);
+      const [{ reason, error }] = await advanceUntil(made.clock, met.events.next("disconnect"));
       assertEquals([reason, error.code], ["slow-consumer", "timed-out"]);
-      // Real sockets take some seconds' worth first.
-      assert(made.clock.now() - began >= 10_000);
+      const took = made.clock.now() - began;
+      // Real sockets may take something for some time first.
+      assert(took >= 10_000 && (took <= 10_200 || name !== "over memory"), `${took} ms`);
       await waiting;
       assertEquals(
         (assertThrows(() => met.client.send(TEXT, "x"), ConnectionError) as ConnectionError).code,
