@@ -8,39 +8,79 @@
  * @module
  */
 
-/** They measure time, or find by real time that nothing happens. */
-const ALONE = named("adapter_\\w+|connect_errors|logger_file|robustness|server_client|wire_decoder_time");
+/** Where `tests/<name>_test.ts` runs: in the first row that names it, else in `sockets`. `*` stands for any end. */
+const ROWS = {
+  /** They measure time, or find by real time that nothing happens. */
+  alone: ["adapter_*", "connect_errors", "logger_file", "robustness", "server_client", "wire_decoder_time"],
+  /** They come back to a port, choose a free one and take it a little later, or expect nobody there. */
+  ports: [
+    "bench",
+    "client_reconnect",
+    "examples_python_chat",
+    "interop",
+    "interop_recipes",
+    "server_restart",
+    "session_closing",
+  ],
+  /** They have sockets with any free port, or start a runtime; as may all that are named nowhere. */
+  sockets: ["wire_streams"],
+  /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
+  inside: [
+    "bench_results",
+    "client_queue",
+    "config",
+    "events",
+    "format_bytes",
+    "id_map",
+    "imports",
+    "interop_golden",
+    "memory_faults",
+    "message",
+    "public_api",
+    "session_deliveries",
+    "session_failures",
+    "session_heartbeat",
+    "session_ids",
+    "session_outbox",
+    "session_peculiarities",
+    "session_recovery",
+    "session_timer_wheel",
+    "test_plan",
+    "types",
+    "types_compile",
+    "wire_*",
+    "worker_payload",
+    "worker_pool",
+  ],
+} as const;
 
-/** They come back to a port, choose a free one and take it a little later, or expect nobody there. */
-const PORTS = named(
-  "bench|client_reconnect|examples_python_chat|interop|interop_recipes|server_restart|session_closing",
-);
+/** They take long and come first, so that neither lane waits long for the other at the end. */
+const LONG = ["pairs", "types_compile", "wire_*", "worker_route"];
 
-/** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
-const INSIDE = named(
-  "bench_results|client_queue|config|events|format_bytes|id_map|imports|interop_golden|memory_faults|message|public_api",
-  "session_(deliveries|failures|heartbeat|ids|outbox|peculiarities|recovery|timer_wheel)",
-  "types|types_compile|wire_(?!decoder_time|streams)\\w+|worker_(payload|pool)",
-);
+/** What runs how. */
+export type Plan = Record<keyof typeof ROWS, string[]>;
 
-interface Plan {
-  readonly alone: string[];
-  readonly ports: string[];
-  readonly inside: string[];
-  /** All others. */
-  readonly sockets: string[];
+/**
+ * Sorts test files.
+ *
+ * @param files Their paths.
+ */
+export function planOf(files: readonly string[]): Plan {
+  const plan: Plan = { alone: [], ports: [], sockets: [], inside: [] };
+  const rows = Object.keys(plan) as (keyof Plan)[];
+  for (const file of files) plan[rows.find((row) => isNamed(file, ROWS[row])) ?? "sockets"].push(file);
+  const long = (file: string): number => Number(isNamed(file, LONG));
+  for (const row of rows) plan[row].sort((a, b) => long(b) - long(a));
+  return plan;
 }
 
-/** Sorts test files. What takes long comes first, so that neither lane waits long for the other at the end. */
-function planOf(files: readonly string[]): Plan {
-  const plan: Plan = { alone: [], ports: [], inside: [], sockets: [] };
-  for (const file of files) {
-    const kind = ALONE.test(file) ? "alone" : PORTS.test(file) ? "ports" : INSIDE.test(file) ? "inside" : "sockets";
-    plan[kind].push(file);
-  }
-  const long = (file: string): number => Number(/types_compile|wire_|pairs|worker_route/.test(file));
-  for (const row of Object.values(plan) as string[][]) row.sort((a, b) => long(b) - long(a));
-  return plan;
+/**
+ * The names of this plan that no file has.
+ *
+ * @param files The paths of all test files.
+ */
+export function strangersAmong(files: readonly string[]): string[] {
+  return [...Object.values(ROWS).flat(), ...LONG].filter((name) => !files.some((file) => isNamed(file, [name])));
 }
 
 /**
@@ -64,6 +104,8 @@ export async function runPlan(files: readonly string[], test: (file: string) => 
   ]);
 }
 
-function named(...names: string[]): RegExp {
-  return new RegExp(`^tests/(${names.join("|")})_test\\.ts$`);
+function isNamed(file: string, names: readonly string[]): boolean {
+  return names.some((name) =>
+    name.endsWith("*") ? file.startsWith(`tests/${name.slice(0, -1)}`) : file === `tests/${name}_test.ts`
+  );
 }
