@@ -184,7 +184,11 @@ describe("a client with queueWhileDown", () => {
     const asked = assertRejects(() => met.client.request(ECHO, "x".repeat(2_000)), PayloadError);
     const [raw] = await advanceUntil(
       met.world.clock,
-      Promise.all([met.server.welcome("native", 1_000), met.heard.next("connect"), met.heard.next("connect")]),
+      Promise.all([
+        met.server.welcome("native", { maxMessageSize: 1_000 }),
+        met.heard.next("connect"),
+        met.heard.next("connect"),
+      ]),
     );
     const now = met.world.clock.now();
     await asked;
@@ -423,7 +427,7 @@ describe("a client with queueWhileDown", () => {
       reconnect: SURE,
       queueWhileDown: true,
     });
-    const [raw] = await Promise.all([server.welcome("native", 1_000), client.connect()]);
+    const [raw] = await Promise.all([server.welcome("native", { maxMessageSize: 1_000 }), client.connect()]);
     raw.connection.abort();
     await until(() => client.state === "reconnecting");
     assertThrows(() => client.send(BLOB, new Uint8Array(985)), PayloadError, "984");

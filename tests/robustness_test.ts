@@ -179,7 +179,7 @@ describe("a server", () => {
     });
     const { server, events, address } = served;
     const world = await realWorld();
-    await using raw = await Raw.connect(world, address, "native", undefined, { credit: {}, goaway: {} });
+    await using raw = await Raw.connect(world, address, "native", { features: { credit: {}, goaway: {} } });
     const ended = events.next("disconnect");
     let most = 0;
     let over = false;

@@ -39,7 +39,7 @@ async function meet(world: World, release: Release, config: ServerConfig = {}) {
     server.route(DATA, ({ content }) => void got.push(new TextDecoder().decode(content.subarray(0, 40))));
     server.route(ECHO, ({ content }) => content);
   });
-  const raw = await Raw.connect(world, served.address, release, 100_000);
+  const raw = await Raw.connect(world, served.address, release, { maxMessageSize: 100_000 });
   await served.events.next("connect");
   return {
     ...served,

@@ -58,7 +58,7 @@ describe("a request that is given up", () => {
 
   it("while it is held for credit sends its CANCEL behind it, and past nothing else", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 1 } });
+    await using met = await face(world, "native", { features: { credit: { window: 1 } } });
     const stop = new AbortController();
     met.client.send(NOTE, "1");
     const asked = met.client.request(WORK, "2", { signal: stop.signal }).catch((error) => error.name);
@@ -79,7 +79,7 @@ describe("a request that is given up", () => {
 
   it("that was written goes past what is held", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 1 } });
+    await using met = await face(world, "native", { features: { credit: { window: 1 } } });
     const stop = new AbortController();
     const asked = met.client.request(WORK, "1", { signal: stop.signal }).catch((error) => error.name);
     met.client.send(NOTE, "held");

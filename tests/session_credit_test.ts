@@ -56,7 +56,7 @@ const words = async (raw: Raw, count: number): Promise<string[]> => {
 describe("a sender", () => {
   it("sends while it has credit, overdraws by one message, holds the rest, and goes on when more is granted", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 100 } });
+    await using met = await face(world, "native", { features: { credit: { window: 100 } } });
     const { client, raw } = met;
     // 60 bytes each: 100, 40, -20.
     for (const word of ["a", "b", "c", "d"]) client.send(NOTE, word.repeat(60 - HEADER));
@@ -77,7 +77,7 @@ describe("a sender", () => {
 
   it("charges small messages what the peer asks for at least", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 100, least: 50 } });
+    await using met = await face(world, "native", { features: { credit: { window: 100, least: 50 } } });
     for (const word of ["a", "b", "c"]) met.client.send(NOTE, word);
     const pinged = met.client.ping();
     assertEquals(await words(met.raw, 3), ["a", "b", "system 0"]);
@@ -88,7 +88,7 @@ describe("a sender", () => {
 
   it("keeps messages and requests in order, and lets answers and PONGs past those that are held", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 1 } });
+    await using met = await face(world, "native", { features: { credit: { window: 1 } } });
     const { client, raw } = met;
     client.route(ASK, ({ data }) => data.toUpperCase());
     const asked: Promise<string>[] = [];
@@ -116,7 +116,7 @@ describe("a sender", () => {
   it("counts a CREDIT of another length, or one that was not agreed on, and grants nothing for it", async () => {
     for (const features of [{ credit: { window: 1 } }, {}]) {
       const world = memoryWorld();
-      await using met = await face(world, "native", features);
+      await using met = await face(world, "native", { features });
       met.client.send(NOTE, "1");
       met.client.send(NOTE, "2");
       await met.raw.send(
@@ -136,7 +136,7 @@ describe("a sender", () => {
     assertEquals(creditTerms({ window: "1", least: 1.5 }), { window: 1024 * 1024, least: 0 });
     assertEquals(creditTerms({ window: 2 ** 32 }), { window: 1024 * 1024, least: 0 });
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 1 } });
+    await using met = await face(world, "native", { features: { credit: { window: 1 } } });
     await met.raw.send(...Array(50).fill(credit(0xffffffff)), { code: 0, requestId: 1, flags: REQUEST });
     assertEquals(await words(met.raw, 1), ["system 1"]);
     for (let i = 0; i < 3; i++) met.client.send(NOTE, `${i}`);
@@ -146,7 +146,7 @@ describe("a sender", () => {
   it("is not kept from ending by what a finished peer will never grant, and loses nothing else", async () => {
     for (const { make } of WORLDS) {
       const world = await make();
-      await using met = await face(world, "native", { credit: { window: 1 } });
+      await using met = await face(world, "native", { features: { credit: { window: 1 } } });
       const { client, raw } = met;
       const hold = deferred();
       client.route(ASK, async () => (await hold.promise, "answered"));
@@ -173,7 +173,7 @@ describe("a receiver", () => {
       server.route(DATA, () => hold.promise);
       server.route(ASK, async ({ data }) => (await hold.promise, data));
     });
-    const raw = await Raw.connect(world, served.address, "native", undefined, { credit: { window: 1_000 } });
+    const raw = await Raw.connect(world, served.address, "native", { features: { credit: { window: 1_000 } } });
     return {
       ...served,
       raw,
@@ -420,7 +420,7 @@ for (const { name, make } of WORLDS) {
 
     it("that is never granted keeps neither requests from timing out nor close() from its limit", async () => {
       const world = await make();
-      await using met = await face(world, "native", { credit: { window: 1 } });
+      await using met = await face(world, "native", { features: { credit: { window: 1 } } });
       met.client.send(NOTE, "1");
       met.client.send(NOTE, "2");
       const asked = met.client.request(ASK, "3", { timeout: 60_000 }).catch((error) => error);

@@ -32,7 +32,7 @@ describe("who closes", () => {
   it("says GOAWAY behind its messages, answers and waits on, and says FIN after the peer's", async () => {
     for (const { make } of WORLDS) {
       const world = await make();
-      await using met = await face(world, "native", POLITE);
+      await using met = await face(world, "native", { features: POLITE });
       const { client, raw } = met;
       client.route(WORK, ({ data }) => data.toUpperCase());
       const asked = client.request(WORK, "mine");
@@ -73,7 +73,7 @@ describe("who closes", () => {
   it("ends at its limit when the peer never finishes, whether it reads or not", async () => {
     for (const reads of [true, false]) {
       const world = memoryWorld();
-      await using met = await face(world, "native", POLITE);
+      await using met = await face(world, "native", { features: POLITE });
       if (!reads) { for (let i = 0; i < 100; i++) met.client.send(NOTE, "x".repeat(10_000)); }
       const closing = met.client.close({ drain: 3_000 });
       const ended = reads ? met.raw.end() : undefined;
@@ -88,7 +88,10 @@ describe("who closes", () => {
   it("can, whatever tiny frames the peer takes", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    await using raw = await Raw.connect(world, served.address, "native", 16, { ...POLITE, credit: { window: 10 } });
+    await using raw = await Raw.connect(world, served.address, "native", {
+      maxMessageSize: 16,
+      features: { ...POLITE, credit: { window: 10 } },
+    });
     await until(() => served.server.clients.length === 1);
     const closing = served.server.close();
     assertEquals((await raw.frame())!.code, 4);
@@ -108,7 +111,7 @@ describe("who closes", () => {
     });
     const hold = deferred();
     let outcome = "";
-    await using raw = await Raw.connect(world, served.address, "native", undefined, POLITE);
+    await using raw = await Raw.connect(world, served.address, "native", { features: POLITE });
     await raw.send({ code: 200, content: "long work" });
     await until(() => served.server.clients[0]?.stats().runningHandlers === 1);
     const closing = served.server.close({ drain: 120_000 });
@@ -128,7 +131,7 @@ describe("who is told to go", () => {
   it("starts nothing new, waits for its answers, gives its own, and says FIN then", async () => {
     for (const { make } of WORLDS) {
       const world = await make();
-      await using met = await face(world, "native", POLITE);
+      await using met = await face(world, "native", { features: POLITE });
       const { client, raw } = met;
       const hold = deferred();
       client.route(WORK, async ({ data }) => (await hold.promise, data.toUpperCase()));
@@ -163,7 +166,7 @@ describe("who is told to go", () => {
     ];
     for (const [content, told] of contents) {
       const world = memoryWorld();
-      await using met = await face(world, "native", POLITE);
+      await using met = await face(world, "native", { features: POLITE });
       await met.raw.send(goAway(content));
       assertEquals(await met.raw.frame(), null);
       await met.raw.connection.closeWrite();
@@ -179,7 +182,7 @@ describe("who is told to go", () => {
   it("may be told twice, also after it has said the same", async () => {
     for (const closes of [false, true]) {
       const world = memoryWorld();
-      await using met = await face(world, "native", POLITE);
+      await using met = await face(world, "native", { features: POLITE });
       const hold = deferred();
       met.client.route(WORK, async ({ data }) => (await hold.promise, data));
       await met.raw.send({ code: 201, content: "x", requestId: 7, flags: REQUEST });
@@ -202,7 +205,9 @@ describe("who is told to go", () => {
   it("writes nothing behind its FIN, whatever the peer still sends", async () => {
     for (const { make } of WORLDS) {
       const world = await make();
-      await using met = await face(world, "native", { ...POLITE, credit: { window: 1_000 } }, { maxQueuedBytes: 40 });
+      await using met = await face(world, "native", { features: { ...POLITE, credit: { window: 1_000 } } }, {
+        maxQueuedBytes: 40,
+      });
       met.client.route(WORK, ({ data }) => data);
       met.client.route(NOTE, () => {});
       await met.raw.send(goAway());
@@ -227,7 +232,7 @@ describe("who is told to go", () => {
 
   it("is not kept by a handler that never ends once the peer is gone", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", POLITE, { heartbeat: false });
+    await using met = await face(world, "native", { features: POLITE }, { heartbeat: false });
     met.client.route(WORK, () => new Promise<string>(() => {}));
     await met.raw.send({ code: 201, content: "x", requestId: 7, flags: REQUEST }, goAway());
     await until(() => met.client.state === "closing");
@@ -239,7 +244,7 @@ describe("who is told to go", () => {
 
   it("notices that the peer is gone without a FIN", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", POLITE);
+    await using met = await face(world, "native", { features: POLITE });
     await met.raw.send(goAway());
     await until(() => met.client.state === "closing");
     await advanceUntil(world.clock, met.client.closed);
@@ -249,7 +254,7 @@ describe("who is told to go", () => {
 
   it("may be closed sooner by its own side", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", POLITE);
+    await using met = await face(world, "native", { features: POLITE });
     met.client.route(WORK, () => new Promise<string>(() => {}));
     await met.raw.send({ code: 201, content: "x", requestId: 7, flags: REQUEST }, goAway());
     await until(() => met.client.state === "closing");
@@ -260,7 +265,7 @@ describe("who is told to go", () => {
 
   it("is left at once when the peer breaks the protocol meanwhile", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", POLITE);
+    await using met = await face(world, "native", { features: POLITE });
     met.client.route(WORK, () => new Promise<string>(() => {}));
     await met.raw.send({ code: 201, content: "x", requestId: 7, flags: REQUEST }, goAway());
     await until(() => met.client.state === "closing");

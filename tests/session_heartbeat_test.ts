@@ -202,7 +202,7 @@ describe("the heartbeat", () => {
 
   it("asks past held messages, and past nothing when the buffer is full", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "native", { credit: { window: 1 } });
+    await using met = await face(world, "native", { features: { credit: { window: 1 } } });
     const seen = listen(world, met.raw, (id) => void pong(met.raw, id));
     met.client.send(NOTE, "1");
     met.client.send(NOTE, "2");

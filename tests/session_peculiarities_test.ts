@@ -2,9 +2,8 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { bytes, Client, type ClientConfig, messageType, text } from "../mod.ts";
+import { bytes, Client, messageType, text } from "../mod.ts";
 import { ConnectionError, HandshakeError, PayloadError, TimeoutError } from "../src/errors.ts";
-import type { Connection } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
@@ -13,7 +12,8 @@ import { helloFrame, helloVersion } from "../src/wire/handshake_messages.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   advanceUntil,
-  Lines,
+  counting,
+  face,
   memoryWorld,
   message,
   Raw,
@@ -22,14 +22,13 @@ import {
   serve,
   turn,
   until,
-  type World,
+  UUID,
 } from "./session_support.ts";
 import { join, utf8 } from "./wire_support.ts";
 
 const DATA = messageType(200, "data", bytes);
 const NOTE = messageType(200, "note", text);
 const UPPER = messageType(201, "upper", text, text);
-const UUID = "00112233-4455-4677-8899-aabbccddeeff";
 
 /** One release of each Python protocol. */
 const RELEASES = ["1.2.1", "1.3.0", "1.6.0", "1.6.3", "1.6.10", "1.7.5", "1.9.0", "2.0.0"] as const;
@@ -49,84 +48,11 @@ function encode(release: string, ...frames: (Partial<Omit<Frame, "content">> & {
   );
 }
 
-/** A server that speaks a release, and a peer by hand that was let in. */
-async function asClient(world: World, release: string, to: { port: number }): Promise<Raw> {
-  const raw = new Raw(await world.transport.connect({ hostname: "127.0.0.1", ...to }), release);
-  const { handshake } = raw.protocol;
-  if (handshake === "hello") {
-    const { requestId } = (await raw.frame())!;
-    await raw.connection.write(helloFrame(raw.protocol, SystemCode.HELLO_ACK, requestId, 0, release));
-  } else if (handshake === "json") {
-    await raw.message();
-    await raw.connection.write(message({ v: release, meta: {} }));
-    assertEquals(await raw.message(), { result: "ok" });
-  }
-  return raw;
-}
-
-/** Greets a client as a release does, as far as it is let in. */
-async function greet(raw: Raw, release: string): Promise<void> {
-  const { handshake, ids } = raw.protocol;
-  if (handshake === "hello") {
-    const id = ids === "uuid" ? UUID : 77;
-    await raw.connection.write(helloFrame(raw.protocol, SystemCode.HELLO, id, 0, release));
-    const ack = (await raw.frame())!;
-    assertEquals([ack.code, ack.requestId, helloVersion(ack.content)], [SystemCode.HELLO_ACK, id, release]);
-  } else if (handshake === "json") {
-    await raw.connection.write(message({ v: release, meta: { id_window: 30_000 } }));
-    assertEquals(await raw.message(), { v: release, meta: {} });
-    await raw.connection.write(message({ result: "ok" }));
-  }
-}
-
-/** A client and a server by hand. */
-// deno-lint-ignore explicit-function-return-type
-async function face(world: World, release: string, config: ClientConfig = {}) {
-  const server = await RawServer.listen(world);
-  const named = protocol(release).handshake === "none" ? { protocol: release } : {};
-  const client = new Client({
-    ...server.address,
-    socketCore: world.transport,
-    logger: new Lines(),
-    heartbeat: false,
-    ...named,
-    ...config,
-  });
-  const events = new Recorder(client, ["connect", "disconnect", "error", "unhandled"]);
-  const connecting = client.connect();
-  const raw = new Raw((await server.accept("native")).connection, release);
-  await greet(raw, release);
-  await connecting;
-  return {
-    client,
-    raw,
-    events,
-    async [Symbol.asyncDispose](): Promise<void> {
-      await client.close({ drain: 0 });
-      await raw[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** A world that keeps what its clients write, write by write. */
-function writing(): World & { readonly writes: number[] } {
-  const { clock, transport } = memoryWorld();
-  const writes: number[] = [];
-  const connect: typeof transport.connect = async (to, options) => {
-    const connection = await transport.connect(to, options);
-    const write = connection.write.bind(connection);
-    return Object.defineProperty(connection, "write", {
-      value: (bytes: Uint8Array) => (writes.push(bytes.length), write(bytes)),
-    }) as Connection;
-  };
-  return { clock, transport: { ...transport, connect }, writes };
-}
-
 describe("release 1.2", () => {
   it("is sent one frame a write, of at most 962 bytes of content", async () => {
-    const world = writing();
-    await using met = await face(world, "1.2.1");
+    const { clock, transport } = memoryWorld();
+    const writes: number[] = [];
+    await using met = await face({ clock, transport: counting(transport, writes) }, "1.2.1");
     const { client } = met;
     for (const size of [0, 961, 962]) client.send(DATA, new Uint8Array(size));
     const asked = client.request(messageType(201, "ask", bytes, text), new Uint8Array(962));
@@ -139,7 +65,7 @@ describe("release 1.2", () => {
     const frames: DecodedFrame[] = [];
     for (let i = 0; i < 4; i++) frames.push((await met.raw.frame())!);
     assertEquals(frames.map(({ content }) => content.length), [0, 961, 962, 962]);
-    assertEquals(world.writes, [62, 1_023, 1_024, 1_024]);
+    assertEquals(writes, [62, 1_023, 1_024, 1_024]);
     const { requestId } = frames[3];
     await met.raw.connection.write(encode("1.2.1", { code: 201, content: "yes", requestId }));
     assertEquals(await asked, "yes");
@@ -150,7 +76,7 @@ describe("release 1.2", () => {
     await using served = await serve(world, { protocol: "1.2.1" }, (server) => {
       server.route(UPPER, ({ data }) => "x".repeat(Number(data)));
     });
-    await using raw = await asClient(world, "1.2.1", served.address);
+    await using raw = await Raw.connect(world, served.address, "1.2.1");
     await served.events.next("connect");
     await raw.connection.write(encode("1.2.1", { code: 201, content: "962" }, { code: 201, content: "963" }));
     assertEquals((await raw.frame())!.content.length, 962);
@@ -169,7 +95,7 @@ for (const release of ["1.2.1", "1.3.0", "1.6.0", "1.6.3"]) {
     it("gets the timestamp of its PING back with our PONG, whatever it is, from a server and from a client", async () => {
       const world = memoryWorld();
       await using served = await serve(world, { protocol: release });
-      await using asked = await asClient(world, release, served.address);
+      await using asked = await Raw.connect(world, served.address, release);
       await using met = await face(world, release);
       for (const raw of [asked, met.raw]) {
         await raw.connection.write(encode(release, ...times.map((sentAt) => ({ code: SystemCode.PING, sentAt }))));
@@ -186,7 +112,7 @@ for (const release of ["1.2.1", "1.3.0", "1.6.0", "1.6.3"]) {
       await using served = await serve(world, { protocol: release }, (server) => {
         server.route(UPPER, ({ data, sentAt }) => (got.push(sentAt), data.toUpperCase()));
       });
-      await using raw = await asClient(world, release, served.address);
+      await using raw = await Raw.connect(world, served.address, release);
       const wild = encode(release, { code: 201, content: "a", sentAt: 0 });
       wild.fill(0xff, raw.protocol.layout.timestamp, raw.protocol.layout.timestamp + 8);
       const ping = encode(release, { code: SystemCode.PING, sentAt: 0 });
@@ -210,7 +136,7 @@ for (const release of RELEASES) {
         server.route(NOTE, ({ data }) => void got.push(data));
         server.on("message", ({ type }) => void got.push(type.code));
       });
-      await using asked = await asClient(world, release, served.address);
+      await using asked = await Raw.connect(world, served.address, release);
       await using met = await face(world, release);
       met.client.route(NOTE, ({ data }) => void got.push(data));
       for (const raw of [asked, met.raw]) await raw.connection.write(stray);
@@ -232,8 +158,8 @@ for (const release of RELEASES) {
       await using served = await serve(world, { protocol: release }, (server) => {
         server.route(UPPER, () => Promise.reject(new Error("no")));
       });
-      await using asked = await asClient(world, release, served.address);
-      await using met = await face(world, release, { heartbeat: { idle: 1_000, timeout: 5_000 } });
+      await using asked = await Raw.connect(world, served.address, release);
+      await using met = await face(world, release, {}, { heartbeat: { idle: 1_000, timeout: 5_000 } });
       const watched = [watch(asked), watch(met.raw)];
       await asked.connection.write(encode(release, { code: 201 }, { code: 333 }, { code: SystemCode.PING }));
       await met.raw.connection.write(encode(release, { code: 333 }, { code: SystemCode.PING }));
@@ -258,8 +184,7 @@ for (const release of RELEASES) {
       assertEquals(client.stats().protocol, undefined);
       const connecting = client.connect();
       assertEquals([client.state, client.stats().protocol], ["connecting", undefined]);
-      const raw = new Raw((await server.accept("native")).connection, release);
-      await greet(raw, release);
+      const raw = await server.welcome(release);
       await connecting;
       assertEquals([client.stats().protocol, client.state], [release, "connected"]);
       assertEquals(events.of("connect"), [[{ protocol: release, attempt: 0 }]]);
@@ -317,7 +242,7 @@ describe("a HELLO of ours", () => {
     const world = memoryWorld();
     const release = "1.7.5";
     await using served = await serve(world, { protocol: release });
-    await using good = await asClient(world, release, served.address);
+    await using good = await Raw.connect(world, served.address, release);
     const bad: ((id: number | string) => Uint8Array)[] = [
       () => encode(release, { content: "early" }),
       () => encode(release, { code: SystemCode.PING }),
@@ -348,7 +273,7 @@ describe("a client", () => {
       client.on("connect", () => void client.send(NOTE, "at once"));
       const connecting = client.connect();
       client.send(NOTE, "queued");
-      const raw = new Raw((await server.accept("native")).connection, release);
+      const raw = await server.accept(release);
       let spoke = false;
       const first = raw.frame().then((frame) => (spoke = true, frame!));
       await turn();
@@ -374,7 +299,7 @@ describe("a client", () => {
       client.on("connect", () => void order.push("connect"));
       client.route(NOTE, ({ data }) => void order.push(data));
       const connecting = client.connect();
-      const raw = new Raw((await server.accept("native")).connection, release);
+      const raw = await server.accept(release);
       const next = encode(release, { content: "one" }, { content: "two" }, { content: "three" });
       let last = helloFrame(protocol("1.6.3"), SystemCode.HELLO, 5, 0, release);
       if (raw.protocol.handshake === "json") {
@@ -468,7 +393,7 @@ describe("a reply", () => {
           message.reply(utf8("second listener"));
         });
       });
-      await using raw = await asClient(world, release, served.address);
+      await using raw = await Raw.connect(world, served.address, release);
       const id = (n: number): number | string => protocol(release).ids === "uuid" ? UUID.slice(0, -1) + n : n;
       await raw.connection.write(encode(
         release,
@@ -491,8 +416,8 @@ describe("a reply", () => {
     const world = memoryWorld();
     let routed = 0;
     await using served = await serve(world, {}, (server) => server.route(UPPER, () => (routed++, "?")));
-    await using a = await asClient(world, "2.0.0", served.address);
-    await using b = await asClient(world, "2.0.0", served.address);
+    await using a = await Raw.connect(world, served.address, "2.0.0");
+    await using b = await Raw.connect(world, served.address, "2.0.0");
     await until(() => served.server.clients.length === 2);
     const [first, second] = served.server.clients;
     const asked = first.request(UPPER, "who?");
@@ -516,7 +441,7 @@ describe("a damaged frame of a release with SHA-256", () => {
       await using served = await serve(world, { protocol: release }, (server) => {
         server.route(NOTE, ({ data }) => void got.push(data));
       });
-      await using raw = await asClient(world, release, served.address);
+      await using raw = await Raw.connect(world, served.address, release);
       const bad = encode(release, { content: "spoilt" });
       bad[bad.length - 1] ^= 1;
       await raw.connection.write(join(encode(release, { content: "one" }), bad, encode(release, { content: "two" })));
@@ -539,7 +464,7 @@ describe("an unknown code", () => {
       await using served = await serve(world, { protocol: release }, (server) => {
         server.route(NOTE, ({ data }) => void got.push(data));
       });
-      await using asked = await asClient(world, release, served.address);
+      await using asked = await Raw.connect(world, served.address, release);
       await using met = await face(world, release);
       met.client.route(NOTE, ({ data }) => void got.push(data));
       for (const raw of [asked, met.raw]) {

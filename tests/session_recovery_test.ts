@@ -2,62 +2,20 @@
 
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { bytes, Client, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
-import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame } from "../src/wire/handshake_messages.ts";
+import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
 import { put32 } from "../src/wire/integers.ts";
 import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
 import type { SessionShared } from "../src/session/shared.ts";
-import type { Address, Connection, TcpEndpoint } from "../src/transport.ts";
+import type { Connection, TcpEndpoint } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import {
-  HOST,
-  Lines,
-  memoryWorld,
-  message,
-  Raw,
-  RawServer,
-  Recorder,
-  serve,
-  turn,
-  until,
-  type World,
-} from "./session_support.ts";
+import { face, HOST, memoryWorld, Raw, type Recorder, serve, turn, until, type World } from "./session_support.ts";
 import { join } from "./wire_support.ts";
 
 const DATA = messageType(200, "data", bytes);
 const RELEASES = ["1.7.0", "1.9.0", "2.0.0"] as const;
 const HINT = 'set recovery: "resync" if this is a Python peer you trust';
-
-/** A client by hand, agreed with its server. */
-async function connect({ transport }: World, to: Address, release: string): Promise<Raw> {
-  const raw = new Raw(await transport.connect(to), release);
-  if (raw.protocol.handshake === "hello") {
-    const hello = (await raw.frame())!;
-    await raw.connection.write(helloFrame(raw.protocol, SystemCode.HELLO_ACK, hello.requestId, 0, release));
-  } else {
-    await raw.message();
-    await raw.connection.write(message({ v: release, meta: {} }));
-    await raw.message();
-  }
-  return raw;
-}
-
-/** A server by hand, agreed with the client that comes. */
-async function accept(server: RawServer, release: string): Promise<Raw> {
-  const raw = await server.accept(release as "2.0.0");
-  if (raw.protocol.handshake === "hello") {
-    await raw.connection.write(helloFrame(raw.protocol, SystemCode.HELLO, 77, 0, release));
-    await raw.frame();
-  } else {
-    await raw.connection.write(message({ v: release, meta: release === "2.0.0" ? { id_window: 30_000 } : {} }));
-    await raw.message();
-    await raw.connection.write(message({ result: "ok" }));
-  }
-  return raw;
-}
 
 /** What a test looks at, on either side. */
 interface Met extends AsyncDisposable {
@@ -85,7 +43,7 @@ async function meetServer(release: string, config: ServerConfig): Promise<Met> {
     { protocol: release, ...config },
     (server) => server.route(DATA, (message) => void got.push(note(message))),
   );
-  const raw = await connect(world, served.address, release);
+  const raw = await Raw.connect(world, served.address, release);
   const [info] = await served.events.next("connect");
   return {
     world,
@@ -107,11 +65,9 @@ async function meetServer(release: string, config: ServerConfig): Promise<Met> {
 async function meetClient(release: string, config: ClientConfig): Promise<Met> {
   const world = memoryWorld();
   const got: string[] = [];
-  const server = await RawServer.listen(world);
-  const client = new Client({ ...server.address, socketCore: world.transport, logger: new Lines(), ...config });
-  const events = new Recorder(client, ["disconnect", "error"]);
+  const met = await face(world, release, {}, config);
+  const { client, raw, events } = met;
   client.route(DATA, (message) => void got.push(note(message)));
-  const [raw] = await Promise.all([accept(server, release), client.connect()]);
   return {
     world,
     raw,
@@ -121,11 +77,7 @@ async function meetClient(release: string, config: ClientConfig): Promise<Met> {
     error: async () => (await events.next("error"))[0],
     disconnect: async () => (await events.next("disconnect"))[0],
     close: () => client.close({ drain: 0 }),
-    async [Symbol.asyncDispose](): Promise<void> {
-      await client.close({ drain: 0 });
-      await raw[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => met[Symbol.asyncDispose](),
   };
 }
 
@@ -329,22 +281,12 @@ describe('recovery: "resync"', () => {
 
   it("does not apply to a client that finds a native server, or one without a magic", async () => {
     for (const release of ["native", "1.6.3"] as const) {
-      const world = memoryWorld();
-      await using server = await RawServer.listen(world);
-      const client = new Client({
-        ...server.address,
-        socketCore: world.transport,
-        logger: new Lines(),
-        recovery: "resync",
-      });
+      await using met = await face(memoryWorld(), release, {}, { recovery: "resync" });
       const got: number[] = [];
-      client.route(DATA, ({ content }) => void got.push(content[0]));
-      const [raw] = await Promise.all([server.welcome(release), client.connect()]);
-      await raw.connection.write(data(raw, 1));
+      met.client.route(DATA, ({ content }) => void got.push(content[0]));
+      await met.raw.connection.write(data(met.raw, 1));
       await until(() => got.length === 1);
-      assertEquals(client.stats().bytesSkipped, 0);
-      await client.close({ drain: 0 });
-      await raw[Symbol.asyncDispose]();
+      assertEquals(met.client.stats().bytesSkipped, 0);
     }
   });
 
@@ -366,7 +308,7 @@ describe('recovery: "resync"', () => {
       await using served = await serve(world, { hostname: undefined, port: undefined, ...config });
       const ends: string[] = [];
       for (const address of served.server.addresses.slice(0, 2) as TcpEndpoint[]) {
-        await using raw = await connect(world, address, "2.0.0");
+        await using raw = await Raw.connect(world, address, "2.0.0");
         const [info] = await served.events.next("connect");
         const torn = data(raw, 1);
         await raw.connection.write(join(torn.subarray(0, 40), torn, torn));

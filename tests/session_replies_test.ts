@@ -23,12 +23,11 @@ import {
 } from "../src/errors.ts";
 import {
   deferred,
+  face,
   Lines,
   memoryWorld,
   Raw,
-  RawServer,
   Recorder,
-  type Release,
   serve,
   SPOKEN,
   until,
@@ -58,27 +57,6 @@ async function attach(world: World, config: ClientConfig & { port: number }) {
   const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
   await client.connect();
   return { client, events, lines, [Symbol.asyncDispose]: () => client.close({ drain: 0 }) };
-}
-
-/** A client and a server by hand. */
-// deno-lint-ignore explicit-function-return-type
-async function face(world: World, release: Release, config: ClientConfig = {}, idWindow?: number) {
-  const server = await RawServer.listen(world);
-  const lines = new Lines();
-  const client = new Client({ ...server.address, socketCore: world.transport, logger: lines, ...config });
-  const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
-  const [raw] = await Promise.all([server.welcome(release, undefined, idWindow), client.connect()]);
-  return {
-    client,
-    raw,
-    events,
-    lines,
-    async [Symbol.asyncDispose](): Promise<void> {
-      await client.close({ drain: 0 });
-      await raw[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
 }
 
 const REQUEST = 1;
@@ -381,7 +359,7 @@ describe("the answer to a request", () => {
     await using served = await serve(world, {}, (server) => {
       server.route(NUMBER, ({ data }) => data === 1 ? undefined as never : "x".repeat(90_000) as never);
     });
-    await using raw = await Raw.connect(world, served.address, "native", 50_000);
+    await using raw = await Raw.connect(world, served.address, "native", { maxMessageSize: 50_000 });
     for (const [content, code] of [["1", "invalid-payload"], ["2", "payload-too-large"]]) {
       await raw.send({ code: 202, content, requestId: 1, flags: REQUEST });
       const frame = (await raw.frame())!;
@@ -394,7 +372,7 @@ describe("the answer to a request", () => {
   it("never ends a connection whose peer takes next to nothing", async () => {
     const world = memoryWorld();
     await using served = await serve(world, {}, (server) => server.route(UPPER, ({ data }) => data));
-    await using raw = await Raw.connect(world, served.address, "native", 16);
+    await using raw = await Raw.connect(world, served.address, "native", { maxMessageSize: 16 });
     await raw.send({ code: 0, content: "12345678", requestId: 1, flags: REQUEST });
     await raw.send({ code: 201, content: "12345678", requestId: 2, flags: REQUEST });
     await raw.send({ code: 777, content: "", requestId: 3, flags: REQUEST });
@@ -566,7 +544,7 @@ describe("request ids of release 2.0", () => {
   it("are odd from a client and even from a server, from max(id_window, 32768) to 65534, and 65535 for the rest", async () => {
     for (const [window, first] of [[30_000, 32_769], [32_768, 32_769], [40_000, 40_001], [65_533, 65_533]]) {
       const world = memoryWorld();
-      await using met = await face(world, "2.0.0", {}, window);
+      await using met = await face(world, "2.0.0", { idWindow: window });
       met.client.send(NOTE, "x");
       assertEquals((await met.raw.frame())!.requestId, 65_535);
       const asked = met.client.request(UPPER, "x");
@@ -604,7 +582,8 @@ describe("request ids of release 2.0", () => {
 
   it("rest after a timeout until the late answer comes or ten minutes pass; none free is ids-exhausted", async () => {
     const world = memoryWorld();
-    await using met = await face(world, "2.0.0", { heartbeat: false }, 65_529); // leaves 65529, 65531 and 65533
+    // Leaves 65529, 65531 and 65533.
+    await using met = await face(world, "2.0.0", { idWindow: 65_529 }, { heartbeat: false });
     const ask = (timeout = 1_000) => met.client.request(UPPER, "x", { timeout });
     const timedOut = [ask(), ask()].map((asked) => assertRejects(() => asked, TimeoutError));
     const waiting = ask(2 ** 30);

@@ -2,21 +2,21 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { bytes, Client, type ClientConfig, messageType, Server, text } from "../mod.ts";
+import { bytes, Client, messageType, Server, text } from "../mod.ts";
 import { BackpressureError, ConnectionError, PayloadError } from "../src/errors.ts";
 import type { Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
 import {
   advanceUntil,
+  counting,
+  face,
   HOST,
   Lines,
   memoryWorld,
   Raw,
   RawServer,
-  Recorder,
   serve,
   turn,
   until,
-  type World,
   WORLDS,
 } from "./session_support.ts";
 
@@ -43,44 +43,10 @@ function watching(transport: Transport, onWrite: (bytes: Uint8Array) => void): T
   };
 }
 
-/** A connection that counts its writes. */
-function counting(transport: Transport, writes: number[]): Transport {
-  return {
-    ...transport,
-    async connect(to, options): Promise<Connection> {
-      const connection = await transport.connect(to, options);
-      const write = connection.write.bind(connection);
-      return Object.assign(connection, {
-        write: (bytes: Uint8Array) => (writes.push(bytes.length), write(bytes)),
-      } as Partial<Connection>);
-    },
-  };
-}
-
-// deno-lint-ignore explicit-function-return-type
-async function face(world: World, config: ClientConfig = {}, peerLimit?: number) {
-  const server = await RawServer.listen(world);
-  const log = new Lines();
-  const client = new Client({ ...server.address, socketCore: world.transport, logger: log, ...config });
-  const events = new Recorder(client, ["disconnect", "error"]);
-  const [raw] = await Promise.all([server.welcome("native", peerLimit), client.connect()]);
-  return {
-    client,
-    raw,
-    events,
-    log,
-    async [Symbol.asyncDispose](): Promise<void> {
-      await client.close({ drain: 0 });
-      await raw[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
-
 for (const { name, make } of WORLDS) {
   describe(`send(), ${name},`, () => {
     it("returns false above the mark, ready() settles below half of it, and everything arrives in order", async () => {
-      await using met = await face(await make(), { highWaterMark: 64 * KIB, maxBufferedBytes: 2 ** 30 });
+      await using met = await face(await make(), "native", {}, { highWaterMark: 64 * KIB, maxBufferedBytes: 2 ** 30 });
       await met.client.ready();
       let falses = 0;
       let readies = 0;
@@ -109,7 +75,10 @@ for (const { name, make } of WORLDS) {
     });
 
     it("throws BackpressureError when the peer does not read, takes nothing then, and goes on when it does", async () => {
-      await using met = await face(await make(), { maxBufferedBytes: 300 * KIB, highWaterMark: 100 * KIB });
+      await using met = await face(await make(), "native", {}, {
+        maxBufferedBytes: 300 * KIB,
+        highWaterMark: 100 * KIB,
+      });
       let taken = 0;
       let refused: BackpressureError | undefined;
       while (refused === undefined) {
@@ -134,7 +103,10 @@ for (const { name, make } of WORLDS) {
     });
 
     it("takes one message up to the peer's limit when nothing waits, and PayloadError above it", async () => {
-      await using met = await face(await make(), { maxBufferedBytes: 1 * KIB, highWaterMark: 512 }, 5_000_000);
+      await using met = await face(await make(), "native", { maxMessageSize: 5_000_000 }, {
+        maxBufferedBytes: 1 * KIB,
+        highWaterMark: 512,
+      });
       met.client.send(DATA, new Uint8Array(5_000_000 - 16));
       assertThrows(() => met.client.send(TEXT, "x".repeat(1_100)), BackpressureError);
       assertEquals((await met.raw.frame())!.content.length, 5_000_000 - 16);
@@ -152,7 +124,7 @@ for (const { name, make } of WORLDS) {
     it("writes at once when idle, and what the same turn sends goes with one write more", async () => {
       const made = await make();
       const writes: number[] = [];
-      await using met = await face({ ...made, transport: counting(made.transport, writes) });
+      await using met = await face({ ...made, transport: counting(made.transport, writes) }, "native");
       const handshake = writes.length;
       met.client.send(TEXT, "one");
       assertEquals(writes.slice(handshake), [19]);
@@ -168,7 +140,7 @@ for (const { name, make } of WORLDS) {
 
     it("closes slow-consumer a peer that takes nothing for writeTimeout, and leaves nothing behind", async () => {
       const made = await make();
-      await using met = await face(made, { highWaterMark: 1024 * KIB, maxBufferedBytes: 64 * KIB * KIB });
+      await using met = await face(made, "native", {}, { highWaterMark: 1024 * KIB, maxBufferedBytes: 64 * KIB * KIB });
       for (let i = 0; i < 200; i++) met.client.send(DATA, new Uint8Array(100_000));
       const waiting = met.client.ready();
       const began = made.clock.now();
@@ -187,7 +159,11 @@ for (const { name, make } of WORLDS) {
 
     it("keeps a slow peer that goes on taking something", async () => {
       const made = await make();
-      await using met = await face(made, { highWaterMark: 64 * KIB, maxBufferedBytes: 2 ** 30, heartbeat: false });
+      await using met = await face(made, "native", {}, {
+        highWaterMark: 64 * KIB,
+        maxBufferedBytes: 2 ** 30,
+        heartbeat: false,
+      });
       for (let i = 0; i < 300; i++) met.client.send(DATA, new Uint8Array(100_000));
       // A real socket tells of progress only when about a third of its buffer is free again.
       for (let i = 0; i < 30; i++) {
@@ -293,7 +269,7 @@ for (const { name, make } of WORLDS) {
       await using served = await serve(made, { maxBufferedBytes: 100 * KIB, highWaterMark: 50 * KIB });
       await using reading = await Raw.connect(made, served.address, "native");
       await using stuck = await Raw.connect(made, served.address, "native");
-      await using small = await Raw.connect(made, served.address, "native", 1_000);
+      await using small = await Raw.connect(made, served.address, "native", { maxMessageSize: 1_000 });
       await until(() => served.server.clients.length === 3);
       const second = served.server.clients[1];
       let full = false;
@@ -324,7 +300,7 @@ describe("sending", () => {
     const idle = new Client({ port: 1, socketCore: world.transport });
     assertEquals((assertThrows(() => idle.send(TEXT, "x"), ConnectionError) as ConnectionError).code, "not-connected");
     await idle.ready();
-    await using met = await face(world);
+    await using met = await face(world, "native");
     const closing = met.client.close();
     assertEquals((assertThrows(() => met.client.send(TEXT, "x"), ConnectionError) as ConnectionError).code, "closed");
     await met.raw.end();

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts";
 import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
@@ -18,11 +19,14 @@ import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame } from "../src/wire/handshake_messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/handshake_messages.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
 import { join, utf8 } from "./wire_support.ts";
 
 export const HOST = "127.0.0.1";
+
+/** An id of a release whose ids are UUIDs. */
+export const UUID = "00112233-4455-4677-8899-aabbccddeeff";
 
 /** Where a test happens. */
 export interface World {
@@ -143,8 +147,15 @@ export interface RawFrame {
   readonly flags?: number;
 }
 
-/** What a native peer by hand offers, by name. */
-export type Features = Readonly<Record<string, unknown>>;
+/** What a peer by hand announces. */
+export interface Announced {
+  /** A native one: what it offers, by name. */
+  readonly features?: Readonly<Record<string, unknown>>;
+  /** A native one. @default 10_485_760 */
+  readonly maxMessageSize?: number;
+  /** A server of 2.0. @default 30_000 */
+  readonly idWindow?: number;
+}
 
 /** A client and its peer by hand. */
 export interface Faced extends AsyncDisposable {
@@ -157,16 +168,17 @@ export interface Faced extends AsyncDisposable {
 /** Connects a client to a server by hand. */
 export async function face(
   world: World,
-  release: Release,
-  features: Features = {},
+  release: string,
+  announced: Announced = {},
   config: ClientConfig = {},
-  maxMessageSize?: number,
 ): Promise<Faced> {
   const server = await RawServer.listen(world);
   const log = new Lines();
-  const client = new Client({ ...server.address, socketCore: world.transport, logger: log, ...config });
+  // Without a handshake a client must be told.
+  const spoken = protocol(release).handshake === "none" ? { protocol: release } : {};
+  const client = new Client({ ...server.address, socketCore: world.transport, logger: log, ...spoken, ...config });
   const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
-  const [raw] = await Promise.all([server.welcome(release, maxMessageSize, undefined, features), client.connect()]);
+  const [raw] = await Promise.all([server.welcome(release, announced), client.connect()]);
   return {
     client,
     raw,
@@ -183,6 +195,7 @@ export async function face(
 /** A peer that speaks bytes by hand. */
 export class Raw implements AsyncDisposable {
   readonly connection: Connection;
+  readonly release: string;
   readonly protocol: Protocol;
   readonly #decoder: FrameDecoder;
   #held: Uint8Array = new Uint8Array(0);
@@ -190,53 +203,55 @@ export class Raw implements AsyncDisposable {
 
   constructor(connection: Connection, release: string) {
     this.connection = connection;
+    this.release = release;
     this.protocol = protocol(release);
     this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30 });
   }
 
   /** Connects and agrees with a server. */
-  static async connect(
-    world: World,
-    to: Address,
-    release: Release,
-    maxMessageSize = 10_485_760,
-    features: Features = {},
-  ): Promise<Raw> {
+  static async connect(world: World, to: Address, release: string, announced: Announced = {}): Promise<Raw> {
     const raw = new Raw(await world.transport.connect(to), release);
-    await raw.agreeAsClient(maxMessageSize, features);
+    await raw.agreeAsClient(announced);
     return raw;
   }
 
-  async agreeAsClient(maxMessageSize = 10_485_760, features: Features = {}): Promise<void> {
-    if (this.protocol.handshake === "hello") {
-      const hello = (await this.frame())!;
-      await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO_ACK, hello.requestId, 0, "1.6.3"));
-      return;
+  async agreeAsClient({ features = {}, maxMessageSize = 10_485_760 }: Announced = {}): Promise<void> {
+    const { connection, protocol, release } = this;
+    if (protocol.handshake === "hello") {
+      const { requestId } = (await this.frame())!;
+      await connection.write(helloFrame(protocol, SystemCode.HELLO_ACK, requestId, 0, release));
+    } else if (protocol.name === "native") {
+      await this.message();
+      const native = { versions: [1], features, maxMessageSize };
+      await connection.write(message({ v: "2.0.0", meta: { native } }));
+      await this.message();
+    } else if (protocol.handshake === "json") {
+      await this.message();
+      await connection.write(message({ v: release, meta: {} }));
+      assertEquals(await this.message(), { result: "ok" });
     }
-    await this.message();
-    const native = { versions: [1], features, maxMessageSize };
-    await this.connection.write(
-      message({ v: "2.0.0", meta: this.protocol.name === "native" ? { native } : {} }),
-    );
-    await this.message();
   }
 
-  async agreeAsServer(maxMessageSize = 10_485_760, idWindow = 30_000, features: Features = {}): Promise<void> {
-    if (this.protocol.handshake === "hello") {
-      await this.connection.write(helloFrame(this.protocol, SystemCode.HELLO, 77, 0, "1.6.3"));
-      await this.frame();
-      return;
+  async agreeAsServer(
+    { features = {}, maxMessageSize = 10_485_760, idWindow = 30_000 }: Announced = {},
+  ): Promise<void> {
+    const { connection, protocol, release } = this;
+    if (protocol.handshake === "hello") {
+      const id = protocol.ids === "uuid" ? UUID : 77;
+      await connection.write(helloFrame(protocol, SystemCode.HELLO, id, 0, release));
+      const { code, requestId, content } = (await this.frame())!;
+      assertEquals([code, requestId, helloVersion(content)], [SystemCode.HELLO_ACK, id, release]);
+    } else if (protocol.name === "native") {
+      const native = { versions: [1], features, maxMessageSize, nonce: "n" };
+      await connection.write(message({ v: "2.0.0", meta: { id_window: idWindow, native } }));
+      await this.message();
+      await connection.write(message({ result: "ok", native: { version: 1, features } }));
+    } else if (protocol.handshake === "json") {
+      const meta = protocol.ids === "u16" ? { id_window: idWindow } : {};
+      await connection.write(message({ v: release, meta }));
+      assertEquals(await this.message(), { v: release, meta: {} });
+      await connection.write(message({ result: "ok" }));
     }
-    const native = this.protocol.name === "native";
-    await this.connection.write(message({
-      v: "2.0.0",
-      meta: {
-        id_window: idWindow,
-        native: native ? { versions: [1], features, maxMessageSize, nonce: "n" } : undefined,
-      },
-    }));
-    await this.message();
-    await this.connection.write(message({ result: "ok", native: native ? { version: 1, features } : undefined }));
   }
 
   /** A JSON message of the handshake. */
@@ -334,6 +349,20 @@ export function scripted(
   return { connection, writes, shared, clock };
 }
 
+/** A transport that keeps the size of each write on connections to others. */
+export function counting(transport: Transport, writes: number[]): Transport {
+  return {
+    ...transport,
+    async connect(to, options): Promise<Connection> {
+      const connection = await transport.connect(to, options);
+      const write = connection.write.bind(connection);
+      return Object.assign(connection, {
+        write: (bytes: Uint8Array) => (writes.push(bytes.length), write(bytes)),
+      } as Partial<Connection>);
+    },
+  };
+}
+
 /** A server by hand. */
 export class RawServer implements AsyncDisposable {
   readonly address: TcpEndpoint;
@@ -351,14 +380,14 @@ export class RawServer implements AsyncDisposable {
   }
 
   /** The next connection, nothing said yet. */
-  async accept(release: Release): Promise<Raw> {
+  async accept(release: string): Promise<Raw> {
     return new Raw((await this.#connections.next()).value, release);
   }
 
   /** The next connection, agreed with. */
-  async welcome(release: Release, maxMessageSize?: number, idWindow?: number, features?: Features): Promise<Raw> {
+  async welcome(release: string, announced?: Announced): Promise<Raw> {
     const raw = await this.accept(release);
-    await raw.agreeAsServer(maxMessageSize, idWindow, features);
+    await raw.agreeAsServer(announced);
     return raw;
   }
 
