@@ -8,6 +8,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { Client, type ClientConfig, type ConnectInfo, HandshakeError, PayloadError } from "@veltix/core";
 import { limited, until } from "../processes/waiting.ts";
 import {
+  assertLatency,
   bulk,
   type Check,
   ECHO,
@@ -23,6 +24,7 @@ import {
   slowly,
   speechless,
   STRANGE,
+  suited,
   tears,
   TEXT,
 } from "./check.ts";
@@ -269,9 +271,7 @@ async function connected(
   const client = new Client({
     port,
     protocol: release.handshake === "none" ? release.name : "auto",
-    // What it closed shows when it is asked whether it lives.
-    ...release.lingers ? { heartbeat: { idle: 500 } } : {},
-    ...release.tears || release.loses ? { recovery: "resync" } : {},
+    ...suited(release),
     ...config,
   });
   client.on("error", (error) => errors.push(error));
@@ -282,8 +282,4 @@ async function connected(
 
 function serverConfig({ largest }: Release): Record<string, unknown> {
   return { bufferSize: largest === undefined ? 65_536 : undefined, handshakeTimeout: 2 };
-}
-
-function assertLatency(milliseconds: unknown): void {
-  assert(typeof milliseconds === "number" && Number.isFinite(milliseconds), `a ping took ${milliseconds} ms`);
 }

@@ -16,6 +16,7 @@ import {
 } from "@veltix/core";
 import { until } from "../processes/waiting.ts";
 import {
+  assertLatency,
   bulk,
   type Check,
   ECHO,
@@ -31,6 +32,7 @@ import {
   slowly,
   speechless,
   STRANGE,
+  suited,
   tears,
   TEXT,
 } from "./check.ts";
@@ -137,8 +139,7 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
     async run({ python, infos: [info] }): Promise<void> {
       for (let i = 0; i < 5; i++) {
         assert(await info.ping() < LIMIT);
-        const milliseconds = await python.call<unknown>("ping");
-        assert(typeof milliseconds === "number" && Number.isFinite(milliseconds), `a ping took ${milliseconds} ms`);
+        assertLatency(await python.call("ping"));
       }
     },
   },
@@ -279,13 +280,8 @@ export const SERVER_CHECKS: readonly Check<ClientsContext>[] = [
 ];
 
 /** A server that echoes, not started yet. */
-function serving(config: ServerConfig, { tears, loses, lingers }: Release, errors: unknown[]): Server {
-  const server = new Server({
-    ...tears || loses ? { recovery: "resync" } : {},
-    // What it closed shows when it is asked whether it lives.
-    ...lingers ? { heartbeat: { idle: 500 } } : {},
-    ...config,
-  });
+function serving(config: ServerConfig, release: Release, errors: unknown[]): Server {
+  const server = new Server({ ...suited(release), ...config });
   server.on("error", (error) => errors.push(error));
   server.route(ECHO, ({ data }) => data);
   return server;

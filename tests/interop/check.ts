@@ -4,8 +4,8 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
-import { bytes, type Client, type ClientInfo, messageType, text } from "@veltix/core";
+import { assert, assertEquals } from "@std/assert";
+import { bytes, type Client, type ClientConfig, type ClientInfo, messageType, text } from "@veltix/core";
 import { sleep, until } from "../processes/waiting.ts";
 import type { PythonPeer } from "./python_peer.ts";
 import type { Release } from "./releases.ts";
@@ -55,6 +55,20 @@ export function tears({ tears }: Release): boolean {
 /** The sizes that a release can take and give back. */
 export function sizesFor({ largest = Infinity, sendsWhole = Infinity }: Release): number[] {
   return [...SIZES.filter((size) => size <= Math.min(largest, sendsWhole)), ...largest < Infinity ? [largest] : []];
+}
+
+/** What our end is told to get on with a release, on either side. */
+export function suited({ tears, loses, lingers }: Release): Pick<ClientConfig, "heartbeat" | "recovery"> {
+  return {
+    ...tears || loses ? { recovery: "resync" } : {},
+    // What it closed shows when it is asked whether it lives.
+    ...lingers ? { heartbeat: { idle: 500 } } : {},
+  };
+}
+
+/** Throws when a ping took anything but some milliseconds. */
+export function assertLatency(milliseconds: unknown): void {
+  assert(typeof milliseconds === "number" && Number.isFinite(milliseconds), `a ping took ${milliseconds} ms`);
 }
 
 /** Bytes that repeat every 251: a lost or doubled piece shows. */
