@@ -159,6 +159,33 @@ export function* cutRandomly(bytes: Uint8Array, random: Random, most: number): G
   }
 }
 
+/** CRC-32 as the definition has it: bit by bit, no table. */
+export function bitwiseCrc32(bytes: Uint8Array, seed = 0): number {
+  let crc = ~seed;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? crc >>> 1 ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+/** Runs what makes arrays of bytes, and tells it the size of the newest that was made by its size. */
+export function watchingArrays(run: (newest: () => number) => void): void {
+  const real = globalThis.Uint8Array;
+  let newest = 0;
+  globalThis.Uint8Array = new Proxy(real, {
+    construct(target, args, newTarget): object {
+      if (typeof args[0] === "number") newest = args[0];
+      return Reflect.construct(target, args, newTarget);
+    },
+  });
+  try {
+    run(() => newest);
+  } finally {
+    globalThis.Uint8Array = real;
+  }
+}
+
 /** Runs what makes errors by the ten thousand, without the lines of calls in them: those cost more than all the rest. */
 export function withoutStacks<Value>(run: () => Value): Value {
   const { stackTraceLimit } = Error;
