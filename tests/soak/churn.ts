@@ -41,7 +41,7 @@ export const churn: Scenario = {
       await clients.call("work", { cycles: cycles / PARTS, requests: requests / PARTS });
       memories.push(await Promise.all(sides.map((side) => side.call<Memory>("memory"))));
     }
-    const after = await Promise.all(sides.map((side) => side.call<number>("descriptors")));
+    const after = await Promise.all(sides.map((side, i) => side.call<number>("descriptors", before[i])));
     const served = await server.call<{ connected: number; left: number; asked: number }>("served");
     await clients.end();
     await server.end();
@@ -73,15 +73,12 @@ export const churn: Scenario = {
 
 /** What both sides can tell. */
 const LOOKS = {
-  /**
-   * All but files and unix sockets: a runtime opens those of its caches and of its own threads when it likes, and the
-   * library opens none of them here.
-   */
-  descriptors(): number {
-    const own = readFileSync("/proc/net/unix", "utf8");
-    const inodes = new Set(own.split("\n").map((line) => line.trim().split(/\s+/)[6]));
-    return readdirSync("/proc/self/fd").map(target)
-      .filter((to) => !to.startsWith("/") && !inodes.has(to.match(/^socket:\[(\d+)\]$/)?.[1] ?? "none")).length;
+  /** How many descriptors are left: once they are no more than `most`, or in the end. */
+  async descriptors(most?: number): Promise<number> {
+    // Nothing tells when a runtime has closed what is over.
+    if (most === undefined) await sleep(100);
+    else await until("The descriptors are closed", 5_000, () => descriptors() <= most).catch(() => {});
+    return descriptors();
   },
   async memory(): Promise<Memory> {
     const { Bun, gc } = globalThis as { Bun?: { gc(force: boolean): void }; gc?(): void };
@@ -95,6 +92,17 @@ const LOOKS = {
     return { heap: heapUsed, external };
   },
 };
+
+/**
+ * All but files and unix sockets: a runtime opens those of its caches and of its own threads when it likes, and the library
+ * opens none of them here.
+ */
+function descriptors(): number {
+  const own = readFileSync("/proc/net/unix", "utf8");
+  const inodes = new Set(own.split("\n").map((line) => line.trim().split(/\s+/)[6]));
+  return readdirSync("/proc/self/fd").map(target)
+    .filter((to) => !to.startsWith("/") && !inodes.has(to.match(/^socket:\[(\d+)\]$/)?.[1] ?? "none")).length;
+}
 
 /** What a descriptor leads to; nothing for the one by which the folder was read. */
 function target(descriptor: string): string {
@@ -118,10 +126,9 @@ async function serve(): Promise<Commands> {
   return {
     ...LOOKS,
     ready: (server.addresses[0] as TcpEndpoint).port,
-    async descriptors(): Promise<number> {
+    async descriptors(most?: number): Promise<number> {
       await until("All connections are over", 5_000, () => server.clients.length === 0);
-      await sleep(100);
-      return LOOKS.descriptors();
+      return await LOOKS.descriptors(most);
     },
     served: () => ({ connected, left: server.clients.length, asked }),
     close: () => server.close(),

@@ -17,6 +17,7 @@ import {
   text,
 } from "@veltix/core";
 import { loadTransport } from "../../src/load_transport.ts";
+import { Flag, SystemCode } from "../../src/wire/frame.ts";
 import { type Commands, play } from "../processes/role.ts";
 import { sleep, until } from "../processes/waiting.ts";
 import { Raw } from "../session_support.ts";
@@ -30,7 +31,7 @@ const TYPES = messageTypes({ sync: bytes, async: text, slow: json<{ n: number }>
 });
 const SECRET = messageType(300, "secret", text, text);
 const CONNECTIONS = 4;
-const REPLY = 2;
+const { REQUEST, REPLY } = Flag;
 
 interface Tally {
   readonly total: number;
@@ -143,7 +144,7 @@ async function send({ port, seed }: { port: number; seed: number }): Promise<Com
   };
 }
 
-/** Two raw peers, A and B: B answers what A is asked, and A answers later. */
+/** Two raw peers, A and B: B answers what A is asked, and A answers once that has been read. */
 async function forge({ port }: { port: number }): Promise<Commands> {
   const transport = await loadTransport("auto");
   const world = { transport, clock: undefined as never };
@@ -152,8 +153,11 @@ async function forge({ port }: { port: number }): Promise<Commands> {
   const answering = (async () => {
     const { code, requestId } = (await a.frame())!;
     const id = requestId as number;
-    await b.send({ code, content: "from B", requestId: id, flags: REPLY });
-    await sleep(200);
+    await b.send(
+      { code, content: "from B", requestId: id, flags: REPLY },
+      { code: SystemCode.PING, requestId: 1, flags: REQUEST },
+    );
+    for (let frame = await b.frame(); frame!.code !== SystemCode.PONG; frame = await b.frame());
     await a.send({ code, content: "from A", requestId: id, flags: REPLY });
   })();
   return {
