@@ -6,6 +6,7 @@
 
 import { Client, type MessageType, messageType, Server, type TcpEndpoint } from "../../mod.ts";
 import process from "node:process";
+import { until } from "../../tests/processes/waiting.ts";
 import { Payloads, SerialCheck } from "../payloads.ts";
 import type { Context } from "../workload.ts";
 
@@ -17,7 +18,7 @@ export const SHOOT: MessageType<Uint8Array, Uint8Array> = messageType(402, "play
 /** Different payloads of a sender: more than a connection can lose at once unnoticed. */
 const RING = 1024;
 
-/** How long to wait for messages that were sent, in milliseconds. */
+/** How long to wait for messages that were sent, and for clients, in milliseconds. */
 const LATE = 15_000;
 
 /** A running server with its clients. */
@@ -47,6 +48,8 @@ export async function startEnds(context: Context, count: number): Promise<Ends> 
         clients.push(client);
         await client.connect();
       }
+      // The last ones may have been let in and not be known yet.
+      await until("The server has all clients", LATE, () => server.clients.length === clients.length, 1);
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await Promise.all(clients.map((client) => client.close()));

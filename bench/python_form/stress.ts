@@ -5,7 +5,6 @@
  * @module
  */
 
-import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
 import type { Workload } from "../workload.ts";
@@ -29,7 +28,6 @@ export const pythonStress: Workload = async (context) => {
     first ||= last;
     stream.take(content);
   });
-  await sleep(100);
 
   const send = (): Promise<number[]> =>
     Promise.all(ends.clients.map(async (client, sender) => {
