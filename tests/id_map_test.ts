@@ -82,7 +82,7 @@ describe("IdMap", () => {
   });
 
   it("is a Map to whoever looks at it, in 30,000 random steps", () => {
-    const random = new Random(Number(0x1d));
+    const random = new Random(0x1d);
     const pair = new Pair();
     const ids: (number | string)[] = [
       ...Array.from({ length: 60 }, (_, i) => i),

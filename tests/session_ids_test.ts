@@ -200,7 +200,7 @@ async function meet(world: World, role: "server" | "client", release: string, co
   };
 }
 
-/** Both sides at work at once: how many frames of either side were asked, sent and taken for something else. */
+/** Both sides at work at once; throws when a frame of either is lost, or taken for something else. */
 async function work(role: "server" | "client", release: string, at: number, seed: number): Promise<void> {
   const world = memoryWorld();
   const random = new Random(seed);

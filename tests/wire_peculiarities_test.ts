@@ -23,7 +23,7 @@ import {
   read,
   server,
 } from "./wire_handshake_support.ts";
-import { cutEvery, hex, join, unhex, utf8 } from "./wire_support.ts";
+import { cutEvery, hex, join, utf8 } from "./wire_support.ts";
 
 /** Who takes whom, from the releases themselves: local ← peers. Releases in one group frame alike. */
 const TAKES: readonly Readonly<Record<string, readonly string[]>>[] = [
@@ -275,10 +275,15 @@ describe("request ids", () => {
 });
 
 describe("a HELLO", () => {
-  it("of each release is what the text says: code 10, a length, the version, nothing else", () => {
-    const step = server("1.6.3").start();
-    const bytes = "send" in step ? step.send! : new Uint8Array(0);
-    assertEquals(hex(bytes.subarray(0, 6)), "000a00000007");
-    assertEquals(hex(bytes.subarray(22)), hex(join(unhex("0005"), utf8("1.6.3"))));
+  it("of each release is what the page says: code 10, its size, and the length of the version before it", () => {
+    for (const release of ["1.4.0", "1.6.0", "1.6.3", "1.6.10", "1.7.5"]) {
+      const { layout, headerSize } = protocol(release);
+      const step = server(release).start();
+      const bytes = "send" in step ? step.send! : new Uint8Array(0);
+      const content = join(new Uint8Array([0, release.length]), utf8(release));
+      assertEquals(hex(bytes.subarray(layout.code, layout.code + 2)), "000a");
+      assertEquals(hex(bytes.subarray(layout.size, layout.size + 4)), hex(new Uint8Array([0, 0, 0, content.length])));
+      assertEquals(hex(bytes.subarray(headerSize)), hex(content));
+    }
   });
 });

@@ -1,22 +1,18 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ProtocolError } from "../mod.ts";
-import { type DecodedFrame, encodeFrame, protocol } from "../src/wire/mod.ts";
+import { type DecodedFrame, type Frame, protocol } from "../src/wire/mod.ts";
 import { FrameReader } from "../src/wire/frame_reader.ts";
+import { encodeAll } from "./wire_support.ts";
 
 const NATIVE = protocol("native");
 
+/** Frames of those sizes, each with its number as every byte. */
 function framesOf(...sizes: number[]): Uint8Array {
-  const frames = sizes.map((size, i) =>
-    encodeFrame(NATIVE, { code: 200 + i, flags: 0, requestId: 0, content: new Uint8Array(size).fill(i) })
-  );
-  const all = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all;
+  const frame = (size: number, i: number): Frame => {
+    return { code: 200 + i, flags: 0, requestId: 0, content: new Uint8Array(size).fill(i) };
+  };
+  return encodeAll(NATIVE, sizes.map(frame));
 }
 
 describe("FrameReader", () => {
