@@ -455,7 +455,7 @@ describe("the lines of an outbox", () => {
         },
       } as Connection;
       const outbox = new Outbox(watched, native, shared, {
-        writeFailed: () => {},
+        lost: () => {},
         writeStalled: () => {},
         filled: () => {},
         drained: () => {},

@@ -30,7 +30,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
   const sender = new Sender(script.connection, outcome, "client", script.shared, {
     peer: undefined,
     overrun: () => {},
-    writeFailed: () => {},
+    lost: () => {},
     writeStalled: () => {},
     filled: () => {},
     drained: () => {},

@@ -396,7 +396,7 @@ describe("performanceMode", () => {
     for (const { eager } of [paceOf({}), paceOf({ performanceMode: "high" })]) {
       const { connection, writes, shared } = scripted({ eager });
       const outbox = new Outbox(connection, protocol("native"), shared, {
-        writeFailed: () => {},
+        lost: () => {},
         writeStalled: () => {},
         filled: () => {},
         drained: () => {},

@@ -49,7 +49,7 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     },
   };
   const outbox = new Outbox(connection, protocol(release), shared, {
-    writeFailed: (error) => events.push(`failed: ${error.message}`),
+    lost: (error) => events.push(`failed: ${error.message}`),
     writeStalled: () => events.push("stalled"),
     filled: () => {},
     drained: () => {},

@@ -5,12 +5,15 @@
  * @module
  */
 
-import { writeNote } from "../options.ts";
+import { type Recovery, writeNote } from "../options.ts";
 import type { CloseReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";
 import type { IncomingMessage } from "../session/incoming_message.ts";
-import type { Session, SessionEvents } from "../session/session.ts";
-import type { ClientInfo } from "./client_info.ts";
+import { Session, type SessionEvents } from "../session/session.ts";
+import type { SessionShared } from "../session/shared.ts";
+import type { Connection } from "../transport.ts";
+import type { HandshakeOutcome } from "../wire/handshake.ts";
+import { ClientInfo } from "./client_info.ts";
 import type { Pass } from "./gate.ts";
 import type { Groups } from "./groups.ts";
 import type { ServerEvents } from "./server_events.ts";
@@ -25,22 +28,42 @@ export interface MemberHost<P> {
   gone(session: Session, reason: CloseReason): void;
 }
 
+/** A client that was let in. */
+export interface Arrival<P> {
+  /** Its number. */
+  readonly id: number;
+  /** What it speaks over. */
+  readonly connection: Connection;
+  /** What the handshake brought. */
+  readonly outcome: HandshakeOutcome;
+  /** What `authenticate` returned. */
+  readonly principal: P;
+  /** What it holds of the limits, until its end. */
+  readonly pass: Pass;
+  /** What a torn stream of a Python peer does. */
+  readonly recovery: Recovery;
+}
+
 /** One connected client. */
 export class Member<P> implements SessionEvents {
-  /** How handlers see it; set right after it is made. */
-  info!: ClientInfo<P>;
-  /** Its connection; set right after it is made. */
-  session!: Session;
+  /** How handlers see it. */
+  readonly info: ClientInfo<P>;
+  /** Its connection, which is not read yet. */
+  readonly session: Session;
   readonly #host: MemberHost<P>;
   readonly #pass: Pass;
 
   /**
    * @param host What it has in common with others.
-   * @param pass What it holds of the limits, until its end.
+   * @param shared The same for its session.
+   * @param arrival The client.
    */
-  constructor(host: MemberHost<P>, pass: Pass) {
+  constructor(host: MemberHost<P>, shared: SessionShared, arrival: Arrival<P>) {
+    const { id, connection, outcome, principal, pass, recovery } = arrival;
     this.#host = host;
     this.#pass = pass;
+    this.info = new ClientInfo(id, connection.remote, principal, this, host.groups);
+    this.session = new Session(connection, outcome, "server", shared, recovery, this, this.info);
   }
 
   unrouted(message: IncomingMessage): Promise<unknown>[] {

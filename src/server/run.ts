@@ -6,12 +6,12 @@
  */
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
-import { type Closing, type Recovery, writeLine, writeNote } from "../options.ts";
+import { type Closing, writeLine, writeNote } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
 import { randomId } from "../session/request_ids.ts";
-import { Session } from "../session/session.ts";
+import type { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
@@ -19,10 +19,9 @@ import { refusalMessage } from "../wire/refusals.ts";
 import { ServerHandshake } from "../wire/server_handshake.ts";
 import { addressText } from "../session/address.ts";
 import { ask } from "./authenticate.ts";
-import { ClientInfo } from "./client_info.ts";
 import { Gate, type Pass } from "./gate.ts";
 import { Groups } from "./groups.ts";
-import { Member, type MemberHost } from "./member.ts";
+import { type Arrival, Member, type MemberHost } from "./member.ts";
 import { Peekable } from "./peekable.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
@@ -165,7 +164,7 @@ export class ServerRun<P> implements MemberHost<P> {
       const [outcome, principal] = await this.#agree(connection, place, pass);
       // Where there is no handshake, nothing was decided before.
       pass.open();
-      if (!this.#closing) return this.#admit(connection, outcome, principal, pass, place.recovery);
+      if (!this.#closing) return this.#admit({ connection, outcome, principal, pass, recovery: place.recovery });
       connection.abort();
       pass.leave();
     } catch (error) {
@@ -223,18 +222,16 @@ export class ServerRun<P> implements MemberHost<P> {
     return [outcome, principal];
   }
 
-  #admit(connection: Connection, outcome: HandshakeOutcome, principal: P, pass: Pass, recovery: Recovery): void {
+  #admit(arrival: Omit<Arrival<P>, "id">): void {
     const { groups, hub } = this;
     const id = ++this.#owner.lastId;
-    const member = new Member<P>(this, pass);
-    const info = member.info = new ClientInfo(id, connection.remote, principal, member, groups);
-    const session = member.session = new Session(connection, outcome, "server", this.#shared, recovery, member, info);
+    const { info, session } = new Member<P>(this, this.#shared, { id, ...arrival });
     this.#saidFull = false;
     this.#sessions.add(session);
     groups.join(info, session);
     writeNote(hub.log, "debug", () => `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}`);
     hub.events.emit("connect", info);
-    session.run(outcome.rest);
+    session.run(arrival.outcome.rest);
   }
 
   /** Called by a member: its connection is over. */

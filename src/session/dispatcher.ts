@@ -16,6 +16,7 @@ import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "../tools/batch_budget.ts";
 import { Fifo } from "../tools/fifo.ts";
 import { IdMap } from "../tools/id_map.ts";
+import { answerError } from "./error_reply.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
 import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
@@ -90,9 +91,8 @@ export class Dispatcher implements RateGateHost {
   #open: IdMap<IncomingMessage> | undefined = undefined;
   #onRoom: (() => void)[] | undefined = undefined;
   #onIdle: (() => void)[] | undefined = undefined;
-  /** One of them where there is a rate limit, by what it does. */
-  readonly #throttle: RateGate | undefined;
-  readonly #refusal: RateGate | undefined;
+  /** Where there is a rate limit. */
+  readonly #gate: RateGate | undefined;
 
   /**
    * @param host The connection.
@@ -101,9 +101,7 @@ export class Dispatcher implements RateGateHost {
   constructor(host: DispatcherHost, shared: DispatcherShared) {
     this.#host = host;
     this.#shared = shared;
-    const gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
-    this.#throttle = gate?.throttles ? gate : undefined;
-    this.#refusal = gate?.throttles ? undefined : gate;
+    this.#gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
   }
 
   /** Whether as much waits as may. A peer that needs credit stops by itself. */
@@ -150,8 +148,8 @@ export class Dispatcher implements RateGateHost {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);
-    const asks = this.#host.native ? request : route === undefined || route.type.reply !== undefined;
-    if (this.#refusal?.permits(frame) === false) {
+    const asks = this.#asks(route, request);
+    if (this.#gate?.admits(frame) === false) {
       this.#host.taken(frame.size);
       if (request) this.#host.turnAway(frame, RATE_LIMITED);
       return;
@@ -183,8 +181,8 @@ export class Dispatcher implements RateGateHost {
 
   /** Counts a frame that is no message, but costs as much: a PING. False if it is not to be answered. */
   permits(frame: ReceivedFrame): boolean {
-    this.#throttle?.spend(frame.size);
-    return this.#refusal?.permits(frame) ?? true;
+    this.#gate?.handed(frame.size);
+    return this.#gate?.admits(frame) ?? true;
   }
 
   /** Settles when more may come, or when it is closed. */
@@ -201,7 +199,7 @@ export class Dispatcher implements RateGateHost {
   /** Forgets what waits. */
   close(): void {
     this.#closed = true;
-    this.#throttle?.close();
+    this.#gate?.close();
     this.#queue?.clear();
     this.#queuedBytes = 0;
     this.#wake();
@@ -210,7 +208,7 @@ export class Dispatcher implements RateGateHost {
   /** Whether a message of this route may be handed out now; `asks`: whether an answer will be sent. */
   #free(route: Route | undefined, asks: boolean, code: number): boolean {
     if (asks && this.#host.congested) return false;
-    if (this.#throttle?.flows(code) === false) return false;
+    if (this.#gate?.flows(code) === false) return false;
     return this.#running < this.#shared.limits.maxWorkers &&
       (route === undefined || !route.ordered || this.#busy?.has(route) !== true);
   }
@@ -220,10 +218,15 @@ export class Dispatcher implements RateGateHost {
     const { content, receivedAt, requestId, sentAt, type: { code } } = message;
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
-    const request = this.#host.native ? message.wantsReply : route === undefined || route.type.reply !== undefined;
-    const current = this.#message({ code, content, requestId, sentAt }, route, receivedAt, request);
+    const asks = this.#asks(route, message.wantsReply);
+    const current = this.#message({ code, content, requestId, sentAt }, route, receivedAt, asks);
     if (this.#open?.get(requestId) === message) this.#opened(current);
     return current;
+  }
+
+  /** Whether a message is to be answered: a native one says so, another one's route does. */
+  #asks(route: Route | undefined, request: boolean): boolean {
+    return this.#host.native ? request : route === undefined || route.type.reply !== undefined;
   }
 
   #message(frame: Received, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
@@ -236,7 +239,7 @@ export class Dispatcher implements RateGateHost {
     const { route } = message;
     const host = this.#host;
     const size = message.content.length;
-    this.#throttle?.spend(size);
+    this.#gate?.handed(size);
     host.taken(size);
     if (message.aborted !== undefined) {
       this.#finished(message);
@@ -319,12 +322,9 @@ export class Dispatcher implements RateGateHost {
   }
 
   #answer(message: IncomingMessage, value: unknown): void {
-    if (message.wantsReply && !message.answered && value !== replied && message.aborted === undefined) {
+    if (message.awaited && value !== replied) {
       if (message.type.reply === undefined) {
-        this.#host.refuse(
-          message,
-          Object.assign(new Error(`"${message.type.name}" is not answered here`), { code: "no-reply-codec" }),
-        );
+        this.#host.refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
       } else if (!this.#closed) {
         try {
           message.reply(value);
@@ -338,22 +338,16 @@ export class Dispatcher implements RateGateHost {
   }
 
   #failed(message: IncomingMessage, error: unknown): void {
-    const { aborted } = message;
-    if (message.wantsReply && !message.answered && aborted === undefined) this.#host.refuse(message, error);
+    if (message.awaited) this.#host.refuse(message, error);
     this.#finished(message);
     // That a handler stops because it was told to is no failure.
-    if ((aborted !== undefined || this.#closed) && message.stopped(error)) return;
+    if ((message.aborted !== undefined || this.#closed) && message.stopped(error)) return;
     this.#host.failed(error, message);
   }
 
   /** No listener has answered a message without a route, and none will. */
   #unanswered(message: IncomingMessage): void {
-    if (message.wantsReply && !message.answered && message.aborted === undefined) {
-      this.#host.refuse(
-        message,
-        Object.assign(new Error(`No route for code ${message.type.code}`), { code: "no-route" }),
-      );
-    }
+    if (message.awaited) this.#host.refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
     this.#finished(message);
   }
 
@@ -409,7 +403,7 @@ export class Dispatcher implements RateGateHost {
   }
 }
 
-const RATE_LIMITED = Object.assign(new Error("More messages than the receiver takes"), { code: "rate-limited" });
+const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
 
 function unknownType(code: number): AnyMessageType {
   return { code, name: `type-${code}`, description: "", payload: bytes as never, reply: bytes as never };

@@ -14,6 +14,11 @@ const MAX_MESSAGE = 2_000;
 /** The content of the ERROR reply for a failure that can't be described. */
 export const NO_DETAILS = '{"code":"handler-failed","message":"The handler failed"}';
 
+/** What a peer is told that gets no other answer. */
+export function answerError(code: string, message: string): Error & { readonly code: string } {
+  return Object.assign(new Error(message), { code });
+}
+
 /** The content of the ERROR reply for a failure. */
 export function errorContent(error: unknown): string {
   try {

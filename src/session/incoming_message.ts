@@ -103,6 +103,11 @@ export class IncomingMessage implements Message<unknown, unknown> {
     return this.#controller !== undefined;
   }
 
+  /** Whether its sender waits for an answer. */
+  get awaited(): boolean {
+    return this.wantsReply && !this.answered && this.#aborted === undefined;
+  }
+
   /** Whether nobody waits for it any more, and why. */
   get aborted(): { readonly reason: unknown } | undefined {
     return this.#aborted;

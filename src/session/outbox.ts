@@ -56,7 +56,7 @@ export interface OutboxEvents {
   /** It was full, and is not any more. */
   drained(buffered: number): void;
   /** A write failed. */
-  writeFailed(error: Error): void;
+  lost(error: Error): void;
   /** The peer took nothing for `writeTimeout`. */
   writeStalled(): void;
 }
@@ -343,7 +343,7 @@ export class Outbox implements Flushable {
   }
 
   #failed(error: Error): void {
-    if (this.#state === "writing") this.#events.writeFailed(error);
+    if (this.#state === "writing") this.#events.lost(error);
   }
 
   get #waiting(): number {

@@ -22,8 +22,6 @@ export interface RateGateHost {
 
 /** The gate of one connection. */
 export class RateGate {
-  /** Whether messages wait for it; otherwise those above the limit are refused. */
-  readonly throttles: boolean;
   readonly #limit: RateLimit;
   readonly #rate: Rate;
   readonly #wheel: TimerWheel;
@@ -42,7 +40,6 @@ export class RateGate {
     { transport, wheel, taps }: { readonly transport: Transport; readonly wheel: TimerWheel; readonly taps: Taps },
     host: RateGateHost,
   ) {
-    this.throttles = rate.action === "throttle";
     this.#limit = new RateLimit(rate, transport.clock);
     this.#rate = rate;
     this.#wheel = wheel;
@@ -50,8 +47,9 @@ export class RateGate {
     this.#host = host;
   }
 
-  /** Whether the next message, of type `code`, may be handed out; if not, says when. */
+  /** Whether the next message, of type `code`, may be handed out; it is told when one that may not does. */
   flows(code: number): boolean {
+    if (!this.#throttles) return true;
     const wait = this.#limit.wait();
     if (wait === 0) return true;
     if (this.#waiting === undefined || this.#waiting.tick < 0) {
@@ -62,20 +60,26 @@ export class RateGate {
     return false;
   }
 
-  /** Takes a message of so many bytes off the limit. */
-  spend(size: number): void {
-    this.#limit.spend(size);
+  /** Counts a message of so many bytes that was handed out. */
+  handed(size: number): void {
+    if (this.#throttles) this.#limit.spend(size);
   }
 
-  /** Whether a message is within the limit; if so, takes it off. */
-  permits({ code, size }: ReceivedFrame): boolean {
+  /** Whether a message that came may be taken; where messages wait, all are. */
+  admits({ code, size }: ReceivedFrame): boolean {
+    if (this.#throttles) return true;
     if (this.#limit.wait() === 0) {
-      this.spend(size);
+      this.#limit.spend(size);
       return true;
     }
     this.#taps.limited?.({ action: "rejected", code }, this.#host.peer);
     if (this.#rate.action === "close") this.#host.overrate();
     return false;
+  }
+
+  /** Whether messages wait; otherwise those above the limit are refused. */
+  get #throttles(): boolean {
+    return this.#rate.action === "throttle";
   }
 
   /** Lets nothing flow any more. */

@@ -37,7 +37,7 @@ export interface ReceiverEvents {
   /** The connection broke. */
   lost(error: Error): void;
   /** A frame that was begun does not go on. */
-  stalled(error: ConnectionError): void;
+  dead(error: ConnectionError): void;
 }
 
 /** Reads one connection. */
@@ -296,7 +296,7 @@ export class Receiver implements ChunkReader, FrameLosses {
     // What came while we stood still has not been read yet.
     if (now - this.#stallDue > LATE_MS || partial / seconds >= STALL_RATE) this.#checkIn(1_000);
     else {
-      this.#events.stalled(
+      this.#events.dead(
         new ConnectionError(
           "timed-out",
           `The peer began a frame and sent ${partial} bytes of it in ${seconds.toFixed(1)} s`,

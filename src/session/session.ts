@@ -20,7 +20,7 @@ import { CreditMeter, creditTerms } from "./credit.ts";
 import type { DeliveryCounts } from "./deliveries.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
-import { errorContent, NO_DETAILS } from "./error_reply.ts";
+import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { LINGER_TIME } from "./farewell.ts";
 import { Feature } from "./features.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
@@ -390,11 +390,15 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#departure.finished();
   }
 
+  // Called by the receiver, and by the sender.
+
   lost(error: Error): void {
     this.#departure.drop(error, reasonOf(error));
   }
 
-  stalled(error: ConnectionError): void {
+  // Called by the receiver, and by the heartbeat.
+
+  dead(error: ConnectionError): void {
     this.#departure.drop(error, "heartbeat");
   }
 
@@ -429,14 +433,6 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   beat(): void {
     this.sender.beat();
-  }
-
-  dead(error: ConnectionError): void {
-    this.#departure.drop(error, "heartbeat");
-  }
-
-  writeFailed(error: Error): void {
-    this.#departure.drop(error, reasonOf(error));
   }
 
   writeStalled(): void {
@@ -491,7 +487,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   }
 }
 
-const GOING_AWAY = Object.assign(new Error("The connection is being closed"), { code: "going-away" });
+const GOING_AWAY = answerError("going-away", "The connection is being closed");
 
 function cancelled(): DOMException {
   return new DOMException("The sender cancelled the request", "AbortError");

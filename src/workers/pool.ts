@@ -64,7 +64,7 @@ interface Task {
 }
 
 interface Worker {
-  thread: Thread;
+  readonly thread: Thread;
   state: "loading" | "idle" | "busy" | "over";
   task: Task | undefined;
   timer: TimerHandle;
@@ -182,19 +182,19 @@ export class WorkerPool {
   }
 
   #start(threads: Threads): void {
-    const worker: Worker = { thread: undefined as never, state: "loading", task: undefined, timer: undefined };
-    this.#workers.add(worker);
+    let worker: Worker;
     try {
-      worker.thread = threads.start(BOOTSTRAP, { module: this.#options.module, serve: SERVE }, {
+      // They are called later.
+      const thread = threads.start(BOOTSTRAP, { module: this.#options.module, serve: SERVE }, {
         message: (report) => this.#told(worker, report),
         exit: (error) => this.#exited(worker, error),
       });
+      worker = { thread, state: "loading", task: undefined, timer: undefined };
     } catch (cause) {
-      worker.state = "over";
-      this.#workers.delete(worker);
       this.#broken(this.#cannotLoad("no thread can be started", cause));
       return;
     }
+    this.#workers.add(worker);
     worker.timer = threads.clock.setTimeout(() => {
       this.#end(worker);
       this.#broken(this.#cannotLoad(`it took more than ${LOAD_TIME} ms`));
