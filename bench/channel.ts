@@ -13,7 +13,7 @@ export type ChildLine =
   | { readonly type: "ask"; readonly value: unknown }
   | { readonly type: "say"; readonly text: string }
   | { readonly type: "result"; readonly value: unknown }
-  | { readonly type: "failed"; readonly message: string };
+  | { readonly type: "failed"; readonly message: string; readonly stack?: string };
 
 /** Writes one line to the orchestrator. */
 export function tell(line: ChildLine): void {
@@ -22,7 +22,8 @@ export function tell(line: ChildLine): void {
 
 /** Reports an error as the end of this run. */
 export function fail(error: unknown): void {
-  tell({ type: "failed", message: error instanceof Error ? error.stack ?? error.message : String(error) });
+  if (error instanceof Error) tell({ type: "failed", message: error.message, stack: error.stack });
+  else tell({ type: "failed", message: String(error) });
 }
 
 /** Calls `line` with each value from the orchestrator, and makes every error of this process end the run. */

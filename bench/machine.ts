@@ -13,6 +13,7 @@ export interface Machine {
   readonly cores: number;
   /** Bytes. */
   readonly memory: number;
+  /** System, release by its first two numbers, and architecture, such as "Linux 6.18 x64". */
   readonly os: string;
   /** The load average over one minute when the run began; 0 where the system has none. */
   readonly load: number;
@@ -27,7 +28,7 @@ export function describeMachine(programs: readonly Program[]): Machine {
     cpu: cpus[0]?.model ?? "unknown",
     cores: cpus.length,
     memory: os.totalmem(),
-    os: `${os.type()} ${os.release()} ${os.arch()}`,
+    os: `${os.type()} ${os.release().split(".", 2).join(".")} ${os.arch()}`,
     load: os.loadavg()[0],
     versions: programs.map(({ name, version }) => `${name} ${version}`),
   };

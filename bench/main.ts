@@ -75,8 +75,8 @@ async function run(options: Options): Promise<number> {
       `\nThe machine was not idle at the start (load ${machine.load.toFixed(1)}): absolute goals say little.`,
     );
   }
-  for (const { runtime, workload, subject, message } of results.failures) {
-    console.error(`\nFAILED ${runtime} ${workload} ${subject}: ${message}`);
+  for (const { runtime, workload, subject, message, detail } of results.failures) {
+    console.error(`\nFAILED ${runtime} ${workload} ${subject}: ${message}${detail === undefined ? "" : `\n${detail}`}`);
   }
   const command = ["deno", "task", "bench", ...Deno.args].join(" ");
   const about = { command, date: new Date().toISOString(), machine };
@@ -98,7 +98,8 @@ async function take(step: Step, results: Results, said: (text: string) => void):
     results.counted += counted;
     for (const note of notes) results.note(note, `${runtime} ${subject}`);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    results.failures.push({ runtime, workload, subject, message });
+    const { message, cause } = error instanceof Error ? error : new Error(String(error));
+    const detail = typeof cause === "string" ? cause : undefined;
+    results.failures.push({ runtime, workload, subject, message, detail });
   }
 }

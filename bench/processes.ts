@@ -47,17 +47,17 @@ export class Child {
 
   /**
    * The next value that it tells as its result; `asked` answers what it asks in between, `said` gets what it says for people.
-   * Rejects when it fails or ends.
+   * Rejects when it fails or ends; the `cause` is its stack, or what it wrote to standard error.
    */
   async result(asked?: (value: unknown) => Promise<unknown>, said?: (text: string) => void): Promise<unknown> {
     while (true) {
       const { done, value } = await this.#lines.next();
       if (done === true) {
         await this.#ended;
-        throw new Error(`The process ended: ${this.#noise.trim() || "it said nothing"}`);
+        throw new Error("The process ended", { cause: this.#noise.trim() || "It said nothing" });
       }
       const line: ChildLine = JSON.parse(value);
-      if (line.type === "failed") throw new Error(line.message);
+      if (line.type === "failed") throw new Error(line.message, { cause: line.stack });
       if (line.type === "result") return line.value;
       if (line.type === "say") said?.(line.text);
       else if (asked === undefined) throw new Error("The process asked, and nobody answers");
@@ -83,7 +83,10 @@ export class Child {
   }
 }
 
-/** Runs a program to its end. Rejects when it fails or takes more than so many milliseconds. */
+/**
+ * Runs a program to its end. Rejects when it fails or takes more than so many milliseconds; the `cause` is what it wrote to
+ * standard error.
+ */
 export async function runToEnd(
   [program, ...args]: CommandLine,
   env: Readonly<Record<string, string>>,
@@ -97,7 +100,9 @@ export async function runToEnd(
   const timer = setTimeout(entry.killNow, limit);
   try {
     const [code, signal] = await once(child, "close");
-    if (code !== 0) throw new Error(`The program ended with ${signal ?? code}: ${noise.trim() || "it said nothing"}`);
+    if (code !== 0) {
+      throw new Error(`The program ended with ${signal ?? code}`, { cause: noise.trim() || "It said nothing" });
+    }
   } finally {
     clearTimeout(timer);
     running.delete(entry);

@@ -29,6 +29,8 @@ export interface Failure {
   readonly workload: string;
   readonly subject: string;
   readonly message: string;
+  /** A stack, or what a process wrote to standard error. It is not saved: it names files of the machine. */
+  readonly detail?: string;
 }
 
 /** A figure over the rounds. */
@@ -78,7 +80,8 @@ export class Results {
 
   /** What is saved. */
   toJSON(): object {
-    const { samples, failures, notes, counted, python } = this;
+    const { samples, notes, counted, python } = this;
+    const failures = this.failures.map(({ detail: _, ...failure }) => failure);
     const told = [...notes].map(([text, who]) => ({ text, who: [...who] }));
     return { counted, notes: told, samples, failures, python };
   }

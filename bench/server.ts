@@ -9,6 +9,7 @@ import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
 import type { Count } from "./payloads.ts";
 import { Payloads, SerialCheck } from "./payloads.ts";
+import type { Served } from "./subject.ts";
 import { loadSubject } from "./subjects/load.ts";
 import { cpuMicros, memoryUse } from "./usage.ts";
 
@@ -55,8 +56,7 @@ let check = new SerialCheck(0, 0, 0);
 let connected = 0;
 let message: (content: Uint8Array) => boolean = () => false;
 
-const subject = await loadSubject(JSON.parse(process.argv[2]));
-const served = await subject.serve({ connected: () => void connected++, message: (content) => message(content) });
+let served: Served;
 
 listen((value) => {
   try {
@@ -65,7 +65,14 @@ listen((value) => {
     fail(error);
   }
 });
-tell({ type: "result", value: served.port });
+
+try {
+  const subject = await loadSubject(JSON.parse(process.argv[2]));
+  served = await subject.serve({ connected: () => void connected++, message: (content) => message(content) });
+  tell({ type: "result", value: served.port });
+} catch (error) {
+  fail(error);
+}
 
 function obey(command: ServerCommand): ServerReport {
   if (command.type === "count") message = counter(command);

@@ -7,8 +7,10 @@
 
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { globSync, readFileSync } from "node:fs";
 import { changesOf, compare } from "../bench/compare.ts";
 import { guardOf, ratiosOf } from "../bench/guard.ts";
+import { describeMachine } from "../bench/machine.ts";
 import { GUARDED, parseOptions } from "../bench/options.ts";
 import { confirmCount, Payloads, SerialCheck } from "../bench/payloads.ts";
 import { pairingsOf, peerTable } from "../bench/peer_table.ts";
@@ -20,6 +22,7 @@ import { draw } from "../bench/report/main.ts";
 import { Results, type Sample } from "../bench/results.ts";
 import { interpolated, slope } from "../bench/statistics.ts";
 import type { WorkloadName } from "../bench/workloads/all.ts";
+import { ROOT } from "../scripts/runtimes.ts";
 
 /** The keys of `to_dict` in `veltix.benchmark.models` of Python's Veltix 2.0.0; 3.0 adds `n_runs` and `metrics` to each. */
 const PYTHON_KEYS: Readonly<Record<PythonBench, string>> = {
@@ -46,6 +49,37 @@ function result(bench: PythonBench, value: number): ReturnType<typeof record> {
 function samples(workload: WorkloadName, subject: string, figure: string, ...values: number[]): Sample[] {
   return values.map((value) => ({ runtime: "node", workload, subject, figures: { [figure]: value } }));
 }
+
+describe("what a run saves", () => {
+  /** Paths from a root, a drive or a URL of a file, and a kernel's build. */
+  const OF_A_MACHINE = /(?<![\w.*)])\/[\w.@~-]+\/|\b[A-Z]:\\|file:\/\/|"[A-Z]\w+ \d+\.\d+[.-][^"]* (?:x64|arm64)"/gi;
+
+  it("names the system by its first two numbers", () => {
+    const { os } = describeMachine([]);
+    assert(/^\w+ \d+(\.\d+)? \w+$/.test(os), os);
+  });
+
+  it("has the message of a failure, and not where in which files it happened", () => {
+    const results = new Results();
+    const failure = { runtime: "node", workload: "rtt", subject: "ws", message: "Cannot connect" } as const;
+    results.failures.push({ ...failure, detail: "Error: Cannot connect\n    at file:///home/me/bench/client.ts:1:2" });
+    assertEquals((results.toJSON() as { failures: unknown }).failures, [failure]);
+  });
+
+  it("is kept in the repository without a path of the machine", () => {
+    for (const file of globSync("bench/**/*.json", { cwd: ROOT })) {
+      assertEquals([file, readFileSync(`${ROOT}${file}`, "utf8").match(OF_A_MACHINE)], [file, null]);
+    }
+    const text = JSON.stringify([
+      "at (/home/me/a.ts:1:2)",
+      "C:\\me",
+      "file:///a",
+      "Linux 6.18.44-me x64",
+      "1 B/s, and/or",
+    ]);
+    assertEquals(text.match(OF_A_MACHINE)?.length, 4);
+  });
+});
 
 describe("the check of serial numbers", () => {
   const order = (...serials: number[]): SerialCheck => {

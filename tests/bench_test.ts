@@ -95,7 +95,9 @@ describe("the benchmark", () => {
   });
 
   it("reports a subject that can't be loaded as a failure", async () => {
-    await assertRejects(() => sample("rtt", "python-0"), Error, 'Cannot load "python-0"');
+    const error = await assertRejects(() => sample("rtt", "python-0"), Error);
+    assertEquals(error.message, 'Cannot load "python-0": it has processes of its own');
+    assert(String(error.cause).includes("load.ts"), "where it happened is the cause");
   });
 
   it("knows a figure for each of its workloads", () => {
