@@ -192,8 +192,17 @@ describe("a receiver", () => {
       window: 4_194_304,
       least: 256,
     });
-    assertEquals(creditOffer({ maxQueuedBytes: 1, maxQueuedMessages: 1 }), { window: 1, least: 0 });
+    assertEquals(creditOffer({ maxQueuedBytes: 1, maxQueuedMessages: 1 }), { window: 1, least: 1 });
     assertEquals(creditOffer({ maxQueuedBytes: 4_000, maxQueuedMessages: 1 }), { window: 4_000, least: 250 });
+    assertEquals(creditOffer({ maxQueuedBytes: 4_001, maxQueuedMessages: 1 }), { window: 4_001, least: 251 });
+    const random = new Random(3);
+    for (let i = 0; i < 1_000; i++) {
+      const limits = { maxQueuedBytes: 1 + random.below(1 << 20), maxQueuedMessages: 1 + random.below(3_000) };
+      const meter = new CreditMeter(creditTerms(creditOffer(limits)), new FakeClock());
+      let most = 0;
+      while (meter.received(HEADER)) most++;
+      assert(most <= 16 * limits.maxQueuedMessages, `${most} may wait: ${JSON.stringify(limits)}`);
+    }
   });
 
   it("grants what reached handlers, in pieces of half a window, and nothing for what waits", async () => {
@@ -230,10 +239,10 @@ describe("a receiver", () => {
   it("bounds how many small messages wait", async () => {
     await using met = await meet({ maxWorkers: 1, maxQueuedMessages: 1 });
     const { raw } = met;
-    // Each costs 62 bytes of the window's 1,000.
-    await raw.send(...Array(17).fill({ code: 202 }), { code: 0, requestId: 1, flags: REQUEST });
+    // Each costs 63 bytes of the window's 1,000, and one is in its handler.
+    await raw.send(...Array(16).fill({ code: 202 }), { code: 0, requestId: 1, flags: REQUEST });
     assertEquals((await raw.frame())!.code, 1);
-    assertEquals(met.server.clients[0].stats().queuedMessages, 16);
+    assertEquals(met.server.clients[0].stats().queuedMessages, 15);
     assertEquals(met.events.of("error"), []);
     await raw.send({ code: 202 });
     assertEquals(await raw.end(), "fin");

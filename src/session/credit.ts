@@ -29,7 +29,8 @@ export function creditOffer(
   limits: { readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },
 ): PeerObject {
   const window = limits.maxQueuedBytes;
-  return { window, least: Math.floor(window / limits.maxQueuedMessages / 16) };
+  // Rounded up, so that no more fit; the one that overdraws is among them.
+  return { window, least: Math.ceil(window / limits.maxQueuedMessages / 16) };
 }
 
 /** What a peer offered, read with care; what is missing has its default. */
