@@ -24,7 +24,10 @@ export interface Log {
 /** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
 export type SocketCore = "auto" | "bun" | "deno" | "node" | Transport;
 
-/** How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. */
+/**
+ * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun read up to 64 and 512 KiB at once
+ * whatever it says: there it is how much is held, while nobody takes it, before reading stops.
+ */
 export type BufferSize = "small" | "medium" | "large" | "huge" | number;
 
 /** Limits of a connection. Sizes are in bytes, times in milliseconds. */
