@@ -163,27 +163,49 @@ for (const world of WORLDS) {
 }
 
 describe("a connection", () => {
-  it("hands out at most 1,024 messages in a turn, also from its queue", async () => {
-    const made = memoryWorld();
+  /** The most messages handed out between two turns of a server with handlers that take `ms` each; 9,000 come at once. */
+  async function mostInTurn({ waiting, ms }: { waiting: boolean; ms: number }): Promise<number> {
+    const { clock, transport } = memoryWorld();
     const gate = deferred();
+    let now = 0;
     let inTurn = 0;
     let most = 0;
+    clock.now = () => now;
+    const made = { clock, transport };
     await using served = await serve(made, { maxWorkers: 1, maxQueuedMessages: 10_000 }, (server) => {
       server.route(SYNC, () => {
+        now += ms;
         most = Math.max(most, ++inTurn);
-        if (inTurn === 1) made.transport.yield(() => inTurn = 0);
+        if (inTurn === 1) transport.yield(() => inTurn = 0);
       });
       server.route(ASYNC, () => gate.promise);
       server.route(ECHO, ({ content }) => content);
     });
     await using raw = await Raw.connect(made, served.address, "native");
+    if (!waiting) gate.resolve();
     await raw.send({ code: 201 }, ...Array(9_000).fill({ code: 200 }));
     await until(() => served.server.clients[0]?.stats().framesReceived === 9_001);
-    assertEquals(most, 0);
+    if (waiting) assertEquals(most, 0);
     gate.resolve();
     await until(() => most > 0);
     await raw.send({ code: 203, content: "x", requestId: 1, flags: 1 });
     await raw.frame();
-    assert(most <= 2 * BATCH_FRAMES, `${most} in a turn`);
+    return most;
+  }
+
+  it("hands out at most 1,024 messages of its queue in a turn, and as they come those of two batches at most", async () => {
+    assertEquals(await mostInTurn({ waiting: true, ms: 0 }), BATCH_FRAMES);
+    // Where a batch ends with its chunk, that of the next chunk may follow at once.
+    const most = await mostInTurn({ waiting: false, ms: 0 });
+    assert(most >= BATCH_FRAMES && most <= 2 * BATCH_FRAMES, `${most} in a turn`);
+    assertEquals(BATCH_FRAMES, 1_024);
+  });
+
+  it("ends its turn when 2 ms are over by a look at the clock, after 1, 2, 4, 8 and so on messages", async () => {
+    for (const waiting of [true, false]) {
+      assertEquals(await mostInTurn({ waiting, ms: 3 }), 1);
+      assertEquals(await mostInTurn({ waiting, ms: 0.6 }), 4);
+      assertEquals(await mostInTurn({ waiting, ms: 0.5 }), 8);
+    }
   });
 });
