@@ -1,7 +1,7 @@
 /**
  * A stand-in for `@std/assert`: the assertions this repository uses, with the signatures and the meaning of the
- * registry's package, for where the registry cannot be reached. Remove the entry in `links` of `deno.json` to use the
- * real one.
+ * registry's package, because Bun and Node cannot resolve `jsr:` names. Remove the entry in `links` of `deno.json` to use the
+ * real one on Deno.
  *
  * @module
  */
