@@ -9,7 +9,7 @@ import { PayloadError } from "../errors.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /** How deep arrays and objects of a peer may nest: deeper than any sane message, shallow enough for any recursion. */
-export const MAX_JSON_DEPTH = 128;
+const MAX_JSON_DEPTH = 128;
 
 /** The part of the Standard Schema interface, version 1, that is used here. */
 export interface StandardSchema<In = unknown, Out = In> {

@@ -10,7 +10,7 @@ import type { Address } from "../transport.ts";
 import { ipOf } from "../session/address.ts";
 
 /** When a peer that finds the server full may try again, in milliseconds. */
-export const RETRY_AFTER = 1_000;
+const RETRY_AFTER = 1_000;
 
 /** A connection that was let through. */
 export interface Pass {

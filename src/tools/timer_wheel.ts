@@ -12,6 +12,9 @@ import type { Clock, TimerHandle } from "../transport.ts";
 
 const SLOTS = 512;
 
+/** How fine deadlines are, in milliseconds. */
+const TICK_MS = 10;
+
 /** So many entries are kept in a list: a client with nothing to do has two or three, and a wheel takes 4 KB. */
 const FEW = 8;
 
@@ -50,7 +53,6 @@ export class Timeout extends TimerEntry {
 /** The wheel. */
 export class TimerWheel {
   readonly #clock: Clock;
-  readonly #tickMs: number;
   /** Where entries hang from the first time on that they are more than a few. */
   #slots: (TimerEntry | undefined)[] | undefined = undefined;
   /** Where they are before, in no order. */
@@ -64,14 +66,10 @@ export class TimerWheel {
   #timer: TimerHandle = undefined;
   #closed = false;
 
-  /**
-   * @param clock The time.
-   * @param tickMs How fine deadlines are, in milliseconds.
-   */
-  constructor(clock: Clock, tickMs = 10) {
+  /** @param clock The time. */
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#tickMs = tickMs;
-    this.#served = this.#tickAt(clock.now());
+    this.#served = tickAt(clock.now());
   }
 
   /** How many entries hang in it. */
@@ -84,8 +82,8 @@ export class TimerWheel {
     if (this.#closed) return;
     if (entry.tick >= 0) this.remove(entry);
     const now = this.#clock.now();
-    if (this.#size === 0) this.#served = this.#tickAt(now);
-    const tick = this.#tickAt(now + ms) + 1;
+    if (this.#size === 0) this.#served = tickAt(now);
+    const tick = tickAt(now + ms) + 1;
     entry.tick = tick;
     if (this.#slots === undefined && this.#size === FEW) {
       this.#slots = new Array(SLOTS);
@@ -128,16 +126,12 @@ export class TimerWheel {
     this.#size = 0;
   }
 
-  #tickAt(ms: number): number {
-    return Math.floor(ms / this.#tickMs);
-  }
-
   #arm(due: number, now: number): void {
     this.#disarm();
     // Looks once a turn at least: no runtime has timers for more than 2^31 - 1 ms.
-    const tick = Math.min(due, this.#tickAt(now) + SLOTS);
+    const tick = Math.min(due, tickAt(now) + SLOTS);
     this.#armed = tick;
-    this.#timer = this.#clock.setTimeout(() => this.#serve(), Math.max(0, tick * this.#tickMs - now));
+    this.#timer = this.#clock.setTimeout(() => this.#serve(), Math.max(0, tick * TICK_MS - now));
     if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
@@ -157,7 +151,7 @@ export class TimerWheel {
 
   #serve(): void {
     this.#armed = Infinity;
-    const now = this.#tickAt(this.#clock.now());
+    const now = tickAt(this.#clock.now());
     const due = this.#due(now);
     this.#served = now;
     // An expiring entry may take others down or hang them up anew: what is no longer due is left alone.
@@ -196,6 +190,10 @@ export class TimerWheel {
     }
     return now + SLOTS;
   }
+}
+
+function tickAt(ms: number): number {
+  return Math.floor(ms / TICK_MS);
 }
 
 function hang(slots: (TimerEntry | undefined)[], entry: TimerEntry): void {
