@@ -44,24 +44,48 @@ const UNFAIR = 20;
 /** Immediates further apart than this, in milliseconds, do not follow each other. */
 const APART = 5;
 
-/**
- * {@linkcode Transport.yield} for sockets. Deno looks at them once in some sixty immediates only. A timer, which costs 3 ms,
- * lets them have their turn: taken once in {@linkcode UNFAIR} ms, it costs a busy connection little and bounds
- * how long the others wait.
- */
+/** {@linkcode Transport.yield} for sockets. */
 export function fairYield(): Transport["yield"] {
   const { Deno, setImmediate } = globalThis as Runtime;
   if (Deno === undefined || setImmediate === undefined) return eventLoop().yield;
+  return takingTurns({
+    now: () => performance.now(),
+    setImmediate: (fn) => void setImmediate(fn),
+    setTimer: (fn) => void setTimeout(fn, 0),
+  });
+}
+
+/**
+ * The same where sockets are looked at once in some sixty immediates only, as on Deno. A timer, which costs 3 ms, lets them
+ * have their turn: taken once in {@linkcode UNFAIR} ms, it costs a busy connection little and bounds how long the others
+ * wait. All that come while it runs wait for it: one that went on would keep the sockets waiting.
+ */
+export function takingTurns({ now, setImmediate, setTimer }: {
+  readonly now: () => number;
+  readonly setImmediate: (fn: () => void) => void;
+  readonly setTimer: (fn: () => void) => void;
+}): Transport["yield"] {
   let began = 0;
   let last = -Infinity;
+  let waiting: (() => void)[] | undefined;
+  const go = (): void => {
+    const all = waiting!;
+    waiting = undefined;
+    began = last = now();
+    for (const fn of all) fn();
+  };
   return (fn) => {
-    const now = performance.now();
-    if (now - last > APART) began = now;
-    last = now;
-    if (now - began < UNFAIR) setImmediate(fn);
+    if (waiting !== undefined) {
+      waiting.push(fn);
+      return;
+    }
+    const time = now();
+    if (time - last > APART) began = time;
+    last = time;
+    if (time - began < UNFAIR) setImmediate(fn);
     else {
-      began = now;
-      setTimeout(fn, 0);
+      waiting = [fn];
+      setTimer(go);
     }
   };
 }

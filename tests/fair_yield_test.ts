@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { takingTurns } from "../src/adapters/clock.ts";
+
+describe("the yield of sockets on Deno", () => {
+  for (const connections of [1, 2, 5]) {
+    it(`lets the others have their turn every 20 ms, with ${connections} busy connections`, () => {
+      const immediates: (() => void)[] = [];
+      const timers: (() => void)[] = [];
+      let time = 0;
+      const yields = takingTurns({
+        now: () => time,
+        setImmediate: (fn) => void immediates.push(fn),
+        setTimer: (fn) => void timers.push(fn),
+      });
+      const turns: number[] = Array(connections).fill(0);
+      const go = (i: number): void => {
+        turns[i]++;
+        yields(() => go(i));
+      };
+      for (let i = 0; i < connections; i++) go(i);
+      for (let round = 0; round < 3; round++) {
+        let ran = 0;
+        for (let fn = immediates.shift(); fn !== undefined && ran < 1_000; fn = immediates.shift()) {
+          time++;
+          ran++;
+          fn();
+        }
+        // Whoever comes while the timer runs waits for it, too.
+        assertEquals([timers.length, ran], [1, 20 + connections - 1]);
+        const before = [...turns];
+        timers.pop()!();
+        assertEquals(turns, before.map((count) => count + 1));
+      }
+    });
+  }
+
+  it("is an immediate for those that come now and then", () => {
+    let time = 0;
+    let immediates = 0;
+    const yields = takingTurns({ now: () => time, setImmediate: () => immediates++, setTimer: () => immediates = NaN });
+    for (; time < 1_000; time += 6) yields(() => {});
+    assertEquals(immediates, 167);
+  });
+});
