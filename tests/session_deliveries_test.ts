@@ -69,7 +69,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     end(): void {
       sender.close();
       sender.pending.rejectAll(() => new Error("over"));
-      script.shared.wheel.close();
+      script.shared.close();
       assertEquals(script.clock.pending, 0);
     },
   };

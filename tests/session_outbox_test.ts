@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { eventLoop } from "../src/adapters/clock.ts";
@@ -14,7 +14,7 @@ import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { Flag, SystemCode } from "../src/wire/frame.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { turn } from "./session_support.ts";
+import { scripted, turn } from "./session_support.ts";
 import { join, Random } from "./wire_support.ts";
 
 const NATIVE = protocol("native");
@@ -372,5 +372,27 @@ describe("an outbox", () => {
     await turn();
     assertEquals((await drain()).length, 5);
     assertEquals(writes.map(({ bytes }) => bytes.length), Array(5).fill(67));
+  });
+});
+
+describe("free buffers", () => {
+  it("are shared by all that use the same sockets, until the last of them is closed", () => {
+    const transport = { ...eventLoop(), clock: new FakeClock() } as unknown as Transport;
+    const first = scripted({}, transport).shared;
+    const second = scripted({}, transport).shared;
+    const other = scripted().shared;
+    const buffer = first.pool.take(0);
+    first.pool.give(buffer);
+    assert(other.pool.take(0) !== buffer);
+    assertStrictEquals(second.pool.take(0), buffer);
+    second.pool.give(buffer);
+    first.close();
+    const third = scripted({}, transport).shared;
+    assertStrictEquals(third.pool.take(0), buffer);
+    third.pool.give(buffer);
+    for (const shared of [second, third, other]) shared.close();
+    const later = scripted({}, transport).shared;
+    assert(later.pool.take(0) !== buffer);
+    later.close();
   });
 });

@@ -329,6 +329,7 @@ export interface ScriptedWrite {
 /** A connection whose writes the test lets through one by one, and what a session's parts share there. */
 export function scripted(
   pace: Partial<SessionShared["pace"]> = {},
+  transport?: Transport,
 ): { connection: Connection; writes: ScriptedWrite[]; shared: SessionShared; clock: FakeClock } {
   const clock = new FakeClock();
   const writes: ScriptedWrite[] = [];
@@ -340,7 +341,7 @@ export function scripted(
     },
   } as unknown as Connection;
   const most = 2 ** 28;
-  const shared = makeShared({ ...eventLoop(), clock } as unknown as Transport, {
+  const shared = makeShared(transport ?? { ...eventLoop(), clock } as unknown as Transport, {
     routes: new Routes(),
     taps: {},
     pace: { ...paceOf({}), ...pace },

@@ -277,7 +277,7 @@ export class Link {
     if (life.closing) end = { ...end, reason: end.connected ? end.reason : "manual" };
     const lost = this.outgoing.end(() => closedError("Cannot send what was queued", end.reason, end.why()));
     await this.#hub.workers.close();
-    shared?.wheel.close();
+    shared?.close();
     this.#life = undefined;
     this.#retrying = false;
     this.#closing = undefined;

@@ -133,12 +133,12 @@ export class ServerRun<P> implements MemberHost<P> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
-    // The wheel goes last: what says farewell to a stranger still needs its time limit.
+    // Time goes last: what says farewell to a stranger still needs its time limit.
     await Promise.all([
       ...this.#welcoming,
       ...[...this.#sessions].map((session) => session.close("server-closed", drain, retryAfter)),
     ]);
-    this.#shared.wheel.close();
+    this.#shared.close();
   }
 
   async #accept(listener: Listener, place: Place<P>): Promise<void> {

@@ -21,6 +21,8 @@ export interface SessionShared extends OutboxShared, DispatcherShared {
   readonly pace: Pace;
   /** Who watches single messages. */
   readonly taps: Taps;
+  /** Ends it, once, when the last connection is gone. */
+  close(): void;
   /** What peers may send, on native connections. */
   readonly credit: CreditTerms;
   /** All limits. */
@@ -28,19 +30,26 @@ export interface SessionShared extends OutboxShared, DispatcherShared {
 }
 
 /** A program may have a thousand Clients: each would make buffers that others have just given back. */
-const POOLS = new WeakMap<Transport, BufferPool>();
+const POOLS = new WeakMap<Transport, { readonly pool: BufferPool; users: number }>();
 
-function poolOf(transport: Transport): BufferPool {
-  let pool = POOLS.get(transport);
-  if (pool === undefined) POOLS.set(transport, pool = new BufferPool());
-  return pool;
+/** The pool of those who use the same sockets, and what its last user frees it by. */
+function lend(transport: Transport): { readonly pool: BufferPool; leave(): void } {
+  const lent = POOLS.get(transport) ?? { pool: new BufferPool(), users: 0 };
+  POOLS.set(transport, lent);
+  lent.users++;
+  const leave = (): void => {
+    if (--lent.users === 0) POOLS.delete(transport);
+  };
+  return { pool: lent.pool, leave };
 }
 
-/** Brings it together. Close its wheel when the last connection is gone. */
+/** Brings it together. */
 export function makeShared(
   transport: Transport,
   { routes, limits, taps, pace }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace">,
 ): SessionShared {
+  const { pool, leave } = lend(transport);
+  const wheel = new TimerWheel(transport.clock);
   return {
     transport,
     routes,
@@ -48,11 +57,15 @@ export function makeShared(
     taps,
     pace,
     rate: pace.rate,
-    wheel: new TimerWheel(transport.clock),
-    pool: poolOf(transport),
+    wheel,
+    pool,
     flushes: new FlushQueue(transport, pace.gather),
     budget: new BatchBudget(transport.clock),
     credit: creditTerms(creditOffer(limits)),
     buffered: 0,
+    close: () => {
+      wheel.close();
+      leave();
+    },
   };
 }
