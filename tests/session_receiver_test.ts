@@ -1,8 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { eventLoop } from "../src/adapters/clock.ts";
 import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
 import type { SessionShared } from "../src/session/shared.ts";
-import type { ChunkReader, Connection } from "../src/transport.ts";
+import { BATCH_FRAMES, BatchBudget } from "../src/tools/batch_budget.ts";
+import { FlushQueue } from "../src/tools/flush_queue.ts";
+import type { ChunkReader, Clock, Connection, Transport } from "../src/transport.ts";
 import type { ReceivedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
@@ -14,20 +17,25 @@ const COUNT = 100_000;
 async function receive(connection: (next: () => Uint8Array | null) => Partial<Connection>): Promise<unknown[]> {
   const chunk = encodeFrame(NATIVE, { code: 200, content: new Uint8Array(8), requestId: 0, flags: 0 });
   let left = COUNT;
+  // Time stands still, so that it ends no batch.
+  const clock = { now: () => 0 } as Clock;
+  const transport = { clock, ...eventLoop() } as Transport;
   let frames = 0;
+  let inTurn = 0;
+  let most = 0;
   const told: unknown[] = [];
   const receiver = new Receiver(
     connection(() => left-- > 0 ? chunk : null) as Connection,
     NATIVE,
     1_000,
     "close",
+    { transport, budget: new BatchBudget(clock), flushes: new FlushQueue(transport) } as unknown as SessionShared,
     {
-      transport: { clock: { now: () => 0 } },
-      budget: { start: () => {}, spend: () => false },
-      flushes: { begin: () => {} },
-    } as unknown as SessionShared,
-    {
-      frame: (_: ReceivedFrame) => void frames++,
+      frame(_: ReceivedFrame): void {
+        frames++;
+        if (++inTurn === 1) transport.yield(() => inTurn = 0);
+        most = Math.max(most, inTurn);
+      },
       full: () => false,
       finished: (partial: number) => void told.push(partial),
       lost: (error: Error) => void told.push(error),
@@ -35,11 +43,13 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   );
   receiver.run(new Uint8Array(0));
   await receiver.over();
+  // What is counted here may begin in the middle of a turn.
+  assert(most < 2 * BATCH_FRAMES, `${most} in a turn`);
   return [frames, receiver.bytes / chunk.length, ...told];
 }
 
 describe("a receiver", () => {
-  it("takes any number of chunks that are there already, without a call in a call", async () => {
+  it("takes any number of chunks that are there already, without a call in a call, and shares its turns", async () => {
     assertEquals(await receive((next) => ({ readTo: (reader) => reader.received(next()) })), [COUNT, COUNT, 0]);
   });
 

@@ -247,8 +247,8 @@ describe('recovery: "resync"', () => {
         "resync",
         {
           transport: { clock: { now: () => 0 } },
-          budget: { start: () => {}, spend: () => false },
-          flushes: { begin: () => {} },
+          budget: { start: () => {}, resume: () => true, spend: () => false },
+          flushes: { begin: () => {}, turn: 0 },
         } as unknown as SessionShared,
         {
           frame: ({ code }: DecodedFrame) => void told.push(`frame ${code}`),

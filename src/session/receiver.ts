@@ -61,6 +61,10 @@ export class Receiver implements ChunkReader, FrameLosses {
   paused = false;
   #bytes = 0;
   #frames = 0;
+  /** The last turn in which frames were handed out, since when, and after how many in all it began. */
+  #turn = -1;
+  #turnFrom = 0;
+  #turnFrames = 0;
   #dropped = 0;
   #stall: Timeout | undefined = undefined;
   #stallFrom = 0;
@@ -221,7 +225,7 @@ export class Receiver implements ChunkReader, FrameLosses {
   /** Decodes and hands out a chunk; a promise only where that takes more than one batch. */
   #receive(chunk: Uint8Array): Promise<void> | undefined {
     this.#reader.feed(chunk);
-    if (!this.#batch()) return this.#batches();
+    if (!this.#batch(this.lastRead)) return this.#batches();
     this.#received();
     return undefined;
   }
@@ -230,20 +234,30 @@ export class Receiver implements ChunkReader, FrameLosses {
     do {
       if (this.#events.full()) await this.#events.room();
       else await new Promise<void>((resolve) => this.#shared.transport.yield(resolve));
-    } while (!this.#batch());
+    } while (!this.#batch(this.#shared.transport.clock.now()));
     this.#received();
   }
 
-  /** Decodes and hands out a batch, one frame after the other; whether the chunk is used up, which what is discarded is. */
-  #batch(): boolean {
+  /**
+   * Decodes and hands out a batch that begins `now`, one frame after the other; whether the chunk is used up, which what is
+   * discarded is.
+   */
+  #batch(now: number): boolean {
     const reader = this.#reader;
     const { budget, flushes } = this.#shared;
     const receivedAt = Date.now();
     flushes.begin();
     try {
       if (!this.#may) return this.#discarding;
+      // The chunks of a turn share its budget.
+      const begins = this.#turn !== flushes.turn;
+      if (begins) {
+        this.#turn = flushes.turn;
+        this.#turnFrom = now;
+        this.#turnFrames = this.#frames;
+      } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom)) return false;
       let frame = reader.next();
-      budget.start(reader.more);
+      if (begins) budget.start(reader.more, now);
       // A gap before a frame is told of while it is read: whoever hears of it may close.
       while (frame !== undefined && !this.#discarding) {
         this.#frames++;

@@ -28,10 +28,18 @@ export class BatchBudget {
   }
 
   /** Begins a batch; the clock is left alone for a single frame. */
-  start(several: boolean): void {
+  start(several: boolean, now?: number): void {
     this.#spent = 0;
     this.#askAt = several ? 1 : Infinity;
-    if (several) this.#started = this.#clock.now();
+    if (several) this.#started = now ?? this.#clock.now();
+  }
+
+  /** Goes on with a batch of `spent` frames that began at `started`; false when the others are to have their turn. */
+  resume(spent: number, started: number): boolean {
+    this.#spent = spent;
+    this.#started = started;
+    this.#askAt = spent + 1;
+    return spent < BATCH_FRAMES && this.#clock.now() - started <= BATCH_MS;
   }
 
   /** Counts a frame; true when the others are to have their turn. */

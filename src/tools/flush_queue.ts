@@ -19,6 +19,7 @@ export class FlushQueue {
   readonly #gather: number;
   #waiting: Flushable[] = [];
   #open = false;
+  #turn = 0;
   #timer: TimerHandle = undefined;
 
   /**
@@ -40,9 +41,14 @@ export class FlushQueue {
     return this.#open;
   }
 
+  /** The number of this turn, of those whose end was waited for. */
+  get turn(): number {
+    return this.#turn;
+  }
+
   /** Waits for the end of this turn, if that is not done already. */
   begin(): void {
-    if (this.#open || this.patient) return;
+    if (this.#open) return;
     this.#open = true;
     this.#transport.defer(this.#end);
   }
@@ -52,7 +58,7 @@ export class FlushQueue {
     this.begin();
     this.#waiting.push(outbox);
     if (this.patient && this.#waiting.length === 1) {
-      this.#timer = this.#transport.clock.setTimeout(this.#end, this.#gather);
+      this.#timer = this.#transport.clock.setTimeout(this.#flush, this.#gather);
     }
   }
 
@@ -65,6 +71,11 @@ export class FlushQueue {
 
   readonly #end = (): void => {
     this.#open = false;
+    this.#turn++;
+    if (!this.patient) this.#flush();
+  };
+
+  readonly #flush = (): void => {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
     this.#waiting = [];
