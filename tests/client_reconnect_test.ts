@@ -367,6 +367,25 @@ describe("retry()", () => {
     assertEquals([tries(), client.state, world.clock.pending], [4, "disconnected", 0]);
   });
 
+  it("in an attempt begins a new row of attempts with it, and cuts no later wait short", async () => {
+    const { client, heard, world } = await down();
+    await world.clock.advance(1_000);
+    await world.clock.advance(2_000);
+    await heard.next("disconnect");
+    await heard.next("disconnect");
+    client.on("connecting", () => void client.retry(), { once: true });
+    await world.clock.advance(4_000);
+    const [{ attempt, nextDelay }] = await heard.next("disconnect");
+    assertEquals([attempt, nextDelay], [1, 2_000]);
+    const tries = heard.of("connecting").length;
+    await world.clock.advance(1_999);
+    assertEquals(heard.of("connecting").length, tries);
+    await world.clock.advance(1);
+    assertEquals(heard.of("connecting").length, tries + 1);
+    await client.close();
+    assertEquals(world.clock.pending, 0);
+  });
+
   it("lasts, as stopRetry() does, until the next connect()", async () => {
     const { client, world, address, heard } = await down();
     client.stopRetry();

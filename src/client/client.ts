@@ -127,7 +127,7 @@ export class Client implements AsyncDisposable {
 
   /**
    * Connects. Calls made while connecting or connected share one attempt; it is given up when the last of its callers gives
-   * up. With `reconnect` it goes on until the attempts are used up, by default for ever: give a signal, or watch `disconnect`.
+   * up, and a call after that begins another as soon as the first is over. With `reconnect` it goes on until the attempts are used up, by default for ever: give a signal, or watch `disconnect`.
    * Leaving a server that turns out not to be a Veltix server may take up to a second.
    *
    * @param options A signal to give up by.
@@ -144,8 +144,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Tries no more to reconnect: an attempt to reconnect under way is given up, and `disconnect` fires with `permanent`. A
-   * first attempt goes on, an open connection stays, and neither is followed by another. The next `connect()` reconnects as
-   * configured again.
+   * first attempt goes on, an open connection stays, and neither is followed by another. The next `connect()` that begins an
+   * attempt reconnects as configured again; what `queueWhileDown` holds waits for it if it is called in the same turn.
    */
   stopRetry(): void {
     this.#link.stopRetry();

@@ -17,6 +17,7 @@ import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { TimerHandle } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
 import { reach, type Reached, type Target } from "./attempt.ts";
+import { Callers } from "./callers.ts";
 import type { ClientEvents } from "./client_events.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -29,22 +30,24 @@ export type ClientState = "disconnected" | "connecting" | "connected" | "reconne
 /** A connection that lasted this long in milliseconds, or as long as the wait before it, begins a new row of attempts. */
 const LASTING = 1_000;
 
-/** From `connect()` to the end for good. */
+/** From `connect()` to its end: attempts, and the connections that they bring. */
 interface Life {
   /** Given when it is given up. */
   readonly stop: Stop;
-  /** Settles when it is over. Never rejects. */
-  readonly over: Latch;
+  /** Whether nothing more is tried, though not all is put away. */
+  ended: boolean;
   /** Whether it is being closed. */
   closing: boolean;
-  /** How many wait for the first connection. */
-  callers: number;
+  /** Who waits for the next connection. */
+  callers: Callers;
   /** Whether there was a connection. */
   connected: boolean;
-  /** Settles with the next connection, or rejects with the end. */
-  next: PromiseWithResolvers<void>;
+  /** Whether it tries again, or for the first time by `retry`. */
+  retrying: boolean;
   /** How many attempts were made in a row. */
   attempt: number;
+  /** The most attempts in a row; changed by `retry` and `stopRetry`. */
+  retryMax: number;
   /** Looks whether the wait for the next attempt is over. */
   wake: () => void;
   /** Whether it is over although its time is not. */
@@ -73,11 +76,10 @@ export class Link {
   readonly #policy: ReconnectPolicy | undefined;
   /** What is sent goes through here. */
   readonly outgoing: Outgoing;
-  /** The most attempts in a row; changed by `retry` and `stopRetry`. */
-  #retryMax: number;
   #life: Life | undefined = undefined;
+  /** What begins when what was given up is over; somebody waits for it. */
+  #following: Life | undefined = undefined;
   #session: Session | undefined = undefined;
-  #retrying = false;
   /** Whether it waits for the next attempt. */
   #waiting = false;
   #closing: Promise<void> | undefined = undefined;
@@ -106,17 +108,17 @@ export class Link {
     this.#onEnd = onEnd;
     this.#target = target;
     this.#policy = policy;
-    this.#retryMax = policy?.attempts ?? 0;
     this.#peer = peer;
     this.outgoing = new Outgoing(queue, hub);
   }
 
   /** The state. */
   get state(): ClientState {
-    if (this.#life === undefined) return "disconnected";
-    if (this.#life.closing) return "closing";
+    const life = this.#life;
+    if (life === undefined) return "disconnected";
+    if (life.closing) return "closing";
     if (this.#session?.open) return "connected";
-    if (this.#retrying || this.#session !== undefined && this.#retryMax > 0) return "reconnecting";
+    if (life.retrying || this.#session !== undefined && life.retryMax > 0) return "reconnecting";
     return this.#session === undefined ? "connecting" : "closing";
   }
 
@@ -143,44 +145,35 @@ export class Link {
         ),
       );
     }
-    const life = this.#life ??= this.#begin(false);
-    const { promise } = life.next;
-    life.callers++;
-    if (signal === undefined) return promise;
-    return new Promise((resolve, reject) => {
+    const life = this.#underWay(false, this.#policy?.attempts ?? 0);
+    return life.callers.join(signal, (reason) => {
       // The first attempt goes on as long as anybody waits for it; reconnecting goes on by itself.
-      const giveUp = (): void => {
-        // It came in time: the promise says so in a moment.
-        if (this.#session?.open) return;
-        if (--life.callers === 0 && !life.connected) life.stop.give(signal.reason);
-        else reject(signal.reason);
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      promise.finally(() => signal.removeEventListener("abort", giveUp)).then(resolve, reject);
+      if (life.connected) return false;
+      this.#giveUp(life, reason);
+      return true;
     });
   }
 
   /** Tries no more; an open connection stays. */
   stopRetry(): void {
-    this.#retryMax = 0;
-    if (this.#retrying && !this.#session?.open) {
-      this.#life?.stop.give(new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
+    for (const life of [this.#life, this.#following]) {
+      if (life === undefined) continue;
+      life.retryMax = 0;
+      if (life.retrying) this.#giveUp(life, new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
+      else life.wake();
     }
-    this.#life?.wake();
   }
 
   /** Tries `max` times more in a row from now on, and begins if there is nothing under way. */
-  retry(max: number | undefined): Promise<void> {
-    this.#retryMax = max ?? this.#policy?.attempts ?? DEFAULT_RECONNECT.attempts;
-    if (this.#life === undefined) {
-      this.#life = this.#begin(true);
-      this.#life.callers++;
-      return this.#life.next.promise;
+  retry(max = this.#policy?.attempts ?? DEFAULT_RECONNECT.attempts): Promise<void> {
+    if (this.#closing === undefined) {
+      const life = this.#underWay(true, max);
+      life.retryMax = max;
+      // A new row begins with the attempt that was waited for.
+      life.attempt = Math.min(life.attempt, 1);
+      life.hurried = this.#waiting && life === this.#life;
+      life.wake();
     }
-    // A new row begins with the attempt that was waited for.
-    this.#life.attempt = Math.min(this.#life.attempt, 1);
-    this.#life.hurried = this.#waiting;
-    this.#life.wake();
     return this.connect(undefined);
   }
 
@@ -209,6 +202,7 @@ export class Link {
 
   async #close(life: Life, drain: number): Promise<void> {
     life.closing = true;
+    const over = this.closed;
     this.#hub.events.emit("closing");
     const session = this.#session;
     if (session?.open) {
@@ -217,80 +211,100 @@ export class Link {
       void session.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
     } else {
       void session?.close("manual", drain);
-      life.stop.give(new ConnectionError("closed", "Cannot connect: the client was closed"));
-      life.wake();
+      const reason = new ConnectionError("closed", "Cannot connect: the client was closed");
+      if (this.#following !== undefined) this.#giveUp(this.#following, reason);
+      this.#giveUp(life, reason);
     }
-    await life.over.promise;
+    await over;
   }
 
-  #begin(retrying: boolean): Life {
+  /** What there is to wait for: it begins now if there is nothing, and after what was given up if that is not over. */
+  #underWay(retrying: boolean, retryMax: number): Life {
+    const life = this.#life;
+    if (life !== undefined && !life.ended && !life.stop.given) return life;
+    if (life !== undefined) return this.#following ??= newLife(retrying, retryMax);
     this.#closed.reset();
-    const life: Life = {
-      stop: new Stop(),
-      over: new Latch(),
-      closing: false,
-      callers: 0,
-      connected: false,
-      next: waited(),
-      attempt: retrying ? 1 : 0,
-      wake: () => {},
-      hurried: false,
-    };
-    if (!retrying) this.#retryMax = this.#policy?.attempts ?? 0;
-    this.#retrying = retrying;
     this.outgoing.open();
-    void this.#live(life);
-    return life;
+    this.#life = newLife(retrying, retryMax);
+    void this.#live(this.#life);
+    return this.#life;
   }
 
+  /** Ends what is under way, but for an open connection, or what was to follow it. */
+  #giveUp(life: Life, reason: unknown): void {
+    life.stop.give(reason);
+    life.wake();
+    if (life !== this.#following) return;
+    this.#following = undefined;
+    life.callers.reject(() => reason);
+  }
+
+  /** From the first attempt to the end for good. */
   async #live(life: Life): Promise<void> {
     let shared: SessionShared | undefined;
     let end: End;
-    let wait = 0;
-    try {
-      shared = makeShared(await loadTransport(this.#hub.core), this.#hub);
-      this.outgoing.begin(shared);
-      for (;;) {
-        end = await this.#once(life, shared, life.attempt);
-        this.#session = undefined;
-        if (end.connected) {
-          life.connected = true;
-          if (end.lasted >= Math.max(LASTING, wait)) life.attempt = 0;
+    for (;;) {
+      try {
+        if (shared === undefined) {
+          shared = makeShared(await loadTransport(this.#hub.core), this.#hub);
+          this.outgoing.begin(shared);
         }
-        if (!this.#tryAgain(life, end)) break;
-        const attempt = ++life.attempt;
-        wait = end.retryAfter +
-          delayBefore(this.#policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
-        this.#retrying = true;
-        this.#tell(end, attempt - 1, wait, this.outgoing.counts(0));
-        // Told by now: what ends the wait is another end.
-        end = { ...end, connected: false };
-        this.#hub.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
-        await this.#sleep(life, shared, wait);
-        if (life.stop.given || this.#retryMax === 0) break;
+        end = await this.#attempts(life, shared);
+      } catch (error) {
+        end = { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
       }
-    } catch (error) {
-      end = { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
+      if (life.closing && !end.connected) end = { ...end, reason: "manual" };
+      await this.#hub.workers.close();
+      const next = this.#following;
+      if (next === undefined) break;
+      this.#following = undefined;
+      this.#life = next;
+      this.#finish(life, end, 0);
+      life = next;
     }
-    const { attempt } = life;
-    const told = life.connected || attempt > 0;
-    if (life.closing) end = { ...end, reason: end.connected ? end.reason : "manual" };
     const lost = this.outgoing.end(() => closedError("Cannot send what was queued", end.reason, end.why()));
-    await this.#hub.workers.close();
     shared?.close();
     this.#life = undefined;
-    this.#retrying = false;
     this.#closing = undefined;
     this.#onEnd();
     // In this order: whoever hears of the end may connect again at once.
     this.#closed.release();
-    life.over.release();
-    const { given: aborted, reason } = life.stop;
-    // Mostly nobody waits, and an error with its stack costs more than all the rest.
-    if (aborted || life.callers > 0) {
-      life.next.reject(aborted ? reason : end.why() ?? closedError("Cannot connect", end.reason));
+    this.#finish(life, end, lost);
+  }
+
+  /** Tells of the end of what was under way. */
+  #finish(life: Life, end: End, lost: number): void {
+    const { given, reason } = life.stop;
+    life.callers.reject(() => given ? reason : end.why() ?? closedError("Cannot connect", end.reason));
+    if (life.connected || life.attempt > 0) this.#tell(life, end, life.attempt, undefined, this.outgoing.counts(lost));
+  }
+
+  /** Attempts, and the connections that they bring, until there is to be no other. */
+  async #attempts(life: Life, shared: SessionShared): Promise<End> {
+    let end: End;
+    for (let wait = 0;;) {
+      end = await this.#once(life, shared, life.attempt);
+      this.#session = undefined;
+      if (end.connected) {
+        life.connected = true;
+        if (end.lasted >= Math.max(LASTING, wait)) life.attempt = 0;
+      }
+      if (!this.#tryAgain(life, end)) break;
+      const attempt = ++life.attempt;
+      wait = end.retryAfter +
+        delayBefore(this.#policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
+      life.retrying = true;
+      this.#tell(life, end, attempt - 1, wait, this.outgoing.counts(0));
+      this.#hub.events.emit("reconnecting", { attempt, retryMax: life.retryMax, delay: wait });
+      await this.#sleep(life, shared, wait);
+      if (life.stop.given || life.retryMax === 0) {
+        // Told by now: what ends the wait is another end.
+        end = { ...end, connected: false };
+        break;
+      }
     }
-    if (told) this.#tell(end, attempt, undefined, this.outgoing.counts(lost));
+    life.ended = true;
+    return end;
   }
 
   /** One attempt, and the connection that it brought. */
@@ -327,12 +341,10 @@ export class Link {
     }, this.#peer);
     if (this.#unref) session.unref();
     this.#session = session;
-    this.#retrying = false;
+    life.callers.resolve();
+    life.retrying = false;
     writeNote(this.#hub.log, "info", () => `Connected to ${addressText(connection.remote)}: ${session.spoken}`);
-    // A listener may close the client: what follows is another promise then.
-    const { next } = life;
     this.outgoing.attach(session, () => this.#hub.events.emit("connect", { protocol: session.spoken, attempt }));
-    next.resolve();
     session.run(outcome.rest);
     return await promise;
   }
@@ -340,24 +352,23 @@ export class Link {
   /** The connection can't be used any more: whoever wants one waits for the next. */
   #leaving(life: Life): void {
     life.connected = true;
-    life.next = waited();
-    life.callers = 0;
+    life.callers = new Callers();
   }
 
   #tryAgain(life: Life, { why, connected }: End): boolean {
     if (life.closing || life.stop.given) return false;
-    return life.attempt < this.#retryMax && (connected || worthRetrying(why(), life.connected));
+    return life.attempt < life.retryMax && (connected || worthRetrying(why(), life.connected));
   }
 
   async #sleep(life: Life, { transport: { clock } }: SessionShared, ms: number): Promise<void> {
-    if (life.closing || this.#retryMax === 0) return;
+    if (life.closing || life.retryMax === 0) return;
     let timer: TimerHandle;
     this.#waiting = true;
     await new Promise<void>((resolve) => {
       timer = clock.setTimeout(resolve, ms);
       life.wake = () => {
         if (this.#unref) clock.unref(timer);
-        if (life.closing || life.hurried || this.#retryMax === 0) resolve();
+        if (life.closing || life.hurried || life.retryMax === 0) resolve();
       };
       life.wake();
     });
@@ -367,20 +378,35 @@ export class Link {
     life.wake = () => {};
   }
 
-  #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
+  #tell(
+    { retryMax }: Life,
+    end: End,
+    attempt: number,
+    nextDelay: number | undefined,
+    messages: MessageCounts | undefined,
+  ): void {
     const { reason } = end;
     const permanent = nextDelay === undefined;
     const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
     writeNote(this.#hub.log, "info", () => `Disconnected: ${reason}${next}`);
     if (!this.#hub.events.has("disconnect")) return;
-    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay };
+    const state = { reason, error: end.why(), permanent, attempt, retryMax, nextDelay };
     this.#hub.events.emit("disconnect", messages === undefined ? state : { ...state, messages });
   }
 }
 
-/** A promise whose rejection nobody has to watch. */
-function waited(): PromiseWithResolvers<void> {
-  const waited = Promise.withResolvers<void>();
-  waited.promise.catch(() => {});
-  return waited;
+/** Nothing was tried yet. */
+function newLife(retrying: boolean, retryMax: number): Life {
+  return {
+    stop: new Stop(),
+    ended: false,
+    closing: false,
+    callers: new Callers(),
+    connected: false,
+    retrying,
+    attempt: retrying ? 1 : 0,
+    retryMax,
+    wake: () => {},
+    hurried: false,
+  };
 }
