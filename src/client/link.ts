@@ -14,7 +14,6 @@ import { Latch } from "../tools/latch.ts";
 import { Stop } from "../tools/stop.ts";
 import { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
-import type { TimerHandle } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
 import { reach, type Reached, type Target } from "./attempt.ts";
 import { Callers } from "./callers.ts";
@@ -22,6 +21,7 @@ import type { ClientEvents } from "./client_events.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
+import { Pause } from "./pause.ts";
 import { DEFAULT_RECONNECT, delayBefore, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
 
 /** The state of a client. */
@@ -36,8 +36,6 @@ interface Life {
   readonly stop: Stop;
   /** Whether nothing more is tried, though not all is put away. */
   ended: boolean;
-  /** Whether it is being closed. */
-  closing: boolean;
   /** Who waits for the next connection. */
   callers: Callers;
   /** Whether there was a connection. */
@@ -48,10 +46,6 @@ interface Life {
   attempt: number;
   /** The most attempts in a row; changed by `retry` and `stopRetry`. */
   retryMax: number;
-  /** Looks whether the wait for the next attempt is over. */
-  wake: () => void;
-  /** Whether it is over although its time is not. */
-  hurried: boolean;
 }
 
 /** How a connection or an attempt ended. */
@@ -61,10 +55,8 @@ interface End {
   readonly why: () => unknown;
   /** When the server that went away may be asked again, in milliseconds. */
   readonly retryAfter: number;
-  /** How long there was a connection, in milliseconds. */
-  readonly lasted: number;
-  /** Whether there was one. */
-  readonly connected: boolean;
+  /** How long there was a connection, in milliseconds; `undefined` if there was none. */
+  readonly lasted: number | undefined;
 }
 
 /** The way to one server. */
@@ -80,8 +72,7 @@ export class Link {
   /** What begins when what was given up is over; somebody waits for it. */
   #following: Life | undefined = undefined;
   #session: Session | undefined = undefined;
-  /** Whether it waits for the next attempt. */
-  #waiting = false;
+  readonly #pause = new Pause();
   #closing: Promise<void> | undefined = undefined;
   readonly #closed = new Latch();
   /** Whether the server has spoken native: then nothing less will do. */
@@ -116,7 +107,7 @@ export class Link {
   get state(): ClientState {
     const life = this.#life;
     if (life === undefined) return "disconnected";
-    if (life.closing) return "closing";
+    if (this.#closing !== undefined) return "closing";
     if (this.#session?.open) return "connected";
     if (life.retrying || this.#session !== undefined && life.retryMax > 0) return "reconnecting";
     return this.#session === undefined ? "connecting" : "closing";
@@ -140,7 +131,7 @@ export class Link {
         new ConnectionError(
           "closed",
           `Cannot connect: the ${
-            this.#life?.closing ? "client is being closed" : "server ends the connection"
+            this.#closing !== undefined ? "client is being closed" : "server ends the connection"
           }, await closed first`,
         ),
       );
@@ -160,7 +151,6 @@ export class Link {
       if (life === undefined) continue;
       life.retryMax = 0;
       if (life.retrying) this.#giveUp(life, new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
-      else life.wake();
     }
   }
 
@@ -171,25 +161,26 @@ export class Link {
       life.retryMax = max;
       // A new row begins with the attempt that was waited for.
       life.attempt = Math.min(life.attempt, 1);
-      life.hurried = this.#waiting && life === this.#life;
-      life.wake();
+      if (life === this.#life) this.#pause.end();
     }
     return this.connect(undefined);
   }
 
   /** Closes it for good. */
   close(drain: number): Promise<void> {
-    if (this.#closing !== undefined && drain <= 0) void this.#session?.close("manual", 0);
-    if (this.#closing === undefined && this.#life === undefined) {
+    if (this.#closing !== undefined) {
+      if (drain <= 0) void this.#session?.close("manual", 0);
+      return this.#closing;
+    }
+    if (this.#life === undefined) {
       this.#onEnd();
       this.#closed.release();
       return Promise.resolve();
     }
-    if (this.#closing !== undefined) return this.#closing;
     // Kept before anything happens: a listener to `closing` may close once more.
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closing = promise;
-    resolve(this.#close(this.#life!, drain));
+    resolve(this.#close(this.#life, drain));
     return promise;
   }
 
@@ -197,11 +188,10 @@ export class Link {
   unref(): void {
     this.#unref = true;
     this.#session?.unref();
-    this.#life?.wake();
+    this.#pause.unref();
   }
 
   async #close(life: Life, drain: number): Promise<void> {
-    life.closing = true;
     const over = this.closed;
     this.#hub.events.emit("closing");
     const session = this.#session;
@@ -233,10 +223,10 @@ export class Link {
   /** Ends what is under way, but for an open connection, or what was to follow it. */
   #giveUp(life: Life, reason: unknown): void {
     life.stop.give(reason);
-    life.wake();
-    if (life !== this.#following) return;
-    this.#following = undefined;
-    life.callers.reject(() => reason);
+    if (life === this.#following) {
+      this.#following = undefined;
+      life.callers.reject(() => reason);
+    } else this.#pause.end();
   }
 
   /** From the first attempt to the end for good. */
@@ -251,9 +241,9 @@ export class Link {
         }
         end = await this.#attempts(life, shared);
       } catch (error) {
-        end = { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
+        end = failed(error, handshakeReason(error));
       }
-      if (life.closing && !end.connected) end = { ...end, reason: "manual" };
+      if (this.#closing !== undefined && end.lasted === undefined) end = { ...end, reason: "manual" };
       await this.#hub.workers.close();
       const next = this.#following;
       if (next === undefined) break;
@@ -285,7 +275,7 @@ export class Link {
     for (let wait = 0;;) {
       end = await this.#once(life, shared, life.attempt);
       this.#session = undefined;
-      if (end.connected) {
+      if (end.lasted !== undefined) {
         life.connected = true;
         if (end.lasted >= Math.max(LASTING, wait)) life.attempt = 0;
       }
@@ -296,12 +286,10 @@ export class Link {
       life.retrying = true;
       this.#tell(life, end, attempt - 1, wait, this.outgoing.counts(0));
       this.#hub.events.emit("reconnecting", { attempt, retryMax: life.retryMax, delay: wait });
-      await this.#sleep(life, shared, wait);
-      if (life.stop.given || life.retryMax === 0) {
-        // Told by now: what ends the wait is another end.
-        end = { ...end, connected: false };
-        break;
-      }
+      if (goesOn(life)) await this.#pause.run(shared.transport.clock, wait);
+      // Told by now: what ends the wait is another end.
+      end = { ...end, lasted: undefined };
+      if (!goesOn(life)) break;
     }
     life.ended = true;
     return end;
@@ -317,15 +305,13 @@ export class Link {
       reached = await reach({ ...this.#target, nativeOnly, unref: this.#unref }, shared, life.stop);
     } catch (error) {
       // What was given up here is no failure of the network.
-      const reason = life.stop.given ? "manual" : handshakeReason(error);
-      return { reason, why: () => error, retryAfter: 0, lasted: 0, connected: false };
+      return failed(error, life.stop.given ? "manual" : handshakeReason(error));
     }
     const { connection, outcome } = reached;
     // Given up since it was reached: nobody would end it any more.
     if (life.stop.given) {
-      const { reason: error } = life.stop;
       connection.abort();
-      return { reason: handshakeReason(error), why: () => error, retryAfter: 0, lasted: 0, connected: false };
+      return failed(life.stop.reason, "manual");
     }
     const since = clock.now();
     if (isNative(outcome.protocol)) this.#seenNative = true;
@@ -336,7 +322,7 @@ export class Link {
       closing: () => this.#leaving(life),
       closed: (reason, why) => {
         this.outgoing.detach(session);
-        resolve({ reason, why, retryAfter: session.retryAfter, lasted: clock.now() - since, connected: true });
+        resolve({ reason, why, retryAfter: session.retryAfter, lasted: clock.now() - since });
       },
     }, this.#peer);
     if (this.#unref) session.unref();
@@ -355,27 +341,9 @@ export class Link {
     life.callers = new Callers();
   }
 
-  #tryAgain(life: Life, { why, connected }: End): boolean {
-    if (life.closing || life.stop.given) return false;
-    return life.attempt < life.retryMax && (connected || worthRetrying(why(), life.connected));
-  }
-
-  async #sleep(life: Life, { transport: { clock } }: SessionShared, ms: number): Promise<void> {
-    if (life.closing || life.retryMax === 0) return;
-    let timer: TimerHandle;
-    this.#waiting = true;
-    await new Promise<void>((resolve) => {
-      timer = clock.setTimeout(resolve, ms);
-      life.wake = () => {
-        if (this.#unref) clock.unref(timer);
-        if (life.closing || life.hurried || life.retryMax === 0) resolve();
-      };
-      life.wake();
-    });
-    this.#waiting = false;
-    life.hurried = false;
-    clock.clearTimeout(timer);
-    life.wake = () => {};
+  #tryAgain(life: Life, { why, lasted }: End): boolean {
+    if (this.#closing !== undefined || life.stop.given || life.attempt >= life.retryMax) return false;
+    return lasted !== undefined || worthRetrying(why(), life.connected);
   }
 
   #tell(
@@ -400,13 +368,20 @@ function newLife(retrying: boolean, retryMax: number): Life {
   return {
     stop: new Stop(),
     ended: false,
-    closing: false,
     callers: new Callers(),
     connected: false,
     retrying,
     attempt: retrying ? 1 : 0,
     retryMax,
-    wake: () => {},
-    hurried: false,
   };
+}
+
+/** Whether the next attempt is still wanted. */
+function goesOn({ stop, retryMax }: Life): boolean {
+  return !stop.given && retryMax > 0;
+}
+
+/** The end of an attempt that brought no connection. */
+function failed(error: unknown, reason: CloseReason): End {
+  return { reason, why: () => error, retryAfter: 0, lasted: undefined };
 }
