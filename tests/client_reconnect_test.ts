@@ -6,6 +6,8 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { spawn } from "node:child_process";
+import process from "node:process";
 import {
   Client,
   type ClientConfig,
@@ -17,6 +19,7 @@ import {
   Server,
   text,
 } from "../mod.ts";
+import { freePort } from "./processes/free_port.ts";
 import { delayBefore, reconnectOf, worthRetrying } from "../src/client/reconnect.ts";
 import {
   advanceUntil,
@@ -413,5 +416,39 @@ describe("a server that goes away", () => {
     assertEquals([nextDelay, reason], [8_000, "going-away"]);
     await client.close();
     assertEquals(world.clock.pending, 0);
+  });
+});
+
+/** What a program says in which a client finds no server, and how it ends; `"killed"` if it does not. */
+async function program(reconnect: string, code: string): Promise<[said: string, end: unknown]> {
+  const source = `
+    import { Client } from ${JSON.stringify(new URL("../mod.ts", import.meta.url).href)};
+    const client = new Client({ port: ${await freePort()}, reconnect: ${reconnect} });
+    client.on("reconnecting", ({ attempt }) => console.log("waits", attempt));
+    ${code}
+    client.connect().catch(({ code }) => console.log(code));
+  `;
+  const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
+  const args = Deno ? ["eval", "--no-check", source] : Bun ? ["-e", source] : ["--input-type=module", "-e", source];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  child.stdout.on("data", (chunk: Uint8Array) => said += new TextDecoder().decode(chunk));
+  const limit = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const end = await new Promise((resolve) => child.on("close", (code, signal) => resolve(signal ? "killed" : code)));
+  clearTimeout(limit);
+  return [said.trim().replaceAll(/\s*\n/g, ", "), end];
+}
+
+describe("a program with nothing but a client that waits for the next attempt", () => {
+  it("goes on", async () => {
+    const reconnect = "{ delay: 50, jitter: false, attempts: 2 }";
+    assertEquals(await program(reconnect, ""), ["waits 1, waits 2, refused", 0]);
+  });
+
+  it("ends where the client is unref'd, before or during the wait", async () => {
+    const long = "{ delay: 1_000_000, jitter: false }";
+    assertEquals(await program(long, "client.unref();"), ["waits 1", 0]);
+    const during = 'client.on("reconnecting", () => setTimeout(() => client.unref(), 1));';
+    assertEquals(await program(long, during), ["waits 1", 0]);
   });
 });
