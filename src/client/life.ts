@@ -1,0 +1,261 @@
+/**
+ * One life of a client: from a `connect()` or `retry()` to the end of all attempts and connections that come of it.
+ *
+ * @module
+ */
+
+import { writeNote } from "../options.ts";
+import { addressText } from "../session/address.ts";
+import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
+import type { Hub } from "../session/hub.ts";
+import { Session } from "../session/session.ts";
+import type { SessionShared } from "../session/shared.ts";
+import { Stop } from "../tools/stop.ts";
+import { isNative } from "../wire/protocols.ts";
+import { reach, type Reached, type Target } from "./attempt.ts";
+import { Callers } from "./callers.ts";
+import type { ClientEvents } from "./client_events.ts";
+import type { MessageCounts } from "./disconnect.ts";
+import type { Outgoing } from "./outgoing.ts";
+import { Pause } from "./pause.ts";
+import { DEFAULT_RECONNECT, delayBefore, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
+
+/** A connection that lasted this long in milliseconds, or as long as the wait before it, begins a new row of attempts. */
+const LASTING = 1_000;
+
+/** What all lives of one client share. */
+export interface Way {
+  /** Routes, events and limits. */
+  readonly hub: Hub<ClientEvents>;
+  /** Whom to reach. */
+  readonly target: Omit<Target, "nativeOnly" | "unref">;
+  /** When to try again. */
+  readonly policy: ReconnectPolicy | undefined;
+  /** What is sent goes through here. */
+  readonly outgoing: Outgoing;
+  /** The second argument of handlers. */
+  readonly peer: unknown;
+  /** Whether the server has spoken native: then nothing less will do. */
+  seenNative: boolean;
+  /** Whether the process may end meanwhile. */
+  unref: boolean;
+}
+
+/** How a connection or an attempt ended. */
+export interface End {
+  /** Why. */
+  readonly reason: CloseReason;
+  /** Makes the error behind it, if there is one. */
+  readonly why: () => unknown;
+  /** When the server that went away may be asked again, in milliseconds. */
+  readonly retryAfter: number;
+  /** How long there was a connection, in milliseconds; `undefined` if there was none. */
+  readonly lasted: number | undefined;
+}
+
+/** The life. It begins with {@linkcode run}. */
+export class Life {
+  readonly #way: Way;
+  readonly #stop = new Stop();
+  readonly #pause = new Pause();
+  /** Who waits for the next connection. */
+  #callers = new Callers();
+  #session: Session | undefined = undefined;
+  /** Whether there was a connection. */
+  #connected = false;
+  #ended = false;
+  #retrying: boolean;
+  /** The most attempts in a row. */
+  #retryMax: number;
+  /** How many were made in a row. */
+  #attempt: number;
+
+  /**
+   * @param way What all lives share.
+   * @param retrying Whether the first attempt counts as one to reconnect.
+   * @param retryMax The most of those in a row.
+   */
+  constructor(way: Way, retrying: boolean, retryMax: number) {
+    this.#way = way;
+    this.#retrying = retrying;
+    this.#retryMax = retryMax;
+    this.#attempt = retrying ? 1 : 0;
+    if (way.unref) this.#pause.unref();
+  }
+
+  /** The state, as long as nobody closes the client. */
+  get state(): "connecting" | "connected" | "reconnecting" | "closing" {
+    if (this.#session?.open) return "connected";
+    if (this.#retrying || this.#session !== undefined && this.#retryMax > 0) return "reconnecting";
+    return this.#session === undefined ? "connecting" : "closing";
+  }
+
+  /** The connection, if there is one. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Whether nothing more is tried, though not all may be put away. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether there is no connection, and the attempts are those to reconnect. */
+  get retrying(): boolean {
+    return this.#retrying;
+  }
+
+  /** Waits for the next connection; `giveUp` is called when nobody does any more and it should not go on by itself. */
+  join(signal: AbortSignal | undefined, giveUp: (reason: unknown) => void): Promise<void> {
+    return this.#callers.join(signal, (reason) => {
+      // The first attempt goes on as long as anybody waits for it; reconnecting goes on by itself.
+      if (this.#connected) return false;
+      giveUp(reason);
+      return true;
+    });
+  }
+
+  /** Rejects all who wait. */
+  reject(why: () => unknown): void {
+    this.#callers.reject(why);
+  }
+
+  /** Begins a new row of so many attempts, at once where it waits for the next. */
+  retry(max: number): void {
+    this.#retryMax = max;
+    // It begins with the attempt that was waited for.
+    this.#attempt = Math.min(this.#attempt, 1);
+    this.#pause.end();
+  }
+
+  /** An attempt under way is the last. */
+  stopRetry(): void {
+    this.#retryMax = 0;
+  }
+
+  /** What is under way is the last: an attempt, or a connection. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Gives up whatever is under way, but for a connection. */
+  giveUp(reason: unknown): void {
+    this.#ended = true;
+    this.#stop.give(reason);
+    this.#pause.end();
+  }
+
+  /** Lets the process end meanwhile. */
+  unref(): void {
+    this.#session?.unref();
+    this.#pause.unref();
+  }
+
+  /** Attempts, and the connections that they bring, until there is to be no other. */
+  async run(shared: SessionShared): Promise<End> {
+    const { hub, outgoing, policy } = this.#way;
+    let end: End;
+    for (let wait = 0;;) {
+      end = await this.#once(shared, this.#attempt);
+      this.#session = undefined;
+      if (end.lasted !== undefined) {
+        this.#connected = true;
+        if (end.lasted >= Math.max(LASTING, wait)) this.#attempt = 0;
+      }
+      if (!this.#tryAgain(end)) break;
+      const attempt = ++this.#attempt;
+      wait = end.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
+      this.#retrying = true;
+      this.#tell(end, attempt - 1, wait, outgoing.counts(0));
+      hub.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
+      if (this.#goesOn) await this.#pause.run(shared.transport.clock, wait);
+      // Told by now: what ends the wait is another end.
+      end = { ...end, lasted: undefined };
+      if (!this.#goesOn) break;
+    }
+    this.#ended = true;
+    return end;
+  }
+
+  /** Tells everybody of the end, and of so many messages that were never written. */
+  finish(end: End, lost: number): void {
+    const { given, reason } = this.#stop;
+    this.#callers.reject(() => given ? reason : end.why() ?? closedError("Cannot connect", end.reason));
+    const { outgoing } = this.#way;
+    if (this.#connected || this.#attempt > 0) this.#tell(end, this.#attempt, undefined, outgoing.counts(lost));
+  }
+
+  /** One attempt, and the connection that it brought. */
+  async #once(shared: SessionShared, attempt: number): Promise<End> {
+    const way = this.#way;
+    const { hub, outgoing } = way;
+    const { clock } = shared.transport;
+    hub.events.emit("connecting", { attempt });
+    let reached: Reached;
+    try {
+      const { target, seenNative: nativeOnly, unref } = way;
+      reached = await reach({ ...target, nativeOnly, unref }, shared, this.#stop);
+    } catch (error) {
+      // What was given up here is no failure of the network.
+      return failed(error, this.#stop.given ? "manual" : handshakeReason(error));
+    }
+    const { connection, outcome } = reached;
+    // Given up since it was reached: nobody would end it any more.
+    if (this.#stop.given) {
+      connection.abort();
+      return failed(this.#stop.reason, "manual");
+    }
+    const since = clock.now();
+    if (isNative(outcome.protocol)) way.seenNative = true;
+    const { promise, resolve } = Promise.withResolvers<End>();
+    const session: Session = new Session(connection, outcome, "client", shared, hub.recovery, {
+      unrouted: (message) => hub.unrouted(message),
+      error: (error, message) => hub.error(error, message),
+      closing: () => this.#leaving(),
+      closed: (reason, why) => {
+        outgoing.detach(session);
+        resolve({ reason, why, retryAfter: session.retryAfter, lasted: clock.now() - since });
+      },
+    }, way.peer);
+    if (way.unref) session.unref();
+    this.#session = session;
+    this.#callers.resolve();
+    this.#retrying = false;
+    writeNote(hub.log, "info", () => `Connected to ${addressText(connection.remote)}: ${session.spoken}`);
+    outgoing.attach(session, () => hub.events.emit("connect", { protocol: session.spoken, attempt }));
+    session.run(outcome.rest);
+    return await promise;
+  }
+
+  /** The connection can't be used any more: whoever wants one waits for the next. */
+  #leaving(): void {
+    this.#connected = true;
+    this.#callers = new Callers();
+  }
+
+  #tryAgain({ why, lasted }: End): boolean {
+    if (this.#ended || this.#attempt >= this.#retryMax) return false;
+    return lasted !== undefined || worthRetrying(why(), this.#connected);
+  }
+
+  /** Whether the next attempt is still wanted. */
+  get #goesOn(): boolean {
+    return !this.#ended && this.#retryMax > 0;
+  }
+
+  #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
+    const { hub } = this.#way;
+    const { reason } = end;
+    const permanent = nextDelay === undefined;
+    const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
+    writeNote(hub.log, "info", () => `Disconnected: ${reason}${next}`);
+    if (!hub.events.has("disconnect")) return;
+    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay };
+    hub.events.emit("disconnect", messages === undefined ? state : { ...state, messages });
+  }
+}
+
+/** The end of an attempt that brought no connection. */
+export function failed(error: unknown, reason: CloseReason): End {
+  return { reason, why: () => error, retryAfter: 0, lasted: undefined };
+}
