@@ -72,6 +72,23 @@ async function down(config: ClientConfig = {}) {
   return { world, client, events, address: server.address };
 }
 
+describe("connect() that is given up", () => {
+  for (const reason of [0, "", false, null, "enough", new Error("enough")]) {
+    it(`rejects with its signal's reason, also if that is ${typeof reason} "${reason}"`, async () => {
+      const world = memoryWorld();
+      await using server = await RawServer.listen(world);
+      await using client = new Client({ ...server.address, socketCore: world.transport });
+      const stop = new AbortController();
+      const connecting = client.connect({ signal: stop.signal }).then(() => "connected", (error) => error);
+      const silent = await server.accept("native");
+      stop.abort(reason);
+      assertEquals(await connecting, reason);
+      assertEquals(client.state, "disconnected");
+      silent.connection.abort();
+    });
+  }
+});
+
 describe("connect() in the moment in which another was given up", () => {
   it("connects, although the sockets were not even loaded, and although one was being made", async () => {
     const world = memoryWorld();

@@ -64,7 +64,8 @@ export async function reach(target: Target, shared: SessionShared, stop: Stop): 
     connection = await transport.connect(target.endpoint, { signal: late.signal, bufferSize: target.bufferSize });
     wheel.remove(deadline);
     if (target.unref) connection.unref();
-    stop.listen((reason) => connection!.abort(reason as Error));
+    // What it was given up for is told below, and may be anything.
+    stop.listen((reason) => connection!.abort(reason instanceof Error ? reason : undefined));
     // In the very moment in which it was reached.
     if (late.signal.aborted) connection.abort(late.signal.reason);
     const machine = new ClientHandshake({
