@@ -86,6 +86,24 @@ describe("connect() that is given up", () => {
       assertEquals(client.state, "disconnected");
       silent.connection.abort();
     });
+
+    it(`does so in the very moment in which it is reached, with ${typeof reason} "${reason}"`, async () => {
+      const world = memoryWorld();
+      const stop = new AbortController();
+      const { connect } = world.transport;
+      const transport = {
+        ...world.transport,
+        connect: async (...args: Parameters<typeof connect>) => {
+          const connection = await connect(...args);
+          stop.abort(reason);
+          return connection;
+        },
+      };
+      await using served = await serve(world);
+      await using client = new Client({ ...served.address, socketCore: transport });
+      assertEquals(await client.connect({ signal: stop.signal }).catch((error) => error), reason);
+      assertEquals(client.state, "disconnected");
+    });
   }
 });
 
@@ -236,11 +254,17 @@ describe("what waits for a connection", () => {
       raw.connection.abort();
       await lost;
       await microtasks(count);
-      if (client.state === "connecting") {
-        moments++;
-        const [again] = await Promise.all([server.welcome("native"), client.connect()]);
-        again.connection.abort();
-        await client.closed;
+      if (client.state === "closing") {
+        // Before the moment it is refused.
+        let refused = false;
+        const connecting = client.connect().catch(() => refused = true);
+        await microtasks(2);
+        if (!refused) {
+          moments++;
+          const [again] = await Promise.all([server.welcome("native"), connecting]);
+          again.connection.abort();
+          await client.closed;
+        }
       }
       await client.close();
       await server[Symbol.asyncDispose]();

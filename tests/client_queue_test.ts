@@ -131,6 +131,22 @@ describe("a client with queueWhileDown", () => {
     await server.close();
   });
 
+  it("counts as lost what waited for a first connection that there never was", async () => {
+    for (const end of ["refused", "closed"] as const) {
+      const world = memoryWorld();
+      const client = new Client({ port: 7, hostname: "127.0.0.1", socketCore: world.transport, queueWhileDown: true });
+      const told: (number | undefined)[] = [];
+      client.on("disconnect", ({ permanent, messages }) => void told.push(permanent ? messages?.lost : undefined));
+      const connecting = assertRejects(() => client.connect(), ConnectionError);
+      client.send(NUMBER, 1);
+      client.send(NUMBER, 2);
+      if (end === "closed") await client.close();
+      await connecting;
+      await client.closed;
+      assertEquals(told, [2], end);
+    }
+  });
+
   it("gives the place of a request that nobody waits for any more to others", async () => {
     await using met = await down({
       queueWhileDown: { messages: 4, bytes: 100 },

@@ -370,6 +370,25 @@ describe("retry()", () => {
     assertEquals([tries(), client.state, world.clock.pending], [4, "disconnected", 0]);
   });
 
+  it("within the events that tell of the wait begins at once, too", async () => {
+    for (const event of ["disconnect", "reconnecting"] as const) {
+      const { client, world } = await down();
+      const heard = new Recorder(client, ["connecting"]);
+      let once = false;
+      let failing: Promise<unknown> | undefined;
+      client.on(event, () => {
+        if (once) return;
+        once = true;
+        failing = client.retry(1).catch((error) => error);
+      });
+      // The attempt that it waits for fails, and is told of.
+      await world.clock.advance(1_000);
+      await until(() => failing !== undefined);
+      assertEquals((await failing as ConnectionError).code, "refused");
+      assertEquals([heard.of("connecting").length, client.state, world.clock.pending], [2, "disconnected", 0]);
+    }
+  });
+
   it("in an attempt begins a new row of attempts with it, and cuts no later wait short", async () => {
     const { client, heard, world } = await down();
     await world.clock.advance(1_000);

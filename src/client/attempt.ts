@@ -64,10 +64,9 @@ export async function reach(target: Target, shared: SessionShared, stop: Stop): 
     connection = await transport.connect(target.endpoint, { signal: late.signal, bufferSize: target.bufferSize });
     wheel.remove(deadline);
     if (target.unref) connection.unref();
-    // What it was given up for is told below, and may be anything.
-    stop.listen((reason) => connection!.abort(reason instanceof Error ? reason : undefined));
+    stop.listen((reason) => cut(connection!, reason));
     // In the very moment in which it was reached.
-    if (late.signal.aborted) connection.abort(late.signal.reason);
+    if (late.signal.aborted) cut(connection, late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
       offer: nativeOffer(shared.limits),
@@ -89,4 +88,9 @@ export async function reach(target: Target, shared: SessionShared, stop: Stop): 
     wheel.remove(deadline);
     stop.listen(undefined);
   }
+}
+
+/** Gives a connection up. What for is told to the caller, and may be anything. */
+function cut(connection: Connection, reason: unknown): void {
+  connection.abort(reason instanceof Error ? reason : undefined);
 }

@@ -64,6 +64,8 @@ export class Life {
   /** Whether there was a connection. */
   #connected = false;
   #ended = false;
+  /** Whether the next attempt was asked for at once. */
+  #hurried = false;
   #retrying: boolean;
   /** The most attempts in a row. */
   #retryMax: number;
@@ -125,6 +127,7 @@ export class Life {
     this.#retryMax = max;
     // It begins with the attempt that was waited for.
     this.#attempt = Math.min(this.#attempt, 1);
+    this.#hurried = true;
     this.#pause.end();
   }
 
@@ -166,9 +169,10 @@ export class Life {
       const attempt = ++this.#attempt;
       wait = end.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
       this.#retrying = true;
+      this.#hurried = false;
       this.#tell(end, attempt - 1, wait, outgoing.counts(0));
       hub.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
-      if (this.#goesOn) await this.#pause.run(shared.transport.clock, wait);
+      if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.transport.clock, wait);
       // Told by now: what ends the wait is another end.
       end = { ...end, lasted: undefined };
       if (!this.#goesOn) break;
@@ -182,7 +186,9 @@ export class Life {
     const { given, reason } = this.#stop;
     this.#callers.reject(() => given ? reason : end.why() ?? closedError("Cannot connect", end.reason));
     const { outgoing } = this.#way;
-    if (this.#connected || this.#attempt > 0) this.#tell(end, this.#attempt, undefined, outgoing.counts(lost));
+    if (this.#connected || this.#attempt > 0 || lost > 0) {
+      this.#tell(end, this.#attempt, undefined, outgoing.counts(lost));
+    }
   }
 
   /** One attempt, and the connection that it brought. */

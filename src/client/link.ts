@@ -55,8 +55,10 @@ export class Link {
 
   /** The state. */
   get state(): ClientState {
-    if (this.#life === undefined) return "disconnected";
-    return this.#closing !== undefined ? "closing" : this.#life.state;
+    const life = this.#following ?? this.#life;
+    if (life === undefined) return "disconnected";
+    // What is given up, or what ended, is put away.
+    return this.#closing !== undefined || life.ended && life.session === undefined ? "closing" : life.state;
   }
 
   /** The connection, if there is one. */
@@ -72,7 +74,7 @@ export class Link {
   /** Connects, or waits for what is under way. */
   connect(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.state === "closing") {
+    if (this.#closing !== undefined || this.#life?.state === "closing") {
       return Promise.reject(
         new ConnectionError(
           "closed",
