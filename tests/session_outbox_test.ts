@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { eventLoop } from "../src/adapters/clock.ts";
+import { Server } from "../mod.ts";
 import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/tools/buffer_pool.ts";
 import { CONTROL } from "../src/session/lanes.ts";
@@ -376,7 +377,7 @@ describe("an outbox", () => {
 });
 
 describe("free buffers", () => {
-  it("are shared by all that use the same sockets, until the last of them is closed", () => {
+  it("are shared by all that use the same sockets, until the last of them is closed", async () => {
     const transport = { ...eventLoop(), clock: new FakeClock() } as unknown as Transport;
     const first = scripted({}, transport).shared;
     const second = scripted({}, transport).shared;
@@ -391,6 +392,16 @@ describe("free buffers", () => {
     assertStrictEquals(third.pool.take(0), buffer);
     third.pool.give(buffer);
     for (const shared of [second, third, other]) shared.close();
+    // One that could not begin has used none.
+    const no = (): Promise<never> => Promise.reject(new Error("taken"));
+    const taken = { ...transport, name: "taken", connect: no, listen: no } as Transport;
+    const kept = scripted({}, taken).shared;
+    await assertRejects(() => new Server({ port: 1, socketCore: taken }).start());
+    kept.pool.give(buffer);
+    kept.close();
+    const anew = scripted({}, taken).shared;
+    assert(anew.pool.take(0) !== buffer);
+    anew.close();
     const later = scripted({}, transport).shared;
     assert(later.pool.take(0) !== buffer);
     later.close();

@@ -87,6 +87,7 @@ export class ServerRun<P> implements MemberHost<P> {
       for (const endpoint of at) run.#listeners.push(await transport.listen(endpoint, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));
+      run.#shared.close();
       throw error;
     }
     run.#listeners.forEach((listener, i) => {
