@@ -106,6 +106,14 @@ describe("fromStreams()", () => {
     await assertRejects(() => connection.read(), ConnectionError, "a chunk is not bytes but string");
   });
 
+  it("does not take a stream that failed without a reason for one that ended", async () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const connection = fromStreams({ readable, writable: new WritableStream() });
+    const reading = assertRejects(() => connection.read(), ConnectionError);
+    await writable.abort();
+    await reading;
+  });
+
   it("waits for a stream that does not take more", async () => {
     const { left, right } = pair();
     let done = false;

@@ -87,7 +87,7 @@ class StreamChannel implements Channel {
   read(reader: ChunkReader): void {
     this.#reader.read().then(({ done, value }) => done ? null : bytesOf(value)).then(
       (chunk) => chunk?.length === 0 ? this.read(reader) : reader.received(chunk),
-      (error) => reader.received(null, error),
+      (error) => reader.received(null, error ?? new Error("the stream failed, without saying why")),
     );
   }
 

@@ -323,5 +323,7 @@ export class Receiver implements ChunkReader, FrameLosses {
 /** Reads by callback where the connection can. */
 function readTo(connection: Connection, reader: ChunkReader): void {
   if (connection.readTo !== undefined) connection.readTo(reader);
-  else connection.read().then((chunk) => reader.received(chunk), (error) => reader.received(null, error));
+  else {connection.read().then((chunk) =>
+      reader.received(chunk), (error) =>
+      reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why")));}
 }
