@@ -26,15 +26,16 @@ export interface PassResult {
   readonly warmUpPasses: number;
 }
 
-/** Runs `pass`, which moves so many `messages`, again and again. */
+/** Runs `pass`, which moves so many `messages`, again and again; `most` says how often at most, where that is limited. */
 export async function measurePasses(
   context: Context,
   messages: number,
   pass: () => Promise<void>,
+  most?: { readonly warmUp: number; readonly measure: number },
 ): Promise<PassResult> {
   const limited = () => withLimit(context, pass());
-  const warmUp = await repeat(limited, context.pace.warmUp);
-  const measured = await timed(context, messages, () => repeat(limited, context.pace.measure));
+  const warmUp = await repeat(limited, context.pace.warmUp, most?.warmUp);
+  const measured = await timed(context, messages, () => repeat(limited, context.pace.measure, most?.measure));
   return { ...measured, passes: warmUp.passes + measured.passes, warmUpPasses: warmUp.passes };
 }
 
@@ -68,13 +69,17 @@ async function timed(
   return { rate: total / (time / 1000), cpu: (client + server) / total, passes };
 }
 
-/** Runs passes until `atLeast` milliseconds are over. */
-async function repeat(pass: () => Promise<void>, atLeast: number): Promise<{ passes: number; time: number }> {
+/** Runs passes until `atLeast` milliseconds are over, or `most` passes. */
+async function repeat(
+  pass: () => Promise<void>,
+  atLeast: number,
+  most?: number,
+): Promise<{ passes: number; time: number }> {
   const start = performance.now();
   for (let passes = 1; passes <= MAX_PASSES; passes++) {
     await pass();
     const time = performance.now() - start;
-    if (time >= atLeast) return { passes, time };
+    if (time >= atLeast || passes === most) return { passes, time };
   }
   throw new Error("Cannot measure: the clock stands still");
 }
