@@ -1,20 +1,21 @@
 /**
- * The guard against losses of speed: ratios to the floors measured in the same run, beside those kept in the repository.
+ * The guard against losses of speed: ratios to the floors measured in the same run, beside those of the run that is kept in the
+ * repository, `bench/results.json`.
  * Figures of different runs are not comparable, their ratios to the same floor are.
  *
  * @module
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { FIGURES, FLOOR_OF } from "./goals.ts";
-import type { Options, Runtime } from "./options.ts";
-import type { Results } from "./results.ts";
+import type { Runtime } from "./options.ts";
+import { type Results, type Sample, summarize } from "./results.ts";
 import { aligned, lessIsBetter } from "./units.ts";
 
 /** The part that may be lost. */
 const TOLERANCE = 0.25;
 
-const FILE = new URL("./guard.json", import.meta.url);
+const FILE = new URL("./results.json", import.meta.url);
 
 /** Ratios to the floor by runtime and figure. */
 export type Ratios = Readonly<Partial<Record<Runtime, Readonly<Record<string, number>>>>>;
@@ -31,11 +32,11 @@ export interface Guarded {
 }
 
 /** The ratios of a run: figures with a goal beside a floor, and memory. Tails and the like vary too much. */
-export function ratiosOf(results: Pick<Results, "summary">, runtimes: readonly Runtime[]): Ratios {
+export function ratiosOf(samples: readonly Sample[], runtimes: readonly Runtime[]): Ratios {
   return Object.fromEntries(runtimes.map((runtime) => {
     const pairs = FIGURES.filter(isGuarded).flatMap(({ name, workload }) => {
-      const floor = results.summary(runtime, FLOOR_OF[workload], name);
-      const veltix = results.summary(runtime, "veltix", name);
+      const floor = summarize(samples, runtime, FLOOR_OF[workload], name);
+      const veltix = summarize(samples, runtime, "veltix", name);
       if (floor === undefined || veltix === undefined) return [];
       return [[name, Number((veltix.median / floor.median).toPrecision(3))] as const];
     });
@@ -60,16 +61,14 @@ export function guardOf(kept: Ratios, now: Ratios): Guarded[] {
   );
 }
 
-/** Checks a run or keeps its ratios; prints what it finds and returns whether that is well. */
-export function guard(results: Results, options: Options, about: object): boolean {
-  const now = ratiosOf(results, options.runtimes);
-  if (options.guard === "write") {
-    const ratios = { ...keptRatios(), ...now };
-    writeFileSync(FILE, `${JSON.stringify({ ...about, ratios }, null, 2)}\n`);
-    console.log("\nguard: kept in bench/guard.json");
-    return true;
+/** Checks a run; prints what it finds and returns whether that is well. */
+export function guard(results: Results, runtimes: readonly Runtime[]): boolean {
+  const kept = ratiosOf(JSON.parse(readFileSync(FILE, "utf8")).samples, runtimes);
+  const guarded = guardOf(kept, ratiosOf(results.samples, runtimes));
+  if (guarded.length === 0) {
+    console.log("\nguard: FAILED: none of these ratios is in bench/results.json");
+    return false;
   }
-  const guarded = guardOf(keptRatios(), now);
   const rows = guarded.map(({ runtime, figure, kept, now, loss, failed }) => [
     figure,
     runtime,
@@ -78,20 +77,7 @@ export function guard(results: Results, options: Options, about: object): boolea
     `${(100 * loss).toFixed(0)} %`,
     failed ? "FAILED" : "ok",
   ]);
-  if (guarded.length === 0) {
-    console.log("\nguard: FAILED: none of these ratios is kept; keep some by --guard --write on an idle machine");
-    return false;
-  }
-  console.log(`\nguard: ratios to the floor, kept and now\n`);
+  console.log("\nguard: ratios to the floor, kept and now\n");
   console.log(aligned([["workload", "runtime", "kept", "now", "loss", ""], ...rows]));
   return guarded.every(({ failed }) => !failed);
-}
-
-function keptRatios(): Ratios {
-  try {
-    return JSON.parse(readFileSync(FILE, "utf8")).ratios;
-  } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return {};
-    throw error;
-  }
 }

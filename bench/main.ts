@@ -84,7 +84,7 @@ async function run(options: Options): Promise<number> {
     const saved = { ...about, options, ...results.toJSON() };
     await Deno.writeTextFile(options.save, `${JSON.stringify(saved, null, 2)}\n`);
   }
-  const guarded = options.guard === "off" || guard(results, options, about);
+  const guarded = !options.guard || guard(results, options.runtimes);
   return guarded && results.failures.length === 0 ? 0 : 1;
 }
 

@@ -36,8 +36,8 @@ export interface Options {
   readonly peers: boolean;
   /** How long the workload `mixed` takes. */
   readonly minutes: number;
-  /** Compare the ratios with those kept, or keep these. */
-  readonly guard: "off" | "check" | "write";
+  /** Compare the ratios with those kept. */
+  readonly guard: boolean;
   /** Where to save the results as JSON. */
   readonly save: string | undefined;
   /** Two saved results to compare in place of measuring. */
@@ -59,8 +59,7 @@ export const USAGE = `deno task bench [options]
   --minutes N       how long the workload mixed takes (default 10)
   --save FILE       save the results as JSON
   --compare A B     compare two saved results in place of measuring
-  --guard           fail where a ratio to the floor is more than 25 % worse than the one in bench/guard.json
-  --write           with --guard: keep these ratios there
+  --guard           fail where a ratio to the floor is more than 25 % worse than the one in bench/results.json
   --help            show this text
 `;
 
@@ -82,7 +81,6 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       save: { type: "string" },
       compare: { type: "boolean", default: false },
       guard: { type: "boolean", default: false },
-      write: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -91,7 +89,6 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`Cannot read --rounds "${values.rounds}"`);
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) throw new TypeError(`Cannot read --minutes "${values.minutes}"`);
-  if (values.write && !values.guard) throw new TypeError("Cannot read --write: it goes with --guard");
   const [before, after, ...more] = positionals;
   if (values.compare && (after === undefined || more.length > 0)) {
     throw new TypeError(`Cannot read --compare: it takes two files, not ${positionals.length}`);
@@ -109,7 +106,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     core,
     peers: values.peers,
     minutes,
-    guard: !values.guard ? "off" : values.write ? "write" : "check",
+    guard: values.guard,
     save: values.save,
     compare: values.compare ? [before, after] : undefined,
   };

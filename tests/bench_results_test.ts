@@ -19,6 +19,7 @@ import { FIELDS, type PythonBench, record } from "../bench/python_form/records.t
 import { resultsOf } from "../bench/python_form/suite.ts";
 import { pythonTable } from "../bench/python_form/table.ts";
 import { draw } from "../bench/report/main.ts";
+import { withTables } from "../bench/report/tables.ts";
 import { Results, type Sample } from "../bench/results.ts";
 import { interpolated, slope } from "../bench/statistics.ts";
 import type { WorkloadName } from "../bench/workloads/all.ts";
@@ -189,12 +190,10 @@ describe("the comparison of two runs", () => {
 
 describe("the guard", () => {
   const now = (veltix: number): ReturnType<typeof ratiosOf> => {
-    const results = new Results();
-    results.samples.push(
+    return ratiosOf([
       ...samples("stress", "batch", "stress", 100),
       ...samples("stress", "veltix", "stress", veltix),
-    );
-    return ratiosOf(results, ["node"]);
+    ], ["node"]);
   };
 
   it("takes ratios to the floor of the same run", () => {
@@ -254,9 +253,9 @@ describe("the factors beside peers", () => {
 
 describe("the options", () => {
   it("measure the workloads with a floor for the guard", () => {
-    const options = parseOptions(["--guard", "--write"])!;
-    assertEquals([options.guard, options.workloads], ["write", GUARDED]);
-    assertEquals([parseOptions(["--guard"])!.guard, parseOptions([])!.guard], ["check", "off"]);
+    const options = parseOptions(["--guard"])!;
+    assertEquals([options.guard, options.workloads], [true, GUARDED]);
+    assertEquals(parseOptions([])!.guard, false);
   });
 
   it("take two files to compare", () => {
@@ -268,7 +267,7 @@ describe("the options", () => {
   it("name the long workloads only when asked for", () => {
     const { workloads, minutes } = parseOptions(["--only", "mixed,million", "--minutes", "0.5"])!;
     assertEquals([workloads, minutes], [["mixed", "million"], 0.5]);
-    for (const wrong of [["--minutes", "0"], ["--write"], ["--only", "nothing"], ["--rounds", "0"]]) {
+    for (const wrong of [["--minutes", "0"], ["--only", "nothing"], ["--rounds", "0"]]) {
       assertThrows(() => parseOptions(wrong), TypeError, `Cannot read ${wrong[0]}`);
     }
   });
@@ -282,6 +281,43 @@ describe("the statistics", () => {
   it("tell the slope of what grows", () => {
     assertAlmostEquals(slope([[0, 1], [1, 3], [2, 5]]), 2);
     assertAlmostEquals(slope([[0, 7], [1, 7], [5, 7]]), 0);
+  });
+});
+
+describe("the tables of a page", () => {
+  const page =
+    "a\n\n<!-- bench:report goals -->\n\n?\n\n<!-- end -->\n\n<!-- bench:report peers -->\n\n?\n\n<!-- end -->\n";
+  const measured = [
+    ...samples("stress", "batch", "stress", 100, 110, 90),
+    ...samples("stress", "veltix", "stress", 50_000, 49, 51),
+    ...samples("stress", "ws", "stress", 3),
+    ...samples("idle", "veltix", "idle memory", 8192),
+    ...samples("idle", "veltix", "idle memory, 10,000", 9216),
+    ...samples("rtt", "raw", "rtt p50", 100),
+    ...samples("rtt", "veltix", "rtt p50", 116),
+  ];
+
+  it("have medians, ratios and goals, and stand where the page says", () => {
+    const lines = withTables(page, measured).split("\n").map((line) => line.replaceAll(/ +/g, " "));
+    for (
+      const line of [
+        "| workload | goal | Node | Deno | Bun |",
+        "| Round trip, median | ≤ 1.15 × raw | 116 µs, 1.16 | – | – |",
+        "| 100 clients at once | ≥ 0.5 × batch | **51, 0.51** | – | – |",
+        "| Memory, idle connection | ≤ 8.0 KB / 10.0 KB / 6.0 KB | **8.0 KB** | – | – |",
+        "| Memory, idle connection, of 10,000 | | 9.0 KB | – | – |",
+        "| workload | Node | ws, Node |",
+        "| 100 clients at once | 51 | 3 |",
+      ]
+    ) assert(lines.includes(line), `${line}\nin\n${lines.join("\n")}`);
+    assert(!lines.includes("?"));
+    assertThrows(() => withTables("a page", measured), Error, 'no "<!-- bench:report goals -->"');
+  });
+
+  it("are those of the results that are kept", () => {
+    const kept = JSON.parse(readFileSync(new URL("../bench/results.json", import.meta.url), "utf8"));
+    const text = readFileSync(new URL("../docs/performance.md", import.meta.url), "utf8");
+    assertEquals(text, withTables(text, kept.samples));
   });
 });
 

@@ -33,6 +33,9 @@ export const TITLES: Readonly<Record<string, string>> = {
   "idle memory": "Memory, idle connection",
 };
 
+/** The figures that other libraries are measured in. */
+export const PEER_FIGURES: readonly string[] = [...Object.keys(TITLES), "idle memory, 10,000"];
+
 /** What a figure counts, for the head of its chart. */
 const WHAT: Readonly<Record<string, string>> = {
   "rtt p50": "µs",
@@ -51,7 +54,8 @@ const PEER_TITLES: Readonly<Record<string, string>> = {
   "nats": "NATS, Node",
 };
 
-const RUNTIME_TITLES: Readonly<Record<Runtime, string>> = { node: "Node", deno: "Deno", bun: "Bun" };
+/** Names of runtimes. */
+export const RUNTIME_TITLES: Readonly<Record<Runtime, string>> = { node: "Node", deno: "Deno", bun: "Bun" };
 
 /** A bar of the chart beside the floor. */
 export interface FloorBar {
@@ -124,7 +128,11 @@ function othersBars(samples: readonly Sample[], { name, unit }: Figure): PeerBar
   return PEERS.flatMap(({ name: peer, place }): PeerBar[] => {
     const found = summarize(samples, place, peer, name);
     if (found === undefined) return [];
-    const subject = PEER_TITLES[peer] ?? peer.replace("python-", "Python Veltix ");
-    return [{ subject, kind: "others", value: found.median, label: amount(found.median, unit) }];
+    return [{ subject: peerTitle(peer), kind: "others", value: found.median, label: amount(found.median, unit) }];
   });
+}
+
+/** The name of another library, with the runtime of its clients. */
+export function peerTitle(name: string): string {
+  return PEER_TITLES[name] ?? name.replace("python-", "Python Veltix ");
 }

@@ -1,6 +1,7 @@
 /**
- * `deno task bench:report FILE [--out FOLDER]`: charts of results that `deno task bench --save FILE` wrote. `floor.svg` shows
- * the library beside its floors, `peers.svg` beside other libraries, if there are any in the file.
+ * `deno task bench:report FILE [--out FOLDER] [--page FILE]`: charts of results that `deno task bench --save FILE` wrote.
+ * `floor.svg` shows the library beside its floors, `peers.svg` beside other libraries, if there are any in the file. With
+ * `--page` the tables of that page are filled, too.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { floorChart, peersChart } from "./charts.ts";
 import { floorBars, peerCharts, type Saved } from "./data.ts";
+import { withTables } from "./tables.ts";
 import { themed } from "./theme.ts";
 
 /** The charts by the names of their files. */
@@ -38,10 +40,14 @@ if (import.meta.main) {
   const here = fileURLToPath(new URL(".", import.meta.url));
   const { values, positionals: [file] } = parseArgs({
     allowPositionals: true,
-    options: { out: { type: "string", default: here } },
+    options: { out: { type: "string", default: here }, page: { type: "string" } },
   });
   if (file === undefined) throw new TypeError("Cannot draw: which file? `deno task bench:report FILE`");
-  for (const [name, svg] of Object.entries(await draw(JSON.parse(await Deno.readTextFile(file))))) {
+  const saved = JSON.parse(await Deno.readTextFile(file)) as Saved;
+  if (values.page !== undefined) {
+    await Deno.writeTextFile(values.page, withTables(await Deno.readTextFile(values.page), saved.samples));
+  }
+  for (const [name, svg] of Object.entries(await draw(saved))) {
     await Deno.writeTextFile(`${values.out.replace(/\/$/, "")}/${name}`, svg);
     console.log(name);
   }
