@@ -97,7 +97,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
     name: "send_and_wait",
     async run(context): Promise<void> {
       const { server } = context;
-      await using client = await connected(context, {}, (client) => client.route(ECHO, ({ data }) => data));
+      await using client = await alone(context, {}, (client) => client.route(ECHO, ({ data }) => data));
       for (let i = 0; i < 20; i++) {
         const text = `question ${i} ✓`;
         assertEquals(new TextDecoder().decode(await client.request(ECHO, new TextEncoder().encode(text))), text);
@@ -109,7 +109,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
     name: "ping",
     async run(context): Promise<void> {
       const { server } = context;
-      await using client = await connected(context);
+      await using client = await alone(context);
       for (let i = 0; i < 5; i++) {
         assert(await client.ping() < LIMIT);
         assertLatency(await server.call("ping"));
@@ -158,12 +158,11 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
     async run(context): Promise<void> {
       const { release, server } = context;
       const unhandled: number[] = [];
-      await using client = await connected(
+      await using client = await alone(
         context,
         {},
         (client) => client.on("unhandled", ({ code }) => unhandled.push(code)),
       );
-      await server.until("joined", ({ clients }) => clients === 1);
       client.send(STRANGE, bulk(100));
       await settle(release);
       await server.call("say", { code: PRIVATE, text: "strange to you" });
@@ -224,7 +223,7 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
     async run(context): Promise<void> {
       const { release, server } = context;
       const reasons: string[] = [];
-      const client = await connected(
+      const client = await alone(
         context,
         {},
         (client) => client.on("disconnect", ({ reason }) => reasons.push(reason)),
@@ -263,6 +262,16 @@ export const CLIENT_CHECKS: readonly Check<ServerContext>[] = [
 ];
 
 /** A client that found out by itself whom it speaks to, where that can be found out. */
+/** A client that is the server's only one: it may notice late that the last one left, and would ask that. */
+async function alone(
+  context: ServerContext,
+  ...rest: [ClientConfig?, ((client: Client) => unknown)?]
+): Promise<Client> {
+  const client = await connected(context, ...rest);
+  await context.server.until("alone with it", ({ clients }) => clients === 1);
+  return client;
+}
+
 async function connected(
   { release, server: { port }, errors }: ServerContext,
   config: ClientConfig = {},
