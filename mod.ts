@@ -107,19 +107,7 @@ export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/sess
 export type { RequestOptions } from "./src/session/pending.ts";
 export type { SessionStats } from "./src/session/stats.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/traffic.ts";
-export type {
-  Address,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "./src/transport.ts";
+export type * from "./src/transport.ts";
 export type { WorkerPeer } from "./src/workers/protocol.ts";
 export { type WorkerHandler, workerHandler, type WorkerResult } from "./src/workers/worker_handler.ts";
 export type { WorkerMessage } from "./src/workers/worker_message.ts";

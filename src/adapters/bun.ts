@@ -21,20 +21,7 @@ import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { runtimeApi } from "./runtime.ts";
 import { connectError, listenError } from "./system_errors.ts";
 
-export type {
-  Address,
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "../transport.ts";
+export type * from "../transport.ts";
 
 interface BunListener {
   readonly hostname?: string;

@@ -23,20 +23,7 @@ import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
 
-export type {
-  Address,
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "../transport.ts";
+export type * from "../transport.ts";
 
 type DenoAddress = { readonly hostname: string; readonly port: number } | { readonly path: string | null };
 type DenoEndpoint = { hostname: string; port: number } | { transport: "unix"; path: string };

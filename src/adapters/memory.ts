@@ -9,20 +9,7 @@ import type { Connection, Transport } from "../transport.ts";
 import { eventLoop } from "./clock.ts";
 import { type MemoryOptions, Network } from "./memory_network.ts";
 
-export type {
-  Address,
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "../transport.ts";
+export type * from "../transport.ts";
 export { FakeClock } from "./fake_clock.ts";
 export type { BitFlip, Faults, Freeze, RandomSplit } from "./faults.ts";
 export type { FaultsInfo, MemoryOptions } from "./memory_network.ts";

@@ -24,20 +24,7 @@ import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { brokenError, connectError, listenError, systemError } from "./system_errors.ts";
 
-export type {
-  Address,
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "../transport.ts";
+export type * from "../transport.ts";
 
 /**
  * Creates a transport over `node:net`.

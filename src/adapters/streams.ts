@@ -7,20 +7,7 @@
 import type { Address, ChunkReader, Connection } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 
-export type {
-  Address,
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  TcpEndpoint,
-  TimerHandle,
-  Transport,
-  UnixEndpoint,
-} from "../transport.ts";
+export type * from "../transport.ts";
 
 /** Addresses, which streams do not have. */
 export interface StreamsInfo {
