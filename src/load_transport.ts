@@ -7,7 +7,7 @@
 import type { SocketCore } from "./options.ts";
 import type { Transport } from "./transport.ts";
 
-/** Those that were loaded. To ask the module loader each time takes a tenth of the time of a whole `connect()`. */
+/** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */
 const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
 
 /** The sockets of a `socketCore`. A runtime never loads another's adapter. */

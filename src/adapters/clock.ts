@@ -33,7 +33,7 @@ function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
 export function eventLoop(): Pick<Transport, "defer" | "yield"> {
   const { process, setImmediate } = globalThis as Runtime;
   return {
-    // Gathering writes in a microtask instead gave a fortieth of the throughput on Deno.
+    // Gathering writes in a microtask instead would end each gathering too early on Deno.
     defer: process?.nextTick ? (fn) => process.nextTick!(fn) : (fn) => queueMicrotask(fn),
     yield: setImmediate ? (fn) => void setImmediate(fn) : viaMessageChannel,
   };
@@ -56,7 +56,7 @@ export function fairYield(): Transport["yield"] {
 }
 
 /**
- * The same where sockets are looked at once in some sixty immediates only, as on Deno. A timer, which costs 3 ms, lets them
+ * The same where sockets are looked at once in many immediates only, as on Deno. A timer, which costs more, lets them
  * have their turn: taken once in {@linkcode UNFAIR} ms, it costs a busy connection little and bounds how long the others
  * wait. All that come while it runs wait for it: one that went on would keep the sockets waiting.
  */

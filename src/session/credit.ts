@@ -23,7 +23,7 @@ const DEFAULT_WINDOW = 1024 * 1024;
 
 /**
  * What a side offers that lets `maxQueuedBytes` wait, and sixteen times `maxQueuedMessages`: a window that small messages use
- * up while the CREDIT for them is on its way costs a third of the throughput (`deno task bench --only burst`).
+ * up while the CREDIT for them is on its way costs throughput: it is seen in `deno task bench --only burst`.
  */
 export function creditOffer(
   limits: { readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },

@@ -1,7 +1,6 @@
 /**
  * How much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is about
- * one read full of small frames; by 256 a burst of them takes a tenth to a fifth longer
- * (`deno task bench --only burst,stress,broadcast`).
+ * one read full of small frames; fewer cost a burst of them throughput.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A one-time order to stop, for one who listens: what an `AbortController` is, at a tenth of its price.
+ * A one-time order to stop, for one who listens: what an `AbortController` is, for less.
  *
  * @module
  */
