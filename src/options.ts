@@ -48,11 +48,23 @@ export interface LimitOptions {
    * peer may overdraw it by one message. @default 4194304
    */
   readonly maxQueuedBytes?: number;
+  /**
+   * Bytes of payloads in running asynchronous handlers, per connection, those in worker threads included. Above it the next
+   * message waits; one message of any size may always run. @default 16777216
+   */
+  readonly maxHandlerBytes?: number;
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */
   readonly highWaterMark?: number;
-  /** Unsent bytes above which `send` throws. An empty buffer takes one message of any size. @default 16777216 */
+  /**
+   * Unsent bytes above which `send` throws, and answers wait. An empty buffer takes one message of any size. A handler is not
+   * started while the answers of those that run may bring the connection above it: each is expected to be as large as the
+   * largest that its route has given. @default 16777216
+   */
   readonly maxBufferedBytes?: number;
-  /** The same over all connections together. @default 268435456 */
+  /**
+   * The same over all connections together. Above it each connection may still use `highWaterMark`; what is beyond is refused
+   * or waits, and connections that hold more and take it too slowly are closed, those with most first. @default 268435456
+   */
   readonly maxTotalBufferedBytes?: number;
   /**
    * Closes a peer that takes no message for this long while more than `highWaterMark` waits. The system reports progress in
@@ -139,6 +151,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxWorkers: 100,
   maxQueuedMessages: 1_024,
   maxQueuedBytes: 4 * 1024 * 1024,
+  maxHandlerBytes: 16 * 1024 * 1024,
   highWaterMark: 1024 * 1024,
   maxBufferedBytes: 16 * 1024 * 1024,
   maxTotalBufferedBytes: 256 * 1024 * 1024,
@@ -153,6 +166,7 @@ const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
     maxWorkers: 1,
     maxQueuedMessages: 1,
     maxQueuedBytes: 1,
+    maxHandlerBytes: 1,
     highWaterMark: 0,
     maxBufferedBytes: 1,
     maxTotalBufferedBytes: 1,
@@ -180,6 +194,7 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   maxWorkers: true,
   maxQueuedMessages: true,
   maxQueuedBytes: true,
+  maxHandlerBytes: true,
   highWaterMark: true,
   maxBufferedBytes: true,
   maxTotalBufferedBytes: true,

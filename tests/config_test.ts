@@ -68,6 +68,7 @@ const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
   maxWorkers: 1,
   maxQueuedMessages: 1,
   maxQueuedBytes: 1,
+  maxHandlerBytes: 1,
   highWaterMark: 0,
   maxBufferedBytes: 1,
   maxTotalBufferedBytes: 1,

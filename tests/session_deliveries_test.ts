@@ -34,6 +34,8 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     writeStalled: () => {},
     filled: () => {},
     drained: () => {},
+    crowdsOut: () => {},
+    mayStart: () => {},
   });
   sender.track();
   const { writes } = script;

@@ -400,6 +400,8 @@ describe("performanceMode", () => {
         writeStalled: () => {},
         filled: () => {},
         drained: () => {},
+        crowdsOut: () => {},
+        mayStart: () => {},
       });
       const send = (): number => outbox.frame(200, 0, 0, "x", 0, 1_000);
       send();

@@ -7,6 +7,7 @@ import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/tools/buffer_pool.ts";
 import { CONTROL } from "../src/session/lanes.ts";
 import { Outbox, type OutboxShared } from "../src/session/outbox.ts";
+import { TotalBuffer } from "../src/session/total_buffer.ts";
 import { TimerWheel } from "../src/tools/timer_wheel.ts";
 import { FlushQueue } from "../src/tools/flush_queue.ts";
 import type { Connection, Transport } from "../src/transport.ts";
@@ -34,26 +35,30 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     },
   } as unknown as Connection;
   const events: string[] = [];
+  const wheel = new TimerWheel(clock);
+  const marks = {
+    highWaterMark: 64 * KIB,
+    maxBufferedBytes: 256 * KIB,
+    maxTotalBufferedBytes: 1024 * KIB,
+    writeTimeout: 10_000,
+    ...limits,
+  };
   const shared: OutboxShared = {
     pool: new BufferPool(),
-    wheel: new TimerWheel(clock),
+    wheel,
     flushes: new FlushQueue(eventLoop() as Transport),
     transport: { clock } as unknown as Transport,
     pace: { eager: false },
-    buffered: 0,
-    limits: {
-      highWaterMark: 64 * KIB,
-      maxBufferedBytes: 256 * KIB,
-      maxTotalBufferedBytes: 1024 * KIB,
-      writeTimeout: 10_000,
-      ...limits,
-    },
+    total: new TotalBuffer(marks, wheel, clock),
+    limits: marks,
   };
   const outbox = new Outbox(connection, protocol(release), shared, {
     lost: (error) => events.push(`failed: ${error.message}`),
     writeStalled: () => events.push("stalled"),
     filled: () => {},
     drained: () => {},
+    crowdsOut: () => events.push("crowds out"),
+    mayStart: () => events.push("may start"),
   });
   const send = (content: Uint8Array | string, most = 2 ** 24): number => outbox.frame(200, 0, 0, content, 0, most);
   let passed = 0;
@@ -132,7 +137,7 @@ describe("an outbox", () => {
       }
       await clock.settle();
       assertEquals(await drain(), expected, `seed ${seed}`);
-      assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+      assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
     }
   });
 
@@ -154,11 +159,11 @@ describe("an outbox", () => {
       const { outbox, shared, send, drain } = make();
       send(payload);
       send(payload);
-      const before = [outbox.buffered, shared.buffered];
+      const before = [outbox.buffered, shared.total.buffered];
       const error = assertThrows(() => send(payload), BackpressureError) as BackpressureError;
       assertEquals(error.code, "buffer-full");
       assertThrows(() => outbox.encoded(frame(filled(100 * KIB))), BackpressureError);
-      assertEquals([outbox.buffered, shared.buffered], before);
+      assertEquals([outbox.buffered, shared.total.buffered], before);
       send("small goes");
       assertEquals((await drain()).length, 3);
     }
@@ -186,15 +191,51 @@ describe("an outbox", () => {
 
   it("bounds all outboxes together", async () => {
     const { outbox, shared, send } = make();
-    shared.buffered = 1024 * KIB - 50;
-    send("first: the buffer is empty");
-    const error = assertThrows(() => send("x".repeat(100)), BackpressureError) as BackpressureError;
-    assertEquals(error.code, "total-buffer-full");
-    shared.buffered -= 1000;
-    send("x".repeat(100));
+    shared.total.buffered = 1024 * KIB - 50;
+    for (const content of ["x".repeat(100 * KIB), filled(100 * KIB)]) {
+      const error = assertThrows(() => send(content), BackpressureError) as BackpressureError;
+      assertEquals(error.code, "total-buffer-full");
+    }
+    assertThrows(() => outbox.encoded(frame(filled(100 * KIB))), BackpressureError);
+    shared.total.buffered -= 100 * KIB;
+    send("x".repeat(100 * KIB));
     outbox.close();
-    assertEquals(shared.buffered, 1024 * KIB - 1050);
+    assertEquals(shared.total.buffered, 924 * KIB - 50);
     await turn();
+  });
+
+  it("may always use its share, however much others hold", async () => {
+    const { outbox, shared, send, drain } = make();
+    shared.total.buffered = 2048 * KIB;
+    for (let i = 0; i < 4; i++) send("x".repeat(16 * KIB - 16));
+    assertThrows(() => send("one byte more"), BackpressureError);
+    assertEquals((await drain()).length, 4);
+    assertEquals([outbox.buffered, shared.total.buffered], [0, 2048 * KIB]);
+  });
+
+  it("gives way when what waits would take longer than writeTimeout at the pace of the last while", async () => {
+    for (const [each, crawls] of [[1, true], [30, false]] as const) {
+      const { outbox, clock, pass, send, writes } = make();
+      outbox.limit({ window: 1, least: 1_000 });
+      for (let i = 0; i < 200; i++) send(filled(984));
+      assertEquals(outbox.crawls(clock.now()), false, "full for no time yet");
+      let passed = 0;
+      for (let second = 0; second < 4; second++) {
+        outbox.grant(each * 1_000);
+        await clock.advance(1_000);
+        while (passed < writes.length) passed++, await pass();
+      }
+      assertEquals([outbox.full, outbox.crawls(clock.now())], [true, crawls]);
+      await clock.advance(60_000);
+      assertEquals(outbox.crawls(clock.now()), true, "and who stops crawls in the end");
+      outbox.close();
+    }
+  });
+
+  it("takes one that is larger than all the room there is, when nothing else waits", async () => {
+    const { send, drain } = make({ maxTotalBufferedBytes: 1, maxBufferedBytes: 1 });
+    send(filled(5_000 * KIB));
+    assertEquals((await drain()).length, 1);
   });
 
   it("settles ready() at half the mark, flushed() at nothing, and both when it is closed", async () => {
@@ -284,13 +325,13 @@ describe("an outbox", () => {
     const { outbox, shared, clock, send, writes } = make();
     send(filled(100 * KIB));
     outbox.close();
-    assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+    assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
     send(filled(100 * KIB));
     outbox.encoded(frame(filled(100 * KIB)));
-    assertEquals([outbox.buffered, shared.buffered], [0, 0]);
+    assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
     writes[0].resolve();
     await clock.advance(60_000);
-    assertEquals([writes.length, outbox.buffered, shared.buffered], [1, 0, 0]);
+    assertEquals([writes.length, outbox.buffered, shared.total.buffered], [1, 0, 0]);
   });
 
   it("gives pooled buffers back only when their write is done, and keeps none while idle", async () => {

@@ -10,7 +10,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { threadId } from "node:worker_threads";
-import { Client, Server, type ServerConfig, type TcpEndpoint, type WorkerRouteOptions } from "../mod.ts";
+import {
+  bytes,
+  Client,
+  messageType,
+  Server,
+  type ServerConfig,
+  type TcpEndpoint,
+  type WorkerRouteOptions,
+} from "../mod.ts";
 import { ConfigError, MessageTypeError, RemoteError, WorkerError } from "../src/errors.ts";
 import { Recorder, turn } from "./session_support.ts";
 import { BLOB, JOB, type Job, NOTE } from "./workers/contract.ts";
@@ -166,6 +174,28 @@ describe("the bytes of a worker route", () => {
     assertEquals(results, [first, "handler-failed", second, "handler-failed"]);
     const kept = setup.events.of("error").map(([, , { content }]) => [content.byteLength, content.buffer.byteLength]);
     assertEquals([kept[0][0], kept[1]], [1, [0, 0]]);
+  });
+
+  it("count under maxHandlerBytes, and are counted off although they were given away", async () => {
+    await using setup = await setUp({}, { maxHandlerBytes: 2_000_000, maxQueuedBytes: 16_000_000 });
+    const { client, server } = setup;
+    server.workerRoute(BLOB, moduleOf("blob"), { threads: 2 });
+    const large = new Uint8Array(900_000).fill(9);
+    const replies = Array.from({ length: 6 }, () => client.request(BLOB, large, { timeout: 60_000 }));
+    while (server.clients[0].stats().queuedMessages < 2) {
+      assert(server.clients[0].stats().runningHandlers <= 2);
+      await turn();
+    }
+    for (const reply of replies) assertEquals((await reply).length, 900_000);
+    // Two fit, as before.
+    const HOLD = messageType(230, "hold", bytes);
+    server.route(
+      HOLD,
+      ({ signal }) => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve())),
+    );
+    for (let i = 0; i < 3; i++) client.send(HOLD, large);
+    while (server.clients[0].stats().queuedMessages < 1) await turn();
+    assertEquals(server.clients[0].stats().runningHandlers, 2);
   });
 
   it("come back intact: parts of a buffer, none at all, shared memory, megabytes", async () => {

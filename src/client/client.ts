@@ -232,7 +232,7 @@ export class Client implements AsyncDisposable {
    *
    * await using client = new Client({ ...server.addresses[0] });
    * client.workerRoute(SQUARE, module, { threads: 2, timeout: 10_000 });
-   * const square = new Promise((resolve) => server.on("connect", (peer) => resolve(peer.request(SQUARE, 12))));
+   * const square = new Promise((resolve) => server.on("connect", (peer) => resolve(peer.request(SQUARE, 12, { timeout: 60_000 }))));
    * await client.connect();
    * assertEquals(await square, 144);
    * ```

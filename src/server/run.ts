@@ -114,7 +114,8 @@ export class ServerRun<P> implements MemberHost<P> {
 
   /** Bytes waiting to be sent, over all clients. */
   get buffered(): number {
-    return this.#shared.buffered;
+    const { buffered, held } = this.#shared.total;
+    return buffered + held;
   }
 
   /** Lets the process end although it listens and clients are connected. */

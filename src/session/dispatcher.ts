@@ -14,10 +14,11 @@ import type { Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "../tools/batch_budget.ts";
-import { Fifo } from "../tools/fifo.ts";
 import { IdMap } from "../tools/id_map.ts";
+import type { AnswerSizes } from "./answer_sizes.ts";
 import { answerError } from "./error_reply.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
+import { type MessageMaker, MessageQueue, type Received } from "./message_queue.ts";
 import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -34,6 +35,12 @@ export interface DispatcherHost extends MessageOrigin {
   readonly credited: boolean;
   /** Whether so many bytes wait for the peer that its next request has to wait, too. */
   readonly congested: boolean;
+  /** Returns whether there is room for the answer of one more handler; `resume` is called when there may be. */
+  affords(sizes: AnswerSizes): boolean;
+  /** Keeps room for the answer of a handler that was started. */
+  reserve(message: IncomingMessage, sizes: AnswerSizes): void;
+  /** Gives up the room that was kept. */
+  release(message: IncomingMessage, sizes: AnswerSizes): void;
   /** A message does not wait any more: it was handed to its handler, or left out. */
   taken(size: number): void;
   /** The peer sent more than it may, and is to be closed. */
@@ -69,20 +76,19 @@ export interface DispatcherShared {
     readonly maxWorkers: number;
     readonly maxQueuedMessages: number;
     readonly maxQueuedBytes: number;
+    readonly maxHandlerBytes: number;
   };
 }
 
-/** What a message is made of. */
-type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt">;
-
 /** Hands the messages of one connection to their handlers. */
-export class Dispatcher implements RateGateHost {
+export class Dispatcher implements MessageMaker, RateGateHost {
   readonly #host: DispatcherHost;
   readonly #shared: DispatcherShared;
   /** What waits for a handler. Made when something does. */
-  #queue: Fifo<IncomingMessage> | undefined = undefined;
-  #queuedBytes = 0;
+  #queue: MessageQueue | undefined = undefined;
   #running = 0;
+  /** Bytes of payloads in asynchronous handlers. */
+  #runningBytes = 0;
   #closed = false;
   #pumping = false;
   /** Ordered routes at work. Both sets are made when they are needed. */
@@ -108,7 +114,8 @@ export class Dispatcher implements RateGateHost {
   get full(): boolean {
     if (this.#host.credited) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
-    return this.waiting >= maxQueuedMessages || this.#queuedBytes >= maxQueuedBytes;
+    const queue = this.#queue;
+    return queue !== undefined && (queue.size >= maxQueuedMessages || queue.bytes >= maxQueuedBytes);
   }
 
   /** The second argument of handlers. */
@@ -154,21 +161,27 @@ export class Dispatcher implements RateGateHost {
       if (request) this.#host.turnAway(frame, RATE_LIMITED);
       return;
     }
-    if (this.waiting === 0 && this.#free(route, asks, frame.code)) {
+    if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.size)) {
       this.#hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
-    const message = this.#message(this.#kept(frame), route, receivedAt, asks);
-    this.#queuedBytes += message.content.buffer.byteLength;
+    const queue = this.#queue ??= new MessageQueue(this);
+    if (!request && queue.pack(frame, receivedAt)) return;
+    // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
+    const { code, content, requestId, sentAt } = frame;
+    const share = this.#host.credited ? 16 / 15 : 4;
+    const whole = content.buffer.byteLength;
+    const large = content.length * share >= whole;
+    const kept = { code, content: large ? content : content.slice(), requestId, sentAt };
+    const message = this.#message(kept, route, receivedAt, asks);
     if (request) this.#opened(message);
-    (this.#queue ??= new Fifo()).push(message);
+    queue.push(message, large ? whole : content.length);
   }
 
-  /** A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks. */
-  #kept({ code, content, requestId, sentAt }: ReceivedFrame): Received {
-    const share = this.#host.credited ? 16 / 15 : 4;
-    const large = content.length * share >= content.buffer.byteLength;
-    return { code, content: large ? content : content.slice(), requestId, sentAt };
+  /** Makes a message that was packed while it waited. */
+  unpacked(received: Received, receivedAt: number): IncomingMessage {
+    const route = this.#shared.routes.get(received.code);
+    return this.#message(received, route, receivedAt, this.#asks(route, false));
   }
 
   /** The sender of a request does not wait for it any more. */
@@ -201,16 +214,38 @@ export class Dispatcher implements RateGateHost {
     this.#closed = true;
     this.#gate?.close();
     this.#queue?.clear();
-    this.#queuedBytes = 0;
     this.#wake();
   }
 
-  /** Whether a message of this route may be handed out now; `asks`: whether an answer will be sent. */
-  #free(route: Route | undefined, asks: boolean, code: number): boolean {
+  /** Whether a message of `size` bytes may be handed out now; `asks`: whether an answer will be sent. */
+  #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
     if (asks && this.#host.congested) return false;
     if (this.#gate?.flows(code) === false) return false;
-    return this.#running < this.#shared.limits.maxWorkers &&
-      (route === undefined || !route.ordered || this.#busy?.has(route) !== true);
+    if (this.#running > 0) {
+      const { maxHandlerBytes, maxWorkers } = this.#shared.limits;
+      if (this.#running >= maxWorkers || this.#runningBytes + size > maxHandlerBytes) return false;
+      if (route?.ordered === true && this.#busy?.has(route) === true) return false;
+    }
+    return !asks || this.#host.affords(this.#sizes(route));
+  }
+
+  #sizes(route: Route | undefined): AnswerSizes {
+    return route === undefined ? this.#shared.routes.unrouted : route.answers;
+  }
+
+  /** Counts a handler that goes on by itself. */
+  #started(message: IncomingMessage): void {
+    // A worker route may give the payload away meanwhile.
+    message.kept = message.content.length;
+    this.#runningBytes += message.kept;
+    if (message.wantsReply) this.#host.reserve(message, this.#sizes(message.route));
+  }
+
+  /** Takes it off. */
+  #ended(message: IncomingMessage): void {
+    this.#running--;
+    this.#runningBytes -= message.kept;
+    if (message.reserved !== 0) this.#host.release(message, this.#sizes(message.route));
   }
 
   /** A message that waited, for whoever takes its type by now. */
@@ -220,6 +255,7 @@ export class Dispatcher implements RateGateHost {
     if (route === message.route || message.aborted !== undefined) return message;
     const asks = this.#asks(route, message.wantsReply);
     const current = this.#message({ code, content, requestId, sentAt }, route, receivedAt, asks);
+    current.kept = message.kept;
     if (this.#open?.get(requestId) === message) this.#opened(current);
     return current;
   }
@@ -251,9 +287,10 @@ export class Dispatcher implements RateGateHost {
       if (pending.length === 0) this.#unanswered(message);
       else {
         this.#running++;
+        this.#started(message);
         if (message.wantsReply) this.#opened(message);
         void Promise.all(pending).then(() => {
-          this.#running--;
+          this.#ended(message);
           this.#unanswered(message);
           this.resume();
         });
@@ -281,6 +318,7 @@ export class Dispatcher implements RateGateHost {
       return;
     }
     if (later) {
+      this.#started(message);
       if (route.ordered) (this.#busy ??= new Set()).add(route);
       if (host.native && message.wantsReply) this.#opened(message);
       this.#await(message, route, result);
@@ -300,7 +338,7 @@ export class Dispatcher implements RateGateHost {
       if (over) return;
       over = true;
       if (limit !== undefined) wheel.remove(limit);
-      this.#running--;
+      this.#ended(message);
       if (route.ordered) this.#busy?.delete(route);
       finish();
       this.resume();
@@ -371,9 +409,8 @@ export class Dispatcher implements RateGateHost {
     while (queue !== undefined && queue.size > 0) {
       const message = this.#current(queue.first!);
       const { content, route, type, wantsReply } = message;
-      if (!this.#free(route, wantsReply, type.code)) break;
-      queue.shift();
-      this.#queuedBytes -= content.buffer.byteLength;
+      if (!this.#free(route, wantsReply, type.code, content.length)) break;
+      queue.shift(message);
       this.#hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;

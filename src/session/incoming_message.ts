@@ -37,6 +37,10 @@ export class IncomingMessage implements Message<unknown, unknown> {
   answered = false;
   /** Whether its handler is done, or never ran. */
   finished = false;
+  /** The room that is kept for its answer, see `ReplyRoom`. */
+  reserved = 0;
+  /** The bytes that it counts for while it waits, and while its handler runs. */
+  kept = 0;
   /** Called when it is answered by `reply()`, or nobody waits for the answer any more. */
   onDone: (() => void) | undefined = undefined;
   readonly #origin: MessageOrigin;

@@ -13,7 +13,7 @@ import { type OpenSegment, Segments } from "./segments.ts";
 
 /** How a frame travels. */
 export interface Lane {
-  /** Whether limits of the buffer may keep it out. */
+  /** Whether it is refused where there is no room for it. */
   readonly limited: boolean;
   /** Whether it stays behind what is held. */
   readonly ordered: boolean;
@@ -23,7 +23,7 @@ export interface Lane {
 
 /** Messages and requests. */
 export const MESSAGE: Lane = { limited: true, ordered: true, charged: true };
-/** Answers of handlers: no limit keeps them out, what bounds them is that the next request waits. */
+/** Answers of handlers: one that finds no room waits for it, and with it the next request of the connection. */
 export const ANSWER: Lane = { limited: false, ordered: false, charged: false };
 /** Answers of the library itself: a peer that asks and does not read is not served for ever. */
 export const OWN: Lane = { limited: true, ordered: false, charged: false };

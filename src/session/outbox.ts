@@ -12,9 +12,13 @@ import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
-import { type Lane, Lanes, MESSAGE } from "./lanes.ts";
+import { ANSWER, type Lane, Lanes, MESSAGE } from "./lanes.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 import type { Flushable, FlushQueue } from "../tools/flush_queue.ts";
+import type { AnswerSizes } from "./answer_sizes.ts";
+import type { IncomingMessage } from "./incoming_message.ts";
+import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner } from "./reply_room.ts";
+import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
 
 /** One write takes at most this many bytes. */
 const WRITE_SLICE = 256 * 1024;
@@ -22,6 +26,9 @@ const WRITE_SLICE = 256 * 1024;
 const SLOW_SLICE = 16 * 1024;
 /** In milliseconds. */
 const SLOW_WRITE = 100;
+
+/** A connection that has held more than its share for less than this does not give way, in milliseconds. */
+const CRAWL_AFTER = 1_000;
 
 /** From here on bytes that are already encoded are passed on instead of being copied. */
 const SHARE_FROM = 16 * 1024;
@@ -38,15 +45,10 @@ export interface OutboxShared {
   readonly flushes: FlushQueue;
   /** Whether a write follows the one before at once. */
   readonly pace: { readonly eager: boolean };
-  /** Bytes that wait in all outboxes together. */
-  buffered: number;
-  /** Marks and limits, in bytes and milliseconds. */
-  readonly limits: {
-    readonly highWaterMark: number;
-    readonly maxBufferedBytes: number;
-    readonly maxTotalBufferedBytes: number;
-    readonly writeTimeout: number;
-  };
+  /** The room of all outboxes together. */
+  readonly total: TotalBuffer;
+  /** Marks and limits. */
+  readonly limits: BufferLimits;
 }
 
 /** Receives an outbox's events. */
@@ -59,10 +61,14 @@ export interface OutboxEvents {
   lost(error: Error): void;
   /** The peer took nothing for `writeTimeout`. */
   writeStalled(): void;
+  /** The peer holds much of what all may hold together, and takes it too slowly. */
+  crowdsOut(): void;
+  /** There may be room for the answer of a handler that was not started for lack of it. */
+  mayStart(): void;
 }
 
 /** The sending side of one connection. */
-export class Outbox implements Flushable {
+export class Outbox implements Flushable, Holder, ReplyRoomOwner {
   readonly #connection: Connection;
   readonly #shared: OutboxShared;
   readonly #protocol: Protocol;
@@ -81,6 +87,11 @@ export class Outbox implements Flushable {
   lastWrite: number;
   /** When the peer last took messages, while more than the high-water mark waits. */
   #progressAt = 0;
+  /** Since when its pace is measured meanwhile, and what was written by then. */
+  #paceSince = 0;
+  #paceFrom = 0;
+  /** The room for answers. Made when a handler needs it. */
+  #replies: ReplyRoom | undefined = undefined;
   #ready: (() => void)[] | undefined = undefined;
   #flushed: (() => void)[] | undefined = undefined;
   /** Whether what waits for credit is waited for in vain. */
@@ -134,9 +145,32 @@ export class Outbox implements Flushable {
     return this.#lanes.released;
   }
 
-  /** Bytes taken and not yet passed to the socket. */
+  /** Bytes taken and not yet passed to the socket, answers that wait for room left out. */
   get buffered(): number {
     return this.#buffered;
+  }
+
+  /** Bytes of answers that wait for room. */
+  get heldBytes(): number {
+    return this.#replies?.heldBytes ?? 0;
+  }
+
+  /** Returns whether a handler may start whose route answers like this; `mayStart` is called when it may try again. */
+  affords(sizes: AnswerSizes): boolean {
+    if (sizes.largest >= 0 && sizes.largest + this.#buffered <= this.#shared.limits.highWaterMark && !this.#replies) {
+      return true;
+    }
+    return this.#room.affords(sizes);
+  }
+
+  /** Keeps room for the answer of a handler that was started. */
+  reserve(message: IncomingMessage, sizes: AnswerSizes): void {
+    if (this.#state !== "closed") this.#room.reserve(message, sizes);
+  }
+
+  /** Gives up the room that was kept for an answer. */
+  release(message: IncomingMessage, sizes: AnswerSizes): void {
+    this.#replies?.release(message, sizes);
   }
 
   /** Whether more than the high-water mark waits, or did and half of it is left. */
@@ -172,11 +206,36 @@ export class Outbox implements Flushable {
     let content = payload;
     // Long text is encoded first: a bound of three bytes a character would ask for too much room.
     if (typeof content === "string" && content.length > WRITE_SLICE) content = encodeUtf8(content);
-    const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
+    let bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
+    if (lane === ANSWER && !this.#answers(bound)) {
+      if (typeof content === "string") content = encodeUtf8(content);
+      bound = headerSize + content.length;
+      if (bound <= most && !this.#answers(bound)) {
+        // What was made of a text is nobody else's.
+        if (content === payload) content = content.slice();
+        this.#hold({ code, flags, requestId, content, sentAt, size: bound });
+        return bound;
+      }
+    }
     if (typeof content !== "string") {
       if (bound > most) return -1;
-      if (lane.limited) this.#admit(bound);
+      this.#admit(bound, lane);
     }
+    return this.#encode(code, flags, requestId, content, sentAt, bound, most, lane);
+  }
+
+  /** Writes a frame of at most `bound` bytes into the buffer that is written next. Returns what {@linkcode frame} does. */
+  #encode(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    content: Uint8Array | string,
+    sentAt: number,
+    bound: number,
+    most: number,
+    lane: Lane,
+  ): number {
+    const { headerSize } = this.#protocol;
     const segment = this.#lanes.room(bound, lane, this.#alone);
     const at = segment.used;
     const start = at + headerSize;
@@ -192,7 +251,7 @@ export class Outbox implements Flushable {
         this.#lanes.trim(lane);
         return -1;
       }
-      if (lane.limited) this.#admit(total);
+      this.#admit(total, lane);
     }
     // What others may change meanwhile is looked at once: the checksum is that of the copy.
     const bytes = typeof content !== "string" && content.buffer instanceof ArrayBuffer ? content : undefined;
@@ -208,7 +267,7 @@ export class Outbox implements Flushable {
   /** Takes whole frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
   encoded(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
-    this.#admit(bytes.length);
+    this.#admit(bytes.length, MESSAGE);
     if (bytes.length >= SHARE_FROM) {
       this.#lanes.share(bytes);
     } else {
@@ -240,44 +299,104 @@ export class Outbox implements Flushable {
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#shared.buffered -= this.#buffered;
+    const { total, wheel } = this.#shared;
+    const left = this.#buffered;
     this.#buffered = 0;
     this.#lanes.clear();
-    if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+    if (this.#stall !== undefined) wheel.remove(this.#stall);
+    this.#replies?.close();
+    total.holders.delete(this);
+    total.free(left);
     this.#shared.flushes.remove(this);
     this.#wake();
   }
 
-  #admit(size: number): void {
-    const { limits } = this.#shared;
+  /**
+   * Looks whether there is room for a frame of `size` bytes.
+   *
+   * @throws {BackpressureError} There is none.
+   */
+  #admit(size: number, { limited }: Lane): void {
+    if (!limited) return;
+    const { limits, total } = this.#shared;
+    if (this.#buffered + size <= limits.highWaterMark) return;
     // An empty buffer takes one message of any size.
-    if (this.#buffered === 0) return;
-    if (this.#buffered + size > limits.maxBufferedBytes) {
+    if (this.#buffered > 0 && this.#buffered + size > limits.maxBufferedBytes) {
       throw new BackpressureError(
         "buffer-full",
         `Cannot take the message: ${this.#buffered} bytes wait for this peer already, await ready() first`,
       );
     }
-    if (this.#shared.buffered + size > limits.maxTotalBufferedBytes) {
-      throw new BackpressureError(
-        "total-buffer-full",
-        `Cannot take the message: ${this.#shared.buffered} bytes wait for all peers together`,
-      );
-    }
+    if (total.takesMessage(this.#buffered, size)) return;
+    total.press(size);
+    // What was closed for it may have made room.
+    if (total.takesMessage(this.#buffered, size)) return;
+    throw new BackpressureError(
+      "total-buffer-full",
+      `Cannot take the message: ${total.buffered} bytes wait for all peers together`,
+    );
+  }
+
+  /** Returns whether there is room for an answer of `size` bytes. */
+  #answers(size: number): boolean {
+    const replies = this.#replies;
+    if (replies !== undefined && replies.heldBytes > 0) return false;
+    return this.#buffered + size <= this.#shared.limits.highWaterMark || this.#room.takes(size);
+  }
+
+  /** Keeps an answer until there is room for it. The peer has to take something for that, as when the buffer is full. */
+  #hold(answer: HeldAnswer): void {
+    this.#fill();
+    this.#room.hold(answer);
+  }
+
+  /** Takes an answer that waited for room. */
+  put({ code, flags, requestId, content, sentAt, size }: HeldAnswer): void {
+    this.#encode(code, flags, requestId, content, sentAt, size, size, ANSWER);
+  }
+
+  /** There may be room for what waits to be started. */
+  mayStart(): void {
+    this.#events.mayStart();
+  }
+
+  /** Returns whether the peer takes its bytes so slowly that it has to give way to others. */
+  crawls(now: number): boolean {
+    const { limits: { writeTimeout } } = this.#shared;
+    const ms = now - this.#paceSince;
+    if (!this.#full || ms < Math.min(CRAWL_AFTER, writeTimeout)) return false;
+    // At this pace, what waits would take longer than a peer may take for one message.
+    return this.#buffered * ms > (this.#written - this.#paceFrom) * writeTimeout;
+  }
+
+  /** Closes the connection for the sake of others. */
+  giveWay(): void {
+    this.#events.crowdsOut();
+  }
+
+  get #room(): ReplyRoom {
+    const { limits, total, transport } = this.#shared;
+    return this.#replies ??= new ReplyRoom(this, total, limits, transport.clock);
   }
 
   #taken(size: number): void {
-    const { limits, wheel } = this.#shared;
     this.#buffered += size;
-    this.#shared.buffered += size;
-    if (!this.#full && this.#buffered > limits.highWaterMark) {
-      this.#full = true;
-      this.#progressAt = this.#shared.transport.clock.now();
-      this.#stall ??= new Timeout(() => this.#checkProgress());
-      wheel.add(this.#stall, limits.writeTimeout);
-      this.#events.filled(this.#buffered);
-    }
+    this.#shared.total.buffered += size;
+    if (!this.#full && this.#buffered > this.#shared.limits.highWaterMark) this.#fill();
     this.#begin();
+  }
+
+  /** The buffer is full: from now on the peer has to take something in time. */
+  #fill(): void {
+    if (this.#full) return;
+    const { limits, total, transport, wheel } = this.#shared;
+    this.#full = true;
+    this.#progressAt = this.#paceSince = transport.clock.now();
+    this.#paceFrom = this.#written;
+    this.#stall ??= new Timeout(() => this.#checkProgress());
+    wheel.add(this.#stall, limits.writeTimeout);
+    total.holders.add(this);
+    this.#events.filled(this.#buffered);
   }
 
   /** Whether the next frame is written at once. */
@@ -319,17 +438,26 @@ export class Outbox implements Flushable {
     const more = this.#lanes.advance(this.#writing);
     this.#written += this.#writing;
     this.#buffered -= this.#writing;
-    this.#shared.buffered -= this.#writing;
     if (this.#full) {
-      const now = this.#shared.transport.clock.now();
+      const { limits: { writeTimeout }, transport: { clock } } = this.#shared;
+      const now = clock.now();
       this.#slice = now - this.lastWrite > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
       // A PING that goes past messages without credit ends in the socket's buffer, whether the peer lives or not.
       if (!this.#lanes.overtaking) this.#progressAt = now;
+      // Its pace is that of the last while: a fast start buys no time.
+      if (now - this.#paceSince > writeTimeout) {
+        this.#paceSince = now;
+        this.#paceFrom = this.#written;
+      }
     }
-    if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2) {
+    this.#shared.total.free(this.#writing);
+    this.#replies?.again();
+    if (this.#state !== "writing") return;
+    if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2 && this.heldBytes === 0) {
       this.#full = false;
       this.#slice = WRITE_SLICE;
       this.#shared.wheel.remove(this.#stall!);
+      this.#shared.total.holders.delete(this);
       this.#wake();
       this.#events.drained(this.#buffered);
     }
@@ -347,7 +475,8 @@ export class Outbox implements Flushable {
   }
 
   get #waiting(): number {
-    return this.#spent && this.#state !== "closed" ? this.#buffered - this.#lanes.heldBytes : this.#buffered;
+    const held = this.#spent && this.#state !== "closed" ? this.#lanes.heldBytes : 0;
+    return this.#buffered + this.heldBytes - held;
   }
 
   #wake(): void {
@@ -364,7 +493,10 @@ export class Outbox implements Flushable {
 
   #checkProgress(): void {
     const { limits, transport, wheel } = this.#shared;
-    const left = this.#progressAt + limits.writeTimeout - transport.clock.now();
+    const now = transport.clock.now();
+    // Where nothing is written, others keep the room that its answer waits for.
+    if (this.#buffered === 0) this.#progressAt = now;
+    const left = this.#progressAt + limits.writeTimeout - now;
     if (left <= 0) this.#events.writeStalled();
     else wheel.add(this.#stall!, left);
   }

@@ -9,6 +9,7 @@ import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
 import { checkNames, type Names, wholeNumber } from "../options.ts";
+import { AnswerSizes } from "./answer_sizes.ts";
 
 /** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
@@ -48,6 +49,8 @@ export interface Route {
   readonly timeout: number | undefined;
   /** Whether the payload is handed out as it came, with nothing to decode. */
   readonly raw: boolean;
+  /** How large its answers are. */
+  readonly answers: AnswerSizes;
 }
 
 /** A change of the routes. */
@@ -63,6 +66,8 @@ export interface RouteInfo {
 /** The routes of a Server or a Client. */
 export class Routes {
   readonly #routes = new Map<number, Route>();
+  /** How large the answers to messages without a route are. */
+  readonly unrouted: AnswerSizes = new AnswerSizes();
 
   /** The route of a code. */
   get(code: number): Route | undefined {
@@ -99,6 +104,7 @@ export class Routes {
       ordered,
       timeout: options.timeout === undefined ? undefined : wholeNumber("timeout", options.timeout, 1),
       raw: (type.payload as unknown) === bytes,
+      answers: new AnswerSizes(),
     });
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { MessageTypeError, PayloadError } from "../errors.ts";
+import { BackpressureError, MessageTypeError, PayloadError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { Connection } from "../transport.ts";
@@ -55,6 +55,7 @@ export class Sender implements PendingHost {
   readonly #shared: SessionShared;
   readonly #host: SenderHost;
   #frames = 0;
+  #leftOut = 0;
   #deliveries: Deliveries | undefined = undefined;
 
   /**
@@ -84,6 +85,11 @@ export class Sender implements PendingHost {
   /** Frames sent so far. */
   get frames(): number {
     return this.#frames;
+  }
+
+  /** Answers of our own that found no room for all connections together. */
+  get leftOut(): number {
+    return this.#leftOut;
   }
 
   /** From now on counts what becomes of messages. Requests tell their own end. */
@@ -152,18 +158,22 @@ export class Sender implements PendingHost {
     this.#background(OWN, BEAT_TIMEOUT, true);
   }
 
-  /** Sends the answer of a handler. */
-  answer({ type, requestId, sentAt }: IncomingMessage, flags: number, content: Uint8Array | string): void {
-    this.#frame(type.name, type.code, flags, requestId, content, ANSWER, sentAt);
+  /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
+  answer({ type, requestId, sentAt }: IncomingMessage, flags: number, content: Uint8Array | string): number {
+    return this.#frame(type.name, type.code, flags, requestId, content, ANSWER, sentAt);
   }
 
-  /** Sends an answer of our own; a peer that asks and does not read the answers is closed before they pile up. */
+  /**
+   * Sends an answer of our own. A peer that asks and does not read the answers is closed before they pile up. Where it is others
+   * that leave no room, the answer is left out: this peer is not to blame for it.
+   */
   reply(name: string, code: number, flags: number, to: ReceivedFrame, content: Uint8Array | string): void {
     try {
       this.#frame(name, code, flags, to.requestId, content, OWN, to.sentAt);
     } catch (error) {
       if (error instanceof PayloadError) throw error;
-      this.#host.overrun(error as Error);
+      if (error instanceof BackpressureError && error.code === "total-buffer-full") this.#leftOut++;
+      else this.#host.overrun(error as Error);
     }
   }
 
@@ -264,7 +274,7 @@ export class Sender implements PendingHost {
     content: Uint8Array | string,
     lane: Lane,
     sentAt?: number,
-  ): void {
+  ): number {
     const { protocol } = this;
     // The library's own frames are short: no sensible peer is too small for them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
@@ -282,6 +292,7 @@ export class Sender implements PendingHost {
     if (sent !== undefined && size > 0) {
       sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.peer);
     }
+    return size;
   }
 }
 

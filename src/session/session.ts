@@ -15,6 +15,7 @@ import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { get32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
+import type { AnswerSizes } from "./answer_sizes.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
 import { CreditMeter, creditTerms } from "./credit.ts";
 import type { DeliveryCounts } from "./deliveries.ts";
@@ -172,10 +173,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       framesReceived: this.receiver.frames,
       bytesSent: outbox.written,
       bytesReceived: this.receiver.bytes,
-      bufferedBytes: outbox.buffered,
+      bufferedBytes: outbox.buffered + outbox.heldBytes,
       queuedMessages: this.dispatcher.waiting,
       runningHandlers: this.dispatcher.running,
       repliesDropped: pending.dropped,
+      repliesLeftOut: this.sender.leftOut,
       framesDropped: this.receiver.dropped,
       bytesSkipped: this.receiver.skipped,
       framesIgnored: this.#framesIgnored,
@@ -281,6 +283,18 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return this.sender.outbox.full;
   }
 
+  affords(sizes: AnswerSizes): boolean {
+    return this.sender.outbox.affords(sizes);
+  }
+
+  reserve(message: IncomingMessage, sizes: AnswerSizes): void {
+    this.sender.outbox.reserve(message, sizes);
+  }
+
+  release(message: IncomingMessage, sizes: AnswerSizes): void {
+    this.sender.outbox.release(message, sizes);
+  }
+
   get signal(): AbortSignal {
     if (this.#gone === undefined) {
       this.#gone = new AbortController();
@@ -312,7 +326,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     const { name, reply } = message.type;
     if (this.#departure.over) throw closedError(`Cannot reply to "${name}"`, this.reason);
     const content = checkPayload(name, reply!.encode(payload as never));
-    this.sender.answer(message, this.native ? Flag.REPLY : 0, content);
+    const size = this.sender.answer(message, this.native ? Flag.REPLY : 0, content);
+    (message.route?.answers ?? this.#shared.routes.unrouted).seen(size);
   }
 
   refuse(message: IncomingMessage, error: unknown): void {
@@ -441,6 +456,20 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       new ConnectionError("timed-out", `The peer took nothing for ${writeTimeout} ms`),
       "slow-consumer",
     );
+  }
+
+  crowdsOut(): void {
+    this.#departure.drop(
+      new ConnectionError(
+        "timed-out",
+        `The peer takes its ${this.buffered} bytes too slowly, and others need the room`,
+      ),
+      "slow-consumer",
+    );
+  }
+
+  mayStart(): void {
+    this.dispatcher.resume();
   }
 
   #checkOpen(what: string): void {

@@ -14,6 +14,7 @@ import { FlushQueue } from "../tools/flush_queue.ts";
 import type { Pace } from "./pace.ts";
 import type { Taps } from "./traffic.ts";
 import { TimerWheel } from "../tools/timer_wheel.ts";
+import { TotalBuffer } from "./total_buffer.ts";
 
 /** What all connections of a Server or a Client share. */
 export interface SessionShared extends OutboxShared, DispatcherShared {
@@ -62,7 +63,7 @@ export function makeShared(
     flushes: new FlushQueue(transport, pace.gather),
     budget: new BatchBudget(transport.clock),
     credit: creditTerms(creditOffer(limits)),
-    buffered: 0,
+    total: new TotalBuffer(limits, wheel, transport.clock),
     close: () => {
       wheel.close();
       leave();

@@ -22,6 +22,8 @@ export interface SessionStats {
   readonly runningHandlers: number;
   /** Answers that nobody waited for: late or forged. */
   readonly repliesDropped: number;
+  /** Answers of the library itself, such as PONGs, that were left out because all connections together had no room. */
+  readonly repliesLeftOut: number;
   /** Frames dropped because their checksum did not match. */
   readonly framesDropped: number;
   /** Bytes skipped between frames, with `recovery: "resync"`. */
