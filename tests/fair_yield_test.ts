@@ -35,6 +35,17 @@ describe("the yield of sockets on Deno", () => {
     });
   }
 
+  it("lets them have it each time where many are busy", () => {
+    const done: string[] = [];
+    const yields = takingTurns({
+      now: () => 0,
+      setImmediate: () => done.push("immediate"),
+      setTimer: (fn) => void (done.push("timer"), fn()),
+    });
+    for (const crowded of [false, true, true, false]) yields(() => {}, crowded);
+    assertEquals(done, ["immediate", "timer", "timer", "immediate"]);
+  });
+
   it("is an immediate for those that come now and then", () => {
     let time = 0;
     let immediates = 0;

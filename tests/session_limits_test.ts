@@ -16,6 +16,7 @@ import {
   memoryWorld,
   microtasks,
   Raw,
+  type RawFrame,
   Recorder,
   scripted,
   serve,
@@ -417,5 +418,155 @@ describe("performanceMode", () => {
       await turn();
       outbox.close();
     }
+  });
+});
+
+describe("rateLimit and frames that are no messages", () => {
+  const ping = (requestId: number): RawFrame => ({ code: 0, requestId, flags: REQUEST });
+  const CREDIT = { credit: { window: 1_000_000, least: 0 } };
+
+  for (const { release, server: spoken } of SPOKEN) {
+    it(`throttles PINGs of ${release}: each is answered, none sooner than the rate allows`, async () => {
+      const world = memoryWorld();
+      await using served = await serve(world, { protocol: spoken, rateLimit: { messages: 10 } });
+      const limited = new Recorder(served.server, ["limited"]);
+      await using raw = await Raw.connect(world, served.address, release);
+      const answered: { id: number; at: number }[] = [];
+      void (async () => {
+        for (let frame = await raw.frame(); frame !== null; frame = await raw.frame()) {
+          if (frame.code === 1) answered.push({ id: frame.requestId as number, at: world.clock.now() });
+        }
+      })().catch(() => {});
+      const flags = release === "native" ? REQUEST : 0;
+      await raw.send(...Array.from({ length: 40 }, (_, i) => ({ code: 0, requestId: 20 + i, flags })));
+      for (let i = 0; i < 60; i++) await world.clock.advance(100);
+      assertEquals(answered.map(({ id }) => id), Array.from({ length: 40 }, (_, i) => 20 + i));
+      for (const [i, { at }] of answered.entries()) {
+        const [soonest, latest] = [Math.max(0, i - 11) * 100, Math.max(0, i - 9) * 100 + 150];
+        assert(at >= soonest && at <= latest, `${i} at ${at} ms`);
+      }
+      assertEquals(limited.of("limited")[0][0], { action: "throttled", code: 0 });
+      assertEquals([served.events.of("disconnect"), served.events.of("error")], [[], []]);
+    });
+  }
+
+  it("answers a PING at once although messages wait for the rate, and they go on at theirs", async () => {
+    const world = memoryWorld();
+    const seen: number[] = [];
+    await using served = await serve(world, { rateLimit: { messages: 1 } }, (server) => {
+      server.route(NOTE, () => void seen.push(world.clock.now()));
+    });
+    await using raw = await Raw.connect(world, served.address, "native", { features: CREDIT });
+    await raw.send(...Array(100).fill({ code: 200 }));
+    for (let i = 0; i < 90; i++) {
+      await raw.send(ping(i + 1));
+      assertEquals((await raw.frame())!.requestId, i + 1);
+      await world.clock.advance(1_000);
+    }
+    assert(seen.length >= 89 && seen.length <= 92, `${seen.length}`);
+    assertEquals([served.events.of("disconnect"), world.clock.now()], [[], 90_000]);
+  });
+
+  it("reads nothing while frames that came too early are paid off, by number and by bytes, and holds that against nobody", async () => {
+    for (
+      const [rateLimit, content] of [[{ messages: 5 }, ""], [{ bytes: 5_000 }, "x".repeat(1_000)]] as const
+    ) {
+      const world = memoryWorld();
+      await using served = await serve(world, { rateLimit, heartbeat: { idle: 1_000, timeout: 2_000 } });
+      await using raw = await Raw.connect(world, served.address, "native");
+      const [info] = await served.events.next("connect");
+      // In chunks, so that what is not read stays with the socket.
+      const written = (async () => {
+        for (let i = 0; i < 10; i++) await raw.send(...Array(10).fill({ code: 199, content }));
+      })();
+      await world.clock.advance(10_000);
+      const { framesIgnored } = info.stats();
+      assert(framesIgnored >= 50 && framesIgnored <= 60, `${framesIgnored} in 10 s`);
+      await world.clock.advance(10_500);
+      await written;
+      assertEquals([info.stats().framesIgnored, served.events.of("disconnect")], [100, []]);
+    }
+  });
+
+  for (const action of ["reject", "close"] as const) {
+    it(`${action}s what means nothing above the rate: CANCEL, unknown codes, answers that nobody waits for`, async () => {
+      const frames: RawFrame[] = [
+        { code: 3, requestId: 7 },
+        { code: 199 },
+        { code: 201, requestId: 9, flags: REPLY },
+        { code: 5, content: "?" },
+        { code: 4 },
+      ];
+      for (const frame of frames) {
+        const world = memoryWorld();
+        await using served = await serve(world, { rateLimit: { messages: 3, action } });
+        const limited = new Recorder(served.server, ["limited"]);
+        await using raw = await Raw.connect(world, served.address, "native", { features: CREDIT });
+        await raw.send(...Array(3).fill(frame));
+        await until(() => served.server.clients[0]?.stats().framesReceived === 3);
+        await turn();
+        assertEquals([limited.of("limited"), served.events.of("disconnect")], [[], []]);
+        await raw.send(frame);
+        if (action === "close") {
+          assertEquals(await raw.end(), "fin");
+          assertEquals((await served.events.next("disconnect"))[1].reason, "rate-limited");
+        } else await until(() => served.server.clients[0].stats().framesReceived === 4);
+        assertEquals(limited.of("limited").map(([info]) => info), [{ action: "rejected", code: frame.code }]);
+      }
+    });
+  }
+
+  it("counts no CANCEL that cancels, and no CREDIT for what was sent to the peer", async () => {
+    const world = memoryWorld();
+    await using served = await serve(world, { rateLimit: { messages: 20, action: "close" } }, (server) => {
+      server.route(WORK, () => new Promise<string>(() => {}));
+    });
+    await using raw = await Raw.connect(world, served.address, "native", { features: CREDIT });
+    const [info] = await served.events.next("connect");
+    const ids = Array.from({ length: 20 }, (_, i) => i + 1);
+    await raw.send(...ids.map((requestId) => ({ code: 201, requestId, flags: REQUEST })));
+    await raw.send(...ids.map((requestId) => ({ code: 3, requestId })));
+    for (let i = 0; i < 100; i++) info.send(NOTE, "x");
+    for (let i = 0; i < 100; i++) await raw.frame();
+    await raw.send(...Array(100).fill({ code: 5, content: new Uint8Array([0, 0, 0, 17]) }));
+    await until(() => info.stats().framesReceived === 140);
+    await turn();
+    assertEquals(served.events.of("disconnect"), []);
+    // What nothing was sent for counts; the requests have used up the rate.
+    await raw.send({ code: 5, content: new Uint8Array([0, 0, 0, 17]) });
+    assertEquals(await raw.end(), "fin");
+    assertEquals((await served.events.next("disconnect"))[1].reason, "rate-limited");
+  });
+
+  it("neither serves nor answers a peer any more that is to be closed, tells it why, and says FIN at once", async () => {
+    const world = memoryWorld();
+    const seen: string[] = [];
+    const gate = deferred<string>();
+    await using served = await serve(world, { rateLimit: { messages: 3, action: "close" } }, (server) => {
+      server.route(WORK, ({ data }) => {
+        seen.push(data);
+        return data === "2" ? gate.promise : data;
+      });
+    });
+    await using raw = await Raw.connect(world, served.address, "native", { features: { goaway: {} } });
+    const [info] = await served.events.next("connect");
+    const ask = (id: number): RawFrame => ({ code: 201, requestId: id, flags: REQUEST, content: `${id}` });
+    await raw.send(...Array.from({ length: 200 }, (_, i) => ask(i + 1)), ping(999));
+    const heard: unknown[] = [];
+    for (let frame = await raw.frame(); frame !== null; frame = await raw.frame()) {
+      heard.push([frame.code, frame.requestId, new TextDecoder().decode(frame.content)]);
+    }
+    gate.resolve("late");
+    assertEquals([seen, heard, world.clock.now()], [
+      ["1", "2", "3"],
+      [[201, 1, "1"], [201, 3, "3"], [4, 0, '{"code":"rate-limited"}']],
+      0,
+    ]);
+    // What comes meanwhile is thrown away.
+    await raw.send(...Array.from({ length: 200 }, (_, i) => ask(i + 300)));
+    await turn();
+    assertEquals([seen.length, info.stats().framesReceived], [3, 4]);
+    await raw.end();
+    assertEquals((await served.events.next("disconnect"))[1].reason, "rate-limited");
   });
 });

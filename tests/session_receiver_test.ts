@@ -29,7 +29,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
     NATIVE,
     1_000,
     "close",
-    { transport, budget: new BatchBudget(clock), flushes: new FlushQueue(transport) } as unknown as SessionShared,
+    { transport, budget: new BatchBudget(transport), flushes: new FlushQueue(transport) } as unknown as SessionShared,
     {
       frame(_: ReceivedFrame): void {
         frames++;

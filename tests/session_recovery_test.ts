@@ -6,7 +6,8 @@ import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig
 import { put32 } from "../src/wire/integers.ts";
 import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
 import type { SessionShared } from "../src/session/shared.ts";
-import type { Connection, TcpEndpoint } from "../src/transport.ts";
+import { BatchBudget } from "../src/tools/batch_budget.ts";
+import type { Clock, Connection, TcpEndpoint } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
@@ -247,7 +248,7 @@ describe('recovery: "resync"', () => {
         "resync",
         {
           transport: { clock: { now: () => 0 } },
-          budget: { start: () => {}, resume: () => true, spend: () => false },
+          budget: new BatchBudget({ clock: { now: () => 0 } as Clock, yield: () => {} }),
           flushes: { begin: () => {}, turn: 0 },
         } as unknown as SessionShared,
         {

@@ -58,7 +58,8 @@ export function fairYield(): Transport["yield"] {
 /**
  * The same where sockets are looked at once in many immediates only, as on Deno. A timer, which costs more, lets them
  * have their turn: taken once in {@linkcode UNFAIR} ms, it costs a busy connection little and bounds how long the others
- * wait. All that come while it runs wait for it: one that went on would keep the sockets waiting.
+ * wait. All that come while it runs wait for it: one that went on would keep the sockets waiting. A message passes through
+ * several such turns; where many connections are busy, each of their rounds ends with one.
  */
 export function takingTurns({ now, setImmediate, setTimer }: {
   readonly now: () => number;
@@ -74,7 +75,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
     began = last = now();
     for (const fn of all) fn();
   };
-  return (fn) => {
+  return (fn, crowded = false) => {
     if (waiting !== undefined) {
       waiting.push(fn);
       return;
@@ -82,7 +83,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
     const time = now();
     if (time - last > APART) began = time;
     last = time;
-    if (time - began < UNFAIR) setImmediate(fn);
+    if (time - began < UNFAIR && !crowded) setImmediate(fn);
     else {
       waiting = [fn];
       setTimer(go);

@@ -59,6 +59,8 @@ export class Departure {
   #ending: Ending | undefined = undefined;
   /** Released when the peer said that it goes away. */
   #peerLeaves: Latch | undefined = undefined;
+  /** Whether it said so. */
+  #told = false;
   #unref = false;
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   retryAfter = 0;
@@ -117,11 +119,13 @@ export class Departure {
 
   /**
    * The peer asks to leave, by GOAWAY: nothing new is sent, own requests are waited for, running handlers answer, and then
-   * FIN. What the peer has sent until its own FIN is still handed out.
+   * FIN. What the peer has sent until its own FIN is still handed out. Returns false if it has asked before.
    */
-  leave(content: Uint8Array): void {
+  leave(content: Uint8Array): boolean {
+    if (this.#told) return false;
+    this.#told = true;
     (this.#peerLeaves ??= new Latch()).release();
-    if (this.#state !== "open") return;
+    if (this.#state !== "open") return true;
     this.#orderly = true;
     this.#asked = true;
     this.#begin("going-away");
@@ -130,6 +134,7 @@ export class Departure {
     this.retryAfter = retryAfter;
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
     void this.#end(undefined, UNLIMITED, LEAVE_LINGER, undefined, why);
+    return true;
   }
 
   /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
@@ -144,6 +149,22 @@ export class Departure {
     }
     this.#begin(reasonOf(error));
     void this.#end(error, LINGER_TIME, LINGER_TIME);
+  }
+
+  /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
+  expel(reason: CloseReason): void {
+    const { dispatcher, polite, receiver, sender } = this.#host;
+    receiver.discard();
+    dispatcher.close();
+    sender.pending.rejectAll(() => closedError("No answer will come", reason));
+    this.#orderly = false;
+    if (this.#state !== "open") {
+      this.#ending?.hurry(LINGER_TIME);
+      return;
+    }
+    this.#begin(reason);
+    if (polite) sender.goAway(reason, undefined);
+    void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 
   /** The peer's FIN. */

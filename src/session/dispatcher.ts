@@ -112,6 +112,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
 
   /** Whether as much waits as may. A peer that needs credit stops by itself. */
   get full(): boolean {
+    if (this.#gate?.held === true) return true;
     if (this.#host.credited) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
     const queue = this.#queue;
@@ -158,7 +159,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
     const asks = this.#asks(route, request);
     if (this.#gate?.admits(frame) === false) {
       this.#host.taken(frame.size);
-      if (request) this.#host.turnAway(frame, RATE_LIMITED);
+      if (request && !this.#closed) this.#host.turnAway(frame, RATE_LIMITED);
       return;
     }
     if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.size)) {
@@ -184,18 +185,17 @@ export class Dispatcher implements MessageMaker, RateGateHost {
     return this.#message(received, route, receivedAt, this.#asks(route, false));
   }
 
-  /** The sender of a request does not wait for it any more. */
-  cancel(id: number | string, reason: unknown): boolean {
+  /** The sender of a request does not wait for it any more; false if there is none, or if it said so before. */
+  cancel(id: number | string, reason: () => unknown): boolean {
     const message = this.#open?.get(id);
-    if (message === undefined) return false;
-    message.abort(reason);
+    if (message === undefined || message.aborted !== undefined) return false;
+    message.abort(reason());
     return true;
   }
 
-  /** Counts a frame that is no message, but costs as much: a PING. False if it is not to be answered. */
+  /** Counts a frame that is no message, but costs as much. False if it is not to be answered. */
   permits(frame: ReceivedFrame): boolean {
-    this.#gate?.handed(frame.size);
-    return this.#gate?.admits(frame) ?? true;
+    return this.#gate?.counts(frame) ?? true;
   }
 
   /** Settles when more may come, or when it is closed. */
@@ -403,7 +403,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
   /** Hands out what waited, as far as it may, a batch at a time. */
   resume(): void {
     if (this.#pumping) return;
-    const { budget, transport } = this.#shared;
+    const { budget } = this.#shared;
     budget.start(this.waiting > 1);
     const queue = this.#queue;
     while (queue !== undefined && queue.size > 0) {
@@ -414,7 +414,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
       this.#hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;
-      transport.yield(() => {
+      budget.wait(() => {
         this.#pumping = false;
         this.resume();
       });

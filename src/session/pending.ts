@@ -108,6 +108,7 @@ export class PendingTable implements PendingIds {
   /** Made with the first request: most connections never make one. */
   #entries: IdMap<Pending> | undefined = undefined;
   #size = 0;
+  #asked = 0;
   #dropped = 0;
   #onEmpty: (() => void)[] | undefined = undefined;
 
@@ -130,6 +131,11 @@ export class PendingTable implements PendingIds {
   /** How many requests wait that anybody waits for. */
   get size(): number {
     return this.#size;
+  }
+
+  /** How many requests there were. */
+  get asked(): number {
+    return this.#asked;
   }
 
   /** Answers that nobody waited for. */
@@ -159,6 +165,7 @@ export class PendingTable implements PendingIds {
     const entry = new Pending(this, id, what, codec, timeout, signal, quiet);
     (this.#entries ??= new IdMap()).set(entry);
     if (!quiet) this.#size++;
+    this.#asked++;
     this.#wheel.add(entry, timeout);
     if (signal !== undefined) {
       entry.onAbort = () => this.abandon(entry, signal.reason, "cancelled");
@@ -168,13 +175,13 @@ export class PendingTable implements PendingIds {
     return entry;
   }
 
-  /** Hands an answer to whoever waits for it. */
-  settle(frame: ReceivedFrame): void {
+  /** Hands an answer to whoever waits for it; false if nobody does. */
+  settle(frame: ReceivedFrame): boolean {
     const entry = this.#entries?.get(frame.requestId);
     if (entry === undefined) {
       this.#dropped++;
       this.ids.settle(frame.requestId);
-      return;
+      return false;
     }
     this.#remove(entry);
     this.#host.answered(entry);
@@ -187,6 +194,7 @@ export class PendingTable implements PendingIds {
       this.#host.settled(entry, "failed");
       entry.reject(error);
     }
+    return true;
   }
 
   /** It was not sent. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Transport } from "../transport.ts";
+import type { Clock, Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { type Rate, RateLimit } from "./rate_limit.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
@@ -24,11 +24,17 @@ export interface RateGateHost {
 export class RateGate {
   readonly #limit: RateLimit;
   readonly #rate: Rate;
+  readonly #clock: Clock;
   readonly #wheel: TimerWheel;
   readonly #taps: Taps;
   readonly #host: RateGateHost;
   /** Runs while messages wait. */
   #waiting: Timeout | undefined = undefined;
+  /** Frames that are no messages have buckets of their own where messages wait: what waits would keep theirs empty. */
+  #others: RateLimit | undefined = undefined;
+  #holding: Timeout | undefined = undefined;
+  /** Whether nothing is to be read for now, as such a frame came too early. */
+  held = false;
 
   /**
    * @param rate What is permitted.
@@ -42,6 +48,7 @@ export class RateGate {
   ) {
     this.#limit = new RateLimit(rate, transport.clock);
     this.#rate = rate;
+    this.#clock = transport.clock;
     this.#wheel = wheel;
     this.#taps = taps;
     this.#host = host;
@@ -77,6 +84,26 @@ export class RateGate {
     return false;
   }
 
+  /**
+   * Counts a frame that is no message; false if it is not to be answered. It waits for nothing, as it would have to go past
+   * messages that do: where messages wait, nothing is read until it is paid off.
+   */
+  counts(frame: ReceivedFrame): boolean {
+    if (!this.#throttles) return this.admits(frame);
+    this.#others ??= new RateLimit(this.#rate, this.#clock);
+    const early = this.#others.wait() > 0;
+    this.#others.spend(frame.size);
+    if (!early || this.held) return true;
+    this.held = true;
+    this.#holding ??= new Timeout(() => {
+      this.held = false;
+      this.#host.resume();
+    });
+    this.#wheel.add(this.#holding, this.#others.wait());
+    this.#taps.limited?.({ action: "throttled", code: frame.code }, this.#host.peer);
+    return true;
+  }
+
   /** Whether messages wait; otherwise those above the limit are refused. */
   get #throttles(): boolean {
     return this.#rate.action === "throttle";
@@ -85,5 +112,6 @@ export class RateGate {
   /** Lets nothing flow any more. */
   close(): void {
     if (this.#waiting !== undefined) this.#wheel.remove(this.#waiting);
+    if (this.#holding !== undefined) this.#wheel.remove(this.#holding);
   }
 }

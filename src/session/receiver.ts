@@ -13,12 +13,15 @@ import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "../tools/latch.ts";
+import type { Share } from "../tools/batch_budget.ts";
 import type { SessionShared } from "./shared.ts";
 import { LATE_MS, Timeout } from "../tools/timer_wheel.ts";
 
-/** A frame that was begun must come at this rate, in bytes a second, once it takes longer than {@linkcode STALL_MS}. */
+/** A frame that was begun must come at this rate, in bytes a second, in all of the last {@linkcode STALL_MS}. */
 const STALL_RATE = 1024;
 const STALL_MS = 10_000;
+/** It is looked at every so many milliseconds: twice in that time. */
+const STALL_STEP = STALL_MS / 2;
 
 /** Who takes what comes. */
 export interface ReceiverEvents {
@@ -41,7 +44,7 @@ export interface ReceiverEvents {
 }
 
 /** Reads one connection. */
-export class Receiver implements ChunkReader, FrameLosses {
+export class Receiver implements ChunkReader, FrameLosses, Share {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
   readonly #events: ReceiverEvents;
@@ -65,11 +68,17 @@ export class Receiver implements ChunkReader, FrameLosses {
   #turn = -1;
   #turnFrom = 0;
   #turnFrames = 0;
+  /** What it has used of the last round that it was busy in. */
+  round = -1;
+  used = 0;
   #dropped = 0;
   #stall: Timeout | undefined = undefined;
   #stallFrom = 0;
   #stallDue = 0;
   #stallCount = 0;
+  /** How much of the frame there was then, and at the last look since; negative where there was none. */
+  #stallPartial = 0;
+  #stallMiddle = -1;
 
   /**
    * @param connection What to read.
@@ -113,6 +122,11 @@ export class Receiver implements ChunkReader, FrameLosses {
   /** Bytes skipped between frames so far. */
   get skipped(): number {
     return this.#reader.skipped;
+  }
+
+  /** Whether what comes is thrown away. */
+  get discarding(): boolean {
+    return this.#discarding;
   }
 
   /** Begins with what came behind the handshake, and reads until the end. */
@@ -233,7 +247,7 @@ export class Receiver implements ChunkReader, FrameLosses {
   async #batches(): Promise<void> {
     do {
       if (this.#events.full()) await this.#events.room();
-      else await new Promise<void>((resolve) => this.#shared.transport.yield(resolve));
+      else await new Promise<void>((resolve) => this.#shared.budget.wait(resolve, this));
     } while (!this.#batch(this.#shared.transport.clock.now()));
     this.#received();
   }
@@ -247,27 +261,37 @@ export class Receiver implements ChunkReader, FrameLosses {
     const { budget, flushes } = this.#shared;
     const receivedAt = Date.now();
     flushes.begin();
+    let several = false;
     try {
       if (!this.#may) return this.#discarding;
+      if (budget.exhausted(this)) return false;
       // The chunks of a turn share its budget.
       const begins = this.#turn !== flushes.turn;
       if (begins) {
         this.#turn = flushes.turn;
         this.#turnFrom = now;
         this.#turnFrames = this.#frames;
-      } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom)) return false;
-      let frame = reader.next();
-      if (begins) budget.start(reader.more, now);
+      } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom, this)) return false;
+      let frame = reader.step();
+      several = reader.more;
+      if (begins) budget.start(several, now, this);
       // A gap before a frame is told of while it is read: whoever hears of it may close.
       while (frame !== undefined && !this.#discarding) {
-        this.#frames++;
-        this.#events.frame(frame, receivedAt);
-        if ((budget.spend() || !this.#may) && reader.more) return this.#discarding;
-        frame = reader.next();
+        let over: boolean;
+        if (frame === null) over = budget.pass();
+        else {
+          this.#frames++;
+          this.#events.frame(frame, receivedAt);
+          over = budget.spend();
+        }
+        if ((over || !this.#may) && reader.more) return this.#discarding;
+        frame = reader.step();
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#events.broken(error);
+    } finally {
+      if (several) budget.used(this, now);
     }
     return true;
   }
@@ -289,7 +313,9 @@ export class Receiver implements ChunkReader, FrameLosses {
     this.#stall ??= new Timeout(() => this.#check());
     this.#stallFrom = this.#shared.transport.clock.now();
     this.#stallCount = this.#reader.count + this.#reader.skipped;
-    this.#checkIn(STALL_MS);
+    this.#stallPartial = this.#reader.partial;
+    this.#stallMiddle = -1;
+    this.#checkIn(STALL_STEP);
   }
 
   #checkIn(ms: number): void {
@@ -306,14 +332,29 @@ export class Receiver implements ChunkReader, FrameLosses {
       return;
     }
     const now = this.#shared.transport.clock.now();
+    const late = now - this.#stallDue;
+    if (late > LATE_MS) {
+      // What came while we stood still has not been read yet.
+      this.#stallFrom += late;
+      this.#checkIn(1_000);
+      return;
+    }
     const seconds = (now - this.#stallFrom) / 1_000;
-    // What came while we stood still has not been read yet.
-    if (now - this.#stallDue > LATE_MS || partial / seconds >= STALL_RATE) this.#checkIn(1_000);
-    else {
+    const came = partial - this.#stallPartial;
+    if (this.#stallMiddle < 0) {
+      this.#stallMiddle = partial;
+      this.#checkIn(STALL_STEP);
+    } else if (came / seconds >= STALL_RATE) {
+      // From now on what counts is what comes from the last look on.
+      this.#stallPartial = this.#stallMiddle;
+      this.#stallMiddle = partial;
+      this.#stallFrom = now - STALL_STEP;
+      this.#checkIn(STALL_STEP);
+    } else {
       this.#events.dead(
         new ConnectionError(
           "timed-out",
-          `The peer began a frame and sent ${partial} bytes of it in ${seconds.toFixed(1)} s`,
+          `The peer began a frame and sent ${came} bytes of it in the last ${seconds.toFixed(1)} s`,
         ),
       );
     }

@@ -22,7 +22,6 @@ import type { DeliveryCounts } from "./deliveries.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
-import { LINGER_TIME } from "./farewell.ts";
 import { Feature } from "./features.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
@@ -77,6 +76,10 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   readonly #heartbeat: Heartbeat | undefined;
   readonly #departure: Departure;
   #framesIgnored = 0;
+  /** Frames that meant nothing. */
+  #idle = 0;
+  /** Grants of the peer. */
+  #grants = 0;
   #closed: Latch | undefined = undefined;
   /** Aborted when it is over. */
   #gone: AbortController | undefined = undefined;
@@ -319,7 +322,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   }
 
   overrate(): void {
-    if (this.open) void this.close("rate-limited", LINGER_TIME);
+    this.#departure.expel("rate-limited");
   }
 
   answer(message: IncomingMessage, payload: unknown): void {
@@ -367,7 +370,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#shared.taps.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
-    else if (pending.ids.answers(frame)) pending.settle(frame);
+    else if (pending.ids.answers(frame)) this.#answered(frame);
     else {
       if (!this.native) pending.ids.met(requestId);
       if (this.#meter?.received(this.protocol.headerSize + size) === false) {
@@ -388,6 +391,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   dropped(error: ProtocolError): void {
     this.#events.error(error);
+    // The gap behind the last frame is told of when nothing is read any more.
+    if (!this.receiver.discarding) this.#useless();
   }
 
   broken(error: ProtocolError): void {
@@ -483,12 +488,52 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
       if (!this.native) pending.ids.met(requestId);
       if (this.dispatcher.permits(frame)) this.sender.pong(frame);
-    } else if (pending.ids.answers(frame)) pending.settle(frame);
-    else if (!this.native) this.#framesIgnored++;
-    else if (code === SystemCode.CREDIT && this.credited && frame.content.length === 4) {
-      this.sender.outbox.grant(get32(frame.content, 0));
-    } else if (code === SystemCode.GOAWAY && this.polite) this.#departure.leave(frame.content);
-    else if (code !== SystemCode.CANCEL || !this.dispatcher.cancel(requestId, cancelled())) this.#framesIgnored++;
+    } else if (pending.ids.answers(frame)) this.#answered(frame);
+    else if (!this.native || !this.#control(frame)) {
+      this.#framesIgnored++;
+      if (this.#useless()) this.dispatcher.permits(frame);
+    }
+  }
+
+  /** A frame that steers a native connection; false if it means nothing here. */
+  #control(frame: ReceivedFrame): boolean {
+    // Whoever cancels has sent a request for it, which counts.
+    if (frame.code === SystemCode.CANCEL) return this.dispatcher.cancel(frame.requestId, cancelled);
+    if (frame.code === SystemCode.CREDIT && this.credited && frame.size === 4) {
+      const bytes = get32(frame.content, 0);
+      if (bytes === 0) return false;
+      this.sender.outbox.grant(bytes);
+      // What we send is what makes a peer grant more.
+      if (++this.#grants > this.sender.frames) this.dispatcher.permits(frame);
+      return true;
+    }
+    if (frame.code !== SystemCode.GOAWAY || !this.polite || !this.#departure.leave(frame.content)) return false;
+    this.dispatcher.permits(frame);
+    return true;
+  }
+
+  /** An answer, or what looks like one. */
+  #answered(frame: ReceivedFrame): void {
+    if (!this.sender.pending.settle(frame) && this.#useless()) this.dispatcher.permits(frame);
+  }
+
+  /**
+   * Counts a frame that meant nothing; false if that ends the connection. A peer may have sent some in good faith: a CANCEL
+   * crosses the answer, and an answer comes when its request was given up. So each other frame of it permits one more, and
+   * each request of ours.
+   */
+  #useless(): boolean {
+    const { frames, dropped } = this.receiver;
+    const all = frames + dropped;
+    if (++this.#idle <= USELESS + (all - this.#idle) + this.sender.pending.asked) return true;
+    this.broken(
+      new ProtocolError(
+        "protocol-error",
+        `The peer sent too many frames that mean nothing: ${this.#idle} of ${all}, such as CANCEL of no request, ` +
+          "answers that nobody waits for and frames with a wrong checksum",
+      ),
+    );
+    return false;
   }
 
   /** A message for a connection that is being closed: its handler is not called any more. */
@@ -516,6 +561,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   }
 }
 
+/** How many frames may mean nothing, beside one for each that meant something. */
+const USELESS = 1_000;
 const GOING_AWAY = answerError("going-away", "The connection is being closed");
 
 function cancelled(): DOMException {

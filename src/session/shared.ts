@@ -61,7 +61,7 @@ export function makeShared(
     wheel,
     pool,
     flushes: new FlushQueue(transport, pace.gather),
-    budget: new BatchBudget(transport.clock),
+    budget: new BatchBudget(transport),
     credit: creditTerms(creditOffer(limits)),
     total: new TotalBuffer(limits, wheel, transport.clock),
     close: () => {

@@ -102,9 +102,21 @@ export class FrameReader {
    * @returns `undefined` when there is no whole one left. Where the stream breaks {@linkcode failure} is set, too.
    */
   next(): CurrentFrame | undefined {
+    let frame = this.step();
+    while (frame === null) frame = this.step();
+    return frame;
+  }
+
+  /**
+   * The same in smaller steps, for whoever counts what they cost.
+   *
+   * @returns `null` when something was passed over, a dropped frame or bytes that are none, and there is more.
+   */
+  step(): CurrentFrame | null | undefined {
     while (this.#at < this.#bytes.length) {
       const frame = this.#carry.size === 0 ? this.#walk() : this.#resume();
       if (frame !== undefined) return frame;
+      if (this.#at < this.#bytes.length) return null;
     }
     // A chunk is not kept alive by a connection that waits for the next.
     if (this.#bytes !== NOTHING) {
