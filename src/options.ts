@@ -88,7 +88,10 @@ export interface HeartbeatOptions {
   readonly timeout?: number;
 }
 
-/** How much each connection may bring. Answers are exempt; PINGs count. Needs `messages`, `bytes` or both. */
+/**
+ * How much each connection may bring. Answers to requests of this side are exempt; PINGs and other frames of the library
+ * count. Needs `messages`, `bytes` or both.
+ */
 export interface RateLimitOptions {
   /** Messages and requests a second. @default unlimited */
   readonly messages?: number;
@@ -98,7 +101,8 @@ export interface RateLimitOptions {
   readonly burst?: number;
   /**
    * `"throttle"` lets what is above wait, until the peer has to stop sending; `"reject"` drops it, and the request of a native
-   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`.
+   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`: what the peer has
+   * sent after that is neither handled nor answered.
    * @default "throttle"
    */
   readonly action?: "throttle" | "reject" | "close";

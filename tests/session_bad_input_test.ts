@@ -175,6 +175,29 @@ for (const world of WORLDS) {
         assertEquals(met.events.of("disconnect"), [], "an idle connection has no frame under way");
       });
 
+      it("closes heartbeat where a frame came fast and then slows down: what counts is the last 10 s", async () => {
+        const made = await world.make();
+        await using met = await meet(made, release, { maxMessageSize: 1_000_000, heartbeat: false });
+        const frame = met.raw.encode({ code: 200, content: new Uint8Array(900_000) });
+        let at = 0;
+        const send = async (size: number): Promise<void> => {
+          const { bytesReceived } = met.server.clients[0].stats();
+          await met.raw.connection.write(frame.subarray(at, at += size));
+          await until(() => (met.server.clients[0]?.stats().bytesReceived ?? Infinity) >= bytesReceived + size);
+          await made.clock.advance(1_000);
+        };
+        // On average since its beginning it would be fast enough for some ten minutes.
+        await send(600_000);
+        for (let second = 0; second < 20; second++) await send(1_500);
+        assertEquals(met.events.of("disconnect"), []);
+        const slow = made.clock.now();
+        while (met.events.of("disconnect").length === 0 && made.clock.now() < slow + 60_000) await send(500);
+        assertEquals(met.events.of("disconnect").length, 1, `still there at ${made.clock.now()} ms`);
+        const [, { reason, error }] = await met.events.next("disconnect");
+        assertEquals([reason, error.code], ["heartbeat", "timed-out"]);
+        assert(made.clock.now() - slow < 17_000, `${made.clock.now() - slow} ms`);
+      });
+
       it("refuses a peer that is silent, drips, says too much or says nonsense, and delays no other", async () => {
         const made = await world.make();
         const { server: spoken } = SPOKEN.find((one) => one.release === release)!;

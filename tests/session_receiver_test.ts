@@ -67,6 +67,49 @@ describe("a receiver", () => {
     assertEquals(await receive((next) => ({ read: () => Promise.resolve(next()) })), [COUNT, COUNT, 0]);
   });
 
+  for (const what of ["frames with a wrong checksum", "magics without a frame"] as const) {
+    it(`hands out no more ${what} in a turn than others`, async () => {
+      const spoken = protocol("2.0.0");
+      const bad = encodeFrame(spoken, { code: 200, content: new Uint8Array(1), requestId: 1, flags: 0 });
+      bad[bad.length - 1] ^= 1;
+      const piece = what === "magics without a frame" ? new Uint8Array([0x56, 0x58, 1]) : bad;
+      const count = 20_000;
+      const chunk = new Uint8Array(piece.length * count);
+      for (let i = 0; i < count; i++) chunk.set(piece, i * piece.length);
+      const clock = { now: () => 0 } as Clock;
+      const transport = { clock, ...eventLoop() } as Transport;
+      let given = false;
+      const receiver = new Receiver(
+        { readTo: (reader: ChunkReader) => reader.received(given ? null : (given = true, chunk)) } as Connection,
+        spoken,
+        1_000_000,
+        piece === bad ? "close" : "resync",
+        {
+          transport,
+          budget: new BatchBudget(transport),
+          flushes: new FlushQueue(transport),
+          wheel: { add: () => {} },
+        } as unknown as SessionShared,
+        {
+          dropped: () => {},
+          full: () => false,
+          finished: () => {},
+        } as unknown as ReceiverEvents,
+      );
+      receiver.run(new Uint8Array(0));
+      const passed = (): number => piece === bad ? receiver.dropped : receiver.skipped / piece.length;
+      let most = 0;
+      let before = 0;
+      do {
+        most = Math.max(most, passed() - before);
+        before = passed();
+        await new Promise<void>((resolve) => transport.yield(resolve));
+      } while (before < count - 2);
+      await receiver.over();
+      assert(most > 0 && most <= 2 * BATCH_FRAMES, `${most} in a turn`);
+    });
+  }
+
   it("tells what broke the connection, once", async () => {
     const broken = new Error("reset");
     assertEquals(await receive(() => ({ read: () => Promise.reject(broken) })), [0, 0, broken]);
