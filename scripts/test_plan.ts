@@ -28,6 +28,7 @@ const ROWS = {
   inside: [
     "bench_results",
     "client_queue",
+    "client_sending",
     "config",
     "events",
     "format_bytes",

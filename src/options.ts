@@ -56,7 +56,7 @@ export interface LimitOptions {
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */
   readonly highWaterMark?: number;
   /**
-   * Unsent bytes above which `send` throws, and answers wait. An empty buffer takes one message of any size. A handler is not
+   * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark` one message of any size is taken. A handler is not
    * started while the answers of those that run may bring the connection above it: each is expected to be as large as the
    * largest that its route has given. @default 16777216
    */

@@ -147,6 +147,72 @@ describe("a client with queueWhileDown", () => {
     }
   });
 
+  describe("whose listener to connect returns a promise", () => {
+    /** Frames by their codes, and contents that are short. */
+    const words = async (raw: Raw, count: number): Promise<string[]> => {
+      const got: string[] = [];
+      while (got.length < count) {
+        const { code, content } = (await raw.frame())!;
+        if (code >= 200) got.push(`${code} ${new TextDecoder().decode(content)}`);
+      }
+      return got;
+    };
+    const answer = (raw: Raw, requestId: number): Promise<void> => raw.send({ code: 201, requestId, flags: 2 });
+
+    it("sends what was queued after it, and messages of others meanwhile behind that", async () => {
+      await using met = await down();
+      const { client } = met;
+      client.on("connect", async () => {
+        client.send(LOGIN, "at once");
+        await client.request(ECHO, "one");
+        await client.request(ECHO, "two");
+      });
+      client.send(NUMBER, 1);
+      client.send(NUMBER, 2);
+      const raw = await met.back();
+      assertEquals(await words(raw, 2), ["202 at once", "201 one"]);
+      assertEquals(client.send(NUMBER, 3), true);
+      await answer(raw, 1);
+      assertEquals(await words(raw, 1), ["201 two"]);
+      client.send(NUMBER, 4);
+      assertEquals(client.stats().queuedWhileDown, 4);
+      await answer(raw, 2);
+      assertEquals(await numbers(raw, 4), [1, 2, 3, 4]);
+      client.send(NUMBER, 5);
+      assertEquals([await numbers(raw, 1), client.stats().queuedWhileDown], [[5], 0]);
+    });
+
+    it("waits no longer than handshakeTimeout, and not for one that rejects", async () => {
+      for (const rejects of [true, false]) {
+        await using met = await down({ handshakeTimeout: 3_000 });
+        const { client, world: { clock } } = met;
+        client.on("connect", () => rejects ? Promise.reject(new Error("no login")) : new Promise(() => {}));
+        client.send(NUMBER, 1);
+        const raw = await met.back();
+        await clock.settle();
+        assertEquals(client.stats().queuedWhileDown, rejects ? 0 : 1);
+        if (rejects) assertEquals((await met.heard.next("error"))[0].message, "no login");
+        await clock.advance(3_100);
+        assertEquals(await numbers(raw, 1), [1]);
+      }
+    });
+
+    it("begins anew with the next connection when one is lost meanwhile", async () => {
+      await using met = await down();
+      const { client } = met;
+      client.on("connect", () => client.request(ECHO, "login").catch(() => {}));
+      client.send(NUMBER, 1);
+      const first = await met.back();
+      assertEquals(await words(first, 1), ["201 login"]);
+      first.connection.abort();
+      await met.heard.next("disconnect");
+      const raw = await met.back();
+      assertEquals(await words(raw, 1), ["201 login"]);
+      await answer(raw, 1);
+      assertEquals(await numbers(raw, 1), [1]);
+    });
+  });
+
   it("gives the place of a request that nobody waits for any more to others", async () => {
     await using met = await down({
       queueWhileDown: { messages: 4, bytes: 100 },
@@ -164,7 +230,7 @@ describe("a client with queueWhileDown", () => {
     stop.abort(new Error("enough"));
     await clock.advance(200);
     await Promise.all(gone);
-    assertEquals([client.send(NUMBER, 3), client.send(NUMBER, 4), client.stats().queuedWhileDown], [true, true, 4]);
+    assertEquals([client.send(NUMBER, 3), client.send(NUMBER, 4), client.stats().queuedWhileDown], [true, false, 4]);
     const raw = await met.back();
     assertEquals(await numbers(raw, 4), [1, 2, 3, 4]);
   });
@@ -447,7 +513,7 @@ describe("a client with queueWhileDown", () => {
     const [raw] = await Promise.all([server.welcome("native", { maxMessageSize: 1_000 }), client.connect()]);
     raw.connection.abort();
     await until(() => client.state === "reconnecting");
-    assertThrows(() => client.send(BLOB, new Uint8Array(985)), PayloadError, "984");
+    assertThrows(() => client.send(BLOB, new Uint8Array(985)), PayloadError, "above the 1000 bytes");
     client.send(BLOB, new Uint8Array(984));
     await client.close();
     await server[Symbol.asyncDispose]();

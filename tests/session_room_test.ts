@@ -366,8 +366,16 @@ describe("when all connections together hold as much as they may", () => {
     const large = new Uint8Array(30 * KIB);
     const error = assertThrows(() => other.send(CAST, large), BackpressureError) as BackpressureError;
     assertEquals(error.code, "total-buffer-full");
+    let ready = false;
+    const waiting = other.ready().then(() => ready = true);
+    await made.world.clock.advance(500);
+    assertEquals(ready, false);
+    // A smaller one fits beside what others hold.
+    other.send(CAST, new Uint8Array(1_000));
     assertEquals((await holder.frame())!.code, 201);
+    await waiting;
     other.send(CAST, large);
+    assertEquals((await peer.frame())!.content.length, 1_000);
     assertEquals((await peer.frame())!.content.length, 30 * KIB);
   });
 });

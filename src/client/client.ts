@@ -103,7 +103,7 @@ export class Client implements AsyncDisposable {
     }
     const queue = queueWhileDown === undefined || queueWhileDown === false
       ? undefined
-      : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown);
+      : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, hub.limits.highWaterMark);
     this.#link = new Link(hub, target, reconnectOf(config.reconnect), queue, this, () => {
       for (const stream of this.#streams) stream.end();
     });

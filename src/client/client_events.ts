@@ -13,7 +13,11 @@ import type { DisconnectState } from "./disconnect.ts";
 export type ClientEvents = TrafficEvents<[]> & {
   /** An attempt to connect begins: the first, or one after a connection was lost. */
   connecting: [info: ConnectingInfo];
-  /** The client has connected and finished the handshake. What a listener sends at once goes before what is queued. */
+  /**
+   * The client has connected and finished the handshake. What a listener sends at once goes before what is queued. Where it
+   * returns a promise, the queue waits for it, at most for `handshakeTimeout`: requests go out meanwhile, so that a listener
+   * can log in, and messages join the queue.
+   */
   connect: [info: ConnectInfo];
   /**
    * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a

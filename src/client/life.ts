@@ -228,7 +228,11 @@ export class Life {
     this.#callers.resolve();
     this.#retrying = false;
     writeNote(hub.log, "info", () => `Connected to ${addressText(connection.remote)}: ${session.spoken}`);
-    outgoing.attach(session, () => hub.events.emit("connect", { protocol: session.spoken, attempt }));
+    outgoing.attach(session, () => {
+      const pending: Promise<unknown>[] = [];
+      hub.events.call("connect", [{ protocol: session.spoken, attempt }], pending);
+      return pending;
+    });
     session.run(outcome.rest);
     return await promise;
   }

@@ -11,6 +11,8 @@ import type { Hub } from "../session/hub.ts";
 import type { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import { Latch } from "../tools/latch.ts";
+import { NATIVE } from "../wire/handshake.ts";
+import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
 import { type End, failed, Life, type Way } from "./life.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -48,7 +50,8 @@ export class Link {
     peer: unknown,
     onEnd: () => void,
   ) {
-    const outgoing = this.outgoing = new Outgoing(queue, hub);
+    const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
+    const outgoing = this.outgoing = new Outgoing(queue, hub, headerSize);
     this.#way = { hub, target, policy, outgoing, peer, seenNative: false, unref: false };
     this.#onEnd = onEnd;
   }

@@ -4,27 +4,28 @@
  * @module
  */
 
-import { BackpressureError, PayloadError, TimeoutError } from "../errors.ts";
+import { BackpressureError, TimeoutError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
+import { encodeUtf8 } from "../message/utf8.ts";
 import { closedError } from "../session/close_reason.ts";
 import type { AnswerCodec, RequestOptions } from "../session/pending.ts";
-import { checkTimeout, noReplyCodec } from "../session/sender.ts";
+import { checkTimeout, noReplyCodec, payloadTooLarge } from "../session/sender.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
 import { Timeout } from "../tools/timer_wheel.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
 
-/** How long to wait when all connections together have too much to send, in milliseconds. */
+/** How long to wait for ids, which are free when somebody answers or gives up, in milliseconds. */
 const PAUSE = 20;
 
 /** What goes wrong with a queued message is told here. */
 export interface OutgoingHost {
   /** A message cannot be sent. */
   error(error: unknown): void;
-  /** Marks, in bytes. */
-  readonly limits: { readonly highWaterMark: number; readonly maxMessageSize: number };
+  /** Limits, in bytes. */
+  readonly limits: { readonly maxMessageSize: number; readonly handshakeTimeout: number };
 }
 
 /** The sending side of one client. */
@@ -36,21 +37,27 @@ export class Outgoing {
   #open = false;
   /** Requests that were made before there was a clock. */
   #later: ((shared: SessionShared) => void)[] = [];
-  /** The largest payload that the last server took, in bytes. */
-  #mostPayload: number | undefined = undefined;
+  /** The largest frame that the last server took, and what its header takes, in bytes. */
+  #most: number;
+  #headerSize: number;
   #session: Session | undefined = undefined;
   /** While listeners to `connect` run: what they send goes first. */
   #greeting = false;
+  /** The connection whose listeners to `connect` returned promises: what is queued waits for these. */
+  #greeted: Session | undefined = undefined;
   #pumping = false;
   #counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
 
   /**
    * @param queue Keeps messages while there is no connection; without it sending throws then.
    * @param host Is told what goes wrong.
+   * @param headerSize What a header takes before a server is known, in bytes.
    */
-  constructor(queue: OutgoingQueue | undefined, host: OutgoingHost) {
+  constructor(queue: OutgoingQueue | undefined, host: OutgoingHost, headerSize: number) {
     this.#queue = queue;
     this.#host = host;
+    this.#most = host.limits.maxMessageSize;
+    this.#headerSize = headerSize;
   }
 
   /** From now on messages may be queued. */
@@ -61,23 +68,34 @@ export class Outgoing {
   /** The sockets are there, and with them the time. */
   begin(shared: SessionShared): void {
     this.#shared = shared;
+    this.#queue?.begin(this.now);
     for (const begin of this.#later) begin(shared);
     this.#later = [];
   }
 
-  /** There is a connection: `greet` sends first, then what is queued follows. */
-  attach(session: Session, greet: () => void): void {
+  /** There is a connection: `greet` sends first. What is queued follows when the promises that it returns are settled. */
+  attach(session: Session, greet: () => Promise<unknown>[]): void {
     this.#session = session;
-    this.#mostPayload = session.maxMessageSize - session.protocol.headerSize;
+    this.#most = session.maxMessageSize;
+    this.#headerSize = session.protocol.headerSize;
     const queue = this.#queue;
     if (queue !== undefined) {
       session.track();
       this.#counts.expired += queue.expire(this.now);
     }
     this.#greeting = true;
-    greet();
+    const pending = greet();
     this.#greeting = false;
-    void this.#pump(session);
+    if (pending.length === 0 || queue === undefined) void this.#pump(session);
+    else void this.#hold(session, pending);
+  }
+
+  /** Lets what is queued wait for `pending`, at most for `handshakeTimeout`. */
+  async #hold(session: Session, pending: Promise<unknown>[]): Promise<void> {
+    this.#greeted = session;
+    await this.#within(this.#host.limits.handshakeTimeout, Promise.all(pending), session);
+    if (this.#greeted === session) this.#greeted = undefined;
+    if (this.#session === session) void this.#pump(session);
   }
 
   /** The connection is over. */
@@ -120,9 +138,8 @@ export class Outgoing {
     if (this.#direct) return this.#session!.send(type, payload);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    this.#checkSize(type.name, content);
-    queue.push(type.name, type.code, content, this.now);
-    return queue.bytes <= this.#host.limits.highWaterMark;
+    queue.push(type.name, type.code, this.#own(type.name, content), this.now);
+    return queue.takesMore;
   }
 
   /** See `Client.request`. Never throws. */
@@ -132,15 +149,15 @@ export class Outgoing {
     options: RequestOptions,
   ): Promise<ReplyOut> {
     const queue = this.#waiting(`Cannot request "${type?.name}"`);
+    if (type.reply === undefined) throw noReplyCodec(type.name);
+    const content = checkPayload(type.name, type.payload.encode(payload));
     const { timeout = 5_000, signal } = options;
     checkTimeout(type.name, timeout);
     signal?.throwIfAborted();
-    if (type.reply === undefined) throw noReplyCodec(type.name);
-    const content = checkPayload(type.name, type.payload.encode(payload));
-    this.#checkSize(type.name, content);
+    const own = this.#own(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
-    const message = queue.push(type.name, type.code, content, this.now, request);
+    const message = queue.push(type.name, type.code, own, this.now, request);
     const begin = (shared: SessionShared): void => request.begin(message, queue, shared, timeout);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
@@ -151,12 +168,14 @@ export class Outgoing {
   get #direct(): boolean {
     const session = this.#session;
     if (session === undefined || !session.open) return this.#queue === undefined && session !== undefined;
-    return this.#greeting || this.#queue === undefined || this.#queue.size === 0;
+    if (this.#greeting || this.#queue === undefined) return true;
+    return this.#queue.size === 0 && this.#greeted !== session;
   }
 
-  /** The session to ask right now; `undefined` if the request has to wait. */
+  /** The session to ask right now; `undefined` if the request has to wait. A login is a request: it goes before the queue. */
   get session(): Session | undefined {
-    return this.#direct ? this.#session : undefined;
+    const session = this.#session;
+    return this.#direct || session !== undefined && session.open && this.#greeted === session ? session : undefined;
   }
 
   /** The connection, whatever waits. */
@@ -172,27 +191,23 @@ export class Outgoing {
 
   /** See `Client.ready`. */
   async ready(): Promise<void> {
-    const queue = this.#queue;
-    if (queue !== undefined && queue.bytes > this.#host.limits.highWaterMark) await queue.empty();
+    await this.#queue?.ready();
     await this.#session?.ready();
   }
 
   /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over; returns how long it took. */
   async emptied(session: Session, ms: number): Promise<number> {
     if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
-    const { wheel, transport: { clock } } = this.#shared;
+    const { clock } = this.#shared.transport;
     const since = clock.now();
-    let limit: Timeout | undefined;
-    const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
-    await Promise.race([this.#queue.empty(), late, session.closed]);
-    wheel.remove(limit!);
+    await this.#within(ms, this.#queue.empty(), session);
     return clock.now() - since;
   }
 
   /** Sends what is queued, as fast as the connection takes it. */
   async #pump(session: Session): Promise<void> {
     const queue = this.#queue;
-    if (queue === undefined || this.#pumping) return;
+    if (queue === undefined || this.#pumping || this.#greeted === session) return;
     this.#pumping = true;
     while (this.#session === session && session.open && queue.first !== undefined) {
       const message = queue.first;
@@ -205,13 +220,15 @@ export class Outgoing {
       } catch (error) {
         if (error instanceof BackpressureError) {
           await session.ready();
-          await this.#pause(session);
+          await this.#within(PAUSE, new Promise(() => {}), session);
           continue;
         }
         queue.shift(message);
-        // Mostly what the new server does not take: its limit may be another than that of the last one.
-        if (message.request === undefined) this.#host.error(error);
-        else message.request.fail(error);
+        // As a rule the new server does not take it: its limit may be another than that of the last one.
+        if (message.request === undefined) {
+          this.#counts.lost++;
+          this.#host.error(error);
+        } else message.request.fail(error);
       }
     }
     this.#pumping = false;
@@ -219,13 +236,13 @@ export class Outgoing {
     if (next !== undefined && next !== session) void this.#pump(next);
   }
 
-  /** Waits a moment. A wheel that is closed meanwhile calls nobody. */
-  async #pause(session: Session): Promise<void> {
+  /** Settles when `what` does, after `ms` milliseconds, or when the connection is over. A closed wheel calls nobody. */
+  async #within(ms: number, what: Promise<unknown>, session: Session): Promise<void> {
     if (this.#shared === undefined) return;
     const { wheel } = this.#shared;
     let limit: Timeout | undefined;
-    const moment = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), PAUSE));
-    await Promise.race([moment, session.closed]);
+    const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
+    await Promise.race([what, late, session.closed]);
     wheel.remove(limit!);
   }
 
@@ -235,13 +252,15 @@ export class Outgoing {
     return this.#queue;
   }
 
-  #checkSize(name: string, content: Uint8Array | string): void {
-    const most = this.#mostPayload ?? this.#host.limits.maxMessageSize;
-    if (content.length <= most) return;
-    throw new PayloadError(
-      "payload-too-large",
-      `Cannot queue "${name}": its ${content.length} bytes are above the ${most} that the server takes`,
-    );
+  /**
+   * Bytes of its own for the queue: what the caller does to a payload afterwards changes nothing.
+   *
+   * @throws {PayloadError} `payload-too-large`: as far as is known, the server does not take it.
+   */
+  #own(name: string, content: Uint8Array | string): Uint8Array {
+    const bytes = typeof content === "string" ? encodeUtf8(content) : content;
+    if (this.#headerSize + bytes.length > this.#most) throw payloadTooLarge(name, content, this.#most);
+    return bytes === content ? new Uint8Array(bytes) : bytes;
   }
 }
 

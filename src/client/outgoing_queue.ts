@@ -6,7 +6,6 @@
 
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { checkNames, type Names, wholeNumber } from "../options.ts";
-import { encodeUtf8 } from "../message/utf8.ts";
 import { Fifo } from "../tools/fifo.ts";
 import type { AnswerCodec } from "../session/pending.ts";
 
@@ -30,8 +29,8 @@ export interface QueuedMessage {
   readonly code: number;
   /** The payload, the queue's own. */
   readonly content: Uint8Array;
-  /** When it was taken, by the transport's clock. */
-  readonly at: number;
+  /** When it was taken, by the transport's clock; NaN before there is one. */
+  at: number;
   /** What waits for its answer; `undefined` for a message. */
   readonly request?: QueuedRequest;
 }
@@ -51,6 +50,8 @@ export interface QueuedRequest {
 /** The queue. */
 export class OutgoingQueue {
   readonly #limits: Required<QueueOptions>;
+  /** Below so many bytes a message of any size is taken. */
+  readonly #mark: number;
   readonly #entries = new Fifo<QueuedMessage>();
   #bytes = 0;
   /** How many of the entries are requests that nobody waits for any more; the first one never is. */
@@ -58,12 +59,16 @@ export class OutgoingQueue {
   /** How many are requests that somebody waits for. */
   #requests = 0;
   #onEmpty: (() => void)[] = [];
+  #onRoom: (() => void)[] = [];
+  /** Whether so much waits that `send` says so, until half of it is left. */
+  #full = false;
 
   /**
    * @param options Its limits.
+   * @param highWaterMark How much may wait before `send` says so, in bytes.
    * @throws {RangeError | TypeError} One is unknown, out of range or of the wrong type.
    */
-  constructor(options: QueueOptions) {
+  constructor(options: QueueOptions, highWaterMark: number) {
     checkNames("queueWhileDown", options, NAMES);
     const { messages = 10_000, bytes = 16 * 1024 * 1024, age = Infinity } = options;
     this.#limits = {
@@ -71,6 +76,7 @@ export class OutgoingQueue {
       bytes: wholeNumber("queueWhileDown.bytes", bytes, 1),
       age: age === Infinity ? age : wholeNumber("queueWhileDown.age", age, 1),
     };
+    this.#mark = Math.min(highWaterMark, this.#limits.bytes / 2);
   }
 
   /** How many wait. */
@@ -88,15 +94,20 @@ export class OutgoingQueue {
     return this.#bytes;
   }
 
+  /** Returns whether more may be sent: what is sent next is taken, whatever its size. */
+  get takesMore(): boolean {
+    return this.size < this.#limits.messages && this.#bytes <= this.#mark;
+  }
+
   /**
-   * Takes one; the payload is copied. Returns what the queue keeps.
+   * Takes one. The caller gives `content` away. Returns what the queue keeps.
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  push(name: string, code: number, payload: Uint8Array | string, at: number, request?: QueuedRequest): QueuedMessage {
-    const content = typeof payload === "string" ? encodeUtf8(payload) : payload.slice();
+  push(name: string, code: number, content: Uint8Array, at: number, request?: QueuedRequest): QueuedMessage {
     const { messages, bytes } = this.#limits;
-    if (this.size >= messages || this.size > 0 && this.#bytes + content.length > bytes) {
+    if (this.size >= messages || this.#bytes > this.#mark && this.#bytes + content.length > bytes) {
+      this.#full = true;
       throw new BackpressureError(
         "queue-full",
         `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
@@ -106,7 +117,13 @@ export class OutgoingQueue {
     this.#bytes += content.length;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);
+    if (!this.takesMore) this.#full = true;
     return message;
+  }
+
+  /** The time is known: what was taken before begins to age. */
+  begin(now: number): void {
+    for (const message of this.#entries) if (Number.isNaN(message.at)) message.at = now;
   }
 
   /** The first one. */
@@ -153,8 +170,15 @@ export class OutgoingQueue {
     this.#left = 0;
     this.#requests = 0;
     for (const { request } of left) request?.fail(error());
+    this.#makeRoom();
     this.#wake();
     return left.filter(({ request }) => request === undefined).length;
+  }
+
+  /** Settles when a message may be sent: at once below the marks, else when half of them is left. */
+  ready(): Promise<void> {
+    if (!this.#full) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
   }
 
   /** Settles when nothing waits. */
@@ -166,6 +190,14 @@ export class OutgoingQueue {
   #forget({ content, request }: QueuedMessage): void {
     this.#bytes -= content.length;
     if (request !== undefined) this.#requests--;
+    if (this.#full && this.#bytes <= this.#mark / 2 && this.size <= this.#limits.messages / 2) this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    this.#full = false;
+    const waiting = this.#onRoom;
+    this.#onRoom = [];
+    for (const resolve of waiting) resolve();
   }
 
   #trim(): void {

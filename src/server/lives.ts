@@ -27,6 +27,8 @@ export class Lives<P> {
   readonly #owner: RunOwner<P>;
   readonly #closed = new Latch();
   #run: ServerRun<P> | undefined = undefined;
+  /** Where it listened last. */
+  #addresses: readonly Address[] | undefined = undefined;
   #starting: Promise<void> | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #restarting: Restart | undefined = undefined;
@@ -100,6 +102,7 @@ export class Lives<P> {
       if (this.#closing === undefined) this.#closed.release();
       throw error;
     }
+    this.#addresses = run.addresses;
     for (const address of run.addresses) {
       writeNote(hub.log, "info", () => `Server listening on ${addressText(address)}`);
     }
@@ -129,7 +132,7 @@ export class Lives<P> {
   async #restart(restart: Restart, how: Closing): Promise<void> {
     try {
       await this.#starting?.catch(() => {});
-      const before = this.#run?.addresses;
+      const before = this.#run?.addresses ?? this.#addresses;
       if (this.#starting !== undefined || this.#closing !== undefined) await (this.#closing ??= this.#close(how));
       if (restart.cancelled) {
         throw new ConnectionError("closed", "Cannot restart the server: it was closed meanwhile");

@@ -232,7 +232,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * await using client = new Client({ ...server.addresses[0] });
    * await client.connect();
-   * assertEquals(await client.request(SQUARE, 12), 144);
+   * assertEquals(await client.request(SQUARE, 12, { timeout: 60_000 }), 144);
    * ```
    */
   workerRoute<In, Out, ReplyIn, ReplyOut>(

@@ -18,7 +18,7 @@ import type { Flushable, FlushQueue } from "../tools/flush_queue.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner } from "./reply_room.ts";
-import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
+import type { BufferLimits, Holder, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
 
 /** One write takes at most this many bytes. */
 const WRITE_SLICE = 256 * 1024;
@@ -68,7 +68,7 @@ export interface OutboxEvents {
 }
 
 /** The sending side of one connection. */
-export class Outbox implements Flushable, Holder, ReplyRoomOwner {
+export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
   readonly #connection: Connection;
   readonly #shared: OutboxShared;
   readonly #protocol: Protocol;
@@ -93,6 +93,8 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
   /** The room for answers. Made when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
   #ready: (() => void)[] | undefined = undefined;
+  /** The size of the largest message that was refused since then, in bytes. */
+  #refused = 0;
   #flushed: (() => void)[] | undefined = undefined;
   /** Whether what waits for credit is waited for in vain. */
   #spent = false;
@@ -281,12 +283,30 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
   }
 
   /**
-   * Settles at once below the high-water mark; once that was crossed, when half of it is left, or when the connection is
-   * over.
+   * Settles when a message may be sent: at once below the high-water mark, else when half of it is left. Where one was refused
+   * before, there is room for it by then. It settles, too, when the connection is over.
    */
   ready(): Promise<void> {
-    if (!this.#full || this.#state === "closed") return Promise.resolve();
+    if (this.#state === "closed" || !this.#full && this.retry()) return Promise.resolve();
     return new Promise((resolve) => (this.#ready ??= []).push(resolve));
+  }
+
+  /** The room that a refused message lacks, in bytes. */
+  get lacks(): number {
+    return this.#refused;
+  }
+
+  /** Lets those who wait for {@linkcode ready} go on. Returns false while all connections together have no room for them. */
+  retry(): boolean {
+    // It goes on when this connection has room itself.
+    if (this.#full) return true;
+    if (!this.#shared.total.takesMessage(this.#buffered, this.#refused)) {
+      this.#shared.total.waitFor("message", this);
+      return false;
+    }
+    this.#refused = 0;
+    this.#goOn();
+    return true;
   }
 
   /** Settles when nothing waits any more that can go, or when the connection is over. */
@@ -305,6 +325,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
     this.#lanes.clear();
     if (this.#stall !== undefined) wheel.remove(this.#stall);
     this.#replies?.close();
+    total.leave(this);
     total.holders.delete(this);
     total.free(left);
     this.#shared.flushes.remove(this);
@@ -320,8 +341,9 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
     if (!limited) return;
     const { limits, total } = this.#shared;
     if (this.#buffered + size <= limits.highWaterMark) return;
-    // An empty buffer takes one message of any size.
-    if (this.#buffered > 0 && this.#buffered + size > limits.maxBufferedBytes) {
+    // Below the mark it takes one message of any size: `send` has said that more may be sent.
+    if (this.#buffered > limits.highWaterMark && this.#buffered + size > limits.maxBufferedBytes) {
+      this.#refused = Math.max(this.#refused, size);
       throw new BackpressureError(
         "buffer-full",
         `Cannot take the message: ${this.#buffered} bytes wait for this peer already, await ready() first`,
@@ -331,6 +353,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
     total.press(size);
     // What was closed for it may have made room.
     if (total.takesMessage(this.#buffered, size)) return;
+    this.#refused = Math.max(this.#refused, size);
     throw new BackpressureError(
       "total-buffer-full",
       `Cannot take the message: ${total.buffered} bytes wait for all peers together`,
@@ -480,15 +503,18 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner {
   }
 
   #wake(): void {
-    if (!this.#full || this.#state === "closed") {
-      const ready = this.#ready;
-      this.#ready = undefined;
-      for (const resolve of ready ?? []) resolve();
-    }
+    if (this.#state === "closed") this.#goOn();
+    else if (this.#ready !== undefined && !this.#full) this.retry();
     if (this.#waiting > 0) return;
     const flushed = this.#flushed;
     this.#flushed = undefined;
     for (const resolve of flushed ?? []) resolve();
+  }
+
+  #goOn(): void {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    for (const resolve of ready ?? []) resolve();
   }
 
   #checkProgress(): void {

@@ -280,13 +280,7 @@ export class Sender implements PendingHost {
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
     const size = this.outbox.frame(code, flags, id, content, time, maxMessageSize, lane);
-    if (size < 0) {
-      throw new PayloadError(
-        "payload-too-large",
-        `Cannot send "${name}": its ${content.length} ${typeof content === "string" ? "characters" : "bytes"} ` +
-          `and the header are above the ${maxMessageSize} bytes that the peer takes`,
-      );
-    }
+    if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
     this.#frames++;
     const { sent } = this.#shared.taps;
     if (sent !== undefined && size > 0) {
@@ -299,6 +293,15 @@ export class Sender implements PendingHost {
 /** The error for a request that its type has no answer to. */
 export function noReplyCodec(name: string): MessageTypeError {
   return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
+}
+
+/** The error for a payload that the peer does not take, as it takes frames of `most` bytes. */
+export function payloadTooLarge(name: string, content: Uint8Array | string, most: number): PayloadError {
+  const unit = typeof content === "string" ? "characters" : "bytes";
+  return new PayloadError(
+    "payload-too-large",
+    `Cannot send "${name}": its ${content.length} ${unit} and the header are above the ${most} bytes that the peer takes`,
+  );
 }
 
 /** @throws {RangeError} It is no time to wait for. */

@@ -61,6 +61,8 @@ export class TotalBuffer {
   readonly #answers = new Set<RoomWaiter>();
   /** Connections with a request whose handler is not started for lack of room. */
   readonly #starts = new Set<RoomWaiter>();
+  /** Connections with a message that was refused, and that somebody waits to send. */
+  readonly #messages = new Set<RoomWaiter>();
   /** Connections with a request of a route whose answers nobody has seen yet. */
   readonly #unknown = new Set<RoomWaiter>();
   readonly #again: Timeout;
@@ -100,11 +102,11 @@ export class TotalBuffer {
   }
 
   /**
-   * Lets `waiter` try again: with an answer or a handler to start when there may be room, answers first; with a handler whose
-   * answer is `unknown` after a while.
+   * Lets `waiter` try again: with an answer, a message or a handler to start when there may be room, in this order; with a
+   * handler whose answer is `unknown` after a while.
    */
-  waitFor(what: "answer" | "start" | "unknown", waiter: RoomWaiter): void {
-    (what === "answer" ? this.#answers : what === "start" ? this.#starts : this.#unknown).add(waiter);
+  waitFor(what: "answer" | "message" | "start" | "unknown", waiter: RoomWaiter): void {
+    this.#waiting(what).add(waiter);
     if (this.#again.tick < 0) this.#wheel.add(this.#again, RETRY_MS);
   }
 
@@ -116,6 +118,7 @@ export class TotalBuffer {
   /** Forgets one that waits. */
   leave(waiter: RoomWaiter): void {
     this.#answers.delete(waiter);
+    this.#messages.delete(waiter);
     this.#starts.delete(waiter);
     this.#unknown.delete(waiter);
   }
@@ -123,7 +126,7 @@ export class TotalBuffer {
   /** Gives `bytes` back that waited to be sent. */
   free(bytes: number): void {
     this.buffered -= bytes;
-    if (this.#answers.size > 0 || this.#starts.size > 0) this.#wake();
+    if (this.#answers.size + this.#messages.size + this.#starts.size > 0) this.#wake();
   }
 
   /** Gives `bytes` back that an answer was expected to have. */
@@ -144,14 +147,21 @@ export class TotalBuffer {
     }
   }
 
+  #waiting(what: "answer" | "message" | "start" | "unknown"): Set<RoomWaiter> {
+    if (what === "answer") return this.#answers;
+    if (what === "message") return this.#messages;
+    return what === "start" ? this.#starts : this.#unknown;
+  }
+
   #retry(): void {
-    const [first] = this.#answers.size > 0 ? this.#answers : this.#starts;
+    const [first] = [...this.#answers, ...this.#messages, ...this.#starts];
     if (first !== undefined) this.press(first.lacks);
     this.#wake();
     const unknown = [...this.#unknown];
     this.#unknown.clear();
     for (const waiter of unknown) waiter.retry();
-    if (this.#answers.size + this.#starts.size + this.#unknown.size > 0) this.#wheel.add(this.#again, RETRY_MS);
+    const waiting = this.#answers.size + this.#messages.size + this.#starts.size + this.#unknown.size;
+    if (waiting > 0) this.#wheel.add(this.#again, RETRY_MS);
   }
 
   /** Lets those who wait try again, in the order they came, until one finds no room. */
@@ -159,7 +169,7 @@ export class TotalBuffer {
     if (this.#waking) return;
     this.#waking = true;
     try {
-      for (const waiting of [this.#answers, this.#starts]) {
+      for (const waiting of [this.#answers, this.#messages, this.#starts]) {
         for (const waiter of waiting) {
           if (!waiter.retry()) return;
           waiting.delete(waiter);

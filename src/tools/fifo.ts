@@ -40,6 +40,11 @@ export class Fifo<Item> {
     return item;
   }
 
+  /** All of them, in order. */
+  *[Symbol.iterator](): IterableIterator<Item> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i];
+  }
+
   /** Takes all out. */
   clear(): Item[] {
     const left = this.#items.slice(this.#head);
