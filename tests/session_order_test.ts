@@ -208,9 +208,11 @@ describe("a connection", () => {
 
   it("ends its turn when 2 ms are over by a look at the clock, after 1, 2, 4, 8 and so on messages", async () => {
     for (const waiting of [true, false]) {
-      assertEquals(await mostInTurn({ waiting, ms: 3 }), 1);
-      assertEquals(await mostInTurn({ waiting, ms: 0.6 }), 4);
-      assertEquals(await mostInTurn({ waiting, ms: 0.5 }), 8);
+      for (const [ms, batch] of [[3, 1], [0.6, 4], [0.5, 8]]) {
+        const most = await mostInTurn({ waiting, ms });
+        // What is read and what was queued have a turn each, and both may come between two looks at the sockets.
+        assert(most === batch || most === 2 * batch, `${most} of ${ms} ms each`);
+      }
     }
   });
 });
