@@ -66,6 +66,7 @@ export { bytes, type Codec, json, text } from "./src/message/codecs.ts";
 export {
   decodeJson,
   encodeJson,
+  type JsonOptions,
   type SchemaIssue,
   type SchemaResult,
   type StandardSchema,

@@ -52,6 +52,14 @@ function payloadError(fn: () => unknown, message: string): PayloadError {
   return error;
 }
 
+/** The same for one that is too large. */
+function payloadTooLarge(fn: () => unknown, message: string): PayloadError {
+  const error = assertThrows(fn, PayloadError);
+  assertEquals(error.code, "payload-too-large");
+  assertStringIncludes(error.message, message);
+  return error;
+}
+
 /** A codec's value over the wire: strings are sent as UTF-8. */
 function transfer<Out, In>(codec: Codec<Out, In>, value: In): Out {
   const payload = codec.encode(value);
@@ -297,7 +305,7 @@ describe("json()", () => {
     let deep: unknown = 0;
     for (let i = 0; i < 200_000; i++) deep = [deep];
     try {
-      assertEquals(any.encode(deep).length, 400_001); // Deno's V8 goes any depth.
+      assertEquals((any.encode(deep) as string).length, 400_001); // Deno's V8 goes any depth.
     } catch (error) {
       assertInstanceOf(error, PayloadError);
     }
@@ -342,9 +350,82 @@ describe("json()", () => {
     assertEquals(({} as { polluted?: boolean }).polluted, undefined);
   });
 
+  it("finds a __proto__ key wherever it stands in a text of any length, and whatever stands before it", () => {
+    // Ends of strings are looked for in two ways, by how long they are.
+    const before = [
+      "",
+      ...[1, 31, 62, 63, 64, 65, 66, 127, 128, 129, 200, 5_000].flatMap((length) =>
+        ["x", "\\\\", '\\"', 'x\\"', '\\\\\\"', "\\u0022", "ä"].map((unit) => unit.repeat(length))
+      ),
+    ];
+    for (const text of before) {
+      for (
+        const [source, found] of [
+          [`["${text}",{"__proto__":1}]`, true],
+          [`["${text}",{"\\u005f_proto__" \r\n\t :1}]`, true],
+          [`{"${text}":{"a":"${text}","__prot\\u006F__":1}}`, true],
+          [`["${text}","__proto__",{"a":"__proto__"}]`, false],
+          [`["${text}","{\\"__proto__\\":1}"]`, false],
+          [`["${text}__proto__",{"${text}x":"\\u005f_proto__"}]`, false],
+        ] as const
+      ) {
+        if (found) payloadError(() => any.decode(utf8(source)), 'Cannot decode the JSON: it has a key "__proto__"');
+        else assertEquals(any.decode(utf8(source)), JSON.parse(source));
+      }
+    }
+  });
+
+  it("agrees about __proto__ keys and depth with whoever walks through the value", () => {
+    const has = (value: unknown): boolean =>
+      typeof value === "object" && value !== null &&
+      (Object.hasOwn(value, "__proto__") || Object.values(value).some(has));
+    const pieces = fc.constantFrom("__proto__", "_", "\\", '"', "[", "{", "}", ":", "\u0000", "ä", "x".repeat(70));
+    const strings = fc.oneof(fc.constant("__proto__"), fc.array(pieces, { maxLength: 6 }).map((all) => all.join("")));
+    const escape = (text: string, odd: boolean): string =>
+      JSON.stringify(text).replaceAll("_", odd ? "\\u005f" : "_").replaceAll("p", odd ? "p" : "\\u0070");
+    const { value: node } = fc.letrec<{ value: string }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 5 },
+        fc.tuple(strings, fc.boolean()).map(([text, odd]) => escape(text, odd)),
+        fc.array(tie("value"), { maxLength: 4 }).map((all) => `[${all.join(" , ")}]`),
+        // Of two equal keys the last wins, and what is in the first is not there afterwards.
+        fc.uniqueArray(fc.tuple(strings, fc.boolean(), tie("value")), { maxLength: 4, selector: ([key]) => key }).map((
+          all,
+        ) => `{${all.map(([key, odd, value]) => `${escape(key, odd)} :${value}`).join(",")}}`),
+      ),
+    }));
+    let found = 0;
+    let clean = 0;
+    fc.assert(
+      fc.property(node, (source) => {
+        const value = JSON.parse(source);
+        if (has(value)) {
+          found++;
+          payloadError(() => any.decode(utf8(source)), "__proto__");
+        } else {
+          clean++;
+          any.decode(utf8(source));
+        }
+      }),
+      { seed: 20261128, numRuns: 2_000 },
+    );
+    assert(found > 200 && clean > 200, `${found} with such a key, ${clean} without`);
+  });
+
   it("takes __proto__ in strings, and keys that only look like it", () => {
     for (const value of ["__proto__", ["__proto__"], { a: "__proto__" }, { proto: 1, __proto: 2, "__proto__ ": 3 }]) {
       assertEquals(any.decode(utf8(JSON.stringify(value))), value);
+    }
+    for (
+      const key of [
+        "\\u005f_proto_",
+        "\\u005f_proto___",
+        "\\u005F\\u005F\\u0050roto__",
+        "__proto_\\\\u005f",
+        "__proto__\\u0000",
+      ]
+    ) {
+      assertEquals(Object.keys(any.decode(utf8(`{"${key}":1}`)) as object), [JSON.parse(`"${key}"`)]);
     }
     assertEquals(any.decode(utf8('{"a":"\\u005f_proto__"}')), { a: "__proto__" });
     assertEquals(
@@ -359,12 +440,93 @@ describe("json()", () => {
     const kinds = [["[", "]"], ['{"a":', "}"], ["[0,", ",0]"], ['["[[[[",', ',"{"]'], ['{"\\"[":', "}"]] as const;
     for (const [open, close] of kinds) {
       any.decode(nest(128, open, close));
-      for (const depth of [129, 130, 1000, 100_000]) {
+      for (const depth of [129, 130, 1000, 50_000]) {
         payloadError(() => any.decode(nest(depth, open, close)), "Cannot decode the JSON: it nests more than 128 deep");
       }
     }
     any.decode(utf8(`[${"[],{},".repeat(1000)}${JSON.stringify("[".repeat(1000))}]`));
-    payloadError(() => any.decode(utf8("[".repeat(5_000_000))), "it nests more than 128 deep");
+    payloadError(() => any.decode(utf8("[".repeat(1_000_000))), "it nests more than 128 deep");
+  });
+
+  it("says where malformed JSON is malformed, in clean text and without the engine's error", () => {
+    const hostile = `\x1b]0;owned\x07\u202e\n[14:00:00.000] INFO  all is well${"x".repeat(1_000)}`;
+    for (const source of [hostile, `{"${hostile}`, `[${hostile}]`]) {
+      const error = payloadError(() => any.decode(utf8(source)), "Cannot decode the JSON: it is malformed: ");
+      // deno-lint-ignore no-control-regex
+      assertEquals(error.message.match(/[\x00-\x1f\x7f-\x9f\u202e]/), null);
+      assert(error.message.length < 300, error.message);
+      assertEquals(error.cause, undefined);
+    }
+  });
+
+  it("takes maxBytes bytes of UTF-8, 1 MiB by default, and no more: it neither parses nor sends them", () => {
+    const quoted = (bytes: number, unit = "x"): string => unit.repeat((bytes - 2) / utf8(unit).length);
+    const small = json<unknown>({ maxBytes: 14 });
+    const large = json<unknown>({ maxBytes: 3 * 1024 * 1024 });
+    const checked = json(z.string(), { maxBytes: 14 });
+    const least: Codec<unknown, unknown> = json({ maxBytes: 1 });
+    for (
+      const [codec, most] of [[any, 1024 * 1024], [json(z.string()), 1024 * 1024], [small, 14], [checked, 14]] as const
+    ) {
+      for (const unit of ["x", "ä", "日", "😀"]) {
+        if ((most - 2) % utf8(unit).length !== 0) continue;
+        const value = quoted(most, unit);
+        assertEquals((transfer as (codec: unknown, value: unknown) => unknown)(codec, value), value);
+        const above = payloadTooLarge(() => codec.encode(`${value}x`), "Cannot encode the value as JSON: its ");
+        assertStringIncludes(above.message, ` above its maxBytes, ${most}`);
+      }
+      const above = payloadTooLarge(() => codec.decode(utf8("[".repeat(most + 1))), "Cannot decode the JSON: its ");
+      assertEquals(above.message, `Cannot decode the JSON: its ${most + 1} bytes are above its maxBytes, ${most}`);
+    }
+    assertEquals(transfer(large, quoted(3 * 1024 * 1024)), quoted(3 * 1024 * 1024));
+    assertEquals(transfer(least, 7), 7);
+    payloadTooLarge(() => least.encode(10), "its 2 characters are above its maxBytes, 1");
+    payloadTooLarge(() => encodeJson("xx", { maxBytes: 3 }), "maxBytes, 3");
+    payloadTooLarge(() => decodeJson(utf8('"xx"'), { maxBytes: 3 }), "maxBytes, 3");
+    payloadTooLarge(() => encodeJson(quoted(1024 * 1024 + 1)), "maxBytes, 1048576");
+    assertEquals(decodeJson(encodeJson("xx", { maxBytes: 4 }), { maxBytes: 4 }), "xx");
+  });
+
+  it("refuses other options, and limits that are none", () => {
+    const wrong: [unknown, typeof Error, string][] = [
+      [{ maxBytes: 0 }, RangeError, "maxBytes must be a whole number from 1 to 2147483647, not 0"],
+      [{ maxBytes: 1.5 }, RangeError, "maxBytes must be a whole number from 1 to 2147483647, not 1.5"],
+      [{ maxBytes: 2 ** 31 }, RangeError, "maxBytes must be a whole number from 1 to 2147483647, not 2147483648"],
+      [{ maxBytes: NaN }, RangeError, "maxBytes must be a whole number from 1 to 2147483647, not NaN"],
+      [{ maxBytes: "1" }, TypeError, "maxBytes must be a number, not of type string"],
+      [{ maxBites: 1 }, TypeError, 'Unknown option "maxBites"'],
+    ];
+    for (const [options, type, message] of wrong) {
+      assertThrows(() => json(options as never), type, message);
+      assertThrows(() => json(z.any(), options as never), type, message);
+      assertThrows(() => decodeJson(utf8("1"), options as never), type, message);
+      assertThrows(() => encodeJson(1, options as never), type, message);
+    }
+    assertThrows(() => json(z.any(), 5 as never), TypeError, "must be an object");
+    assertThrows(
+      () => json({ type: "object" } as never),
+      TypeError,
+      'Unknown option "type": json(), which takes a Standard',
+    );
+    for (const nothing of [{}, { maxBytes: undefined }]) assertEquals(transfer(json<number>(nothing), 5), 5);
+  });
+
+  it("above maxBytes is refused to the sender of a request, by either side, and ends nothing", async () => {
+    const WIDE = messageType(200, "wide", json<string>(), json<string>({ maxBytes: 10 }));
+    const NARROW = messageType(200, "wide", json<string>({ maxBytes: 10 }), json<string>());
+    await withPeers(async (server, client) => {
+      server.on("error", () => {});
+      server.route(NARROW, ({ data }) => data.repeat(5));
+      payloadTooLarge(() => client.send(NARROW, "x".repeat(9)), "maxBytes, 10");
+      const far = await assertRejects(() => client.request(WIDE, "x".repeat(9)), RemoteError);
+      assertEquals([far.code, far.message], [
+        "payload-too-large",
+        "Cannot decode the JSON: its 11 bytes are above its maxBytes, 10",
+      ]);
+      const near = await assertRejects(() => client.request(WIDE, "xxxx"), PayloadError);
+      assertEquals(near.code, "payload-too-large");
+      assertEquals(await client.request(WIDE, "x"), "xxxxx");
+    });
   });
 
   it("shares its rules with encodeJson(), decodeJson() and Message.json", async () => {
@@ -443,7 +605,7 @@ describe("json(schema)", () => {
   });
 
   it("refuses what is no Standard Schema", () => {
-    for (const schema of [null, {}, "string", 5, { "~standard": {} }, { "~standard": { validate: true } }, () => {}]) {
+    for (const schema of [null, "string", 5, { "~standard": {} }, { "~standard": { validate: true } }, () => {}]) {
       assertThrows(
         () => json(schema as never),
         TypeError,

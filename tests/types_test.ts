@@ -489,6 +489,23 @@ describe("json(schema)", () => {
     });
   });
 
+  it("takes options alone or behind a schema, and infers the same", () => {
+    const options = { maxBytes: 10 };
+    assertType<Same<ReturnType<typeof json<number>>, Codec<number>>>();
+    const plain = json<number[]>(options);
+    assertType<Same<typeof plain, Codec<number[]>>>();
+    const unknown = json({ maxBytes: 10 });
+    assertType<Same<typeof unknown, Codec<unknown>>>();
+    const checked = json(z.object({ at: z.string().transform((text) => new Date(text)) }), options);
+    assertType<Same<typeof checked, Codec<{ at: Date }, { at: string }>>>();
+    const sized = json(v.pipe(v.string(), v.transform((text) => text.length)), { maxBytes: 10 });
+    assertType<Same<typeof sized, Codec<number, string>>>();
+    // @ts-expect-error: misspelt
+    assertThrows(() => json<number>({ maxBites: 10 }), TypeError);
+    // @ts-expect-error: a number
+    assertThrows(() => json(z.any(), { maxBytes: "10" }), TypeError);
+  });
+
   it("refuses what is no schema", () => {
     // @ts-expect-error: no Standard Schema
     assertThrows(() => json({ type: "object" }), TypeError);

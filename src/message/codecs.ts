@@ -5,7 +5,15 @@
  */
 
 import { PayloadError } from "../errors.ts";
-import { decodeJson, isThenable, type StandardSchema, stringify, validate } from "./json.ts";
+import {
+  isThenable,
+  type JsonOptions,
+  jsonText,
+  maxBytesOf,
+  parseJson,
+  type StandardSchema,
+  validate,
+} from "./json.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /**
@@ -38,18 +46,14 @@ export const text: Codec<string> = Object.freeze({
 });
 
 /**
- * JSON with a type argument only: nothing checks that what arrives has that type.
- *
- * @returns The codec.
- */
-export function json<T>(): Codec<T>;
-/**
  * JSON checked by a schema: a payload that the schema refuses never reaches a handler, and the sender of a request gets the
  * error.
  *
  * @param schema Any synchronous validator that speaks Standard Schema: Zod, Valibot, ArkType.
+ * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
  * @returns The codec. Senders pass the schema's input; receivers get its output.
  * @throws {TypeError} `schema` is not a Standard Schema validator, or it is asynchronous.
+ * @throws {RangeError | TypeError} An option is wrong.
  *
  * @example
  * ```ts
@@ -62,16 +66,52 @@ export function json<T>(): Codec<T>;
  * assertEquals(point.decode(bytes), { x: 1, y: 2 });
  * ```
  */
-export function json<In, Out>(schema: StandardSchema<In, Out>): Codec<Out, In>;
-export function json(schema?: StandardSchema): Codec<unknown> {
-  if (schema === undefined) return Object.freeze({ encode: stringify, decode: decodeJson });
+export function json<In, Out>(schema: StandardSchema<In, Out>, options?: JsonOptions): Codec<Out, In>;
+/**
+ * JSON with a type argument only: nothing checks that what arrives has that type.
+ *
+ * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
+ * @returns The codec.
+ * @throws {RangeError | TypeError} An option is wrong.
+ *
+ * @example Large documents
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { json, messageType } from "@veltix/core";
+ *
+ * const REPORT = messageType(200, "report", json<string[]>({ maxBytes: 8 * 1024 * 1024 }));
+ * const lines = Array.from({ length: 200_000 }, (_, i) => `line ${i}`);
+ * assertEquals(REPORT.payload.encode(lines).length, 2_688_891);
+ * ```
+ */
+export function json<T>(options?: JsonOptions): Codec<T>;
+export function json(first?: StandardSchema | JsonOptions, second?: JsonOptions): Codec<unknown> {
+  if (first === undefined || isOptions(first)) {
+    const maxBytes = maxBytesOf(first ?? second ?? {}, OPTIONS_OF);
+    return Object.freeze({
+      encode: (value: unknown) => jsonText(value, maxBytes),
+      decode: (content: Uint8Array) => parseJson(content, maxBytes),
+    });
+  }
+  const schema = first as StandardSchema;
   if (typeof schema?.["~standard"]?.validate !== "function") {
     throw new TypeError("Cannot make a JSON codec: schema must be a Standard Schema validator");
   }
+  const maxBytes = maxBytesOf(second ?? {}, OPTIONS_OF);
   if (PROBES.every((value) => answersLater(schema, value))) {
     throw new TypeError("Cannot make a JSON codec: the schema is asynchronous, use one that answers at once");
   }
-  return Object.freeze({ encode: stringify, decode: (content: Uint8Array) => validate(schema, decodeJson(content)) });
+  return Object.freeze({
+    encode: (value: unknown) => jsonText(value, maxBytes),
+    decode: (content: Uint8Array) => validate(schema, parseJson(content, maxBytes)),
+  });
+}
+
+const OPTIONS_OF = "json(), which takes a Standard Schema validator before its options,";
+
+/** Whether these are options in place of a schema: an object that describes no schema. */
+function isOptions(value: StandardSchema | JsonOptions | null): value is JsonOptions {
+  return typeof value === "object" && value !== null && !("~standard" in value);
 }
 
 /** What a codec made of a value, checked: it may be of the program's own making. */

@@ -6,10 +6,26 @@
  */
 
 import { PayloadError } from "../errors.ts";
-import { decodeUtf8 } from "./utf8.ts";
+import { excerpt } from "../wire/printable.ts";
+import { type JsonFlaw, scanJson } from "./json_scan.ts";
+import { UnreadableError } from "./unreadable.ts";
+import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
 
 /** How deep arrays and objects of a peer may nest: deeper than any sane message, shallow enough for any recursion. */
 const MAX_JSON_DEPTH = 128;
+
+/** The most bytes of JSON by default: an engine parses so many in at most some 0.1 s, whatever they are. */
+const MAX_JSON_BYTES = 1024 * 1024;
+
+/** Limits of JSON; all optional. */
+export interface JsonOptions {
+  /**
+   * The most bytes that a value may take as UTF-8 text, 1 to 2147483647. More is refused before it is parsed, and not sent
+   * either. JSON is costly to parse: 10 MiB of `[[],[],…]` stop the program for about a second.
+   * @default 1048576
+   */
+  readonly maxBytes?: number;
+}
 
 /** The part of the Standard Schema interface, version 1, that is used here. */
 export interface StandardSchema<In = unknown, Out = In> {
@@ -43,19 +59,26 @@ export interface SchemaIssue {
  * Encodes a value as JSON.
  *
  * @param value Anything that JSON can represent.
+ * @param options `maxBytes`: the most bytes of the text. Default 1048576.
  * @returns UTF-8 text.
- * @throws {PayloadError} `invalid-payload`: a cycle, a bigint, a function, or `undefined`.
+ * @throws {PayloadError} `invalid-payload`: a cycle, a bigint, a function, or `undefined`; `payload-too-large`: above
+ * `maxBytes`.
+ * @throws {RangeError | TypeError} An option is wrong.
  */
-export function encodeJson(value: unknown): Uint8Array {
-  return new TextEncoder().encode(stringify(value));
+export function encodeJson(value: unknown, options: JsonOptions = {}): Uint8Array {
+  const text = jsonText(value, maxBytesOf(options));
+  return typeof text === "string" ? encodeUtf8(text) : text;
 }
 
 /**
  * Decodes JSON from a peer.
  *
  * @param bytes UTF-8 text; not changed.
+ * @param options `maxBytes`: the most bytes of the text. Default 1048576.
  * @returns The value. Its type is not checked: give {@linkcode json} a schema for that.
- * @throws {PayloadError} `invalid-payload`: not JSON, nested more than 128 deep, or with a key `__proto__`.
+ * @throws {PayloadError} `invalid-payload`: not JSON, nested more than 128 deep, or with a key `__proto__`;
+ * `payload-too-large`: above `maxBytes`.
+ * @throws {RangeError | TypeError} An option is wrong.
  *
  * @example
  * ```ts
@@ -65,26 +88,65 @@ export function encodeJson(value: unknown): Uint8Array {
  * assertEquals(decodeJson(encodeJson({ a: [1, 2] })), { a: [1, 2] });
  * ```
  */
-export function decodeJson(bytes: Uint8Array): unknown {
+export function decodeJson(bytes: Uint8Array, options: JsonOptions = {}): unknown {
+  return parseJson(bytes, maxBytesOf(options));
+}
+
+/** What {@linkcode decodeJson} does, with a limit that is checked already. */
+export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
+  if (bytes.length > maxBytes) {
+    throw new UnreadableError(
+      "payload-too-large",
+      `Cannot decode the JSON: its ${bytes.length} bytes are above its maxBytes, ${maxBytes}`,
+    );
+  }
   const text = decodeUtf8(bytes);
   // A text shorter than two brackets a level can't be too deep.
-  if (text.length >= 2 * MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH) {
-    throw new PayloadError("invalid-payload", `Cannot decode the JSON: it nests more than ${MAX_JSON_DEPTH} deep`);
+  if (bytes.length >= 2 * MAX_JSON_DEPTH || text.includes("__proto__") || text.includes("\\u")) {
+    const flaw = scanJson(bytes, MAX_JSON_DEPTH);
+    if (flaw !== undefined) throw new UnreadableError("invalid-payload", `Cannot decode the JSON: ${FLAWS[flaw]}`);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new PayloadError("invalid-payload", "Cannot decode the JSON: it is malformed", { cause });
+    return JSON.parse(text);
+  } catch (error) {
+    // Engines quote the payload. As a cause it would be printed as it came.
+    const why = excerpt((error as Error).message);
+    throw new UnreadableError("invalid-payload", `Cannot decode the JSON: it is malformed: ${why}`);
   }
-  if ((text.includes("__proto__") || text.includes("\\u")) && hasProtoKey(value)) {
-    throw new PayloadError("invalid-payload", 'Cannot decode the JSON: it has a key "__proto__"');
+}
+
+const FLAWS: Readonly<Record<JsonFlaw, string>> = {
+  deep: `it nests more than ${MAX_JSON_DEPTH} deep`,
+  proto: 'it has a key "__proto__"',
+};
+
+/** The limit of bytes in the options of JSON, checked. `of` is whose options they are. */
+export function maxBytesOf(options: JsonOptions, of: string = "JSON"): number {
+  if (typeof options !== "object" || options === null) throw new TypeError(`The options of ${of} must be an object`);
+  for (const name of Object.keys(options)) {
+    if (name !== "maxBytes") throw new TypeError(`Unknown option "${name}": ${of} has maxBytes`);
   }
-  return value;
+  const { maxBytes = MAX_JSON_BYTES } = options;
+  if (typeof maxBytes !== "number") throw new TypeError(`maxBytes must be a number, not of type ${typeof maxBytes}`);
+  if (Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= 0x7fffffff) return maxBytes;
+  throw new RangeError(`maxBytes must be a whole number from 1 to ${0x7fffffff}, not ${maxBytes}`);
+}
+
+/** A value as JSON of at most `maxBytes`: as text, or as bytes where only they show how many there are. */
+export function jsonText(value: unknown, maxBytes: number): string | Uint8Array {
+  const text = stringify(value);
+  if (utf8Bound(text) <= maxBytes) return text;
+  const bytes = text.length > maxBytes ? undefined : encodeUtf8(text);
+  if (bytes !== undefined && bytes.length <= maxBytes) return bytes;
+  const size = bytes === undefined ? `${text.length} characters` : `${bytes.length} bytes`;
+  throw new PayloadError(
+    "payload-too-large",
+    `Cannot encode the value as JSON: its ${size} are above its maxBytes, ${maxBytes}`,
+  );
 }
 
 /** `JSON.stringify` that throws what {@linkcode encodeJson} promises. */
-export function stringify(value: unknown): string {
+function stringify(value: unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
@@ -103,17 +165,19 @@ export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unkno
   const result = schema["~standard"].validate(value);
   if (isThenable(result)) {
     result.then(undefined, () => {});
-    throw new PayloadError(
+    throw new UnreadableError(
       "invalid-payload",
       "Cannot check the payload: the schema answered with a promise, as it is asynchronous or a function in it threw",
     );
   }
   if (result.issues === undefined) return result.value;
   const [issue] = result.issues;
+  // Both may quote what the peer sent, at any length.
   const path = (issue?.path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
-  throw new PayloadError(
+  const message = excerpt(String(issue?.message ?? "the schema refused it"));
+  throw new UnreadableError(
     "invalid-payload",
-    `The payload is invalid: ${path === "" ? "" : `${path}: `}${issue?.message ?? "the schema refused it"}`,
+    `The payload is invalid: ${path === "" ? "" : `${excerpt(path)}: `}${message}`,
     { cause: result.issues },
   );
 }
@@ -121,26 +185,4 @@ export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unkno
 /** Whether this is a promise or behaves like one. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (quoted) {
-      if (unit === 0x5c) i++;
-      else if (unit === 0x22) quoted = false;
-    } else if (unit === 0x22) quoted = true;
-    else if (unit === 0x5b || unit === 0x7b) deepest = Math.max(deepest, ++depth);
-    else if (unit === 0x5d || unit === 0x7d) depth--;
-  }
-  return deepest;
-}
-
-function hasProtoKey(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (Object.hasOwn(value, "__proto__")) return true;
-  return Object.values(value).some(hasProtoKey);
 }

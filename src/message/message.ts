@@ -28,7 +28,10 @@ export interface Message<Data = unknown, ReplyIn = never> {
   readonly content: Uint8Array;
   /** The payload as text. Reading it throws a `PayloadError` if it is not UTF-8. */
   readonly text: string;
-  /** The payload as JSON, unchecked, parsed once. Reading it throws a `PayloadError` if it is not JSON. */
+  /**
+   * The payload as JSON, unchecked, parsed once. Reading it throws a `PayloadError` if it is not JSON or takes more than 1 MiB:
+   * `decodeJson(message.content, { maxBytes })` reads larger ones.
+   */
   readonly json: unknown;
   /** The sender's id for it; 0 for a native message that is not a request. */
   readonly requestId: number | string;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PayloadError } from "../errors.ts";
+import { UnreadableError } from "./unreadable.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -41,7 +41,7 @@ export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw new PayloadError("invalid-payload", `Cannot decode ${bytes.length} bytes as text: they are no UTF-8`, {
+    throw new UnreadableError("invalid-payload", `Cannot decode ${bytes.length} bytes as text: they are no UTF-8`, {
       cause,
     });
   }

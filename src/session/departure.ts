@@ -25,6 +25,8 @@ const UNLIMITED = 0x7fffffff;
 const LEAVE_LINGER = 60_000;
 /** A peer can't ask to be left alone for more than a day, in milliseconds. */
 const LONGEST_RETRY = 24 * 3_600_000;
+/** The most bytes of what a peer says when it goes away: a code and a number. */
+const MAX_GOAWAY = 4_096;
 
 /** What is ended, and hears of it. */
 export interface DepartureHost {
@@ -254,7 +256,7 @@ export class Departure {
 /** Why the peer goes away, in its own words, and when it may be asked again. */
 function readGoAway(content: Uint8Array): { readonly code: string; readonly retryAfter: number } {
   try {
-    const words = (decodeJson(content) ?? {}) as PeerObject;
+    const words = (decodeJson(content, { maxBytes: MAX_GOAWAY }) ?? {}) as PeerObject;
     return {
       code: printable(stringMember(words, "code") ?? "no reason given"),
       retryAfter: integerMember(words, "retryAfter", 0, LONGEST_RETRY) ?? 0,

@@ -7,9 +7,12 @@
 
 import { ProtocolError, RemoteError } from "../errors.ts";
 import { decodeJson } from "../message/json.ts";
+import { printable, readable } from "../wire/printable.ts";
 
 const MAX_CODE = 100;
 const MAX_MESSAGE = 2_000;
+/** The most bytes of an ERROR reply's JSON; code and message alone take less than 13,000. */
+const MAX_BYTES = 65_536;
 
 /** The content of the ERROR reply for a failure that can't be described. */
 export const NO_DETAILS = '{"code":"handler-failed","message":"The handler failed"}';
@@ -33,18 +36,21 @@ export function errorContent(error: unknown): string {
   }
 }
 
-/** The error of an ERROR reply. */
+/**
+ * The error of an ERROR reply. Programs print its text: nothing in it commands a terminal. Its message keeps line breaks, as
+ * many errors take several lines.
+ */
 export function errorOf(content: Uint8Array): RemoteError | ProtocolError {
   let value: unknown;
   try {
-    value = decodeJson(content);
+    value = decodeJson(content, { maxBytes: MAX_BYTES });
   } catch (cause) {
     return new ProtocolError("protocol-error", "The peer answered with an error that can't be read", { cause });
   }
   const { code, message, details } = (value ?? {}) as { code?: unknown; message?: unknown; details?: unknown };
   return new RemoteError(
-    typeof code === "string" ? code.slice(0, MAX_CODE) : "unknown",
-    typeof message === "string" ? message.slice(0, MAX_MESSAGE) : "The peer gave no reason",
+    typeof code === "string" ? printable(code.slice(0, MAX_CODE)) : "unknown",
+    typeof message === "string" ? readable(message.slice(0, MAX_MESSAGE)) : "The peer gave no reason",
     details,
   );
 }

@@ -11,7 +11,10 @@ import { FrameDecoder } from "./decoder.ts";
 import { encodeFrame } from "./encoder.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 import { get16, get32, put16 } from "./integers.ts";
+import { printable } from "./printable.ts";
 import { type Protocol, PROTOCOL_VERSION } from "./protocols.ts";
+
+export { printable };
 
 /** A JSON object of a peer: only ever read member by member. */
 export type PeerObject = Readonly<Record<string, unknown>>;
@@ -201,11 +204,6 @@ export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   joined.set(a);
   joined.set(b, a.length);
   return joined;
-}
-
-/** At most 200 characters of a peer's text, without control and format characters, for messages and logs. */
-export function printable(text: string): string {
-  return text.slice(0, 200).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "?");
 }
 
 function parseObject(bytes: Uint8Array): PeerObject {

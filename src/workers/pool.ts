@@ -15,6 +15,7 @@ import {
 } from "../errors.ts";
 import { replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
+import { UnreadableError } from "../message/unreadable.ts";
 import type { Thread, Threads } from "../threads.ts";
 import type { TimerHandle } from "../transport.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
@@ -359,5 +360,5 @@ export class WorkerPool {
 function revived(error: ErrorLikeness): Error {
   if (error.name !== "PayloadError") return errorLike(error);
   const code = error.code === "payload-too-large" ? "payload-too-large" : "invalid-payload";
-  return new PayloadError(code, error.message);
+  return error.unreadable ? new UnreadableError(code, error.message) : new PayloadError(code, error.message);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { UnreadableError } from "../message/unreadable.ts";
+
 /** Who sent a message, as far as a worker is told. */
 export interface WorkerPeer {
   /** The `id` of its `ClientInfo`. */
@@ -66,6 +68,8 @@ export interface ErrorLikeness {
   readonly code: string | undefined;
   /** Where it was thrown. */
   readonly stack: string | undefined;
+  /** Whether it says that what a peer sent cannot be decoded. */
+  readonly unreadable?: boolean;
 }
 
 /** Describes whatever was thrown. */
@@ -77,6 +81,7 @@ export function likenessOf(error: unknown): ErrorLikeness {
       message: typeof message === "string" ? message : String(error),
       code: typeof code === "string" ? code : undefined,
       stack: typeof stack === "string" ? stack : undefined,
+      unreadable: error instanceof UnreadableError,
     };
   } catch {
     return { name: "Error", message: "The handler failed", code: undefined, stack: undefined };
