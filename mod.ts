@@ -71,6 +71,7 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from "./src/message/json.ts";
+export type { Log } from "./src/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
@@ -91,7 +92,6 @@ export {
   type HeartbeatOptions,
   type LimitOptions,
   type Limits,
-  type Log,
   type PerformanceMode,
   type RateLimitOptions,
   type SocketCore,

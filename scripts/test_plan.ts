@@ -31,6 +31,7 @@ const ROWS = {
     "client_sending",
     "config",
     "events",
+    "fault_log",
     "format_bytes",
     "id_map",
     "imports",

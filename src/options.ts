@@ -5,21 +5,9 @@
  */
 
 import { ConfigError } from "./errors.ts";
-import { isThenable } from "./message/json.ts";
+import { CONSOLE, type Log, show } from "./log.ts";
 import type { Endpoint, TcpEndpoint, Transport } from "./transport.ts";
 import { protocol } from "./wire/protocols.ts";
-
-/** A logger: anything with these methods, such as `console`. The default writes warnings and errors only. */
-export interface Log {
-  /** Logs what helps to find a fault: who connects, who leaves and who is refused. */
-  debug?(message: string, ...data: unknown[]): void;
-  /** Logs what an operator wants to know: a server listens or is closed. */
-  info?(message: string, ...data: unknown[]): void;
-  /** Logs something that went wrong and was handled. */
-  warn(message: string, ...data: unknown[]): void;
-  /** Logs a failure. */
-  error(message: string, ...data: unknown[]): void;
-}
 
 /** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
 export type SocketCore = "auto" | "bun" | "deno" | "node" | Transport;
@@ -136,7 +124,7 @@ export interface CommonConfig extends LimitOptions {
   readonly bufferSize?: BufferSize;
   /**
    * Receives warnings and errors that no listener handles, and what goes on if it has the methods for that; never a line
-   * for each message.
+   * for each message. What peers can cause is at most ten lines a second of each kind.
    * @default warnings and errors go to the console
    */
   readonly logger?: Log;
@@ -181,12 +169,6 @@ const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
 const BUFFER_SIZES = { small: 1, medium: 8, large: 64, huge: 1024 } as const;
 const CORES: readonly unknown[] = ["auto", "bun", "deno", "node"];
 const LONGEST_DRAIN = 0x7fffffff;
-
-/** The default logger. It finds the console's methods when it writes: a program may have replaced them. */
-const CONSOLE: Log = {
-  warn: (...line) => console.warn(...line),
-  error: (...line) => console.error(...line),
-};
 
 /** The names of a configuration's members. */
 export type Names<Config> = Readonly<Record<keyof Config, true>>;
@@ -322,16 +304,6 @@ export function logOf(logger: Log | undefined): Log {
   return logger;
 }
 
-/** Writes a line about an error. A logger that fails is let be: there is nobody left to tell. */
-export function writeLine(log: Log, level: "warn" | "error", error: unknown): void {
-  guarded(() => log[level](error instanceof Error ? error.message : show(error), error));
-}
-
-/** Writes a line about what goes on, made only if the logger takes it. */
-export function writeNote(log: Log, level: "debug" | "info", text: () => string): void {
-  if (log[level] !== undefined) guarded(() => log[level]!(text()));
-}
-
 /** How long closing may take, and when peers may come back, checked. */
 export interface Closing {
   /** In milliseconds. */
@@ -385,27 +357,4 @@ export function wholeNumber(name: string, value: unknown, least: number, most: n
 export function nonEmpty(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   throw new TypeError(`${name} must be a non-empty string, not ${show(value)}`);
-}
-
-/** Calls a logger that may fail. */
-function guarded(log: () => unknown): void {
-  try {
-    const result = log();
-    if (isThenable(result)) Promise.resolve(result).then(undefined, () => {});
-  } catch {
-    // There is nobody left to tell.
-  }
-}
-
-/** A wrong value in a message: never thrown at, never long. */
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  return value === null
-    ? "null"
-    : Array.isArray(value)
-    ? "an array"
-    : value === undefined
-    ? "undefined"
-    : `of type ${typeof value}`;
 }

@@ -13,7 +13,7 @@ const ENTRIES = ["mod.ts", "src/load_threads.ts", "src/load_transport.ts"];
 
 const FOUNDATION = ["errors", "transport"];
 const PARTS = [...FOUNDATION, "wire", "message"];
-const SESSION = [...PARTS, "tools", "session", "events", "options", "workers"];
+const SESSION = [...PARTS, "tools", "session", "events", "log", "options", "workers"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 const MAY_IMPORT: Record<string, string[]> = {
@@ -23,10 +23,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   wire: ["errors"],
   message: ["wire", ...FOUNDATION],
   events: [...PARTS, "options"],
-  options: [...PARTS, "events"],
+  log: PARTS,
+  options: [...PARTS, "events", "log"],
   workers: [...PARTS, "options", "threads"],
   tools: ["transport"],
-  session: [...PARTS, "tools", "events", "options", "threads", "workers"],
+  session: [...PARTS, "tools", "events", "log", "options", "threads", "workers"],
   server: [...SESSION, "load_threads", "load_transport"],
   client: [...SESSION, "load_threads", "load_transport"],
   adapters: [...FOUNDATION, "threads"],

@@ -19,7 +19,8 @@ import {
   type TcpEndpoint,
   type WorkerRouteOptions,
 } from "../mod.ts";
-import { ConfigError, MessageTypeError, RemoteError, WorkerError } from "../src/errors.ts";
+import { ConfigError, MessageTypeError, PayloadError, RemoteError, WorkerError } from "../src/errors.ts";
+import { isPeerFault } from "../src/log.ts";
 import { Recorder, turn } from "./session_support.ts";
 import { BLOB, JOB, type Job, NOTE } from "./workers/contract.ts";
 
@@ -240,6 +241,7 @@ describe("a failure in a worker", () => {
     setup.client.send({ ...NOTE, payload: BLOB.payload } as unknown as typeof BLOB, Uint8Array.of(0xff));
     const [error] = await setup.events.next("error");
     assertEquals([error.name, error.code], ["PayloadError", "invalid-payload"]);
+    assert(error instanceof PayloadError && isPeerFault(error), "the log takes it for the peer's fault");
   });
 
   for (const way of ["throw later", "reject", "exit"] as const) {

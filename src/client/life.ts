@@ -4,7 +4,7 @@
  * @module
  */
 
-import { writeNote } from "../options.ts";
+import { writeNote } from "../log.ts";
 import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";

@@ -26,14 +26,17 @@ export function callerOf(method: (...args: never[]) => unknown): SourceLocation 
   return firstLocation(stackAbove(method, 1)) ?? firstLocation(stackAbove(method, 10));
 }
 
-/** Where a Server and a Client pass their lines on: the caller of interest is behind it. */
-const PASSED_ON = new URL("../options.", import.meta.url).pathname;
+/** Where a Server and a Client pass their lines on: the caller of interest called these. */
+const PASSED_ON = ["../log.", "../session/fault_log."].map((file) => new URL(file, import.meta.url).pathname);
 
 /** What the runtime itself calls is in no file: `Array.forEach (<anonymous>)`, `forEach (native:1:11)`. */
 function firstLocation(lines: readonly string[]): SourceLocation | undefined {
   for (const line of lines) {
     const [, file, row, column] = LOCATION.exec(line) ?? [];
-    if (file !== undefined && file !== "native" && !file.includes("<anonymous>") && !file.includes(PASSED_ON)) {
+    if (
+      file !== undefined && file !== "native" && !file.includes("<anonymous>") &&
+      !PASSED_ON.some((part) => file.includes(part))
+    ) {
       return { file, line: Number(row), column: Number(column) };
     }
   }

@@ -29,8 +29,13 @@ type Inspect = (value: unknown, options?: { colors?: boolean }) => string;
 const RESET = "\x1b[0m";
 const INDENT = "\n    ";
 const ESCAPE_ALL = { sgr: "escape", newlines: "escape" } as const;
-/** Line and paragraph separators, and what changes the direction of text: not control characters by their class. */
-const DECEPTIVE = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/**
+ * Line and paragraph separators, what changes the direction of text or is not seen, and halves of characters: no control
+ * characters by their class. Joiners stay, as scripts and emoji need them.
+ */
+const DECEPTIVE = /(?![\u200c\u200d])[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** The most characters that are shown of an error's text. */
+const MAX_MESSAGE = 10_000;
 /** How many causes of causes are shown, and how many errors of an `AggregateError`. */
 const MAX_NESTED = 8;
 
@@ -56,7 +61,7 @@ export function lineFormatter({ colors, timestamp, level, caller }: LineOptions)
       let line = timestamp ? `[${timestamp}] ` : "";
       if (level) line += `${label} `;
       if (sourceLocation) line += `[${sourceLocation}] `;
-      line += message.replace(DECEPTIVE, (char) => `\\u${char.charCodeAt(0).toString(16)}`);
+      line += message.replace(DECEPTIVE, escaped);
       return colors ? `${color}${line}${RESET}` : line;
     },
   });
@@ -77,7 +82,7 @@ function renderValue(value: unknown, inspect: Inspect): string {
 function renderError(error: Error, prefix: string = "", depth: number = 0): string {
   const { name, message, stack, cause, code, errors } = error as Error & { code?: unknown; errors?: unknown };
   const tag = typeof code === "string" ? ` [${code}]` : "";
-  let text = INDENT + oneLine(`${prefix}${name}${tag}${message === "" ? "" : ": "}${message}`);
+  let text = INDENT + oneLine(`${prefix}${name}${tag}${message === "" ? "" : ": "}${clipped(message)}`);
   for (const frame of framesOf(stack, message)) text += `${INDENT}    ${oneLine(frame)}`;
   const nested: [prefix: string, error: unknown][] = Array.isArray(errors)
     ? errors.slice(0, MAX_NESTED).map((one, index) => [`Error ${index + 1} of ${errors.length}: `, one])
@@ -85,7 +90,7 @@ function renderError(error: Error, prefix: string = "", depth: number = 0): stri
   if (cause !== undefined) nested.push(["Caused by: ", cause]);
   if (depth >= MAX_NESTED) return text;
   for (const [prefix, one] of nested) {
-    text += isError(one) ? renderError(one, prefix, depth + 1) : INDENT + oneLine(`${prefix}${String(one)}`);
+    text += isError(one) ? renderError(one, prefix, depth + 1) : INDENT + oneLine(`${prefix}${clipped(String(one))}`);
   }
   return text;
 }
@@ -96,6 +101,17 @@ function framesOf(stack: unknown, message: string): string[] {
   const at = stack.indexOf(message);
   const rest = at < 0 ? stack : stack.slice(at + message.length);
   return rest.split("\n").map((line) => line.trim()).filter((line) => line.startsWith("at "));
+}
+
+/** A text that may quote anything, of any length. */
+function clipped(text: string): string {
+  const more = text.length - MAX_MESSAGE;
+  return more <= 0 ? text : `${text.slice(0, MAX_MESSAGE)}… (${more} more characters)`;
+}
+
+function escaped(char: string): string {
+  const code = char.codePointAt(0)!.toString(16);
+  return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
 }
 
 function oneLine(text: string): string {

@@ -7,7 +7,8 @@
 
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
-import { type Closing, writeNote } from "../options.ts";
+import { writeNote } from "../log.ts";
+import type { Closing } from "../options.ts";
 import { Latch } from "../tools/latch.ts";
 import type { Address } from "../transport.ts";
 import { addressText } from "../session/address.ts";

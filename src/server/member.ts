@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Recovery, writeNote } from "../options.ts";
+import { writeNote } from "../log.ts";
+import type { Recovery } from "../options.ts";
 import type { CloseReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";
 import type { IncomingMessage } from "../session/incoming_message.ts";

@@ -6,7 +6,8 @@
  */
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
-import { type Closing, writeLine, writeNote } from "../options.ts";
+import { writeNote } from "../log.ts";
+import type { Closing } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
@@ -251,10 +252,11 @@ export class ServerRun<P> implements MemberHost<P> {
     const known = reason === "too-many-connections" && this.#saidFull;
     if (reason === "too-many-connections") this.#saidFull = true;
     if (!told && !known && (error instanceof HandshakeError || error instanceof ProtocolError)) {
-      writeLine(hub.log, "warn", error);
+      hub.faults.error("warn", error);
     } else {
       const why = error instanceof ConnectionError && error.code === "closed" ? `. ${error.message}` : "";
-      writeNote(hub.log, "debug", () => `Connection from ${addressText(address)} rejected: ${reason}${why}`);
+      const text = (): string => `Connection from ${addressText(address)} rejected: ${reason}${why}`;
+      hub.faults.note(`connections rejected: ${reason}`, text);
     }
   }
 }

@@ -11,18 +11,18 @@ import {
   coreOf,
   type Limits,
   limitsOf,
-  type Log,
   logOf,
   type Recovery,
   recoveryOf,
   type SocketCore,
-  writeLine,
 } from "../options.ts";
+import type { Log } from "../log.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../threads.ts";
 import type { WorkerPeer } from "../workers/protocol.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
+import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { type Pace, paceOf } from "./pace.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
@@ -38,6 +38,8 @@ export class Hub<Map extends EventMap> {
   readonly events: Events<Map>;
   /** Where lines go. */
   readonly log: Log;
+  /** Where those go that peers can cause. */
+  readonly faults: FaultLog;
   /** All limits. */
   readonly limits: Limits;
   /** How much is read at once, in bytes. */
@@ -71,10 +73,11 @@ export class Hub<Map extends EventMap> {
     this.bufferSize = bufferBytes(config.bufferSize);
     this.core = coreOf(config.socketCore);
     this.log = logOf(config.logger);
+    this.faults = new FaultLog(this.log);
     this.recovery = recoveryOf(config.recovery);
     this.events = new Events<Map>(names, {
       failed: (error) => this.error(error),
-      lost: (error) => this.logError(error),
+      lost: (error) => this.faults.error("error", error),
       watched: (name, on) => this.#watch(name, on),
     });
   }
@@ -129,12 +132,9 @@ export class Hub<Map extends EventMap> {
   /** Tells of an error that the library has dealt with: as an event, or without a listener as a line in the log. */
   error(error: unknown, ...about: unknown[]): void {
     const args = [error, ...about] as unknown as Map["error"];
-    if (!this.events.emit("error", ...args)) this.logError(error);
-  }
-
-  /** Writes an error into the log. */
-  logError(error: unknown): void {
-    writeLine(this.log, "error", error);
+    if (this.events.emit("error", ...args)) return;
+    const message = about.at(-1) as IncomingMessage | undefined;
+    this.faults.error("error", error, message?.type?.name);
   }
 
   #tellRoute(info: RouteInfo): void {

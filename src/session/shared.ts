@@ -10,6 +10,7 @@ import { BufferPool } from "../tools/buffer_pool.ts";
 import { creditOffer, type CreditTerms, creditTerms } from "./credit.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
 import type { OutboxShared } from "./outbox.ts";
+import type { FaultLog } from "./fault_log.ts";
 import { FlushQueue } from "../tools/flush_queue.ts";
 import type { Pace } from "./pace.ts";
 import type { Taps } from "./traffic.ts";
@@ -47,10 +48,13 @@ function lend(transport: Transport): { readonly pool: BufferPool; leave(): void 
 /** Brings it together. */
 export function makeShared(
   transport: Transport,
-  { routes, limits, taps, pace }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace">,
+  { routes, limits, taps, pace, faults }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace"> & {
+    readonly faults?: FaultLog;
+  },
 ): SessionShared {
   const { pool, leave } = lend(transport);
   const wheel = new TimerWheel(transport.clock);
+  faults?.begin(wheel, transport.clock);
   return {
     transport,
     routes,
@@ -65,6 +69,7 @@ export function makeShared(
     credit: creditTerms(creditOffer(limits)),
     total: new TotalBuffer(limits, wheel, transport.clock),
     close: () => {
+      faults?.end();
       wheel.close();
       leave();
     },
