@@ -1,6 +1,6 @@
 /** Who may come in: `authenticate` in every way that it can answer, and peers that do not wait for it. */
 
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   type Address,
@@ -60,6 +60,11 @@ async function all(raw: Raw): Promise<string> {
   for (let chunk; (chunk = await raw.connection.read()) !== null;) bytes = join(bytes, chunk);
   await raw.connection.closeWrite();
   return new TextDecoder("latin1").decode(bytes);
+}
+
+/** Arrays in arrays. */
+function parsedDeep(depth: number): unknown {
+  return JSON.parse("[".repeat(depth) + "]".repeat(depth));
 }
 
 const THROWN = "select * from users: secret-of-the-server";
@@ -342,6 +347,60 @@ for (const { name, make } of WORLDS) {
       await proto.end();
       await proto[Symbol.asyncDispose]();
       assertEquals(({} as { user?: unknown }).user, undefined);
+    });
+
+    it("is given credentials that are built once, when it looks at them for the first time", async () => {
+      const made = await make();
+      const contexts: AuthenticateContext[] = [];
+      await using served = await serve<unknown>(made, {
+        authenticate: (context) => (contexts.push(context), Promise.resolve(null)),
+      });
+      const raw = await knocked(made, served, "native", { token: "t" });
+      assertEquals(JSON.parse((await all(raw)).slice(2)), GENERIC);
+      const parse = JSON.parse;
+      const parsed: string[] = [];
+      JSON.parse = (text) => (parsed.push(text), parse(text));
+      try {
+        const { credentials } = contexts[0];
+        assertEquals(parsed, ['{"token":"t"}']);
+        assertEquals(credentials, { token: "t" });
+        assertStrictEquals(contexts[0].credentials, credentials);
+        assertStrictEquals({ ...contexts[0] }.credentials, credentials);
+        assertEquals(parsed.length, 1);
+      } finally {
+        JSON.parse = parse;
+      }
+      await raw[Symbol.asyncDispose]();
+    });
+
+    it("refuses a peer whose credentials hold too much without asking, and lives", async () => {
+      const made = await make();
+      let asked = 0;
+      await using served = await serve<unknown>(made, { authenticate: () => ++asked });
+      for (const credentials of [Array(600).fill({}), parsedDeep(200)]) {
+        const raw = await knocked(made, served, "native", credentials);
+        const { code } = JSON.parse((await all(raw)).slice(2));
+        const [info] = await served.events.next("rejected");
+        assertEquals([code, info.reason], ["handshake-failed", "handshake-failed"]);
+        await raw[Symbol.asyncDispose]();
+      }
+      await using raw = await knocked(made, served, "native", [1, [2]]);
+      assertEquals((await raw.message() as { result: string }).result, "ok");
+      assertEquals(asked, 1);
+    });
+
+    it("counts what comes together with a Python peer's last message among the 64 KiB that wait", async () => {
+      const made = await make();
+      await using served = await serve<unknown>(made, {
+        authenticate: () => new Promise(() => {}),
+        bufferSize: "huge",
+      });
+      await using raw = new Raw(await made.transport.connect(served.address), "2.0.0");
+      await raw.message();
+      await raw.connection.write(join(message({ v: "2.0.0", meta: {} }), new Uint8Array(65_537)));
+      const [{ reason }] = await served.events.next("rejected");
+      assertEquals(reason, "handshake-failed");
+      assertEquals(JSON.parse((await all(raw)).slice(2)).code, "handshake-failed");
     });
 
     it("of one listener is not that of another", async () => {

@@ -81,7 +81,8 @@ describe("the native protocol", () => {
     const credentials = { token: "t", nested: [1, null] };
     const machine = greeted("2.0");
     const step = machine.push(sent(client("auto", { credentials }).push(sent(server("2.0").start())!))!);
-    assertEquals(step, { state: "proposed", peer: { release: "2.0.0", native: true, credentials } });
+    const text = utf8(JSON.stringify(credentials));
+    assertEquals(step, { state: "proposed", peer: { release: "2.0.0", native: true, credentials: text } });
   });
 
   it("is refused by no comparison of versions", () => {

@@ -6,10 +6,11 @@
 
 import { ConnectionError, HandshakeError, type Refusal } from "../errors.ts";
 import { isThenable } from "../message/json.ts";
+import { decodeUtf8 } from "../message/utf8.ts";
 import { nonEmpty, wholeNumber } from "../options.ts";
 import type { Address } from "../transport.ts";
 import type { HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
-import { printable } from "../wire/handshake_messages.ts";
+import { EMPTY, printable } from "../wire/handshake_messages.ts";
 import type { Peekable } from "./peekable.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */
@@ -20,7 +21,10 @@ export interface RefuseOptions {
 
 /** What {@linkcode Authenticate} is told about a peer that wants to come in. */
 export interface AuthenticateContext {
-  /** What a native client gave as its `credentials`: parsed JSON, not validated; `undefined` for none, as Python has. */
+  /**
+   * What a native client gave as its `credentials`: parsed JSON, not validated; `undefined` for none, as Python has. It is
+   * parsed when it is looked at for the first time, and the same value from then on.
+   */
   readonly credentials: unknown;
   /** Where it connects from. */
   readonly address: Address;
@@ -109,9 +113,7 @@ export async function ask<P>(
   { connection, early, late }: Asking,
 ): Promise<{ readonly principal: P } | { readonly failed: HandshakeStep }> {
   const gone = new AbortController();
-  const { release, native, credentials } = peer;
-  const protocol = native ? "native" : release;
-  const context = { credentials, address: connection.remote, protocol, native, signal: gone.signal, refuse };
+  const context = contextOf(peer, connection.remote, gone.signal);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -124,6 +126,13 @@ export async function ask<P>(
     return { principal: verdict as P };
   }
   const answer = verdict;
+  // What came with its last message waits here as well.
+  const step = early(EMPTY);
+  if (step.state === "failed") {
+    answer.catch(() => {});
+    gone.abort(step.error);
+    return { failed: step };
+  }
   return await new Promise((resolve, reject) => {
     let waiting = true;
     const giveUp = (error: unknown): void => {
@@ -157,6 +166,25 @@ export async function ask<P>(
       waiting = false;
     });
   });
+}
+
+/** What `authenticate` is told. A value that is built takes many times its bytes, and not every program looks at it. */
+function contextOf(peer: PeerIdentity, address: Address, signal: AbortSignal): AuthenticateContext {
+  const { release, native } = peer;
+  let text = peer.credentials;
+  let value: unknown = undefined;
+  return {
+    get credentials(): unknown {
+      if (text !== undefined) value = JSON.parse(decodeUtf8(text));
+      text = undefined;
+      return value;
+    },
+    address,
+    protocol: native ? "native" : release,
+    native,
+    signal,
+    refuse,
+  };
 }
 
 function refuse(code: string, message: string, { retryAfter }: RefuseOptions = {}): never {

@@ -15,7 +15,7 @@ import { NOBODY, shortIds } from "./short_ids.ts";
 
 /** The rule of a connection's protocol. */
 export function requestIds(
-  outcome: HandshakeOutcome,
+  outcome: Pick<HandshakeOutcome, "protocol" | "numbering">,
   side: "client" | "server",
   pending: PendingIds,
   clock: Clock,

@@ -79,7 +79,10 @@ export class Sender implements PendingHost {
     this.#host = host;
     this.outbox = new Outbox(connection, outcome.protocol, shared, host);
     const { clock } = shared.transport;
-    this.pending = new PendingTable(shared.wheel, (pending) => requestIds(outcome, side, pending, clock), this);
+    // Not the outcome itself, which has all messages of the handshake.
+    const { protocol, numbering } = outcome;
+    const ids = { protocol, numbering };
+    this.pending = new PendingTable(shared.wheel, (pending) => requestIds(ids, side, pending, clock), this);
   }
 
   /** Frames sent so far. */

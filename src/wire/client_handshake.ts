@@ -19,6 +19,7 @@ import {
   readNativeTerms,
 } from "./handshake.ts";
 import {
+  checkFits,
   concat,
   EMPTY,
   failed,
@@ -81,7 +82,7 @@ export class ClientHandshake {
   /**
    * @param options What this end brings.
    * @throws {TypeError} The credentials are no JSON.
-   * @throws {RangeError} Credentials and features do not fit into one handshake message.
+   * @throws {RangeError} Credentials and features do not fit into one handshake message, which has a most of values, too.
    */
   constructor(options: ClientHandshakeOptions) {
     this.#options = options;
@@ -92,7 +93,7 @@ export class ClientHandshake {
     if (JSON.stringify(credentials) === undefined) {
       throw new TypeError(`Cannot send the credentials: a ${typeof credentials} is no JSON`);
     }
-    nativeAnswer("9".repeat(32), this.#native);
+    checkFits(nativeAnswer("9".repeat(32), this.#native));
   }
 
   /** A client waits for the greeting; towards the releases without one it is `open` at once. */
@@ -253,7 +254,7 @@ export class ClientHandshake {
  *
  * @throws {ConfigError} `invalid-config`: `protocol` is a Python release.
  * @throws {TypeError} They are no JSON.
- * @throws {RangeError} They do not fit into one handshake message.
+ * @throws {RangeError} They do not fit into one handshake message: too large, too deep, too many values.
  */
 export function checkCredentials(spoken: string, credentials: unknown): void {
   if (credentials === undefined) return;

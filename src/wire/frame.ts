@@ -60,6 +60,10 @@ export const WIRE_LIMITS = {
   maxHandshakeReply: 4 * 1024,
   /** Message 2: it may carry credentials, and tokens are a few kilobytes. */
   maxHandshakeRequest: 16 * 1024,
+  /** How deep the JSON of a handshake may nest: as deep as that of a message. */
+  maxHandshakeDepth: 128,
+  /** Values in one JSON message of a handshake: a greeting has 20; the rest is room for credentials. 512 take some 30 KB. */
+  maxHandshakeValues: 512,
   /** The content of a HELLO or HELLO_ACK: the version text and what later releases may append. */
   maxHello: 64,
   /** What a Python client may send before it is let in, which takes as long as `authenticate` does: one socket read. */

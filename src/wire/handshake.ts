@@ -30,8 +30,8 @@ export interface PeerIdentity {
   readonly release: string;
   /** Whether native frames will follow. */
   readonly native: boolean;
-  /** What it sent to prove itself, parsed JSON and not validated; `undefined` for none. */
-  readonly credentials: unknown;
+  /** What it sent to prove itself: valid JSON in UTF-8, as it came and not built yet; `undefined` for none. */
+  readonly credentials: Uint8Array | undefined;
 }
 
 /** What two peers agreed on. */
@@ -68,9 +68,12 @@ export interface NativeTerms {
   readonly features: PeerObject;
   /** The largest frame it takes. */
   readonly maxMessageSize: number;
-  /** What a client sent to prove itself; not validated. */
+  /** What stands where a client sends what proves itself. */
   readonly credentials: unknown;
 }
+
+/** Where message 2 has what a client sends to prove itself. */
+export const CREDENTIALS_PATH: readonly string[] = ["meta", "native", "credentials"];
 
 /** What Python releases take in one frame, header counted. */
 export const PYTHON_MAX_MESSAGE_SIZE: number = 10 * 1024 * 1024;

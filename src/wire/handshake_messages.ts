@@ -11,6 +11,7 @@ import { FrameDecoder } from "./decoder.ts";
 import { encodeFrame } from "./encoder.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 import { get16, get32, put16 } from "./integers.ts";
+import { type JsonBounds, type JsonFault, scanJson, type Span } from "./json_scan.ts";
 import { printable } from "./printable.ts";
 import { type Protocol, PROTOCOL_VERSION } from "./protocols.ts";
 
@@ -22,42 +23,61 @@ export type PeerObject = Readonly<Record<string, unknown>>;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** One JSON message of a peer. */
+export interface JsonMessage {
+  /** What it says. */
+  readonly message: PeerObject;
+  /** Its exact bytes, the length before them included. */
+  readonly bytes: Uint8Array;
+  /** The texts that were left out of it, views of `bytes`: in the message their indices stand where they stood. */
+  readonly cut: readonly Uint8Array[];
+  /** What came after it. */
+  readonly rest: Uint8Array;
+}
+
 /** Gathers one length-prefixed JSON message, in whatever pieces it comes, in linear time. */
 export class JsonReader {
   readonly #limit: number;
+  readonly #path: readonly string[] | undefined;
   #bytes = EMPTY;
   #held = 0;
 
-  /** @param limit The most bytes the JSON may have. */
-  constructor(limit: number) {
+  /**
+   * @param limit The most bytes the JSON may have.
+   * @param path The names that lead to a member whose value is not built.
+   */
+  constructor(limit: number, path?: readonly string[]) {
     this.#limit = limit;
+    this.#path = path;
   }
 
   /**
-   * Takes bytes; returns the message, its exact bytes and what came behind it once it is whole.
+   * Takes bytes; returns the message once it is whole, and holds nothing any more.
    *
-   * @throws {HandshakeError} `handshake-failed`: too long, empty, no UTF-8, no JSON object.
+   * @throws {HandshakeError} `handshake-failed`: too long, empty, no UTF-8, no JSON object, too deep, too many values.
    */
-  push(chunk: Uint8Array): { message: PeerObject; bytes: Uint8Array; rest: Uint8Array } | undefined {
-    let at = this.#take(chunk, 0, 3);
+  push(chunk: Uint8Array): JsonMessage | undefined {
+    let at = this.#take(chunk, 0, 3, Infinity);
     if (this.#held < 2) return undefined;
     const size = get16(this.#bytes, 0);
     if (size > this.#limit) throw failed(`its message of ${size} bytes is above the limit of ${this.#limit}`);
     if (this.#held > 2 && this.#bytes[2] !== 0x7b) throw failed("it sent no JSON object");
-    at = this.#take(chunk, at, 2 + size);
+    at = this.#take(chunk, at, 2 + size, 2 + size);
     if (this.#held < 2 + size) return undefined;
-    const bytes = this.#bytes.slice(0, 2 + size);
+    const bytes = this.#bytes.length === 2 + size ? this.#bytes : this.#bytes.slice(0, 2 + size);
+    this.#bytes = EMPTY;
+    this.#held = 0;
     // An empty view would keep the chunk alive for as long as the connection.
     const rest = at === chunk.length ? EMPTY : chunk.subarray(at);
-    return { message: parseObject(bytes.subarray(2)), bytes, rest };
+    return { ...parseObject(bytes.subarray(2), this.#path), bytes, rest };
   }
 
-  /** Moves bytes over until `want` are held; returns where the chunk goes on. */
-  #take(chunk: Uint8Array, at: number, want: number): number {
+  /** Moves bytes over until `want` are held, into room for `most` at most; returns where the chunk goes on. */
+  #take(chunk: Uint8Array, at: number, want: number, most: number): number {
     const end = at + Math.max(0, Math.min(want - this.#held, chunk.length - at));
     const held = this.#held + end - at;
     if (held > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(2 * held, 128));
+      const grown = new Uint8Array(Math.min(most, Math.max(2 * held, 128)));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
@@ -77,6 +97,16 @@ export function jsonMessage(value: unknown, limit: number): Uint8Array {
   }
   put16(bytes, 0, size);
   return bytes;
+}
+
+/**
+ * Checks that the other side takes a message as far as what it holds goes.
+ *
+ * @throws {RangeError} It does not.
+ */
+export function checkFits(message: Uint8Array): void {
+  const spans = scanJson(message.subarray(2), HANDSHAKE_BOUNDS);
+  if (typeof spans === "string") throw new RangeError(`Cannot encode the handshake: it ${FAULTS[spans]}`);
 }
 
 /** A text behind some free bytes, where it is short and in ASCII: the encoder takes ten times as long on Deno. */
@@ -206,15 +236,41 @@ export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   return joined;
 }
 
-function parseObject(bytes: Uint8Array): PeerObject {
+/** What a message may hold, so that its value takes little more than its bytes. */
+const HANDSHAKE_BOUNDS: JsonBounds = { depth: WIRE_LIMITS.maxHandshakeDepth, values: WIRE_LIMITS.maxHandshakeValues };
+
+/** What is wrong with a message, for a sentence that says whose it is. */
+const FAULTS: Readonly<Record<JsonFault, string>> = {
+  invalid: "sent no valid JSON",
+  "too-deep": `nests its JSON deeper than ${WIRE_LIMITS.maxHandshakeDepth}`,
+  "too-many": `has more than ${WIRE_LIMITS.maxHandshakeValues} values in one JSON message`,
+};
+
+function parseObject(bytes: Uint8Array, path?: readonly string[]): Pick<JsonMessage, "message" | "cut"> {
   let value: unknown;
+  let cut: Uint8Array[] = [];
   try {
-    value = JSON.parse(decoder.decode(bytes));
-  } catch {
-    throw failed("it sent no valid JSON");
+    const text = decoder.decode(bytes);
+    const spans = scanJson(bytes, HANDSHAKE_BOUNDS, path);
+    if (typeof spans === "string") throw failed(`it ${FAULTS[spans]}`);
+    cut = spans.map(({ start, end }) => bytes.subarray(start, end));
+    value = JSON.parse(cut.length === 0 ? text : without(bytes, spans));
+  } catch (error) {
+    throw error instanceof HandshakeError ? error : failed(`it ${FAULTS.invalid}`);
   }
   if (!isObject(value)) throw failed("it sent no JSON object");
-  return value;
+  return { message: value, cut };
+}
+
+/** The text with the index of each span in its place. */
+function without(bytes: Uint8Array, spans: readonly Span[]): string {
+  let text = "";
+  let at = 0;
+  spans.forEach(({ start, end }, i) => {
+    text += decoder.decode(bytes.subarray(at, start)) + i;
+    at = end;
+  });
+  return text + decoder.decode(bytes.subarray(at));
 }
 
 function isObject(value: unknown): value is PeerObject {

@@ -10,6 +10,7 @@ import { SystemCode, WIRE_LIMITS } from "./frame.ts";
 import { adviceFor, describeBytes, framingOf, LOOKED_AT } from "./greeting.ts";
 import {
   commonFeatures,
+  CREDENTIALS_PATH,
   type HandshakeOutcome,
   type HandshakeStep,
   NATIVE,
@@ -60,7 +61,7 @@ export interface ServerHandshakeOptions {
 export class ServerHandshake {
   readonly #options: ServerHandshakeOptions;
   readonly #transcript: Uint8Array[] = [];
-  readonly #json = new JsonReader(WIRE_LIMITS.maxHandshakeRequest);
+  readonly #json = new JsonReader(WIRE_LIMITS.maxHandshakeRequest, CREDENTIALS_PATH);
   /** An unfinished HELLO_ACK. */
   #held: Uint8Array = EMPTY;
   /** The beginning of what came, to say what it looks like. */
@@ -167,7 +168,7 @@ export class ServerHandshake {
   #pushJson(chunk: Uint8Array): HandshakeStep {
     const whole = this.#telling(() => this.#json.push(chunk));
     if (whole === undefined) return { state: "waiting" };
-    const { message, bytes, rest } = whole;
+    const { message, bytes, cut, rest } = whole;
     this.#transcript.push(bytes);
     const { protocol } = this.#options;
     const version = upgrades(protocol) ? versionMember(message) : undefined;
@@ -179,7 +180,7 @@ export class ServerHandshake {
     const terms = upgrades(protocol) ? readNativeTerms(meta) : undefined;
     if (terms?.version !== undefined) {
       if (rest.length > 0) throw tooEarly();
-      return this.#propose(release, version, rest, terms);
+      return this.#propose(release, version, rest, terms, cut[terms.credentials as number]);
     }
     if (isNative(protocol)) {
       throw new HandshakeError(
@@ -228,7 +229,8 @@ export class ServerHandshake {
   /** Bytes between the peer's last message and the decision: a Python client may begin, a native one may not. */
   #early(proposal: Omit<HandshakeOutcome, "transcript">, chunk: Uint8Array): HandshakeStep {
     if (chunk.length > 0 && isNative(proposal.protocol)) throw tooEarly();
-    const rest = concat(proposal.rest, chunk);
+    // A copy, as the chunk may be a small part of a large buffer.
+    const rest = chunk.length === 0 ? proposal.rest.slice() : concat(proposal.rest, chunk.slice());
     if (rest.length > WIRE_LIMITS.maxEarly) throw failed("it sent too much before it was let in");
     this.#proposal = { ...proposal, rest };
     return { state: "waiting" };
@@ -245,7 +247,13 @@ export class ServerHandshake {
     throw new HandshakeError("version-mismatch", `Cannot agree with the peer: ${why}`);
   }
 
-  #propose(release: string, version: string | undefined, rest: Uint8Array, terms?: NativeTerms): HandshakeStep {
+  #propose(
+    release: string,
+    version: string | undefined,
+    rest: Uint8Array,
+    terms?: NativeTerms,
+    credentials?: Uint8Array,
+  ): HandshakeStep {
     const { protocol, offer } = this.#options;
     const native = terms !== undefined;
     this.#proposal = {
@@ -256,7 +264,7 @@ export class ServerHandshake {
       features: native ? commonFeatures(offer, terms.features) : new Map(),
       rest,
     };
-    return { state: "proposed", peer: { release: named(release), native, credentials: terms?.credentials } };
+    return { state: "proposed", peer: { release: named(release), native, credentials } };
   }
 }
 
