@@ -209,6 +209,8 @@ class NodeChannel implements Channel {
   release(): void {
     this.#socket.destroy();
     this.#chunks.clear();
+    // Nobody reads any more: `close` need not make an error for it.
+    this.#chunks.end();
   }
 
   unref(): void {
