@@ -39,6 +39,7 @@ const ROWS = {
     "memory_faults",
     "message",
     "public_api",
+    "server_pending",
     "session_deliveries",
     "session_failures",
     "session_heartbeat",

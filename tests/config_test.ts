@@ -213,7 +213,7 @@ describe("the config of a Server and of a Client", () => {
 
   it("of a Server refuses wrong numbers of connections", () => {
     refuses(makeServer, { maxPendingHandshakes: whole("maxPendingHandshakes", 1) });
-    for (const name of ["maxConnections", "maxConnectionsPerAddress"]) {
+    for (const name of ["maxConnections", "maxConnectionsPerAddress", "maxPendingPerAddress"]) {
       for (const value of [0, -1, 1.5, NaN, -Infinity, 2 ** 31]) {
         assertThrows(() => makeServer({ [name]: value }), RangeError, `${name} must be a whole number from 1 to`);
       }
@@ -247,7 +247,8 @@ describe("the config of a Server and of a Client", () => {
   });
 
   it("of a Client refuses what only a Server has", () => {
-    const others = { maxPendingHandshakes: 9, maxConnections: 9, maxConnectionsPerAddress: 9, authenticate: () => 1 };
+    const limits = { maxPendingHandshakes: 9, maxPendingPerAddress: 9, maxConnections: 9, maxConnectionsPerAddress: 9 };
+    const others = { ...limits, authenticate: () => 1 };
     for (const [name, value] of Object.entries({ ...others, listen: [] })) {
       assertThrows(() => makeClient({ [name]: value }), TypeError, `Unknown option "${name}"`);
     }

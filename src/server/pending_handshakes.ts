@@ -1,6 +1,10 @@
 /**
  * Connections that are not clients: in the middle of their handshake, or being told that there is no agreement. Their number
- * is bounded. When there are too many, one that is only being left goes first, then the oldest that has sent nothing.
+ * is bounded. When there are too many, room is made at the cost of those who have come least far and have most.
+ *
+ * A peer's own bytes earn it nothing before its message is whole: all but the last of them are as cheap as none. Whoever waits
+ * for the program's decision stays, as long as those are not more than half; then they give way, so that a slow decision does
+ * not keep everybody else out. Among equals the network with most connections loses one first.
  *
  * @module
  */
@@ -9,30 +13,100 @@ import { HandshakeError } from "../errors.ts";
 import { farewell } from "../session/farewell.ts";
 import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
 import type { TimerWheel } from "../tools/timer_wheel.ts";
-import type { Connection } from "../transport.ts";
+import type { Clock, Connection } from "../transport.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import type { ServerHandshake } from "../wire/server_handshake.ts";
+import { Held, Shares } from "./shares.ts";
+
+/** How many there may be. */
+export interface PendingLimits {
+  /** In all. */
+  readonly maxPendingHandshakes: number;
+  /** In their handshake, of one network. */
+  readonly maxPendingPerAddress: number;
+}
+
+/**
+ * How long a peer has for its answer at least before another of its network takes its place, in milliseconds. It bounds how many
+ * greetings a second a few networks get, however many connections they make: `maxPendingHandshakes` in so long.
+ */
+const RESPITE = 3_000;
+
+/** One in its handshake. */
+class Pending extends Held {
+  readonly connection: Connection;
+  readonly since: number;
+
+  constructor(connection: Connection, since: number) {
+    super();
+    this.connection = connection;
+    this.since = since;
+  }
+}
 
 /** The set of them. */
 export class PendingHandshakes {
-  readonly #most: number;
+  readonly #limits: PendingLimits;
   readonly #wheel: TimerWheel;
-  readonly #silent = new Set<Connection>();
-  readonly #speaking = new Set<Connection>();
+  readonly #clock: Clock;
+  /** Those whose answer is not whole yet. */
+  readonly #answering = new Shares<Pending>();
+  /** Those that wait for the program's decision. */
+  readonly #deciding = new Shares<Pending>();
   readonly #leaving = new Set<Connection>();
+  /** One for all that give way, and one for all that are too many: each costs a stack, and there may be thousands a second. */
+  readonly #gaveWay: HandshakeError;
+  readonly #tooMany: HandshakeError;
 
   /**
-   * @param most How many there may be.
+   * @param limits How many there may be.
    * @param wheel For time limits.
+   * @param clock The time.
    */
-  constructor(most: number, wheel: TimerWheel) {
-    this.#most = most;
+  constructor(limits: PendingLimits, wheel: TimerWheel, clock: Clock) {
+    this.#limits = limits;
     this.#wheel = wheel;
+    this.#clock = clock;
+    this.#gaveWay = new HandshakeError(
+      "handshake-timeout",
+      `Cannot agree with the peer: it had to give way, as there are more than the ${limits.maxPendingHandshakes} ` +
+        "handshakes that maxPendingHandshakes allows",
+    );
+    this.#tooMany = new HandshakeError(
+      "too-many-connections",
+      `Cannot let the peer in: its network has the ${limits.maxPendingPerAddress} handshakes that maxPendingPerAddress allows`,
+    );
   }
 
   /** How many are in their handshake. */
   get size(): number {
-    return this.#silent.size + this.#speaking.size;
+    return this.#answering.size + this.#deciding.size;
+  }
+
+  /**
+   * Why a connection of this network may not begin, before anything is made for it; `undefined` if it may. The error is the same
+   * for all.
+   */
+  refusal(network: string): HandshakeError | undefined {
+    if (network === "") return undefined;
+    const { maxPendingPerAddress } = this.#limits;
+    if (
+      maxPendingPerAddress < Infinity &&
+      this.#answering.count(network) + this.#deciding.count(network) >= maxPendingPerAddress
+    ) {
+      return this.#tooMany;
+    }
+    return this.#full && this.#leaving.size === 0 && this.#gainsNothing(network) ? this.#gaveWay : undefined;
+  }
+
+  /** Whether one more would only take the place of another of the same network, or of one with no more than it. */
+  #gainsNothing(network: string): boolean {
+    const losing = this.#losing;
+    const count = losing.count(network);
+    if (count === 0 || count + 1 < losing.most) return false;
+    if (losing === this.#deciding) return true;
+    // Where one address stands for all, a router's or a proxy's, the oldest tells nothing and has had the most time.
+    return count < losing.size && this.#clock.now() - losing.oldestOf(network)!.since < RESPITE;
   }
 
   /**
@@ -42,27 +116,35 @@ export class PendingHandshakes {
    */
   async agree(
     connection: Connection,
+    network: string,
     machine: ServerHandshake,
-    options: Pick<NegotiateOptions, "timeout" | "decide">,
+    options: Required<Pick<NegotiateOptions, "timeout" | "decide">>,
   ): Promise<HandshakeOutcome> {
     this.#makeRoom();
-    this.#silent.add(connection);
-    const outcome = await negotiate(connection, machine, {
-      ...options,
-      wheel: this.#wheel,
-      onBytes: () => {
-        if (this.#silent.delete(connection)) this.#speaking.add(connection);
-      },
-    });
-    this.#delete(connection);
-    return outcome;
+    const pending = new Pending(connection, this.#clock.now());
+    this.#answering.add(network, pending);
+    try {
+      return await negotiate(connection, machine, {
+        timeout: options.timeout,
+        wheel: this.#wheel,
+        decide: (peer) => {
+          const step = options.decide(peer);
+          if (step instanceof Promise) {
+            this.#answering.delete(pending);
+            this.#deciding.add(network, pending);
+          }
+          return step;
+        },
+      });
+    } finally {
+      this.#delete(pending);
+    }
   }
 
   /** Leaves a peer that there is no agreement with, after a last word if there is one. Never rejects. */
   async leave(connection: Connection, lastWord?: Uint8Array): Promise<void> {
-    this.#delete(connection);
     // A stranger in its handshake does not have to go for the sake of one that is going anyway.
-    if (this.#full && !this.#dropLeaving()) return connection.abort();
+    if (this.#full && !this.#dropLeaving()) return connection.abort(this.#gaveWay);
     this.#leaving.add(connection);
     // What was written goes out before FIN; that it cannot be written shows there, too.
     if (lastWord !== undefined) connection.write(lastWord).catch(() => {});
@@ -70,25 +152,33 @@ export class PendingHandshakes {
     this.#leaving.delete(connection);
   }
 
+  /** Whether this is the error of one of many: of one that gave way, or that might not begin. It is closed already. */
+  isCrowd(error: unknown): boolean {
+    return error === this.#gaveWay || error === this.#tooMany;
+  }
+
   /** Closes all: the server stops. */
   closeAll(): void {
-    for (const connection of [...this.#silent, ...this.#speaking, ...this.#leaving]) connection.abort();
+    for (const { connection } of [...this.#answering, ...this.#deciding]) connection.abort();
+    for (const connection of this.#leaving) connection.abort();
   }
 
   get #full(): boolean {
-    return this.size + this.#leaving.size >= this.#most;
+    return this.size + this.#leaving.size >= this.#limits.maxPendingHandshakes;
+  }
+
+  /** Where room is made. */
+  get #losing(): Shares<Pending> {
+    return this.#deciding.size > this.#limits.maxPendingHandshakes / 2 ? this.#deciding : this.#answering;
   }
 
   #makeRoom(): void {
     if (!this.#full || this.#dropLeaving()) return;
-    const oldest = (this.#silent.size > 0 ? this.#silent : this.#speaking).values().next().value!;
-    this.#delete(oldest);
-    oldest.abort(
-      new HandshakeError(
-        "handshake-timeout",
-        `Cannot agree with the peer: it was the oldest of ${this.#most} connections in their handshake`,
-      ),
-    );
+    // Of those that wait for a decision the newest goes: the others are closer to theirs.
+    const losing = this.#losing;
+    const pending = losing === this.#deciding ? losing.newest! : losing.oldest!;
+    this.#delete(pending);
+    pending.connection.abort(this.#gaveWay);
   }
 
   /** Cuts the connection that has been left for the longest; false if there is none. */
@@ -101,8 +191,8 @@ export class PendingHandshakes {
     return false;
   }
 
-  #delete(connection: Connection): void {
-    this.#silent.delete(connection);
-    this.#speaking.delete(connection);
+  #delete(pending: Pending): void {
+    this.#answering.delete(pending);
+    this.#deciding.delete(pending);
   }
 }

@@ -18,7 +18,7 @@ import type { Address, Connection, Endpoint, Listener, Transport } from "../tran
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
 import { refusalMessage } from "../wire/refusals.ts";
 import { ServerHandshake } from "../wire/server_handshake.ts";
-import { addressText } from "../session/address.ts";
+import { addressText, networkOf } from "../session/address.ts";
 import { ask } from "./authenticate.ts";
 import { Gate, type Pass } from "./gate.ts";
 import { Groups } from "./groups.ts";
@@ -61,14 +61,14 @@ export class ServerRun<P> implements MemberHost<P> {
   readonly #welcoming = new Set<Promise<void>>();
   readonly #sessions = new Set<Session>();
   #closing = false;
-  /** Whether it was said that there are too many connections, since the last one was let in. */
-  #saidFull = false;
+  /** What was said about those who are not let in, since the last one was let in. */
+  readonly #said = new Set<unknown>();
 
   private constructor(owner: RunOwner<P>, transport: Transport) {
     const { hub, limits } = owner;
     this.#owner = owner;
     this.#shared = makeShared(transport, hub);
-    this.#handshakes = new PendingHandshakes(limits.maxPendingHandshakes, this.#shared.wheel);
+    this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, transport.clock);
     this.#gate = new Gate(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(hub.events);
   }
@@ -147,7 +147,15 @@ export class ServerRun<P> implements MemberHost<P> {
   async #accept(listener: Listener, place: Place<P>): Promise<void> {
     try {
       for await (const connection of listener) {
-        const welcome = this.#welcome(connection, place).finally(() => this.#welcoming.delete(welcome));
+        const network = networkOf(connection.remote);
+        const refusal = this.#handshakes.refusal(network);
+        if (refusal !== undefined) {
+          // There may be thousands a second: nothing is made for one, and nobody waits for it.
+          this.#reject(connection.remote, refusal);
+          connection.abort(refusal);
+          continue;
+        }
+        const welcome = this.#welcome(connection, network, place).finally(() => this.#welcoming.delete(welcome));
         this.#welcoming.add(welcome);
       }
     } catch (error) {
@@ -156,7 +164,7 @@ export class ServerRun<P> implements MemberHost<P> {
   }
 
   /** Lets one connection in or sees it off, beside all others. */
-  async #welcome(accepted: Connection, place: Place<P>): Promise<void> {
+  async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
     const { hub, unref } = this.#owner;
     if (unref) accepted.unref();
     hub.events.emit("handshake", accepted.remote);
@@ -164,7 +172,7 @@ export class ServerRun<P> implements MemberHost<P> {
     let pass: Pass | undefined;
     try {
       pass = this.#gate.enter(accepted.remote);
-      const [outcome, principal] = await this.#agree(connection, place, pass);
+      const [outcome, principal] = await this.#agree(connection, network, place, pass);
       // Where there is no handshake, nothing was decided before.
       pass.open();
       if (!this.#closing) return this.#admit({ connection, outcome, principal, pass, recovery: place.recovery });
@@ -173,12 +181,19 @@ export class ServerRun<P> implements MemberHost<P> {
     } catch (error) {
       pass?.leave();
       this.#reject(accepted.remote, error);
+      // Its connection is closed already.
+      if (this.#handshakes.isCrowd(error)) return;
       const unheard = pass === undefined && error instanceof HandshakeError;
       await this.#handshakes.leave(connection, unheard ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 
-  async #agree(connection: Connection, place: Place<P>, pass: Pass): Promise<[HandshakeOutcome, P]> {
+  async #agree(
+    connection: Connection,
+    network: string,
+    place: Place<P>,
+    pass: Pass,
+  ): Promise<[HandshakeOutcome, P]> {
     const { hub: { limits } } = this.#owner;
     const { protocol } = place;
     const machine = new ServerHandshake({
@@ -211,7 +226,7 @@ export class ServerRun<P> implements MemberHost<P> {
       // Others may have come in meanwhile.
       return letIn();
     };
-    const outcome = await this.#handshakes.agree(connection, machine, {
+    const outcome = await this.#handshakes.agree(connection, network, machine, {
       timeout: limits.handshakeTimeout,
       decide: (peer) => {
         if (authenticate !== undefined) return decide(peer).catch(refuse);
@@ -229,7 +244,7 @@ export class ServerRun<P> implements MemberHost<P> {
     const { groups, hub } = this;
     const id = ++this.#owner.lastId;
     const { info, session } = new Member<P>(this, this.#shared, { id, ...arrival });
-    this.#saidFull = false;
+    this.#said.clear();
     this.#sessions.add(session);
     groups.join(info, session);
     writeNote(hub.log, "debug", () => `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}`);
@@ -248,12 +263,14 @@ export class ServerRun<P> implements MemberHost<P> {
     this.#owner.rejected++;
     const reason = this.#closing ? "server-closed" : handshakeReason(error);
     const told = hub.events.emit("rejected", { address, reason, error });
-    // A server that is full says so once, not once for each peer; a port scan is nothing to warn of.
-    const known = reason === "too-many-connections" && this.#saidFull;
-    if (reason === "too-many-connections") this.#saidFull = true;
+    // What may come thousands of times a second is said once; a port scan is nothing to warn of.
+    const crowd = this.#handshakes.isCrowd(error);
+    const kind = crowd ? error : reason;
+    const known = this.#said.has(kind);
+    if (crowd || reason === "too-many-connections") this.#said.add(kind);
     if (!told && !known && (error instanceof HandshakeError || error instanceof ProtocolError)) {
       hub.faults.error("warn", error);
-    } else {
+    } else if (!crowd) {
       const why = error instanceof ConnectionError && error.code === "closed" ? `. ${error.message}` : "";
       const text = (): string => `Connection from ${addressText(address)} rejected: ${reason}${why}`;
       hub.faults.note(`connections rejected: ${reason}`, text);

@@ -71,11 +71,19 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   /** The same for each IP address, connections in their handshake included; unix sockets have none. @default unlimited */
   readonly maxConnectionsPerAddress?: number;
   /**
-   * Connections still in their handshake, or just refused. Above this one that was refused is cut, or else the oldest that has
-   * sent nothing.
+   * Connections still in their handshake, or just refused. Above this one that was refused is cut, or else, of the network
+   * that has most of them, the oldest whose answer is not complete. Of those that wait for `authenticate` one goes only where
+   * they are more than half.
    * @default 2048
    */
   readonly maxPendingHandshakes?: number;
+  /**
+   * Connections in their handshake of one network: an IPv4 address, or 64 bits of IPv6; unix sockets have none. What is above is
+   * closed without a word. Without it one network may have all places that no other wants: many clients may have the address of
+   * one router or proxy.
+   * @default unlimited
+   */
+  readonly maxPendingPerAddress?: number;
 }
 
 /** How many connections there may be. */
@@ -86,6 +94,8 @@ export interface ServerLimits {
   readonly maxConnectionsPerAddress: number;
   /** In their handshake. */
   readonly maxPendingHandshakes: number;
+  /** The same of one network. */
+  readonly maxPendingPerAddress: number;
 }
 
 /** A {@linkcode ListenConfig}, decided. */
@@ -116,6 +126,7 @@ const SERVER_NAMES: Names<ServerConfig> = {
   maxConnections: true,
   maxConnectionsPerAddress: true,
   maxPendingHandshakes: true,
+  maxPendingPerAddress: true,
 };
 
 /**
@@ -166,13 +177,14 @@ export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
  * @throws {RangeError | TypeError} A limit is no whole number in its range.
  */
 export function serverLimitsOf(config: ServerConfig<unknown>): ServerLimits {
-  const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes = 2_048 } = config;
+  const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes = 2_048, maxPendingPerAddress } = config;
   const limit = (name: string, value: number | undefined): number =>
     value === undefined || value === Infinity ? Infinity : wholeNumber(name, value, 1);
   return {
     maxConnections: limit("maxConnections", maxConnections),
     maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnectionsPerAddress),
     maxPendingHandshakes: wholeNumber("maxPendingHandshakes", maxPendingHandshakes, 1),
+    maxPendingPerAddress: limit("maxPendingPerAddress", maxPendingPerAddress),
   };
 }
 

@@ -17,3 +17,20 @@ export function addressText(address: Address): string {
 export function ipOf(address: Address): string {
   return "path" in address ? "" : address.hostname.replace(/^::ffff:(?=\d+\.)/i, "");
 }
+
+/**
+ * The network of a peer, as far as one subscriber has it to himself: an IPv4 address, or the first 64 bits of an IPv6 one. Empty
+ * where there is no address, as on a unix socket.
+ */
+export function networkOf(address: Address): string {
+  const ip = ipOf(address);
+  if (!ip.includes(":")) return ip;
+  const [head, tail] = ip.replace(/%.*$/, "").split("::").map((part) => part === "" ? [] : part.split(":"));
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const groups = [...head, ...Array(zeros).fill("0"), ...tail ?? []].map((group) => parseInt(group, 16));
+  // A transport of a program's own may call its peers what it likes.
+  if (groups.length !== 8 || groups.some(Number.isNaN)) return ip;
+  const [a, b, c, d, e, f, g, h] = groups;
+  if (a + b + c + d + e === 0 && f === 0xffff) return `${g >> 8}.${g & 0xff}.${h >> 8}.${h & 0xff}`;
+  return [a, b, c, d].map((group) => group.toString(16)).join(":");
+}

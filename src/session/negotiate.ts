@@ -28,8 +28,6 @@ export interface NegotiateOptions {
   readonly wheel: TimerWheel;
   /** For all of it, in milliseconds. */
   readonly timeout: number;
-  /** Called when bytes came. */
-  readonly onBytes?: () => void;
   /** Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. */
   readonly decide?: (peer: PeerIdentity) => Promise<HandshakeStep> | HandshakeStep;
 }
@@ -75,7 +73,6 @@ export async function negotiate(
           `Cannot agree with the peer: it closed the connection during the handshake, ${machine.unfinished("closed")}`,
         );
       }
-      options.onBytes?.();
       step = machine.push(chunk);
     }
   } finally {
