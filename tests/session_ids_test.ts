@@ -1,6 +1,6 @@
 /** Request ids with Python peers of 2.0.3 to 3.3.0: models of their counters, and answers that are late, forged or second. */
 
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, messageType, Server, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/fake_clock.ts";
@@ -288,6 +288,8 @@ for (const release of Object.keys(COUNTERS)) {
 // deno-lint-ignore explicit-function-return-type
 function rule(side: "client" | "server", numbering: Numbering, clock = new FakeClock()) {
   const waiting = new Set<number | string>();
+  let looked = 0;
+  const pending = { has: (id: number | string) => (looked++, waiting.has(id)), waiting: () => waiting };
   const outcome = {
     protocol: protocol("3.3.0"),
     release: "3.3.0",
@@ -297,7 +299,7 @@ function rule(side: "client" | "server", numbering: Numbering, clock = new FakeC
     rest: new Uint8Array(0),
     transcript: [],
   };
-  const ids = requestIds(outcome, side, waiting, clock);
+  const ids = requestIds(outcome, side, pending, clock);
   /** Takes an id that waits from now on. */
   const take = (): number => {
     const id = ids.next() as number;
@@ -320,7 +322,17 @@ function rule(side: "client" | "server", numbering: Numbering, clock = new FakeC
       }
     }
   };
-  return { ids, waiting, take, answers, all };
+  /** An answer came. */
+  const free = (id: number): void => {
+    waiting.delete(id);
+    ids.free(id);
+  };
+  /** Its time is over. */
+  const abandon = (id: number): void => {
+    waiting.delete(id);
+    ids.abandon(id);
+  };
+  return { ids, waiting, take, answers, all, free, abandon, looked: () => looked };
 }
 
 const HALVES = { kind: "halves" } as const;
@@ -361,10 +373,10 @@ describe("our ids", () => {
 
   it("begin anew behind the last one, and leave out what waits or rests", () => {
     const clock = new FakeClock();
-    const { ids, waiting, take, all } = rule("client", HALVES, clock);
+    const { ids, take, all, free, abandon } = rule("client", HALVES, clock);
     all();
-    for (const id of [20_000, 20_001, 20_002]) waiting.delete(id);
-    ids.abandon(20_001);
+    for (const id of [20_000, 20_002]) free(id);
+    abandon(20_001);
     assertEquals([take(), take()], [20_000, 20_002]);
     ids.settle(20_001);
     assertEquals(take(), 20_001);
@@ -373,10 +385,9 @@ describe("our ids", () => {
   it("rest for ten minutes", async () => {
     for (const [side, numbering] of [["client", HALVES], ["server", HALVES], ["server", WHOLE]] as const) {
       const clock = new FakeClock();
-      const { ids, waiting, all, take } = rule(side, numbering, clock);
+      const { abandon, all, take } = rule(side, numbering, clock);
       const [first] = all();
-      waiting.delete(first);
-      ids.abandon(first);
+      abandon(first);
       assertEquals(all(1), []);
       await clock.advance(600_000 - 1);
       assertEquals(all(1), []);
@@ -419,6 +430,73 @@ describe("our ids", () => {
     const wrapped = others();
     assertEquals([wrapped.length, wrapped[0], wrapped.at(-1)], [16_384, 62_768, (62_768 + 16_383) % 65_535]);
     assert(!wrapped.includes(65_535));
+  });
+
+  it("are found at once, and so is that there is none, however many are taken", () => {
+    for (const [side, numbering] of [["client", HALVES], ["server", HALVES], ["server", WHOLE]] as const) {
+      const { all, take, abandon, ids, looked } = rule(side, numbering);
+      const taken = all();
+      for (const id of taken) abandon(id);
+      const before = looked();
+      assert(before < taken.length, `${before} were looked at one by one to take ${taken.length}`);
+      for (let i = 0; i < 100; i++) {
+        assertThrows(take, BackpressureError);
+        // One late answer: exactly one is free.
+        const id = taken[(i * 7_919) % taken.length];
+        ids.settle(id);
+        assertEquals(take(), id);
+        abandon(id);
+      }
+      assertEquals(looked(), before);
+    }
+  });
+
+  it("are never taken twice and never refused while one is free, whatever is answered, given up and late", async () => {
+    for (const numbering of [HALVES, WHOLE, { kind: "window", size: 65_400 }] as const) {
+      for (let seed = 1; seed <= 4; seed++) {
+        const random = new Random(seed);
+        const clock = new FakeClock();
+        const { ids, waiting, take, free, abandon } = rule("server", numbering, clock);
+        const resting = new Map<number, number>();
+        const most = numbering.kind === "window" ? 68 : 16_384;
+        for (let step = 0; step < 60; step++) {
+          const many = random.pick([1, 60, 250, 1_000, 20_000]);
+          switch (random.below(5)) {
+            case 0:
+            case 1:
+              for (const [id, until] of resting) if (until <= clock.now()) resting.delete(id);
+              for (let i = 0; i < many; i++) {
+                const used = waiting.size + resting.size;
+                let id;
+                try {
+                  id = take();
+                } catch (error) {
+                  assert(error instanceof BackpressureError && used >= most, `seed ${seed}: ${used} of ${most} taken`);
+                  break;
+                }
+                assert(!resting.has(id) && waiting.size + resting.size === used + 1, `seed ${seed}: ${id} was taken`);
+              }
+              break;
+            case 2:
+              for (const id of [...waiting].slice(0, many)) free(id as number);
+              break;
+            case 3:
+              for (const id of [...waiting].slice(-many)) {
+                abandon(id as number);
+                resting.set(id as number, clock.now() + 600_000);
+              }
+              if (numbering.kind === "whole") ids.met(random.below(65_535));
+              await clock.advance(random.pick([0, 1_000, 300_000]));
+              break;
+            default:
+              for (const id of [...resting.keys()].slice(0, many)) {
+                ids.settle(id);
+                resting.delete(id);
+              }
+          }
+        }
+      }
+    }
   });
 
   it("are the same on all broadcasts of a server as on what it sends to one", () => {

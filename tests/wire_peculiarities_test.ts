@@ -223,7 +223,7 @@ describe("request ids", () => {
     rest: new Uint8Array(0),
     transcript: [],
   });
-  const NOBODY = { has: () => false };
+  const NOBODY = { has: () => false, waiting: () => [] };
   const frame = (id: number | string) => new DecodedFrame(200, 0, id, undefined, new Uint8Array(0), 0, 0, undefined);
 
   it("of 1.2 to 1.9 are kept for 4,096 unanswered requests, the oldest going first", () => {
@@ -241,7 +241,7 @@ describe("request ids", () => {
 
   it("of 1.2 to 1.9 are random, never one that waits or may still be answered", () => {
     const used = new Set<number | string>();
-    const ids = requestIds(outcome("1.6.3"), "client", { has: (id) => used.has(id) }, new FakeClock());
+    const ids = requestIds(outcome("1.6.3"), "client", { ...NOBODY, has: (id) => used.has(id) }, new FakeClock());
     for (let i = 0; i < 1_000; i++) used.add(ids.next());
     assertEquals(used.size, 1_000);
     assert([...used].some((id) => (id as number) > 0x80000000) && [...used].some((id) => (id as number) < 0x80000000));
@@ -249,7 +249,12 @@ describe("request ids", () => {
     try {
       const pulled = [0.25, 0.25, 0.25, 0.5, 0.5, 0.75];
       Math.random = () => pulled.shift()!;
-      const waiting = requestIds(outcome("1.6.3"), "client", { has: (id) => id === 2 ** 30 }, new FakeClock());
+      const waiting = requestIds(
+        outcome("1.6.3"),
+        "client",
+        { ...NOBODY, has: (id) => id === 2 ** 30 },
+        new FakeClock(),
+      );
       assertEquals(waiting.next(), 2 ** 31);
       waiting.abandon(2 ** 31);
       assertEquals(waiting.next(), 3 * 2 ** 30);

@@ -19,6 +19,8 @@ export interface RequestIds {
   answers(frame: ReceivedFrame): boolean;
   /** The peer used this id for a frame that is no answer. */
   met(id: RequestId): void;
+  /** A request is over: it was answered, or never sent. Its id may be used again. */
+  free(id: RequestId): void;
   /** A request ended without an answer: its id must not be taken for another's while the answer may still come. */
   abandon(id: RequestId): void;
   /** An answer came for an abandoned id, or for none. */
@@ -29,4 +31,6 @@ export interface RequestIds {
 export interface PendingIds {
   /** Whether this one does. */
   has(id: RequestId): boolean;
+  /** All that do. */
+  waiting(): Iterable<RequestId>;
 }

@@ -128,6 +128,11 @@ export class PendingTable implements PendingIds {
     return this.#entries?.get(id) !== undefined;
   }
 
+  /** The ids of all requests that wait. */
+  waiting(): RequestId[] {
+    return this.#entries?.values().map(({ requestId }) => requestId) ?? [];
+  }
+
   /** How many requests wait that anybody waits for. */
   get size(): number {
     return this.#size;
@@ -183,7 +188,7 @@ export class PendingTable implements PendingIds {
       this.ids.settle(frame.requestId);
       return false;
     }
-    this.#remove(entry);
+    this.forget(entry);
     this.#host.answered(entry);
     try {
       if ((frame.flags & Flag.ERROR) !== 0) throw errorOf(frame.content);
@@ -200,6 +205,7 @@ export class PendingTable implements PendingIds {
   /** It was not sent. */
   forget(entry: Pending): void {
     this.#remove(entry);
+    this.ids.free(entry.requestId);
   }
 
   /** Ends a request without an answer. */

@@ -49,6 +49,8 @@ class NativeIds implements RequestIds {
 
   met(): void {}
 
+  free(): void {}
+
   abandon(): void {}
 
   settle(): void {}
@@ -94,6 +96,8 @@ class RandomIds implements RequestIds {
   }
 
   met(): void {}
+
+  free(): void {}
 
   abandon(id: RequestId): void {
     if (this.#abandoned.size >= ABANDONED) this.#abandoned.delete(this.#abandoned.values().next().value!);

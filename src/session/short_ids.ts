@@ -18,10 +18,9 @@ export function shortIds(
   pending: PendingIds,
   clock: Clock,
 ): RequestIds {
-  const resting = new RestingIds(clock);
   return numbering.kind === "whole"
-    ? new FarIds(pending, resting)
-    : new RangeIds(pending, resting, rangeOf(numbering, side));
+    ? new FarIds(pending, clock)
+    : new RangeIds(pending, clock, rangeOf(numbering, side));
 }
 
 /** The id of a server's frame that is nobody's request. */
@@ -53,63 +52,132 @@ function rangeOf(numbering: Exclude<Numbering, { kind: "whole" }>, side: "client
 /** How long the id of an unanswered request rests where ids have 16 bits, in milliseconds. */
 const REST = 10 * 60_000;
 
-/** Ids of unanswered requests: each rests until its late answer comes, or for 10 minutes. */
-class RestingIds {
-  readonly #clock: Clock;
-  /** In the order in which they may be used again, with the time they may. */
-  readonly #until = new Map<RequestId, number>();
+/** From this many taken ids on each has a bit, so that a free one is found 32 at a time. */
+const MANY = 256;
+/** With fewer than this the bits are forgotten again: a connection that was busy once holds no more than others. */
+const FEW = 64;
 
-  constructor(clock: Clock) {
+/**
+ * Which of the ids `first`, `first + step` and so on are taken: by a request that waits, or by one that ended without an answer,
+ * whose id rests until the late answer comes, or for 10 minutes. They are named by their place, from 0 on.
+ */
+class TakenIds {
+  readonly #pending: PendingIds;
+  readonly #clock: Clock;
+  readonly #first: number;
+  readonly #step: number;
+  readonly #size: number;
+  /** Ids that rest, in the order in which they may be used again, with the time they may. */
+  readonly #until = new Map<RequestId, number>();
+  /** How many are taken. */
+  #count = 0;
+  /** A bit for each id, set while it is taken. Made when many are. */
+  #bits: Int32Array | undefined = undefined;
+
+  constructor(pending: PendingIds, clock: Clock, first: number, step: number, size: number) {
+    this.#pending = pending;
     this.#clock = clock;
+    this.#first = first;
+    this.#step = step;
+    this.#size = size;
   }
 
-  has(id: RequestId): boolean {
+  /** Takes the first free one of the `length` ids from the place `from` on, which go on at 0 after the last; -1 if there is none. */
+  take(from: number, length: number): number {
+    this.#wake();
+    // Where all are taken, none has to be looked at.
+    if (this.#count >= this.#size) return -1;
+    if (this.#bits === undefined && this.#count >= MANY) this.#bits = this.#marked();
+    const bits = this.#bits;
+    for (let tries = 0; tries < length;) {
+      const place = (from + tries) % this.#size;
+      // A word with the end of the range in it is never full.
+      if (bits !== undefined && bits[place >>> 5] === -1) tries += 32 - (place & 31);
+      else if (this.#has(place)) tries++;
+      else {
+        this.#count++;
+        if (bits !== undefined) bits[place >>> 5] |= 1 << place;
+        return place;
+      }
+    }
+    return -1;
+  }
+
+  /** Whether an id rests. */
+  rests(id: RequestId): boolean {
     return this.#until.has(id);
   }
 
-  add(id: RequestId): void {
+  /** A taken id begins to rest. */
+  rest(id: RequestId): void {
     this.#until.set(id, this.#clock.now() + REST);
   }
 
-  delete(id: RequestId): void {
-    this.#until.delete(id);
+  /** An id rests no longer, if it did. */
+  settle(id: RequestId): void {
+    if (this.#until.delete(id)) this.free(id);
+  }
+
+  /** An id is taken no longer. */
+  free(id: RequestId): void {
+    this.#count--;
+    if (this.#bits === undefined) return;
+    const place = this.#place(id);
+    this.#bits[place >>> 5] &= ~(1 << place);
+    if (this.#count < FEW) this.#bits = undefined;
+  }
+
+  #has(place: number): boolean {
+    if (this.#bits !== undefined) return (this.#bits[place >>> 5] >>> place & 1) === 1;
+    const id = this.#first + place * this.#step;
+    return this.#pending.has(id) || this.#until.has(id);
+  }
+
+  #place(id: RequestId): number {
+    return (id as number - this.#first) / this.#step;
   }
 
   /** Lets go of those that have rested. */
-  wake(): void {
+  #wake(): void {
     if (this.#until.size === 0) return;
     const now = this.#clock.now();
     for (const [id, until] of this.#until) {
       if (until > now) return;
-      this.#until.delete(id);
+      this.settle(id);
     }
+  }
+
+  #marked(): Int32Array {
+    const bits = new Int32Array((this.#size >>> 5) + 1);
+    for (const ids of [this.#pending.waiting(), this.#until.keys()]) {
+      for (const id of ids) {
+        const place = this.#place(id);
+        bits[place >>> 5] |= 1 << place;
+      }
+    }
+    return bits;
   }
 }
 
 /** Sixteen bits, of which the peer leaves a range: whatever has an id of that is an answer. */
 class RangeIds implements RequestIds {
-  readonly #pending: PendingIds;
-  readonly #resting: RestingIds;
   readonly #range: IdRange;
-  #next: number;
+  readonly #count: number;
+  readonly #taken: TakenIds;
+  /** The place of the next one. */
+  #next = 0;
 
-  constructor(pending: PendingIds, resting: RestingIds, range: IdRange) {
-    this.#pending = pending;
-    this.#resting = resting;
-    this.#range = range;
-    this.#next = range.first;
+  constructor(pending: PendingIds, clock: Clock, range: IdRange) {
+    const { first, last, step } = this.#range = range;
+    this.#count = Math.max(0, (last - first) / step + 1);
+    this.#taken = new TakenIds(pending, clock, first, step, this.#count);
   }
 
   next(): number {
-    const { first, last, step } = this.#range;
-    this.#resting.wake();
-    const count = Math.max(0, (last - first) / step + 1);
-    for (let tries = 0; tries < count; tries++) {
-      const id = this.#next;
-      this.#next = id >= last ? first : id + step;
-      if (!this.#pending.has(id) && !this.#resting.has(id)) return id;
-    }
-    throw exhausted(count);
+    const place = this.#taken.take(this.#next, this.#count);
+    if (place < 0) throw exhausted(this.#count);
+    this.#next = (place + 1) % this.#count;
+    return this.#range.first + place * this.#range.step;
   }
 
   plain(): number {
@@ -124,12 +192,16 @@ class RangeIds implements RequestIds {
 
   met(): void {}
 
+  free(id: RequestId): void {
+    this.#taken.free(id);
+  }
+
   abandon(id: RequestId): void {
-    this.#resting.add(id);
+    this.#taken.rest(id);
   }
 
   settle(id: RequestId): void {
-    this.#resting.delete(id);
+    this.#taken.settle(id);
   }
 }
 
@@ -145,25 +217,24 @@ const SPREAD = 16384;
  */
 class FarIds implements RequestIds {
   readonly #pending: PendingIds;
-  readonly #resting: RestingIds;
+  readonly #taken: TakenIds;
   /** Where the peer's counter stands; `undefined` before it has said anything. */
   #counter: number | undefined = undefined;
+  /** How far from the first of those in use the next one is looked for. */
   #turn = 0;
 
-  constructor(pending: PendingIds, resting: RestingIds) {
+  constructor(pending: PendingIds, clock: Clock) {
     this.#pending = pending;
-    this.#resting = resting;
+    this.#taken = new TakenIds(pending, clock, 0, 1, RING);
   }
 
   next(): number {
-    this.#resting.wake();
-    const far = (this.#counter ?? 0) + (RING + 1) / 2;
-    for (let tries = 0; tries < SPREAD; tries++) {
-      const id = (far + this.#turn) % RING;
-      this.#turn = (this.#turn + 1) % SPREAD;
-      if (!this.#pending.has(id) && !this.#resting.has(id)) return id;
-    }
-    throw exhausted(SPREAD);
+    const far = ((this.#counter ?? 0) + (RING + 1) / 2) % RING;
+    let id = this.#taken.take(far + this.#turn, SPREAD - this.#turn);
+    if (id < 0) id = this.#taken.take(far, this.#turn);
+    if (id < 0) throw exhausted(SPREAD);
+    this.#turn = ((id - far + RING) % RING + 1) % SPREAD;
+    return id;
   }
 
   plain(): number {
@@ -171,7 +242,7 @@ class FarIds implements RequestIds {
   }
 
   answers({ requestId }: ReceivedFrame): boolean {
-    return this.#pending.has(requestId) || this.#resting.has(requestId);
+    return this.#pending.has(requestId) || this.#taken.rests(requestId);
   }
 
   /** Takes part only in small steps forward: second answers have ids of this side. */
@@ -181,12 +252,16 @@ class FarIds implements RequestIds {
     if (ahead < SPREAD) this.#counter = id as number;
   }
 
+  free(id: RequestId): void {
+    this.#taken.free(id);
+  }
+
   abandon(id: RequestId): void {
-    this.#resting.add(id);
+    this.#taken.rest(id);
   }
 
   settle(id: RequestId): void {
-    this.#resting.delete(id);
+    this.#taken.settle(id);
   }
 }
 
