@@ -104,6 +104,26 @@ describe("an outbox", () => {
     assertEquals(writes.length, 4, "idle again, so at once");
   });
 
+  it("takes as much of a shared content as there was when it was sent", async () => {
+    const { send, drain } = make();
+    const shared = Reflect.construct(SharedArrayBuffer, [3, { maxByteLength: 600 * KIB }]) as SharedArrayBuffer & {
+      grow(length: number): void;
+    };
+    const content = new Uint8Array(shared);
+    let first = true;
+    Object.defineProperty(content, "length", {
+      get(): number {
+        const { byteLength } = content;
+        if (first) shared.grow(600 * KIB);
+        first = false;
+        return byteLength;
+      },
+    });
+    send(content);
+    send("behind it");
+    assertEquals((await drain()).length, 2);
+  });
+
   it("gathers what handlers send during a turn into one write", async () => {
     const { shared, writes, send, drain } = make();
     shared.flushes.begin();

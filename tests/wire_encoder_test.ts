@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame, sealFrame } from "../src/wire/encoder.ts";
 import { viewOf } from "../src/wire/integers.ts";
@@ -25,6 +25,37 @@ describe("encodeFrame()", () => {
         assertEquals(decode(spoken, [bytes]).frames, [show(frame)]);
       }
     }
+  });
+
+  it("reads the content once, which another thread may change meanwhile: what it says is true of the copy", () => {
+    for (const spoken of PROTOCOLS) {
+      const content = new Uint8Array(new SharedArrayBuffer(1_000));
+      // Each look at it finds something else.
+      let looks = 0;
+      Object.defineProperty(content, "length", { get: () => (content.fill(++looks), content.byteLength) });
+      const requestId = spoken.ids === "uuid" ? UUID : 0;
+      const bytes = encodeFrame(spoken, { ...FRAME, requestId, content });
+      const [got] = decode(spoken, [bytes]).frames;
+      assert(got !== undefined, `a frame of ${spoken.name} does not match its checksum`);
+    }
+  });
+
+  it("takes as much of a shared content as there was when it began", () => {
+    const shared = Reflect.construct(SharedArrayBuffer, [3, { maxByteLength: 6 }]) as SharedArrayBuffer & {
+      grow(length: number): void;
+    };
+    const content = new Uint8Array(shared);
+    let first = true;
+    Object.defineProperty(content, "length", {
+      get(): number {
+        if (!first) return content.byteLength;
+        first = false;
+        const { byteLength } = content;
+        shared.grow(6);
+        return byteLength;
+      },
+    });
+    assertEquals(encodeFrame(protocol("native"), { ...FRAME, content }).length, 16 + 3);
   });
 
   it("writes 0 where a protocol wants a timestamp and the frame has none", () => {

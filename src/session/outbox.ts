@@ -208,13 +208,17 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     let content = payload;
     // Long text is encoded first: a bound of three bytes a character would ask for too much room.
     if (typeof content === "string" && content.length > WRITE_SLICE) content = encodeUtf8(content);
+    // Another thread may make a shared one longer meanwhile.
+    else if (typeof content !== "string" && !(content.buffer instanceof ArrayBuffer)) {
+      content = content.subarray(0, content.length);
+    }
     let bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
     if (lane === ANSWER && !this.#answers(bound)) {
       if (typeof content === "string") content = encodeUtf8(content);
       bound = headerSize + content.length;
       if (bound <= most && !this.#answers(bound)) {
-        // What was made of a text is nobody else's.
-        if (content === payload) content = content.slice();
+        // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
+        if (typeof payload !== "string") content = new Uint8Array(content);
         this.#hold({ code, flags, requestId, content, sentAt, size: bound });
         return bound;
       }

@@ -35,11 +35,21 @@ import { sha256Sync } from "./sha256.ts";
  */
 export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
   checkFrame(protocol, frame);
-  const { content } = frame;
-  const bytes = new Uint8Array(protocol.headerSize + content.length);
-  bytes.set(content, protocol.headerSize);
+  const bytes = copyContent(protocol, frame);
   const { code, flags, requestId, sentAt = 0 } = frame;
-  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, content.length, sentAt, content);
+  const size = bytes.length - protocol.headerSize;
+  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, size, sentAt);
+  return bytes;
+}
+
+/**
+ * The content of a frame with room for its header before it. Another thread may write to the content meanwhile, or make it
+ * longer: it is read once, and whatever is said of it is said of the copy.
+ */
+export function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
+  const size = content.length;
+  const bytes = new Uint8Array(headerSize + size);
+  bytes.set(content.buffer instanceof ArrayBuffer ? content : content.subarray(0, size), headerSize);
   return bytes;
 }
 
@@ -47,7 +57,8 @@ export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
  * Fills in the header at `at`, for a content of `size` bytes that already stands behind it. Trusts its arguments.
  *
  * @param view Where the frame stands.
- * @param content The content as an array, where there is one: it saves making it for the checksum.
+ * @param content The same content as an array of which it is sure that nobody writes to it meanwhile, where there is one: it saves
+ * making it for the checksum.
  * @param digest Replaces the checksum of a 62-byte protocol where no synchronous SHA-256 is at hand.
  */
 export function sealFrame(

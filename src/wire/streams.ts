@@ -9,7 +9,7 @@ import { ProtocolError } from "../errors.ts";
 import type { DecodedFrame } from "./decoded_frame.ts";
 import { FrameDecoder } from "./decoder.ts";
 import { type DecoderOptions, dropped } from "./decoder_options.ts";
-import { checkFrame, encodeFrame, sealFrame } from "./encoder.ts";
+import { checkFrame, copyContent, encodeFrame, sealFrame } from "./encoder.ts";
 import type { Frame } from "./frame.ts";
 import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
@@ -97,9 +97,9 @@ export class FrameEncoderStream extends TransformStream<Frame, Uint8Array> {
 
 async function encodeLater(protocol: Protocol, frame: Frame): Promise<Uint8Array> {
   checkFrame(protocol, frame);
-  const { code, flags, requestId, content, sentAt = 0 } = frame;
-  const bytes = new Uint8Array(protocol.headerSize + content.length);
-  bytes.set(content, protocol.headerSize);
+  const { code, flags, requestId, sentAt = 0 } = frame;
+  const bytes = copyContent(protocol, frame);
+  const content = bytes.subarray(protocol.headerSize);
   const digest = await sha256(content);
   sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, content.length, sentAt, content, digest);
   return bytes;
