@@ -60,6 +60,12 @@ export interface LimitOptions {
    * @default 10000
    */
   readonly writeTimeout?: number;
+  /**
+   * How long a native peer that closes the connection may take over it, whatever `drain` it closes with: for so long it is
+   * waited for, and running handlers may answer it.
+   * @default 60000
+   */
+  readonly maxDrain?: number;
 }
 
 /** How eagerly small writes are sent and dead peers are sought; see {@linkcode CommonConfig}. */
@@ -148,6 +154,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxBufferedBytes: 16 * 1024 * 1024,
   maxTotalBufferedBytes: 256 * 1024 * 1024,
   writeTimeout: 10_000,
+  maxDrain: 60_000,
 });
 
 /** The smallest sensible value of each limit; the largest is what a signed 32-bit timer or size can hold. */
@@ -163,6 +170,7 @@ const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
     maxBufferedBytes: 1,
     maxTotalBufferedBytes: 1,
     writeTimeout: 1,
+    maxDrain: 1,
   } satisfies Limits,
 ) as [keyof Limits, number][];
 
@@ -185,6 +193,7 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   maxBufferedBytes: true,
   maxTotalBufferedBytes: true,
   writeTimeout: true,
+  maxDrain: true,
   socketCore: true,
   bufferSize: true,
   logger: true,

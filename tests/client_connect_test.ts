@@ -283,7 +283,8 @@ describe("what waits for a connection", () => {
     const stop = new AbortController();
     const waiting = deferred<unknown>();
     // All in one turn: connected, left, given up. Then somebody waits for the next connection.
-    client.route(NOTE, () => {
+    client.on("received", ({ code }) => {
+      if (code !== 3) return;
       stop.abort();
       waiting.resolve(client.connect().catch((error) => error));
     });
@@ -295,7 +296,7 @@ describe("what waits for a connection", () => {
     }));
     await raw.message();
     const agreed = message({ result: "ok", native: { version: 1, features: { goaway: {} } } });
-    const left = raw.encode({ code: 4, content: '{"code":"manual"}' }, { code: 200, content: "x" });
+    const left = raw.encode({ code: 4, content: '{"code":"manual"}' }, { code: 3, requestId: 1 });
     await raw.connection.write(new Uint8Array([...agreed, ...left]));
     const outcome = await first;
     await server[Symbol.asyncDispose]();

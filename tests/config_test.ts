@@ -73,6 +73,7 @@ const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
   maxBufferedBytes: 1,
   maxTotalBufferedBytes: 1,
   writeTimeout: 1,
+  maxDrain: 1,
 };
 
 const SIZES = "bufferSize must be small, medium, large, huge or a number, not ";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type ClientInfo, messageType, text } from "../mod.ts";
+import { Client, type ClientInfo, messageType, type ServerConfig, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
 import {
   advanceUntil,
@@ -15,6 +15,7 @@ import {
   serve,
   turn,
   until,
+  type World,
   WORLDS,
 } from "./session_support.ts";
 import { Random, utf8 } from "./wire_support.ts";
@@ -41,7 +42,12 @@ describe("who closes", () => {
       assertThrows(() => client.send(NOTE, "too late"), ConnectionError);
       assertEquals([(await raw.frame())!.code, (await raw.frame())!.code], [201, 200]);
       const told = (await raw.frame())!;
-      assertEquals([told.code, told.flags, told.requestId, words(told.content)], [4, 0, 0, '{"code":"manual"}']);
+      assertEquals([told.code, told.flags, told.requestId, words(told.content)], [
+        4,
+        0,
+        0,
+        '{"code":"manual","drain":5000}',
+      ]);
       // This peer sent these before it knew.
       await raw.send(
         { code: 201, content: "yours", requestId: 7, flags: REQUEST },
@@ -210,13 +216,13 @@ describe("who is told to go", () => {
       });
       met.client.route(WORK, ({ data }) => data);
       met.client.route(NOTE, () => {});
-      await met.raw.send(goAway());
+      await met.raw.send(goAway('{"code":"manual","drain":60000}'));
       assertEquals(await met.raw.frame(), null);
       for (let i = 1; i <= 5; i++) {
         await met.raw.send(
           { code: 0, requestId: i, flags: REQUEST },
-          { code: 200 },
-          { code: 201, requestId: 50 + i, flags: REQUEST },
+          { code: 3, requestId: i },
+          { code: 201, requestId: 50 + i, flags: REPLY },
           { code: 5, content: new Uint8Array(4) },
         );
         await world.clock.advance(4_000);
@@ -245,11 +251,87 @@ describe("who is told to go", () => {
   it("notices that the peer is gone without a FIN", async () => {
     const world = memoryWorld();
     await using met = await face(world, "native", { features: POLITE });
-    await met.raw.send(goAway());
+    await met.raw.send(goAway('{"drain":60000}'));
     await until(() => met.client.state === "closing");
     await advanceUntil(world.clock, met.client.closed);
     assert(world.clock.now() >= 25_000 && world.clock.now() <= 25_300, `${world.clock.now()} ms`);
     assertEquals(world.clock.pending, 0);
+  });
+
+  it("waits as long as the peer says, and maxDrain allows, and cuts it two seconds later", async () => {
+    const waits: [said: string, maxDrain: number, ms: number][] = [
+      ["{}", 60_000, 5_000],
+      ['{"drain":1}', 60_000, 1],
+      ['{"drain":20000}', 60_000, 20_000],
+      ['{"drain":20000}', 700, 700],
+      ['{"drain":2147483647}', 60_000, 60_000],
+      ['{"drain":0}', 60_000, 5_000],
+      ['{"drain":"long"}', 60_000, 5_000],
+      ["{", 3_000, 3_000],
+    ];
+    for (const [said, maxDrain, ms] of waits) {
+      const world = memoryWorld();
+      await using met = await face(world, "native", { features: POLITE }, { heartbeat: false, maxDrain });
+      let signal: AbortSignal | undefined;
+      met.client.route(WORK, (message) => (signal = message.signal, new Promise<string>(() => {})));
+      const asked = met.client.request(WORK, "mine", { timeout: 1_000_000 }).catch((error) => error);
+      await met.raw.send({ code: 201, content: "yours", requestId: 7, flags: REQUEST }, goAway(said));
+      await until(() => met.client.state === "closing");
+      await advanceUntil(world.clock, met.client.closed);
+      const took = world.clock.now();
+      assert(took >= ms + 2_000 && took <= ms + 2_600, `${said}, ${maxDrain}: ${took} ms`);
+      assertEquals([(await asked).code, signal!.aborted, world.clock.pending], ["closed", true, 0]);
+      const [{ reason }] = await met.events.next("disconnect");
+      assertEquals(reason, "going-away");
+    }
+  });
+
+  it("still answers what takes as long as the drain of the peer allows", async () => {
+    const world = memoryWorld();
+    await using served = await serve(world);
+    const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+    const hold = deferred();
+    client.route(WORK, async ({ data }) => (await hold.promise, data.toUpperCase()));
+    await client.connect();
+    const [info] = await served.events.next("connect");
+    const asked = info.request(WORK, "long work", { timeout: 100_000 });
+    await until(() => client.stats().runningHandlers === 1);
+    const closing = served.server.close({ drain: 50_000 });
+    await world.clock.advance(45_000);
+    assertEquals(client.state, "closing");
+    hold.resolve();
+    assertEquals(await asked, "LONG WORK");
+    await Promise.all([closing, client.closed]);
+  });
+
+  it("takes a message or a request behind it for a break of the protocol, whoever said it first", async () => {
+    for (const flags of [0, REQUEST]) {
+      for (const closes of [false, true]) {
+        const world = memoryWorld();
+        await using met = await face(world, "native", { features: POLITE });
+        const got: string[] = [];
+        met.client.route(NOTE, ({ data }) => void got.push(data));
+        met.client.route(WORK, ({ data }) => (got.push(data), data));
+        // Something to stay for.
+        const asked = met.client.request(WORK, "mine", { timeout: 100_000 }).catch((error) => error);
+        const closing = closes ? met.client.close() : undefined;
+        await met.raw.send(
+          { code: 200, content: "before" },
+          goAway(),
+          { code: flags === 0 ? 200 : 201, content: "behind", requestId: flags === 0 ? 0 : 8, flags },
+          { code: 200, content: "and more" },
+        );
+        const [error] = await met.events.next("error");
+        assertEquals(
+          [error.code, error.message],
+          ["protocol-error", "The peer sent a message after it said that it goes away"],
+        );
+        await advanceUntil(world.clock, met.client.closed);
+        assert(world.clock.now() <= 2_300, `${world.clock.now()} ms`);
+        await closing;
+        assertEquals([got, (await asked).code, world.clock.pending], [["before"], "closed", 0]);
+      }
+    }
   });
 
   it("may be closed sooner by its own side", async () => {
@@ -275,6 +357,83 @@ describe("who is told to go", () => {
     await advanceUntil(world.clock, met.client.closed);
     assert(world.clock.now() <= 2_300, `${world.clock.now()} ms`);
     assertEquals(world.clock.pending, 0);
+  });
+});
+
+describe("a client of a server that says GOAWAY and stays", () => {
+  const leave = async (made: World, config: ServerConfig = {}) => {
+    const served = await serve(made, { heartbeat: false, ...config }, (server) => {
+      server.on("connect", (client) => client.addTag("room", "lobby"));
+      server.route(WORK, () => new Promise<string>(() => {}));
+    });
+    const raw = await Raw.connect(made, served.address, "native", { features: POLITE });
+    const [info] = await served.events.next("connect");
+    await raw.send({ code: 201, requestId: 7, flags: REQUEST }, goAway());
+    await until(() => info.leaving);
+    const over = async (): Promise<void> => {
+      await raw[Symbol.asyncDispose]();
+      await served[Symbol.asyncDispose]();
+    };
+    return { ...served, raw, info: info as ClientInfo, [Symbol.asyncDispose]: over };
+  };
+
+  it("is seen until it is gone, is sent nothing, and is found by no tag", async () => {
+    for (const { make } of WORLDS) {
+      const made = await make();
+      await using met = await leave(made);
+      const { server, info, events } = met;
+      const { connections, closing } = server.stats();
+      assertEquals([connections, closing, server.clients, info.connected], [1, 0, [info], false]);
+      assertEquals(server.broadcast(NOTE, "to all"), { sent: 0, dropped: 0, closed: 0 });
+      assertEquals(server.broadcast(NOTE, "to it", { to: [info] }).sent, 0);
+      assertEquals(server.broadcast(NOTE, "to some", { to: { tag: "room" } }).sent, 0);
+      assert(info.addTag("late") && info.removeTag("room"));
+      assertEquals([server.clientsByTag("room"), server.clientsByTag("late")], [[], []]);
+      assertThrows(() => info.send(NOTE, "x"), ConnectionError);
+      assertEquals(events.of("disconnect"), []);
+      const [gone, { reason }] = await advanceUntil(made.clock, events.next("disconnect"));
+      assertEquals([gone, reason, gone.leaving], [info, "going-away", false]);
+      assertEquals([server.clients, server.stats().connections, [...info.tags.keys()]], [[], 0, ["late"]]);
+    }
+  });
+
+  it("takes a place, which can be freed at once", async () => {
+    for (const { make } of WORLDS) {
+      const made = await make();
+      await using met = await leave(made, { maxConnections: 1, maxDrain: 3_600_000 });
+      const { server, address } = met;
+      const knock = async (): Promise<unknown> => {
+        const client = new Client({ ...address, socketCore: made.transport });
+        const outcome = await client.connect().then(() => "in", (error) => error.code);
+        await client.close({ drain: 0 });
+        return outcome;
+      };
+      assertEquals(await knock(), "too-many-connections");
+      for (const client of server.clients) if (client.leaving) await client.close("manual", { drain: 0 });
+      assertEquals([await knock(), made.clock.now()], ["in", 0]);
+    }
+  });
+
+  it("is no longer listed, and still counted, where the server closes it or it has finished sending", async () => {
+    for (const finishes of [false, true]) {
+      const made = memoryWorld();
+      await using served = await serve(made, {}, (server) => server.route(WORK, () => new Promise<string>(() => {})));
+      const { server } = served;
+      await using raw = await Raw.connect(made, served.address, "native", { features: POLITE });
+      await raw.send({ code: 201, requestId: 7, flags: REQUEST });
+      const [info] = await served.events.next("connect");
+      await until(() => info.stats().runningHandlers === 1);
+      if (finishes) await raw.connection.closeWrite();
+      else void info.close();
+      await until(() => server.stats().closing === 1);
+      // What it says now changes nothing.
+      if (!finishes) await raw.send(goAway());
+      await turn();
+      const { connections, closing } = server.stats();
+      assertEquals([connections, closing, server.clients, info.leaving], [0, 1, [], false]);
+      await advanceUntil(made.clock, served.events.next("disconnect"));
+      assertEquals(server.stats().closing, 0);
+    }
   });
 });
 

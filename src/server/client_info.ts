@@ -35,7 +35,7 @@ export interface TagKeeper<P> {
  * returns.
  *
  * A client can carry tags: names, each with a value if you like, to find it by and to send to all that carry it. Its tags go
- * with it: once it is disconnected they can still be read, and are found no more.
+ * with it: once it is {@linkcode leaving} they can still be read, and are found no more.
  *
  * @example Rooms
  * ```ts
@@ -111,6 +111,14 @@ export class ClientInfo<P = undefined> {
   /** Whether messages can be sent to it. */
   get connected(): boolean {
     return this.#member.session.open;
+  }
+
+  /**
+   * True from the moment that it says that it goes away until it is gone, which `maxDrain` bounds and `disconnect` tells. Nothing
+   * can be sent to it meanwhile; handlers that run for it may still answer.
+   */
+  get leaving(): boolean {
+    return this.#member.session.leaving;
   }
 
   /** Its tags with their values, as they are now: a copy, oldest first. */

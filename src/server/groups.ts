@@ -29,6 +29,8 @@ const NOBODY: readonly never[] = [];
 /** The clients of one life of a server. */
 export class Groups<P> implements TagKeeper<P> {
   readonly #sessions = new Map<ClientInfo<P>, Session>();
+  /** Those that can be found by no tag any more. */
+  readonly #leaving = new Set<ClientInfo<P>>();
   readonly #groups = new Map<string, Group<P>>();
   readonly #events: Events<ServerEvents<P>>;
 
@@ -37,7 +39,7 @@ export class Groups<P> implements TagKeeper<P> {
     this.#events = events;
   }
 
-  /** All clients, oldest first. */
+  /** All clients, those that go away included, oldest first. */
   get clients(): ReadonlyMap<ClientInfo<P>, Session> {
     return this.#sessions;
   }
@@ -54,9 +56,17 @@ export class Groups<P> implements TagKeeper<P> {
     this.#sessions.set(client, session);
   }
 
-  /** Lets go of a client that is connected no longer. From now on its tags concern nobody here. */
+  /** Lets go of a client. */
   leave(client: ClientInfo<P>): void {
-    if (!this.#sessions.delete(client)) return;
+    this.untag(client);
+    this.#sessions.delete(client);
+    this.#leaving.delete(client);
+  }
+
+  /** A client is still there, but nothing can be sent to it any more: from now on its tags concern nobody here. */
+  untag(client: ClientInfo<P>): void {
+    if (!this.#indexes(client)) return;
+    this.#leaving.add(client);
     for (const [name, value] of client.tags) this.#remove(client, name, value);
   }
 
@@ -67,7 +77,7 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   added(client: ClientInfo<P>, name: string, value: unknown): void {
-    if (!this.#sessions.has(client)) return;
+    if (!this.#indexes(client)) return;
     let group = this.#groups.get(name);
     if (group === undefined) this.#groups.set(name, group = { all: new Set(), byValue: new Map() });
     group.all.add(client);
@@ -80,15 +90,20 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   removed(client: ClientInfo<P>, name: string, value: unknown): void {
-    if (!this.#sessions.has(client)) return;
+    if (!this.#indexes(client)) return;
     this.#remove(client, name, value);
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "removed", name, value });
   }
 
   cleared(client: ClientInfo<P>, tags: ReadonlyMap<string, unknown>): void {
-    if (!this.#sessions.has(client)) return;
+    if (!this.#indexes(client)) return;
     for (const [name, value] of tags) this.#remove(client, name, value);
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "cleared" });
+  }
+
+  /** Whether this one can be found by its tags. */
+  #indexes(client: ClientInfo<P>): boolean {
+    return this.#sessions.has(client) && !this.#leaving.has(client);
   }
 
   /** Empty groups go: names and values may be as many as the clients there ever were. */

@@ -76,11 +76,14 @@ export class Member<P> implements SessionEvents {
   }
 
   closing(): void {
-    this.#host.groups.leave(this.info);
+    const { groups } = this.#host;
+    if (this.session.leaving) groups.untag(this.info);
+    else groups.leave(this.info);
   }
 
   closed(reason: CloseReason, why: () => unknown): void {
-    const { hub } = this.#host;
+    const { groups, hub } = this.#host;
+    groups.leave(this.info);
     this.#host.gone(this.session, reason);
     this.#pass.leave();
     writeNote(hub.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);

@@ -113,6 +113,11 @@ export class ServerRun<P> implements MemberHost<P> {
     return this.#handshakes.size;
   }
 
+  /** How many connections are no client's any more and not over. */
+  get closing(): number {
+    return this.#sessions.size - this.groups.clients.size;
+  }
+
   /** Bytes waiting to be sent, over all clients. */
   get buffered(): number {
     const { buffered, held } = this.#shared.total;

@@ -23,8 +23,10 @@ import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** A server's counters. */
 export interface ServerStats {
-  /** Connected clients. */
+  /** Connected clients, as many as {@linkcode Server.clients}. */
   readonly connections: number;
+  /** Connections that are being closed, or whose peer has finished sending, and that still count for `maxConnections`. */
+  readonly closing: number;
   /** Connections in the middle of their handshake. */
   readonly pendingHandshakes: number;
   /** Connections that failed the handshake or were not let in, ever. */
@@ -91,7 +93,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     return this.#lives.run?.addresses ?? [];
   }
 
-  /** The connected clients, oldest first. */
+  /** The connected clients, oldest first, those included that are {@linkcode ClientInfo.leaving}. */
   get clients(): readonly ClientInfo<P>[] {
     return [...this.#lives.run?.groups.clients.keys() ?? []];
   }
@@ -105,6 +107,7 @@ export class Server<P = undefined> implements AsyncDisposable {
   stats(): ServerStats {
     return {
       connections: this.#lives.run?.groups.clients.size ?? 0,
+      closing: this.#lives.run?.closing ?? 0,
       pendingHandshakes: this.#lives.run?.pendingHandshakes ?? 0,
       rejected: this.#owner.rejected,
       accepted: this.#owner.lastId,

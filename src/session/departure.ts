@@ -19,13 +19,13 @@ import type { TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;
-/** How long a side that was asked to leave may take: whoever asked cuts it before. */
-const UNLIMITED = 0x7fffffff;
-/** How long what the peer still sends is handled after our FIN, in milliseconds: it has its own limit, mostly 5 s. */
-const LEAVE_LINGER = 60_000;
-/** A peer can't ask to be left alone for more than a day, in milliseconds. */
-const LONGEST_RETRY = 24 * 3_600_000;
-/** The most bytes of what a peer says when it goes away: a code and a number. */
+/** How long a peer that goes away may take where it does not say, in milliseconds: the default of `drain`. */
+const UNSAID_DRAIN = 5_000;
+/** How much later than it may take the peer is cut, in milliseconds: it lingers, and what it said had to get here. */
+const LEAVE_GRACE = LINGER_TIME + 1_000;
+/** A peer can't ask to be left alone, or to be waited for, for more than a day, in milliseconds. */
+const LONGEST = 24 * 3_600_000;
+/** The most bytes of what a peer says when it goes away: a code and numbers. */
 const MAX_GOAWAY = 4_096;
 
 /** What is ended, and hears of it. */
@@ -36,6 +36,8 @@ export interface DepartureHost {
   readonly side: "client" | "server";
   /** Whether the peer understands GOAWAY. */
   readonly polite: boolean;
+  /** How long a peer that goes away may take at most, in milliseconds. */
+  readonly maxDrain: number;
   /** For time limits. */
   readonly wheel: TimerWheel;
   /** What it says. */
@@ -59,10 +61,10 @@ export class Departure {
   /** Whether the peer asked for it. */
   #asked = false;
   #ending: Ending | undefined = undefined;
-  /** Released when the peer said that it goes away. */
-  #peerLeaves: Latch | undefined = undefined;
-  /** Whether it said so. */
+  /** Whether the peer said that it goes away. */
   #told = false;
+  /** Released when it did. */
+  #peerLeaves: Latch | undefined = undefined;
   #unref = false;
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   retryAfter = 0;
@@ -75,6 +77,16 @@ export class Departure {
   /** Whether messages can be sent. */
   get open(): boolean {
     return this.#state === "open";
+  }
+
+  /** True from the moment that the peer says that it goes away until it is over; false where this side was first. */
+  get leaving(): boolean {
+    return this.#asked && this.#state !== "closed";
+  }
+
+  /** Whether the peer said that it goes away: no message may follow. */
+  get told(): boolean {
+    return this.#told;
   }
 
   /** Whether it is over. */
@@ -114,14 +126,14 @@ export class Departure {
     this.#begin(reason);
     if (this.#orderly) {
       sender.cover();
-      sender.goAway(reason, retryAfter);
+      sender.goAway(reason, retryAfter, drain);
     }
     void this.#end(undefined, drain, LINGER_TIME, this.#orderly ? () => this.#peerDone() : undefined);
   }
 
   /**
    * The peer asks to leave, by GOAWAY: nothing new is sent, own requests are waited for, running handlers answer, and then
-   * FIN. What the peer has sent until its own FIN is still handed out. Returns false if it has asked before.
+   * FIN. It says how long that may take; it has cut the connection by then, or it is cut. Returns false if it has asked before.
    */
   leave(content: Uint8Array): boolean {
     if (this.#told) return false;
@@ -132,10 +144,12 @@ export class Departure {
     this.#asked = true;
     this.#begin("going-away");
     this.#host.sender.cover();
-    const { code, retryAfter } = readGoAway(content);
+    const { code, retryAfter, drain: wanted } = readGoAway(content);
     this.retryAfter = retryAfter;
+    const drain = Math.min(wanted, this.#host.maxDrain, LONGEST);
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
-    void this.#end(undefined, UNLIMITED, LEAVE_LINGER, undefined, why);
+    void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, why);
+    this.#ending?.hurry(drain + LEAVE_GRACE);
     return true;
   }
 
@@ -253,15 +267,18 @@ export class Departure {
   }
 }
 
-/** Why the peer goes away, in its own words, and when it may be asked again. */
-function readGoAway(content: Uint8Array): { readonly code: string; readonly retryAfter: number } {
+/** Why the peer goes away, in its own words, when it may be asked again, and how long it may take. */
+function readGoAway(
+  content: Uint8Array,
+): { readonly code: string; readonly retryAfter: number; readonly drain: number } {
   try {
     const words = (decodeJson(content, { maxBytes: MAX_GOAWAY }) ?? {}) as PeerObject;
     return {
       code: printable(stringMember(words, "code") ?? "no reason given"),
-      retryAfter: integerMember(words, "retryAfter", 0, LONGEST_RETRY) ?? 0,
+      retryAfter: integerMember(words, "retryAfter", 0, LONGEST) ?? 0,
+      drain: integerMember(words, "drain", 1, 0x7fffffff) ?? UNSAID_DRAIN,
     };
   } catch {
-    return { code: "no reason given", retryAfter: 0 };
+    return { code: "no reason given", retryAfter: 0, drain: UNSAID_DRAIN };
   }
 }

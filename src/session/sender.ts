@@ -195,8 +195,9 @@ export class Sender implements PendingHost {
   }
 
   /** Asks a native peer to start nothing new. It comes behind all messages, so that nothing but answers follows it. */
-  goAway(code: string, retryAfter: number | undefined): void {
-    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, JSON.stringify({ code, retryAfter }), BEHIND);
+  goAway(code: string, retryAfter: number | undefined, drain: number): void {
+    const content = JSON.stringify({ code, retryAfter, drain: Math.ceil(drain) });
+    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, content, BEHIND);
   }
 
   /** A request ended without an answer: its handler may stop. */

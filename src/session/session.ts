@@ -148,6 +148,16 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return this.#departure.open;
   }
 
+  /** True from the moment that the peer says that it goes away until it is over. */
+  get leaving(): boolean {
+    return this.#departure.leaving;
+  }
+
+  /** How long a peer that goes away may take at most, in milliseconds. */
+  get maxDrain(): number {
+    return this.#shared.limits.maxDrain;
+  }
+
   /** Why it ended, as soon as it does. */
   get reason(): CloseReason | undefined {
     return this.#departure.reason;
@@ -376,8 +386,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
       if (this.#meter?.received(this.protocol.headerSize + size) === false) {
         throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
       }
-      if (this.#departure.serving) this.dispatcher.accept(frame, receivedAt);
-      else this.#late(frame);
+      if (this.#departure.open) this.dispatcher.accept(frame, receivedAt);
+      else this.#late(frame, receivedAt);
     }
   }
 
@@ -536,8 +546,12 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return false;
   }
 
-  /** A message for a connection that is being closed: its handler is not called any more. */
-  #late(frame: ReceivedFrame): void {
+  /** A message for a connection that is being closed: its handler is called only where both sides take part in the end. */
+  #late(frame: ReceivedFrame, receivedAt: number): void {
+    if (this.#departure.told) {
+      throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
+    }
+    if (this.#departure.serving) return this.dispatcher.accept(frame, receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) return;

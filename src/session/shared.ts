@@ -28,7 +28,10 @@ export interface SessionShared extends OutboxShared, DispatcherShared {
   /** What peers may send, on native connections. */
   readonly credit: CreditTerms;
   /** All limits. */
-  readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & { readonly maxMessageSize: number };
+  readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & {
+    readonly maxMessageSize: number;
+    readonly maxDrain: number;
+  };
 }
 
 /** A program may have a thousand Clients: each would make buffers that others have just given back. */
