@@ -165,6 +165,58 @@ describe("deliveries", () => {
     end();
   });
 
+  it("wait for the answers of 16 barriers at most, and stay right where a peer reads all and answers none", async () => {
+    const { sender, send, counts, pass, frames, answer, end, clock } = make();
+    const pings = (): DecodedFrame[] => frames().filter(({ code }) => code === 0);
+    for (let i = 0; i < 40; i++) {
+      for (let j = 0; j < 300; j++) send(j % 7);
+      await clock.advance(1_100);
+      for (let j = 0; j < 6; j++) await pass();
+    }
+    assertEquals([pings().length, sender.pending.size, counts()], [16, 16, [0, 12_000, 0]]);
+    send();
+    assertEquals(counts(), [0, 12_001, 0], "an idle socket took it at once");
+    // The next one goes out when one is answered, and covers all.
+    answer(pings()[0]);
+    assertEquals(counts()[0], 256);
+    for (let i = 0; i < 3; i++) await pass();
+    assertEquals([pings().length, sender.pending.size], [17, 16]);
+    answer(pings()[16]);
+    assertEquals(counts(), [12_001, 0, 0]);
+    // What the others would say is known by now.
+    for (let i = 0; i < 256; i++) send();
+    for (let i = 0; i < 4; i++) await pass();
+    assertEquals([pings().length, sender.pending.size], [18, 1]);
+    answer(pings()[3]);
+    assertEquals([sender.pending.dropped, counts()], [1, [12_001, 256, 0]]);
+    end();
+  });
+
+  it("need no answer to a barrier where requests are answered, and keep none for it", async () => {
+    const { sender, send, counts, pass, frames, answer, end } = make();
+    for (let i = 1; i <= 30; i++) {
+      for (let j = 0; j < 300; j++) send();
+      const asked = sender.ask("ask", 201, "x", text, {});
+      for (let j = 0; j < 4; j++) await pass();
+      answer(frames().filter(({ code }) => code === 201).at(-1)!);
+      await asked;
+      assertEquals(counts(), [300 * i, 0, 0]);
+    }
+    assert(sender.pending.size <= 16, `${sender.pending.size} are waited for`);
+    end();
+  });
+
+  it("send a last barrier, however many are unanswered", async () => {
+    const { sender, send, counts, pass, frames, answer, end } = make();
+    for (let i = 0; i < 300 * 20; i++) send();
+    sender.cover();
+    for (let i = 0; i < 30; i++) await pass();
+    assertEquals(frames().at(-1)!.code, 0);
+    answer(frames().at(-1)!);
+    assertEquals(counts(), [6_000, 0, 0]);
+    end();
+  });
+
   it("of a message that was cut in the middle are lost", async () => {
     const { send, counts, pass, end } = make();
     send(1_000_000);

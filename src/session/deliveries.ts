@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Fifo } from "../tools/fifo.ts";
 import type { Outbox } from "./outbox.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
@@ -13,6 +14,8 @@ import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 const BARRIER_MESSAGES = 256;
 /** And this long after a message without one, in milliseconds. */
 const BARRIER_MS = 1_000;
+/** Of so many at most the answer is waited for at the same time; the next one goes out after that. */
+const MOST_BARRIERS = 16;
 
 /** Numbers of messages, in the order they were sent: first the delivered ones, then the uncertain ones, then the lost. */
 export interface DeliveryCounts {
@@ -24,30 +27,49 @@ export interface DeliveryCounts {
   readonly lost: number;
 }
 
-/** Counts the messages of one connection. */
+/** What proves the messages before it: a PING that was sent after them. */
+export interface Barrier {
+  /** How many messages its answer shows to be delivered. */
+  readonly covers: number;
+}
+
+/** How messages are proven. */
+export interface DeliveriesHost {
+  /** Sends a barrier behind all messages; its answer calls {@linkcode Deliveries.deliver}. `undefined` if it can't be sent. */
+  barrier(): Barrier | undefined;
+  /** Nothing depends on the answer of a barrier any more, which may have come. */
+  outdated(barrier: Barrier): void;
+}
+
+/**
+ * Counts the messages of one connection. It holds a number for each message that still waits in the outbox, and at most
+ * {@linkcode MOST_BARRIERS} barriers, whatever the peer leaves unanswered.
+ */
 export class Deliveries {
   readonly #outbox: Outbox;
   readonly #wheel: TimerWheel;
-  readonly #barrier: () => void;
+  readonly #host: DeliveriesHost;
   readonly #timer: Timeout;
   #sent = 0;
   #delivered = 0;
   /** Messages that the last barrier covers. */
   #covered = 0;
-  /** Where each message that is not known to be delivered ends, in bytes of the outbox's ordered frames. */
-  #ends: number[] = [];
-  /** How many of `#ends` are delivered by now. */
-  #head = 0;
+  /** Where each message ends that was not passed to the socket when this was looked at, in bytes of the outbox's ordered frames. */
+  readonly #ends = new Fifo<number>();
+  /** Those that are not known to be answered or outdated. */
+  #barriers: Barrier[] = [];
+  /** Whether a barrier is to be sent as soon as there are fewer. */
+  #due = false;
 
   /**
    * @param outbox Where the messages go.
    * @param wheel For barriers after a time.
-   * @param barrier Sends a barrier behind all messages; its answer calls {@linkcode deliver}.
+   * @param host Sends barriers.
    */
-  constructor(outbox: Outbox, wheel: TimerWheel, barrier: () => void) {
+  constructor(outbox: Outbox, wheel: TimerWheel, host: DeliveriesHost) {
     this.#outbox = outbox;
     this.#wheel = wheel;
-    this.#barrier = barrier;
+    this.#host = host;
     this.#timer = new Timeout(() => this.cover());
   }
 
@@ -59,39 +81,58 @@ export class Deliveries {
   /** Counts the message that was just taken by the outbox. */
   take(): void {
     this.#sent++;
+    this.#pass();
     this.#ends.push(this.#outbox.taken);
+    if (this.#due) return;
     if (this.#sent - this.#covered >= BARRIER_MESSAGES) this.cover();
     else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, BARRIER_MS);
   }
 
-  /** Sends a barrier, if there is anything to cover. */
-  cover(): void {
+  /** Sends a barrier, if there is anything to cover; where too many are unanswered, when one of them is, or if it is the `last`. */
+  cover(last = false): void {
     this.#wheel.remove(this.#timer);
     if (this.#covered === this.#sent) return;
+    this.#due = !last && this.#crowded;
+    if (this.#due) return;
     this.#covered = this.#sent;
-    this.#barrier();
+    const barrier = this.#host.barrier();
+    if (barrier !== undefined) this.#barriers.push(barrier);
   }
 
   /** An answer came to what was sent behind the first `count` messages. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
-    this.#head += count - this.#delivered;
     this.#delivered = count;
-    if (this.#head < 1024 && this.#head < this.#ends.length) return;
-    this.#ends = this.#ends.slice(this.#head);
-    this.#head = 0;
+    if (this.#due) this.cover();
   }
 
   /** How it stands. */
   get counts(): DeliveryCounts {
-    const { passed } = this.#outbox;
-    let written = this.#head;
-    while (written < this.#ends.length && this.#ends[written] <= passed) written++;
-    return { delivered: this.#delivered, uncertain: written - this.#head, lost: this.#ends.length - written };
+    this.#pass();
+    const passed = Math.max(this.#delivered, this.#sent - this.#ends.size);
+    return { delivered: this.#delivered, uncertain: passed - this.#delivered, lost: this.#sent - passed };
   }
 
   /** Ends it. */
   stop(): void {
     this.#wheel.remove(this.#timer);
+  }
+
+  /** Forgets where messages end that were passed to the socket. */
+  #pass(): void {
+    const { passed } = this.#outbox;
+    while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
+  }
+
+  /** Whether as many barriers are unanswered as may be. */
+  get #crowded(): boolean {
+    if (this.#barriers.length < MOST_BARRIERS) return false;
+    const left: Barrier[] = [];
+    for (const barrier of this.#barriers) {
+      if (barrier.covers > this.#delivered) left.push(barrier);
+      else this.#host.outdated(barrier);
+    }
+    this.#barriers = left;
+    return left.length >= MOST_BARRIERS;
   }
 }

@@ -99,6 +99,9 @@ export class Pending extends TimerEntry {
   }
 }
 
+/** The reason of what was waited for by nobody. */
+const OUTDATED = new Error("Something later was answered");
+
 /** The table. */
 export class PendingTable implements PendingIds {
   /** How requests are numbered. */
@@ -206,6 +209,11 @@ export class PendingTable implements PendingIds {
   forget(entry: Pending): void {
     this.#remove(entry);
     this.ids.free(entry.requestId);
+  }
+
+  /** Nobody waits for it any more; its answer may come, or has come. */
+  outdated(entry: Pending): void {
+    if (this.#entries?.get(entry.requestId) === entry) this.abandon(entry, OUTDATED, "cancelled");
   }
 
   /** Ends a request without an answer. */

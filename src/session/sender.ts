@@ -14,7 +14,7 @@ import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { put32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
-import { Deliveries, type DeliveryCounts } from "./deliveries.ts";
+import { type Barrier, Deliveries, type DeliveriesHost, type DeliveryCounts } from "./deliveries.ts";
 import type { RequestId } from "./id_rule.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./lanes.ts";
@@ -42,7 +42,7 @@ export interface SenderHost extends OutboxEvents {
 }
 
 /** The sending side of one connection, above its outbox. */
-export class Sender implements PendingHost {
+export class Sender implements PendingHost, DeliveriesHost {
   /** How frames look. */
   readonly protocol: Protocol;
   /** The largest frame that the peer takes, header included, in bytes. */
@@ -97,7 +97,7 @@ export class Sender implements PendingHost {
 
   /** From now on counts what becomes of messages. Requests tell their own end. */
   track(): void {
-    this.#deliveries = new Deliveries(this.outbox, this.#shared.wheel, () => this.#barrier());
+    this.#deliveries = new Deliveries(this.outbox, this.#shared.wheel, this);
   }
 
   /** What became of them. */
@@ -105,9 +105,19 @@ export class Sender implements PendingHost {
     return this.#deliveries?.counts;
   }
 
-  /** Sends a barrier behind all messages, so that an orderly end leaves none uncertain. */
+  /** Sends a last barrier behind all messages, so that an orderly end leaves none uncertain. */
   cover(): void {
-    this.#deliveries?.cover();
+    this.#deliveries?.cover(true);
+  }
+
+  /** Sends a barrier behind all messages so far. */
+  barrier(): Pending | undefined {
+    return this.#background(BEHIND, ENDLESS, false, this.#deliveries!.sent);
+  }
+
+  /** The answer of a barrier is not waited for any more. */
+  outdated(barrier: Barrier): void {
+    this.pending.outdated(barrier as Pending);
   }
 
   /** Sends a message; whether more may follow. */
@@ -234,18 +244,16 @@ export class Sender implements PendingHost {
     return this.#native ? Flag.REQUEST : 0;
   }
 
-  #barrier(): void {
-    this.#background(BEHIND, ENDLESS, false, this.#deliveries!.sent);
-  }
-
   /** A PING that nobody awaits. */
-  #background(lane: Lane, timeout: number, quiet: boolean, covers = -1): void {
+  #background(lane: Lane, timeout: number, quiet: boolean, covers = -1): Pending | undefined {
     try {
       const entry = this.#ask("ping", SystemCode.PING, NOTHING, lane, NO_CODEC, timeout, undefined, quiet);
       entry.covers = covers;
       entry.promise.catch(() => {});
+      return entry;
     } catch {
       // No room, or no id: the next one will do.
+      return undefined;
     }
   }
 
