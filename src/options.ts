@@ -24,7 +24,10 @@ export interface LimitOptions {
   readonly maxMessageSize?: number;
   /** Time for the whole handshake. @default 5000 for a server, 10000 for a client: a Python server may be busy for 5 s */
   readonly handshakeTimeout?: number;
-  /** Asynchronous handlers running at once, per connection. @default 100 */
+  /**
+   * Asynchronous handlers running at once, per connection. On a client those that connections before have left at work count.
+   * @default 100
+   */
   readonly maxWorkers?: number;
   /**
    * Messages waiting for a handler, per connection. At the limit reading a Python peer stops, and with it replies and PONGs.

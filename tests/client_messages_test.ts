@@ -84,6 +84,54 @@ describe("client.messages()", () => {
     await heard.next("connect");
   });
 
+  it("holds one message, however many connections a server makes and cuts, and hands out in order what it holds", async () => {
+    await using met = await pair((server) => server.on("connect", (peer) => peer.send(NUMBER, peer.id)));
+    const numbers = met.client.messages(NUMBER);
+    await met.client.connect();
+    const heard = new Recorder(met.client, ["connect"]);
+    for (let id = 1; id <= 5; id++) {
+      await until(() => met.client.stats().framesReceived! > 0);
+      const { queuedMessages, runningHandlers } = met.client.stats();
+      assertEquals([queuedMessages, runningHandlers], id === 1 ? [0, 1] : [1, 0], "where the message waits");
+      if (id === 5) break;
+      void met.server.clients[0].close("manual", { drain: 0 });
+      await advanceUntil(met.world.clock, heard.next("connect"));
+    }
+    const [peer] = met.server.clients;
+    peer.send(NUMBER, 6);
+    const got = [];
+    for (let i = 0; i < 3; i++) got.push((await numbers.next()).value.data);
+    // What had not been handed on went with its connection.
+    assertEquals(got, [1, 5, 6]);
+  });
+
+  it("is no work any more once the client is closed, whether the loop reads what is left or not", async () => {
+    const world = memoryWorld();
+    await using served = await serve(world);
+    const client = new Client({ ...served.address, socketCore: world.transport, maxWorkers: 1 });
+    const connected = async () => {
+      await client.connect();
+      return (await served.events.next("connect"))[0];
+    };
+    // A message that nobody takes out.
+    let peer = await connected();
+    const numbers = client.messages(NUMBER);
+    peer.send(NUMBER, 1);
+    await until(() => client.stats().runningHandlers === 1);
+    await client.close({ drain: 0 });
+    // A request that the loop has taken and never ends.
+    peer = await connected();
+    const questions = client.messages(UPPER);
+    peer.request(UPPER, "a").catch(() => {});
+    assertEquals((await questions.next()).value.data, "a");
+    await client.close({ drain: 0 });
+    peer = await connected();
+    client.route(UPPER, ({ data }) => Promise.resolve(data.toUpperCase()));
+    assertEquals(await peer.request(UPPER, "b"), "B");
+    assertEquals((await numbers.next()).value.data, 1);
+    await client.close();
+  });
+
   it("lets the loop answer requests by reply()", async () => {
     await using met = await pair();
     const questions = met.client.messages(UPPER);
@@ -174,5 +222,86 @@ describe("client.messages()", () => {
     const next = numbers.next();
     await client.close();
     assertEquals(await next, { done: true, value: undefined });
+  });
+});
+
+describe("handlers that a lost connection has left at work", () => {
+  /** Makes the server cut the connection, and waits for the next. */
+  const cut = async (met: Awaited<ReturnType<typeof pair>>) => {
+    const heard = new Recorder(met.client, ["connect"]);
+    void met.server.clients[0].close("manual", { drain: 0 });
+    await advanceUntil(met.world.clock, heard.next("connect"));
+    return (await met.events.next("connect"))[0];
+  };
+
+  it("hold up the next messages of an ordered route, and of no other", async () => {
+    await using met = await pair();
+    const holds: (() => void)[] = [];
+    const got: number[] = [];
+    const handler = ({ data }: Message<number>) => {
+      got.push(data);
+      return new Promise<void>((resolve) => holds.push(resolve));
+    };
+    met.client.route(NUMBER, handler, { ordered: true });
+    met.client.route(UPPER, ({ data }) => data.toUpperCase());
+    await met.client.connect();
+    let [peer] = await met.events.next("connect");
+    peer.send(NUMBER, 1);
+    await until(() => got.length === 1);
+    peer = await cut(met);
+    assertEquals(await peer.request(UPPER, "a"), "A");
+    peer.send(NUMBER, 2);
+    peer.send(NUMBER, 3);
+    await until(() => met.client.stats().queuedMessages === 2);
+    assertEquals(got, [1]);
+    holds[0]();
+    await until(() => got.length === 2);
+    holds[1]();
+    await until(() => got.length === 3);
+    assertEquals(got, [1, 2, 3]);
+    holds[2]();
+    // A route that takes its place has no handler at work.
+    peer.send(NUMBER, 4);
+    await until(() => got.length === 4);
+    peer = await cut(met);
+    met.client.unroute(NUMBER);
+    met.client.route(NUMBER, handler, { ordered: true });
+    peer.send(NUMBER, 5);
+    await until(() => got.length === 5);
+    for (const end of holds) end();
+  });
+
+  it("count for maxWorkers, those of listeners to `message` included, until each is done", async () => {
+    await using met = await pair();
+    const client = new Client({
+      ...met.address,
+      socketCore: met.world.transport,
+      reconnect: { delay: 100, jitter: false },
+      maxWorkers: 3,
+    });
+    const holds: (() => void)[] = [];
+    const held = () => new Promise<void>((resolve) => holds.push(resolve));
+    client.route(NUMBER, held);
+    client.on("message", held);
+    await client.connect();
+    const all = { ...met, client };
+    let [peer] = await met.events.next("connect");
+    for (let connection = 1; connection <= 3; connection++) {
+      peer.send(NUMBER, connection);
+      if (connection < 3) peer.send(BLOB, new Uint8Array(1));
+      await until(() => holds.length === Math.min(2 * connection, 3));
+      await peer.ping();
+      if (connection < 3) peer = await cut(all);
+    }
+    assertEquals([holds.length, client.stats().queuedMessages, client.stats().runningHandlers], [3, 1, 0]);
+    holds[1]();
+    await until(() => holds.length === 4);
+    peer.send(NUMBER, 4);
+    await peer.ping();
+    assertEquals([holds.length, client.stats().queuedMessages, client.stats().runningHandlers], [4, 1, 1]);
+    holds[0]();
+    await until(() => holds.length === 5);
+    for (const end of holds) end();
+    await client.close();
   });
 });

@@ -6,6 +6,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
+import { HandlerLoad } from "../session/handler_load.ts";
 import { closedError, handshakeReason } from "../session/close_reason.ts";
 import type { Hub } from "../session/hub.ts";
 import type { Session } from "../session/session.ts";
@@ -28,6 +29,8 @@ export class Link {
   readonly outgoing: Outgoing;
   readonly #way: Way;
   readonly #onEnd: () => void;
+  /** Over all lives. */
+  readonly #load = new HandlerLoad();
   #life: Life | undefined = undefined;
   /** What begins when what was given up is over; somebody waits for it. */
   #following: Life | undefined = undefined;
@@ -177,7 +180,7 @@ export class Link {
     for (;;) {
       try {
         if (shared === undefined) {
-          shared = makeShared(await loadTransport(hub.core), hub);
+          shared = makeShared(await loadTransport(hub.core), hub, this.#load);
           this.outgoing.begin(shared);
         }
         end = await life.run(shared);

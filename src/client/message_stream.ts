@@ -18,11 +18,13 @@ interface Waiting<Received> {
 /** An iterator that a route fills. */
 export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Message<Out, ReplyIn>> {
   readonly #onLeave: () => void;
-  /** Mostly one; more where connections were lost with one waiting. */
+  /** At most one: the next one waits for it, on whichever connection it comes. */
   #waiting: Waiting<Message<Out, ReplyIn>>[] = [];
   #asking: ((result: IteratorResult<Message<Out, ReplyIn>>) => void)[] = [];
   /** Ends the request that the loop is busy with. */
   #end = (): void => {};
+  /** The same where there is nobody to answer any more. */
+  #drop = (): void => {};
   #ended = false;
 
   /** @param onLeave Called when the loop is left. */
@@ -58,9 +60,9 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   /** Leaves the loop: what waits is not read any more. */
   return(): Promise<IteratorResult<Message<Out, ReplyIn>>> {
     this.#end();
-    this.end();
     for (const { message, fail } of this.#waiting) fail(notRead(message));
     this.#waiting = [];
+    this.end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
@@ -68,6 +70,9 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    // There is nobody to answer any more, and what is never taken out must not count as work for ever.
+    this.#drop();
+    for (const { done } of this.#waiting) done(replied);
     this.#onLeave();
     for (const resolve of this.#asking) resolve({ done: true, value: undefined });
     this.#asking = [];
@@ -84,7 +89,7 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   ): void {
     const request = message as unknown as IncomingMessage;
     if (request.wantsReply && request.type.reply !== undefined) {
-      request.onDone = () => done(replied);
+      this.#drop = request.onDone = () => done(replied);
       this.#end = () => request.answered ? done(replied) : fail(notAnswered(message));
     } else done(replied);
     asking({ done: false, value: message });

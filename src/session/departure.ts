@@ -179,7 +179,7 @@ export class Departure {
       return;
     }
     this.#begin(reason);
-    if (polite) sender.goAway(reason, undefined);
+    if (polite) sender.goAway(reason, undefined, LINGER_TIME);
     void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 

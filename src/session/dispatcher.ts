@@ -14,6 +14,7 @@ import type { Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget } from "../tools/batch_budget.ts";
+import type { HandlerLoad } from "./handler_load.ts";
 import { IdMap } from "../tools/id_map.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { answerError } from "./error_reply.ts";
@@ -71,6 +72,8 @@ export interface DispatcherShared {
   readonly taps: Taps;
   /** How much a peer may send; `undefined` for no limit. */
   readonly rate: Rate | undefined;
+  /** On a client: the handlers at work for all its connections, those that are over included. */
+  readonly load: HandlerLoad | undefined;
   /** How many handlers may run, and how much may wait, in messages and bytes. */
   readonly limits: {
     readonly maxWorkers: number;
@@ -91,7 +94,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
   #runningBytes = 0;
   #closed = false;
   #pumping = false;
-  /** Ordered routes at work. Both sets are made when they are needed. */
+  /** Ordered routes at work, but on a client. Made when it is needed, as is the next one. */
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
   #open: IdMap<IncomingMessage> | undefined = undefined;
@@ -107,6 +110,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
   constructor(host: DispatcherHost, shared: DispatcherShared) {
     this.#host = host;
     this.#shared = shared;
+    if (shared.load !== undefined) shared.load.waiting = this;
     this.#gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
   }
 
@@ -212,6 +216,8 @@ export class Dispatcher implements MessageMaker, RateGateHost {
   /** Forgets what waits. */
   close(): void {
     this.#closed = true;
+    const { load } = this.#shared;
+    if (load?.waiting === this) load.waiting = undefined;
     this.#gate?.close();
     this.#queue?.clear();
     this.#wake();
@@ -221,10 +227,13 @@ export class Dispatcher implements MessageMaker, RateGateHost {
   #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
     if (asks && this.#host.congested) return false;
     if (this.#gate?.flows(code) === false) return false;
-    if (this.#running > 0) {
-      const { maxHandlerBytes, maxWorkers } = this.#shared.limits;
-      if (this.#running >= maxWorkers || this.#runningBytes + size > maxHandlerBytes) return false;
-      if (route?.ordered === true && this.#busy?.has(route) === true) return false;
+    const { limits: { maxHandlerBytes, maxWorkers }, load } = this.#shared;
+    const running = load === undefined ? this.#running : load.running;
+    if (running > 0) {
+      const runningBytes = load === undefined ? this.#runningBytes : load.bytes;
+      if (running >= maxWorkers || runningBytes + size > maxHandlerBytes) return false;
+      const busy = load === undefined ? this.#busy : load.busy;
+      if (route?.ordered === true && busy?.has(route) === true) return false;
     }
     return !asks || this.#host.affords(this.#sizes(route));
   }
@@ -235,17 +244,34 @@ export class Dispatcher implements MessageMaker, RateGateHost {
 
   /** Counts a handler that goes on by itself. */
   #started(message: IncomingMessage): void {
+    const { load } = this.#shared;
+    const { route } = message;
     // A worker route may give the payload away meanwhile.
     message.kept = message.content.length;
     this.#runningBytes += message.kept;
-    if (message.wantsReply) this.#host.reserve(message, this.#sizes(message.route));
+    if (load !== undefined) {
+      load.running++;
+      load.bytes += message.kept;
+    }
+    if (route?.ordered === true) {
+      if (load === undefined) (this.#busy ??= new Set()).add(route);
+      else (load.busy ??= new Set()).add(route);
+    }
+    if (message.wantsReply) this.#host.reserve(message, this.#sizes(route));
   }
 
   /** Takes it off. */
   #ended(message: IncomingMessage): void {
+    const { load } = this.#shared;
+    const { route } = message;
     this.#running--;
     this.#runningBytes -= message.kept;
-    if (message.reserved !== 0) this.#host.release(message, this.#sizes(message.route));
+    if (load !== undefined) {
+      load.running--;
+      load.bytes -= message.kept;
+    }
+    if (route?.ordered === true) (load === undefined ? this.#busy : load.busy)?.delete(route);
+    if (message.reserved !== 0) this.#host.release(message, this.#sizes(route));
   }
 
   /** A message that waited, for whoever takes its type by now. */
@@ -293,6 +319,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
           this.#ended(message);
           this.#unanswered(message);
           this.resume();
+          if (this.#closed) this.#shared.load?.waiting?.resume();
         });
       }
       return;
@@ -319,7 +346,6 @@ export class Dispatcher implements MessageMaker, RateGateHost {
     }
     if (later) {
       this.#started(message);
-      if (route.ordered) (this.#busy ??= new Set()).add(route);
       if (host.native && message.wantsReply) this.#opened(message);
       this.#await(message, route, result);
       return;
@@ -339,9 +365,9 @@ export class Dispatcher implements MessageMaker, RateGateHost {
       over = true;
       if (limit !== undefined) wheel.remove(limit);
       this.#ended(message);
-      if (route.ordered) this.#busy?.delete(route);
       finish();
       this.resume();
+      if (this.#closed) this.#shared.load?.waiting?.resume();
     };
     if (route.timeout !== undefined) {
       const { timeout, type } = route;

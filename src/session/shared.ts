@@ -5,6 +5,7 @@
  */
 
 import type { Transport } from "../transport.ts";
+import type { HandlerLoad } from "./handler_load.ts";
 import { BatchBudget } from "../tools/batch_budget.ts";
 import { BufferPool } from "../tools/buffer_pool.ts";
 import { creditOffer, type CreditTerms, creditTerms } from "./credit.ts";
@@ -54,6 +55,7 @@ export function makeShared(
   { routes, limits, taps, pace, faults }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace"> & {
     readonly faults?: FaultLog;
   },
+  load?: HandlerLoad,
 ): SessionShared {
   const { pool, leave } = lend(transport);
   const wheel = new TimerWheel(transport.clock);
@@ -64,6 +66,7 @@ export function makeShared(
     limits,
     taps,
     pace,
+    load,
     rate: pace.rate,
     wheel,
     pool,
