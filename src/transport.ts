@@ -76,6 +76,8 @@ export interface Transport {
   yield(fn: () => void, crowded?: boolean): void;
   /** The time. */
   readonly clock: Clock;
+  /** How many files and sockets the process may have open at once; `undefined` where that can't be known. Never rejects. */
+  descriptors?(): Promise<number | undefined>;
 }
 
 /** Accepts connections. Iterating ends when it is closed and throws when accepting fails for good. */

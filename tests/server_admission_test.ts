@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, HandshakeError, messageType, Server, text } from "../mod.ts";
+import { Client, HandshakeError, messageType, Server, type ServerConfig, text } from "../mod.ts";
 import { Gate } from "../src/server/gate.ts";
 import type { Connection, Listener, Transport } from "../src/transport.ts";
 import {
@@ -300,6 +300,31 @@ describe("the log", () => {
       await until(() => server.clients.length === 0);
       await turn();
     }
+  });
+
+  it("says at the start when there may be more connections than files and sockets, and only where that is known", async () => {
+    const world = memoryWorld();
+    const logged = async (descriptors: Transport["descriptors"], config: ServerConfig): Promise<string[]> => {
+      const lines: string[] = [];
+      const keep = (level: string) => (line: string) => void lines.push(`${level}: ${line}`);
+      const logger = { debug: keep("debug"), warn: keep("warn"), error: keep("error") };
+      const socketCore = { ...world.transport, descriptors };
+      await using server = new Server({ hostname: HOST, port: 0, socketCore, logger, ...config });
+      await server.start();
+      return lines;
+    };
+    const known = () => Promise.resolve(1_000);
+    assertEquals(await logged(known, { maxConnections: 900, maxPendingHandshakes: 101 }), [
+      "warn: maxConnections and maxPendingHandshakes allow 1001 connections, but this process may have 1000 files and " +
+      "sockets open: raise the limit (ulimit -n) or lower them",
+    ]);
+    assertEquals(await logged(known, { maxConnections: 900, maxPendingHandshakes: 100 }), []);
+    assertEquals(await logged(known, {}), [
+      "debug: No limit of connections is set, and this process may have 1000 files and sockets open: set maxConnections " +
+      "below it",
+    ]);
+    assertEquals(await logged(() => Promise.resolve(undefined), { maxConnections: 1_000_000 }), []);
+    assertEquals(await logged(undefined, { maxConnections: 1_000_000 }), []);
   });
 
   it("gets what goes on where it has the methods, never for a message, and the console nothing by default", async () => {

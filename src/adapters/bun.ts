@@ -16,6 +16,7 @@ import type {
 import { AcceptQueue } from "./accept_queue.ts";
 import { BunChannel, type BunSocket } from "./bun_channel.ts";
 import { eventLoop, systemClock } from "./clock.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { runtimeApi } from "./runtime.ts";
@@ -60,6 +61,7 @@ export function bunTransport(): Transport {
     connect: (to, options) => connectBun(bun, to, options),
     listen: (at, options) => listenBun(bun, at, options),
     clock: systemClock(),
+    descriptors: descriptorLimit,
     ...eventLoop(),
   };
 }

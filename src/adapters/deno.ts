@@ -17,6 +17,7 @@ import type {
   Transport,
 } from "../transport.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
@@ -63,6 +64,7 @@ export function denoTransport(): Transport {
     connect: (to, options) => connectDeno(deno, to, options),
     listen: (at, options) => listenDeno(deno, at, options),
     clock: systemClock(),
+    descriptors: descriptorLimit,
     ...eventLoop(),
     yield: fairYield(),
   };

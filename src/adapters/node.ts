@@ -19,6 +19,7 @@ import type {
 } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
@@ -52,6 +53,7 @@ export function nodeTransport(): Transport {
     connect: connectNode,
     listen: listenNode,
     clock: systemClock(),
+    descriptors: descriptorLimit,
     ...eventLoop(),
     yield: fairYield(),
   };

@@ -85,6 +85,7 @@ export class ServerRun<P> implements MemberHost<P> {
     const run = new ServerRun(owner, transport);
     const { bufferSize } = owner.hub;
     try {
+      run.#checkDescriptors(await transport.descriptors?.());
       for (const endpoint of at) run.#listeners.push(await transport.listen(endpoint, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));
@@ -147,6 +148,20 @@ export class ServerRun<P> implements MemberHost<P> {
       ...[...this.#sessions].map((session) => session.close("server-closed", drain, retryAfter)),
     ]);
     this.#shared.close();
+  }
+
+  /** Says so when there may be more connections than the process may have files and sockets. */
+  #checkDescriptors(most: number | undefined): void {
+    const { hub: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
+    if (most === undefined || maxConnections + maxPendingHandshakes <= most) return;
+    const limit = `this process may have ${most} files and sockets open`;
+    if (maxConnections === Infinity) {
+      writeNote(log, "debug", () => `No limit of connections is set, and ${limit}: set maxConnections below it`);
+      return;
+    }
+    const sum = maxConnections + maxPendingHandshakes;
+    const text = `maxConnections and maxPendingHandshakes allow ${sum} connections, but ${limit}`;
+    writeNote(log, "warn", () => `${text}: raise the limit (ulimit -n) or lower them`);
   }
 
   async #accept(listener: Listener, place: Place<P>): Promise<void> {
