@@ -559,7 +559,7 @@ describe("rateLimit and frames that are no messages", () => {
     gate.resolve("late");
     assertEquals([seen, heard, world.clock.now()], [
       ["1", "2", "3"],
-      [[201, 1, "1"], [201, 3, "3"], [4, 0, '{"code":"rate-limited"}']],
+      [[201, 1, "1"], [201, 3, "3"], [4, 0, '{"code":"rate-limited","drain":1000}']],
       0,
     ]);
     // What comes meanwhile is thrown away.
