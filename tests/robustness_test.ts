@@ -45,6 +45,23 @@ async function listening<P>(server: Server<P>): Promise<TcpEndpoint> {
   return server.addresses[0] as TcpEndpoint;
 }
 
+describe("a standstill of our own event loop", () => {
+  it("is not held against requests and pings whose answer lies in the socket already", async () => {
+    await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+    const address = await listening(server);
+    server.route(ASK, ({ data }) => data);
+    await using client = new Client({ ...address });
+    await client.connect();
+    for (let i = 0; i < 10; i++) {
+      const asked = Promise.all([client.request(ASK, "x", { timeout: 100 }), client.ping({ timeout: 100 })]);
+      // Both ends stand still for longer than the answer may take: it is on its way, or in the client's socket.
+      for (let turns = 0; turns < i; turns++) await turn();
+      for (const until = performance.now() + 300; performance.now() < until;);
+      assertEquals((await asked)[0], "x");
+    }
+  });
+});
+
 describe("a server", () => {
   it("goes on accepting after peers that reset their connection before they are accepted", async () => {
     await using server = new Server({ port: 0, hostname: "127.0.0.1" });

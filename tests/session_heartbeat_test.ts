@@ -267,6 +267,41 @@ describe("the heartbeat", () => {
     assertEquals(reason, "peer-closed");
   });
 
+  it("asks before it gives a peer up, however short its times are beside our own standstills", () => {
+    for (const [idle, timeout, stall] of [[200, 300, 450], [200, 300, 120], [50, 50, 90], [1_000, 4_000, 900]]) {
+      let now = 0;
+      let due: (() => void) | undefined;
+      const clock = {
+        now: () => now,
+        setTimeout: (fn: () => void) => void (due = fn),
+        clearTimeout: () => void (due = undefined),
+        unref: () => {},
+      };
+      const wheel = new TimerWheel(clock);
+      const asked: number[] = [];
+      let died = false;
+      const host = {
+        lastSent: 0,
+        lastReceived: 0,
+        paused: false,
+        beat: () => asked.push(now),
+        dead: () => died = true,
+      };
+      const heartbeat = new Heartbeat(host, wheel, clock, { idle, timeout });
+      for (let i = 0; i < 200 && !died; i++) {
+        // Each look comes late, and in between the peer answers what it was asked.
+        now += stall + idle;
+        const fire = due;
+        due = undefined;
+        fire?.();
+        if (asked.length > 0) host.lastReceived = Math.max(host.lastReceived, asked.at(-1)!);
+      }
+      assertEquals([died, asked.length > 10], [false, true], `${idle}, ${timeout}, ${stall}`);
+      heartbeat.stop();
+      wheel.close();
+    }
+  });
+
   it("keeps two of us alive for a day, and costs a few frames a minute", async () => {
     const world = memoryWorld();
     const served = await serve(world, { heartbeat: { idle: 60_000 } });

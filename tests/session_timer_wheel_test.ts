@@ -114,6 +114,48 @@ describe("the timer wheel", () => {
     wheel.close();
   });
 
+  it("looks at the sockets before it calls a deadline late: what they brought may take it down", () => {
+    let now = 0;
+    let id = 0;
+    const timers = new Map<unknown, () => void>();
+    const fire = (): void => {
+      for (const [id, fn] of [...timers]) if (timers.delete(id)) fn();
+    };
+    const looks: (() => void)[] = [];
+    const clock = {
+      now: () => now,
+      setTimeout: (fn: () => void) => {
+        timers.set(++id, fn);
+        return id;
+      },
+      clearTimeout: (id: unknown) => void timers.delete(id),
+      unref: () => {},
+    };
+    const wheel = new TimerWheel(clock, (fn) => looks.push(fn));
+    const calls: string[] = [];
+    const answered = new Timeout(() => calls.push("answered"));
+    wheel.add(answered, 1_000);
+    wheel.add(new Timeout(() => calls.push("silent")), 1_000);
+    now = 1_400;
+    fire();
+    assertEquals([calls, looks.length], [[], 1]);
+    wheel.remove(answered);
+    // What is hung up meanwhile has a timer of its own.
+    wheel.add(new Timeout(() => calls.push("next")), 100);
+    looks.shift()!();
+    assertEquals(calls, ["silent"]);
+    now = 1_520;
+    fire();
+    assertEquals([calls, looks.length, wheel.size], [["silent", "next"], 0, 0]);
+    now = 2_000;
+    wheel.add(new Timeout(() => calls.push("never")), 10);
+    now = 3_000;
+    fire();
+    wheel.close();
+    looks.shift()!();
+    assertEquals(calls, ["silent", "next"]);
+  });
+
   it("serves everything that is due after a stall longer than its whole turn", () => {
     let now = 0;
     const timers: (() => void)[] = [];

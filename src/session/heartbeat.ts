@@ -10,6 +10,9 @@ import { ConnectionError } from "../errors.ts";
 import type { Clock } from "../transport.ts";
 import { LATE_MS, TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 
+/** The least lateness of a look that shows that the event loop stood still, in milliseconds: three ticks of the wheel. */
+const LEAST_LATE_MS = 30;
+
 /** When a peer is asked, and when it is given up, in milliseconds. */
 export interface HeartbeatPace {
   /** The silence after which a PING is sent. */
@@ -69,8 +72,10 @@ export class Heartbeat extends TimerEntry {
     const { idle, timeout } = this.#pace;
     const now = this.#clock.now();
     if (this.#host.paused) this.#excused = now;
-    // What came while the loop stood still is not read yet.
-    else if (now - this.#due > LATE_MS) this.#excused = Math.max(this.#excused, now - idle);
+    // The peer had no chance to be asked, and to answer, while the loop stood still.
+    else if (now - this.#due > Math.min(LATE_MS, Math.max(LEAST_LATE_MS, timeout / 4))) {
+      this.#excused = Math.max(this.#excused, now - idle);
+    }
     const silent = now - this.#heard;
     if (silent >= idle + timeout) {
       const seconds = (silent / 1_000).toFixed(1);

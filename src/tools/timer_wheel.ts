@@ -20,6 +20,8 @@ const FEW = 8;
 
 /** A timer this late shows that our own event loop stood still, in milliseconds. */
 export const LATE_MS = 500;
+/** A timer this late is served after the sockets were looked at: the answer may have come in time, in milliseconds. */
+const LOOK_FIRST_MS = 30;
 
 /** Something that has a deadline. Extend it; an entry hangs in one wheel at a time. */
 export abstract class TimerEntry {
@@ -65,10 +67,16 @@ export class TimerWheel {
   #armed = Infinity;
   #timer: TimerHandle = undefined;
   #closed = false;
+  readonly #look: ((fn: () => void) => void) | undefined;
 
-  /** @param clock The time. */
-  constructor(clock: Clock) {
+  /**
+   * @param clock The time.
+   * @param look Calls a function after the sockets were looked at. Deadlines that are called late wait for it: while the event
+   * loop stands still, whatever arrives is not read.
+   */
+  constructor(clock: Clock, look?: (fn: () => void) => void) {
     this.#clock = clock;
+    this.#look = look;
     this.#served = tickAt(clock.now());
   }
 
@@ -131,7 +139,7 @@ export class TimerWheel {
     // Looks once a turn at least: no runtime has timers for more than 2^31 - 1 ms.
     const tick = Math.min(due, tickAt(now) + SLOTS);
     this.#armed = tick;
-    this.#timer = this.#clock.setTimeout(() => this.#serve(), Math.max(0, tick * TICK_MS - now));
+    this.#timer = this.#clock.setTimeout(() => this.#fire(tick), Math.max(0, tick * TICK_MS - now));
     if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
@@ -149,8 +157,15 @@ export class TimerWheel {
     this.#timer = undefined;
   }
 
+  #fire(tick: number): void {
+    const late = this.#clock.now() - tick * TICK_MS > LOOK_FIRST_MS;
+    if (late && this.#look !== undefined) this.#look(() => this.#serve());
+    else this.#serve();
+  }
+
   #serve(): void {
-    this.#armed = Infinity;
+    if (this.#closed) return;
+    if (this.#armed < Infinity) this.#disarm();
     const now = tickAt(this.#clock.now());
     const due = this.#due(now);
     this.#served = now;
