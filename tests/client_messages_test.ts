@@ -304,4 +304,28 @@ describe("handlers that a lost connection has left at work", () => {
     for (const end of holds) end();
     await client.close();
   });
+
+  it("count for maxHandlerBytes, too", async () => {
+    await using met = await pair();
+    const client = new Client({
+      ...met.address,
+      socketCore: met.world.transport,
+      reconnect: { delay: 100, jitter: false },
+      maxHandlerBytes: 100_000,
+    });
+    const holds: (() => void)[] = [];
+    client.route(BLOB, () => new Promise<void>((resolve) => holds.push(resolve)));
+    await client.connect();
+    let [peer] = await met.events.next("connect");
+    peer.send(BLOB, new Uint8Array(60_000));
+    await until(() => holds.length === 1);
+    peer = await cut({ ...met, client });
+    peer.send(BLOB, new Uint8Array(60_000));
+    await until(() => client.stats().queuedMessages === 1);
+    assertEquals(holds.length, 1);
+    holds[0]();
+    await until(() => holds.length === 2);
+    holds[1]();
+    await client.close();
+  });
 });
