@@ -98,7 +98,7 @@ export {
 } from "./src/options.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
-export type { ClientInfo, CloseOptions } from "./src/server/client_info.ts";
+export type { ClientInfo, CloseOptions, ShutOutOptions } from "./src/server/client_info.ts";
 export type { TagSelector } from "./src/server/groups.ts";
 export { Server, type ServerStats } from "./src/server/server.ts";
 export type { ListenConfig, ServerConfig } from "./src/server/server_config.ts";

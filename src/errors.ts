@@ -112,6 +112,8 @@ export interface Refusal {
   readonly message: string;
   /** When it is worth trying again, in milliseconds; `undefined` where it did not say. */
   readonly retryAfter: number | undefined;
+  /** Whether the server said that coming back is pointless: then `reconnect` does not try. @default false */
+  readonly final?: boolean;
 }
 
 /**

@@ -336,6 +336,35 @@ export function closingOf(options: ClosingOptions): Closing {
   return { drain: checkDrain(options.drain), retryAfter: checkRetryAfter(options.retryAfter) };
 }
 
+/** What a client is told that is shut out, checked. */
+export interface ClosingWords {
+  /** Why, for programs. */
+  readonly code?: string;
+  /** Why, for people. */
+  readonly message?: string;
+  /** Whether coming back is pointless. */
+  readonly final?: boolean;
+}
+
+const CLIENT_INFO_CLOSE_NAMES: Names<ClosingOptions & ClosingWords> = {
+  ...CLOSE_NAMES,
+  code: true,
+  message: true,
+  final: true,
+};
+
+/** How to close one connection of a server, checked. */
+export function shuttingOf(options: ClosingOptions & ClosingWords): Closing & ClosingWords {
+  checkNames("close()", options, CLIENT_INFO_CLOSE_NAMES);
+  const { code, drain, final, message, retryAfter } = options;
+  if (code !== undefined) nonEmpty("code", code);
+  if (message !== undefined) nonEmpty("message", message);
+  if (final !== undefined && typeof final !== "boolean") {
+    throw new TypeError(`final must be a boolean, not ${show(final)}`);
+  }
+  return { code, final, message, drain: checkDrain(drain), retryAfter: checkRetryAfter(retryAfter) };
+}
+
 /** How long closing a client may take, checked. */
 export function drainOf(options: Pick<ClosingOptions, "drain">): number {
   checkNames("close()", options, CLIENT_CLOSE_NAMES);

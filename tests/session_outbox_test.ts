@@ -189,6 +189,19 @@ describe("an outbox", () => {
     }
   });
 
+  it("keeps no more of a large frame than what is left of it, and sums up a copy of shared memory", async () => {
+    for (const release of ["native", "2.0.0"]) {
+      const { outbox, writes, drain } = make({ maxBufferedBytes: 2 ** 24, maxTotalBufferedBytes: 2 ** 24 }, release);
+      const shared = new Uint8Array(new SharedArrayBuffer(2_000 * KIB)).fill(7);
+      const own = filled(2_000 * KIB, 9);
+      for (const content of [own, shared]) outbox.frame(300, 0, 0, content, 0, 2 ** 24);
+      own.fill(0);
+      shared.fill(0);
+      assertEquals(await drain(), [sum(filled(2_000 * KIB, 9)), sum(filled(2_000 * KIB, 7))]);
+      for (const { bytes } of writes) assert(bytes.buffer.byteLength <= 256 * KIB, `${bytes.buffer.byteLength} bytes`);
+    }
+  });
+
   it("takes one message of any size when it is empty", async () => {
     const { outbox, send, drain } = make();
     send(filled(5_000 * KIB));

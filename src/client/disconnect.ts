@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Refusal } from "../errors.ts";
 import type { CloseReason } from "../session/close_reason.ts";
 
 /** The end of a connection or of an attempt to reconnect, and what comes next. */
@@ -12,6 +13,8 @@ export interface DisconnectState {
   readonly reason: CloseReason;
   /** The error behind it, if there is one. */
   readonly error?: unknown;
+  /** What the server said that shut the client out: its code and text, and whether coming back is pointless. */
+  readonly refusal?: Refusal;
   /** Whether no attempt to reconnect follows. */
   readonly permanent: boolean;
   /** Attempts to reconnect so far, in a row. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../log.ts";
 import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
@@ -49,6 +50,8 @@ export interface End {
   readonly why: () => unknown;
   /** When the server that went away may be asked again, in milliseconds. */
   readonly retryAfter: number;
+  /** What the server said that shut the client out. */
+  readonly refusal?: Refusal | undefined;
   /** How long there was a connection, in milliseconds; `undefined` if there was none. */
   readonly lasted: number | undefined;
 }
@@ -220,7 +223,8 @@ export class Life {
       closing: () => this.#leaving(),
       closed: (reason, why) => {
         outgoing.detach(session);
-        resolve({ reason, why, retryAfter: session.retryAfter, lasted: clock.now() - since });
+        const { refusal, retryAfter } = session;
+        resolve({ reason, why, refusal, retryAfter, lasted: clock.now() - since });
       },
     }, way.peer);
     if (way.unref) session.unref();
@@ -243,7 +247,8 @@ export class Life {
     this.#callers = new Callers();
   }
 
-  #tryAgain({ why, lasted }: End): boolean {
+  #tryAgain({ refusal, why, lasted }: End): boolean {
+    if (refusal?.final === true) return false;
     if (this.#ended || this.#attempt >= this.#retryMax) return false;
     return lasted !== undefined || worthRetrying(why(), this.#connected);
   }
@@ -261,8 +266,15 @@ export class Life {
     writeNote(hub.log, "info", () => `Disconnected: ${reason}${next}`);
     if (!hub.events.has("disconnect")) return;
     const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay };
-    hub.events.emit("disconnect", messages === undefined ? state : { ...state, messages });
+    const refusal = end.refusal ?? refusalOf(state.error);
+    const told = refusal === undefined ? state : { ...state, refusal };
+    hub.events.emit("disconnect", messages === undefined ? told : { ...told, messages });
   }
+}
+
+/** What a server said that did not let the client in. */
+function refusalOf(error: unknown): Refusal | undefined {
+  return error instanceof HandshakeError ? error.refusal : undefined;
 }
 
 /** The end of an attempt that brought no connection. */

@@ -9,7 +9,7 @@ import type { RequestOptions } from "../session/pending.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStats } from "../session/stats.ts";
 import type { MessageType } from "../message/message_type.ts";
-import { closingOf, nonEmpty } from "../options.ts";
+import { nonEmpty, shuttingOf } from "../options.ts";
 import type { Address } from "../transport.ts";
 
 /** Options for closing a connection or a server. */
@@ -18,6 +18,16 @@ export interface CloseOptions {
   readonly drain?: number;
   /** When native clients that reconnect may come back, in milliseconds; they add their own delay. @default not said */
   readonly retryAfter?: number;
+}
+
+/** Options for closing one connection of a server; the words reach native clients. */
+export interface ShutOutOptions extends CloseOptions {
+  /** Why, for programs, such as `"banned"`; 200 characters arrive. @default the reason */
+  readonly code?: string;
+  /** Why, for people; 200 characters arrive. @default not said */
+  readonly message?: string;
+  /** Whether coming back is pointless: then a client with `reconnect` does not try. @default true for `"unauthorized"` */
+  readonly final?: boolean;
 }
 
 /** Told of the tags of clients. */
@@ -277,20 +287,20 @@ export class ClientInfo<P = undefined> {
   }
 
   /**
-   * Closes its connection.
+   * Closes its connection. With `message` or `final` it shuts the client out: its `disconnect` event has the words as `refusal`.
    *
-   * @param reason The reason in the `disconnect` event. Default `"manual"`.
-   * @param options How long work under way may take.
+   * @param reason The reason in the `disconnect` event of the server. Default `"manual"`.
+   * @param options How long work under way may take, and what the client is told.
    * @returns Resolves when the connection is over; never rejects.
    * @throws {TypeError} There is no such reason.
    * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    */
-  close(reason: CloseReason = "manual", options: CloseOptions = {}): Promise<void> {
+  close(reason: CloseReason = "manual", options: ShutOutOptions = {}): Promise<void> {
     if (!CLOSE_REASONS.includes(reason)) {
       throw new TypeError(`Cannot close the connection: reason must be one of ${CLOSE_REASONS.join(", ")}`);
     }
-    const { drain, retryAfter } = closingOf(options);
-    return this.#member.session.close(reason, drain, retryAfter);
+    const { drain, final = reason === "unauthorized" ? true : undefined, ...words } = shuttingOf(options);
+    return this.#member.session.close(reason, drain, { ...words, final });
   }
 }
 

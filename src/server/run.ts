@@ -145,7 +145,7 @@ export class ServerRun<P> implements MemberHost<P> {
     // Time goes last: what says farewell to a stranger still needs its time limit.
     await Promise.all([
       ...this.#welcoming,
-      ...[...this.#sessions].map((session) => session.close("server-closed", drain, retryAfter)),
+      ...[...this.#sessions].map((session) => session.close("server-closed", drain, { retryAfter })),
     ]);
     this.#shared.close();
   }

@@ -4,14 +4,13 @@
  * @module
  */
 
-import { ConnectionError, type ProtocolError } from "../errors.ts";
-import { decodeJson } from "../message/json.ts";
+import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
 import type { Connection } from "../transport.ts";
-import { integerMember, type PeerObject, printable, stringMember } from "../wire/handshake_messages.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { Ending } from "./ending.ts";
 import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
+import { type Parting, readGoAway } from "./goaway.ts";
 import { Latch } from "../tools/latch.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Sender } from "./sender.ts";
@@ -19,14 +18,8 @@ import type { TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;
-/** How long a peer that goes away may take where it does not say, in milliseconds: the default of `drain`. */
-const UNSAID_DRAIN = 5_000;
 /** How much later than it may take the peer is cut, in milliseconds: it lingers, and what it said had to get here. */
 const LEAVE_GRACE = LINGER_TIME + 1_000;
-/** A peer can't ask to be left alone, or to be waited for, for more than a day, in milliseconds. */
-const LONGEST = 24 * 3_600_000;
-/** The most bytes of what a peer says when it goes away: a code and numbers. */
-const MAX_GOAWAY = 4_096;
 
 /** What is ended, and hears of it. */
 export interface DepartureHost {
@@ -68,6 +61,8 @@ export class Departure {
   #unref = false;
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   retryAfter = 0;
+  /** What the peer said that shut this side out. */
+  refusal: Refusal | undefined = undefined;
 
   /** @param host What is ended, and hears of it. */
   constructor(host: DepartureHost) {
@@ -113,20 +108,25 @@ export class Departure {
    * This side ends it: see `Session.close`.
    *
    * @param reason Why.
-   * @param drain How long it may take, in milliseconds.
-   * @param retryAfter When the peer may come back, in milliseconds.
+   * @param how How long it may take, and what the peer is told.
    */
-  close(reason: CloseReason, drain: number, retryAfter?: number): void {
+  close(reason: CloseReason, how: Parting): void {
+    const { drain } = how;
     if (this.#state !== "open") {
       this.#ending?.hurry(drain);
       return;
     }
     const { polite, sender } = this.#host;
+    // Words for the peer go out even where nothing else has time.
+    if (polite && drain <= 0 && (how.message !== undefined || how.final === true)) {
+      this.expel(reason, how);
+      return;
+    }
     this.#orderly = polite && drain > 0;
     this.#begin(reason);
     if (this.#orderly) {
       sender.cover();
-      sender.goAway(reason, retryAfter, drain);
+      sender.goAway(reason, how);
     }
     void this.#end(undefined, drain, LINGER_TIME, this.#orderly ? () => this.#peerDone() : undefined);
   }
@@ -144,9 +144,10 @@ export class Departure {
     this.#asked = true;
     this.#begin("going-away");
     this.#host.sender.cover();
-    const { code, retryAfter, drain: wanted } = readGoAway(content);
+    const { code, retryAfter, refusal, drain: wanted } = readGoAway(content);
     this.retryAfter = retryAfter;
-    const drain = Math.min(wanted, this.#host.maxDrain, LONGEST);
+    this.refusal = refusal;
+    const drain = Math.min(wanted, this.#host.maxDrain);
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
     void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, why);
     this.#ending?.hurry(drain + LEAVE_GRACE);
@@ -168,7 +169,7 @@ export class Departure {
   }
 
   /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
-  expel(reason: CloseReason): void {
+  expel(reason: CloseReason, how?: Parting): void {
     const { dispatcher, polite, receiver, sender } = this.#host;
     receiver.discard();
     dispatcher.close();
@@ -179,7 +180,7 @@ export class Departure {
       return;
     }
     this.#begin(reason);
-    if (polite) sender.goAway(reason, undefined, LINGER_TIME);
+    if (polite) sender.goAway(reason, { ...how, drain: LINGER_TIME });
     void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 
@@ -264,21 +265,5 @@ export class Departure {
     const why = (): unknown => (made ??= { error: make() }).error;
     sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, why()));
     this.#host.over(this.#reason!, why);
-  }
-}
-
-/** Why the peer goes away, in its own words, when it may be asked again, and how long it may take. */
-function readGoAway(
-  content: Uint8Array,
-): { readonly code: string; readonly retryAfter: number; readonly drain: number } {
-  try {
-    const words = (decodeJson(content, { maxBytes: MAX_GOAWAY }) ?? {}) as PeerObject;
-    return {
-      code: printable(stringMember(words, "code") ?? "no reason given"),
-      retryAfter: integerMember(words, "retryAfter", 0, LONGEST) ?? 0,
-      drain: integerMember(words, "drain", 1, 0x7fffffff) ?? UNSAID_DRAIN,
-    };
-  } catch {
-    return { code: "no reason given", retryAfter: 0, drain: UNSAID_DRAIN };
   }
 }

@@ -241,7 +241,10 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     most: number,
     lane: Lane,
   ): number {
-    const { headerSize } = this.#protocol;
+    const { headerSize, integrity } = this.#protocol;
+    if (typeof content !== "string" && bound > WRITE_SLICE && integrity !== "sha256") {
+      return this.#encodeLarge(code, flags, requestId, content, sentAt, lane);
+    }
     const segment = this.#lanes.room(bound, lane, this.#alone);
     const at = segment.used;
     const start = at + headerSize;
@@ -268,6 +271,34 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     // A release without framing (1.2) takes one frame a read.
     if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
     return total;
+  }
+
+  /** Writes a large frame in pieces: what was sent of it is kept no longer. */
+  #encodeLarge(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    content: Uint8Array,
+    sentAt: number,
+    lane: Lane,
+  ): number {
+    const { headerSize } = this.#protocol;
+    const size = content.length;
+    // What others may change meanwhile is looked at once: the checksum is that of the copy.
+    const bytes = content.buffer instanceof ArrayBuffer ? content : new Uint8Array(content);
+    for (let from = 0; from < size;) {
+      const before = from === 0 ? headerSize : 0;
+      const part = Math.min(WRITE_SLICE - before, size - from);
+      const segment = this.#lanes.room(before + part, lane, false);
+      const at = segment.used;
+      segment.bytes.set(bytes.subarray(from, from + part), at + before);
+      if (from === 0) sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
+      segment.used = at + before + part;
+      from += part;
+    }
+    this.#lanes.add(headerSize + size, lane);
+    this.#taken(headerSize + size);
+    return headerSize + size;
   }
 
   /** Takes whole frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */

@@ -15,6 +15,7 @@ import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { put32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, Deliveries, type DeliveriesHost, type DeliveryCounts } from "./deliveries.ts";
+import { goAwayContent, type Parting } from "./goaway.ts";
 import type { RequestId } from "./id_rule.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./lanes.ts";
@@ -205,9 +206,8 @@ export class Sender implements PendingHost, DeliveriesHost {
   }
 
   /** Asks a native peer to start nothing new. It comes behind all messages, so that nothing but answers follows it. */
-  goAway(code: string, retryAfter: number | undefined, drain: number): void {
-    const content = JSON.stringify({ code, retryAfter, drain: Math.ceil(drain) });
-    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, content, BEHIND);
+  goAway(reason: string, how: Parting): void {
+    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, goAwayContent(reason, how), BEHIND);
   }
 
   /** A request ended without an answer: its handler may stop. */

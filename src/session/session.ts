@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConnectionError, ProtocolError } from "../errors.ts";
+import { ConnectionError, ProtocolError, type Refusal } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { Recovery } from "../options.ts";
@@ -23,6 +23,7 @@ import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { Feature } from "./features.ts";
+import type { Parting } from "./goaway.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { Latch } from "../tools/latch.ts";
@@ -168,6 +169,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return this.#departure.retryAfter;
   }
 
+  /** What the peer said that shut this side out. */
+  get refusal(): Refusal | undefined {
+    return this.#departure.refusal;
+  }
+
   /** Bytes that wait to be sent. */
   get buffered(): number {
     return this.sender.outbox.buffered;
@@ -279,8 +285,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
    * is cut. A native peer is asked to leave, and what it has sent is still handed out and answered. A second call can only
    * make it sooner. Settles when it is over.
    */
-  close(reason: CloseReason, drain: number, retryAfter?: number): Promise<void> {
-    this.#departure.close(reason, drain, retryAfter);
+  close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
+    this.#departure.close(reason, { ...how, drain });
     return this.closed;
   }
 
