@@ -112,8 +112,8 @@ export async function ask<P>(
   peer: PeerIdentity,
   { connection, early, late }: Asking,
 ): Promise<{ readonly principal: P } | { readonly failed: HandshakeStep }> {
-  const gone = new AbortController();
-  const context = contextOf(peer, connection.remote, gone.signal);
+  const gone = new Gone();
+  const context = contextOf(peer, connection.remote, gone);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -162,14 +162,14 @@ export async function ask<P>(
       else resolve({ principal: verdict as P });
     }, (error) => {
       if (waiting) reject(refusedBy(error));
-      else if (error !== gone.signal.reason && !isRefused(error)) late(error);
+      else if (error !== gone.reason && !isRefused(error)) late(error);
       waiting = false;
     });
   });
 }
 
-/** What `authenticate` is told. A value that is built takes many times its bytes, and not every program looks at it. */
-function contextOf(peer: PeerIdentity, address: Address, signal: AbortSignal): AuthenticateContext {
+/** What `authenticate` is told. What is dear is made when it is looked at: a value takes many times the bytes of its text. */
+function contextOf(peer: PeerIdentity, address: Address, gone: Gone): AuthenticateContext {
   const { release, native } = peer;
   let text = peer.credentials;
   let value: unknown = undefined;
@@ -182,9 +182,35 @@ function contextOf(peer: PeerIdentity, address: Address, signal: AbortSignal): A
     address,
     protocol: native ? "native" : release,
     native,
-    signal,
+    get signal(): AbortSignal {
+      return gone.signal;
+    },
     refuse,
   };
+}
+
+/** Whether nobody waits any more. A signal takes a kilobyte and more, and not every program asks for it. */
+class Gone {
+  /** Why, as soon as that is so. */
+  reason: unknown = undefined;
+  #over = false;
+  #controller: AbortController | undefined = undefined;
+
+  /** Says so. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#over) this.#controller.abort(this.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Nobody waits any more. */
+  abort(reason: unknown): void {
+    this.#over = true;
+    this.reason = reason;
+    this.#controller?.abort(reason);
+  }
 }
 
 function refuse(code: string, message: string, { retryAfter }: RefuseOptions = {}): never {

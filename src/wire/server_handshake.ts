@@ -92,7 +92,8 @@ export class ServerHandshake {
     try {
       if (this.#proposal !== undefined) return this.#early(this.#proposal, chunk);
       if (this.#first.length < LOOKED_AT) {
-        this.#first = concat(this.#first, chunk.subarray(0, LOOKED_AT - this.#first.length));
+        // A copy: a view would keep the whole chunk for as long as the handshake takes.
+        this.#first = concat(this.#first, chunk.slice(0, LOOKED_AT - this.#first.length));
       }
       return this.#options.protocol.handshake === "hello" ? this.#pushHello(chunk) : this.#pushJson(chunk);
     } catch (error) {
@@ -256,6 +257,8 @@ export class ServerHandshake {
   ): HandshakeStep {
     const { protocol, offer } = this.#options;
     const native = terms !== undefined;
+    // It has made sense of them.
+    this.#first = this.#held = EMPTY;
     this.#proposal = {
       protocol: native ? NATIVE : protocol,
       release,
