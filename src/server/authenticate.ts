@@ -100,20 +100,23 @@ export interface Asking {
   readonly late: (error: unknown) => void;
 }
 
+/** The principal, or the failed step of a peer that said what it may not say yet. */
+export type Answer<P> = { readonly principal: P } | { readonly failed: HandshakeStep };
+
 /**
  * Asks about one peer.
  *
- * @returns The principal, or the failed step of a peer that said what it may not say yet.
+ * @returns The answer, at once or later.
  * @throws {HandshakeError} `unauthorized`.
  * @throws {Error} The peer left, or the connection was aborted.
  */
-export async function ask<P>(
+export function ask<P>(
   authenticate: Authenticate<P>,
   peer: PeerIdentity,
   { connection, early, late }: Asking,
-): Promise<{ readonly principal: P } | { readonly failed: HandshakeStep }> {
+): Answer<P> | Promise<Answer<P>> {
   const gone = new Gone();
-  const context = contextOf(peer, connection.remote, gone);
+  const context = new Context(peer, connection.remote, gone);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -133,7 +136,7 @@ export async function ask<P>(
     gone.abort(step.error);
     return { failed: step };
   }
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     let waiting = true;
     const giveUp = (error: unknown): void => {
       if (!waiting) return;
@@ -168,25 +171,36 @@ export async function ask<P>(
   });
 }
 
-/** What `authenticate` is told. What is dear is made when it is looked at: a value takes many times the bytes of its text. */
-function contextOf(peer: PeerIdentity, address: Address, gone: Gone): AuthenticateContext {
-  const { release, native } = peer;
-  let text = peer.credentials;
-  let value: unknown = undefined;
-  return {
-    get credentials(): unknown {
-      if (text !== undefined) value = JSON.parse(decodeUtf8(text));
-      text = undefined;
-      return value;
-    },
-    address,
-    protocol: native ? "native" : release,
-    native,
-    get signal(): AbortSignal {
-      return gone.signal;
-    },
-    refuse,
-  };
+/** What is dear is made when it is looked at: a value takes many times the bytes of its text. */
+class Context implements AuthenticateContext {
+  readonly address: Address;
+  readonly protocol: string;
+  readonly native: boolean;
+  readonly #gone: Gone;
+  #text: Uint8Array | undefined;
+  #credentials: unknown = undefined;
+
+  constructor({ release, native, credentials }: PeerIdentity, address: Address, gone: Gone) {
+    this.address = address;
+    this.protocol = native ? "native" : release;
+    this.native = native;
+    this.#gone = gone;
+    this.#text = credentials;
+  }
+
+  get credentials(): unknown {
+    if (this.#text !== undefined) this.#credentials = JSON.parse(decodeUtf8(this.#text));
+    this.#text = undefined;
+    return this.#credentials;
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get refuse(): AuthenticateContext["refuse"] {
+    return refuse;
+  }
 }
 
 /** Whether nobody waits any more. A signal takes a kilobyte and more, and not every program asks for it. */

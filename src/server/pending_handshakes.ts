@@ -11,11 +11,8 @@
 
 import { HandshakeError } from "../errors.ts";
 import { farewell } from "../session/farewell.ts";
-import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
 import type { TimerWheel } from "../tools/timer_wheel.ts";
 import type { Clock, Connection } from "../transport.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
-import type { ServerHandshake } from "../wire/server_handshake.ts";
 import { Held, Shares } from "./shares.ts";
 
 /** How many there may be. */
@@ -33,13 +30,19 @@ export interface PendingLimits {
 const RESPITE = 3_000;
 
 /** One in its handshake. */
-class Pending extends Held {
+export class Pending extends Held {
+  /** The connection. */
   readonly connection: Connection;
+  /** Where it comes from. */
+  readonly network: string;
+  /** When it was greeted. */
   readonly since: number;
 
-  constructor(connection: Connection, since: number) {
+  /** Made by {@linkcode PendingHandshakes.begin}. */
+  constructor(connection: Connection, network: string, since: number) {
     super();
     this.connection = connection;
+    this.network = network;
     this.since = since;
   }
 }
@@ -109,36 +112,24 @@ export class PendingHandshakes {
     return count < losing.size && this.#clock.now() - losing.oldestOf(network)!.since < RESPITE;
   }
 
-  /**
-   * Agrees with a peer.
-   *
-   * @throws {HandshakeError | ProtocolError | ConnectionError} There is no agreement; {@linkcode leave} it.
-   */
-  async agree(
-    connection: Connection,
-    network: string,
-    machine: ServerHandshake,
-    options: Required<Pick<NegotiateOptions, "timeout" | "decide">>,
-  ): Promise<HandshakeOutcome> {
+  /** A peer begins its handshake; {@linkcode end} it. */
+  begin(connection: Connection, network: string): Pending {
     this.#makeRoom();
-    const pending = new Pending(connection, this.#clock.now());
+    const pending = new Pending(connection, network, this.#clock.now());
     this.#answering.add(network, pending);
-    try {
-      return await negotiate(connection, machine, {
-        timeout: options.timeout,
-        wheel: this.#wheel,
-        decide: (peer) => {
-          const step = options.decide(peer);
-          if (step instanceof Promise) {
-            this.#answering.delete(pending);
-            this.#deciding.add(network, pending);
-          }
-          return step;
-        },
-      });
-    } finally {
-      this.#delete(pending);
-    }
+    return pending;
+  }
+
+  /** A peer's answer is whole, and the program takes its time to decide. */
+  decides(pending: Pending): void {
+    this.#answering.delete(pending);
+    this.#deciding.add(pending.network, pending);
+  }
+
+  /** A peer's handshake is over; where there is no agreement, {@linkcode leave} it. A second call changes nothing. */
+  end(pending: Pending): void {
+    this.#answering.delete(pending);
+    this.#deciding.delete(pending);
   }
 
   /** Leaves a peer that there is no agreement with, after a last word if there is one. Never rejects. */
@@ -177,7 +168,7 @@ export class PendingHandshakes {
     // Of those that wait for a decision the newest goes: the others are closer to theirs.
     const losing = this.#losing;
     const pending = losing === this.#deciding ? losing.newest! : losing.oldest!;
-    this.#delete(pending);
+    this.end(pending);
     pending.connection.abort(this.#gaveWay);
   }
 
@@ -189,10 +180,5 @@ export class PendingHandshakes {
       return true;
     }
     return false;
-  }
-
-  #delete(pending: Pending): void {
-    this.#answering.delete(pending);
-    this.#deciding.delete(pending);
   }
 }

@@ -11,6 +11,7 @@ import type { Closing } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
+import { negotiate } from "../session/negotiate.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
@@ -19,7 +20,7 @@ import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/hand
 import { refusalMessage } from "../wire/refusals.ts";
 import { ServerHandshake } from "../wire/server_handshake.ts";
 import { addressText, networkOf } from "../session/address.ts";
-import { ask } from "./authenticate.ts";
+import { type Answer, ask } from "./authenticate.ts";
 import { Gate, type Pass } from "./gate.ts";
 import { Groups } from "./groups.ts";
 import { type Arrival, Member, type MemberHost } from "./member.ts";
@@ -235,28 +236,35 @@ export class ServerRun<P> implements MemberHost<P> {
       throw error;
     };
     const { authenticate } = place;
-    const decide = async (peer: PeerIdentity): Promise<HandshakeStep> => {
-      const answer = await ask(authenticate!, peer, {
-        connection: connection as Peekable,
-        early: (chunk) => machine.push(chunk),
-        late: (error) => this.#owner.hub.error(error),
-      });
+    const take = (answer: Answer<P>): HandshakeStep => {
       if ("failed" in answer) return answer.failed;
       principal = answer.principal;
       // Others may have come in meanwhile.
       return letIn();
     };
-    const outcome = await this.#handshakes.agree(connection, network, machine, {
-      timeout: limits.handshakeTimeout,
-      decide: (peer) => {
-        if (authenticate !== undefined) return decide(peer).catch(refuse);
-        try {
-          return letIn();
-        } catch (error) {
-          return refuse(error);
-        }
-      },
-    });
+    const decide = (peer: PeerIdentity): HandshakeStep | Promise<HandshakeStep> => {
+      try {
+        if (authenticate === undefined) return letIn();
+        const answer = ask(authenticate, peer, {
+          connection: connection as Peekable,
+          early: (chunk) => machine.push(chunk),
+          late: (error) => this.#owner.hub.error(error),
+        });
+        if (!(answer instanceof Promise)) return take(answer);
+        this.#handshakes.decides(pending);
+        return answer.then(take).catch(refuse);
+      } catch (error) {
+        return refuse(error);
+      }
+    };
+    const pending = this.#handshakes.begin(connection, network);
+    let outcome: HandshakeOutcome;
+    try {
+      const { wheel } = this.#shared;
+      outcome = await negotiate(connection, machine, { wheel, timeout: limits.handshakeTimeout, decide });
+    } finally {
+      this.#handshakes.end(pending);
+    }
     return [outcome, principal];
   }
 
