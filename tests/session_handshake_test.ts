@@ -24,6 +24,9 @@ for (const { name, make } of WORLDS) {
         await client.close();
       }
       assertEquals([made.clock.now(), served.server.stats().pendingHandshakes], [0, 200]);
+      // When each is given up; how long its socket then takes to close is the machine's affair.
+      const times: number[] = [];
+      served.server.on("rejected", () => void times.push(made.clock.now()));
       const ended = Promise.all(silent.map(async (connection) => {
         try {
           while (await connection.read() !== null);
@@ -32,7 +35,7 @@ for (const { name, make } of WORLDS) {
       }));
       await advanceUntil(made.clock, ended);
       await until(() => served.server.stats().rejected === 200);
-      assert(made.clock.now() >= 5_000 && made.clock.now() <= 6_300, `${made.clock.now()} ms`);
+      assert(times.length === 200 && times.every((time) => time >= 5_000 && time <= 6_300), `${times} ms`);
       assert(served.events.of("rejected").every(([{ reason }]) => reason === "handshake-timeout"));
     });
 
