@@ -38,6 +38,7 @@ export class Obedient {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #calls = 0;
   #noise = "";
+  #heard = 0;
 
   /** Starts it; await {@linkcode ready} before anything else. */
   constructor({ name, command: [program, ...args], env, answerLimit }: ObedientConfig) {
@@ -54,6 +55,11 @@ export class Obedient {
   /** What it has printed besides answers: the end of it. */
   get noise(): string {
     return this.#noise.trim();
+  }
+
+  /** How much it has printed besides answers, in characters. */
+  get heard(): number {
+    return this.#heard;
   }
 
   /** How it ended; `null` while it runs, or where a signal ended it. */
@@ -131,6 +137,7 @@ export class Obedient {
   }
 
   #hear(text: string): void {
+    this.#heard += text.length;
     this.#noise = (this.#noise + text).slice(-NOISE);
   }
 

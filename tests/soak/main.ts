@@ -1,9 +1,10 @@
 /**
- * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N]`: what must hold for long and under load, over
- * real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
+ * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N] [--attack a,b] [--table]`: what must hold for
+ * long and under load, over real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
  *
  * In full it runs on Deno, with `--short` on all runtimes, about a minute each. The short form judges no delays: it runs in
- * CI, where a machine may be slow.
+ * CI, where a machine may be slow. `--attack` picks attacks of the scenario `hostile`; `--table` prints what came of them as
+ * the table of `SECURITY.md`.
  *
  * @module
  */
@@ -16,17 +17,22 @@ import { churn } from "./churn.ts";
 import { cuts } from "./cuts.ts";
 import { flood } from "./flood.ts";
 import { frozen } from "./frozen.ts";
+import { attackTable } from "./attack_table.ts";
+import { hostile } from "./hostile.ts";
 import { order } from "./order.ts";
 import { Child, killAll, killAllNow, type Program } from "./processes.ts";
 import { restarts } from "./restarts.ts";
-import { type Scenario, Verdict } from "./scenario.ts";
+import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
 
-const SCENARIOS: readonly Scenario[] = [frozen, cuts, restarts, storm, flood, churn, order];
+const SCENARIOS: readonly Scenario[] = [frozen, cuts, restarts, storm, flood, churn, order, hostile];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
 const text = { type: "string" } as const;
-const { values } = parseArgs({ options: { only: text, runtime: text, seed: text, short: { type: "boolean" } } });
+const flag = { type: "boolean" } as const;
+const { values } = parseArgs({
+  options: { only: text, runtime: text, seed: text, attack: text, short: flag, table: flag },
+});
 const short = values.short === true;
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
 const only = values.only?.split(",") ?? SCENARIOS.map(({ name }) => name);
@@ -47,20 +53,27 @@ if (!Number.isSafeInteger(seed) || seed < 0) {
   process.exit(2);
 }
 
+const attacked: (Attacked & { readonly runtime: RuntimeName })[] = [];
+
 /** Runs one scenario, and prints its line. */
-async function run({ name, run }: Scenario, program: Program): Promise<boolean> {
+async function run({ name, run, limit = LIMIT }: Scenario, program: Program): Promise<boolean> {
   const start = performance.now();
   const verdict = new Verdict();
   let figures = "";
   try {
-    const limit = short ? LIMIT.short : LIMIT.full;
-    const context = {
+    const context: Context = {
       short,
       seed,
       verdict,
-      start: (file: string, role: string, config?: unknown) => Child.start(program, file, role, config),
+      attacks: values.attack?.split(","),
+      start: (file, role, config, runtime) =>
+        Child.start(runtime === undefined ? program : node ?? program, file, role, config),
+      tell(one: Attacked): void {
+        attacked.push({ ...one, runtime: program.name });
+        console.log(`  ${one.ok ? "ok    " : "FAILED"} ${program.name} ${one.line}`);
+      },
     };
-    figures = await limited(`"${name}"`, limit, run(context));
+    figures = await limited(`"${name}"`, short ? limit.short : limit.full, run(context));
   } catch (error) {
     verdict.failures.push((error as Error)?.message ?? String(error));
   }
@@ -79,6 +92,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+const node = findRuntimes(["node"]).find(({ path }) => path !== undefined) as Program | undefined;
 let good = true;
 let ran = 0;
 console.log(`seed ${seed}`);
@@ -94,4 +108,5 @@ for (const runtime of findRuntimes(names as readonly RuntimeName[])) {
     ran++;
   }
 }
+if (values.table === true) console.log(attackTable(attacked));
 process.exit(good && ran > 0 ? 0 : 1);

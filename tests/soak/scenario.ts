@@ -14,14 +14,41 @@ export interface Context {
   readonly seed: number;
   /** Which check fails and why. */
   readonly verdict: Verdict;
-  /** Starts a role of a scenario as a process of the runtime under test. `file` is the scenario's own `import.meta.url`. */
-  start(file: string, role: string, config?: unknown): Promise<Child>;
+  /** The attacks to show. @default all */
+  readonly attacks?: readonly string[];
+  /**
+   * Starts a role of a scenario as a process of the runtime under test, or of Node where that is there. `file` is the
+   * scenario's own `import.meta.url`.
+   */
+  start(file: string, role: string, config?: unknown, runtime?: "node"): Promise<Child>;
+  /** Tells what came of one attack, at once. */
+  tell(attacked: Attacked): void;
+}
+
+/** What came of one attack. */
+export interface Attacked {
+  /** Its name on the command line. */
+  readonly attack: string;
+  /** What the attackers did. */
+  readonly does: string;
+  /** The most that they could make the server hold, in words. */
+  readonly formula: string;
+  /** Whether everything held. */
+  readonly ok: boolean;
+  /** What 99 of 100 pings of innocent clients did not exceed, in milliseconds. */
+  readonly p99: number;
+  /** By how much the server's memory grew, in bytes. */
+  readonly grown: number;
+  /** All figures, for a human. */
+  readonly line: string;
 }
 
 /** One thing that must hold under load. */
 export interface Scenario {
   /** Its name on the command line. */
   readonly name: string;
+  /** How long it may take, in milliseconds. @default a minute in the quick form, else a quarter of an hour */
+  readonly limit?: { readonly short: number; readonly full: number };
   /** Runs it; returns its figures. What does not hold goes to the verdict, what cannot go on is thrown. */
   run(context: Context): Promise<string>;
 }
