@@ -82,7 +82,7 @@ describe("the file of a Logger", () => {
     inFolder(async (folder) => {
       const { logger, path } = logIn(folder);
       for (const i of upTo(100)) logger.info(`line ${i}`);
-      const end = Date.now() + 20_000;
+      const end = Date.now() + 50_000;
       while (numbersIn(readFileSync(path, "utf8")).length < 100 && Date.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -95,7 +95,7 @@ describe("the file of a Logger", () => {
       const path = join(folder, "server.log");
       const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
       const args = [...flags, join(ROOT, "tests/logger_exit.ts"), path];
-      const { status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 20_000 });
+      const { status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 50_000 });
       assertEquals([status, stderr], [0, ""]);
       assertEquals(numbersIn(readFileSync(path, "utf8")), upTo(200));
     }));

@@ -133,7 +133,7 @@ describe("importing", () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
         cwd: ROOT,
         encoding: "utf8",
-        timeout: 20_000,
+        timeout: 50_000,
         env: { ...process.env, NO_COLOR: "1" },
       });
       assertEquals([status, stdout.trim(), stderr], [0, JSON.stringify(changes), ""]);

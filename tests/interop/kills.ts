@@ -18,7 +18,7 @@ import type { Release } from "./releases.ts";
 const REASONS = ["peer-closed", "network-error"];
 /** The longest wait before the kill, and the longest until it is noticed, in milliseconds. */
 const MOMENT = 60;
-const NOTICED = 2_000;
+const NOTICED = 20_000;
 
 /**
  * Kills `count` programs, one after another, of all `releases` and both roles by turns; throws at the first wrong end. The same

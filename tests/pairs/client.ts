@@ -34,7 +34,7 @@ export async function talk(checks: Checks, port: number): Promise<void> {
   client.route(TYPES.shout, ({ data }) => heard.push(`client: ${data}`));
   const told = new Promise<string>((resolve) => other.route(TYPES.shout, ({ data }) => resolve(data)));
   const command = <Answer>(order: Command, by = client): Promise<Answer> =>
-    by.request(TYPES.command, order, { timeout: 10_000 }) as Promise<Answer>;
+    by.request(TYPES.command, order, { timeout: 40_000 }) as Promise<Answer>;
 
   await check("handshake", async () => {
     let spoken = "";

@@ -85,7 +85,7 @@ export class Checks {
 }
 
 /** How long a program of a pair may take, in milliseconds. */
-const TIME_LIMIT = 20_000;
+const TIME_LIMIT = 50_000;
 
 /** Runs one of the two as a program: results go to standard output, and the exit code tells whether all were good. */
 export async function main(program: (checks: Checks) => Promise<void>): Promise<void> {
