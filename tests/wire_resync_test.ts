@@ -375,10 +375,11 @@ for (const spoken of MAGIC) {
       }
     });
 
-    it("does what the reference does with 3,000 random torn streams, however they are cut", () => {
-      const random = new Random(spoken.headerSize + spoken.name.length);
+    it("does what the reference does with 1,000 random torn streams, others on each runtime, however they are cut", () => {
+      const runtime = ["Bun", "Deno", "process"].findIndex((name) => name in globalThis);
+      const random = new Random(100 * runtime + spoken.headerSize + spoken.name.length);
       let [gaps, failures] = [0, 0];
-      for (let round = 0; round < 3_000; round++) {
+      for (let round = 0; round < 1_000; round++) {
         const stream = tornStream(random, spoken);
         const limit = random.pick([60, 256, 700, 5_000, 300_000]);
         const wanted = reference(spoken, stream, limit);
@@ -391,7 +392,7 @@ for (const spoken of MAGIC) {
         assert(wanted.checked <= 4 * stream.length, where);
       }
       // The streams are what they are meant to be.
-      assert(gaps > 2_000 && failures > 200, `${gaps} gaps, ${failures} failures`);
+      assert(gaps > 600 && failures > 60, `${gaps} gaps, ${failures} failures`);
     });
 
     it("does what the default does with a stream that is whole", () => {
