@@ -7,6 +7,7 @@
 import { spawnSync } from "node:child_process";
 import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installPeers } from "./peers/install.ts";
 import { install, PYTHON } from "../tests/interop/install.ts";
 import { RELEASES } from "../tests/interop/releases.ts";
 import type { Runtime } from "./options.ts";
@@ -72,6 +73,10 @@ export async function problemOf(peer: PeerInfo): Promise<string | undefined> {
   const release = pythonRelease(peer);
   try {
     if (release !== undefined) await install(release);
+    else if (peer.place === "node") {
+      const problem = installPeers();
+      if (problem !== undefined) return problem;
+    }
     if (peer.name === "nats" && spawnSync("nats-server", ["--version"]).error) {
       return "there is no nats-server on the path";
     }

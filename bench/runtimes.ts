@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { findRuntimes } from "../scripts/runtimes.ts";
+import { bringRuntimes } from "../scripts/runtimes.ts";
 import type { Runtime as FoundRuntime } from "../scripts/runtimes.ts";
 import type { Runtime } from "./options.ts";
 import type { CommandLine } from "./processes.ts";
@@ -19,7 +19,7 @@ export interface Program {
 
 /** Finds the runtimes. Throws when one is missing: a benchmark that leaves one out would look complete. */
 export function findPrograms(names: readonly Runtime[]): Program[] {
-  return findRuntimes(names).map(programOf);
+  return bringRuntimes(names).map(programOf);
 }
 
 function programOf({ name, version, path, problem }: FoundRuntime): Program {

@@ -8,10 +8,10 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
+import { npmInstall } from "./npm.ts";
 
 /** The runtimes this package supports. */
 export const RUNTIME_NAMES = ["deno", "bun", "node"] as const;
@@ -34,14 +34,14 @@ const PROGRAMS: Record<RuntimeName, string[]> = {
 };
 
 /**
- * Installs `node_modules` when it is missing or older than `package.json`, and finds the runtimes.
+ * Finds the runtimes that are there. Installs nothing.
  *
  * @param names The runtimes asked for.
+ * @param problem Why one that is missing may be so.
  * @returns One entry for each, in the same order.
  * @throws {Error} When one cannot be had and the environment variable `VELTIX_REQUIRE_ALL` is `1`.
  */
-export function findRuntimes(names: readonly RuntimeName[] = RUNTIME_NAMES): Runtime[] {
-  const problem = install();
+export function findRuntimes(names: readonly RuntimeName[] = RUNTIME_NAMES, problem?: string): Runtime[] {
   const found = names.map((name) => find(name, problem));
   const missing = found.filter((runtime) => runtime.problem !== undefined);
   if (missing.length > 0 && process.env.VELTIX_REQUIRE_ALL === "1") {
@@ -50,12 +50,24 @@ export function findRuntimes(names: readonly RuntimeName[] = RUNTIME_NAMES): Run
   return found;
 }
 
+/**
+ * Installs `node_modules` when it is missing or older than `package.json`, and finds the runtimes.
+ *
+ * @param names The runtimes asked for.
+ * @returns One entry for each, in the same order.
+ * @throws {Error} As {@linkcode findRuntimes}.
+ */
+export function bringRuntimes(names: readonly RuntimeName[] = RUNTIME_NAMES): Runtime[] {
+  return findRuntimes(names, npmInstall(ROOT, "the pinned runtimes and test libraries, some 410 MB"));
+}
+
 /** Says which runtime is missing and why. */
 export function describeProblem({ name, version, problem }: Runtime): string {
   return `${name} ${version} is not available (${problem})`;
 }
 
-function pins(): Record<string, string> {
+/** The pinned versions of the runtimes, and of TypeScript. */
+export function pins(): Record<string, string> {
   return JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")).optionalDependencies;
 }
 
@@ -64,29 +76,9 @@ function find(name: RuntimeName, problem: string | undefined): Runtime {
   const host = globalThis as { Deno?: { version: { deno: string }; execPath(): string } };
   if (name === "deno" && host.Deno?.version.deno === version) return { name, version, path: host.Deno.execPath() };
   const path = PROGRAMS[name].map((program) => `${ROOT}node_modules/${program}`).find(existsSync);
-  if (!path) return { name, version, problem: problem ?? "npm did not install it" };
+  if (!path) return { name, version, problem: problem ?? "it is not installed" };
   const { stdout, error } = spawnSync(path, ["--version"], { encoding: "utf8" });
   const actual = stdout?.match(/\d+\.\d+\.\d+/)?.[0];
   if (actual === version) return { name, version, path };
   return { name, version, problem: error ? `it does not start: ${error.message}` : `the one installed is ${actual}` };
-}
-
-/** Runs `npm install` unless the stamp in `node_modules` carries the hash of `package.json`. */
-function install(): string | undefined {
-  const stamp = `${ROOT}node_modules/.package-json.sha256`;
-  const hash = createHash("sha256").update(readFileSync(`${ROOT}package.json`)).digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return undefined;
-  console.log("Installing the pinned runtimes and test libraries (npm install)");
-  const windows = process.platform === "win32";
-  const { status, stderr, error } = spawnSync(
-    windows ? "npm.cmd" : "npm",
-    ["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
-    { cwd: ROOT, encoding: "utf8", shell: windows },
-  );
-  if (status === 0) {
-    writeFileSync(stamp, hash);
-    return undefined;
-  }
-  if (stderr) console.error(stderr.trim());
-  return `npm install failed: ${error ? error.message : `exit code ${status}`}`;
 }

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { existsSync } from "node:fs";
 import { FIGURES } from "../bench/goals.ts";
+import { arePeersInstalled } from "../bench/peers/install.ts";
 import { microCases } from "../bench/micro/cases.ts";
 import type { Runtime } from "../bench/options.ts";
 import type { PythonBench } from "../bench/python_form/records.ts";
@@ -79,7 +80,7 @@ describe("the benchmark", () => {
   }
 
   for (const peer of Object.values(PEERS).flat()) {
-    const test = PEERS[RUNTIME].includes(peer) ? it : it.skip;
+    const test = PEERS[RUNTIME].includes(peer) && (RUNTIME !== "node" || arePeersInstalled()) ? it : it.skip;
     test(`measures ${peer}: requests, bursts, broadcasts, connections that come and go`, async () => {
       const outcome = await sample("mixed", peer);
       assertFigures("mixed", outcome);

@@ -4,12 +4,14 @@
  * @module
  */
 
-import { Client, json, messageType, Server, text } from "../../mod.ts";
+import * as zlib from "node:zlib";
+import { bytes, Client, json, messageType, Server, text } from "../../mod.ts";
 import { memoryTransport } from "../../src/adapters/memory.ts";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { PendingTable } from "../../src/session/pending.ts";
 import { requestIds } from "../../src/session/request_ids.ts";
 import { TimerWheel } from "../../src/tools/timer_wheel.ts";
+import type { Connection } from "../../src/transport.ts";
 import { DecodedFrame } from "../../src/wire/decoded_frame.ts";
 import { crc32, encodeFrame, Flag, FrameDecoder, type Protocol, protocol } from "../../src/wire/mod.ts";
 
@@ -18,6 +20,10 @@ export interface MicroCase {
   readonly name: string;
   /** Calls in one go. */
   readonly calls: number;
+  /** Those of one group are compared. */
+  readonly group: string;
+  /** Whether the others of its group are compared with it: what the same work costs without the library. */
+  readonly baseline: boolean;
   /** Bytes of a call, where they say more than calls. */
   readonly bytes?: number;
   /** Makes so many calls. Returns something that depends on them, so that none is optimized away. */
@@ -35,31 +41,48 @@ const NOTHING = new Uint8Array(0);
 
 /** Makes them. */
 export async function microCases(): Promise<MicroCases> {
-  const dispatch = await dispatchCase();
+  const peers = await memoryCases();
   const request = requestCase();
   const sized = SIZES.flatMap(([label, size]) => {
     const content = Uint8Array.from({ length: size }, (_, i) => i * 31);
+    const [encode, decode, sum] = ["encode", "decode", "crc32"].map((what) => `${what} ${label}`);
+    const calls = callsFor(size);
     return [
-      ...[NATIVE, protocol("2.0")].map((layout) => encodeCase(`encode ${label}, ${layout.name}`, layout, content)),
-      ...[NATIVE, protocol("2.0")].map((layout) => decodeCase(`decode ${label}, ${layout.name}`, layout, content)),
-      repeated(`crc32 ${label}`, callsFor(size), () => crc32(content), size),
+      baseline(encode, "copy", calls, () => copyOf(content).length, size),
+      ...[NATIVE, protocol("2.0")].map((layout) => encodeCase(encode, layout, content)),
+      baseline(decode, "subarray", calls, () => content.subarray(1).length, size),
+      ...[NATIVE, protocol("2.0")].map((layout) => decodeCase(decode, layout, content)),
+      baseline(sum, "node:zlib", calls, () => zlib.crc32(content), size),
+      repeated(sum, "ours", calls, () => crc32(content), size),
     ];
   });
   return {
-    cases: [...sized, dispatch, request, ...codecCases()],
+    cases: [...sized, ...peers.cases, ...request.cases, ...codecCases()],
     async [Symbol.asyncDispose](): Promise<void> {
       request.close();
-      await dispatch.close();
+      await peers[Symbol.asyncDispose]();
     },
   };
 }
 
-function encodeCase(name: string, layout: Protocol, content: Uint8Array): MicroCase {
-  const frame = { code: 200, content, requestId: 0, flags: 0 };
-  return repeated(name, callsFor(content.length), () => encodeFrame(layout, frame).length, content.length);
+function copyOf(content: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(16 + content.length);
+  copy.set(content, 16);
+  return copy;
 }
 
-function decodeCase(name: string, layout: Protocol, content: Uint8Array): MicroCase {
+function encodeCase(group: string, layout: Protocol, content: Uint8Array): MicroCase {
+  const frame = { code: 200, content, requestId: 0, flags: 0 };
+  return repeated(
+    group,
+    layout.name,
+    callsFor(content.length),
+    () => encodeFrame(layout, frame).length,
+    content.length,
+  );
+}
+
+function decodeCase(group: string, layout: Protocol, content: Uint8Array): MicroCase {
   const frame = encodeFrame(layout, { code: 200, content, requestId: 0, flags: 0 });
   const calls = callsFor(content.length);
   // As a socket hands them over: chunks of up to 64 KB.
@@ -69,7 +92,9 @@ function decodeCase(name: string, layout: Protocol, content: Uint8Array): MicroC
   const decoder = new FrameDecoder(layout);
   const chunks = Math.ceil(calls / each);
   return {
-    name,
+    name: `${group}, ${layout.name}`,
+    group,
+    baseline: false,
     calls: chunks * each,
     bytes: content.length,
     run(): number {
@@ -81,31 +106,65 @@ function decodeCase(name: string, layout: Protocol, content: Uint8Array): MicroC
   };
 }
 
-/** A message from `send` to its handler: framing, routing and handing out, without a socket. */
-async function dispatchCase(): Promise<MicroCase & { close(): Promise<void> }> {
+/** Two peers in memory, beside bare connections that carry as much. */
+async function memoryCases(): Promise<MicroCases> {
   const calls = 1000;
   const content = new Uint8Array(64);
-  const type = messageType(200, "message");
+  const message = messageType(200, "message");
+  const echo = messageType(201, "echo", bytes, bytes);
   const socketCore = memoryTransport();
   const server = new Server({ port: 0, hostname: "127.0.0.1", socketCore });
   let left = 0;
   let done = (): void => {};
-  server.route(type, () => {
+  server.route(message, () => {
     if (--left === 0) done();
   });
+  server.route(echo, ({ data }) => data);
   await server.start();
   const client = new Client({ ...server.addresses[0], socketCore });
   await client.connect();
-  return {
-    name: "send and dispatch 64 B",
+  const listener = await socketCore.listen({ hostname: "127.0.0.1", port: 0 });
+  const [near, { value: far }] = await Promise.all([
+    socketCore.connect(listener.address),
+    listener[Symbol.asyncIterator]().next(),
+  ]);
+  const several = (group: string, name: string, run: () => Promise<void>): MicroCase => ({
+    name: `${group}, ${name}`,
+    group,
+    baseline: name === "bare",
     calls,
-    async run(): Promise<void> {
+    run,
+  });
+  const read = async (connection: Connection, size: number): Promise<void> => {
+    for (let came = 0; came < size;) came += (await connection.read())!.length;
+  };
+  const cases = [
+    several("send and dispatch 64 B", "bare", async () => {
+      const whole = new Uint8Array(calls * (NATIVE.headerSize + content.length));
+      await Promise.all([near.write(whole), read(far, whole.length)]);
+    }),
+    several("send and dispatch 64 B", "veltix", async () => {
       const all = new Promise<void>((resolve) => done = resolve);
       left = calls;
-      for (let i = 0; i < calls; i++) client.send(type, content);
+      for (let i = 0; i < calls; i++) client.send(message, content);
       await all;
-    },
-    async close(): Promise<void> {
+    }),
+    several("round trip 64 B", "bare", async () => {
+      for (let i = 0; i < calls; i++) {
+        await Promise.all([near.write(content), read(far, content.length)]);
+        await Promise.all([far.write(content), read(near, content.length)]);
+      }
+    }),
+    several("round trip 64 B", "veltix", async () => {
+      for (let i = 0; i < calls; i++) await client.request(echo, content);
+    }),
+  ];
+  return {
+    cases,
+    async [Symbol.asyncDispose](): Promise<void> {
+      near.abort();
+      far.abort();
+      await listener.close();
       await client.close();
       await server.close();
     },
@@ -113,7 +172,7 @@ async function dispatchCase(): Promise<MicroCase & { close(): Promise<void> }> {
 }
 
 /** A request's entry: made, timed, found by its answer and taken out. */
-function requestCase(): MicroCase & { close(): void } {
+function requestCase(): Pick<MicroCases, "cases"> & { close(): void } {
   const clock = systemClock();
   const wheel = new TimerWheel(clock);
   const nothing = (): void => {};
@@ -126,21 +185,37 @@ function requestCase(): MicroCase & { close(): void } {
     table.settle(new DecodedFrame(200, Flag.REPLY, requestId, undefined, NOTHING, 0, 0, undefined));
     return table.size;
   };
-  return { ...repeated("request and answer, table", 1000, call), close: () => wheel.close() };
+  const map = new Map<number, object>();
+  let id = 0;
+  const bare = (): number => {
+    map.set(++id, codec);
+    map.delete(id);
+    return map.size;
+  };
+  const group = "request and answer, table";
+  return {
+    cases: [baseline(group, "Map", 1000, bare), repeated(group, "ours", 1000, call)],
+    close: () => wheel.close(),
+  };
 }
 
 function codecCases(): MicroCase[] {
   const line = "What a message of a chat may look like, in words: ä, ö and ü.";
   const value = { id: 17, name: "player", position: [1.5, 2.25, -3], alive: true };
-  const cases = [["text", text, line], ["json", json<typeof value>(), value]] as const;
-  return cases.flatMap(([name, codec, sample]) => {
-    const encoded = codec.encode(sample as never);
-    const bytes = typeof encoded === "string" ? new TextEncoder().encode(encoded) : encoded;
-    return [
-      repeated(`${name} encode`, 1000, () => codec.encode(sample as never).length),
-      repeated(`${name} decode`, 1000, () => codec.decode(bytes)),
-    ];
-  });
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  const size = (encoded: Uint8Array | string): number => encoded.length;
+  const asJson = JSON.stringify(value);
+  const [lineBytes, jsonBytes] = [line, asJson].map((text) => encoder.encode(text));
+  const coded = json<typeof value>();
+  return [
+    baseline("text decode", "TextDecoder", 1000, () => decoder.decode(lineBytes)),
+    repeated("text decode", "ours", 1000, () => text.decode(lineBytes)),
+    baseline("json encode", "JSON.stringify", 1000, () => JSON.stringify(value).length),
+    repeated("json encode", "ours", 1000, () => size(coded.encode(value))),
+    baseline("json decode", "JSON.parse", 1000, () => JSON.parse(asJson)),
+    repeated("json decode", "ours", 1000, () => coded.decode(jsonBytes)),
+  ];
 }
 
 /** Some 100 µs of work: enough to see, little enough for many rounds. */
@@ -148,9 +223,15 @@ function callsFor(size: number): number {
   return size > 10_000 ? 10 : 1000;
 }
 
-function repeated(name: string, calls: number, call: () => unknown, bytes?: number): MicroCase {
+function baseline(group: string, name: string, calls: number, call: () => unknown, bytes?: number): MicroCase {
+  return { ...repeated(group, name, calls, call, bytes), baseline: true };
+}
+
+function repeated(group: string, name: string, calls: number, call: () => unknown, bytes?: number): MicroCase {
   return {
-    name,
+    name: `${group}, ${name}`,
+    group,
+    baseline: false,
     calls,
     bytes,
     run(): unknown {

@@ -1,6 +1,6 @@
 /**
  * `deno task bench:micro [--only PARTS] [--runtime NAMES] [--time MS] [--save FILE]`: what single functions cost on each
- * runtime, in nanoseconds a call: encoding, decoding, CRC-32, dispatch, the table of requests, codecs. Measured by tinybench.
+ * runtime, in nanoseconds a call: encoding, decoding, CRC-32, dispatch, the table of requests, codecs.
  *
  * @module
  */

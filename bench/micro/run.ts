@@ -6,7 +6,6 @@
  */
 
 import process from "node:process";
-import { Bench } from "tinybench";
 import { microCases } from "./cases.ts";
 
 /** What to measure. */
@@ -31,16 +30,33 @@ export interface MicroResult {
 export async function measure({ only, time }: MicroConfig): Promise<MicroResult[]> {
   await using made = await microCases();
   const cases = made.cases.filter(({ name }) => only?.some((part) => name.includes(part)) ?? true);
-  const bench = new Bench({ time, warmupTime: time, throws: true });
-  for (const { name, run } of cases) bench.add(name, run);
-  await bench.run();
-  return cases.map(({ name, calls, bytes }) => {
-    const result = bench.getTask(name)?.result;
-    if (result?.state !== "completed") throw new Error(`Cannot measure "${name}": it is ${result?.state}`);
-    const { p50, p99, rme } = result.latency;
-    const nanoseconds = (milliseconds: number) => 1e6 * milliseconds / calls;
-    return { name, bytes, p50: nanoseconds(p50), p99: nanoseconds(p99), rme };
-  });
+  const results: MicroResult[] = [];
+  for (const { name, calls, bytes, run } of cases) {
+    await rounds(run, time);
+    const took = (await rounds(run, time)).sort((a, b) => a - b);
+    const nanoseconds = (part: number): number => 1e6 * took[Math.floor(part * (took.length - 1))] / calls;
+    results.push({ name, bytes, p50: nanoseconds(0.5), p99: nanoseconds(0.99), rme: marginOf(took) });
+  }
+  return results;
+}
+
+/** Runs for so long, at least ten times; the milliseconds of each time. */
+async function rounds(run: () => unknown, time: number): Promise<number[]> {
+  const took: number[] = [];
+  for (const end = performance.now() + time; took.length < 10 || performance.now() < end;) {
+    const start = performance.now();
+    const result = run();
+    if (result instanceof Promise) await result;
+    took.push(performance.now() - start);
+  }
+  return took;
+}
+
+/** The relative margin of error of the mean at 95 %, in percent. */
+function marginOf(took: readonly number[]): number {
+  const mean = took.reduce((sum, one) => sum + one, 0) / took.length;
+  const variance = took.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (took.length - 1);
+  return 100 * 1.96 * Math.sqrt(variance / took.length) / mean;
 }
 
 if (import.meta.main) {

@@ -9,7 +9,7 @@
 import { dim } from "@std/fmt/colors";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
+import { bringRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
 import { PythonPeer } from "../../tests/interop/python_peer.ts";
 import { type Release, releaseNamed } from "../../tests/interop/releases.ts";
 import { median } from "../statistics.ts";
@@ -30,7 +30,7 @@ const FIGURES = ["round_trips", "burst", "client_cpu", "server_cpu"] as const;
 const text = { type: "string" } as const;
 const { values } = parseArgs({ options: { release: text, runtime: text, rounds: text } });
 const releases = (values.release ?? "1.6.3,2.0.0").split(",").map(releaseNamed);
-const runtimes = findRuntimes((values.runtime?.split(",") ?? RUNTIME_NAMES) as RuntimeName[]);
+const runtimes = bringRuntimes((values.runtime?.split(",") ?? RUNTIME_NAMES) as RuntimeName[]);
 const rounds = Number(values.rounds ?? 5);
 
 for (const release of releases) {

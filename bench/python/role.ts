@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bytes, Client, messageType, Server, type TcpEndpoint } from "@veltix/core";
+import { bytes, Client, messageType, Server, type TcpEndpoint } from "../../mod.ts";
 import process from "node:process";
 import { type Commands, play } from "../../tests/processes/role.ts";
 

@@ -28,15 +28,15 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
     case "veltix":
       return (await import("./veltix.ts")).veltix(config.core);
     case "ws":
-      return (await import("./ws.ts")).ws;
+      return (await import("../peers/ws.ts")).ws;
     case "socket.io":
-      return (await import("./socket_io.ts")).socketIo;
+      return (await import("../peers/socket_io.ts")).socketIo;
     case "bun-websocket":
       return (await import("./bun_websocket.ts")).bunWebSocket;
     case "deno-websocket":
       return (await import("./deno_websocket.ts")).denoWebSocket;
     case "nats":
-      return (await import("./nats.ts")).nats;
+      return (await import("../peers/nats.ts")).nats;
     default:
       throw new Error(`Cannot load "${config.subject}": it has processes of its own`);
   }

@@ -16,8 +16,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import {
+  bringRuntimes,
   describeProblem,
-  findRuntimes,
   type Runtime,
   RUNTIME_NAMES,
   type RuntimeName,
@@ -61,7 +61,7 @@ async function main(): Promise<number> {
     console.log(`0 passed, ${required ? 1 : 0} failed`);
     return required ? 1 : 0;
   }
-  const runtimes = findRuntimes(names);
+  const runtimes = bringRuntimes(names);
   for (const runtime of runtimes) {
     if (runtime.problem !== undefined) console.log(yellow(`SKIPPED: ${describeProblem(runtime)}`));
   }

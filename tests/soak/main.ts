@@ -11,7 +11,7 @@
 
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { describeProblem, findRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
+import { bringRuntimes, describeProblem, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
 import { limited } from "../processes/waiting.ts";
 import { churn } from "./churn.ts";
 import { cuts } from "./cuts.ts";
@@ -96,7 +96,7 @@ const node = findRuntimes(["node"]).find(({ path }) => path !== undefined) as Pr
 let good = true;
 let ran = 0;
 console.log(`seed ${seed}`);
-for (const runtime of findRuntimes(names as readonly RuntimeName[])) {
+for (const runtime of bringRuntimes(names as readonly RuntimeName[])) {
   if (runtime.path === undefined) {
     if (values.runtime !== undefined) good = false;
     console.log(`left out: ${describeProblem(runtime)}`);

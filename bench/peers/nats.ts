@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
+// @ts-types="./nats.d.ts"
 import { connect, createInbox } from "nats";
 import { freePort } from "../../tests/processes/free_port.ts";
 import { until } from "../../tests/processes/waiting.ts";

@@ -8,7 +8,7 @@ import { once } from "node:events";
 // @ts-types="./ws.d.ts"
 import { WebSocket, WebSocketServer } from "ws";
 import type { Peer, Served, Subject } from "../subject.ts";
-import { answer, oneWay, TaggedPeer } from "./tagged.ts";
+import { answer, oneWay, TaggedPeer } from "../subjects/tagged.ts";
 
 /** See the module. */
 export const ws: Subject = {
