@@ -28,9 +28,11 @@ export type Report =
 
 /** How far a client is, and what it found. Times are milliseconds. */
 export interface Status {
-  /** Messages, requests, replies, pings and pongs sent. */
+  /** Messages, requests, replies, pings and pongs sent, without the burst. */
   readonly sent: number;
-  /** The same received. */
+  /** Messages of the burst sent: they go to the server, and to nobody else. */
+  readonly burstSent: number;
+  /** The same received: each line from each of the others. */
   readonly received: number;
   /** Messages that did not come, here or at the server. */
   readonly lost: number;

@@ -29,6 +29,7 @@ const roundTrips = new RoundTrips();
 const samples: Uint8Array[] = [];
 const answers = { right: 0, wrong: 0 };
 let burstResult: Status["burst"];
+let burstSent = 0;
 let progress = 0;
 
 client.route(line, ({ data }) => inflowOf(data.sender).take(data));
@@ -79,6 +80,7 @@ const steps = {
   async burst(): Promise<void> {
     const start = performance.now();
     for (let serial = 0; serial < BURST_MESSAGES; serial++) {
+      burstSent++;
       if (client.send(burst, serial)) continue;
       progress = serial / BURST_MESSAGES;
       await client.ready();
@@ -110,7 +112,8 @@ function status(): Status {
   const { framesSent = 0, framesReceived = 0 } = client.stats();
   const serials = [...inflows.values()].map((inflow) => inflow.serials);
   return {
-    sent: framesSent,
+    sent: framesSent - burstSent,
+    burstSent,
     received: framesReceived,
     lost: serials.reduce((sum, { lost }) => sum + lost, burstResult?.lost ?? 0),
     disordered: serials.reduce((sum, { disordered }) => sum + disordered, burstResult?.disordered ?? 0),

@@ -3,6 +3,8 @@
  * Each client streams the file line by line through the server to the others, asks typed requests, pings, and sends a
  * burst. The end shows the SHA-256 of what each received against the file's.
  *
+ * Runtimes that are missing are fetched, and it runs on those that are there meanwhile; then once more, on all.
+ *
  * The exit code is 0 when all is as it should be, 1 when anything differs, 2 when the file can't be read.
  *
  * @module
@@ -10,7 +12,8 @@
 
 import { getColorEnabled, setColorEnabled } from "@std/fmt/colors";
 import { resolve } from "node:path";
-import { findRuntimes, ROOT, type Runtime } from "../../scripts/runtimes.ts";
+import { type Fetch, fetchRuntimes } from "../../scripts/fetch_runtimes.ts";
+import { describeProblem, findRuntimes, ROOT, type Runtime, RUNTIME_NAMES } from "../../scripts/runtimes.ts";
 import { count } from "./format.ts";
 import { describeFile } from "./pieces.ts";
 import { type Input, type Row, Run } from "./run.ts";
@@ -54,7 +57,7 @@ async function show(run: Run, screen: Screen): Promise<void> {
   const note = (what: string): void => {
     const { sent, received, lost } = run.active.reduce(
       (sum, { status }) => ({
-        sent: sum.sent + (status?.sent ?? 0),
+        sent: sum.sent + (status?.sent ?? 0) + (status?.burstSent ?? 0),
         received: sum.received + (status?.received ?? 0),
         lost: sum.lost + (status?.lost ?? 0),
       }),
@@ -82,25 +85,59 @@ async function main(): Promise<number> {
     console.error(message === USAGE ? USAGE : `Cannot read "${Deno.args[0] ?? DEFAULT_FILE}": ${message}`);
     return 2;
   }
-  const run = new Run(rowsFor(findRuntimes()), input);
-  if (run.active.length === 0) {
-    console.error("Cannot run: neither Deno, Bun nor Node is there in the version that package.json names");
-    return 1;
-  }
-
+  let runtimes = findRuntimes();
+  const fetches = fetchRuntimes(runtimes.filter(({ path }) => path === undefined).map(({ name }) => name));
   const screen = new Screen();
+  let running: Run | undefined;
   const interrupt = (): void => {
-    run.kill();
+    running?.kill();
+    for (const fetch of fetches) fetch.stop();
     screen.restore();
     console.log("demo: interrupted");
     Deno.exit(130);
   };
   Deno.addSignalListener("SIGINT", interrupt);
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", interrupt);
-  const timeLimit = TIME_LIMIT + TIME_LIMIT_PER_MIB * input.size / 2 ** 20;
+  const once = (runtimes: readonly Runtime[]): Promise<number> =>
+    runOnce(running = new Run(rowsFor(runtimes), input), screen);
+  screen.print(introduction(input));
+  if (fetches.length === 0) return await once(runtimes);
+
+  const what = fetches.map(({ name, version, size }) => `${name} ${version} (${size} MB)`).join(" and ");
+  const there = runtimes.filter(({ path }) => path !== undefined);
+  const meanwhile = there.length > 0 ? `; meanwhile it runs on ${there.map(({ name }) => name).join(" and ")}` : "";
+  screen.print([`Fetching ${what}${meanwhile}`, ""]);
+  const first = there.length > 0 ? await once(there) : 0;
+  runtimes = await awaitAll(fetches, runtimes, screen);
+  if (runtimes.filter(({ path }) => path !== undefined).length > there.length) return await once(runtimes);
+  if (there.length > 0) return first;
+  console.error("Cannot run: neither Deno, Bun nor Node is there in the version that package.json names");
+  return 1;
+}
+
+/** Waits for what is fetched, and shows how much is left; settles with all runtimes, in their order. */
+async function awaitAll(fetches: readonly Fetch[], runtimes: Runtime[], screen: Screen): Promise<Runtime[]> {
+  const line = (): string =>
+    fetches.map(({ name, size, came }) => `${name} ${Math.min(came(), size)} of ${size} MB`).join(", ");
+  const drawing = setInterval(() => screen.draw([`Fetching: ${line()}`]), 5 * REDRAW_INTERVAL);
+  const noting = setInterval(() => screen.note(`Fetching: ${line()}`), NOTE_INTERVAL / 2);
+  try {
+    const fetched = await Promise.all(fetches.map(({ done }) => done));
+    const lines = fetched.filter(({ path }) => path === undefined).map(describeProblem);
+    screen.print([...lines, ""]);
+    const by = new Map(fetched.map((runtime) => [runtime.name, runtime]));
+    return RUNTIME_NAMES.map((name, at) => by.get(name) ?? runtimes[at]);
+  } finally {
+    clearInterval(drawing);
+    clearInterval(noting);
+  }
+}
+
+/** Runs all steps and shows them; the exit code. */
+async function runOnce(run: Run, screen: Screen): Promise<number> {
+  const timeLimit = TIME_LIMIT + TIME_LIMIT_PER_MIB * run.input.size / 2 ** 20;
   const deadline = setTimeout(() => run.giveUp(`not through after ${count(timeLimit / 1_000)} s`), timeLimit);
   try {
-    screen.print(introduction(input));
     await show(run, screen);
     const found = faults(run);
     screen.print([...progress(run), ...findings(run), verdict(run, found)]);

@@ -209,5 +209,5 @@ export class Run {
 }
 
 function totalOf({ status }: Row): number {
-  return status === undefined ? 0 : status.sent + status.received;
+  return status === undefined ? 0 : status.sent + status.burstSent + status.received;
 }

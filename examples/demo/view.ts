@@ -39,12 +39,20 @@ export function progress(run: Run): string[] {
     return over ? `${red("✗")} ${step}` : `${cyan("▸")} ${bold(step)}`;
   });
   // As wide as the figures get: the columns of a live table should not move.
-  const titles: [string, number][] = [["sent", 9], ["received", 9], ["lost", 4], ["rtt p50", 7], ["rtt p99", 7]];
+  const titles: [string, number][] = [
+    ["sent", 7],
+    ["received", 8],
+    ["burst", 7],
+    ["lost", 4],
+    ["rtt p50", 7],
+    ["rtt p99", 7],
+  ];
   const figures = [...titles, [live ? "msg/s" : "avg/s", 5] as const].map(([title, size]) => title.padStart(size));
   const head = ["", "client", "runtime", ...figures, ""];
-  const table = aligned([head.map(dim), ...run.rows.map((row) => cells(row, live))], { right: [3, 4, 5, 6, 7, 8] });
+  const table = aligned([head.map(dim), ...run.rows.map((row) => cells(row, live))], { right: [3, 4, 5, 6, 7, 8, 9] });
   table.splice(1, 0, dim("─".repeat(Math.max(...table.map(width)))));
-  return [`${steps.join("   ")}   ${dim(`${seconds} s`)}`, "", ...table, ""].map(indented);
+  const note = dim("received: each line from each of the others; burst: sent to the server, which counts it");
+  return [`${steps.join("   ")}   ${dim(`${seconds} s`)}`, "", ...table, "", note, ""].map(indented);
 }
 
 /** What each client received from each other, against the file; its answers, and its burst. */
@@ -90,7 +98,7 @@ export function verdict(run: Run, found: readonly string[]): string {
     const where = run.step >= 0 && run.step < STEPS.length ? ` at "${STEPS[run.step]}"` : "";
     return `${bold(red(`demo: failed${where}`))} — ${found.join("; ")}`;
   }
-  const total = run.active.reduce((sum, { status }) => sum + status!.sent + status!.received, 0);
+  const total = run.active.reduce((sum, { status }) => sum + status!.sent + status!.burstSent + status!.received, 0);
   const runtimes = new Set(run.active.map(({ runtime }) => runtime.name)).size;
   const skipped = run.rows.filter(({ state }) => state === "skipped").map(({ name }) => name);
   const missing = skipped.length > 0 ? ` (without ${skipped.join(" and ")})` : "";
@@ -101,13 +109,14 @@ export function verdict(run: Run, found: readonly string[]): string {
 function cells({ name, runtime, state, status, rate }: Row, live: boolean): string[] {
   const client = [mark(state), bold(name), runtime.version];
   if (state === "skipped") return [...client, yellow(`skipped: ${runtime.problem}`)];
-  if (status === undefined) return [...client, ...Array(7).fill("")];
-  const { sent, received, lost, disordered, roundTrip } = status;
+  if (status === undefined) return [...client, ...Array(8).fill("")];
+  const { sent, received, burstSent, lost, disordered, roundTrip } = status;
   const wrong = lost + disordered;
   return [
     ...client,
     count(sent),
     count(received),
+    burstSent > 0 ? count(burstSent) : dim("–"),
     wrong > 0 ? red(count(wrong)) : green("0"),
     roundTrip === undefined ? dim("–") : duration(roundTrip.p50),
     roundTrip === undefined ? dim("–") : duration(roundTrip.p99),
