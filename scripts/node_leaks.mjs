@@ -2,7 +2,7 @@
 // say what it is and end the process, instead of waiting for it without end.
 import { after } from "node:test";
 
-const GRACE = 3_000;
+const GRACE = 20_000;
 
 after(() => {
   setTimeout(() => {
