@@ -24,6 +24,8 @@ import { isPeerFault } from "../src/log.ts";
 import { Recorder, turn } from "./session_support.ts";
 import { BLOB, JOB, type Job, NOTE } from "./workers/contract.ts";
 
+/** A thread starts within the first request, and plain `deno test` checks its types then. */
+const PATIENT = { timeout: 60_000 } as const;
 const moduleOf = (name: string): URL => new URL(`./workers/${name}.ts`, import.meta.url);
 
 interface Setup extends AsyncDisposable {
@@ -45,7 +47,7 @@ async function setUp(options: WorkerRouteOptions = {}, config: ServerConfig = {}
     server,
     client,
     events,
-    ask: (what, value) => client.request(JOB, { do: what, value }, { timeout: 60_000 }),
+    ask: (what, value) => client.request(JOB, { do: what, value }, PATIENT),
     async [Symbol.asyncDispose](): Promise<void> {
       await client.close({ drain: 0 });
       await server.close({ drain: 0 });
@@ -170,7 +172,9 @@ describe("the bytes of a worker route", () => {
     const large = new Uint8Array(1_000_000).fill(5);
     const [first, second] = [new Uint8Array([9, 1]), new Uint8Array([9, 2])];
     // In one write: the small ones lie in one chunk.
-    const replies = [first, Uint8Array.of(5), second, large].map((payload) => setup.client.request(BLOB, payload));
+    const replies = [first, Uint8Array.of(5), second, large].map((payload) =>
+      setup.client.request(BLOB, payload, PATIENT)
+    );
     const results = await Promise.all(replies.map((reply) => reply.catch(({ code }) => code)));
     assertEquals(results, [first, "handler-failed", second, "handler-failed"]);
     const kept = setup.events.of("error").map(([, , { content }]) => [content.byteLength, content.buffer.byteLength]);
@@ -202,7 +206,8 @@ describe("the bytes of a worker route", () => {
   it("come back intact: parts of a buffer, none at all, shared memory, megabytes", async () => {
     await using setup = await setUp();
     setup.server.workerRoute(BLOB, moduleOf("blob"), { threads: 1 });
-    const ask = (...first: number[]): Promise<Uint8Array> => setup.client.request(BLOB, Uint8Array.from(first));
+    const ask = (...first: number[]): Promise<Uint8Array> =>
+      setup.client.request(BLOB, Uint8Array.from(first), PATIENT);
     for (let i = 0; i < 2; i++) {
       assertEquals(await ask(0), Uint8Array.of(1, 2));
       assertEquals((await ask(2)).length, 65_536);
@@ -211,7 +216,7 @@ describe("the bytes of a worker route", () => {
       assertEquals(await ask(8, i), Uint8Array.of(8, i));
     }
     const large = Uint8Array.from({ length: 3_000_000 }, (_, i) => i + 10);
-    assertEquals(await setup.client.request(BLOB, large), large);
+    assertEquals(await setup.client.request(BLOB, large, PATIENT), large);
     assertEquals(await ask(1), Uint8Array.of(7, 7, 7));
     assertEquals(await codeOf(ask(1)), "invalid-payload");
   });
