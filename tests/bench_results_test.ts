@@ -72,7 +72,9 @@ describe("what a run saves", () => {
   });
 
   it("is kept in the repository without a path of the machine", () => {
-    for (const file of globSync("bench/**/*.json", { cwd: ROOT })) {
+    const ours = globSync("bench/**/*.json", { cwd: ROOT }).filter((file) => !file.includes("node_modules"));
+    assert(ours.length > 0);
+    for (const file of ours) {
       assertEquals([file, readFileSync(`${ROOT}${file}`, "utf8").match(OF_A_MACHINE)], [file, null]);
     }
     const text = JSON.stringify([
