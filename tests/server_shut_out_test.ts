@@ -3,7 +3,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type DisconnectState, messageType, text } from "../mod.ts";
-import { FakeClock } from "../src/adapters/memory.ts";
+import type { FakeClock } from "../src/adapters/memory.ts";
 import { face, memoryWorld, Raw, Recorder, serve, SPOKEN, until } from "./session_support.ts";
 
 const NOTE = messageType(200, "note", text);
