@@ -62,7 +62,7 @@ export type {
   WorkerErrorCode,
 } from "./src/errors.ts";
 export type { Listener as EventListener, ListenOptions } from "./src/events.ts";
-export { bytes, type Codec, json, text } from "./src/message/codecs.ts";
+export { bytes, type Codec, empty, json, text } from "./src/message/codecs.ts";
 export {
   decodeJson,
   encodeJson,
@@ -76,13 +76,20 @@ export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
   type AnyCodec,
-  type AnyMessageType,
   type ContractMember,
   type ContractTypes,
+  fingerprint,
+  type FixedMember,
+  messageTypes,
+} from "./src/message/contract.ts";
+export {
+  type AnyMessageType,
   type MessageType,
   messageType,
   type MessageTypeOptions,
-  messageTypes,
+  type RequestType,
+  type WithoutPayload,
+  type WithReply,
 } from "./src/message/message_type.ts";
 export { decodeUtf8, encodeUtf8 } from "./src/message/utf8.ts";
 export {

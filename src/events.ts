@@ -12,7 +12,7 @@ export interface ListenOptions {
   /** Listens to the first event only. @default false */
   readonly once?: boolean;
   /** Stops listening when aborted. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What listeners get, by event. */

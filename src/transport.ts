@@ -34,7 +34,7 @@ export interface SocketOptions {
 /** Options for connecting. */
 export interface ConnectOptions extends SocketOptions {
   /** Aborting it rejects `connect` with the signal's reason and leaves no socket behind. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A handle returned by {@linkcode Clock.setTimeout}, opaque to its caller. */

@@ -20,10 +20,13 @@ import {
   bytes,
   Client,
   type Codec,
+  type ContractMember,
   decodeJson,
   decodeUtf8,
+  empty,
   encodeJson,
   encodeUtf8,
+  fingerprint,
   json,
   messageType,
   MessageTypeError,
@@ -168,6 +171,52 @@ describe("messageTypes()", () => {
     assert(Object.isFrozen(types) && Object.isFrozen(types.chat));
   });
 
+  it("gives members their own codes, and the others the place they would have without those", () => {
+    const types = messageTypes({
+      chat: text,
+      who: { code: 210, payload: text, reply: bytes },
+      add: [text, text],
+      gone: { code: 0xffff, payload: bytes },
+      last: empty,
+    });
+    const codes = Object.values(types).map(({ code }) => code);
+    assertEquals(codes, [200, 210, 201, 65535, 202]);
+    assertStrictEquals(types.who.reply, bytes);
+    assertEquals([types.gone.reply, types.who.name], [undefined, "who"]);
+    // A codec of one's own may have fields of these names.
+    class Own {
+      code = 300;
+      payload = 5;
+      encode = (value: string): string => value;
+      decode = decodeUtf8;
+    }
+    assertEquals(messageTypes({ own: new Own() }).own.code, 200);
+  });
+
+  it("refuses two members with one code, whichever of them has it by its place", () => {
+    const cases: [contract: Record<string, ContractMember>, message: string][] = [
+      [
+        { a: { code: 210, payload: text }, b: { code: 210, payload: text } },
+        '"a" and "b" both have the code 210, give "b" another one',
+      ],
+      [{ a: text, b: { code: 200, payload: text } }, '"a" and "b" both have the code 200, give "b" another one'],
+      [
+        { a: text, b: { code: 201, payload: text }, c: text },
+        '"b" and "c" both have the code 201, give "c" a code of its own, too',
+      ],
+    ];
+    for (const [contract, message] of cases) {
+      const error = assertThrows(
+        () => messageTypes(contract),
+        MessageTypeError,
+        `Cannot number the contract: ${message}`,
+      );
+      assertEquals(error.code, "code-taken");
+    }
+    const outside = assertThrows(() => messageTypes({ a: { code: 199, payload: text } }), MessageTypeError);
+    assertEquals(outside.code, "code-out-of-range");
+  });
+
   it("refuses codes that run out of the range", () => {
     for (const from of [199, 65535, 1.5, NaN, "300" as unknown as number]) {
       const error = assertThrows(() => messageTypes({ a: text, b: text }, { from }), MessageTypeError);
@@ -186,7 +235,8 @@ describe("messageTypes()", () => {
   });
 
   it("refuses members that are no codecs", () => {
-    for (const member of [undefined, null, "text", {}, [], [text], [text, undefined], [null, text]]) {
+    const fixed = [{ code: 210 }, { code: 210, payload: {} }, { code: 210, payload: text, reply: null }];
+    for (const member of [undefined, null, "text", {}, [], [text], [text, undefined], [null, text], ...fixed]) {
       assertThrows(
         () => messageTypes({ chat: member as never }),
         TypeError,
@@ -199,6 +249,103 @@ describe("messageTypes()", () => {
     const types = messageTypes({ ["__proto__"]: text, constructor: text, "1a": text } as never);
     assertEquals(Object.keys(types), ["__proto__", "constructor", "1a"]);
     assertStrictEquals(Object.getPrototypeOf(types), Object.prototype);
+  });
+});
+
+describe("fingerprint()", () => {
+  it("is of the codes, the names and whether there is a reply, in whatever order they stand", () => {
+    const contract = messageTypes({ chat: text, who: [text, bytes] });
+    // A figure of its own: it must be the same on every runtime and in every release.
+    assertEquals(fingerprint(contract), "828075a7");
+    assertEquals(fingerprint({}), "00000000");
+    const { chat, who } = contract;
+    assertEquals(fingerprint({ who, chat }), fingerprint(contract));
+    assertEquals(fingerprint({ a: who, b: chat }), fingerprint(contract));
+    const others = [
+      { chat },
+      { chat, who: messageType(201, "who", text) },
+      { chat, who: messageType(202, "who", text, bytes) },
+      { chat, who: messageType(201, "when", text, bytes) },
+      messageTypes({ who: [text, bytes], chat: text }),
+      // Names that could pass for the text between them.
+      { chat: messageType(200, 'chat",false]\n[201,"who', text, bytes) },
+    ];
+    assertEquals(new Set([contract, ...others].map(fingerprint)).size, 1 + others.length);
+  });
+
+  it("refuses what is no contract", () => {
+    for (const wrong of [null, undefined, "text", { chat: text }, { chat: null }]) {
+      assertThrows(() => fingerprint(wrong as never), TypeError, "Cannot take the fingerprint: ");
+    }
+  });
+});
+
+describe("empty", () => {
+  it("is no bytes, and refuses a payload on either side", () => {
+    assertEquals(empty.encode(), "");
+    assertEquals(empty.decode(new Uint8Array(0)), undefined);
+    for (const [value, shown] of [[null, "null"], ["", "string"], [0, "number"], [new Date(), "Date"]]) {
+      const { message } = assertThrows(() => empty.encode(value as never), TypeError) as Error;
+      assertEquals(message, `Cannot encode the payload: its type has none, so it must be undefined, not ${shown}`);
+    }
+    payloadError(() => empty.decode(new Uint8Array(3)), "Cannot decode the payload: 3 bytes came where none belong");
+  });
+
+  it("goes to and fro without an argument, and a peer that sends bytes is told", async () => {
+    const PING_ME = messageType(200, "ping me", empty);
+    const SAVE = messageType(201, "save", empty, empty);
+    const raw = { code: 201, name: "save" };
+    await withPeers(async (server, client) => {
+      const heard: unknown[] = [];
+      const errors: unknown[] = [];
+      server.on("error", (error) => errors.push(error));
+      server.route(PING_ME, ({ data, content }, peer) => {
+        heard.push([data, content.length]);
+        peer.send(PING_ME);
+      });
+      server.route(SAVE, ({ wantsReply }) => void heard.push(wantsReply));
+      const back = new Promise((resolve) => client.route(PING_ME, resolve));
+      assertEquals(client.send(PING_ME), true);
+      await back;
+      assertEquals(await client.request(SAVE), undefined);
+      assertEquals(await client.request(SAVE, undefined, { timeout: 5_000 }), undefined);
+      assertEquals(heard, [[undefined, 0], true, true]);
+      const again = new Promise((resolve) => client.on("message", resolve));
+      client.unroute(PING_ME);
+      assertEquals(server.broadcast(PING_ME).sent, 1);
+      await again;
+      // Whoever declares the type otherwise.
+      const other = messageType(raw.code, raw.name, text, text);
+      const refused = await assertRejects(() => client.request(other, "null"), RemoteError);
+      assertEquals([refused.code, errors.length], ["invalid-payload", 1]);
+      assertStringIncludes(refused.message, "4 bytes came where none belong");
+      assertEquals(await client.request(other, ""), "");
+    });
+  });
+});
+
+describe("reply()", () => {
+  it("works when it is taken out of its message", async () => {
+    const UPPER = messageType(200, "upper", text, text);
+    const TWICE = messageType(201, "twice", text, text);
+    await withPeers(async (server, client) => {
+      const codes: unknown[] = [];
+      server.route(UPPER, ({ data, reply }) => reply(data.toUpperCase()));
+      server.route(TWICE, async ({ data, reply, text, signal }) => {
+        const answered = reply(data + text);
+        await Promise.resolve();
+        try {
+          reply("again");
+        } catch (error) {
+          codes.push((error as MessageTypeError).code, signal.aborted);
+        }
+        return answered;
+      });
+      assertEquals(await client.request(UPPER, "hello"), "HELLO");
+      assertEquals(await client.request(TWICE, "a"), "aa");
+      await server.close();
+      assertEquals(codes, ["already-replied", false]);
+    });
   });
 });
 
@@ -218,10 +365,21 @@ describe("bytes", () => {
       [null, "null"],
       [undefined, "undefined"],
       [[1, 2], "an array"],
-      [new ArrayBuffer(3), "object"],
-      [new DataView(new ArrayBuffer(3)), "object"],
-      [new Uint16Array(3), "object"],
+      [new ArrayBuffer(3), "ArrayBuffer"],
+      [new DataView(new ArrayBuffer(3)), "DataView"],
+      [new Float32Array(3), "Float32Array"],
+      [new Map(), "Map"],
+      [{}, "object"],
+      [Object.create(null), "object"],
+      [() => 1, "function"],
+      // What cannot be asked for its class, or lies about it, is an object.
+      [Proxy.revocable({}, {}).proxy, "object"],
+      [{ constructor: "Uint8Array" }, "object"],
+      [{ constructor: { name: 5 } }, "object"],
     ];
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    assertThrows(() => bytes.encode(proxy as Uint8Array), TypeError);
     for (const [value, shown] of cases) {
       const { message } = assertThrows(() => bytes.encode(value as Uint8Array), TypeError) as Error;
       assertEquals(message, `Cannot encode the payload: it must be a Uint8Array, not ${shown}`);
@@ -265,7 +423,7 @@ describe("text", () => {
 
   it("refuses to encode anything else, and says what it got", () => {
     for (
-      const [value, shown] of [[5, "number"], [null, "null"], [{}, "object"], [[], "an array"], [
+      const [value, shown] of [[5, "number"], [null, "null"], [new Date(), "Date"], [[], "an array"], [
         undefined,
         "undefined",
       ]]

@@ -16,6 +16,8 @@ import {
   type CloseReason,
   type Codec,
   type ConnectInfo,
+  type ContractTypes,
+  empty,
   json,
   type Message,
   type MessageType,
@@ -23,6 +25,7 @@ import {
   messageTypes,
   type Replied,
   replied,
+  type RequestType,
   Server,
   text,
 } from "@veltix/core";
@@ -46,6 +49,10 @@ const MOVE = messageType(203, "move", text, json<"left" | "right">());
 const SHAPE = messageType(204, "shape", bytes, json<{ kind: "dot" } | { kind: "line"; length: number }>());
 const TURN = messageType(211, "turn", json<"left" | "right">(), text);
 const UNKNOWN = messageType(205, "unknown", json(), json());
+
+const PING_ME = messageType(206, "ping me", empty);
+const SAVE = messageType(212, "save", text, empty);
+const SYNC = messageType(213, "sync", empty, json<number>());
 
 const server = new Server();
 const client = new Client();
@@ -157,6 +164,28 @@ describe("messageTypes()", () => {
     assertEquals([contract.chat.code, contract.add.code, contract.raw.code, contract.at.code], [300, 301, 302, 303]);
   });
 
+  it("infers the types of members that have codes of their own", () => {
+    const types = messageTypes({
+      note: { code: 310, payload: text },
+      sum: { code: 311, payload: json<number[]>(), reply: json<number>() },
+      none: { code: 312, payload: empty, reply: undefined },
+    });
+    assertType<Same<typeof types.note, MessageType<string>>>();
+    assertType<Same<typeof types.sum, MessageType<number[], number[], number, number>>>();
+    assertType<Same<typeof types.none, MessageType<void>>>();
+    const members = { note: text, sum: [text, bytes] } as const;
+    const named: ContractTypes<typeof members> = messageTypes(members);
+    assertType<Same<typeof named.sum, MessageType<string, string, Uint8Array, Uint8Array>>>();
+    compiled(() => {
+      // @ts-expect-error: no payload
+      messageTypes({ note: { code: 310 } });
+      // @ts-expect-error: a code is a number
+      messageTypes({ note: { code: "310", payload: text } });
+      // @ts-expect-error: the reply is no codec
+      messageTypes({ note: { code: 310, payload: text, reply: 5 } });
+    });
+  });
+
   it("refuses members that are no codecs, and makes what cannot be written to", () => {
     compiled(() => {
       // @ts-expect-error: a pair is of payload and reply
@@ -238,6 +267,89 @@ describe("send(), request() and broadcast()", () => {
       server.broadcast(CHAT, "hello", { to: [client] });
       // @ts-expect-error: no such policy
       server.broadcast(CHAT, "hello", { onFull: "drop" });
+    });
+  });
+});
+
+describe("empty", () => {
+  it("is nothing to pass, and nothing that comes", () => {
+    assertType<Same<typeof PING_ME, MessageType<void>>>();
+    compiled(async () => {
+      for (const peer of [client, server.clients[0]]) {
+        const more = peer.send(PING_ME);
+        assertType<Same<typeof more, boolean>>();
+        const answer = await peer.request(SYNC);
+        assertType<Same<typeof answer, number>>();
+        const late = await peer.request(SYNC, undefined, { timeout: 100 });
+        assertType<Same<typeof late, number>>();
+        const done = await peer.request(SAVE, "text");
+        assertType<Same<typeof done, void>>();
+        // @ts-expect-error: there is nothing to pass
+        peer.send(PING_ME, null);
+        // @ts-expect-error: nor here
+        await peer.request(SYNC, 5);
+        // @ts-expect-error: text
+        await peer.request(SAVE);
+        // @ts-expect-error: no reply
+        await peer.request(PING_ME);
+        // @ts-expect-error: anything can be a payload, so one is asked for
+        peer.send(UNKNOWN);
+      }
+      const result = server.broadcast(PING_ME);
+      assertType<Same<typeof result, BroadcastResult>>();
+      server.broadcast(PING_ME, undefined, { except: [server.clients[0]] });
+      // @ts-expect-error: text
+      server.broadcast(CHAT);
+      server.route(PING_ME, ({ data }) => assertType<Same<typeof data, void>>());
+      server.route(SAVE, () => {});
+      server.route(SAVE, async () => await Promise.resolve());
+      server.route(SAVE, (message) => message.reply());
+      server.route(SAVE, ({ reply }) => reply());
+      // @ts-expect-error: nothing is answered
+      server.route(SAVE, () => 5);
+      // @ts-expect-error: nothing is answered
+      server.route(SAVE, (message) => message.reply(5));
+    });
+  });
+});
+
+describe("functions that pass a message on", () => {
+  it("can be written for any type, and refuse what Client and Server refuse", () => {
+    async function ask<In, Out, ReplyIn, ReplyOut>(
+      peer: Client | ClientInfo,
+      type: RequestType<In, Out, ReplyIn, ReplyOut>,
+      payload: In,
+    ): Promise<ReplyOut> {
+      return await peer.request(type, payload, { timeout: 1_000 });
+    }
+    function tell<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
+      server.broadcast(type, payload, { onFull: "skip" });
+      return client.send(type, payload);
+    }
+    const route = <In, Out, ReplyIn, ReplyOut>(
+      type: RequestType<In, Out, ReplyIn, ReplyOut>,
+      answer: (data: Out) => ReplyIn,
+    ): void => server.route(type, ({ data }) => answer(data));
+    compiled(async () => {
+      const sum = await ask(client, ADD, { a: 1, b: 2 });
+      assertType<Same<typeof sum, number>>();
+      const left = await ask(server.clients[0], MOVE, "l");
+      assertType<Same<typeof left, "left" | "right">>();
+      const done = await ask(client, SAVE, "text");
+      assertType<Same<typeof done, void>>();
+      // @ts-expect-error: no reply
+      await ask(client, CHAT, "hello");
+      // @ts-expect-error: b is missing
+      await ask(client, ADD, { a: 1 });
+      tell(CHAT, "hello");
+      tell(ADD, { a: 1, b: 2 });
+      // @ts-expect-error: text
+      tell(CHAT, 5);
+      route(ADD, ({ a }) => a);
+      // @ts-expect-error: a number
+      route(ADD, () => "5");
+      // @ts-expect-error: no reply
+      route(CHAT, (data) => data);
     });
   });
 });

@@ -50,7 +50,8 @@ export class Network {
   #port = 49152;
   #index = 0;
 
-  constructor({ clock = systemClock(), faults, pipeSize = 262144 }: MemoryOptions = {}) {
+  constructor(options: MemoryOptions = {}) {
+    const { clock = systemClock(), faults, pipeSize = 262144 } = options;
     if (!Number.isSafeInteger(pipeSize) || pipeSize < 1) {
       throw new RangeError(`Cannot use "pipeSize": it must be a positive integer, got ${pipeSize}`);
     }
@@ -101,8 +102,8 @@ export class Network {
   pair(
     local: Endpoint,
     remote: Endpoint,
-    clientSize = DEFAULT_BUFFER_SIZE,
-    serverSize = DEFAULT_BUFFER_SIZE,
+    clientSize: number = DEFAULT_BUFFER_SIZE,
+    serverSize: number = DEFAULT_BUFFER_SIZE,
   ): [Connection, Connection] {
     const index = this.#index++;
     const reset = () => {

@@ -7,7 +7,7 @@
 import type { Listener, ListenOptions } from "../events.ts";
 import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
-import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { checkNames, drainOf, endpointOf, protocolOf } from "../options.ts";
 import { closedError } from "../session/close_reason.ts";
 import { Hub } from "../session/hub.ts";
@@ -44,7 +44,7 @@ export interface ClientStats extends Partial<SessionStats> {
 /** Options of {@linkcode Client.connect}. */
 export interface ClientConnectOptions {
   /** Gives up when aborted: `connect` rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@linkcode Client.close}. */
@@ -329,6 +329,15 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Sends a message whose type has no payload, see `empty`.
+   *
+   * @param type The type.
+   * @returns Whether more may be sent right away. It throws as with a payload.
+   */
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): boolean;
+  /**
    * Sends a message. An idle connection writes it at once; messages sent later in the same turn share the next write.
    *
    * @param type The type.
@@ -339,10 +348,20 @@ export class Client implements AsyncDisposable {
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the peer takes.
    * @throws {TypeError} The payload is not what the codec takes.
    */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean {
-    return this.#link.outgoing.send(type, payload);
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean;
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload?: In): boolean {
+    return this.#link.outgoing.send(type, payload as In);
   }
 
+  /**
+   * Sends a request whose type has no payload, see `empty`, and waits for the answer.
+   *
+   * @param type The type.
+   * @returns The decoded answer. It rejects as with a payload.
+   */
+  request<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): Promise<ReplyOut>;
   /**
    * Sends a request and waits for the answer. It never throws; the promise rejects.
    *
@@ -382,12 +401,18 @@ export class Client implements AsyncDisposable {
    * ```
    */
   request<In, Out, ReplyIn, ReplyOut>(
-    type: MessageType<In, Out, ReplyIn, ReplyOut> & ([ReplyIn] extends [never] ? never : unknown),
+    type: RequestType<In, Out, ReplyIn, ReplyOut>,
     payload: NoInfer<In>,
+    options?: RequestOptions,
+  ): Promise<ReplyOut>;
+  request<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
     const { outgoing } = this.#link;
-    return outgoing.session?.request(type, payload, options) ?? outgoing.request(type, payload, options);
+    return outgoing.session?.request(type, payload as In, options) ??
+      outgoing.request(type, payload as In, options);
   }
 
   /**

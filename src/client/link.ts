@@ -104,7 +104,7 @@ export class Link {
   }
 
   /** Tries `max` times more in a row from now on, and begins if there is nothing under way. */
-  retry(max = this.#way.policy?.attempts ?? DEFAULT_RECONNECT.attempts): Promise<void> {
+  retry(max: number = this.#way.policy?.attempts ?? DEFAULT_RECONNECT.attempts): Promise<void> {
     if (this.#closing === undefined) this.#underWay(true, max).retry(max);
     return this.connect(undefined);
   }

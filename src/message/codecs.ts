@@ -14,6 +14,7 @@ import {
   type StandardSchema,
   validate,
 } from "./json.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /**
@@ -43,6 +44,44 @@ export const text: Codec<string> = Object.freeze({
     throw new TypeError(`Cannot encode the payload: it must be a string, not ${describeType(value)}`);
   },
   decode: decodeUtf8,
+});
+
+/**
+ * Nothing: a message that says all by its type, or an answer that says no more than that it is done. No payload is passed:
+ * `client.send(PING_ME)`, `await client.request(PING_ME)`. It is zero bytes on the wire; a payload with bytes is refused as
+ * any other malformed one, whoever sends it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, empty, messageType, Server } from "@veltix/core";
+ *
+ * const SAVE = messageType(200, "save", empty, empty);
+ * const steps: string[] = [];
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+ * server.route(SAVE, () => void steps.push("saved"));
+ * await server.start();
+ *
+ * await using client = new Client({ ...server.addresses[0] });
+ * await client.connect();
+ * await client.request(SAVE);
+ * assertEquals(steps, ["saved"]);
+ * ```
+ */
+export const empty: Codec<void> = Object.freeze({
+  encode(value: void): string {
+    if (value === undefined) return "";
+    throw new TypeError(
+      `Cannot encode the payload: its type has none, so it must be undefined, not ${describeType(value)}`,
+    );
+  },
+  decode(content: Uint8Array): void {
+    if (content.length === 0) return;
+    throw new UnreadableError(
+      "invalid-payload",
+      `Cannot decode the payload: ${content.length} bytes came where none belong`,
+    );
+  },
 });
 
 /**
@@ -154,6 +193,21 @@ function answersLater(schema: StandardSchema, value: unknown): boolean {
   }
 }
 
+/** Names the type of a value as its program calls it: the class of an object, such as Float32Array. Never throws. */
 function describeType(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  if (Array.isArray(value)) return "an array";
+  const name = classOf(value);
+  return name === "Object" || name === "" ? "object" : name;
+}
+
+/** The name of an object's class, empty where it has none; a proxy or getter may throw. */
+function classOf(value: object): string {
+  try {
+    const { constructor: made } = value;
+    return typeof made === "function" && typeof made.name === "string" ? made.name.slice(0, 100) : "";
+  } catch {
+    return "";
+  }
 }

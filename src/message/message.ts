@@ -46,7 +46,8 @@ export interface Message<Data = unknown, ReplyIn = never> {
   /** Aborted when its connection is gone, so that a handler can stop working for nobody. */
   readonly signal: AbortSignal;
   /**
-   * Sends the reply before the handler returns; what it returns afterwards is ignored.
+   * Sends the reply before the handler returns; what it returns afterwards is ignored. It can be taken out of the message, as by
+   * `({ data, reply }) => reply(data)`.
    *
    * @param payload The reply.
    * @returns {@linkcode replied}, for a handler to return.
@@ -77,5 +78,5 @@ export interface Message<Data = unknown, ReplyIn = never> {
    * assertEquals(steps, ["accepted", "done"]);
    * ```
    */
-  reply(payload: ReplyIn): Replied;
+  reply(this: void, payload: ReplyIn): Replied;
 }

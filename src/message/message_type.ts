@@ -36,6 +36,54 @@ export interface MessageTypeOptions {
 export type AnyMessageType = MessageType<never, unknown, never, unknown>;
 
 /**
+ * What `request()` asks of a message type besides being one: it has a reply. A type without one lacks the member whose name
+ * says so in the compiler's error; the member itself is in no message type.
+ */
+export type WithReply<ReplyIn> = [ReplyIn] extends [never]
+  ? { readonly "This message type has no reply: use send(), or give it a codec for the reply": never }
+  : unknown;
+
+/** What `send(type)` without a payload asks of a message type: nothing is to be passed, as with the codec `empty`. */
+export type WithoutPayload<In> = [In] extends [void] ? unknown
+  : { readonly "This message type has a payload: pass it as the second argument": never };
+
+/**
+ * A type of message that is answered: what `request()` takes, and what a function takes that passes it on to `request()`. Name all
+ * four type parameters, so that a type without a reply is refused there, too.
+ *
+ * @example A wrapper of one's own
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, messageType, type RequestType, Server, text, TimeoutError } from "@veltix/core";
+ *
+ * // Asks a second time where the first answer did not come in time.
+ * async function ask<In, Out, ReplyIn, ReplyOut>(
+ *   client: Client,
+ *   type: RequestType<In, Out, ReplyIn, ReplyOut>,
+ *   payload: In,
+ * ): Promise<ReplyOut> {
+ *   try {
+ *     return await client.request(type, payload, { timeout: 1_000 });
+ *   } catch (error) {
+ *     if (!(error instanceof TimeoutError)) throw error;
+ *     return await client.request(type, payload);
+ *   }
+ * }
+ *
+ * const UPPER = messageType(200, "upper", text, text);
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+ * server.route(UPPER, ({ data }) => data.toUpperCase());
+ * await server.start();
+ * await using client = new Client({ ...server.addresses[0] });
+ * await client.connect();
+ * assertEquals(await ask(client, UPPER, "hello"), "HELLO");
+ * ```
+ */
+export type RequestType<In, Out, ReplyIn, ReplyOut> =
+  & MessageType<In, Out, ReplyIn, ReplyOut>
+  & WithReply<ReplyIn>;
+
+/**
  * Declares a message type whose payload is bytes.
  *
  * @param code 200 to 65535; Python's applications use 200 to 9999, its plugins the rest.
@@ -102,55 +150,12 @@ export function messageType(
   return Object.freeze({ code, name, description: options.description ?? "", payload, reply });
 }
 
-/** Any codec at all. */
-export type AnyCodec = Codec<unknown, never>;
-
-/** One member of a contract: the codec of the payload, or those of payload and reply. */
-export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec];
-
-/** The message types of a contract. */
-export type ContractTypes<Contract extends Record<string, ContractMember>> = {
-  readonly [Name in keyof Contract]: Contract[Name] extends
-    readonly [Codec<infer Out, infer In>, Codec<infer ReplyOut, infer ReplyIn>]
-    ? MessageType<In, Out, ReplyIn, ReplyOut>
-    : Contract[Name] extends Codec<infer Out, infer In> ? MessageType<In, Out>
-    : never;
-};
-
 /**
- * Declares all message types of a contract, numbered in the order of their names.
+ * Refuses what is no codec.
  *
- * @param contract For each name a codec, or `[payload, reply]`.
- * @param options `from`: the first code. Default 200.
- * @returns A frozen object with one message type per name.
- * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} A member is not a codec, or a name is a number: object keys like that do not keep their order.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { json, messageTypes, text } from "@veltix/core";
- *
- * const { chat, add } = messageTypes({ chat: text, add: [json<[number, number]>(), json<number>()] }, { from: 300 });
- * assertEquals([chat.code, add.code], [300, 301]);
- * ```
+ * @throws {TypeError} The message names the type and the part.
  */
-export function messageTypes<const Contract extends Record<string, ContractMember>>(
-  contract: Contract,
-  options: { readonly from?: number } = {},
-): ContractTypes<Contract> {
-  const { from = FIRST_APPLICATION_CODE } = options;
-  const types = Object.entries(contract).map(([name, member], index) => {
-    if (/^\d+$/.test(name)) throw new TypeError(`Cannot number the contract: the name "${name}" is a number`);
-    const [payload, reply] = (Array.isArray(member) ? member : [member]) as readonly Codec<unknown>[];
-    checkCodec(payload, name, "payload"); // Here, undefined does not stand for bytes.
-    if (Array.isArray(member)) checkCodec(reply, name, "reply");
-    return [name, messageType(from + index, name, payload, reply)] as const;
-  });
-  return Object.freeze(Object.fromEntries(types)) as unknown as ContractTypes<Contract>;
-}
-
-function checkCodec(codec: Codec<unknown>, name: string, what: string): void {
+export function checkCodec(codec: Codec<unknown>, name: string, what: string): void {
   if (typeof codec?.encode !== "function" || typeof codec?.decode !== "function") {
     throw new TypeError(`Cannot declare the message type "${name}": ${what} must be a codec with encode and decode`);
   }

@@ -8,7 +8,7 @@ import { CLOSE_REASONS, type CloseReason } from "../session/close_reason.ts";
 import type { RequestOptions } from "../session/pending.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStats } from "../session/stats.ts";
-import type { MessageType } from "../message/message_type.ts";
+import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { nonEmpty, shuttingOf } from "../options.ts";
 import type { Address } from "../transport.ts";
 
@@ -226,6 +226,15 @@ export class ClientInfo<P = undefined> {
   }
 
   /**
+   * Sends a message whose type has no payload, see `empty`.
+   *
+   * @param type The type.
+   * @returns Whether more may be sent right away. It throws as with a payload.
+   */
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): boolean;
+  /**
    * Sends a message to it; see `Client.send`.
    *
    * @param type The type.
@@ -236,10 +245,20 @@ export class ClientInfo<P = undefined> {
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the client takes.
    * @throws {TypeError} The payload is not what the codec takes.
    */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean {
-    return this.#member.session.send(type, payload);
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean;
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload?: In): boolean {
+    return this.#member.session.send(type, payload as In);
   }
 
+  /**
+   * Sends a request whose type has no payload, see `empty`, and waits for the answer.
+   *
+   * @param type The type.
+   * @returns The decoded answer. It rejects as with a payload.
+   */
+  request<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): Promise<ReplyOut>;
   /**
    * Sends a request to it and waits for the answer; see `Client.request`.
    *
@@ -258,11 +277,16 @@ export class ClientInfo<P = undefined> {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   request<In, Out, ReplyIn, ReplyOut>(
-    type: MessageType<In, Out, ReplyIn, ReplyOut> & ([ReplyIn] extends [never] ? never : unknown),
+    type: RequestType<In, Out, ReplyIn, ReplyOut>,
     payload: NoInfer<In>,
+    options?: RequestOptions,
+  ): Promise<ReplyOut>;
+  request<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    return this.#member.session.request(type, payload, options);
+    return this.#member.session.request(type, payload as In, options);
   }
 
   /**

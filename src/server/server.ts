@@ -7,7 +7,7 @@
 import type { Listener as EventListener, ListenOptions } from "../events.ts";
 import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
-import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { checkNames, closingOf, DEFAULT_LIMITS } from "../options.ts";
 import { Hub } from "../session/hub.ts";
 import type { Handler, RouteOptions } from "../session/routes.ts";
@@ -292,6 +292,15 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
+   * Sends one message whose type has no payload, see `empty`, to all clients.
+   *
+   * @param type The type.
+   * @returns How many clients it was sent to, skipped and closed.
+   */
+  broadcast<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): BroadcastResult;
+  /**
    * Sends one message to many clients. The payload is encoded once, and a client that cannot take it never makes this
    * throw: the result counts such clients.
    *
@@ -324,6 +333,11 @@ export class Server<P = undefined> implements AsyncDisposable {
   broadcast<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: NoInfer<In>,
+    options?: BroadcastOptions,
+  ): BroadcastResult;
+  broadcast<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
     options: BroadcastOptions = {},
   ): BroadcastResult {
     checkNames("broadcast()", options, BROADCAST_NAMES);
@@ -331,7 +345,12 @@ export class Server<P = undefined> implements AsyncDisposable {
     if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
     const run = this.#lives.run;
     const sessions = run === undefined ? [] : chosen(run.groups, options);
-    const result = broadcastTo(sessions, type.code, checkPayload(type.name, type.payload.encode(payload)), onFull);
+    const result = broadcastTo(
+      sessions,
+      type.code,
+      checkPayload(type.name, type.payload.encode(payload as In)),
+      onFull,
+    );
     this.#owner.broadcastsDropped += result.dropped;
     return result;
   }

@@ -391,7 +391,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
         this.#host.refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
       } else if (!this.#closed) {
         try {
-          message.reply(value);
+          message.answer(value);
         } catch (error) {
           this.#failed(message, error);
           return;

@@ -9,7 +9,7 @@ import type { Connection } from "../transport.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How much is read and thrown away after our FIN, in bytes. */
-export const LINGER_BYTES = 64 * 1024;
+export const LINGER_BYTES: number = 64 * 1024;
 /** How long it is waited for, in milliseconds. */
 export const LINGER_TIME = 1_000;
 

@@ -141,7 +141,13 @@ export class IncomingMessage implements Message<unknown, unknown> {
     }
   }
 
-  reply(payload: unknown): Replied {
+  /** The public way to answer, made when a handler looks at it: it works without the message before it. */
+  get reply(): (payload: unknown) => Replied {
+    return (payload) => this.answer(payload);
+  }
+
+  /** Sends the one answer. Throws what `Message.reply` throws. */
+  answer(payload: unknown): Replied {
     const { name, reply } = this.type;
     if (reply === undefined) {
       throw new MessageTypeError("no-reply-codec", `Cannot reply to "${name}": its type has no reply`);

@@ -23,9 +23,9 @@ export interface AnswerCodec {
 /** Options of a request; all optional. */
 export interface RequestOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Gives up when aborted: the request rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Is told what becomes of requests. */

@@ -220,7 +220,7 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
    * From now on what comes is read only to be thrown away: `most` bytes of it. To stop reading a peer that sends resets the
    * connection and takes down what was written to it; so an orderly end is limited by time alone.
    */
-  discard(most = Infinity): void {
+  discard(most: number = Infinity): void {
     this.#most = Math.min(this.#most, most);
     this.#discarding = true;
     if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);

@@ -5,7 +5,7 @@
  */
 
 /** Sizes of lent buffers, in bytes. A connection begins with the smallest and takes larger ones while it is busy. */
-export const POOL_SIZES = [4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] as const;
+export const POOL_SIZES = [4_096, 16_384, 65_536, 262_144] as const;
 
 /** How many bytes of each size are kept for reuse: of the small ones enough for a thousand Clients that send a little in the same turn. */
 const KEPT = [16, 16, 2, 2].map((mebibytes) => mebibytes * 1024 * 1024);

@@ -16,7 +16,7 @@ export interface Frame {
   /** {@linkcode Flag}s, or-ed; 0 in protocols without flags. */
   readonly flags: number;
   /** The sender's clock in milliseconds since 1970, in protocols that carry it; never trustworthy. */
-  readonly sentAt?: number;
+  readonly sentAt?: number | undefined;
 }
 
 /** Flags of the native protocol. */
@@ -52,14 +52,14 @@ export const SystemCode = {
 /** The first code that an application may use. */
 export const FIRST_APPLICATION_CODE = 200;
 
-/** Limits of the wire, each with its reason. */
+/** Limits of the wire, each with its reason. Plain numbers, as published declarations do not evaluate a product. */
 export const WIRE_LIMITS = {
   /** Header and content of one frame, in bytes: Python's own limit, so that either side can be served by the other. */
-  maxMessageSize: 10 * 1024 * 1024,
+  maxMessageSize: 10_485_760,
   /** Message 1 and 3 of the JSON handshake: a greeting is under 300 bytes; the rest is room for features. */
-  maxHandshakeReply: 4 * 1024,
+  maxHandshakeReply: 4_096,
   /** Message 2: it may carry credentials, and tokens are a few kilobytes. */
-  maxHandshakeRequest: 16 * 1024,
+  maxHandshakeRequest: 16_384,
   /** How deep the JSON of a handshake may nest: as deep as that of a message. */
   maxHandshakeDepth: 128,
   /** Values in one JSON message of a handshake: a greeting has 20; the rest is room for credentials. 512 take some 30 KB. */
@@ -67,5 +67,5 @@ export const WIRE_LIMITS = {
   /** The content of a HELLO or HELLO_ACK: the version text and what later releases may append. */
   maxHello: 64,
   /** What a Python client may send before it is let in, which takes as long as `authenticate` does: one socket read. */
-  maxEarly: 64 * 1024,
+  maxEarly: 65_536,
 } as const;

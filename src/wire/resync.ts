@@ -18,7 +18,7 @@ const WORK = 4;
 const ADVICE = "upgrade the Python side to 3.2.1, use its THREADING core there, or send smaller messages";
 
 /** What is wrong where the work is too much. */
-export const FORGED = `too many headers announce frames that are none; ${ADVICE}`;
+export const FORGED: string = `too many headers announce frames that are none; ${ADVICE}`;
 
 /** What is wrong where a gap is longer than the limit. */
 export function endless(limit: number): string {

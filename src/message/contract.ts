@@ -1,0 +1,141 @@
+/**
+ * A contract: the message types of a program, declared together, and the fingerprint by which two programs show that they have
+ * the same ones.
+ *
+ * @module
+ */
+
+import { MessageTypeError } from "../errors.ts";
+import { crc32 } from "../wire/crc32.ts";
+import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
+import type { Codec } from "./codecs.ts";
+import { type AnyMessageType, checkCodec, type MessageType, messageType } from "./message_type.ts";
+import { encodeUtf8 } from "./utf8.ts";
+
+/** Any codec at all. */
+export type AnyCodec = Codec<unknown, never>;
+
+/** A member of a contract whose code stands fast, wherever the member stands. */
+export interface FixedMember {
+  /** The code on the wire, 200 to 65535. */
+  readonly code: number;
+  /** Codec of the payload. */
+  readonly payload: AnyCodec;
+  /** Codec of the reply; left out where messages of this type are not answered. */
+  readonly reply?: AnyCodec | undefined;
+}
+
+/**
+ * One member of a contract: the codec of the payload, those of payload and reply, or both by name with a code:
+ * `text`, `[text, json<number>()]`, `{ code: 210, payload: text, reply: json<number>() }`.
+ */
+export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec] | FixedMember;
+
+/** The message types of a contract. */
+export type ContractTypes<Contract extends Record<string, ContractMember>> = {
+  readonly [Name in keyof Contract]: Contract[Name] extends
+    | readonly [Codec<infer Out, infer In>, Codec<infer ReplyOut, infer ReplyIn>]
+    | { readonly payload: Codec<infer Out, infer In>; readonly reply: Codec<infer ReplyOut, infer ReplyIn> }
+    ? MessageType<In, Out, ReplyIn, ReplyOut>
+    : Contract[Name] extends Codec<infer Out, infer In> | { readonly payload: Codec<infer Out, infer In> }
+      ? MessageType<In, Out>
+    : never;
+};
+
+/**
+ * Declares all message types of a contract. **Append only:** members are numbered by the order in which they stand (not by the
+ * alphabet), from 200 on, so that a member put in the middle or taken away changes the codes of all after it, and a peer with
+ * the older contract reaches the wrong routes. Put new members at the end, or give members codes of their own:
+ * `{ code: 210, payload: text }`. Those are left out of the count, so that one of them may stand anywhere, come and go.
+ *
+ * @param contract For each name a codec, `[payload, reply]`, or `{ code, payload, reply }`.
+ * @param options `from`: the first code that is given by position. Default 200.
+ * @returns A frozen object with one message type per name.
+ * @throws {MessageTypeError} `code-out-of-range`, or `code-taken`: two members have one code.
+ * @throws {TypeError} A member is not a codec, or a name is a number: object keys like that do not keep their order.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { json, messageTypes, text } from "@veltix/core";
+ *
+ * const { chat, add, who } = messageTypes({
+ *   chat: text,
+ *   who: { code: 210, payload: text, reply: json<string[]>() },
+ *   add: [json<[number, number]>(), json<number>()],
+ * });
+ * assertEquals([chat.code, who.code, add.code], [200, 210, 201]);
+ * ```
+ */
+export function messageTypes<const Contract extends Record<string, ContractMember>>(
+  contract: Contract,
+  options: { readonly from?: number } = {},
+): ContractTypes<Contract> {
+  const { from = FIRST_APPLICATION_CODE } = options;
+  let numbered = 0;
+  const names = new Map<number, string>();
+  const types = Object.entries<unknown>(contract).map(([name, member]) => {
+    if (/^\d+$/.test(name)) throw new TypeError(`Cannot number the contract: the name "${name}" is a number`);
+    const [payload, reply, fixed] = partsOf(name, member);
+    const code = fixed ?? from + numbered++;
+    const type = reply === undefined ? messageType(code, name, payload) : messageType(code, name, payload, reply);
+    const other = names.get(type.code);
+    if (other !== undefined) {
+      throw new MessageTypeError(
+        "code-taken",
+        `Cannot number the contract: "${other}" and "${name}" both have the code ${type.code}, ` +
+          (fixed === undefined ? `give "${name}" a code of its own, too` : `give "${name}" another one`),
+      );
+    }
+    names.set(type.code, name);
+    return [name, type] as const;
+  });
+  return Object.freeze(Object.fromEntries(types)) as unknown as ContractTypes<Contract>;
+}
+
+/** The codecs of a member, checked, and its code if it has one of its own. Here, undefined does not stand for bytes. */
+function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply?: Codec<unknown>, code?: number] {
+  const fixed = typeof member === "object" && member !== null && "code" in member && !("encode" in member)
+    ? member as { readonly code: number; readonly payload: Codec<unknown>; readonly reply?: Codec<unknown> }
+    : undefined;
+  const [payload, reply] = fixed !== undefined
+    ? [fixed.payload, fixed.reply]
+    : (Array.isArray(member) ? member : [member]) as unknown as readonly [Codec<unknown>, Codec<unknown>?];
+  checkCodec(payload, name, "payload");
+  if (Array.isArray(member)) checkCodec(reply!, name, "reply");
+  return [payload, reply, fixed?.code];
+}
+
+/**
+ * A short text that two contracts have in common if they have the same message types: the same codes with the same names, with a
+ * reply or without. The order in which the types stand changes nothing. What the codecs do is not looked at.
+ *
+ * @param types The message types: what {@linkcode messageTypes} returned, or an object of types that were declared one by one.
+ * @returns Eight hexadecimal digits, the same on every runtime: the CRC-32 of one line for each type, in the order of the codes.
+ * @throws {TypeError} A member is not a message type.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertNotEquals } from "@std/assert";
+ * import { fingerprint, messageType, messageTypes, text } from "@veltix/core";
+ *
+ * const ours = messageTypes({ chat: text, who: [text, text] });
+ * const theirs = { who: messageType(201, "who", text, text), chat: messageType(200, "chat", text) };
+ * assertEquals(fingerprint(ours), fingerprint(theirs));
+ * assertNotEquals(fingerprint(ours), fingerprint(messageTypes({ who: [text, text], chat: text })));
+ * ```
+ */
+export function fingerprint(types: Readonly<Record<string, AnyMessageType>>): string {
+  if (typeof types !== "object" || types === null) throw notTypes(types);
+  const all = Object.values(types);
+  for (const type of all) if (!Number.isInteger(type?.code) || typeof type.name !== "string") throw notTypes(type);
+  const lines = all.sort((a, b) => a.code - b.code || (a.name < b.name ? -1 : 1))
+    .map(({ code, name, reply }) => JSON.stringify([code, name, reply !== undefined]));
+  return crc32(encodeUtf8(lines.join("\n"))).toString(16).padStart(8, "0");
+}
+
+function notTypes(value: unknown): TypeError {
+  return new TypeError(
+    `Cannot take the fingerprint: a contract is an object of message types, and has ${typeof value}`,
+  );
+}

@@ -1,0 +1,67 @@
+/**
+ * A module of a user whose options are the strictest: `exactOptionalPropertyTypes`, `isolatedDeclarations`, and
+ * `skipLibCheck: false`. It exports what such users export, and is compiled against the packed package, every entry of it.
+ *
+ * @module
+ */
+
+import {
+  Client,
+  type Codec,
+  empty,
+  json,
+  type Message,
+  type MessageType,
+  messageType,
+  messageTypes,
+  type Replied,
+  type RequestOptions,
+  type RequestType,
+  Server,
+  text,
+} from "@veltix/core";
+import { type DecodedFrame, type Frame, FrameDecoder, protocol, WIRE_LIMITS } from "@veltix/core/wire";
+
+/** Passes a request on: the types of a wrapper of one's own. */
+export async function ask<In, Out, ReplyIn, ReplyOut>(
+  client: Client,
+  type: RequestType<In, Out, ReplyIn, ReplyOut>,
+  payload: In,
+  signal?: AbortSignal,
+): Promise<ReplyOut> {
+  // A signal that may be undefined, as everywhere below.
+  const options: RequestOptions = { signal, timeout: undefined };
+  await client.connect({ signal });
+  client.on("disconnect", () => {}, { signal });
+  return await client.request(type, payload, options);
+}
+
+/** The same as a message. */
+export function tell<In, Out, ReplyIn, ReplyOut>(
+  client: Client,
+  type: MessageType<In, Out, ReplyIn, ReplyOut>,
+  payload: In,
+): boolean {
+  return client.send(type, payload);
+}
+
+export const UPPER: MessageType<string, string, string, string> = messageType(200, "upper", text, text);
+export const codec: Codec<void> = empty;
+export const contract: {
+  readonly ping: MessageType<void>;
+  readonly add: MessageType<number, number, string, string>;
+} = messageTypes({ ping: empty, add: { code: 210, payload: json<number>(), reply: text } });
+
+export const server: Server = new Server();
+server.route(UPPER, ({ data, reply }: Message<string, string>): Replied => reply(data));
+server.broadcast(contract.ping);
+
+export const answer: Promise<string> = ask(new Client(), UPPER, "a");
+export const sum: Promise<string> = ask(new Client(), contract.add, 1);
+
+export const largest: number = WIRE_LIMITS.maxMessageSize + WIRE_LIMITS.maxHandshakeReply +
+  WIRE_LIMITS.maxHandshakeRequest + WIRE_LIMITS.maxEarly;
+// @ts-expect-error: it is a number, and nothing else
+export const wrong: string = WIRE_LIMITS.maxMessageSize;
+export const frames: readonly DecodedFrame[] = new FrameDecoder(protocol("native")).push(new Uint8Array());
+export const frame: Frame = { code: 200, content: new Uint8Array(), requestId: 0, flags: 0, sentAt: undefined };
