@@ -6,6 +6,7 @@
 
 import { ConfigError } from "./errors.ts";
 import { CONSOLE, type Log, show } from "./log.ts";
+import type { AnyMessageType } from "./message/message_type.ts";
 import type { Endpoint, TcpEndpoint, Transport } from "./transport.ts";
 import { protocol } from "./wire/protocols.ts";
 
@@ -137,6 +138,13 @@ export interface CommonConfig extends LimitOptions {
    * @default warnings and errors go to the console
    */
   readonly logger?: Log;
+  /**
+   * The message types that are used, as `messageTypes` returns them. Their `fingerprint` then stands in the log's line about each
+   * handshake, and native peers tell each other theirs, also before they are let in, so that the line shows that they have different
+   * ones. Nothing else depends on it: peers with different contracts talk to each other as well as they can.
+   * @default nothing is said
+   */
+  readonly contract?: Readonly<Record<string, AnyMessageType>>;
 }
 
 /** What a torn stream does. */
@@ -200,6 +208,7 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   socketCore: true,
   bufferSize: true,
   logger: true,
+  contract: true,
   performanceMode: true,
   heartbeat: true,
   rateLimit: true,

@@ -831,6 +831,20 @@ function network(test: Test): void {
     }
   });
 
+  test("an IPv4 peer of a listener for both families has its IPv4 address, at both ends", async (transport) => {
+    const listener = await transport.listen({ hostname: "::", port: 0 }).catch((error: ConnectionError) => error);
+    if (listener instanceof Error) return assertEquals(listener.code, "address-unavailable");
+    const { port } = listener.address as TcpEndpoint;
+    const accepting = listener[Symbol.asyncIterator]().next();
+    const client = await transport.connect({ hostname: "127.0.0.1", port });
+    const server: Connection = (await accepting).value;
+    assertEquals([server.remote, server.local], [client.local, { hostname: "127.0.0.1", port }]);
+    assertEquals((client.local as TcpEndpoint).hostname, "127.0.0.1");
+    client.abort();
+    server.abort();
+    await listener.close();
+  });
+
   if (existsSync("/proc/self/fd")) {
     test("no file descriptor stays behind", async (transport) => {
       const count = () => readdirSync("/proc/self/fd").length;

@@ -8,6 +8,7 @@
 
 import type { Address, ChunkReader, Endpoint } from "../transport.ts";
 import type { Channel } from "./duplex.ts";
+import { plainIp } from "./endpoint.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";
 
@@ -50,8 +51,8 @@ export class BunChannel implements Channel, Tap {
     this.#socket = socket;
     if ("path" in this.local && "path" in this.remote) return;
     socket.setNoDelay(true);
-    this.local = { hostname: socket.localAddress ?? "", port: socket.localPort ?? 0 };
-    this.remote = { hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
+    this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
   }
 
   receive(chunk: Uint8Array): void {

@@ -19,7 +19,7 @@ import type {
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
-import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
@@ -101,7 +101,7 @@ async function listenDeno(deno: DenoApi, at: Endpoint, options?: SocketOptions):
 }
 
 function addressOf(address: DenoAddress): Address {
-  return "path" in address ? { path: address.path ?? "" } : { hostname: address.hostname, port: address.port };
+  return "path" in address ? { path: address.path ?? "" } : { hostname: plainIp(address.hostname), port: address.port };
 }
 
 class DenoListenerAdapter implements Listener {

@@ -52,6 +52,23 @@ export function bufferSizeOf(options: SocketOptions | undefined): number {
 }
 
 /**
+ * The IP address of a socket as everybody else writes it: a socket of both families tells an IPv4 address as an IPv6 one,
+ * `::ffff:192.0.2.1`, and a list of addresses would not find it.
+ *
+ * @param ip What the runtime calls it; empty where it does not know any more.
+ * @returns The IPv4 address where it is one; otherwise `ip`.
+ */
+export function plainIp(ip: string): string {
+  // All others begin otherwise, and cost one comparison.
+  if (!ip.startsWith("::")) return ip;
+  const mapped = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i.exec(ip);
+  if (mapped === null) return ip;
+  const [, dotted, high, low] = mapped;
+  if (dotted !== undefined) return dotted;
+  return [high, low].map((group) => parseInt(group, 16)).map((group) => `${group >> 8}.${group & 0xff}`).join(".");
+}
+
+/**
  * An endpoint in one word, for messages.
  *
  * @param endpoint The endpoint.

@@ -21,7 +21,7 @@ import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
-import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { brokenError, connectError, listenError, systemError } from "./system_errors.ts";
 
@@ -182,8 +182,8 @@ class NodeChannel implements Channel {
     } else {
       socket.setNoDelay(true);
       // A peer that is gone already has no address any more.
-      this.local = { hostname: socket.localAddress ?? "", port: socket.localPort ?? 0 };
-      this.remote = { hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+      this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
+      this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     }
     this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
     socket.on("data", onData);

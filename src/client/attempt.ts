@@ -26,6 +26,8 @@ export interface Target {
   readonly protocol: string;
   /** Whether nothing less than native will do. */
   readonly nativeOnly: boolean;
+  /** The fingerprint of its message types. */
+  readonly contract: string | undefined;
   /** What proves who the client is. */
   readonly credentials: unknown;
   /** For all of it, in milliseconds. */
@@ -69,7 +71,7 @@ export async function reach(target: Target, shared: SessionShared, stop: Stop): 
     if (late.signal.aborted) cut(connection, late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
-      offer: nativeOffer(shared.limits),
+      offer: nativeOffer(shared.limits, target.contract),
       credentials: target.credentials,
       nativeOnly: target.nativeOnly,
       now: Date.now(),

@@ -95,6 +95,7 @@ export class Client implements AsyncDisposable {
       bufferSize: hub.bufferSize,
       protocol: spoken === "auto" ? spoken : protocolOf(spoken),
       credentials,
+      contract: hub.contract,
       timeout: hub.limits.handshakeTimeout,
     };
     checkCredentials(target.protocol, credentials);

@@ -8,6 +8,7 @@ import { HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../log.ts";
 import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
+import { contractNote } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
 import { Session } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
@@ -231,7 +232,10 @@ export class Life {
     this.#session = session;
     this.#callers.resolve();
     this.#retrying = false;
-    writeNote(hub.log, "info", () => `Connected to ${addressText(connection.remote)}: ${session.spoken}`);
+    writeNote(hub.log, "info", () => {
+      const contract = contractNote(hub.contract, outcome.features, "server");
+      return `Connected to ${addressText(connection.remote)}: ${session.spoken}${contract}`;
+    });
     outgoing.attach(session, () => {
       const pending: Promise<unknown>[] = [];
       hub.events.call("connect", [{ protocol: session.spoken, attempt }], pending);

@@ -9,7 +9,7 @@ import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../log.ts";
 import type { Closing } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
-import { nativeOffer } from "../session/features.ts";
+import { contractNote, nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
 import { negotiate } from "../session/negotiate.ts";
 import { randomId } from "../session/request_ids.ts";
@@ -215,11 +215,11 @@ export class ServerRun<P> implements MemberHost<P> {
     place: Place<P>,
     pass: Pass,
   ): Promise<[HandshakeOutcome, P]> {
-    const { hub: { limits } } = this.#owner;
+    const { hub: { contract, limits } } = this.#owner;
     const { protocol } = place;
     const machine = new ServerHandshake({
       protocol,
-      offer: nativeOffer(limits),
+      offer: nativeOffer(limits, contract),
       // Randomness is dear: it is taken where it is sent.
       helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
       nonce: crypto.randomUUID(),
@@ -275,7 +275,10 @@ export class ServerRun<P> implements MemberHost<P> {
     this.#said.clear();
     this.#sessions.add(session);
     groups.join(info, session);
-    writeNote(hub.log, "debug", () => `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}`);
+    writeNote(hub.log, "debug", () => {
+      const contract = contractNote(hub.contract, arrival.outcome.features, "client");
+      return `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}${contract}`;
+    });
     hub.events.emit("connect", info);
     session.run(arrival.outcome.rest);
   }

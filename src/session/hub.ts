@@ -17,6 +17,7 @@ import {
   type SocketCore,
 } from "../options.ts";
 import type { Log } from "../log.ts";
+import { fingerprint } from "../message/contract.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../threads.ts";
@@ -42,6 +43,8 @@ export class Hub<Map extends EventMap> {
   readonly faults: FaultLog;
   /** All limits. */
   readonly limits: Limits;
+  /** The fingerprint of the message types, where they are told. */
+  readonly contract: string | undefined;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use. */
@@ -74,6 +77,7 @@ export class Hub<Map extends EventMap> {
     this.core = coreOf(config.socketCore);
     this.log = logOf(config.logger);
     this.faults = new FaultLog(this.log);
+    this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
     this.recovery = recoveryOf(config.recovery);
     this.events = new Events<Map>(names, {
       failed: (error) => this.error(error),
