@@ -62,7 +62,10 @@ for (const { name, make } of WORLDS) {
         await client.connect();
         return client;
       };
-      const [first, second] = [await connect(), await connect()];
+      const first = await connect();
+      assertEquals(served.server.isFull, false);
+      const second = await connect();
+      assertEquals(served.server.isFull, true);
       for (let i = 0; i < 3; i++) {
         const error = await assertRejects(connect, HandshakeError) as HandshakeError;
         assertEquals(error.code, "too-many-connections");
@@ -78,8 +81,12 @@ for (const { name, make } of WORLDS) {
       assertEquals([served.server.stats().connections, served.server.stats().rejected], [2, 3]);
       await first.close();
       await served.events.next("disconnect");
+      assertEquals(served.server.isFull, false);
       const third = await connect();
       await assertRejects(connect, HandshakeError);
+      assertEquals(served.server.isFull, true);
+      await served.server.close();
+      assertEquals(served.server.isFull, false);
       await Promise.all([second.close(), third.close()]);
     });
 

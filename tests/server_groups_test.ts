@@ -66,6 +66,13 @@ describe("the index of tags", () => {
           case 7:
             assertEquals(client.removeTag(name), tags.delete(name));
             break;
+          case 8:
+          case 9:
+          case 10:
+          case 11:
+            client.setTag(name, value);
+            tags.set(name, value);
+            break;
           default:
             assertEquals(client.addTag(name, value), !tags.has(name));
             if (!tags.has(name)) tags.set(name, value);
@@ -104,6 +111,8 @@ describe("the index of tags", () => {
     groups.leave(client);
     groups.leave(client);
     assertEquals([groups.size, [...client.tags]], [0, [["room", 1]]]);
+    client.setTag("room", 2);
+    assertEquals([groups.size, client.getTag("room")], [0, 2]);
     assert(client.addTag("late") && client.removeTag("room") && client.hasTag("late"));
     client.clearTags();
     assertEquals([groups.size, told, client.tags.size], [0, [], 0]);
@@ -112,6 +121,7 @@ describe("the index of tags", () => {
     for (let value = 1; value <= 100; value++) {
       const passing = join();
       passing.addTag("user", value);
+      passing.setTag("user", -value);
       if (value % 2 === 0) groups.leave(passing);
       else passing.removeTag("user");
     }
@@ -144,6 +154,28 @@ describe("the tags of a client", () => {
       false,
     ]);
     assert(client.hasAllTags(new Set(["a"])));
+  });
+
+  it("get another value in their place, and are found by that one alone", () => {
+    const { groups, join } = index();
+    const [first, second] = [join(), join()];
+    first.setTag("score", 1);
+    first.setTag("room");
+    second.setTag("score", 1);
+    first.setTag("score", 2);
+    assertEquals([...first.tags], [["score", 2], ["room", undefined]]);
+    assertEquals([ids(groups.byTag("score")), ids(groups.byTag("score", 1)), ids(groups.byTag("score", 2))], [
+      [1, 2],
+      [2],
+      [1],
+    ]);
+    first.setTag("score");
+    assertEquals([ids(groups.byTag("score")), ids(groups.byTag("score", 2)), first.hasTag("score")], [
+      [1, 2],
+      [],
+      true,
+    ]);
+    for (const name of ["", 5, undefined]) assertThrows(() => first.setTag(name as string), TypeError, "A tag's name");
   });
 
   it("are handed out as a copy", () => {
@@ -269,6 +301,9 @@ describe("the tag event", () => {
     client.clearTags();
     client.addTag("a", 1);
     client.addTag("a", 2);
+    client.setTag("a", 3);
+    client.setTag("a", 3);
+    client.setTag("a", 1);
     client.removeTag("b");
     client.addTag("b");
     client.removeTag("a");
@@ -279,6 +314,9 @@ describe("the tag event", () => {
     client.clearTags();
     assertEquals(told, [
       [1, { action: "added", name: "a", value: 1 }, 1],
+      [1, { action: "updated", name: "a", value: 3 }, 1],
+      [1, { action: "updated", name: "a", value: 3 }, 1],
+      [1, { action: "updated", name: "a", value: 1 }, 1],
       [1, { action: "added", name: "b", value: undefined }, 1],
       [1, { action: "removed", name: "a", value: 1 }, 0],
       [1, { action: "cleared" }, 0],

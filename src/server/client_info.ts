@@ -34,6 +34,8 @@ export interface ShutOutOptions extends CloseOptions {
 export interface TagKeeper<P> {
   /** A client got a tag. */
   added(client: ClientInfo<P>, name: string, value: unknown): void;
+  /** A client's tag has another value: `value` in place of `before`. */
+  updated(client: ClientInfo<P>, name: string, value: unknown, before: unknown): void;
   /** A client lost a tag. */
   removed(client: ClientInfo<P>, name: string, value: unknown): void;
   /** A client lost all its tags, which were these. */
@@ -137,7 +139,7 @@ export class ClientInfo<P = undefined> {
   }
 
   /**
-   * Gives it a tag. A client has one value for each name: to change it, remove the tag first.
+   * Gives it a tag. A client has one value for each name: {@linkcode setTag} changes it.
    *
    * @param name The name.
    * @param value The value, if it has one.
@@ -150,6 +152,22 @@ export class ClientInfo<P = undefined> {
     this.#tags.set(name, value);
     this.#keeper.added(this, name, value);
     return true;
+  }
+
+  /**
+   * Gives it a tag, or the tag that it has another value. It keeps its place among the client's tags, and the client its place in
+   * `Server.clientsByTag(name)`. The `tag` event says `added` or `updated`; it is `updated` also where the value is the one
+   * before, as an object may have changed inside.
+   *
+   * @param name The name.
+   * @param value The value, if it has one.
+   * @throws {TypeError} `name` is not a non-empty string.
+   */
+  setTag(name: string, value?: unknown): void {
+    if (this.addTag(name, value)) return;
+    const before = this.#tags!.get(name);
+    this.#tags!.set(name, value);
+    this.#keeper.updated(this, name, value, before);
   }
 
   /**

@@ -68,8 +68,13 @@ export class Gate {
     if (ip !== "") this.#forget(ip);
   }
 
+  /** Whether as many are open as may be. */
+  get full(): boolean {
+    return this.#open >= this.#most;
+  }
+
   #checkRoom(): void {
-    if (this.#open >= this.#most) throw full(`as many are open as maxConnections allows, ${this.#open}`, "open");
+    if (this.full) throw full(`as many are open as maxConnections allows, ${this.#open}`, "open");
   }
 
   #forget(ip: string): void {

@@ -81,12 +81,16 @@ export class Groups<P> implements TagKeeper<P> {
     let group = this.#groups.get(name);
     if (group === undefined) this.#groups.set(name, group = { all: new Set(), byValue: new Map() });
     group.all.add(client);
-    if (value !== undefined) {
-      const same = group.byValue.get(value);
-      if (same === undefined) group.byValue.set(value, new Set([client]));
-      else same.add(client);
-    }
+    put(group, client, value);
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "added", name, value });
+  }
+
+  updated(client: ClientInfo<P>, name: string, value: unknown, before: unknown): void {
+    if (!this.#indexes(client)) return;
+    const group = this.#groups.get(name)!;
+    take(group, client, before);
+    put(group, client, value);
+    if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "updated", name, value });
   }
 
   removed(client: ClientInfo<P>, name: string, value: unknown): void {
@@ -110,8 +114,21 @@ export class Groups<P> implements TagKeeper<P> {
   #remove(client: ClientInfo<P>, name: string, value: unknown): void {
     const group = this.#groups.get(name)!;
     group.all.delete(client);
-    const same = value === undefined ? undefined : group.byValue.get(value);
-    if (same?.delete(client) && same.size === 0) group.byValue.delete(value);
+    take(group, client, value);
     if (group.all.size === 0) this.#groups.delete(name);
   }
+}
+
+/** Puts a client among those with a value. */
+function put<P>({ byValue }: Group<P>, client: ClientInfo<P>, value: unknown): void {
+  if (value === undefined) return;
+  const same = byValue.get(value);
+  if (same === undefined) byValue.set(value, new Set([client]));
+  else same.add(client);
+}
+
+/** Takes a client from among those with a value. */
+function take<P>({ byValue }: Group<P>, client: ClientInfo<P>, value: unknown): void {
+  const same = value === undefined ? undefined : byValue.get(value);
+  if (same?.delete(client) && same.size === 0) byValue.delete(value);
 }

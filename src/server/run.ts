@@ -120,6 +120,11 @@ export class ServerRun<P> implements MemberHost<P> {
     return this.#sessions.size - this.groups.clients.size;
   }
 
+  /** Whether no more connections may be open. */
+  get full(): boolean {
+    return this.#gate.full;
+  }
+
   /** Bytes waiting to be sent, over all clients. */
   get buffered(): number {
     const { buffered, held } = this.#shared.total;

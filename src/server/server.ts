@@ -98,6 +98,11 @@ export class Server<P = undefined> implements AsyncDisposable {
     return [...this.#lives.run?.groups.clients.keys() ?? []];
   }
 
+  /** Whether as many clients are connected as `maxConnections` allows, so that the next one is refused; never without that option. */
+  get isFull(): boolean {
+    return this.#lives.run?.full ?? false;
+  }
+
   /** Resolves when the server is closed and does not start again by {@linkcode restart}; never rejects. */
   get closed(): Promise<void> {
     return this.#lives.closed;

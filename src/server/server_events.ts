@@ -36,7 +36,7 @@ export interface UnhandledInfo {
 /** A change of a client's tags. */
 export interface TagInfo {
   /** What was done. */
-  readonly action: "added" | "removed" | "cleared";
+  readonly action: "added" | "updated" | "removed" | "cleared";
   /** Which tag; `undefined` where all were cleared. */
   readonly name?: string;
   /** Its value. */
@@ -64,7 +64,7 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ClientInfo<P>]>
   rejected: [info: RejectedInfo];
   /** A connection was accepted, and its handshake begins. */
   handshake: [address: Address];
-  /** A connected client got or lost a tag. */
+  /** A connected client got or lost a tag, or a tag another value. */
   tag: [client: ClientInfo<P>, info: TagInfo];
   /** A route was added or removed. */
   route: [info: RouteInfo];
