@@ -63,8 +63,11 @@ export const RELEASES: readonly Release[] = [
   { name: "2.0.3", handshake: "json", foreign: "1.9.0", tears: true, retries: true },
   { name: "3.0.0", handshake: "json", foreign: "1.9.0", tears: true, retries: true },
   { name: "3.0.1", handshake: "json", foreign: "1.9.0", sendsWhole: 8_192, loses: true, retries: true },
+  { name: "3.0.2", handshake: "json", foreign: "1.9.0", sendsWhole: 8_192, loses: true, retries: true },
+  { name: "3.1.0", handshake: "json", foreign: "1.9.0", sendsWhole: 65_536, loses: true, retries: true },
   { name: "3.1.1", handshake: "json", foreign: "1.9.0", sendsWhole: 65_536, loses: true, retries: true },
   { name: "3.2.0", handshake: "json", foreign: "1.9.0", sendsWhole: 65_536, loses: true, retries: true },
+  { name: "3.2.1", handshake: "json", foreign: "1.9.0", retries: true },
   { name: "3.3.0", handshake: "json", foreign: "1.9.0", retries: true },
 ];
 
