@@ -33,6 +33,8 @@ BEYOND = {
     "veltix.network.types": ["MessageTypeRegistry"],
     # System types that stand beside those in `__all__`.
     "veltix.network.system_types": ["HEARTBEAT", "ERROR", "INVALID_REQUEST"],
+    # What `request()` raises when too many are under way.
+    "veltix.exceptions": ["IDsExhaustedError"],
     # `server.bus` and `client.bus` of 2.0, and the events to subscribe to there.
     "veltix.internal.bus": ["VeltixBus"],
     "veltix.internal.events": [

@@ -19,6 +19,13 @@ import { excerpt, oneLine } from "./wire/printable.ts";
  * of the program's own, what was thrown comes as data, as it is: its text may quote a peer.
  */
 export interface Log {
+  /**
+   * Logs each frame that is sent or received. Used only by a logger whose `level` is `"trace"` when the Server or Client is made:
+   * others would be asked for each message, and `console.trace` prints a stack.
+   */
+  trace?(message: string, ...data: unknown[]): void;
+  /** What the logger lets through, where it says that; only `"trace"` means something here. */
+  readonly level?: unknown;
   /** Logs what helps to find a fault: who connects, who leaves and who is refused. */
   debug?(message: string, ...data: unknown[]): void;
   /** Logs what an operator wants to know: a server listens or is closed. */
@@ -59,7 +66,7 @@ export function writeLine(log: Log, level: "warn" | "error", error: unknown): vo
 }
 
 /** Writes a line about what goes on, made only if the logger takes it. */
-export function writeNote(log: Log, level: "debug" | "info" | "warn" | "error", text: () => string): void {
+export function writeNote(log: Log, level: "trace" | "debug" | "info" | "warn" | "error", text: () => string): void {
   if (log[level] !== undefined) guarded(() => log[level]!(clipped(text())));
 }
 

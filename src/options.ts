@@ -133,8 +133,8 @@ export interface CommonConfig extends LimitOptions {
   /** How much is read at once. @default "large" */
   readonly bufferSize?: BufferSize;
   /**
-   * Receives warnings and errors that no listener handles, and what goes on if it has the methods for that; never a line
-   * for each message. What peers can cause is at most ten lines a second of each kind.
+   * Receives warnings and errors that no listener handles, and what goes on if it has the methods for that; a line for each
+   * message only where its `level` is `"trace"`. What peers can cause is at most ten lines a second of each kind.
    * @default warnings and errors go to the console
    */
   readonly logger?: Log;
@@ -319,7 +319,7 @@ export function logOf(logger: Log | undefined): Log {
   if (typeof logger?.warn !== "function" || typeof logger.error !== "function") {
     throw new TypeError("logger must have the methods warn and error");
   }
-  for (const name of ["info", "debug"] as const) {
+  for (const name of ["info", "debug", "trace"] as const) {
     if (logger[name] !== undefined) checkFunction(`logger.${name}`, logger[name]);
   }
   return logger;

@@ -29,6 +29,11 @@ const RELEASES = [["1.6.3", "1.6.3"], ["2.0", "2.0.0"]].map(([label, release]) =
   assertEquals(list.release, release);
   return [label, new Set<string>(list.names)] as const;
 });
+// What the page says of 3.3 is what these two have not.
+const NEWEST = JSON.parse(readFileSync(`${ROOT}tests/python_api/3.3.0.json`, "utf8"));
+assertEquals(NEWEST.release, "3.3.0");
+const KNOWN = new Set(RELEASES.flatMap(([, names]) => [...names]));
+RELEASES.push(["3.3", new Set<string>(NEWEST.names.filter((name: string) => !KNOWN.has(name)))]);
 
 /** A row of the tables. */
 interface Row {
@@ -199,7 +204,7 @@ function misnamed(page: string, { members, words, strings }: Vocabulary): string
 }
 
 describe("docs/from-python.md", () => {
-  it("has one row for every name and option of both releases, and a test for every counterpart", () => {
+  it("has one row for every name and option of the releases, and a test for every counterpart", () => {
     assertEquals(problemsOf(PAGE), []);
     assert(rowsOf(PAGE).length > 200);
   });

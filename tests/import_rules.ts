@@ -37,7 +37,8 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
   adapters: /^node:/,
-  logger: /^@logtape\//,
+  // The files of a log need what LogTape imports for them, too.
+  logger: /^(@logtape\/|node:(fs|path)$)/,
 };
 
 /** State of a module that is there on purpose, and why. */

@@ -43,6 +43,23 @@ describe("the file of a Logger", () => {
       assertEquals(stream.lines, ["\x1b[36mone\x1b[0m"]);
     }));
 
+  it("has its folders made, at the start and when someone takes them away", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "logs", "today", "veltix.log");
+      const said = await onConsole(() => {
+        const { logger } = logIn(folder, { filePath: path, fileRotationSize: 200 });
+        assert(existsSync(path));
+        rmSync(join(folder, "logs"), { recursive: true });
+        for (const i of upTo(30)) {
+          logger.info(`line ${i}`);
+          logger.flush();
+        }
+        logger.close();
+      });
+      assertEquals(numbersIn(readFileSync(path, "utf8")).at(-1), 30);
+      assertEquals(said, []);
+    }));
+
   it("is there from the start, unless the logger is disabled", () =>
     inFolder((folder) => {
       const { logger, path } = logIn(folder, { enabled: false });
@@ -173,7 +190,9 @@ describe("a file that cannot be written", () => {
   it("is named once on the console, hinders nothing, and is written when it can be", () =>
     inFolder(async (folder) => {
       const stream = new Kept();
+      // A file stands where its folder belongs.
       const path = join(folder, "missing", "server.log");
+      writeFileSync(join(folder, "missing"), "");
       const said = await onConsole(() => {
         const { logger } = logIn(folder, { stream, filePath: path });
         logger.info("line 1");
@@ -181,7 +200,7 @@ describe("a file that cannot be written", () => {
         logger.error("line 2");
         logger.flush();
         assertEquals(stream.lines.length, 2);
-        mkdirSync(join(folder, "missing"));
+        rmSync(join(folder, "missing"));
         logger.info("line 3");
         logger.flush();
         logger.close();

@@ -337,6 +337,41 @@ describe("the log", () => {
     assertEquals(await logged(undefined, { maxConnections: 1_000_000 }), []);
   });
 
+  it("gets a line for each frame where its level is trace, beside the listeners, and else none", async () => {
+    const ASK = messageType(200, "ask", text, text);
+    const talk = async (
+      level: unknown,
+      listen: boolean,
+    ): Promise<[server: string[], client: string[], heard: number]> => {
+      const world = memoryWorld();
+      const lines: [server: string[], client: string[]] = [[], []];
+      const [ours, theirs] = lines.map((said) => ({
+        trace: (line: string) => void said.push(line),
+        warn: () => {},
+        error: () => {},
+        ...level === undefined ? {} : { level },
+      }));
+      await using served = await serve(world, { logger: ours });
+      served.server.route(ASK, ({ data }) => data);
+      let heard = 0;
+      if (listen) served.server.on("received", () => heard++);
+      const client = new Client({ ...served.address, socketCore: world.transport, logger: theirs });
+      await client.connect();
+      assertEquals(await client.request(ASK, "hello"), "hello");
+      await client.close({ drain: 0 });
+      const plain = (said: string[]): string[] => said.filter((line) => !line.includes("system"));
+      return [plain(lines[0]), plain(lines[1]), Math.min(heard, 1)];
+    };
+    for (const listen of [false, true]) {
+      assertEquals(await talk("trace", listen), [
+        ["Received from client 1: request 200, 5 bytes, id 1", "Sent to client 1: reply 200, 5 bytes, id 1"],
+        ["Sent: request 200, 5 bytes, id 1", "Received: reply 200, 5 bytes, id 1"],
+        listen ? 1 : 0,
+      ]);
+    }
+    for (const level of [undefined, "debug", "info", 5]) assertEquals(await talk(level, false), [[], [], 0]);
+  });
+
   it("gets what goes on where it has the methods, never for a message, and the console nothing by default", async () => {
     const world = memoryWorld();
     const lines: unknown[][] = [];

@@ -40,7 +40,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ?
 function assertType<_ extends true>(): void {}
 
 /** Code that is compiled and not run. */
-function compiled(_: () => unknown): void {}
+function compiled(_: (...args: never[]) => unknown): void {}
 
 const CHAT = messageType(200, "chat", text);
 const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
@@ -642,5 +642,23 @@ describe("the config", () => {
     });
     new Server({ listen: [{ port: 1, protocol: "1.6.3" }, { path: "/tmp/x.sock" }] });
     new Server({ logger: { warn: () => {}, error: () => {} } });
+  });
+
+  it("takes the console and a logger of @std/log as logger", () => {
+    // The signatures of jsr:@std/log 0.224: each method has two, and returns what it was given.
+    interface StdLogger {
+      debug<T>(msg: () => T, ...args: unknown[]): T | undefined;
+      debug<T>(msg: T extends (...args: never[]) => unknown ? never : T, ...args: unknown[]): T;
+      info<T>(msg: () => T, ...args: unknown[]): T | undefined;
+      info<T>(msg: T extends (...args: never[]) => unknown ? never : T, ...args: unknown[]): T;
+      warn<T>(msg: () => T, ...args: unknown[]): T | undefined;
+      warn<T>(msg: T extends (...args: never[]) => unknown ? never : T, ...args: unknown[]): T;
+      error<T>(msg: () => T, ...args: unknown[]): T | undefined;
+      error<T>(msg: T extends (...args: never[]) => unknown ? never : T, ...args: unknown[]): T;
+      critical<T>(msg: () => T, ...args: unknown[]): T | undefined;
+      get level(): 0 | 10 | 20 | 30 | 40 | 50;
+    }
+    compiled((logger: StdLogger) => [new Server({ logger }), new Client({ logger })]);
+    new Server({ logger: console });
   });
 });

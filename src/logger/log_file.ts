@@ -11,6 +11,8 @@
 
 import { getRotatingFileSink } from "@logtape/file";
 import type { Sink } from "@logtape/logtape";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** Where and how much. */
 export interface LogFileOptions {
@@ -129,12 +131,21 @@ export class LogFile {
       (globalThis as { process?: ExitEvents }).process?.once?.("exit", this.#atExit);
       this.#listening = true;
     }
-    return this.#sink ??= getRotatingFileSink(this.#options.path, {
-      maxSize: this.#options.maxSize,
-      maxFiles: this.#options.backups,
-      bufferSize: 0,
-      formatter: ({ message }) => String(message[0]),
-    });
+    return this.#sink ??= this.#make();
+  }
+
+  /** Opens the file, and makes its folder only if that is missing: who may write a file may not touch the folder on Deno. */
+  #make(): Sink & Disposable {
+    const { path, maxSize, backups: maxFiles } = this.#options;
+    const open = (): Sink & Disposable =>
+      getRotatingFileSink(path, { maxSize, maxFiles, bufferSize: 0, formatter: ({ message }) => String(message[0]) });
+    try {
+      return open();
+    } catch (error) {
+      if ((error as { code?: unknown } | undefined)?.code !== "ENOENT") throw error;
+      mkdirSync(dirname(path), { recursive: true });
+      return open();
+    }
   }
 
   /** Closes the sink after an error, unless that tells that it has closed its file already. */

@@ -31,7 +31,7 @@ export interface LoggerConfig {
   readonly showLevel?: boolean;
   /** Whether lines name the file and line they were logged from. That costs a stack trace each. @default true */
   readonly showCaller?: boolean;
-  /** A file that gets every line too; its folder must exist. @default no file */
+  /** A file that gets every line too; its folder is made where it is missing. @default no file */
   readonly filePath?: string;
   /** The size in bytes that the file doesn't exceed: before, it becomes `<filePath>.1`. @default 10485760 */
   readonly fileRotationSize?: number;

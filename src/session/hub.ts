@@ -16,7 +16,7 @@ import {
   recoveryOf,
   type SocketCore,
 } from "../options.ts";
-import type { Log } from "../log.ts";
+import { type Log, writeNote } from "../log.ts";
 import { fingerprint } from "../message/contract.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
@@ -27,7 +27,17 @@ import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { type Pace, paceOf } from "./pace.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
-import { type Taps, TRAFFIC_EVENTS } from "./traffic.ts";
+import { type FrameInfo, type Taps, TRAFFIC_EVENTS } from "./traffic.ts";
+
+/** The events that are a line in the log of whoever wants one for each message. */
+const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
+
+/** A frame in the log. On a server the peer has a number. */
+function frameText(verb: string, { kind, code, size, requestId }: FrameInfo, peer: unknown): string {
+  const { id } = (peer ?? {}) as { readonly id?: number };
+  const who = id === undefined ? "" : ` ${verb === "Sent" ? "to" : "from"} client ${id}`;
+  return `${verb}${who}: ${kind} ${code}, ${size} bytes, id ${requestId}`;
+}
 
 /** The common part of one Server or Client. */
 export class Hub<Map extends EventMap> {
@@ -53,6 +63,8 @@ export class Hub<Map extends EventMap> {
   readonly pace: Pace;
   /** What a torn stream does. */
   readonly recovery: Recovery;
+  /** Whether the log gets a line for each message. */
+  readonly #traces: boolean;
   /** Who watches single messages. */
   readonly taps: Taps = {
     // All there from the start: it is looked at for every frame.
@@ -79,6 +91,8 @@ export class Hub<Map extends EventMap> {
     this.faults = new FaultLog(this.log);
     this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
     this.recovery = recoveryOf(config.recovery);
+    this.#traces = this.log.trace !== undefined && this.log.level === "trace";
+    for (const name of TRAFFIC_EVENTS) this.#tap(name, false);
     this.events = new Events<Map>(names, {
       failed: (error) => this.error(error),
       lost: (error) => this.faults.error("error", error),
@@ -147,9 +161,16 @@ export class Hub<Map extends EventMap> {
 
   #watch(name: keyof Map & string, on: boolean): void {
     const tap = TRAFFIC_EVENTS.find((tapped) => tapped === name);
-    if (tap === undefined) return;
-    this.taps[tap] = on
-      ? (info: unknown, peer: unknown) => this.events.emit(name, ...[info, peer] as never)
-      : undefined;
+    if (tap !== undefined) this.#tap(tap, on);
+  }
+
+  /** What is called for each of these events: nothing, the listeners, the log, or both. */
+  #tap(name: (typeof TRAFFIC_EVENTS)[number], on: boolean): void {
+    const verb = this.#traces ? TRACED[name] : undefined;
+    const emit = (info: unknown, peer: unknown): unknown => this.events.emit(name, ...[info, peer] as never);
+    this.taps[name] = verb === undefined ? on ? emit : undefined : (info: unknown, peer: unknown) => {
+      writeNote(this.log, "trace", () => frameText(verb, info as FrameInfo, peer));
+      if (on) emit(info, peer);
+    };
   }
 }
