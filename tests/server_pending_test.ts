@@ -171,7 +171,7 @@ describe("too many handshakes", () => {
     let others = 0;
     await using made = await crowd({
       maxPendingHandshakes: 10,
-      authenticate: ({ address }) => "hostname" in address && address.hostname === "192.0.2.1" ? true : hang(),
+      authenticate: ({ address }) => "hostname" in address && address.hostname.startsWith("192.0.2.") ? true : hang(),
     });
     const hang = (): Promise<true> => (others++, new Promise(() => {}));
     for (let i = 0; i < 100; i++) {
@@ -182,6 +182,15 @@ describe("too many handshakes", () => {
     assert(others < 20, `authenticate was asked about ${others} of 100`);
     assertEquals(made.server.stats().pendingHandshakes, 10);
     for (let i = 0; i < 5; i++) assertEquals(await made.getsIn(await made.come("192.0.2.1")), true);
+    // Also where several are on their way at once.
+    const [first, second] = [await made.come("192.0.2.1"), await made.come("192.0.2.2")];
+    assertEquals([await made.getsIn(first), await made.getsIn(second)], [true, true]);
+    // However long they have waited, another of theirs would wait as long.
+    for (let i = 0; i < 5; i++) await made.ask(`198.51.100.${i}`).catch(() => {});
+    await made.world.clock.advance(LONG);
+    const { begun } = made;
+    for (let i = 0; i < 20; i++) await made.come(`198.51.100.${i % 5}`);
+    assertEquals([made.begun, made.server.stats().pendingHandshakes], [begun, 10]);
   });
 
   it("abort the signal of one that has to go while authenticate runs", async () => {
