@@ -87,6 +87,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "processes/waiting.ts": "limits of 20 s and more, given by its callers, for programs that answer within one",
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",
+  "server_pending_test.ts": "waits one turn of the event loop",
   "session_support.ts": "waits one turn of the event loop",
   "types_test.ts": "is compiled, not run",
   "wire_decoder_time_test.ts":

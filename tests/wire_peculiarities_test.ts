@@ -230,7 +230,7 @@ describe("request ids", () => {
     for (const release of ["1.3.0", "1.6.3", "1.9.0"]) {
       // They are random numbers of 32 bits: of so many, two are the same once in 500 times unless all of them wait.
       const waiting = new Set<number | string>();
-      const ids = requestIds(outcome(release), "client", waiting, new FakeClock());
+      const ids = requestIds(outcome(release), "client", { ...NOBODY, has: (id) => waiting.has(id) }, new FakeClock());
       while (waiting.size < 4_097) waiting.add(ids.next());
       const all = [...waiting];
       waiting.clear();
