@@ -58,7 +58,7 @@ export function makeShared(
   load?: HandlerLoad,
 ): SessionShared {
   const { pool, leave } = lend(transport);
-  const wheel = new TimerWheel(transport.clock, (fn) => transport.yield(fn, true));
+  const wheel = new TimerWheel(transport.clock);
   faults?.begin(wheel, transport.clock);
   return {
     transport,

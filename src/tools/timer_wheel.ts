@@ -20,8 +20,11 @@ const FEW = 8;
 
 /** A timer this late shows that our own event loop stood still, in milliseconds. */
 export const LATE_MS = 500;
-/** A timer this late is served after the sockets were looked at: the answer may have come in time, in milliseconds. */
-const LOOK_FIRST_MS = 30;
+/** A timer this late waits for so long again, in milliseconds: what came in time is read first. */
+const LOOK_AFTER_MS = 30;
+const LOOK_FOR_MS = 20;
+/** It waits so many times at most. */
+const PUT_OFF = 4;
 
 /** Something that has a deadline. Extend it; an entry hangs in one wheel at a time. */
 export abstract class TimerEntry {
@@ -66,17 +69,13 @@ export class TimerWheel {
   /** The tick that the real timer is set for, and the timer. */
   #armed = Infinity;
   #timer: TimerHandle = undefined;
+  /** How often the timer was put off. */
+  #putOff = 0;
   #closed = false;
-  readonly #look: ((fn: () => void) => void) | undefined;
 
-  /**
-   * @param clock The time.
-   * @param look Calls a function after the sockets were looked at. Deadlines that are called late wait for it: while the event
-   * loop stands still, whatever arrives is not read.
-   */
-  constructor(clock: Clock, look?: (fn: () => void) => void) {
+  /** @param clock The time. */
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#look = look;
     this.#served = tickAt(clock.now());
   }
 
@@ -139,7 +138,7 @@ export class TimerWheel {
     // Looks once a turn at least: no runtime has timers for more than 2^31 - 1 ms.
     const tick = Math.min(due, tickAt(now) + SLOTS);
     this.#armed = tick;
-    this.#timer = this.#clock.setTimeout(() => this.#fire(tick), Math.max(0, tick * TICK_MS - now));
+    this.#timer = this.#clock.setTimeout(() => this.#fire(tick * TICK_MS), Math.max(0, tick * TICK_MS - now));
     if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
@@ -157,14 +156,22 @@ export class TimerWheel {
     this.#timer = undefined;
   }
 
-  #fire(tick: number): void {
-    const late = this.#clock.now() - tick * TICK_MS > LOOK_FIRST_MS;
-    if (late && this.#look !== undefined) this.#look(() => this.#serve());
-    else this.#serve();
+  /**
+   * Serves a timer that was set for `due`. While the event loop stands still, whatever arrives is not read: so a deadline that is
+   * called late is called a moment later, when the loop has had time for the sockets. It is not put off without end: a loop
+   * that is always busy is always late.
+   */
+  #fire(due: number): void {
+    const now = this.#clock.now();
+    if (now - due <= LOOK_AFTER_MS || this.#putOff === PUT_OFF) return this.#serve();
+    this.#putOff++;
+    this.#timer = this.#clock.setTimeout(() => this.#fire(now + LOOK_FOR_MS), LOOK_FOR_MS);
+    if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
   #serve(): void {
     if (this.#closed) return;
+    this.#putOff = 0;
     if (this.#armed < Infinity) this.#disarm();
     const now = tickAt(this.#clock.now());
     const due = this.#due(now);
