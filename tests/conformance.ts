@@ -8,8 +8,8 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer as createRawServer, type Socket } from "node:net";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConnectionError } from "../src/errors.ts";
@@ -924,6 +924,34 @@ function programs(test: Test, { factory, url }: { url: string; factory: string }
     assertEquals([output.trim(), code], ["at the end", 0]);
   });
 
+  // Linux shows what waits for an answer, and answers nobody who comes to a full queue.
+  if (existsSync("/proc/net/tcp")) {
+    test("an unanswered connect() that is given up holds neither a socket nor the program", async () => {
+      await using mute = await muteServer();
+      const { code, output } = await run(`
+        import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+        const transport = (await import(${JSON.stringify(url)})).${factory}();
+        const waits = () => {
+          const unanswered = readFileSync("/proc/net/tcp", "utf8").split("\\n").filter((line) => line.includes("${mute.unanswered}"));
+          const mine = readdirSync("/proc/self/fd").map((fd) => {
+            try { return readlinkSync("/proc/self/fd/" + fd); } catch { return ""; }
+          });
+          return unanswered.some((line) => mine.includes("socket:[" + line.trim().split(/ +/)[9] + "]"));
+        };
+        const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+        const stop = new AbortController();
+        const connecting = transport.connect({ hostname: "${HOST}", port: ${mute.port} }, { signal: stop.signal });
+        const ended = connecting.then(() => "connected", (error) => error.message);
+        while (!waits()) await turn();
+        stop.abort(new Error("given up"));
+        const told = await ended;
+        while (waits()) await turn();
+        console.log(told);
+      `);
+      assertEquals([output.trim(), code], ["given up", 0]);
+    });
+  }
+
   test("without unref() a connection holds the program", async () => {
     const { output } = await run(`${start}
       listener.unref(); server.unref();
@@ -1009,10 +1037,55 @@ async function makeStale(path: string): Promise<void> {
   assert(existsSync(path));
 }
 
-async function run(code: string): Promise<{ code: number | null; output: string }> {
+interface MuteServer extends AsyncDisposable {
+  readonly port: number;
+  /** What the system's list says of those whom it did not answer. */
+  readonly unanswered: string;
+}
+
+// A program that listens and stands still. Others have filled its queue, so that the system answers nobody any more.
+async function muteServer(): Promise<MuteServer> {
+  const child = spawn(
+    process.execPath,
+    argsOf(`
+      import { writeSync } from "node:fs";
+      import { createServer } from "node:net";
+      const server = createServer().listen({ host: "${HOST}", port: 0, backlog: 1 }, () => setImmediate(() => {
+        writeSync(1, String(server.address().port));
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      }));
+    `),
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const port = await new Promise<number>((resolve) => child.stdout.once("data", (data) => resolve(Number(data))));
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const unanswered = ` 0100007F:${hex} 02 `; // SYN_SENT
+  const fill: Socket[] = [];
+  // A whole round of them: one or two may only be slow.
+  while (readFileSync("/proc/net/tcp", "utf8").split(unanswered).length <= 100) {
+    // Bun has 512 wait, whatever it is told.
+    for (let i = 0; i < 100; i++) fill.push(connectRaw(port, HOST).on("error", () => {}));
+    await pause(20);
+  }
+  return {
+    port,
+    unanswered,
+    async [Symbol.asyncDispose](): Promise<void> {
+      const gone = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await gone;
+      for (const socket of fill) socket.destroy();
+    },
+  };
+}
+
+function argsOf(code: string): string[] {
   const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
-  const args = Deno ? ["eval", code] : Bun ? ["-e", code] : ["--input-type=module", "-e", code];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  return Deno ? ["eval", code] : Bun ? ["-e", code] : ["--input-type=module", "-e", code];
+}
+
+async function run(code: string): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, argsOf(code), { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk) => output += chunk);
   const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);

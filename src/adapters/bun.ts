@@ -1,26 +1,21 @@
 /**
- * TCP and unix sockets through `Bun.connect` and `Bun.listen`. Importing it is harmless on other runtimes.
+ * TCP and unix sockets through Bun's own sockets. Importing it is harmless on other runtimes.
  *
  * @module
  */
 
-import type {
-  Address,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  Transport,
-} from "../transport.ts";
+import type { Socket } from "node:net";
+import type { Address, Connection, Endpoint, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { BunChannel, type BunSocket } from "./bun_channel.ts";
 import { eventLoop, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
-import { Duplex } from "./duplex.ts";
+import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { NodeChannel } from "./node_channel.ts";
+import { connectNode } from "./node_connect.ts";
 import { runtimeApi } from "./runtime.ts";
-import { connectError, listenError } from "./system_errors.ts";
+import { listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
 
@@ -38,13 +33,11 @@ interface BunHandlers {
   end(socket: BunSocket): void;
   close(socket: BunSocket, error?: Error): void;
   error(socket: BunSocket, error: Error): void;
-  connectError(socket: BunSocket, error: Error): void;
 }
 
 type BunEndpoint = ({ hostname: string; port: number } | { unix: string }) & { allowHalfOpen: true };
 
 interface BunApi {
-  connect(options: BunEndpoint & { data: BunChannel; socket: BunHandlers }): Promise<BunSocket>;
   listen(options: BunEndpoint & { socket: BunHandlers }): BunListener;
   readonly dns: { lookup(hostname: string): Promise<{ readonly address: string }[]> };
 }
@@ -58,7 +51,7 @@ export function bunTransport(): Transport {
   const bun = runtimeApi<BunApi>("Bun");
   return {
     name: "bun",
-    connect: (to, options) => connectBun(bun, to, options),
+    connect: (to, options) => connectNode(to, options, adopt),
     listen: (at, options) => listenBun(bun, at, options),
     clock: systemClock(),
     descriptors: descriptorLimit,
@@ -72,25 +65,22 @@ function targetOf(at: Endpoint): BunEndpoint {
     : { hostname: at.hostname, port: at.port, allowHalfOpen: true };
 }
 
-async function connectBun(bun: BunApi, to: Endpoint, options?: ConnectOptions): Promise<Connection> {
-  checkEndpoint("connect", to);
-  const channel = new BunChannel(bufferSizeOf(options), { path: "" }, to);
-  const signal = options?.signal;
-  signal?.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => {
-    channel.release(); // Bun cannot take a connect back: the socket is closed as soon as it opens.
-    aborted.reject(signal!.reason);
+// `Bun.connect` can't be taken back: an attempt that nobody answers would hold a socket, and the process, for minutes. And it
+// remembers for 30 s where a name led to. `node:net` does neither, and what it opens is a socket of Bun.
+function adopt(socket: Socket, bufferSize: number, to: Endpoint): Channel {
+  const holder = socket as unknown as {
+    _handle: (BunSocket & { reload?(options: { socket: BunHandlers }): void }) | null;
   };
-  signal?.addEventListener("abort", abort);
-  const connected = bun.connect({ ...targetOf(to), data: channel, socket: HANDLERS })
-    .catch((error) => Promise.reject(connectError(to, error)));
-  try {
-    await Promise.race([connected, aborted.promise]);
-    return new Duplex(channel);
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
+  const handle = holder._handle;
+  if (typeof handle?.reload !== "function") return new NodeChannel(socket, bufferSize, { path: "" }, to);
+  const channel = new BunChannel(bufferSize, { path: "" }, to);
+  holder._handle = null;
+  handle.reload({ socket: HANDLERS });
+  handle.data = channel;
+  // It refers to its old owner, which would live as long as it.
+  for (const key of Object.getOwnPropertySymbols(handle)) Reflect.set(handle, key, undefined);
+  channel.open(handle);
+  return channel;
 }
 
 async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Promise<Listener> {
@@ -125,7 +115,6 @@ const HANDLERS: BunHandlers = {
   end: (socket) => socket.data.end(),
   close: (socket, error) => socket.data?.close(error),
   error: (socket, error) => socket.data?.close(error),
-  connectError: () => {}, // The promise of `connect` tells it, too.
 };
 
 class BunListenerAdapter implements Listener {

@@ -5,25 +5,17 @@
  */
 
 import { existsSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import type {
-  Address,
-  ChunkReader,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  Transport,
-} from "../transport.ts";
+import type { Address, Connection, Endpoint, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
-import { type Channel, Duplex } from "./duplex.ts";
-import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
-import { ChunkQueue } from "./chunk_queue.ts";
-import { brokenError, connectError, listenError, systemError } from "./system_errors.ts";
+import { Duplex } from "./duplex.ts";
+import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { NodeChannel } from "./node_channel.ts";
+import { connectNode } from "./node_connect.ts";
+import { brokenError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
 
@@ -50,7 +42,7 @@ export type * from "../transport.ts";
 export function nodeTransport(): Transport {
   return {
     name: "node",
-    connect: connectNode,
+    connect: (to, options) => connectNode(to, options, adopt),
     listen: listenNode,
     clock: systemClock(),
     descriptors: descriptorLimit,
@@ -59,30 +51,8 @@ export function nodeTransport(): Transport {
   };
 }
 
-async function connectNode(to: Endpoint, options?: ConnectOptions): Promise<Connection> {
-  checkEndpoint("connect", to);
-  const bufferSize = bufferSizeOf(options);
-  const signal = options?.signal;
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-  const target = "path" in to ? { path: to.path } : { host: to.hostname, port: to.port };
-  const socket = connect({ ...target, allowHalfOpen: true });
-  const abort = () => {
-    socket.destroy();
-    reject(signal!.reason);
-  };
-  const fail = (error: Error) => reject(connectError(to, error));
-  signal?.addEventListener("abort", abort);
-  socket.on("error", fail);
-  socket.once("connect", () => {
-    socket.off("error", fail);
-    resolve(new Duplex(new NodeChannel(socket, bufferSize, { path: "" }, to)));
-  });
-  try {
-    return await promise;
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
+function adopt(socket: Socket, bufferSize: number, to: Endpoint): NodeChannel {
+  return new NodeChannel(socket, bufferSize, { path: "" }, to);
 }
 
 async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listener> {
@@ -140,87 +110,5 @@ class NodeListener implements Listener {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-}
-
-/** Where a socket's events find its queue: listeners of its own would cost each idle connection memory. */
-const CHUNKS = Symbol("chunks");
-
-interface ReadSocket extends Socket {
-  [CHUNKS]: ChunkQueue;
-}
-
-function onData(this: ReadSocket, chunk: Uint8Array): void {
-  // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
-  this[CHUNKS].push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-}
-
-function onEnd(this: ReadSocket): void {
-  this[CHUNKS].end();
-}
-
-function onClose(this: ReadSocket): void {
-  const chunks = this[CHUNKS];
-  // Mostly the end came before, and an error with its stack is dear.
-  if (!chunks.ended) chunks.end(this.errored ?? systemError("ECONNRESET"));
-}
-
-function ignore(): void {}
-
-class NodeChannel implements Channel {
-  readonly finishes = true;
-  readonly local: Address;
-  readonly remote: Address;
-  readonly #socket: Socket;
-  readonly #chunks: ChunkQueue;
-
-  constructor(socket: Socket, bufferSize: number, local: Endpoint, remote: Endpoint) {
-    this.#socket = socket;
-    if ("path" in local && "path" in remote) {
-      this.local = local;
-      this.remote = remote;
-    } else {
-      socket.setNoDelay(true);
-      // A peer that is gone already has no address any more.
-      this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
-      this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
-    }
-    this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
-    socket.on("data", onData);
-    socket.on("end", onEnd);
-    socket.on("error", ignore); // `close` follows and knows it.
-    socket.on("close", onClose);
-  }
-
-  read(reader: ChunkReader): void {
-    this.#chunks.read(reader);
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => error ? reject(this.#reasonOf(error)) : resolve());
-    });
-  }
-
-  finish(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.end((error?: Error | null) => error ? reject(this.#reasonOf(error)) : resolve());
-    });
-  }
-
-  release(): void {
-    this.#socket.destroy();
-    this.#chunks.clear();
-    // Nobody reads any more: `close` need not make an error for it.
-    this.#chunks.end();
-  }
-
-  unref(): void {
-    this.#socket.unref();
-  }
-
-  // A write that fails because the socket broke otherwise says only that it was given up.
-  #reasonOf(error: Error): Error {
-    return this.#socket.errored ?? error;
   }
 }

@@ -1,0 +1,95 @@
+/**
+ * A socket of `node:net` as a {@linkcode Channel}.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+import type { Address, ChunkReader, Endpoint } from "../transport.ts";
+import { ChunkQueue } from "./chunk_queue.ts";
+import type { Channel } from "./duplex.ts";
+import { plainIp } from "./endpoint.ts";
+import { systemError } from "./system_errors.ts";
+
+/** Where a socket's events find its queue: listeners of its own would cost each idle connection memory. */
+const CHUNKS = Symbol("chunks");
+
+interface ReadSocket extends Socket {
+  [CHUNKS]: ChunkQueue;
+}
+
+function onData(this: ReadSocket, chunk: Uint8Array): void {
+  // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
+  this[CHUNKS].push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+}
+
+function onEnd(this: ReadSocket): void {
+  this[CHUNKS].end();
+}
+
+function onClose(this: ReadSocket): void {
+  const chunks = this[CHUNKS];
+  // Mostly the end came before, and an error with its stack is dear.
+  if (!chunks.ended) chunks.end(this.errored ?? systemError("ECONNRESET"));
+}
+
+function ignore(): void {}
+
+/** A connected socket. */
+export class NodeChannel implements Channel {
+  readonly finishes = true;
+  readonly local: Address;
+  readonly remote: Address;
+  readonly #socket: Socket;
+  readonly #chunks: ChunkQueue;
+
+  constructor(socket: Socket, bufferSize: number, local: Endpoint, remote: Endpoint) {
+    this.#socket = socket;
+    if ("path" in local && "path" in remote) {
+      this.local = local;
+      this.remote = remote;
+    } else {
+      socket.setNoDelay(true);
+      // A peer that is gone already has no address any more.
+      this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
+      this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    }
+    this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
+    socket.on("data", onData);
+    socket.on("end", onEnd);
+    socket.on("error", ignore); // `close` follows and knows it.
+    socket.on("close", onClose);
+  }
+
+  read(reader: ChunkReader): void {
+    this.#chunks.read(reader);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => error ? reject(this.#reasonOf(error)) : resolve());
+    });
+  }
+
+  finish(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.end((error?: Error | null) => error ? reject(this.#reasonOf(error)) : resolve());
+    });
+  }
+
+  release(): void {
+    this.#socket.destroy();
+    this.#chunks.clear();
+    // Nobody reads any more: `close` need not make an error for it.
+    this.#chunks.end();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  // A write that fails because the socket broke otherwise says only that it was given up.
+  #reasonOf(error: Error): Error {
+    return this.#socket.errored ?? error;
+  }
+}
