@@ -12,6 +12,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nameOf } from "../src/adapters/endpoint.ts";
 import { ConnectionError } from "../src/errors.ts";
 import type { ChunkReader, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
 
@@ -28,6 +29,22 @@ export interface Capabilities {
 const HOST = "127.0.0.1";
 const ANYWHERE = { hostname: HOST, port: 0 };
 const DEADLINE = 50_000;
+
+/** A URL, what was pasted with a space or a port, empty and too long labels, what only looks like an address, and so on. */
+const IMPOSSIBLE_NAMES = [
+  "http://127.0.0.1",
+  "127.0.0.1 ",
+  "127.0.0.1:80",
+  "user@host",
+  "a..b",
+  "k\u00e4se.test",
+  `${"x".repeat(64)}.test`,
+  "x".repeat(300),
+  "256.1.1.1",
+  "1.2.3.4.5",
+  "%",
+  "a\0b",
+];
 
 /** Registers the suite. */
 export function conformance(name: string, make: () => Transport, capabilities: Capabilities): void {
@@ -517,6 +534,21 @@ function failures(test: Test, { network }: Capabilities): void {
   });
 
   if (network) {
+    // A memory network takes any name.
+    test("a host name that cannot be one is unresolvable, to connect to and to listen at", async (transport) => {
+      for (const hostname of IMPOSSIBLE_NAMES) {
+        const at = { hostname, port: 9 };
+        for (const verb of ["connect", "listen"] as const) {
+          const error = await rejectsWith("unresolvable", transport[verb](at));
+          assertEquals(
+            error.message,
+            `Cannot ${verb} ${verb === "connect" ? "to" : "at"} "${nameOf(at)}": the host name cannot be resolved`,
+          );
+          assert(error.cause instanceof Error, "the runtime's own error is missing");
+        }
+      }
+    });
+
     test("listening at an address of another machine is address-unavailable", async (transport) => {
       await rejectsWith("address-unavailable", transport.listen({ hostname: "192.0.2.7", port: 0 }));
     });

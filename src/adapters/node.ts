@@ -63,8 +63,8 @@ async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listen
   server.on("connection", (socket) => queue.push(new Duplex(new NodeChannel(socket, bufferSize, at, { path: "" }))));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen("path" in at ? { path: at.path } : { host: at.hostname, port: at.port }, resolve);
   try {
+    server.listen("path" in at ? { path: at.path } : { host: at.hostname, port: at.port }, resolve);
     await promise;
   } catch (error) {
     // Node says EACCES where the folder does not exist.

@@ -21,7 +21,7 @@ const UNREACHABLE: Meaning = ["unreachable", "the network or host is unreachable
 const UNRESOLVABLE: Meaning = ["unresolvable", "the host name cannot be resolved"];
 
 function meaningOf(code: unknown): Meaning | undefined {
-  switch (String(code).replace(/^DNS_/, "")) { // Bun's look-ups say DNS_ENOTFOUND.
+  switch (code) {
     case "EADDRINUSE":
       return IN_USE;
     case "EADDRNOTAVAIL":
@@ -58,18 +58,29 @@ function meaningOf(code: unknown): Meaning | undefined {
   }
 }
 
-function convert(failure: string, error: unknown, special?: (code: unknown) => Meaning | undefined): VeltixError {
+function convert(failure: string, error: unknown, special?: Meaning): VeltixError {
   if (error instanceof VeltixError) return error;
   const { code, message, name } = (error ?? {}) as { code?: unknown; message?: unknown; name?: unknown };
   const denied = name === "NotCapable" ? DENIED : undefined; // Deno's permissions have no system code.
-  const [stable, state] = special?.(code) ?? meaningOf(code) ?? denied ?? ["network-error", String(message ?? error)];
+  const [stable, state] = special ?? meaningOf(code) ?? denied ?? ["network-error", String(message ?? error)];
   return new ConnectionError(stable, `${failure}: ${state}`, { cause: error });
 }
 
-// Deno, and Bun when listening, report a failed look-up without a code.
-const isLookup = (code: unknown, error: unknown, at: Endpoint): boolean =>
-  code === undefined && "hostname" in at &&
-  /failed to lookup address|^Failed to listen at/i.test(String((error as Error)?.message));
+// A look-up may fail with codes that mean something else for sockets: EINVAL for a name that is too long, ECONNREFUSED while no
+// name server answers. Deno, and Bun when listening, report a failed look-up without a code. Deno throws a URIError for
+// characters that no name has; each runtime has an error of its own for a NUL.
+function isLookup(error: unknown, at: Endpoint): boolean {
+  if ("path" in at) return false;
+  const { code, message, name, syscall } = (error ?? {}) as Record<string, unknown>;
+  return syscall === "getaddrinfo" || String(code).startsWith("DNS_") || name === "URIError" ||
+    at.hostname.includes("\0") ||
+    code === undefined && /failed to lookup address|^Failed to listen at/i.test(String(message));
+}
+
+function meaningAt(at: Endpoint, error: unknown, missing: Meaning): Meaning | undefined {
+  if ((error as { code?: unknown })?.code === "ENOENT") return missing;
+  return isLookup(error, at) ? UNRESOLVABLE : undefined;
+}
 
 /**
  * The error to reject `connect` with.
@@ -78,10 +89,7 @@ const isLookup = (code: unknown, error: unknown, at: Endpoint): boolean =>
  * @param error What the runtime threw.
  */
 export function connectError(to: Endpoint, error: unknown): VeltixError {
-  return convert(`Cannot connect to "${nameOf(to)}"`, error, (code) => {
-    if (code === "ENOENT") return ["refused", "no socket is there"];
-    return isLookup(code, error, to) ? UNRESOLVABLE : undefined;
-  });
+  return convert(`Cannot connect to "${nameOf(to)}"`, error, meaningAt(to, error, ["refused", "no socket is there"]));
 }
 
 /**
@@ -91,10 +99,8 @@ export function connectError(to: Endpoint, error: unknown): VeltixError {
  * @param error What the runtime threw.
  */
 export function listenError(at: Endpoint, error: unknown): VeltixError {
-  return convert(`Cannot listen at "${nameOf(at)}"`, error, (code) => {
-    if (code === "ENOENT") return ["address-unavailable", "the folder does not exist"];
-    return isLookup(code, error, at) ? UNRESOLVABLE : undefined;
-  });
+  const missing: Meaning = ["address-unavailable", "the folder does not exist"];
+  return convert(`Cannot listen at "${nameOf(at)}"`, error, meaningAt(at, error, missing));
 }
 
 /**
