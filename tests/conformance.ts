@@ -7,7 +7,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -984,6 +984,29 @@ function programs(test: Test, { factory, url }: { url: string; factory: string }
     });
   }
 
+  // With a network of its own, where the system has 16 ports to choose from, it soon chooses the one that is asked for.
+  const [unshare, ...trial] = isolated(["true"]);
+  if (spawnSync(unshare, trial).status === 0) {
+    test("a connect() that meets itself is refused, and the port is free at once", async () => {
+      const program = `
+        const transport = (await import(${JSON.stringify(url)})).${factory}();
+        const at = { hostname: "${HOST}", port: 40008 };
+        const errors = new Set();
+        let error;
+        do {
+          error = await transport.connect(at).then((connection) => new Error("met " + connection.local.port), (error) => error);
+          errors.add(error.code);
+        } while (!error.message.includes("met"));
+        const listener = await transport.listen(at);
+        console.log(error.message, ...errors);
+        await listener.close();
+      `;
+      const { code, output } = await run(program, isolated([process.execPath, ...argsOf(program)]));
+      const message = `Cannot connect to "${HOST}:40008": nobody listens there, and the connection met itself`;
+      assertEquals([output.trim(), code], [`${message} refused`, 0]);
+    });
+  }
+
   test("without unref() a connection holds the program", async () => {
     const { output } = await run(`${start}
       listener.unref(); server.unref();
@@ -1111,13 +1134,23 @@ async function muteServer(): Promise<MuteServer> {
   };
 }
 
+/** The command that runs another one with a network of its own, which only root on Linux may make. */
+function isolated(command: readonly string[]): string[] {
+  const set = "ip link set lo up && echo 40000 40015 > /proc/sys/net/ipv4/ip_local_port_range";
+  return ["unshare", "-n", "sh", "-c", `${set} && exec "$@"`, "sh", ...command];
+}
+
 function argsOf(code: string): string[] {
   const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
   return Deno ? ["eval", code] : Bun ? ["-e", code] : ["--input-type=module", "-e", code];
 }
 
-async function run(code: string): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, argsOf(code), { stdio: ["ignore", "pipe", "inherit"] });
+async function run(
+  code: string,
+  command: readonly string[] = [process.execPath, ...argsOf(code)],
+): Promise<{ code: number | null; output: string }> {
+  const [file, ...args] = command;
+  const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk) => output += chunk);
   const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);

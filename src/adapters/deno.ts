@@ -22,6 +22,7 @@ import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
+import { notItself } from "./self_connect.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -85,7 +86,7 @@ async function connectDeno(deno: DenoApi, to: Endpoint, options?: ConnectOptions
   } catch (error) {
     throw signal?.aborted ? signal.reason : connectError(to, error);
   }
-  if (!signal?.aborted) return new Duplex(new DenoChannel(connection, bufferSize));
+  if (!signal?.aborted) return notItself(new Duplex(new DenoChannel(connection, bufferSize)), to);
   connection.close();
   throw signal.reason;
 }

@@ -8,6 +8,7 @@ import { connect, type Socket } from "node:net";
 import type { Connection, ConnectOptions, Endpoint } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
+import { notItself } from "./self_connect.ts";
 import { connectError } from "./system_errors.ts";
 
 /** Makes a channel of a socket in the moment in which it connected. */
@@ -43,7 +44,7 @@ export async function connectNode(
     resolve(new Duplex(adopt(socket, bufferSize, to)));
   });
   try {
-    return await promise;
+    return notItself(await promise, to);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
