@@ -8,7 +8,16 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -920,19 +929,99 @@ function unixSockets(test: Test): void {
   });
 
   test("a path without a socket, with a stale one, or in no folder is an error with a code", async (transport) => {
-    const folder = mkdtempSync(join(tmpdir(), "veltix-"));
-    try {
+    await inFolder(async (folder) => {
       const path = join(folder, "stale.sock");
       await rejectsWith("refused", transport.connect({ path }));
       await makeStale(path);
       await rejectsWith("refused", transport.connect({ path }));
-      await rejectsWith("address-in-use", transport.listen({ path }));
       await rejectsWith("address-unavailable", transport.listen({ path: join(folder, "none", "a.sock") }));
       await rejectsWith("address-unavailable", transport.listen({ path: join(folder, "x".repeat(200)) }));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
   });
+
+  test("listening where the socket of a killed program lies replaces it, and nothing else stays there", async (transport) => {
+    await inFolder(async (folder) => {
+      const path = join(folder, "a.sock");
+      await makeStale(path);
+      await using pair = await open(transport, {}, { path });
+      await pair.client.write(new Uint8Array([1]));
+      assertEquals(await pair.server.read(), new Uint8Array([1]));
+      assertEquals(readdirSync(folder), ["a.sock"]);
+      // Whoever comes now is too late.
+      await rejectsWith("address-in-use", transport.listen({ path }));
+      (await transport.connect({ path })).abort();
+    });
+  });
+
+  test("of two that listen at once where a stale socket lies, one does, and the other's is address-in-use", async (transport) => {
+    await inFolder(async (folder) => {
+      const path = join(folder, "a.sock");
+      await makeStale(path);
+      const results = await Promise.allSettled([transport.listen({ path }), transport.listen({ path })]);
+      const listeners = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
+      const codes = results.flatMap((result) => result.status === "rejected" ? [result.reason.code] : []);
+      assertEquals([listeners.length, codes], [1, ["address-in-use"]]);
+      const [client, server] = await Promise.all([transport.connect({ path }), accept(listeners[0])]);
+      client.abort();
+      server.abort();
+      await listeners[0].close();
+    });
+  });
+
+  test("a file, a folder and a link are no stale sockets", async (transport) => {
+    await inFolder(async (folder) => {
+      const [file, inner, link, stale] = ["file", "inner", "link", "stale"].map((name) => join(folder, name));
+      writeFileSync(file, "mine");
+      mkdirSync(inner);
+      await makeStale(stale);
+      symlinkSync(stale, link);
+      for (const path of [file, inner, link]) await rejectsWith("address-in-use", transport.listen({ path }));
+      assertEquals(readdirSync(folder).sort(), ["file", "inner", "link", "stale"]);
+      assertEquals(readFileSync(file, "utf8"), "mine");
+    });
+  });
+
+  if (process.platform === "linux") {
+    test("the socket of a living program that stands still, its queue full, is not stale", async (transport) => {
+      await inFolder(async (folder) => {
+        const path = join(folder, "a.sock");
+        const child = spawn(process.execPath, argsOf(standStill(`path: ${JSON.stringify(path)}`)), {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        await new Promise((resolve) => child.stdout.once("data", resolve));
+        const fill: Socket[] = [];
+        for (let full = false; !full;) {
+          const socket = connectRaw(path);
+          fill.push(socket);
+          full = await new Promise((resolve) => {
+            socket.once("connect", () => resolve(false)).once("error", () => resolve(true));
+          });
+        }
+        await rejectsWith("address-in-use", transport.listen({ path }));
+        assertEquals(readdirSync(folder), ["a.sock"]);
+        const gone = new Promise((resolve) => child.once("exit", resolve));
+        child.kill("SIGKILL");
+        await gone;
+        for (const socket of fill) socket.on("error", () => {}).destroy();
+      });
+    });
+
+    test("a name that is no file belongs to whoever listens there", async (transport) => {
+      const path = `\0veltix-${process.pid}-${transport.name}`;
+      const listener = await transport.listen({ path });
+      await rejectsWith("address-in-use", transport.listen({ path }));
+      await listener.close();
+    });
+  }
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "veltix-"));
+  try {
+    await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 function programs(test: Test, { factory, url }: { url: string; factory: string }): void {
@@ -1098,18 +1187,22 @@ interface MuteServer extends AsyncDisposable {
   readonly unanswered: string;
 }
 
+function standStill(at: string): string {
+  return `
+    import { writeSync } from "node:fs";
+    import { createServer } from "node:net";
+    const server = createServer().listen({ ${at}, backlog: 1 }, () => setImmediate(() => {
+      writeSync(1, String(server.address()?.port));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    }));
+  `;
+}
+
 // A program that listens and stands still. Others have filled its queue, so that the system answers nobody any more.
 async function muteServer(): Promise<MuteServer> {
   const child = spawn(
     process.execPath,
-    argsOf(`
-      import { writeSync } from "node:fs";
-      import { createServer } from "node:net";
-      const server = createServer().listen({ host: "${HOST}", port: 0, backlog: 1 }, () => setImmediate(() => {
-        writeSync(1, String(server.address().port));
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-      }));
-    `),
+    argsOf(standStill(`host: "${HOST}", port: 0`)),
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const port = await new Promise<number>((resolve) => child.stdout.once("data", (data) => resolve(Number(data))));

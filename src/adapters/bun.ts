@@ -15,6 +15,7 @@ import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
 import { runtimeApi } from "./runtime.ts";
+import { listenAnew } from "./stale_socket.ts";
 import { listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -49,10 +50,11 @@ interface BunApi {
  */
 export function bunTransport(): Transport {
   const bun = runtimeApi<BunApi>("Bun");
+  const connect: Transport["connect"] = (to, options) => connectNode(to, options, adopt);
   return {
     name: "bun",
-    connect: (to, options) => connectNode(to, options, adopt),
-    listen: (at, options) => listenBun(bun, at, options),
+    connect,
+    listen: (at, options) => listenAnew(at, () => listenBun(bun, at, options), connect),
     clock: systemClock(),
     descriptors: descriptorLimit,
     ...eventLoop(),

@@ -23,6 +23,7 @@ import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
 import { notItself } from "./self_connect.ts";
+import { listenAnew } from "./stale_socket.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -60,10 +61,11 @@ interface DenoApi {
  */
 export function denoTransport(): Transport {
   const deno = runtimeApi<DenoApi>("Deno");
+  const connect: Transport["connect"] = (to, options) => connectDeno(deno, to, options);
   return {
     name: "deno",
-    connect: (to, options) => connectDeno(deno, to, options),
-    listen: (at, options) => listenDeno(deno, at, options),
+    connect,
+    listen: (at, options) => listenAnew(at, () => listenDeno(deno, at, options), connect),
     clock: systemClock(),
     descriptors: descriptorLimit,
     ...eventLoop(),

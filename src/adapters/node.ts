@@ -15,6 +15,7 @@ import { Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
+import { listenAnew } from "./stale_socket.ts";
 import { brokenError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -40,10 +41,11 @@ export type * from "../transport.ts";
  * ```
  */
 export function nodeTransport(): Transport {
+  const connect: Transport["connect"] = (to, options) => connectNode(to, options, adopt);
   return {
     name: "node",
-    connect: (to, options) => connectNode(to, options, adopt),
-    listen: listenNode,
+    connect,
+    listen: (at, options) => listenAnew(at, () => listenNode(at, options), connect),
     clock: systemClock(),
     descriptors: descriptorLimit,
     ...eventLoop(),
