@@ -55,6 +55,9 @@ describe("greeting detection", () => {
       ["2.0.0b3", "json", "json"],
       ["2.0.3", "json", "json"],
       ["3.0.0", "json", "json"],
+      ["3.0.2", "json", "json"],
+      ["3.1.0", "json", "json"],
+      ["3.2.1", "json", "json"],
       ["3.3.0", "json", "json"],
     ]);
   });

@@ -92,7 +92,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-const node = findRuntimes(["node"]).find(({ path }) => path !== undefined) as Program | undefined;
+const node = bringRuntimes(["node"]).find(({ path }) => path !== undefined) as Program | undefined;
 let good = true;
 let ran = 0;
 console.log(`seed ${seed}`);
