@@ -44,9 +44,8 @@ interface Port {
  * ```ts
  * import { json, messageType, workerHandler } from "@veltix/core";
  *
- * const PRIMES = messageType(200, "primes", json<number>(), json<number>());
- *
- * export default workerHandler(PRIMES, ({ data }) => {
+ * // In a program the type comes from a file that both sides import.
+ * export default workerHandler(messageType(200, "primes", json<number>(), json<number>()), ({ data }) => {
  *   let count = 0;
  *   for (let n = 2; n <= data; n++) {
  *     let i = 2;
