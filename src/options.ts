@@ -26,7 +26,8 @@ export interface LimitOptions {
   /** Time for the whole handshake. @default 5000 for a server, 10000 for a client: a Python server may be busy for 5 s */
   readonly handshakeTimeout?: number;
   /**
-   * Asynchronous handlers running at once, per connection. On a client those that connections before have left at work count.
+   * Asynchronous handlers running at once, per connection. On a client, handlers that still run from earlier connections
+   * count, too.
    * @default 100
    */
   readonly maxWorkers?: number;
@@ -48,7 +49,8 @@ export interface LimitOptions {
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */
   readonly highWaterMark?: number;
   /**
-   * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark` one message of any size is taken. A handler is not
+   * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark` one message of any size is taken. A
+   * handler is not
    * started while the answers of those that run may bring the connection above it: each is expected to be as large as the
    * largest that its route has given. @default 16777216
    */
@@ -65,8 +67,8 @@ export interface LimitOptions {
    */
   readonly writeTimeout?: number;
   /**
-   * How long a native peer that closes the connection may take over it, whatever `drain` it closes with: for so long it is
-   * waited for, and running handlers may answer it.
+   * How long a native peer may take to close the connection, whatever `drain` it announces. Until then this side
+   * waits for it, and running handlers may still answer it.
    * @default 60000
    */
   readonly maxDrain?: number;
@@ -345,7 +347,7 @@ export function closingOf(options: ClosingOptions): Closing {
   return { drain: checkDrain(options.drain), retryAfter: checkRetryAfter(options.retryAfter) };
 }
 
-/** What a client is told that is shut out, checked. */
+/** What a client that is shut out is told, checked. */
 export interface ClosingWords {
   /** Why, for programs. */
   readonly code?: string;

@@ -71,9 +71,9 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   /** The same for each IP address, connections in their handshake included; unix sockets have none. @default unlimited */
   readonly maxConnectionsPerAddress?: number;
   /**
-   * Connections still in their handshake, or just refused. Above this one that was refused is cut, or else, of the network
-   * that has most of them, the oldest whose answer is not complete. Of those that wait for `authenticate` one goes only where
-   * they are more than half.
+   * Connections still in their handshake, or just refused. Above this limit, a connection that was refused is cut.
+   * If there is none, the network with most connections loses the oldest one whose answer is not complete. A
+   * connection that waits for `authenticate` is closed only when more than half of them do.
    * @default 2048
    */
   readonly maxPendingHandshakes?: number;

@@ -1,7 +1,7 @@
 /**
- * How large the answers of one route are. A handler takes no room before it has answered, and how much it will take nobody
- * knows: it is expected to answer with as much as its route ever did. A route that has not answered yet starts few handlers
- * at first, over all connections, and twice as many with each half second that passes.
+ * How large the answers of one route are. A handler takes no room until it answers, and nobody knows beforehand how
+ * much it will take. Its answer is expected to be as large as the largest that its route has ever given. A route that has not
+ * answered yet starts few handlers at first, over all connections, and twice as many with each half second that passes.
  *
  * @module
  */

@@ -102,8 +102,8 @@ export class TotalBuffer {
   }
 
   /**
-   * Lets `waiter` try again: with an answer, a message or a handler to start when there may be room, in this order; with a
-   * handler whose answer is `unknown` after a while.
+   * Lets `waiter` try again. When there may be room, answers go first, then messages, then handlers to start. A
+   * handler whose answer is `unknown` tries again after a while.
    */
   waitFor(what: "answer" | "message" | "start" | "unknown", waiter: RoomWaiter): void {
     this.#waiting(what).add(waiter);
