@@ -29,8 +29,8 @@ export interface DisconnectState {
 
 /**
  * What became of messages, in numbers. As their order is kept, the numbers name them: first come the expired ones, then
- * the delivered, the uncertain and the lost, and the queued ones stay. Requests are not counted: each tells its own end. Nor is
- * a queued message that a new server refuses to take because its `maxMessageSize` is smaller: the `error` event tells of it.
+ * the delivered, the uncertain and the lost, and the queued ones stay. Requests are not counted: each tells its own end. A queued
+ * message that a new server does not take, because its `maxMessageSize` is smaller, is lost: the `error` event tells of it.
  */
 export interface MessageCounts {
   /** Never written: they waited longer than `age`. */
