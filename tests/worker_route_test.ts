@@ -182,15 +182,18 @@ describe("the bytes of a worker route", () => {
   });
 
   it("count under maxHandlerBytes, and are counted off although they were given away", async () => {
+    using files = folder();
     await using setup = await setUp({}, { maxHandlerBytes: 2_000_000, maxQueuedBytes: 16_000_000 });
     const { client, server } = setup;
-    server.workerRoute(BLOB, moduleOf("blob"), { threads: 2 });
-    const large = new Uint8Array(900_000).fill(9);
-    const replies = Array.from({ length: 6 }, () => client.request(BLOB, large, { timeout: 60_000 }));
-    while (server.clients[0].stats().queuedMessages < 2) {
-      assert(server.clients[0].stats().runningHandlers <= 2);
-      await turn();
-    }
+    server.workerRoute(BLOB, moduleOf("blob"), { threads: 3 });
+    const go = join(files.path, "go");
+    const large = new Uint8Array(900_000);
+    large.set(new TextEncoder().encode(`\x06${go}`));
+    const replies = Array.from({ length: 6 }, () => client.request(BLOB, large, PATIENT));
+    const [sender] = server.clients;
+    while (sender.stats().queuedMessages < 4) await turn();
+    assertEquals(sender.stats().runningHandlers, 2);
+    writeFileSync(go, "");
     for (const reply of replies) assertEquals((await reply).length, 900_000);
     // Two fit, as before.
     const HOLD = messageType(230, "hold", bytes);
@@ -199,8 +202,8 @@ describe("the bytes of a worker route", () => {
       ({ signal }) => new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve())),
     );
     for (let i = 0; i < 3; i++) client.send(HOLD, large);
-    while (server.clients[0].stats().queuedMessages < 1) await turn();
-    assertEquals(server.clients[0].stats().runningHandlers, 2);
+    while (sender.stats().queuedMessages < 1) await turn();
+    assertEquals(sender.stats().runningHandlers, 2);
   });
 
   it("come back intact: parts of a buffer, none at all, shared memory, megabytes", async () => {

@@ -1,5 +1,6 @@
 /** A worker that answers with bytes of all kinds. */
 
+import { existsSync } from "node:fs";
 import { workerHandler } from "../../mod.ts";
 import { BLOB } from "./contract.ts";
 
@@ -21,6 +22,11 @@ export default workerHandler(BLOB, ({ data }) => {
       return new Uint8Array(new SharedArrayBuffer(2));
     case 5:
       throw new Error("not this one");
+    case 6: { // What came, back, once the file exists whose name follows up to a zero.
+      const file = new TextDecoder().decode(data.subarray(1, data.indexOf(0)));
+      while (!existsSync(file));
+      return data;
+    }
     default: // What came, back.
       return data;
   }
