@@ -67,13 +67,24 @@ export function takingTurns({ now, setImmediate, setTimer }: {
   readonly setTimer: (fn: () => void) => void;
 }): Transport["yield"] {
   let began = 0;
+  /** When the last of them was over, and whether one is at work. */
   let last = -Infinity;
+  let working = false;
   let waiting: (() => void)[] | undefined;
+  const run = (fn: () => void): void => {
+    working = true;
+    try {
+      fn();
+    } finally {
+      working = false;
+      last = now();
+    }
+  };
   const go = (): void => {
     const all = waiting!;
     waiting = undefined;
-    began = last = now();
-    for (const fn of all) fn();
+    began = now();
+    for (const fn of all) run(fn);
   };
   return (fn, crowded = false) => {
     if (waiting !== undefined) {
@@ -81,9 +92,9 @@ export function takingTurns({ now, setImmediate, setTimer }: {
       return;
     }
     const time = now();
-    if (time - last > APART) began = time;
-    last = time;
-    if (time - began < UNFAIR && !crowded) setImmediate(fn);
+    // What begins by itself comes from a socket: they were looked at.
+    if (!working && time - last > APART) began = time;
+    if (time - began < UNFAIR && !crowded) setImmediate(() => run(fn));
     else {
       waiting = [fn];
       setTimer(go);

@@ -89,7 +89,8 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   ): void {
     const request = message as unknown as IncomingMessage;
     if (request.wantsReply && request.type.reply !== undefined) {
-      this.#drop = request.onDone = () => done(replied);
+      this.#drop = () => done(replied);
+      request.onDone(this.#drop);
       this.#end = () => request.answered ? done(replied) : fail(notAnswered(message));
     } else done(replied);
     asking({ done: false, value: message });

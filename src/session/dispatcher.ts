@@ -13,7 +13,7 @@ import { replied } from "../message/message.ts";
 import type { Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
-import type { BatchBudget } from "../tools/batch_budget.ts";
+import type { BatchBudget, BatchWaiter } from "../tools/batch_budget.ts";
 import type { HandlerLoad } from "./handler_load.ts";
 import { IdMap } from "../tools/id_map.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
@@ -84,7 +84,7 @@ export interface DispatcherShared {
 }
 
 /** Hands the messages of one connection to their handlers. */
-export class Dispatcher implements MessageMaker, RateGateHost {
+export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   readonly #host: DispatcherHost;
   readonly #shared: DispatcherShared;
   /** What waits for a handler. Made when something does. */
@@ -426,6 +426,12 @@ export class Dispatcher implements MessageMaker, RateGateHost {
     if (message.watched) this.#host.unwatch(message);
   }
 
+  /** The others had their turn. */
+  proceed(): void {
+    this.#pumping = false;
+    this.resume();
+  }
+
   /** Hands out what waited, as far as it may, a batch at a time. */
   resume(): void {
     if (this.#pumping) return;
@@ -440,10 +446,7 @@ export class Dispatcher implements MessageMaker, RateGateHost {
       this.#hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;
-      budget.wait(() => {
-        this.#pumping = false;
-        this.resume();
-      });
+      budget.wait(this);
       break;
     }
     if (this.#onRoom !== undefined && !this.full || this.busy === 0) this.#wake();

@@ -23,6 +23,16 @@ export interface MessageOrigin {
   watch(message: IncomingMessage): void;
 }
 
+/** What a message has that waits, whose handler takes a while, or whose signal or JSON is looked at. */
+class Extra {
+  reserved = 0;
+  kept = 0;
+  onDone: (() => void) | undefined = undefined;
+  controller: AbortController | undefined = undefined;
+  aborted: { readonly reason: unknown } | undefined = undefined;
+  json: { readonly value: unknown } | undefined = undefined;
+}
+
 /** A message that came in. */
 export class IncomingMessage implements Message<unknown, unknown> {
   readonly type: AnyMessageType;
@@ -37,17 +47,10 @@ export class IncomingMessage implements Message<unknown, unknown> {
   answered = false;
   /** Whether its handler is done, or never ran. */
   finished = false;
-  /** The room that is kept for its answer, see `ReplyRoom`. */
-  reserved = 0;
-  /** The bytes that it counts for while it waits, and while its handler runs. */
-  kept = 0;
-  /** Called when it is answered by `reply()`, or nobody waits for the answer any more. */
-  onDone: (() => void) | undefined = undefined;
   readonly #origin: MessageOrigin;
-  #controller: AbortController | undefined = undefined;
-  #aborted: { readonly reason: unknown } | undefined = undefined;
   #data: unknown = undefined;
-  #json: { readonly value: unknown } | undefined = undefined;
+  /** What a message that is handled at once does without: most are, and each field costs time. */
+  #extra: Extra | undefined = undefined;
 
   constructor(
     type: AnyMessageType,
@@ -81,8 +84,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
   }
 
   get json(): unknown {
-    this.#json ??= { value: decodeJson(this.content) };
-    return this.#json.value;
+    return (this.#ownExtra.json ??= { value: decodeJson(this.content) }).value;
   }
 
   get latency(): number | undefined {
@@ -92,42 +94,72 @@ export class IncomingMessage implements Message<unknown, unknown> {
   get signal(): AbortSignal {
     // Nobody cancels a plain message: one signal serves all of a connection.
     if (!this.wantsReply && this.route?.timeout === undefined) return this.#origin.signal;
+    const extra = this.#extra;
     // Neither does anybody once its handler is done.
-    if (this.finished && this.#controller === undefined && this.#aborted === undefined) return this.#origin.signal;
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#aborted === undefined) this.#origin.watch(this);
-      else this.#controller.abort(this.#aborted.reason);
+    if (this.finished && extra?.controller === undefined && extra?.aborted === undefined) return this.#origin.signal;
+    const own = this.#ownExtra;
+    if (own.controller === undefined) {
+      own.controller = new AbortController();
+      if (own.aborted === undefined) this.#origin.watch(this);
+      else own.controller.abort(own.aborted.reason);
     }
-    return this.#controller.signal;
+    return own.controller.signal;
+  }
+
+  get #ownExtra(): Extra {
+    return this.#extra ??= new Extra();
+  }
+
+  /** The room that is kept for its answer, see `ReplyRoom`. */
+  get reserved(): number {
+    return this.#extra?.reserved ?? 0;
+  }
+
+  set reserved(bytes: number) {
+    this.#ownExtra.reserved = bytes;
+  }
+
+  /** The bytes that it counts for while it waits, and while its handler runs. */
+  get kept(): number {
+    return this.#extra?.kept ?? 0;
+  }
+
+  set kept(bytes: number) {
+    this.#ownExtra.kept = bytes;
+  }
+
+  /** Has `fn` called when it is answered by `reply()`, or when nobody waits for the answer any more. */
+  onDone(fn: () => void): void {
+    this.#ownExtra.onDone = fn;
   }
 
   /** Whether it has a signal of its own. */
   get watched(): boolean {
-    return this.#controller !== undefined;
+    return this.#extra?.controller !== undefined;
   }
 
   /** Whether its sender waits for an answer. */
   get awaited(): boolean {
-    return this.wantsReply && !this.answered && this.#aborted === undefined;
+    return this.wantsReply && !this.answered && this.aborted === undefined;
   }
 
   /** Whether nobody waits for it any more, and why. */
   get aborted(): { readonly reason: unknown } | undefined {
-    return this.#aborted;
+    return this.#extra?.aborted;
   }
 
   /** Nobody waits for it any more: its handler may stop, and no answer is sent. */
   abort(reason: unknown): void {
-    if (this.#aborted !== undefined) return;
-    this.#aborted = { reason };
-    this.#controller?.abort(reason);
-    this.onDone?.();
+    if (this.aborted !== undefined) return;
+    const own = this.#ownExtra;
+    own.aborted = { reason };
+    own.controller?.abort(reason);
+    own.onDone?.();
   }
 
   /** The connection is over: its handler may stop. */
   gone(reason: unknown): void {
-    this.#controller?.abort(reason);
+    this.#extra?.controller?.abort(reason);
   }
 
   /** Whether a failure only shows that the handler stopped when it was told to. */
@@ -158,9 +190,9 @@ export class IncomingMessage implements Message<unknown, unknown> {
     if (!this.wantsReply) {
       throw new MessageTypeError("not-requested", `Cannot reply to "${name}": its sender waits for no answer`);
     }
-    if (this.#aborted === undefined) this.#origin.answer(this, payload);
+    if (this.aborted === undefined) this.#origin.answer(this, payload);
     this.answered = true;
-    this.onDone?.();
+    this.#extra?.onDone?.();
     return replied;
   }
 }

@@ -205,66 +205,41 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.#state === "closed") return 0;
     const { headerSize } = this.#protocol;
-    let content = payload;
     // Long text is encoded first: a bound of three bytes a character would ask for too much room.
-    if (typeof content === "string" && content.length > WRITE_SLICE) content = encodeUtf8(content);
-    // Another thread may make a shared one longer meanwhile.
-    else if (typeof content !== "string" && !(content.buffer instanceof ArrayBuffer)) {
-      content = content.subarray(0, content.length);
-    }
-    let bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
+    const content = typeof payload === "string" && payload.length > WRITE_SLICE ? encodeUtf8(payload) : payload;
+    const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
     if (lane === ANSWER && !this.#answers(bound)) {
-      if (typeof content === "string") content = encodeUtf8(content);
-      bound = headerSize + content.length;
-      if (bound <= most && !this.#answers(bound)) {
-        // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
-        if (typeof payload !== "string") content = new Uint8Array(content);
-        this.#hold({ code, flags, requestId, content, sentAt, size: bound });
-        return bound;
-      }
+      return this.#answerLater(code, flags, requestId, content, sentAt, bound, most);
     }
-    if (typeof content !== "string") {
-      if (bound > most) return -1;
-      this.#admit(bound, lane);
-    }
-    return this.#encode(code, flags, requestId, content, sentAt, bound, most, lane);
+    if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, lane);
+    if (bound > most) return -1;
+    this.#admit(bound, lane);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, lane);
+    return bound;
   }
 
-  /** Writes a frame of at most `bound` bytes into the buffer that is written next. Returns what {@linkcode frame} does. */
-  #encode(
+  /** Writes a frame of text of at most `bound` bytes. Returns what {@linkcode frame} does, and throws the same. */
+  #text(
     code: number,
     flags: number,
     requestId: number | string,
-    content: Uint8Array | string,
+    content: string,
     sentAt: number,
     bound: number,
     most: number,
     lane: Lane,
   ): number {
-    const { headerSize, integrity } = this.#protocol;
-    if (typeof content !== "string" && bound > WRITE_SLICE && integrity !== "sha256") {
-      return this.#encodeLarge(code, flags, requestId, content, sentAt, lane);
-    }
+    const { headerSize } = this.#protocol;
     const segment = this.#lanes.room(bound, lane, this.#alone);
     const at = segment.used;
-    const start = at + headerSize;
-    let size: number;
-    if (typeof content === "string") size = writeUtf8(content, segment.bytes, start);
-    else {
-      size = content.length;
-      segment.bytes.set(content, start);
-    }
+    const size = writeUtf8(content, segment.bytes, at + headerSize);
     const total = headerSize + size;
-    if (typeof content === "string") {
-      if (total > most) {
-        this.#lanes.trim(lane);
-        return -1;
-      }
-      this.#admit(total, lane);
+    if (total > most) {
+      this.#lanes.trim(lane);
+      return -1;
     }
-    // What others may change meanwhile is looked at once: the checksum is that of the copy.
-    const bytes = typeof content !== "string" && content.buffer instanceof ArrayBuffer ? content : undefined;
-    sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
+    this.#admit(total, lane);
+    sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
     this.#lanes.add(total, lane);
     this.#taken(total);
@@ -273,19 +248,47 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     return total;
   }
 
-  /** Writes a large frame in pieces: what was sent of it is kept no longer. */
-  #encodeLarge(
+  /** Writes a frame of bytes, of `total` bytes with its header. */
+  #bytes(
     code: number,
     flags: number,
     requestId: number | string,
     content: Uint8Array,
     sentAt: number,
+    total: number,
     lane: Lane,
-  ): number {
+  ): void {
+    const { headerSize, integrity, maxFrameSize } = this.#protocol;
+    // Another thread may write to a shared one meanwhile, or make it longer. It is looked at once: the checksum is that of the copy.
+    const shared = !(content.buffer instanceof ArrayBuffer);
+    const size = total - headerSize;
+    const source = shared ? content.subarray(0, size) : content;
+    if (total > WRITE_SLICE && integrity !== "sha256") {
+      this.#pieces(code, flags, requestId, shared ? new Uint8Array(source) : source, sentAt, lane);
+      return;
+    }
+    const segment = this.#lanes.room(total, lane, this.#alone);
+    const at = segment.used;
+    segment.bytes.set(source, at + headerSize);
+    const { view } = segment.buffer;
+    sealFrame(this.#protocol, view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
+    segment.used = at + total;
+    this.#lanes.add(total, lane);
+    this.#taken(total);
+    if (maxFrameSize !== undefined) this.#lanes.seal();
+  }
+
+  /** Writes a large frame in pieces: what was sent of it is kept no longer. */
+  #pieces(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    bytes: Uint8Array,
+    sentAt: number,
+    lane: Lane,
+  ): void {
     const { headerSize } = this.#protocol;
-    const size = content.length;
-    // What others may change meanwhile is looked at once: the checksum is that of the copy.
-    const bytes = content.buffer instanceof ArrayBuffer ? content : new Uint8Array(content);
+    const size = bytes.length;
     for (let from = 0; from < size;) {
       const before = from === 0 ? headerSize : 0;
       const part = Math.min(WRITE_SLICE - before, size - from);
@@ -298,7 +301,6 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     }
     this.#lanes.add(headerSize + size, lane);
     this.#taken(headerSize + size);
-    return headerSize + size;
   }
 
   /** Takes whole frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
@@ -402,15 +404,37 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     return this.#buffered + size <= this.#shared.limits.highWaterMark || this.#room.takes(size);
   }
 
-  /** Keeps an answer until there is room for it. The peer has to take something for that, as when the buffer is full. */
-  #hold(answer: HeldAnswer): void {
-    this.#fill();
-    this.#room.hold(answer);
+  /**
+   * Takes an answer for which there may be no room: then it is kept until there is. The peer has to take something for that,
+   * as when the buffer is full. Returns what {@linkcode frame} does.
+   */
+  #answerLater(
+    code: number,
+    flags: number,
+    requestId: number | string,
+    payload: Uint8Array | string,
+    sentAt: number,
+    bound: number,
+    most: number,
+  ): number {
+    const text = typeof payload === "string";
+    let content = text ? encodeUtf8(payload) : payload;
+    const size = text ? this.#protocol.headerSize + content.length : bound;
+    if (size > most) return -1;
+    // A text takes less room than its bound.
+    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, ANSWER);
+    else {
+      // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
+      if (!text) content = new Uint8Array(content.subarray(0, size - this.#protocol.headerSize));
+      this.#fill();
+      this.#room.hold({ code, flags, requestId, content, sentAt, size });
+    }
+    return size;
   }
 
   /** Takes an answer that waited for room. */
   put({ code, flags, requestId, content, sentAt, size }: HeldAnswer): void {
-    this.#encode(code, flags, requestId, content, sentAt, size, size, ANSWER);
+    this.#bytes(code, flags, requestId, content, sentAt, size, ANSWER);
   }
 
   /** There may be room for what waits to be started. */

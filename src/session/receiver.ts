@@ -13,7 +13,7 @@ import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "../tools/latch.ts";
-import type { Share } from "../tools/batch_budget.ts";
+import type { BatchWaiter, Share } from "../tools/batch_budget.ts";
 import type { SessionShared } from "./shared.ts";
 import { LATE_MS, Timeout } from "../tools/timer_wheel.ts";
 
@@ -44,7 +44,7 @@ export interface ReceiverEvents {
 }
 
 /** Reads one connection. */
-export class Receiver implements ChunkReader, FrameLosses, Share {
+export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
   readonly #events: ReceiverEvents;
@@ -60,8 +60,8 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
   #thrown = 0;
   /** When the last bytes came, or when reading went on, by the transport's clock. */
   lastRead: number;
-  /** Whether nothing is read until what came is handed out. */
-  paused = false;
+  /** What came and is not handed out yet: nothing is read until it is. */
+  #rest: Uint8Array | undefined = undefined;
   #bytes = 0;
   #frames = 0;
   /** The last turn in which frames were handed out, since when, and after how many in all it began. */
@@ -124,6 +124,11 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
     return this.#reader.skipped;
   }
 
+  /** Whether nothing is read until what came is handed out. */
+  get paused(): boolean {
+    return this.#rest !== undefined;
+  }
+
   /** Whether what comes is thrown away. */
   get discarding(): boolean {
     return this.#discarding;
@@ -162,13 +167,36 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
 
   /** Hands out a chunk, then reads on. */
   #take(chunk: Uint8Array): void {
+    this.#reader.feed(chunk);
+    this.#hand(chunk, this.lastRead);
+  }
+
+  /** Hands out a batch of a chunk that begins `now`; what is left follows when the others had their turn. */
+  #hand(chunk: Uint8Array, now: number): void {
     try {
-      const more = this.#receive(chunk);
-      if (more === undefined) this.#taken(chunk);
-      else this.#pause(more).then(() => this.#taken(chunk), (error) => this.#lost(error));
+      if (!this.#batch(now)) {
+        this.#rest = chunk;
+        if (this.#events.full()) void this.#events.room().then(() => this.proceed());
+        else this.#shared.budget.wait(this, this);
+        return;
+      }
+      if (this.#rest !== undefined) {
+        // The peer's silence meanwhile is ours.
+        this.#rest = undefined;
+        this.lastRead = this.#shared.transport.clock.now();
+        if (this.#stall !== undefined && this.#stall.tick >= 0) this.#watch();
+      }
+      this.#received();
     } catch (error) {
       this.#lost(error);
+      return;
     }
+    this.#taken(chunk);
+  }
+
+  /** Goes on with what came. */
+  proceed(): void {
+    this.#hand(this.#rest!, this.#shared.transport.clock.now());
   }
 
   #taken(chunk: Uint8Array): void {
@@ -227,31 +255,6 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
     this.#reader.end();
   }
 
-  /** Waits until a chunk is handed out. The peer's silence meanwhile is ours. */
-  async #pause(handedOut: Promise<void>): Promise<void> {
-    this.paused = true;
-    await handedOut;
-    this.paused = false;
-    this.lastRead = this.#shared.transport.clock.now();
-    if (this.#stall !== undefined && this.#stall.tick >= 0) this.#watch();
-  }
-
-  /** Decodes and hands out a chunk; a promise only where that takes more than one batch. */
-  #receive(chunk: Uint8Array): Promise<void> | undefined {
-    this.#reader.feed(chunk);
-    if (!this.#batch(this.lastRead)) return this.#batches();
-    this.#received();
-    return undefined;
-  }
-
-  async #batches(): Promise<void> {
-    do {
-      if (this.#events.full()) await this.#events.room();
-      else await new Promise<void>((resolve) => this.#shared.budget.wait(resolve, this));
-    } while (!this.#batch(this.#shared.transport.clock.now()));
-    this.#received();
-  }
-
   /**
    * Decodes and hands out a batch that begins `now`, one frame after the other; whether the chunk is used up, which what is
    * discarded is.
@@ -261,7 +264,7 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
     const { budget, flushes } = this.#shared;
     const receivedAt = Date.now();
     flushes.begin();
-    let several = false;
+    let counts = false;
     try {
       if (!this.#may) return this.#discarding;
       if (budget.exhausted(this)) return false;
@@ -272,9 +275,9 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
         this.#turnFrom = now;
         this.#turnFrames = this.#frames;
       } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom, this)) return false;
+      counts = true;
       let frame = reader.step();
-      several = reader.more;
-      if (begins) budget.start(several, now, this);
+      if (begins) budget.start(reader.more, now, this);
       // A gap before a frame is told of while it is read: whoever hears of it may close.
       while (frame !== undefined && !this.#discarding) {
         let over: boolean;
@@ -291,7 +294,7 @@ export class Receiver implements ChunkReader, FrameLosses, Share {
       if (!(error instanceof ProtocolError)) throw error;
       this.#events.broken(error);
     } finally {
-      if (several) budget.used(this, now);
+      if (counts) budget.used(this, now);
     }
     return true;
   }

@@ -1,8 +1,7 @@
 /**
  * How much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is about
  * one read full of small frames; fewer cost a burst of them throughput. Connections that have more go on one after the
- * other. Where many do, each has less time, and the sockets are looked at before all have had it: whoever comes in between
- * waits for a few of them only.
+ * other, for a round of 12 ms. Then the sockets are looked at: whoever comes in between is served at once.
  *
  * @module
  */
@@ -14,12 +13,16 @@ import { Fifo } from "./fifo.ts";
 export const BATCH_FRAMES = 1024;
 /** The most time of one batch, in milliseconds. */
 const BATCH_MS = 2;
-/** The least, where many share a round. */
-const LEAST_MS = 0.5;
 /** How long all connections together may take between two looks at the sockets, in milliseconds. */
-const ROUND_MS = 8;
+const ROUND_MS = 12;
 /** A batch of a connection that was quiet is handed out all the same when a round is over, for so many milliseconds. */
 const GUEST_MS = 0.1;
+/** A connection that took less than this in its last round, in milliseconds, is served at once. */
+const LIGHT_MS = 0.5;
+/** From here on, in milliseconds, it was not many frames that took the time of a batch, but long ones. */
+const HEAVY_MS = 2 * BATCH_MS;
+/** A round of one connection that works on and on ends after this, in milliseconds. */
+const LONGEST_MS = 100;
 /** So much time of several connections, in milliseconds, is a round, even if none has more. */
 const BUSY_MS = 4;
 /** Above so many connections that wait, all sockets are to be looked at in each round. */
@@ -29,12 +32,20 @@ const ASK_EVERY = 32;
 /** The same where there is less time. */
 const ASK_OFTEN = 8;
 
+/** In place of a round: it has handed out nothing yet. */
+const NEW = -1;
 /** In place of a round: it has waited in line. */
 const CALLED = -2;
 
+/** A connection that has more to hand out. */
+export interface BatchWaiter {
+  /** Goes on: the others had their turn. It must not throw. */
+  proceed(): void;
+}
+
 /** What one connection has used of the rounds. */
 export interface Share {
-  /** The last round in which it handed out several frames at once; -1 before the first, -2 when it has waited in line. */
+  /** The last round in which it handed out something; -1 before the first, -2 when it has waited in line. */
   round: number;
   /** How long that took in this round, in milliseconds. */
   used: number;
@@ -50,16 +61,17 @@ export class BatchBudget {
   #most = BATCH_MS;
   #round = 0;
   #roundFrom = 0;
-  /** How many connections had a batch of several frames in this round, and how long these took. */
+  /** How many connections took much time in this round, and how long all of them took. */
   #active = 0;
   #worked = 0;
-  /** How many waited when this round began, and how long each of them may take. */
+  /** How many waited when this round began. */
   #crowd = 0;
-  #part = BATCH_MS;
   /** Whether the end of this round is waited for. */
   #looking = false;
   /** Who goes on after that. */
-  readonly #waiting = new Fifo<() => void>();
+  readonly #waiting = new Fifo<BatchWaiter>();
+  /** Those behind them: whose single frames take long, or may. Made when there is one. */
+  #heavy: Fifo<BatchWaiter> | undefined = undefined;
 
   /** @param transport The time, and where the others have their turn. */
   constructor(transport: Pick<Transport, "clock" | "yield">) {
@@ -100,38 +112,43 @@ export class BatchBudget {
 
   /** Whether a connection has had its share, so that it is to wait for the others. */
   exhausted(share: Share): boolean {
-    if (!this.#looking || share.round < 0) return false;
-    if (share.round === this.#round && share.used >= this.#part) return true;
+    if (!this.#looking || share.round === CALLED) return false;
+    if (share.round === this.#round && share.used >= BATCH_MS) return true;
+    if (this.#worked < ROUND_MS || share.round >= 0 && share.used < LIGHT_MS) return false;
+    // Where single frames take long, whoever is not known for less waits in line, too.
+    if (this.#worked >= 2 * ROUND_MS) return true;
     // It was busy just now: when the time is up it waits in line.
-    const rounds = 1 + this.#waiting.size * this.#part / ROUND_MS;
-    return this.#worked >= ROUND_MS && this.#round - share.round <= rounds;
+    return share.round >= 0 && this.#round - share.round <= 1 + this.#inLine * BATCH_MS / ROUND_MS;
   }
 
-  /** Counts a batch of several frames that began at `from` and ends now. */
+  /** Counts a batch that began at `from` and ends now. */
   used(share: Share, from: number): void {
-    // A round that nobody waits for ends by itself.
-    if (!this.#looking && from - this.#roundFrom >= ROUND_MS) this.#next(from);
+    const took = this.#transport.clock.now() - from;
+    // A round that nobody waits for ends by itself, unless most of it was work.
+    const since = from - this.#roundFrom;
+    if (!this.#looking && since >= ROUND_MS && (this.#worked < since / 2 || since > LONGEST_MS)) this.#next(from);
     if (share.round !== this.#round) {
       share.round = this.#round;
       share.used = 0;
-      this.#active++;
     }
-    const took = this.#transport.clock.now() - from;
+    if (share.used < LIGHT_MS && share.used + took >= LIGHT_MS) this.#active++;
     share.used += took;
     this.#worked += took;
     if (this.#worked >= BUSY_MS && this.#active > 1) this.#look();
   }
 
-  /** Calls `fn` when the others had their turn. */
-  wait(fn: () => void, share?: Share): void {
-    this.#waiting.push(fn);
+  /** Lets `waiter` go on when the others had their turn. */
+  wait(waiter: BatchWaiter, share?: Share): void {
+    const heavy = share !== undefined && (share.round === NEW || share.used >= HEAVY_MS);
+    if (heavy) (this.#heavy ??= new Fifo()).push(waiter);
+    else this.#waiting.push(waiter);
     if (share !== undefined) share.round = CALLED;
     this.#look();
   }
 
   /** How long the next batch may take. */
   #left(share: Share | undefined): number {
-    return this.#looking && this.#worked >= ROUND_MS && share?.round !== CALLED ? GUEST_MS : this.#part;
+    return this.#looking && this.#worked >= ROUND_MS && share?.round !== CALLED ? GUEST_MS : BATCH_MS;
   }
 
   /** Sees to it that the sockets are looked at; then the next round begins. */
@@ -143,13 +160,26 @@ export class BatchBudget {
 
   readonly #begin = (): void => {
     this.#looking = false;
-    this.#next(this.#transport.clock.now());
-    const waiting = this.#waiting;
-    this.#crowd = waiting.size;
-    this.#part = Math.min(BATCH_MS, Math.max(LEAST_MS, ROUND_MS / this.#crowd));
-    for (let count = Math.min(waiting.size, ROUND_MS / this.#part); count > 0; count--) waiting.shift()!();
-    if (waiting.size > 0) this.#look();
+    const from = this.#transport.clock.now();
+    this.#next(from);
+    this.#crowd = this.#inLine;
+    this.#call(this.#waiting, from);
+    // One of these at least: they are not to wait for good.
+    if (this.#heavy !== undefined) this.#call(this.#heavy, from);
+    if (this.#inLine > 0) this.#look();
   };
+
+  /** Lets those go on who wait now, one at least, until the round is over. */
+  #call(line: Fifo<BatchWaiter>, from: number): void {
+    for (let left = line.size; left > 0; left--) {
+      line.shift().proceed();
+      if (this.#transport.clock.now() - from >= ROUND_MS) return;
+    }
+  }
+
+  get #inLine(): number {
+    return this.#waiting.size + (this.#heavy?.size ?? 0);
+  }
 
   #next(now: number): void {
     this.#round++;
