@@ -5,6 +5,8 @@
  */
 
 import type { SocketCore } from "./options.ts";
+// The adapters come later, perhaps when a test has faked time already.
+import "./real_time.ts";
 import type { Transport } from "./transport.ts";
 
 /** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */

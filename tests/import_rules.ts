@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   errors: [],
   transport: ["errors"],
   threads: ["transport"],
+  real_time: [],
   wire: ["errors"],
   message: ["wire", ...FOUNDATION],
   events: [...PARTS, "options"],
@@ -30,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   session: [...PARTS, "tools", "events", "log", "options", "threads", "workers"],
   server: [...SESSION, "load_threads", "load_transport"],
   client: [...SESSION, "load_threads", "load_transport"],
-  adapters: [...FOUNDATION, "threads"],
+  adapters: [...FOUNDATION, "real_time", "threads"],
   logger: FOUNDATION,
 };
 

@@ -5,20 +5,19 @@
  * @module
  */
 
+import { realTime } from "../real_time.ts";
 import type { Clock, TimerHandle, Transport } from "../transport.ts";
 
 interface Runtime {
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
-  process?: { nextTick?(fn: () => void): void };
-  setImmediate?(fn: () => void): unknown;
 }
 
 /** Makes a clock that shows the real time. */
 export function systemClock(): Clock {
   return {
-    now: () => performance.now(),
-    setTimeout: (fn, ms) => setTimeout(fn, ms),
-    clearTimeout: (timer) => clearTimeout(timer as number),
+    now: realTime.now,
+    setTimeout: (fn, ms) => realTime.setTimeout(fn, ms) as TimerHandle,
+    clearTimeout: (timer) => realTime.clearTimeout(timer as never),
     unref: (timer) => setRef(timer, "unref"),
     ref: (timer) => setRef(timer, "ref"),
   };
@@ -31,11 +30,11 @@ function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
 
 /** Makes {@linkcode Transport.defer} and {@linkcode Transport.yield} out of what the runtime has. */
 export function eventLoop(): Pick<Transport, "defer" | "yield"> {
-  const { process, setImmediate } = globalThis as Runtime;
+  const { nextTick, queueMicrotask, setImmediate } = realTime;
   return {
     // Gathering writes in a microtask instead would end each gathering too early on Deno.
-    defer: process?.nextTick ? (fn) => process.nextTick!(fn) : (fn) => queueMicrotask(fn),
-    yield: setImmediate ? (fn) => void setImmediate(fn) : viaMessageChannel,
+    defer: nextTick ?? queueMicrotask,
+    yield: setImmediate === undefined ? viaMessageChannel : (fn) => void setImmediate(fn),
   };
 }
 
@@ -46,10 +45,10 @@ const APART = 5;
 
 /** {@linkcode Transport.yield} for sockets. */
 export function fairYield(): Transport["yield"] {
-  const { Deno, setImmediate } = globalThis as Runtime;
-  if (Deno === undefined || setImmediate === undefined) return eventLoop().yield;
+  const { now, setImmediate, setTimeout } = realTime;
+  if ((globalThis as Runtime).Deno === undefined || setImmediate === undefined) return eventLoop().yield;
   return takingTurns({
-    now: () => performance.now(),
+    now,
     setImmediate: (fn) => void setImmediate(fn),
     setTimer: (fn) => void setTimeout(fn, 0),
   });

@@ -12,6 +12,7 @@ import { ConnectionError } from "../errors.ts";
 import type { Address, ChunkReader, Connection } from "../transport.ts";
 import { nameOf } from "./endpoint.ts";
 import { brokenError } from "./system_errors.ts";
+import { realTime } from "../real_time.ts";
 import { readableOf, writableOf } from "./web_streams.ts";
 
 /** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */
@@ -193,5 +194,5 @@ export class Duplex implements Connection, ChunkReader {
 
 /** Never within a call of the one who is told: what it does then would come in between. */
 function fail(reader: ChunkReader, error: Error): void {
-  queueMicrotask(() => reader.received(null, error));
+  realTime.queueMicrotask(() => reader.received(null, error));
 }

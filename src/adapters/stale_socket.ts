@@ -9,6 +9,7 @@ import { lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
 import { ConnectionError } from "../errors.ts";
+import { realTime } from "../real_time.ts";
 import type { Connection, Endpoint, Listener, UnixEndpoint } from "../transport.ts";
 
 /** A file younger than this may belong to a server that does not answer yet, in milliseconds; it is asked again later. */
@@ -56,7 +57,7 @@ async function removeStale(path: string, connect: Connect): Promise<boolean> {
     const found = socketAt(path);
     if (!found || !await isDead(path, connect)) return false;
     if (Date.now() - Number(found.mtimeMs) < YOUNG) {
-      await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+      await new Promise((resolve) => realTime.setTimeout(resolve as () => void, PATIENCE));
       if (!await isDead(path, connect)) return false;
     }
     return remove(path, found);

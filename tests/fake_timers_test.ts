@@ -1,0 +1,54 @@
+/** A program's tests fake its time, as Jest, Vitest and Sinon do: sockets go on living in the real one. */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Client, messageType, Server, text } from "../mod.ts";
+import { TimeoutError } from "../src/errors.ts";
+
+const ECHO = messageType(200, "echo", text, text);
+const HOLD = messageType(201, "hold", text, text);
+
+/** Time stands still until it is disposed. Not `process.nextTick`: Node's own sockets need it, too. */
+function fakeTime(): Disposable {
+  const target = globalThis as unknown as Record<string, unknown>;
+  const before = new Map<string, unknown>();
+  const names = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "queueMicrotask"];
+  for (const name of names) {
+    before.set(name, target[name]);
+    target[name] = () => 0;
+  }
+  const { now } = performance;
+  performance.now = () => 0;
+  return {
+    [Symbol.dispose](): void {
+      for (const [name, value] of before) target[name] = value;
+      performance.now = now;
+    },
+  };
+}
+
+describe("with a time that a test has faked after the import", () => {
+  it("a server and a client connect, talk, time out, reconnect and close", async () => {
+    using _time = fakeTime();
+    const server = new Server({ port: 0, hostname: "127.0.0.1" });
+    server.route(ECHO, ({ data }) => data);
+    server.route(
+      HOLD,
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    );
+    await server.start();
+    const client = new Client({ ...server.addresses[0], reconnect: { delay: 10 } });
+    await client.connect();
+    assertEquals(await client.request(ECHO, "a"), "a");
+    await assertRejects(() => client.request(HOLD, "", { timeout: 30 }), TimeoutError);
+    await client.ping();
+    for (let i = 0; i < 3_000; i++) client.send(ECHO, "x".repeat(100));
+    assertEquals(await client.request(ECHO, "b"), "b");
+    const back = new Promise<void>((resolve) => client.on("connect", () => resolve()));
+    await server.restart({ retryAfter: 10 });
+    await back;
+    assertEquals(await client.request(ECHO, "c"), "c");
+    await client.close();
+    await server.close();
+  });
+});
