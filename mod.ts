@@ -29,6 +29,9 @@
  * @module
  */
 
+// First of all: what follows fails on an old runtime, and says nothing of it.
+import "./src/adapters/runtime_check.ts";
+
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
 export { Client, type ClientCloseOptions, type ClientConnectOptions, type ClientStats } from "./src/client/client.ts";
 export type { ClientConfig } from "./src/client/client_config.ts";
