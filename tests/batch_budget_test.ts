@@ -3,7 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { BATCH_FRAMES, BatchBudget, type Share } from "../src/tools/batch_budget.ts";
-import type { Transport } from "../src/transport.ts";
+import { StrangerTurns } from "../src/tools/stranger_turns.ts";
+import type { Clock, Transport } from "../src/transport.ts";
 
 /** A frame takes so many milliseconds here. */
 const FRAME_MS = 0.02;
@@ -207,6 +208,39 @@ describe("the budget of connections that are busy at once", () => {
         loop.look();
         assert(loop.single(fresh(), 0.1));
       }
+    });
+  }
+
+  for (const ms of [0.05, 0.3, 3]) {
+    it(`lets strangers in a few at a time, 300 that come at once and take ${ms} ms each`, async () => {
+      const loop = new Loop();
+      const turns = new StrangerTurns(loop.budget, { now: () => loop.time } as Clock);
+      const known = fresh();
+      loop.single(known, 0.1);
+      const done: number[] = [];
+      const enter = async (i: number): Promise<void> => {
+        const turn = turns.next();
+        if (turn !== undefined) await turn;
+        const from = turns.begin();
+        loop.time += ms;
+        done.push(i);
+        turns.end(from);
+      };
+      const all = Array.from({ length: 300 }, (_, i) => enter(i));
+      assert(loop.time <= 12 + 2 * ms, `${loop.time} ms at first`);
+      let longest = 0;
+      for (let round = 0; round < 300 && done.length < 300; round++) {
+        assert(loop.single(known, 0.1));
+        const began = loop.time;
+        loop.look();
+        // They go on in microtasks.
+        for (let i = 0; i < 10; i++) await Promise.resolve();
+        longest = Math.max(longest, loop.time - began);
+      }
+      await Promise.all(all);
+      // What a step costs is learned on the way.
+      assert(longest <= 12 + 8 * ms, `${longest} ms`);
+      assertEquals(done, Array.from({ length: 300 }, (_, i) => i));
     });
   }
 });

@@ -264,9 +264,24 @@ for (const { name, make } of WORLDS) {
         const [{ reason, error }] = await pass(made.clock, 30, served.events.next("rejected"));
         assertEquals([reason, signals[0].aborted, signals[0].reason], ["handshake-timeout", true, error]);
         assertStringIncludes(error.message, "it was not decided within 5000 ms whether to let it in");
+        const said = await all(raw);
+        const message = "It was not decided within 5000 ms whether to let the client in";
+        if (release === "1.6.3") assertEquals(said, "");
+        else assertEquals(JSON.parse(said.slice(2)), { result: "error", code: "handshake-timeout", message });
         await raw[Symbol.asyncDispose]();
         await turn();
         assertEquals(served.events.of("error"), [], "what the signal brought about is no error of its own");
+      });
+
+      it(`does not wait for a ${release} peer that takes no last word when the time is over`, async () => {
+        const made = await make();
+        await using served = await serve<unknown>(made, { protocol, authenticate: () => new Promise(() => {}) });
+        const raw = await knocked(made, served, release);
+        await until(() => served.server.stats().pendingHandshakes === 1);
+        await pass(made.clock, 5_010, served.events.next("rejected"));
+        // It neither reads nor leaves.
+        await pass(made.clock, 2_500, until(() => served.server.stats().pendingHandshakes === 0));
+        await raw[Symbol.asyncDispose]();
       });
 
       it(`notices ${release} peers that leave, by FIN or reset, while it runs`, async () => {
@@ -531,6 +546,29 @@ describe("authenticate", () => {
     }
     const client = await connect("good");
     assertEquals(await client.request(WHO, ""), "Alice");
+    await client.close();
+  });
+
+  it("that decides nothing in time has a Client told so, which comes back", async () => {
+    const world = memoryWorld();
+    let asked = 0;
+    await using served = await serve(world, {
+      handshakeTimeout: 1_000,
+      authenticate: () => ++asked === 1 ? new Promise<string>(() => {}) : "Alice",
+    });
+    const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+    const failed = client.connect().then(() => undefined, (error) => error) as Promise<HandshakeError>;
+    await until(() => asked === 1);
+    await world.clock.advance(1_010);
+    const error = await failed;
+    const message = "It was not decided within 1000 ms whether to let the client in";
+    assertEquals([error.code, error.refusal], ["handshake-timeout", {
+      code: "handshake-timeout",
+      message,
+      retryAfter: undefined,
+    }]);
+    await client.connect();
+    assertEquals(served.server.clients.map(({ principal }) => principal), ["Alice"]);
     await client.close();
   });
 });

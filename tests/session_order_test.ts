@@ -215,4 +215,44 @@ describe("a connection", () => {
       }
     }
   });
+
+  it("whose only message takes long has others wait for a look at the sockets, and none whose messages are short", async () => {
+    const { clock, transport } = memoryWorld();
+    let now = 0;
+    clock.now = () => now;
+    let running = 0;
+    let most = 0;
+    let handled = 0;
+    let before = 0;
+    await using served = await serve({ clock, transport }, {}, (server) => {
+      server.route(SYNC, () => {
+        now += 10;
+        handled++;
+        most = Math.max(most, ++running);
+        if (running === 1) transport.yield(() => running = 0);
+      });
+      server.route(ECHO, ({ content }) => {
+        before = handled;
+        return content;
+      });
+    });
+    const connect = (): Promise<Raw> => Raw.connect({ clock, transport }, served.address, "native");
+    const short = await connect();
+    await short.send({ code: 203, content: "x", requestId: 1, flags: 1 });
+    await short.frame();
+    const long: Raw[] = [];
+    for (let i = 0; i < 40; i++) long.push(await connect());
+    for (let i = 1; i <= 3; i++) {
+      const writing = long.map((raw) => raw.send({ code: 200 }));
+      await short.send({ code: 203, content: "x", requestId: 1 + i, flags: 1 });
+      await short.frame();
+      await Promise.all(writing);
+      await until(() => handled === 40 * i);
+      // Whoever is known for short messages goes past those that wait.
+      assert(before - 40 * (i - 1) <= 10, `${before - 40 * (i - 1)} came first`);
+    }
+    // Two are over before it is known, one more ends the round, and a turn may hold the end of one round and the next.
+    assert(most <= 6, `${most} in a turn`);
+    for (const raw of [short, ...long]) raw.connection.abort();
+  });
 });

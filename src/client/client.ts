@@ -446,6 +446,10 @@ export class Client implements AsyncDisposable {
    * Closes the connection: lets running handlers and pending requests finish, flushes what was sent, then cuts it. Routes and
    * event listeners stay, and the client can connect again. A second call returns the same promise.
    *
+   * A handler may await it: then it resolves when nothing else is under way, so that the handler can go on and answer. It
+   * has to call it before it awaits anything else; later nobody can see who waits, and the handler is waited for until
+   * `drain` is over.
+   *
    * @param options How long work under way may take.
    * @returns Resolves when no socket and no timer is left; never rejects.
    * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.

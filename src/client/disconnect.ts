@@ -23,6 +23,8 @@ export interface DisconnectState {
   readonly retryMax: number;
   /** Milliseconds until the next; `undefined` if there is none. */
   readonly nextDelay: number | undefined;
+  /** How many messages of the server had come and were not handled: they waited for other handlers, or came too late. */
+  readonly unhandled: number;
   /** With `queueWhileDown`: what became of the messages sent since the last `disconnect` event. */
   readonly messages?: MessageCounts;
 }
@@ -35,7 +37,10 @@ export interface DisconnectState {
 export interface MessageCounts {
   /** Never written: they waited longer than `age`. */
   readonly expired: number;
-  /** The peer has them: it answered something that was sent behind them. */
+  /**
+   * The peer has them: it answered something that was sent behind them. That says that they came, not that they were handled;
+   * ask by `request` where that matters.
+   */
   readonly delivered: number;
   /** Written, but nothing came back that shows that the peer has them. */
   readonly uncertain: number;

@@ -53,6 +53,8 @@ export interface End {
   readonly retryAfter: number;
   /** What the server said that shut the client out. */
   readonly refusal?: Refusal | undefined;
+  /** How many messages of the server came and were not handled. */
+  readonly unhandled?: number;
   /** How long there was a connection, in milliseconds; `undefined` if there was none. */
   readonly lasted: number | undefined;
 }
@@ -224,8 +226,8 @@ export class Life {
       closing: () => this.#leaving(),
       closed: (reason, why) => {
         outgoing.detach(session);
-        const { refusal, retryAfter } = session;
-        resolve({ reason, why, refusal, retryAfter, lasted: clock.now() - since });
+        const { refusal, retryAfter, unhandled } = session;
+        resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
     }, way.peer);
     if (way.unref) session.unref();
@@ -264,12 +266,15 @@ export class Life {
 
   #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
     const { hub } = this.#way;
-    const { reason } = end;
+    const { reason, unhandled = 0 } = end;
     const permanent = nextDelay === undefined;
     const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
     writeNote(hub.log, "info", () => `Disconnected: ${reason}${next}`);
+    if (unhandled > 0) {
+      hub.faults.note("warn", "messages not handled", () => `${unhandled} messages of the server were not handled`);
+    }
     if (!hub.events.has("disconnect")) return;
-    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay };
+    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay, unhandled };
     const refusal = end.refusal ?? refusalOf(state.error);
     const told = refusal === undefined ? state : { ...state, refusal };
     hub.events.emit("disconnect", messages === undefined ? told : { ...told, messages });

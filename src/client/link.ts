@@ -111,9 +111,10 @@ export class Link {
 
   /** Closes it for good. */
   close(drain: number): Promise<void> {
+    const { session } = this;
     if (this.#closing !== undefined) {
-      if (drain <= 0) void this.session?.close("manual", 0);
-      return this.#closing;
+      if (drain <= 0) void session?.close("manual", 0);
+      return session?.awaited(this.#closing) ?? this.#closing;
     }
     if (this.#life === undefined) {
       this.#onEnd();
@@ -124,7 +125,7 @@ export class Link {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closing = promise;
     resolve(this.#close(this.#life, drain));
-    return promise;
+    return session?.awaited(promise) ?? promise;
   }
 
   /** Lets the process end although it is open. */

@@ -96,6 +96,8 @@ export interface Asking {
   readonly connection: Peekable;
   /** Takes what the peer sends meanwhile: the step after that. */
   readonly early: (chunk: Uint8Array) => HandshakeStep;
+  /** Given what ends the wait when the time is over. */
+  readonly expires: (giveUp: (error: HandshakeError) => void) => void;
   /** Told of an error that came when nobody waited any more. */
   readonly late: (error: unknown) => void;
 }
@@ -113,7 +115,7 @@ export type Answer<P> = { readonly principal: P } | { readonly failed: Handshake
 export function ask<P>(
   authenticate: Authenticate<P>,
   peer: PeerIdentity,
-  { connection, early, late }: Asking,
+  { connection, early, expires, late }: Asking,
 ): Answer<P> | Promise<Answer<P>> {
   const gone = new Gone();
   const context = new Context(peer, connection.remote, gone);
@@ -144,6 +146,7 @@ export function ask<P>(
       reject(error);
       gone.abort(error);
     };
+    expires(giveUp);
     const listen = (): void => {
       connection.peek().then((chunk) => {
         if (!waiting) return;

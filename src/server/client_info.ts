@@ -333,7 +333,8 @@ export class ClientInfo<P = undefined> {
    *
    * @param reason The reason in the `disconnect` event of the server. Default `"manual"`.
    * @param options How long work under way may take, and what the client is told.
-   * @returns Resolves when the connection is over; never rejects.
+   * @returns Resolves when the connection is over; never rejects. In a handler of this client it resolves when everything else
+   * is done, as `Server.close` does.
    * @throws {TypeError} There is no such reason.
    * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    */
@@ -342,7 +343,8 @@ export class ClientInfo<P = undefined> {
       throw new TypeError(`Cannot close the connection: reason must be one of ${CLOSE_REASONS.join(", ")}`);
     }
     const { drain, final = reason === "unauthorized" ? true : undefined, ...words } = shuttingOf(options);
-    return this.#member.session.close(reason, drain, { ...words, final });
+    const { session } = this.#member;
+    return session.awaited(session.close(reason, drain, { ...words, final }));
   }
 }
 

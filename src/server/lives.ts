@@ -84,7 +84,8 @@ export class Lives<P> {
       return Promise.resolve();
     }
     if (this.#closing !== undefined && how.drain <= 0) this.#run?.cut();
-    return this.#closing ??= this.#close(how);
+    const end = this.#closing ??= this.#close(how);
+    return this.#run?.awaited(end) ?? end;
   }
 
   /** Listens; at the ports of `before`, if there was a life before. */

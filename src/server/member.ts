@@ -87,6 +87,11 @@ export class Member<P> implements SessionEvents {
     this.#host.gone(this.session, reason);
     this.#pass.leave();
     writeNote(hub.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
-    if (hub.events.has("disconnect")) hub.events.emit("disconnect", this.info, { reason, error: why() });
+    const { unhandled } = this.session;
+    if (unhandled > 0) {
+      const text = (): string => `Client ${this.info.id} is gone, and ${unhandled} of its messages were not handled`;
+      hub.faults.note("warn", "messages not handled", text);
+    }
+    if (hub.events.has("disconnect")) hub.events.emit("disconnect", this.info, { reason, error: why(), unhandled });
   }
 }

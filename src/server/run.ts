@@ -11,12 +11,13 @@ import type { Closing } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { contractNote, nativeOffer } from "../session/features.ts";
 import type { Hub } from "../session/hub.ts";
-import { negotiate } from "../session/negotiate.ts";
+import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
+import { StrangerTurns } from "../tools/stranger_turns.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
 import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
-import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
+import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake.ts";
 import { refusalMessage } from "../wire/refusals.ts";
 import { ServerHandshake } from "../wire/server_handshake.ts";
 import { addressText, networkOf } from "../session/address.ts";
@@ -57,6 +58,7 @@ export class ServerRun<P> implements MemberHost<P> {
   readonly #shared: SessionShared;
   readonly #handshakes: PendingHandshakes;
   readonly #gate: Gate;
+  readonly #strangers: StrangerTurns;
   readonly #listeners: Listener[] = [];
   readonly #accepting: Promise<void>[] = [];
   readonly #welcoming = new Set<Promise<void>>();
@@ -70,6 +72,7 @@ export class ServerRun<P> implements MemberHost<P> {
     this.#owner = owner;
     this.#shared = makeShared(transport, hub);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, transport.clock);
+    this.#strangers = new StrangerTurns(this.#shared.budget, transport.clock);
     this.#gate = new Gate(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(hub.events);
   }
@@ -156,6 +159,15 @@ export class ServerRun<P> implements MemberHost<P> {
     this.#shared.close();
   }
 
+  /** What the caller of `close` waits for: `end`, or, if that is a handler, the end of everything but such handlers. */
+  awaited(end: Promise<void>): Promise<void> {
+    const { dispatcher } = this.#shared.inside;
+    if (dispatcher === undefined) return end;
+    dispatcher.excuse();
+    const all = Promise.all([...this.#sessions].map((session) => session.ends()));
+    return Promise.race([end, all.then(() => {})]);
+  }
+
   /** Says so when there may be more connections than the process may have files and sockets. */
   #checkDescriptors(most: number | undefined): void {
     const { hub: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
@@ -181,8 +193,12 @@ export class ServerRun<P> implements MemberHost<P> {
           connection.abort(refusal);
           continue;
         }
+        const turn = this.#strangers.next();
+        if (turn !== undefined) await turn;
+        const from = this.#strangers.begin();
         const welcome = this.#welcome(connection, network, place).finally(() => this.#welcoming.delete(welcome));
         this.#welcoming.add(welcome);
+        this.#strangers.end(from);
       }
     } catch (error) {
       this.#owner.hub.error(error);
@@ -247,12 +263,13 @@ export class ServerRun<P> implements MemberHost<P> {
       // Others may have come in meanwhile.
       return letIn();
     };
-    const decide = (peer: PeerIdentity): HandshakeStep | Promise<HandshakeStep> => {
+    const decide: NegotiateOptions["decide"] = (peer, expires) => {
       try {
         if (authenticate === undefined) return letIn();
         const answer = ask(authenticate, peer, {
           connection: connection as Peekable,
           early: (chunk) => machine.push(chunk),
+          expires,
           late: (error) => this.#owner.hub.error(error),
         });
         if (!(answer instanceof Promise)) return take(answer);
@@ -266,7 +283,12 @@ export class ServerRun<P> implements MemberHost<P> {
     let outcome: HandshakeOutcome;
     try {
       const { wheel } = this.#shared;
-      outcome = await negotiate(connection, machine, { wheel, timeout: limits.handshakeTimeout, decide });
+      outcome = await negotiate(connection, machine, {
+        wheel,
+        timeout: limits.handshakeTimeout,
+        decide,
+        turns: this.#strangers,
+      });
     } finally {
       this.#handshakes.end(pending);
     }
@@ -275,6 +297,7 @@ export class ServerRun<P> implements MemberHost<P> {
 
   #admit(arrival: Omit<Arrival<P>, "id">): void {
     const { groups, hub } = this;
+    const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;
     const { info, session } = new Member<P>(this, this.#shared, { id, ...arrival });
     this.#said.clear();
@@ -285,6 +308,7 @@ export class ServerRun<P> implements MemberHost<P> {
       return `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}${contract}`;
     });
     hub.events.emit("connect", info);
+    this.#strangers.end(from);
     session.run(arrival.outcome.rest);
   }
 
@@ -309,7 +333,7 @@ export class ServerRun<P> implements MemberHost<P> {
     } else if (!crowd) {
       const why = error instanceof ConnectionError && error.code === "closed" ? `. ${error.message}` : "";
       const text = (): string => `Connection from ${addressText(address)} rejected: ${reason}${why}`;
-      hub.faults.note(`connections rejected: ${reason}`, text);
+      hub.faults.note("debug", `connections rejected: ${reason}`, text);
     }
   }
 }

@@ -400,6 +400,10 @@ export class Server<P = undefined> implements AsyncDisposable {
    * what is left. Routes and event listeners stay, and the server can be started again. A second call returns the same
    * promise.
    *
+   * A handler may await it: then it resolves when nothing else is under way, so that the handler can go on and answer. It
+   * has to call it before it awaits anything else; later nobody can see who waits, and the handler is waited for until
+   * `drain` is over.
+   *
    * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when no socket, listener or timer is left; never rejects.
    * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.

@@ -17,10 +17,15 @@ export interface DisconnectInfo {
   readonly reason: CloseReason;
   /** The error behind it, if there is one. */
   readonly error?: unknown;
+  /**
+   * How many messages had come and were not handled: they waited for other handlers, or came while the connection was being
+   * closed. The client may count them as delivered, which says no more than that they came.
+   */
+  readonly unhandled: number;
 }
 
 /** A connection that failed the handshake, or was not let in. */
-export interface RejectedInfo extends DisconnectInfo {
+export interface RejectedInfo extends Omit<DisconnectInfo, "unhandled"> {
   /** Where it came from. */
   readonly address: Address;
 }

@@ -18,6 +18,8 @@ import type { TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;
+/** How long the peer's FIN is waited for where handlers took longer than they may, in milliseconds. */
+const LATE_LINGER = 100;
 /** How much later than it may take the peer is cut, in milliseconds: it lingers, and what it said had to get here. */
 const LEAVE_GRACE = LINGER_TIME + 1_000;
 
@@ -128,7 +130,7 @@ export class Departure {
       sender.cover();
       sender.goAway(reason, how);
     }
-    void this.#end(undefined, drain, LINGER_TIME, this.#orderly ? () => this.#peerDone() : undefined);
+    void this.#end(undefined, drain, LINGER_TIME, LATE_LINGER, this.#orderly ? () => this.#peerDone() : undefined);
   }
 
   /**
@@ -149,7 +151,7 @@ export class Departure {
     this.refusal = refusal;
     const drain = Math.min(wanted, this.#host.maxDrain);
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
-    void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, why);
+    void this.#end(undefined, drain, drain + LEAVE_GRACE, drain + LEAVE_GRACE, undefined, why);
     this.#ending?.hurry(drain + LEAVE_GRACE);
     return true;
   }
@@ -220,19 +222,20 @@ export class Departure {
   }
 
   /**
-   * Finishes what runs within `drain` milliseconds, then says FIN and waits for the peer's for `linger` milliseconds.
-   * `before` settles when work can be finished at all, and `why` makes what is told at the end.
+   * Finishes what runs within `drain` milliseconds, then says FIN and waits for the peer's for `linger` milliseconds, or for
+   * `late` where it took longer. `before` settles when work can be finished at all, and `why` makes what is told at the end.
    */
   async #end(
     error: Error | undefined,
     drain: number,
     linger: number,
+    late: number = linger,
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
     const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#host;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
-    await ending.run(drain, linger, {
+    await ending.run(drain, linger, late, {
       work: async () => {
         if (error !== undefined) return;
         await before?.();

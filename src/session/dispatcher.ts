@@ -72,6 +72,8 @@ export interface DispatcherShared {
   readonly taps: Taps;
   /** How much a peer may send; `undefined` for no limit. */
   readonly rate: Rate | undefined;
+  /** Whose handler is being called right now. */
+  readonly inside: { dispatcher: Dispatcher | undefined };
   /** On a client: the handlers at work for all its connections, those that are over included. */
   readonly load: HandlerLoad | undefined;
   /** How many handlers may run, and how much may wait, in messages and bytes. */
@@ -81,6 +83,31 @@ export interface DispatcherShared {
     readonly maxQueuedBytes: number;
     readonly maxHandlerBytes: number;
   };
+}
+
+/** Handlers that wait for the end of their own connection. */
+class Excuses {
+  /** Whether the handler that is being called right now is one. */
+  asked = false;
+  readonly messages = new Set<IncomingMessage>();
+  /** Who is told when nothing else runs. */
+  waiting: (() => void)[] = [];
+
+  /** The call came back, and the handler goes on. */
+  returned(message: IncomingMessage, busy: number): void {
+    if (!this.asked) return;
+    this.asked = false;
+    this.messages.add(message);
+    this.wake(busy);
+  }
+
+  /** `busy` messages wait or run. */
+  wake(busy: number): void {
+    if (this.messages.size === 0 || busy > this.messages.size) return;
+    const { waiting } = this;
+    this.waiting = [];
+    for (const resolve of waiting) resolve();
+  }
 }
 
 /** Hands the messages of one connection to their handlers. */
@@ -93,7 +120,10 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   /** Bytes of payloads in asynchronous handlers. */
   #runningBytes = 0;
   #closed = false;
+  #left = 0;
   #pumping = false;
+  /** Made when a handler closes what it runs on. */
+  #excuses: Excuses | undefined = undefined;
   /** Ordered routes at work, but on a client. Made when it is needed, as is the next one. */
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
@@ -136,6 +166,11 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   /** Messages that wait for a handler. */
   get waiting(): number {
     return this.#queue === undefined ? 0 : this.#queue.size;
+  }
+
+  /** Messages that waited when it was closed: nobody handles them any more. */
+  get left(): number {
+    return this.#left;
   }
 
   /** Asynchronous handlers at work. */
@@ -213,12 +248,27 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     return new Promise((resolve) => (this.#onIdle ??= []).push(resolve));
   }
 
+  /** The handler that is being called right now waits for the end. */
+  excuse(): void {
+    (this.#excuses ??= new Excuses()).asked = true;
+  }
+
+  /** Settles when handlers wait for the end, and nothing but them is under way; never rejects. */
+  quiet(): Promise<void> {
+    const excuses = this.#excuses ??= new Excuses();
+    return new Promise((resolve) => {
+      excuses.waiting.push(resolve);
+      this.#wakeIdle();
+    });
+  }
+
   /** Forgets what waits. */
   close(): void {
     this.#closed = true;
     const { load } = this.#shared;
     if (load?.waiting === this) load.waiting = undefined;
     this.#gate?.close();
+    this.#left += this.waiting;
     this.#queue?.clear();
     this.#wake();
   }
@@ -265,6 +315,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     const { load } = this.#shared;
     const { route } = message;
     this.#running--;
+    this.#excuses?.messages.delete(message);
     this.#runningBytes -= message.kept;
     if (load !== undefined) {
       load.running--;
@@ -334,11 +385,15 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     let later: boolean;
     // It runs from the first: who closes the connection inside it waits for it.
     this.#running++;
+    const { inside } = this.#shared;
     try {
       if (!route.raw) message.decode();
+      inside.dispatcher = this;
       result = route.handler(message as never, host.peer as never);
+      inside.dispatcher = undefined;
       later = isThenable(result);
     } catch (error) {
+      inside.dispatcher = undefined;
       this.#running--;
       this.#failed(message, error);
       this.#wakeIdle();
@@ -346,6 +401,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     }
     if (later) {
       this.#started(message);
+      this.#excuses?.returned(message, this.busy);
       if (host.native && message.wantsReply) this.#opened(message);
       this.#await(message, route, result);
       return;
@@ -449,7 +505,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       budget.wait(this);
       break;
     }
-    if (this.#onRoom !== undefined && !this.full || this.busy === 0) this.#wake();
+    if (this.#onRoom !== undefined && !this.full || this.busy === 0 || this.#excuses !== undefined) this.#wake();
   }
 
   #wake(): void {
@@ -462,6 +518,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   }
 
   #wakeIdle(): void {
+    this.#excuses?.wake(this.busy);
     if (this.#onIdle === undefined || !this.#closed && this.busy > 0) return;
     const idle = this.#onIdle;
     this.#onIdle = undefined;

@@ -57,16 +57,23 @@ export class Ending {
     this.#wheel.add(limit, ms);
   }
 
-  /** Goes through the steps: the first two within `drain` milliseconds, the last within `linger`. */
-  async run(drain: number, linger: number, steps: EndingSteps): Promise<void> {
+  /**
+   * Goes through the steps: the first two within `drain` milliseconds, the last within `linger`, or within `late` where the
+   * work was not done in time.
+   */
+  async run(drain: number, linger: number, late: number, steps: EndingSteps): Promise<void> {
     if (drain <= 0) this.cut();
     if (this.#hold) this.#wheel.hold();
+    let worked = false;
     let flushed = false;
-    const drained = steps.work().then(() => steps.flushed()).then(() => flushed = true);
+    const drained = steps.work().then(() => {
+      worked = true;
+      return steps.flushed();
+    }).then(() => flushed = true);
     await this.#within(drain, drained);
     // Work that took too long does not take down with it what was written meanwhile.
     if (!flushed && !this.#cut) await this.#within(0, steps.flushed().then(() => flushed = true));
-    if (flushed && !this.#cut) await this.#within(linger, steps.finish());
+    if (flushed && !this.#cut) await this.#within(worked ? linger : late, steps.finish());
     this.#over = true;
     for (const limit of this.#limits) this.#wheel.remove(limit);
     if (this.#hold) this.#wheel.release();

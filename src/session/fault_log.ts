@@ -77,8 +77,8 @@ export class FaultLog {
   }
 
   /** Writes a line about a peer, made only if the logger takes it. */
-  note(kind: string, text: () => string): void {
-    if (this.#log.debug !== undefined && this.#may("debug", kind)) writeNote(this.#log, "debug", text);
+  note(level: "debug" | "warn", kind: string, text: () => string): void {
+    if (this.#log[level] !== undefined && this.#may(level, kind)) writeNote(this.#log, level, text);
   }
 
   /** Whether a line may be written now; counts it. */

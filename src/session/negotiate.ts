@@ -10,6 +10,9 @@ import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
+/** How long the last word to a peer about which nothing was decided may take, in milliseconds. */
+const LAST_WORD_TIME = 1_000;
+
 /** One end's state machine; see `src/wire`. */
 export interface HandshakeMachine {
   /** The first step. */
@@ -22,14 +25,32 @@ export interface HandshakeMachine {
   unfinished(how: "closed" | "late"): string;
 }
 
+/** Whose turn it is, where many come at once. */
+export interface Turns {
+  /** Settles when it is the next one's turn; `undefined` where that is now. */
+  next(): Promise<void> | undefined;
+  /** A step begins: the time. */
+  begin(): number;
+  /** A step that began then ends now. */
+  end(from: number): void;
+}
+
 /** How to negotiate. */
 export interface NegotiateOptions {
+  /** Whose turn it is; without it each goes on at once. */
+  readonly turns?: Turns;
   /** For the deadline. */
   readonly wheel: TimerWheel;
   /** For all of it, in milliseconds. */
   readonly timeout: number;
-  /** Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. */
-  readonly decide?: (peer: PeerIdentity) => Promise<HandshakeStep> | HandshakeStep;
+  /**
+   * Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. What it gives to
+   * `expires` is called when the time is over, so that the peer can be told.
+   */
+  readonly decide?: (
+    peer: PeerIdentity,
+    expires: (giveUp: (error: HandshakeError) => void) => void,
+  ) => Promise<HandshakeStep> | HandshakeStep;
 }
 
 /**
@@ -44,13 +65,21 @@ export async function negotiate(
   machine: HandshakeMachine,
   options: NegotiateOptions,
 ): Promise<HandshakeOutcome> {
-  const { wheel, timeout } = options;
+  const { wheel, timeout, turns } = options;
   let deciding = false;
+  let giveUp: ((error: HandshakeError) => void) | undefined;
   const deadline = new Timeout(() => {
-    const late = deciding
-      ? `it was not decided within ${timeout} ms whether to let it in`
-      : `it did not finish the handshake within ${timeout} ms, ${machine.unfinished("late")}`;
-    connection.abort(new HandshakeError("handshake-timeout", `Cannot agree with the peer: ${late}`));
+    if (deciding && giveUp !== undefined) {
+      giveUp(undecided(timeout));
+      // A peer that does not take the last word is left without.
+      wheel.add(deadline, LAST_WORD_TIME);
+      return;
+    }
+    const error = deciding ? undecided(timeout) : new HandshakeError(
+      "handshake-timeout",
+      `Cannot agree with the peer: it did not finish the handshake within ${timeout} ms, ${machine.unfinished("late")}`,
+    );
+    connection.abort(error);
   });
   wheel.add(deadline, timeout);
   try {
@@ -58,9 +87,10 @@ export async function negotiate(
     for (;;) {
       if (step.state === "proposed") {
         deciding = true;
-        const decided = options.decide?.(step.peer) ?? machine.accept!();
+        const decided = options.decide?.(step.peer, (fn) => giveUp = fn) ?? machine.accept!();
         step = decided instanceof Promise ? await decided : decided;
         deciding = false;
+        giveUp = undefined;
         continue;
       }
       if (step.send !== undefined) await connection.write(step.send);
@@ -73,9 +103,21 @@ export async function negotiate(
           `Cannot agree with the peer: it closed the connection during the handshake, ${machine.unfinished("closed")}`,
         );
       }
+      const turn = turns?.next();
+      if (turn !== undefined) await turn;
+      const from = turns?.begin() ?? 0;
       step = machine.push(chunk);
+      turns?.end(from);
     }
   } finally {
     wheel.remove(deadline);
   }
+}
+
+function undecided(timeout: number): HandshakeError {
+  const text = `Cannot agree with the peer: it was not decided within ${timeout} ms whether to let it in`;
+  const message = `It was not decided within ${timeout} ms whether to let the client in`;
+  return new HandshakeError("handshake-timeout", text, {
+    refusal: { code: "handshake-timeout", message, retryAfter: undefined },
+  });
 }

@@ -149,7 +149,9 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
       this.lastRead = this.#shared.transport.clock.now();
       if (this.#discarding) {
         this.#thrown += chunk.length;
-        this.#taken(chunk);
+        this.#connection.recycle?.(chunk);
+        // It takes a turn of others to throw away what may be a flood.
+        this.#shared.budget.wait(this);
       } else this.#take(chunk);
     }
   }
@@ -194,9 +196,10 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
     this.#taken(chunk);
   }
 
-  /** Goes on with what came. */
+  /** Goes on with what came, or with what is thrown away. */
   proceed(): void {
-    this.#hand(this.#rest!, this.#shared.transport.clock.now());
+    if (this.#rest === undefined) this.#read();
+    else this.#hand(this.#rest, this.#shared.transport.clock.now());
   }
 
   #taken(chunk: Uint8Array): void {

@@ -77,6 +77,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   readonly #heartbeat: Heartbeat | undefined;
   readonly #departure: Departure;
   #framesIgnored = 0;
+  /** Messages that came while it was being closed, and that want no answer. */
+  #tooLate = 0;
   /** Frames that meant nothing. */
   #idle = 0;
   /** Grants of the peer. */
@@ -172,6 +174,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   /** What the peer said that shut this side out. */
   get refusal(): Refusal | undefined {
     return this.#departure.refusal;
+  }
+
+  /** Messages that came, and whose handlers were not called because it ended. */
+  get unhandled(): number {
+    return this.dispatcher.left + this.#tooLate;
   }
 
   /** Bytes that wait to be sent. */
@@ -288,6 +295,21 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
     this.#departure.close(reason, { ...how, drain });
     return this.closed;
+  }
+
+  /** Settles when it is over, or when only handlers that wait for that are under way; never rejects. */
+  ends(): Promise<void> {
+    return Promise.race([this.closed, this.dispatcher.quiet()]);
+  }
+
+  /**
+   * What the caller of a `close()` waits for: `end`, or, if that is a handler of this connection, for which the end waits in
+   * turn, {@linkcode ends}.
+   */
+  awaited(end: Promise<void>): Promise<void> {
+    if (this.#shared.inside.dispatcher !== this.dispatcher) return end;
+    this.dispatcher.excuse();
+    return Promise.race([end, this.ends()]);
   }
 
   /** Lets the process end although it is open. */
@@ -560,7 +582,10 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     if (this.#departure.serving) return this.dispatcher.accept(frame, receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
-    if (!this.native || (frame.flags & Flag.REQUEST) === 0) return;
+    if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
+      this.#tooLate++;
+      return;
+    }
     this.turnAway(frame, GOING_AWAY);
   }
 

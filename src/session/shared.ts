@@ -67,6 +67,7 @@ export function makeShared(
     taps,
     pace,
     load,
+    inside: { dispatcher: undefined },
     rate: pace.rate,
     wheel,
     pool,

@@ -25,7 +25,7 @@ const HEAVY_MS = 2 * BATCH_MS;
 const LONGEST_MS = 100;
 /** So much time of several connections, in milliseconds, is a round, even if none has more. */
 const BUSY_MS = 4;
-/** Above so many connections that wait, all sockets are to be looked at in each round. */
+/** Above so many connections that wait, all sockets are to be looked at in each round; also where rounds take longer. */
 const CROWD = 8;
 /** The clock is asked after 1, 2, 4 and so on frames, and every so many at least: asking costs as much as a small frame. */
 const ASK_EVERY = 32;
@@ -39,8 +39,8 @@ const CALLED = -2;
 
 /** A connection that has more to hand out. */
 export interface BatchWaiter {
-  /** Goes on: the others had their turn. It must not throw. */
-  proceed(): void;
+  /** Goes on: the others had their turn. It must not throw. Returns what it will cost, in milliseconds, if that comes later. */
+  proceed(): number | void;
 }
 
 /** What one connection has used of the rounds. */
@@ -114,15 +114,20 @@ export class BatchBudget {
   exhausted(share: Share): boolean {
     if (!this.#looking || share.round === CALLED) return false;
     if (share.round === this.#round && share.used >= BATCH_MS) return true;
-    if (this.#worked < ROUND_MS || share.round >= 0 && share.used < LIGHT_MS) return false;
+    if (!this.late || share.round >= 0 && share.used < LIGHT_MS) return false;
     // Where single frames take long, whoever is not known for less waits in line, too.
     if (this.#worked >= 2 * ROUND_MS) return true;
     // It was busy just now: when the time is up it waits in line.
     return share.round >= 0 && this.#round - share.round <= 1 + this.#inLine * BATCH_MS / ROUND_MS;
   }
 
-  /** Counts a batch that began at `from` and ends now. */
-  used(share: Share, from: number): void {
+  /** Whether the time of this round is up, and its end is waited for. */
+  get late(): boolean {
+    return this.#looking && this.#worked >= ROUND_MS;
+  }
+
+  /** Counts a batch that began at `from` and ends now; `many` if others stand behind the same share. */
+  used(share: Share, from: number, many = false): void {
     const took = this.#transport.clock.now() - from;
     // A round that nobody waits for ends by itself, unless most of it was work.
     const since = from - this.#roundFrom;
@@ -131,7 +136,7 @@ export class BatchBudget {
       share.round = this.#round;
       share.used = 0;
     }
-    if (share.used < LIGHT_MS && share.used + took >= LIGHT_MS) this.#active++;
+    if (share.used < LIGHT_MS && share.used + took >= LIGHT_MS) this.#active += many ? CROWD + 1 : 1;
     share.used += took;
     this.#worked += took;
     if (this.#worked >= BUSY_MS && this.#active > 1) this.#look();
@@ -155,7 +160,8 @@ export class BatchBudget {
   #look(): void {
     if (this.#looking) return;
     this.#looking = true;
-    this.#transport.yield(this.#begin, Math.max(this.#crowd, this.#active) > CROWD);
+    const long = this.#worked >= 2 * ROUND_MS || (this.#heavy?.size ?? 0) > 0;
+    this.#transport.yield(this.#begin, long || Math.max(this.#crowd, this.#active) > CROWD);
   }
 
   readonly #begin = (): void => {
@@ -163,17 +169,18 @@ export class BatchBudget {
     const from = this.#transport.clock.now();
     this.#next(from);
     this.#crowd = this.#inLine;
-    this.#call(this.#waiting, from);
+    this.#call(this.#waiting, from, ROUND_MS);
     // One of these at least: they are not to wait for good.
-    if (this.#heavy !== undefined) this.#call(this.#heavy, from);
+    if (this.#heavy !== undefined) this.#call(this.#heavy, from, ROUND_MS / 2);
     if (this.#inLine > 0) this.#look();
   };
 
-  /** Lets those go on who wait now, one at least, until the round is over. */
-  #call(line: Fifo<BatchWaiter>, from: number): void {
+  /** Lets those go on who wait now, one at least, until `most` milliseconds of the round are over. */
+  #call(line: Fifo<BatchWaiter>, from: number, most: number): void {
+    let later = 0;
     for (let left = line.size; left > 0; left--) {
-      line.shift().proceed();
-      if (this.#transport.clock.now() - from >= ROUND_MS) return;
+      later += line.shift().proceed() ?? 0;
+      if (this.#transport.clock.now() - from + later >= most) return;
     }
   }
 

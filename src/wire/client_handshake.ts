@@ -119,7 +119,7 @@ export class ClientHandshake {
     if (this.#state === "message-3") {
       const announced = `it greeted as release "${named(this.#release)}"`;
       return how === "late"
-        ? `${announced} and did not let the client in`
+        ? `${announced} and has not let the client in yet, as where its "authenticate" takes long`
         : `${announced}: Python servers refuse a client by closing, one of another release among them`;
     }
     if (this.#state === "message-1") return "it sent the beginning of a JSON handshake";

@@ -12,7 +12,7 @@ import type { Protocol } from "./protocols.ts";
 /** Python's word of a server that is full: its clients raise a `ServerFullError`, for any other word as well. */
 const SERVER_FULL = "server_full";
 /** Refusals that are errors of their own; any other is `refused-by-peer`. */
-const TELLING: readonly HandshakeErrorCode[] = ["too-many-connections", "unauthorized"];
+const TELLING: readonly HandshakeErrorCode[] = ["handshake-timeout", "too-many-connections", "unauthorized"];
 
 /**
  * What to send to a peer that is not let in, in place of message 1 or 3, before closing: the refusal of `error`, or else its
