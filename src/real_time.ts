@@ -12,13 +12,24 @@ interface Runtime {
 
 const { process, setImmediate } = globalThis as Runtime;
 
-/** See the module. */
-export const realTime = {
-  now: performance.now.bind(performance),
-  setTimeout: setTimeout.bind(globalThis) as (fn: () => void, ms: number) => unknown,
-  clearTimeout: clearTimeout.bind(globalThis) as (timer: never) => void,
-  queueMicrotask: queueMicrotask.bind(globalThis) as (fn: () => void) => void,
+/** The timers and turns of the runtime. */
+export interface RealTime {
+  /** `performance.now`. */
+  readonly now: () => number;
+  readonly setTimeout: (fn: () => void, ms: number) => unknown;
+  readonly clearTimeout: (timer: never) => void;
+  readonly queueMicrotask: (fn: () => void) => void;
   /** Only where the runtime has it, as the next one. */
+  readonly nextTick: ((fn: () => void) => void) | undefined;
+  readonly setImmediate: ((fn: () => void) => unknown) | undefined;
+}
+
+/** See the module. */
+export const realTime: RealTime = {
+  now: performance.now.bind(performance),
+  setTimeout: setTimeout.bind(globalThis),
+  clearTimeout: clearTimeout.bind(globalThis) as RealTime["clearTimeout"],
+  queueMicrotask: queueMicrotask.bind(globalThis),
   nextTick: process?.nextTick?.bind(process),
   setImmediate: setImmediate?.bind(globalThis),
-} as const;
+};

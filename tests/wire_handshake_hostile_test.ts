@@ -417,7 +417,12 @@ describe("a refusal", () => {
   });
 
   it("with a code of the program's own is refused-by-peer, and has its words all the same", () => {
-    for (const [code, known] of [["too-many-connections", true], ["banned", false], ["handshake-timeout", false]]) {
+    for (
+      const [code, known] of [["too-many-connections", true], ["handshake-timeout", true], ["banned", false], [
+        "handshake-failed",
+        false,
+      ]]
+    ) {
       const step = client().push(message({ ...refusal, code }));
       assertEquals([failure(step)[0], refusalOf(step)!.code], [known ? code : "refused-by-peer", code]);
     }
