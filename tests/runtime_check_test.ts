@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { readFileSync } from "node:fs";
 import { checkRuntime, type Globals, OLDEST } from "../src/adapters/runtime_check.ts";
 
 describe("the check of the runtime", () => {
@@ -36,6 +37,12 @@ describe("the check of the runtime", () => {
       for (const version of newer) checkRuntime(on(name, version));
     });
   }
+
+  it("asks for no other versions than the README does", () => {
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8").replaceAll(/\s+/g, " ");
+    const [, deno, bun, node] = /works from Deno (\S+), Bun (\S+) and Node (\S+) on/.exec(readme)!;
+    assertEquals({ Deno: deno, Bun: bun, Node: `${node}.0` }, OLDEST);
+  });
 
   it("takes an unknown runtime as it is", () => {
     checkRuntime({});

@@ -7,8 +7,8 @@
 
 /** The oldest runtimes that it works on, by the name of their version in `process.versions`. */
 export const OLDEST: Readonly<Record<"Deno" | "Bun" | "Node", string>> = {
-  Deno: "2.2.0",
-  Bun: "1.2.0",
+  Deno: "2.3.7",
+  Bun: "1.2.23",
   Node: "22.12.0",
 };
 
