@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type ClientInfo, messageType, Server, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
-import { deferred } from "./session_support.ts";
+import { deferred, turn } from "./session_support.ts";
 
 const STOP = messageType(200, "stop", text, text);
 const WAIT = messageType(201, "wait", text, text);
@@ -109,6 +109,34 @@ for (const protocol of ["native", "2.0"] as const) {
       await closed;
       assertEquals(server.clients.length, 0);
       await client.close();
+    });
+
+    it("waits for the handlers that come after one that calls it and does not wait", async () => {
+      const { server, clients: [client] } = await meet(protocol, 1);
+      const gate = deferred();
+      const order: string[] = [];
+      server.route(WAIT, async () => {
+        await gate.promise;
+        order.push("waited");
+        return "";
+      });
+      server.route(STOP, (_, sender) => {
+        if (order.push("called") === 1) {
+          void sender.close("manual", DRAIN);
+          return "bye";
+        }
+        return sender.close("manual", DRAIN).then(() => (order.push("closed"), "bye"));
+      });
+      // All three are there before the first is handled.
+      const replies = [client.request(STOP, ""), client.request(WAIT, ""), client.request(STOP, "")];
+      const settled = Promise.allSettled(replies);
+      await replies[0];
+      for (let i = 0; i < 20; i++) await turn();
+      gate.resolve();
+      const codes = (await settled).map((result) => result.status === "fulfilled" ? result.value : result.reason.code);
+      assertEquals([codes, order], [["bye", "", "bye"], ["called", "called", "waited", "closed"]]);
+      await client.closed;
+      await server.close();
     });
 
     it("waits for a handler that calls it later, for no longer than drain", async () => {

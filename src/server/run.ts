@@ -161,9 +161,9 @@ export class ServerRun<P> implements MemberHost<P> {
 
   /** What the caller of `close` waits for: `end`, or, if that is a handler, the end of everything but such handlers. */
   awaited(end: Promise<void>): Promise<void> {
-    const { dispatcher } = this.#shared.inside;
-    if (dispatcher === undefined) return end;
-    dispatcher.excuse();
+    const { inside } = this.#shared;
+    if (inside.dispatcher === undefined) return end;
+    inside.waits = true;
     const all = Promise.all([...this.#sessions].map((session) => session.ends()));
     return Promise.race([end, all.then(() => {})]);
   }

@@ -72,8 +72,8 @@ export interface DispatcherShared {
   readonly taps: Taps;
   /** How much a peer may send; `undefined` for no limit. */
   readonly rate: Rate | undefined;
-  /** Whose handler is being called right now. */
-  readonly inside: { dispatcher: Dispatcher | undefined };
+  /** Whose handler is being called right now, and whether it closes what it runs on and waits for that. */
+  readonly inside: { dispatcher: Dispatcher | undefined; waits: boolean };
   /** On a client: the handlers at work for all its connections, those that are over included. */
   readonly load: HandlerLoad | undefined;
   /** How many handlers may run, and how much may wait, in messages and bytes. */
@@ -87,19 +87,9 @@ export interface DispatcherShared {
 
 /** Handlers that wait for the end of their own connection. */
 class Excuses {
-  /** Whether the handler that is being called right now is one. */
-  asked = false;
   readonly messages = new Set<IncomingMessage>();
   /** Who is told when nothing else runs. */
   waiting: (() => void)[] = [];
-
-  /** The call came back, and the handler goes on. */
-  returned(message: IncomingMessage, busy: number): void {
-    if (!this.asked) return;
-    this.asked = false;
-    this.messages.add(message);
-    this.wake(busy);
-  }
 
   /** `busy` messages wait or run. */
   wake(busy: number): void {
@@ -248,11 +238,6 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     return new Promise((resolve) => (this.#onIdle ??= []).push(resolve));
   }
 
-  /** The handler that is being called right now waits for the end. */
-  excuse(): void {
-    (this.#excuses ??= new Excuses()).asked = true;
-  }
-
   /** Settles when handlers wait for the end, and nothing but them is under way; never rejects. */
   quiet(): Promise<void> {
     const excuses = this.#excuses ??= new Excuses();
@@ -389,6 +374,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     try {
       if (!route.raw) message.decode();
       inside.dispatcher = this;
+      inside.waits = false;
       result = route.handler(message as never, host.peer as never);
       inside.dispatcher = undefined;
       later = isThenable(result);
@@ -401,7 +387,10 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     }
     if (later) {
       this.#started(message);
-      this.#excuses?.returned(message, this.busy);
+      if (inside.waits) {
+        (this.#excuses ??= new Excuses()).messages.add(message);
+        this.#wakeIdle();
+      }
       if (host.native && message.wantsReply) this.#opened(message);
       this.#await(message, route, result);
       return;

@@ -307,8 +307,9 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
    * turn, {@linkcode ends}.
    */
   awaited(end: Promise<void>): Promise<void> {
-    if (this.#shared.inside.dispatcher !== this.dispatcher) return end;
-    this.dispatcher.excuse();
+    const { inside } = this.#shared;
+    if (inside.dispatcher !== this.dispatcher) return end;
+    inside.waits = true;
     return Promise.race([end, this.ends()]);
   }
 

@@ -67,7 +67,7 @@ export function makeShared(
     taps,
     pace,
     load,
-    inside: { dispatcher: undefined },
+    inside: { dispatcher: undefined, waits: false },
     rate: pace.rate,
     wheel,
     pool,
