@@ -50,9 +50,8 @@ export interface LimitOptions {
   readonly highWaterMark?: number;
   /**
    * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark` one message of any size is taken. A
-   * handler is not
-   * started while the answers of those that run may bring the connection above it: each is expected to be as large as the
-   * largest that its route has given. @default 16777216
+   * handler is not started while the answers of those that run may bring the connection above it: each is expected to be
+   * as large as the largest that its route has given. @default 16777216
    */
   readonly maxBufferedBytes?: number;
   /**

@@ -16,6 +16,7 @@ import type {
   SocketOptions,
   Transport,
 } from "../transport.ts";
+import { realTime } from "../real_time.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
@@ -25,7 +26,6 @@ import { runtimeApi } from "./runtime.ts";
 import { notItself } from "./self_connect.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
-import { realTime } from "../real_time.ts";
 
 export type * from "../transport.ts";
 
@@ -155,7 +155,7 @@ class DenoListenerAdapter implements Listener {
 async function pause(error: unknown): Promise<void> {
   const { code } = error as { code?: string };
   if (code === "ECONNABORTED" || code === "ECONNRESET" || code === "ENOTCONN") return;
-  await new Promise((resolve) => realTime.setTimeout(resolve as () => void, 50));
+  await new Promise<void>((resolve) => realTime.setTimeout(resolve, 50));
 }
 
 class DenoChannel implements Channel {

@@ -9,10 +9,10 @@
  */
 
 import { ConnectionError } from "../errors.ts";
+import { realTime } from "../real_time.ts";
 import type { Address, ChunkReader, Connection } from "../transport.ts";
 import { nameOf } from "./endpoint.ts";
 import { brokenError } from "./system_errors.ts";
-import { realTime } from "../real_time.ts";
 import { readableOf, writableOf } from "./web_streams.ts";
 
 /** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */

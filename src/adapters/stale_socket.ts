@@ -57,7 +57,7 @@ async function removeStale(path: string, connect: Connect): Promise<boolean> {
     const found = socketAt(path);
     if (!found || !await isDead(path, connect)) return false;
     if (Date.now() - Number(found.mtimeMs) < YOUNG) {
-      await new Promise((resolve) => realTime.setTimeout(resolve as () => void, PATIENCE));
+      await new Promise<void>((resolve) => realTime.setTimeout(resolve, PATIENCE));
       if (!await isDead(path, connect)) return false;
     }
     return remove(path, found);

@@ -141,6 +141,8 @@ export class Server<P = undefined> implements AsyncDisposable {
    * Calls made meanwhile share one promise. The last call counts: `close()` during a restart leaves the server closed and
    * rejects the restart, and a restart during `close()` starts the server when it is closed.
    *
+   * A handler must not await it: the restart waits for that handler until `drain` is over.
+   *
    * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when all listeners accept connections again.
    * @throws {ConnectionError} As {@linkcode start}; `closed` if `close()` was called meanwhile. The server is closed then.

@@ -151,7 +151,7 @@ export class Departure {
     this.refusal = refusal;
     const drain = Math.min(wanted, this.#host.maxDrain);
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
-    void this.#end(undefined, drain, drain + LEAVE_GRACE, drain + LEAVE_GRACE, undefined, why);
+    void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, undefined, why);
     this.#ending?.hurry(drain + LEAVE_GRACE);
     return true;
   }

@@ -8,6 +8,7 @@
 import { ConnectionError, HandshakeError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
+import type { StrangerTurns } from "../tools/stranger_turns.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** How long the last word to a peer about which nothing was decided may take, in milliseconds. */
@@ -25,20 +26,10 @@ export interface HandshakeMachine {
   unfinished(how: "closed" | "late"): string;
 }
 
-/** Whose turn it is, where many come at once. */
-export interface Turns {
-  /** Settles when it is the next one's turn; `undefined` where that is now. */
-  next(): Promise<void> | undefined;
-  /** A step begins: the time. */
-  begin(): number;
-  /** A step that began then ends now. */
-  end(from: number): void;
-}
-
 /** How to negotiate. */
 export interface NegotiateOptions {
-  /** Whose turn it is; without it each goes on at once. */
-  readonly turns?: Turns;
+  /** Whose turn it is where many come at once; without it each goes on. */
+  readonly turns?: StrangerTurns;
   /** For the deadline. */
   readonly wheel: TimerWheel;
   /** For all of it, in milliseconds. */

@@ -153,7 +153,7 @@ export class BatchBudget {
 
   /** How long the next batch may take. */
   #left(share: Share | undefined): number {
-    return this.#looking && this.#worked >= ROUND_MS && share?.round !== CALLED ? GUEST_MS : BATCH_MS;
+    return this.late && share?.round !== CALLED ? GUEST_MS : BATCH_MS;
   }
 
   /** Sees to it that the sockets are looked at; then the next round begins. */
