@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type ClientInfo, messageType, Server, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
-import { deferred, turn } from "./session_support.ts";
+import { deferred, memoryWorld, Raw, serve, turn, until } from "./session_support.ts";
 
 const STOP = messageType(200, "stop", text, text);
 const WAIT = messageType(201, "wait", text, text);
@@ -154,3 +154,32 @@ for (const protocol of ["native", "2.0"] as const) {
     });
   });
 }
+
+describe("close() whose drain is over while a handler runs", () => {
+  for (const release of ["native", "2.0.0"] as const) {
+    it(`cuts a ${release} peer that does not leave 0.1 s later`, async () => {
+      const made = memoryWorld();
+      const gate = deferred<string>();
+      let called = false;
+      await using served = await serve(made, release === "native" ? {} : { protocol: "2.0" }, (server) => {
+        server.route(WAIT, () => {
+          called = true;
+          return gate.promise;
+        });
+      });
+      const raw = await Raw.connect(made, served.address, release);
+      await raw.send({ code: WAIT.code, requestId: 1, flags: release === "native" ? 1 : 0 });
+      await until(() => called);
+      let closed = false;
+      void served.server.close({ drain: 1_000 }).then(() => closed = true);
+      await made.clock.advance(990);
+      await turn();
+      assertEquals(closed, false);
+      await made.clock.advance(200);
+      for (let i = 0; i < 20; i++) await turn();
+      assertEquals(closed, true);
+      gate.resolve("");
+      await raw[Symbol.asyncDispose]();
+    });
+  }
+});
