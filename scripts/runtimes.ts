@@ -27,7 +27,8 @@ export type Runtime =
 /** The root folder of the repository. */
 export const ROOT: string = fileURLToPath(new URL("..", import.meta.url));
 
-const PROGRAMS: Record<RuntimeName, string[]> = {
+/** Where npm puts their programs, below `node_modules`. */
+export const PROGRAMS: Readonly<Record<RuntimeName, readonly string[]>> = {
   deno: ["deno/deno", "deno/deno.exe"],
   bun: ["bun/bin/bun.exe", "bun/bin/bun"],
   node: ["node/bin/node", "node/bin/node.exe"],

@@ -1,6 +1,6 @@
 /**
  * Says so when the runtime is too old, as soon as the package is imported, in place of an error from somewhere inside. The tests
- * run on the newest runtimes. On the oldest a client and a server were seen to work; Bun 1.2.0 and Deno 2.2.0 fail.
+ * run on the newest runtimes, and `deno task oldest` has a client and a server talk on the oldest.
  *
  * @module
  */
