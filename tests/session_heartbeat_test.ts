@@ -123,6 +123,25 @@ for (const { release, server: spoken } of SPOKEN) {
       }
     });
 
+    it(`gets ${native ? "PINGs" : "no PING"} in the middle of a frame of its own`, async () => {
+      const world = memoryWorld();
+      await using met = await face(world, release, {}, { heartbeat: { idle: 100 } });
+      const got: number[] = [];
+      met.client.route(NOTE, ({ data }) => void got.push(data.length));
+      const seen = listen(world, met.raw);
+      const frame = met.raw.encode({ code: 200, content: "x".repeat(100_000) });
+      for (let at = 0; at < frame.length; at += 2_000) {
+        await met.raw.connection.write(frame.subarray(at, at + 2_000));
+        await world.clock.advance(at === 50_000 ? 1_000 : 150);
+      }
+      assertEquals([got, met.client.state], [[100_000], "connected"]);
+      // A native peer has its answer wait until the frame is out.
+      if (native) assert(seen.length > 10, `${seen.length}`);
+      else assertEquals(seen.filter(({ at }) => at < 8_000), []);
+      await world.clock.advance(300);
+      assert(seen.some(({ code }) => code === 0), "asked again behind it");
+    });
+
     it("gets none, and is never closed, with heartbeat: false", async () => {
       const world = memoryWorld();
       await using met = await face(world, release, {}, { heartbeat: false });
@@ -284,6 +303,7 @@ describe("the heartbeat", () => {
         lastSent: 0,
         lastReceived: 0,
         paused: false,
+        fragile: false,
         beat: () => asked.push(now),
         dead: () => died = true,
       };
@@ -328,6 +348,7 @@ describe("the heartbeat", () => {
         lastSent: 0,
         lastReceived: 0,
         paused: false,
+        fragile: false,
         beat(): void {
           beats.push(clock.now());
           host.lastSent = clock.now();

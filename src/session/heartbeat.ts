@@ -29,6 +29,8 @@ export interface HeartbeatHost {
   readonly lastReceived: number;
   /** Whether this side has stopped reading. */
   readonly paused: boolean;
+  /** Whether a frame is coming that a PONG could tear: its end is waited for, and somebody else watches its pace. */
+  readonly fragile: boolean;
   /** Sends a PING. */
   beat(): void;
   /** The peer is gone. */
@@ -71,7 +73,8 @@ export class Heartbeat extends TimerEntry {
   override expire(): void {
     const { idle, timeout } = this.#pace;
     const now = this.#clock.now();
-    if (this.#host.paused) this.#excused = now;
+    const { fragile } = this.#host;
+    if (this.#host.paused || fragile) this.#excused = now;
     // The peer had no chance to be asked, and to answer, while the loop stood still.
     else if (now - this.#due > Math.min(LATE_MS, Math.max(LEAST_LATE_MS, timeout / 4))) {
       this.#excused = Math.max(this.#excused, now - idle);
@@ -85,7 +88,7 @@ export class Heartbeat extends TimerEntry {
     const asking = silent >= idle || now - this.#host.lastSent >= idle;
     if (asking && now - this.#asked >= idle) {
       this.#asked = now;
-      this.#host.beat();
+      if (!fragile) this.#host.beat();
     }
     this.#look(now);
   }

@@ -124,6 +124,11 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
     return this.#reader.skipped;
   }
 
+  /** Bytes of a frame that is not whole yet. */
+  get partial(): number {
+    return this.#reader.partial;
+  }
+
   /** Whether nothing is read until what came is handed out. */
   get paused(): boolean {
     return this.#rest !== undefined;

@@ -490,6 +490,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     return this.receiver.paused;
   }
 
+  // Python answers a PING from another thread, in the middle of what the first one sends.
+  get fragile(): boolean {
+    return !this.native && this.receiver.partial > 0;
+  }
+
   beat(): void {
     this.sender.beat();
   }
