@@ -85,19 +85,16 @@ export interface DispatcherShared {
   };
 }
 
-/** Handlers that wait for the end of their own connection. */
-class Excuses {
-  readonly messages = new Set<IncomingMessage>();
-  /** Who is told when nothing else runs. */
-  waiting: (() => void)[] = [];
-
-  /** `busy` messages wait or run. */
-  wake(busy: number): void {
-    if (this.messages.size === 0 || busy > this.messages.size) return;
-    const { waiting } = this;
-    this.waiting = [];
-    for (const resolve of waiting) resolve();
-  }
+/** Who waits for a dispatcher. */
+class Waiters {
+  /** For room in the queue. */
+  room: (() => void)[] = [];
+  /** Until nothing waits and nothing runs. */
+  idle: (() => void)[] = [];
+  /** The same, but for the handlers that wait for the end of their own connection. */
+  quiet: (() => void)[] = [];
+  /** The messages of those handlers. */
+  readonly excused = new Set<IncomingMessage>();
 }
 
 /** Hands the messages of one connection to their handlers. */
@@ -112,14 +109,12 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   #closed = false;
   #left = 0;
   #pumping = false;
-  /** Made when a handler closes what it runs on. */
-  #excuses: Excuses | undefined = undefined;
+  /** Made when somebody does. */
+  #waiters: Waiters | undefined = undefined;
   /** Ordered routes at work, but on a client. Made when it is needed, as is the next one. */
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
   #open: IdMap<IncomingMessage> | undefined = undefined;
-  #onRoom: (() => void)[] | undefined = undefined;
-  #onIdle: (() => void)[] | undefined = undefined;
   /** Where there is a rate limit. */
   readonly #gate: RateGate | undefined;
 
@@ -229,22 +224,25 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
 
   /** Settles when more may come, or when it is closed. */
   room(): Promise<void> {
-    return new Promise((resolve) => (this.#onRoom ??= []).push(resolve));
+    return new Promise((resolve) => this.#waits.room.push(resolve));
   }
 
   /** Settles when nothing waits and no handler runs, or when it is closed. */
   idle(): Promise<void> {
     if (this.busy === 0 || this.#closed) return Promise.resolve();
-    return new Promise((resolve) => (this.#onIdle ??= []).push(resolve));
+    return new Promise((resolve) => this.#waits.idle.push(resolve));
   }
 
   /** Settles when handlers wait for the end, and nothing but them is under way; never rejects. */
   quiet(): Promise<void> {
-    const excuses = this.#excuses ??= new Excuses();
     return new Promise((resolve) => {
-      excuses.waiting.push(resolve);
+      this.#waits.quiet.push(resolve);
       this.#wakeIdle();
     });
+  }
+
+  get #waits(): Waiters {
+    return this.#waiters ??= new Waiters();
   }
 
   /** Forgets what waits. */
@@ -300,7 +298,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     const { load } = this.#shared;
     const { route } = message;
     this.#running--;
-    this.#excuses?.messages.delete(message);
+    this.#waiters?.excused.delete(message);
     this.#runningBytes -= message.kept;
     if (load !== undefined) {
       load.running--;
@@ -388,7 +386,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     if (later) {
       this.#started(message);
       if (inside.waits) {
-        (this.#excuses ??= new Excuses()).messages.add(message);
+        this.#waits.excused.add(message);
         this.#wakeIdle();
       }
       if (host.native && message.wantsReply) this.#opened(message);
@@ -494,25 +492,30 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       budget.wait(this);
       break;
     }
-    if (this.#onRoom !== undefined && !this.full || this.busy === 0 || this.#excuses !== undefined) this.#wake();
+    this.#wake();
   }
 
   #wake(): void {
-    if (this.#closed || !this.full) {
-      const room = this.#onRoom;
-      this.#onRoom = undefined;
-      for (const resolve of room ?? []) resolve();
-    }
+    const waiters = this.#waiters;
+    if (waiters === undefined) return;
+    if (waiters.room.length > 0 && (this.#closed || !this.full)) waiters.room = call(waiters.room);
     this.#wakeIdle();
   }
 
   #wakeIdle(): void {
-    this.#excuses?.wake(this.busy);
-    if (this.#onIdle === undefined || !this.#closed && this.busy > 0) return;
-    const idle = this.#onIdle;
-    this.#onIdle = undefined;
-    for (const resolve of idle) resolve();
+    const waiters = this.#waiters;
+    if (waiters === undefined) return;
+    const { excused, idle, quiet } = waiters;
+    const { busy } = this;
+    if (quiet.length > 0 && excused.size > 0 && busy <= excused.size) waiters.quiet = call(quiet);
+    if (idle.length > 0 && (this.#closed || busy === 0)) waiters.idle = call(idle);
   }
+}
+
+/** Lets those go on who wait; returns who waits now: nobody. */
+function call(waiting: readonly (() => void)[]): (() => void)[] {
+  for (const resolve of waiting) resolve();
+  return [];
 }
 
 const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");

@@ -13,22 +13,13 @@ import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
 import { ANSWER, type Lane, Lanes, MESSAGE } from "./lanes.ts";
-import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
+import type { TimerWheel } from "../tools/timer_wheel.ts";
 import type { Flushable, FlushQueue } from "../tools/flush_queue.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
+import { Backlog, type BacklogEvents, WRITE_SLICE } from "./backlog.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner } from "./reply_room.ts";
-import type { BufferLimits, Holder, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
-
-/** One write takes at most this many bytes. */
-const WRITE_SLICE = 256 * 1024;
-/** The same after a write that took longer than {@linkcode SLOW_WRITE}: a slow peer's progress shows by whole writes. */
-const SLOW_SLICE = 16 * 1024;
-/** In milliseconds. */
-const SLOW_WRITE = 100;
-
-/** A connection that has held more than its share for less than this does not give way, in milliseconds. */
-const CRAWL_AFTER = 1_000;
+import type { BufferLimits, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
 
 /** From here on bytes that are already encoded are passed on instead of being copied. */
 const SHARE_FROM = 16 * 1024;
@@ -52,44 +43,33 @@ export interface OutboxShared {
 }
 
 /** Receives an outbox's events. */
-export interface OutboxEvents {
+export interface OutboxEvents extends BacklogEvents {
   /** More than the high-water mark waits. */
   filled(buffered: number): void;
   /** It was full, and is not any more. */
   drained(buffered: number): void;
   /** A write failed. */
   lost(error: Error): void;
-  /** The peer took nothing for `writeTimeout`. */
-  writeStalled(): void;
-  /** The peer holds much of what all may hold together, and takes it too slowly. */
-  crowdsOut(): void;
   /** There may be room for the answer of a handler that was not started for lack of it. */
   mayStart(): void;
 }
 
 /** The sending side of one connection. */
-export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
+export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
   readonly #connection: Connection;
   readonly #shared: OutboxShared;
   readonly #protocol: Protocol;
   readonly #events: OutboxEvents;
-  /** Runs from the moment more than the high-water mark waits until half of it does. */
-  #stall: Timeout | undefined = undefined;
-  #full = false;
+  /** There from the moment more than the high-water mark waits until half of it does. */
+  #backlog: Backlog | undefined = undefined;
   readonly #lanes: Lanes;
   #state: "idle" | "scheduled" | "writing" | "closed" = "idle";
   #buffered = 0;
   /** How much is being written, in bytes. */
   #writing = 0;
-  #slice = WRITE_SLICE;
   #written = 0;
   /** When the last write began, by the transport's clock. */
   lastWrite: number;
-  /** When the peer last took messages, while more than the high-water mark waits. */
-  #progressAt = 0;
-  /** Since when its pace is measured meanwhile, and what was written by then. */
-  #paceSince = 0;
-  #paceFrom = 0;
   /** The room for answers. Made when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
   #ready: (() => void)[] | undefined = undefined;
@@ -177,7 +157,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
 
   /** Whether more than the high-water mark waits, or did and half of it is left. */
   get full(): boolean {
-    return this.#full;
+    return this.#backlog !== undefined;
   }
 
   /** Bytes passed to the socket so far. */
@@ -324,7 +304,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
    * before, there is room for it by then. It settles, too, when the connection is over.
    */
   ready(): Promise<void> {
-    if (this.#state === "closed" || !this.#full && this.retry()) return Promise.resolve();
+    if (this.#state === "closed" || !this.full && this.retry()) return Promise.resolve();
     return new Promise((resolve) => (this.#ready ??= []).push(resolve));
   }
 
@@ -336,7 +316,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
   /** Lets those who wait for {@linkcode ready} go on. Returns false while all connections together have no room for them. */
   retry(): boolean {
     // It goes on when this connection has room itself.
-    if (this.#full) return true;
+    if (this.full) return true;
     if (!this.#shared.total.takesMessage(this.#buffered, this.#refused)) {
       this.#shared.total.waitFor("message", this);
       return false;
@@ -356,14 +336,13 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    const { total, wheel } = this.#shared;
+    const { total } = this.#shared;
     const left = this.#buffered;
     this.#buffered = 0;
     this.#lanes.clear();
-    if (this.#stall !== undefined) wheel.remove(this.#stall);
+    this.#backlog?.end();
     this.#replies?.close();
     total.leave(this);
-    total.holders.delete(this);
     total.free(left);
     this.#shared.flushes.remove(this);
     this.#wake();
@@ -442,20 +421,6 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     this.#events.mayStart();
   }
 
-  /** Returns whether the peer takes its bytes so slowly that it has to give way to others. */
-  crawls(now: number): boolean {
-    const { limits: { writeTimeout } } = this.#shared;
-    const ms = now - this.#paceSince;
-    if (!this.#full || ms < Math.min(CRAWL_AFTER, writeTimeout)) return false;
-    // At this pace, what waits would take longer than a peer may take for one message.
-    return this.#buffered * ms > (this.#written - this.#paceFrom) * writeTimeout;
-  }
-
-  /** Closes the connection for the sake of others. */
-  giveWay(): void {
-    this.#events.crowdsOut();
-  }
-
   get #room(): ReplyRoom {
     const { limits, total, transport } = this.#shared;
     return this.#replies ??= new ReplyRoom(this, total, limits, transport.clock);
@@ -464,20 +429,14 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
   #taken(size: number): void {
     this.#buffered += size;
     this.#shared.total.buffered += size;
-    if (!this.#full && this.#buffered > this.#shared.limits.highWaterMark) this.#fill();
+    if (!this.full && this.#buffered > this.#shared.limits.highWaterMark) this.#fill();
     this.#begin();
   }
 
   /** The buffer is full: from now on the peer has to take something in time. */
   #fill(): void {
-    if (this.#full) return;
-    const { limits, total, transport, wheel } = this.#shared;
-    this.#full = true;
-    this.#progressAt = this.#paceSince = transport.clock.now();
-    this.#paceFrom = this.#written;
-    this.#stall ??= new Timeout(() => this.#checkProgress());
-    wheel.add(this.#stall, limits.writeTimeout);
-    total.holders.add(this);
+    if (this.full) return;
+    this.#backlog = new Backlog(this, this.#events, this.#shared);
     this.#events.filled(this.#buffered);
   }
 
@@ -503,7 +462,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
   }
 
   #write(): void {
-    const bytes = this.#lanes.next(this.#slice);
+    const bytes = this.#lanes.next(this.#backlog === undefined ? WRITE_SLICE : this.#backlog.slice);
     if (bytes === undefined) {
       this.#state = "idle";
       return;
@@ -520,26 +479,16 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     const more = this.#lanes.advance(this.#writing);
     this.#written += this.#writing;
     this.#buffered -= this.#writing;
-    if (this.#full) {
-      const { limits: { writeTimeout }, transport: { clock } } = this.#shared;
-      const now = clock.now();
-      this.#slice = now - this.lastWrite > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
-      // A PING that goes past messages without credit ends in the socket's buffer, whether the peer lives or not.
-      if (!this.#lanes.overtaking) this.#progressAt = now;
-      // Its pace is that of the last while: a fast start buys no time.
-      if (now - this.#paceSince > writeTimeout) {
-        this.#paceSince = now;
-        this.#paceFrom = this.#written;
-      }
-    }
+    this.#backlog?.wrote(this.lastWrite, this.#lanes.overtaking);
     this.#shared.total.free(this.#writing);
     this.#replies?.again();
     if (this.#state !== "writing") return;
-    if (this.#full && this.#buffered <= this.#shared.limits.highWaterMark / 2 && this.heldBytes === 0) {
-      this.#full = false;
-      this.#slice = WRITE_SLICE;
-      this.#shared.wheel.remove(this.#stall!);
-      this.#shared.total.holders.delete(this);
+    const backlog = this.#backlog;
+    if (
+      backlog !== undefined && this.#buffered <= this.#shared.limits.highWaterMark / 2 && this.heldBytes === 0
+    ) {
+      backlog.end();
+      this.#backlog = undefined;
       this.#wake();
       this.#events.drained(this.#buffered);
     }
@@ -563,7 +512,7 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
 
   #wake(): void {
     if (this.#state === "closed") this.#goOn();
-    else if (this.#ready !== undefined && !this.#full) this.retry();
+    else if (this.#ready !== undefined && !this.full) this.retry();
     if (this.#waiting > 0) return;
     const flushed = this.#flushed;
     this.#flushed = undefined;
@@ -574,15 +523,5 @@ export class Outbox implements Flushable, Holder, ReplyRoomOwner, RoomWaiter {
     const ready = this.#ready;
     this.#ready = undefined;
     for (const resolve of ready ?? []) resolve();
-  }
-
-  #checkProgress(): void {
-    const { limits, transport, wheel } = this.#shared;
-    const now = transport.clock.now();
-    // Where nothing is written, others keep the room that its answer waits for.
-    if (this.#buffered === 0) this.#progressAt = now;
-    const left = this.#progressAt + limits.writeTimeout - now;
-    if (left <= 0) this.#events.writeStalled();
-    else wheel.add(this.#stall!, left);
   }
 }

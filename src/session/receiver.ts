@@ -15,13 +15,7 @@ import type { Protocol } from "../wire/protocols.ts";
 import { Latch } from "../tools/latch.ts";
 import type { BatchWaiter, Share } from "../tools/batch_budget.ts";
 import type { SessionShared } from "./shared.ts";
-import { LATE_MS, Timeout } from "../tools/timer_wheel.ts";
-
-/** A frame that was begun must come at this rate, in bytes a second, in all of the last {@linkcode STALL_MS}. */
-const STALL_RATE = 1024;
-const STALL_MS = 10_000;
-/** It is looked at every so many milliseconds: twice in that time. */
-const STALL_STEP = STALL_MS / 2;
+import { Stall, type StallHost } from "./stall.ts";
 
 /** Who takes what comes. */
 export interface ReceiverEvents {
@@ -43,21 +37,23 @@ export interface ReceiverEvents {
   dead(error: ConnectionError): void;
 }
 
+/** What is read only to be thrown away, in bytes: at most, and so far. */
+interface Discard {
+  most: number;
+  thrown: number;
+}
+
 /** Reads one connection. */
-export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
+export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
   readonly #events: ReceiverEvents;
   readonly #reader: FrameReader;
+  /** Made when the end is waited for, or there. */
   #over: Latch | undefined = undefined;
-  #ended = false;
-  /** Whether the next chunk was asked for just now, and whether one that was there already is done with. */
-  #asking = false;
-  #done = false;
-  #discarding = false;
-  /** How much is thrown away at most, and how much was. */
-  #most = Infinity;
-  #thrown = 0;
+  /** The next chunk is asked for just now: whether it was there already, and is done with. */
+  #asking: "done" | "not yet" | undefined = undefined;
+  #discard: Discard | undefined = undefined;
   /** When the last bytes came, or when reading went on, by the transport's clock. */
   lastRead: number;
   /** What came and is not handed out yet: nothing is read until it is. */
@@ -72,13 +68,8 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
   round = -1;
   used = 0;
   #dropped = 0;
-  #stall: Timeout | undefined = undefined;
-  #stallFrom = 0;
-  #stallDue = 0;
-  #stallCount = 0;
-  /** How much of the frame there was then, and at the last look since; negative where there was none. */
-  #stallPartial = 0;
-  #stallMiddle = -1;
+  /** Made when a frame does not come as a whole. */
+  #stall: Stall | undefined = undefined;
 
   /**
    * @param connection What to read.
@@ -119,6 +110,11 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
     return this.#dropped;
   }
 
+  /** What comes as a whole, or was passed over: it grows with each. */
+  get steps(): number {
+    return this.#reader.count + this.#reader.skipped;
+  }
+
   /** Bytes skipped between frames so far. */
   get skipped(): number {
     return this.#reader.skipped;
@@ -136,7 +132,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
 
   /** Whether what comes is thrown away. */
   get discarding(): boolean {
-    return this.#discarding;
+    return this.#discard !== undefined;
   }
 
   /** Begins with what came behind the handshake, and reads until the end. */
@@ -152,8 +148,8 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
     else {
       this.#bytes += chunk.length;
       this.lastRead = this.#shared.transport.clock.now();
-      if (this.#discarding) {
-        this.#thrown += chunk.length;
+      if (this.#discard !== undefined) {
+        this.#discard.thrown += chunk.length;
         this.#connection.recycle?.(chunk);
         // It takes a turn of others to throw away what may be a flood.
         this.#shared.budget.wait(this);
@@ -163,13 +159,14 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
 
   /** Asks for the next chunk, and for the one behind it when it was there already. */
   #read(): void {
+    let more: boolean;
     do {
-      if (this.#thrown > this.#most) return this.#end();
-      this.#asking = true;
-      this.#done = false;
+      if (this.#discard !== undefined && this.#discard.thrown > this.#discard.most) return this.#end();
+      this.#asking = "not yet";
       readTo(this.#connection, this);
-      this.#asking = false;
-    } while (this.#done);
+      more = (this.#asking as string) === "done";
+      this.#asking = undefined;
+    } while (more);
   }
 
   /** Hands out a chunk, then reads on. */
@@ -191,7 +188,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
         // The peer's silence meanwhile is ours.
         this.#rest = undefined;
         this.lastRead = this.#shared.transport.clock.now();
-        if (this.#stall !== undefined && this.#stall.tick >= 0) this.#watch();
+        if (this.#stall?.watching === true) this.#stall.watch();
       }
       this.#received();
     } catch (error) {
@@ -209,14 +206,14 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
 
   #taken(chunk: Uint8Array): void {
     if (!this.#reader.lent) this.#connection.recycle?.(chunk);
-    if (this.#asking) this.#done = true;
-    else this.#read();
+    if (this.#asking === undefined) this.#read();
+    else this.#asking = "done";
   }
 
   #finish(): void {
     try {
       this.#reader.end();
-      this.#events.finished(this.#discarding ? 0 : this.#reader.partial);
+      this.#events.finished(this.discarding ? 0 : this.#reader.partial);
       this.#end();
     } catch (error) {
       this.#lost(error);
@@ -230,8 +227,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
   }
 
   #end(): void {
-    this.#ended = true;
-    this.#over?.release();
+    (this.#over ??= new Latch()).release();
   }
 
   /** Called by the reader. */
@@ -247,7 +243,6 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
 
   /** Settles, never rejects, when nothing more is read. */
   over(): Promise<void> {
-    if (this.#ended) return Promise.resolve();
     this.#over ??= new Latch();
     return this.#over.promise;
   }
@@ -257,9 +252,9 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
    * connection and takes down what was written to it; so an orderly end is limited by time alone.
    */
   discard(most: number = Infinity): void {
-    this.#most = Math.min(this.#most, most);
-    this.#discarding = true;
-    if (this.#stall !== undefined) this.#shared.wheel.remove(this.#stall);
+    if (this.#discard === undefined) this.#discard = { most, thrown: 0 };
+    else this.#discard.most = Math.min(this.#discard.most, most);
+    this.#stall?.stop();
     this.#reader.end();
   }
 
@@ -274,7 +269,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
     flushes.begin();
     let counts = false;
     try {
-      if (!this.#may) return this.#discarding;
+      if (!this.#may) return this.discarding;
       if (budget.exhausted(this)) return false;
       // The chunks of a turn share its budget.
       const begins = this.#turn !== flushes.turn;
@@ -287,7 +282,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
       let frame = reader.step();
       if (begins) budget.start(reader.more, now, this);
       // A gap before a frame is told of while it is read: whoever hears of it may close.
-      while (frame !== undefined && !this.#discarding) {
+      while (frame !== undefined && !this.discarding) {
         let over: boolean;
         if (frame === null) over = budget.pass();
         else {
@@ -295,7 +290,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
           this.#events.frame(frame, receivedAt);
           over = budget.spend();
         }
-        if ((over || !this.#may) && reader.more) return this.#discarding;
+        if ((over || !this.#may) && reader.more) return this.discarding;
         frame = reader.step();
       }
     } catch (error) {
@@ -309,66 +304,26 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share {
 
   /** Whether frames may be handed out. */
   get #may(): boolean {
-    return !this.#discarding && !this.#events.full();
+    return !this.discarding && !this.#events.full();
   }
 
   /** After all frames of a chunk. */
   #received(): void {
-    if (this.#discarding) return;
+    if (this.discarding) return;
     if (this.#reader.failure !== undefined) this.#events.broken(this.#reader.failure);
-    else if (this.#reader.partial > 0 && (this.#stall === undefined || this.#stall.tick < 0)) this.#watch();
+    else if (this.#reader.partial > 0 && this.#stall?.watching !== true) {
+      (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.transport.clock)).watch();
+    }
   }
 
-  /** Sees to it that the frame that was begun goes on. */
-  #watch(): void {
-    this.#stall ??= new Timeout(() => this.#check());
-    this.#stallFrom = this.#shared.transport.clock.now();
-    this.#stallCount = this.#reader.count + this.#reader.skipped;
-    this.#stallPartial = this.#reader.partial;
-    this.#stallMiddle = -1;
-    this.#checkIn(STALL_STEP);
+  /** Whether we are the ones who do not read. */
+  get waits(): boolean {
+    return this.paused || this.#events.full();
   }
 
-  #checkIn(ms: number): void {
-    this.#stallDue = this.#shared.transport.clock.now() + ms;
-    this.#shared.wheel.add(this.#stall!, ms);
-  }
-
-  #check(): void {
-    const { partial, count, skipped } = this.#reader;
-    if (partial === 0) return;
-    // Another frame by now, or we are the ones who do not read: that is no stall.
-    if (count + skipped !== this.#stallCount || this.paused || this.#events.full()) {
-      this.#watch();
-      return;
-    }
-    const now = this.#shared.transport.clock.now();
-    const late = now - this.#stallDue;
-    if (late > LATE_MS) {
-      // What came while we stood still has not been read yet.
-      this.#stallFrom += late;
-      this.#checkIn(1_000);
-      return;
-    }
-    const seconds = (now - this.#stallFrom) / 1_000;
-    const came = partial - this.#stallPartial;
-    if (this.#stallMiddle < 0) {
-      this.#stallMiddle = partial;
-      this.#checkIn(STALL_STEP);
-    } else if (came / seconds >= STALL_RATE) {
-      // From now on what counts is what comes from the last look on.
-      this.#stallPartial = this.#stallMiddle;
-      this.#stallMiddle = partial;
-      this.#stallFrom = now - STALL_STEP;
-      this.#checkIn(STALL_STEP);
-    } else {
-      this.#events.dead(
-        new ConnectionError(
-          "timed-out",
-          `The peer began a frame and sent ${came} bytes of it in the last ${seconds.toFixed(1)} s`,
-        ),
-      );
-    }
+  /** The frame that was begun does not go on. */
+  stalled(error: ConnectionError): void {
+    this.#events.dead(error);
   }
 }
 
