@@ -30,6 +30,7 @@ const steps: [name: string, args: string[]][] = [
   ["types of the examples in the sources", ["check", "--doc", "mod.ts", "src"]],
   // A thread that checks its types first may take longer than a request.
   ["examples in the sources", ["test", "--doc", "-A", "--no-check", "--reporter=dot", "mod.ts", "src"]],
+  ["types of the package", ["test", "-A", "--no-check", "--reporter=dot", "tests/types"]],
   ["package", ["publish", "--dry-run", "--config=jsr.json", "--allow-dirty"]],
 ];
 const tests: [name: string, args: string[]] = ["tests", ["run", "-A", "scripts/test.ts"]];

@@ -55,7 +55,6 @@ const ROWS = {
     "session_timer_wheel",
     "test_plan",
     "types",
-    "types_compile",
     "wire_*",
     "worker_payload",
     "worker_pool",
@@ -63,7 +62,7 @@ const ROWS = {
 } as const;
 
 /** They take long and come first, so that no lane waits long for the others at the end. */
-const LONG = ["bench", "interop", "pairs", "types_compile", "wire_*", "worker_route"];
+const LONG = ["bench", "interop", "pairs", "wire_*", "worker_route"];
 
 /**
  * Who looks at real time or waits a while, and why a busy machine does not upset it. `tests/test_plan_test.ts` finds who is

@@ -1,6 +1,6 @@
 /**
  * Types: what is inferred, and what the compiler refuses. `deno check tests` does most of the testing: a line under
- * `@ts-expect-error` that compiles is an error itself. `types_compile_test.ts` looks after that, and after the published
+ * `@ts-expect-error` that compiles is an error itself. `types/compiler_test.ts` looks after that, and after the published
  * types.
  *
  * @module

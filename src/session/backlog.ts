@@ -10,7 +10,7 @@ import { TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
 import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
 
 /** One write takes at most this many bytes. */
-export const WRITE_SLICE = 256 * 1024;
+export const WRITE_SLICE: number = 256 * 1024;
 /** The same after a write that took longer than {@linkcode SLOW_WRITE}: a slow peer's progress shows by whole writes. */
 const SLOW_SLICE = 16 * 1024;
 /** In milliseconds. */

@@ -1,5 +1,5 @@
 /**
- * The compiler at work on the types: the errors that `types_test.ts` expects are errors, and a program that uses the packed
+ * The compiler at work on the types, as a step of `deno task ok`: the errors that `types_test.ts` expects are errors, and a program that uses the packed
  * package compiles with the oldest TypeScript and the smallest `lib` that are promised:
  *
  * - TypeScript 5.7 (`package.json` pins it; Deno brings the newest);
@@ -28,9 +28,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { findRuntimes, ROOT } from "../scripts/runtimes.ts";
+import { findRuntimes, ROOT } from "../../scripts/runtimes.ts";
 
-const here = "Deno" in globalThis;
 const [deno, node] = findRuntimes(["deno", "node"]);
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 
@@ -78,7 +77,6 @@ describe("the compiler", () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "veltix-types-"));
     unpacked = join(folder, "node_modules/@veltix/core");
-    if (!here) return;
     const packed = join(folder, "package.tgz");
     const pack = run(deno.path!, ["pack", "--config=jsr.json", "--allow-dirty", `--output=${packed}`], ROOT);
     assertEquals(pack.status, 0, pack.output);
@@ -90,14 +88,12 @@ describe("the compiler", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  // One runtime is enough to start a compiler.
-  const test = here ? it : it.skip;
   // TypeScript and Node come with `npm install`.
   const installed = node.path !== undefined && existsSync(TSC);
-  if (here && !installed && process.env.VELTIX_REQUIRE_ALL === "1") throw new Error("Cannot compile: no TypeScript");
-  const old = installed ? test : it.skip;
+  if (!installed && process.env.VELTIX_REQUIRE_ALL === "1") throw new Error("Cannot compile: no TypeScript");
+  const old = installed ? it : it.skip;
 
-  test("accepts types_test.ts, and no longer does when one expected error is none", () => {
+  it("accepts types_test.ts, and no longer does when one expected error is none", () => {
     const source = readFileSync(join(ROOT, "tests/types_test.ts"), "utf8");
     const wrong = "client.send(contract.chat, 5);";
     assertEquals(source.split(wrong).length, 2);
@@ -162,7 +158,7 @@ describe("the compiler", () => {
     assertMatch(output, /decoded_frame\.d\.ts.* error TS2416/);
   });
 
-  test("finds no any in the published declarations", () => {
+  it("finds no any in the published declarations", () => {
     const files = filesOf(unpacked, ".d.ts");
     assert(files.length > 50, `${files.length} declaration files`);
     const found = files.flatMap((name) => {
