@@ -3,6 +3,7 @@
  * wait for a program that they started, and yet no test is to notice it:
  *
  * - Those to which a port matters run one at a time, and nothing with sockets meanwhile, which could be given that port.
+ * - Those that choose a port which the system gives to nobody run one at a time, beside all others.
  * - All others run as a lane is free.
  *
  * @module
@@ -12,18 +13,17 @@ const LANES = 3;
 
 /** Where `tests/<name>_test.ts` runs: in the first row that names it, else in `sockets`. `*` stands for any end. */
 const ROWS = {
-  /** They come back to a port, choose a free one and take it a little later, or expect nobody there. */
+  /** They come back to a port that they were given, or expect nobody there. */
   ports: [
     "adapter_*",
-    "bench",
     "client_reconnect",
     "connect_errors",
     "examples_python_chat",
-    "interop",
-    "interop_recipes",
     "server_restart",
     "session_closing",
   ],
+  /** They choose a port by `freePort`, and take it a little later or once more. */
+  chosen: ["bench", "interop", "interop_recipes"],
   /** They have sockets with any free port, or start a runtime; as may all that are named nowhere. */
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
@@ -107,7 +107,7 @@ export type Plan = Record<keyof typeof ROWS, string[]>;
  * @param files Their paths.
  */
 export function planOf(files: readonly string[]): Plan {
-  const plan: Plan = { ports: [], sockets: [], inside: [] };
+  const plan: Plan = { ports: [], chosen: [], sockets: [], inside: [] };
   const rows = Object.keys(plan) as (keyof Plan)[];
   for (const file of files) plan[rows.find((row) => isNamed(file, ROWS[row])) ?? "sockets"].push(file);
   const long = (file: string): number => Number(isNamed(file, LONG));
@@ -131,7 +131,7 @@ export function strangersAmong(files: readonly string[]): string[] {
  * @param test Runs one; it never rejects.
  */
 export async function runPlan(files: readonly string[], test: (file: string) => Promise<void>): Promise<void> {
-  const { ports, inside, sockets } = planOf(files);
+  const { ports, chosen, inside, sockets } = planOf(files);
   const run = async (...rows: string[][]): Promise<void> => {
     for (const row of rows) {
       for (let file = row.shift(); file !== undefined; file = row.shift()) await test(file);
@@ -139,7 +139,7 @@ export async function runPlan(files: readonly string[], test: (file: string) => 
   };
   const freed = run(ports);
   const others = Array.from({ length: LANES - 1 }, () => run(inside).then(() => freed).then(() => run(sockets)));
-  await Promise.all([freed.then(() => run(sockets, inside)), ...others]);
+  await Promise.all([freed.then(() => run(chosen, sockets, inside)), ...others]);
 }
 
 function isNamed(file: string, names: readonly string[]): boolean {

@@ -23,6 +23,7 @@ import {
   PROTOCOLS,
   Random,
   randomFrame,
+  RUNTIME_INDEX,
   show,
   utf8,
   watchingArrays,
@@ -375,11 +376,10 @@ for (const spoken of MAGIC) {
       }
     });
 
-    it("does what the reference does with 1,000 random torn streams, others on each runtime, however they are cut", () => {
-      const runtime = ["Bun", "Deno", "process"].findIndex((name) => name in globalThis);
-      const random = new Random(100 * runtime + spoken.headerSize + spoken.name.length);
+    it("does what the reference does with 400 random torn streams, others on each runtime, however they are cut", () => {
+      const random = new Random(100 * RUNTIME_INDEX + spoken.headerSize + spoken.name.length);
       let [gaps, failures] = [0, 0];
-      for (let round = 0; round < 1_000; round++) {
+      for (let round = 0; round < 400; round++) {
         const stream = tornStream(random, spoken);
         const limit = random.pick([60, 256, 700, 5_000, 300_000]);
         const wanted = reference(spoken, stream, limit);
@@ -392,7 +392,7 @@ for (const spoken of MAGIC) {
         assert(wanted.checked <= 4 * stream.length, where);
       }
       // The streams are what they are meant to be.
-      assert(gaps > 600 && failures > 60, `${gaps} gaps, ${failures} failures`);
+      assert(gaps > 240 && failures > 20, `${gaps} gaps, ${failures} failures`);
     });
 
     it("does what the default does with a stream that is whole", () => {

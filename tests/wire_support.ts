@@ -75,6 +75,9 @@ export function join(...pieces: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Which runtime this is, from 0 to 2: where many random inputs are tried, each tries others. */
+export const RUNTIME_INDEX: number = ["Bun", "Deno", "process"].findIndex((name) => name in globalThis);
+
 /** A generator of pseudo-random numbers (mulberry32): the same seed gives the same numbers everywhere. */
 export class Random {
   #state: number;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import socket
 import time
 
@@ -31,9 +32,19 @@ def listen_to(subject, event, function):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port at which nobody listens; where the system tells which ports it gives to anybody, none of those."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            lowest = int(file.read().split()[0])
+    except OSError:
+        lowest = 0
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randrange(16_384, lowest) if lowest > 20_480 else 0))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
 
 
 def wait_for_port(server, port):
