@@ -64,7 +64,7 @@ export type {
   Refusal,
   WorkerErrorCode,
 } from "./src/errors.ts";
-export type { Listener as EventListener, ListenOptions } from "./src/events.ts";
+export type { EventOptions, Listener as EventListener } from "./src/events.ts";
 export { bytes, type Codec, empty, json, text } from "./src/message/codecs.ts";
 export {
   decodeJson,
@@ -104,14 +104,14 @@ export {
   type Limits,
   type PerformanceMode,
   type RateLimitOptions,
-  type SocketCore,
+  type TransportChoice,
 } from "./src/options.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
-export type { ClientInfo, CloseOptions, ShutOutOptions } from "./src/server/client_info.ts";
+export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server/connected_client.ts";
 export type { TagSelector } from "./src/server/groups.ts";
 export { Server, type ServerStats } from "./src/server/server.ts";
-export type { ListenConfig, ServerConfig } from "./src/server/server_config.ts";
+export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/session/close_reason.ts";
 export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/session/routes.ts";

@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import type { SocketKind } from "./floor/sockets.ts";
 import type { SubjectName } from "./subject.ts";
-import type { SocketCore } from "./subjects/veltix.ts";
+import type { TransportChoice } from "./subjects/veltix.ts";
 import { ALL_WORKLOADS, LONG_WORKLOADS, WORKLOADS } from "./workloads/all.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
@@ -31,7 +31,7 @@ export interface Options {
   readonly floors: readonly SocketKind[];
   /** Undefined: the floor that the goal names, and the library. */
   readonly subjects: readonly SubjectName[] | undefined;
-  readonly core: SocketCore;
+  readonly core: TransportChoice;
   /** Measure other libraries, too. */
   readonly peers: boolean;
   /** How long the workload `mixed` takes. */

@@ -8,7 +8,7 @@
 import { isThenable } from "./message/json.ts";
 
 /** Options for listening to an event; all optional. */
-export interface ListenOptions {
+export interface EventOptions {
   /** Listens to the first event only. @default false */
   readonly once?: boolean;
   /** Stops listening when aborted. */
@@ -53,7 +53,7 @@ export class Events<Map extends EventMap> {
   }
 
   /** Listens. A listener added twice is called twice. */
-  on<Name extends keyof Map & string>(name: Name, listener: Listener<Map[Name]>, options: ListenOptions = {}): void {
+  on<Name extends keyof Map & string>(name: Name, listener: Listener<Map[Name]>, options: EventOptions = {}): void {
     if (!this.#names.includes(name)) {
       throw new TypeError(`Cannot listen to "${name}": the events are ${this.#names.join(", ")}`);
     }

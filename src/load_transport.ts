@@ -1,10 +1,10 @@
 /**
- * Where the core meets the adapters: finds the sockets that a `socketCore` names, and imports only those.
+ * Where the core meets the adapters: finds the sockets that a `transport` names, and imports only those.
  *
  * @module
  */
 
-import type { SocketCore } from "./options.ts";
+import type { TransportChoice } from "./options.ts";
 // The adapters come later, perhaps when a test has faked time already.
 import "./real_time.ts";
 import type { Transport } from "./transport.ts";
@@ -12,8 +12,8 @@ import type { Transport } from "./transport.ts";
 /** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */
 const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
 
-/** The sockets of a `socketCore`. A runtime never loads another's adapter. */
-export function loadTransport(core: SocketCore): Transport | Promise<Transport> {
+/** The sockets of a `transport`. A runtime never loads another's adapter. */
+export function loadTransport(core: TransportChoice): Transport | Promise<Transport> {
   if (typeof core === "object") return core;
   const name = core === "auto" ? preferred() : core;
   return LOADED[name] ?? load(name);

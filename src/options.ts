@@ -11,7 +11,7 @@ import type { Endpoint, TcpEndpoint, Transport } from "./transport.ts";
 import { protocol } from "./wire/protocols.ts";
 
 /** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
-export type SocketCore = "auto" | "bun" | "deno" | "node" | Transport;
+export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
 
 /**
  * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun read up to 64 and 512 KiB at once
@@ -30,7 +30,7 @@ export interface LimitOptions {
    * count, too.
    * @default 100
    */
-  readonly maxWorkers?: number;
+  readonly maxConcurrentHandlers?: number;
   /**
    * Messages waiting for a handler, per connection. At the limit reading a Python peer stops, and with it replies and PONGs.
    * A native peer stops sending messages by itself, at sixteen times as many at most. @default 1024
@@ -130,7 +130,7 @@ export interface CommonConfig extends LimitOptions {
    */
   readonly recovery?: "close" | "resync";
   /** Which sockets to use. @default "auto" */
-  readonly socketCore?: SocketCore;
+  readonly transport?: TransportChoice;
   /** How much is read at once. @default "large" */
   readonly bufferSize?: BufferSize;
   /**
@@ -158,7 +158,7 @@ export type Limits = Required<LimitOptions>;
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxMessageSize: 10 * 1024 * 1024,
   handshakeTimeout: 5_000,
-  maxWorkers: 100,
+  maxConcurrentHandlers: 100,
   maxQueuedMessages: 1_024,
   maxQueuedBytes: 4 * 1024 * 1024,
   maxHandlerBytes: 16 * 1024 * 1024,
@@ -174,7 +174,7 @@ const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
   {
     maxMessageSize: 256,
     handshakeTimeout: 1,
-    maxWorkers: 1,
+    maxConcurrentHandlers: 1,
     maxQueuedMessages: 1,
     maxQueuedBytes: 1,
     maxHandlerBytes: 1,
@@ -197,7 +197,7 @@ export type Names<Config> = Readonly<Record<keyof Config, true>>;
 export const COMMON_NAMES: Names<CommonConfig> = {
   maxMessageSize: true,
   handshakeTimeout: true,
-  maxWorkers: true,
+  maxConcurrentHandlers: true,
   maxQueuedMessages: true,
   maxQueuedBytes: true,
   maxHandlerBytes: true,
@@ -206,7 +206,7 @@ export const COMMON_NAMES: Names<CommonConfig> = {
   maxTotalBufferedBytes: true,
   writeTimeout: true,
   maxDrain: true,
-  socketCore: true,
+  transport: true,
   bufferSize: true,
   logger: true,
   contract: true,
@@ -305,12 +305,12 @@ export function recoveryOf(recovery: Recovery = "close", prefix: string = ""): R
 }
 
 /** The sockets of a configuration, checked. */
-export function coreOf(core: SocketCore = "auto"): SocketCore {
+export function coreOf(core: TransportChoice = "auto"): TransportChoice {
   if (CORES.includes(core)) return core;
   const { connect, listen, defer, yield: letOthers, clock } = (core ?? {}) as Partial<Transport>;
   const whole = [connect, listen, defer, letOthers, clock?.now, clock?.setTimeout, clock?.clearTimeout, clock?.unref];
   if (whole.every((member) => typeof member === "function")) return core;
-  const right = `socketCore must be ${CORES.join(", ")} or a Transport, not ${show(core)}`;
+  const right = `transport must be ${CORES.join(", ")} or a Transport, not ${show(core)}`;
   throw typeof core === "string" ? new RangeError(right) : new TypeError(right);
 }
 

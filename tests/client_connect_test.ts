@@ -49,7 +49,7 @@ function slow(): World & { connects: number; through(): void } {
 async function givenUp(config: ClientConfig = {}) {
   const world = slow();
   const served = await serve(world);
-  const client = new Client({ ...served.address, socketCore: world.transport, ...config });
+  const client = new Client({ ...served.address, transport: world.transport, ...config });
   const events = new Recorder(client, ["connecting", "connect", "disconnect"]);
   const stop = new AbortController();
   const first = client.connect({ signal: stop.signal }).catch((error) => error);
@@ -63,7 +63,7 @@ async function givenUp(config: ClientConfig = {}) {
 async function down(config: ClientConfig = {}) {
   const world = memoryWorld();
   const server = await RawServer.listen(world);
-  const client = new Client({ ...server.address, socketCore: world.transport, reconnect: SURE, ...config });
+  const client = new Client({ ...server.address, transport: world.transport, reconnect: SURE, ...config });
   const events = new Recorder(client, ["connecting", "connect", "disconnect"]);
   const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
   raw.connection.abort();
@@ -77,7 +77,7 @@ describe("connect() that is given up", () => {
     it(`rejects with its signal's reason, also if that is ${typeof reason} "${reason}"`, async () => {
       const world = memoryWorld();
       await using server = await RawServer.listen(world);
-      await using client = new Client({ ...server.address, socketCore: world.transport });
+      await using client = new Client({ ...server.address, transport: world.transport });
       const stop = new AbortController();
       const connecting = client.connect({ signal: stop.signal }).then(() => "connected", (error) => error);
       const silent = await server.accept("native");
@@ -100,7 +100,7 @@ describe("connect() that is given up", () => {
         },
       };
       await using served = await serve(world);
-      await using client = new Client({ ...served.address, socketCore: transport });
+      await using client = new Client({ ...served.address, transport });
       assertEquals(await client.connect({ signal: stop.signal }).catch((error) => error), reason);
       assertEquals(client.state, "disconnected");
     });
@@ -111,7 +111,7 @@ describe("connect() in the moment in which another was given up", () => {
   it("connects, although the sockets were not even loaded, and although one was being made", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const early = new Client({ ...served.address, socketCore: world.transport });
+    const early = new Client({ ...served.address, transport: world.transport });
     const stop = new AbortController();
     const first = early.connect({ signal: stop.signal }).catch((error) => error);
     stop.abort("enough");
@@ -210,7 +210,7 @@ describe("what waits for a connection", () => {
   it("has it although its signal fires as it comes, and the connection stays", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const client = new Client({ ...served.address, socketCore: world.transport });
+    const client = new Client({ ...served.address, transport: world.transport });
     const stop = new AbortController();
     let inside: Promise<void> | undefined;
     client.on("connect", () => {
@@ -248,7 +248,7 @@ describe("what waits for a connection", () => {
     for (let count = 0; count < 20; count++) {
       const world = memoryWorld();
       const server = await RawServer.listen(world);
-      const client = new Client({ ...server.address, socketCore: world.transport });
+      const client = new Client({ ...server.address, transport: world.transport });
       const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
       const lost = assertRejects(() => client.ping());
       raw.connection.abort();
@@ -277,7 +277,7 @@ describe("what waits for a connection", () => {
     const server = await RawServer.listen(world);
     const client = new Client({
       ...server.address,
-      socketCore: world.transport,
+      transport: world.transport,
       reconnect: { ...SURE, attempts: 1 },
     });
     const stop = new AbortController();

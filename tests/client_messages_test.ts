@@ -18,7 +18,7 @@ for (const { name, make } of WORLDS) {
     it("hands out every message in order, and stops the server while the loop is busy", async () => {
       const made = await make();
       await using served = await serve(made, { maxBufferedBytes: 2 ** 28 });
-      const client = new Client({ ...served.address, socketCore: made.transport, maxQueuedBytes: 100_000 });
+      const client = new Client({ ...served.address, transport: made.transport, maxQueuedBytes: 100_000 });
       const blobs = client.messages(BLOB);
       await client.connect();
       const [peer] = await served.events.next("connect");
@@ -45,7 +45,7 @@ async function pair(set?: (server: Server) => void) {
   const served = await serve(world, {}, set);
   const client = new Client({
     ...served.address,
-    socketCore: world.transport,
+    transport: world.transport,
     reconnect: { delay: 100, jitter: false },
   });
   return { world, client, ...served, [Symbol.asyncDispose]: () => client.close().then(() => served.server.close()) };
@@ -108,7 +108,7 @@ describe("client.messages()", () => {
   it("is no work any more once the client is closed, whether the loop reads what is left or not", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const client = new Client({ ...served.address, socketCore: world.transport, maxWorkers: 1 });
+    const client = new Client({ ...served.address, transport: world.transport, maxConcurrentHandlers: 1 });
     const connected = async () => {
       await client.connect();
       return (await served.events.next("connect"))[0];
@@ -271,13 +271,13 @@ describe("handlers that a lost connection has left at work", () => {
     for (const end of holds) end();
   });
 
-  it("count for maxWorkers, those of listeners to `message` included, until each is done", async () => {
+  it("count for maxConcurrentHandlers, those of listeners to `message` included, until each is done", async () => {
     await using met = await pair();
     const client = new Client({
       ...met.address,
-      socketCore: met.world.transport,
+      transport: met.world.transport,
       reconnect: { delay: 100, jitter: false },
-      maxWorkers: 3,
+      maxConcurrentHandlers: 3,
     });
     const holds: (() => void)[] = [];
     const held = () => new Promise<void>((resolve) => holds.push(resolve));
@@ -309,7 +309,7 @@ describe("handlers that a lost connection has left at work", () => {
     await using met = await pair();
     const client = new Client({
       ...met.address,
-      socketCore: met.world.transport,
+      transport: met.world.transport,
       reconnect: { delay: 100, jitter: false },
       maxHandlerBytes: 100_000,
     });

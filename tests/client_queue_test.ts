@@ -49,7 +49,7 @@ async function down(config: ClientConfig = {}, world = memoryWorld()) {
   const server = await RawServer.listen(world);
   const client = new Client({
     ...server.address,
-    socketCore: world.transport,
+    transport: world.transport,
     reconnect: SURE,
     queueWhileDown: true,
     ...config,
@@ -111,10 +111,10 @@ describe("a client with queueWhileDown", () => {
 
   it("queues from the first connect() on, and not before", async () => {
     const world = memoryWorld();
-    const client = new Client({ port: 7, hostname: "127.0.0.1", socketCore: world.transport, queueWhileDown: true });
+    const client = new Client({ port: 7, hostname: "127.0.0.1", transport: world.transport, queueWhileDown: true });
     assertThrows(() => client.send(NUMBER, 0), ConnectionError);
     const got: number[] = [];
-    const server = new Server({ port: 7, hostname: "127.0.0.1", socketCore: world.transport });
+    const server = new Server({ port: 7, hostname: "127.0.0.1", transport: world.transport });
     server.route(NUMBER, ({ data }) => void got.push(data));
     await server.start();
     server.route(ECHO, ({ data }) => data);
@@ -134,7 +134,7 @@ describe("a client with queueWhileDown", () => {
   it("counts as lost what waited for a first connection that there never was", async () => {
     for (const end of ["refused", "closed"] as const) {
       const world = memoryWorld();
-      const client = new Client({ port: 7, hostname: "127.0.0.1", socketCore: world.transport, queueWhileDown: true });
+      const client = new Client({ port: 7, hostname: "127.0.0.1", transport: world.transport, queueWhileDown: true });
       const told: (number | undefined)[] = [];
       client.on("disconnect", ({ permanent, messages }) => void told.push(permanent ? messages?.lost : undefined));
       const connecting = assertRejects(() => client.connect(), ConnectionError);
@@ -237,7 +237,7 @@ describe("a client with queueWhileDown", () => {
 
   it("gives up a request that is aborted in the turn of the first connect()", async () => {
     const world = memoryWorld();
-    const client = new Client({ port: 7, socketCore: world.transport, reconnect: SURE, queueWhileDown: true });
+    const client = new Client({ port: 7, transport: world.transport, reconnect: SURE, queueWhileDown: true });
     const connecting = assertRejects(() => client.connect(), ConnectionError);
     const stop = new AbortController();
     const asked = assertRejects(() => client.request(ECHO, "x", { signal: stop.signal }), Error, "enough");
@@ -454,7 +454,7 @@ describe("a client with queueWhileDown", () => {
     const served = await serve(world, {}, (server) => server.route(NUMBER, ({ data }) => void got.push(data)));
     const client = new Client({
       ...served.address,
-      socketCore: world.transport,
+      transport: world.transport,
       reconnect: SURE,
       queueWhileDown: true,
     });
@@ -506,7 +506,7 @@ describe("a client with queueWhileDown", () => {
     const server = await RawServer.listen(world);
     const client = new Client({
       ...server.address,
-      socketCore: world.transport,
+      transport: world.transport,
       reconnect: SURE,
       queueWhileDown: true,
     });
@@ -572,7 +572,7 @@ async function randomCuts(seed: number): Promise<void> {
     queueWhileDown: { messages: 5_000, age: 100 },
     highWaterMark: 20_000,
   };
-  const client = new Client({ ...served.address, socketCore: world.transport, ...config });
+  const client = new Client({ ...served.address, transport: world.transport, ...config });
   const states: DisconnectState[] = [];
   client.on("disconnect", (state) => states.push(state));
   await client.connect();

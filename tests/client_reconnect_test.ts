@@ -109,7 +109,7 @@ for (const { name, make } of WORLDS) {
     it("comes back by itself, with its routes and listeners, and says so by one state", async () => {
       const made = await make();
       const served = await serve(made, {}, (server) => server.route(ECHO, ({ data }) => data));
-      const client = new Client({ ...served.address, socketCore: made.transport, reconnect: SURE });
+      const client = new Client({ ...served.address, transport: made.transport, reconnect: SURE });
       const heard = new Recorder(client, EVENTS);
       const states: ClientState[] = [];
       for (const event of EVENTS) client.on(event, () => states.push(client.state));
@@ -121,7 +121,7 @@ for (const { name, make } of WORLDS) {
       assertThrows(() => client.send(ECHO, "x"), ConnectionError);
       await assertRejects(() => client.request(ECHO, "x"), ConnectionError);
 
-      const again = new Server({ ...served.address, socketCore: made.transport });
+      const again = new Server({ ...served.address, transport: made.transport });
       again.route(ECHO, ({ data }) => `${data} again`);
       const asked = new Promise((resolve) =>
         again.on("connect", (peer) => resolve(peer.request(messageType(201, "name", text, text), "who?")))
@@ -155,7 +155,7 @@ for (const { name, make } of WORLDS) {
       const free = await RawServer.listen(made);
       const { address } = free;
       await free[Symbol.asyncDispose]();
-      const client = new Client({ ...address, socketCore: made.transport, reconnect: { ...SURE, attempts: 3 } });
+      const client = new Client({ ...address, transport: made.transport, reconnect: { ...SURE, attempts: 3 } });
       const heard = new Recorder(client, EVENTS);
       const connecting = assertRejects(() => client.connect(), ConnectionError);
       for (const delay of [1_000, 2_000, 4_000]) {
@@ -173,7 +173,7 @@ for (const { name, make } of WORLDS) {
       const retried = assertRejects(() => client.retry(1), ConnectionError);
       await retried;
       assertEquals(heard.of("connecting").length, 5);
-      const served = new Server({ ...address, socketCore: made.transport });
+      const served = new Server({ ...address, transport: made.transport });
       await served.start();
       await client.retry();
       assertEquals(client.state, "connected");
@@ -192,7 +192,7 @@ async function down(config: ClientConfig = {}) {
   const log = new Lines();
   const client = new Client({
     ...server.address,
-    socketCore: world.transport,
+    transport: world.transport,
     logger: log,
     reconnect: SURE,
     ...config,
@@ -216,7 +216,7 @@ describe("reconnecting", () => {
   it("begins a new row of attempts only after a connection that lasted", async () => {
     const world = memoryWorld();
     const server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport, reconnect: SURE });
+    const client = new Client({ ...server.address, transport: world.transport, reconnect: SURE });
     const heard = new Recorder(client, EVENTS);
     const delays: number[] = [];
     let connected = client.connect();
@@ -271,7 +271,7 @@ describe("reconnecting", () => {
       "disconnected",
     ]);
 
-    const served = new Server({ ...address, socketCore: world.transport });
+    const served = new Server({ ...address, transport: world.transport });
     await served.start();
     await client.retry();
     client.stopRetry();
@@ -302,7 +302,7 @@ describe("reconnecting", () => {
   it("lets a listener to the last disconnect connect again at once, also during close()", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const client = new Client({ ...served.address, socketCore: world.transport });
+    const client = new Client({ ...served.address, transport: world.transport });
     await client.connect();
     const again = new Promise<void>((resolve, reject) => {
       client.on("disconnect", () => client.connect().then(resolve, reject), { once: true });
@@ -316,7 +316,7 @@ describe("reconnecting", () => {
   it("does not fall back below native where it has seen native", async () => {
     const world = memoryWorld();
     const server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport, reconnect: SURE });
+    const client = new Client({ ...server.address, transport: world.transport, reconnect: SURE });
     const heard = new Recorder(client, EVENTS);
     const [first] = await Promise.all([server.welcome("native"), client.connect()]);
     first.connection.abort();
@@ -335,7 +335,7 @@ describe("reconnecting", () => {
     const world = memoryWorld();
     const served = await serve(world, { maxConnections: 1 });
     await using other = await Raw.connect(world, served.address, "native");
-    const client = new Client({ ...served.address, socketCore: world.transport, reconnect: { ...SURE, delay: 0 } });
+    const client = new Client({ ...served.address, transport: world.transport, reconnect: { ...SURE, delay: 0 } });
     const heard = new Recorder(client, EVENTS);
     const connected = client.connect();
     const [{ reason, nextDelay }] = await heard.next("disconnect");
@@ -347,7 +347,7 @@ describe("reconnecting", () => {
     await served.server.close();
 
     await using closed = await serve(world, { authenticate: () => false });
-    const stranger = new Client({ ...closed.address, socketCore: world.transport, reconnect: true });
+    const stranger = new Client({ ...closed.address, transport: world.transport, reconnect: true });
     const error = await assertRejects(() => stranger.connect(), HandshakeError) as HandshakeError;
     assertEquals([error.code, stranger.state], ["unauthorized", "disconnected"]);
   });
@@ -431,7 +431,7 @@ describe("a server that goes away", () => {
   it("says when it is worth trying again, and the client adds its own delay", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const client = new Client({ ...served.address, socketCore: world.transport, reconnect: SURE });
+    const client = new Client({ ...served.address, transport: world.transport, reconnect: SURE });
     const heard = new Recorder(client, EVENTS);
     await client.connect();
     await served.server.close({ retryAfter: 7_000 });

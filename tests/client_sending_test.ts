@@ -28,7 +28,7 @@ async function make(connected: boolean, config: ClientConfig = {}, most = 1_000)
   const server = await RawServer.listen(world);
   const client = new Client({
     ...server.address,
-    socketCore: world.transport,
+    transport: world.transport,
     reconnect: SURE,
     queueWhileDown: true,
     heartbeat: false,
@@ -205,7 +205,7 @@ describe("sending, connected or not,", () => {
     const world: World = memoryWorld();
     const client = new Client({
       port: 7,
-      socketCore: world.transport,
+      transport: world.transport,
       reconnect: SURE,
       queueWhileDown: { age: 5_000 },
     });
@@ -225,7 +225,7 @@ describe("sending, connected or not,", () => {
     const server = await RawServer.listen(world);
     const client = new Client({
       ...server.address,
-      socketCore: world.transport,
+      transport: world.transport,
       reconnect: SURE,
       queueWhileDown: true,
       heartbeat: false,

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type ClientInfo, messageType, Server, text } from "../mod.ts";
+import { Client, type ConnectedClient, messageType, Server, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
 import { deferred, memoryWorld, Raw, serve, turn, until } from "./session_support.ts";
 
@@ -89,7 +89,7 @@ for (const protocol of ["native", "2.0"] as const) {
       const { server, clients } = await meet(protocol, 2);
       const [, other] = server.clients;
       server.route(STOP, async () => {
-        await (other as ClientInfo).close("manual", DRAIN);
+        await (other as ConnectedClient).close("manual", DRAIN);
         return String(server.clients.length);
       });
       assertEquals(await clients[0].request(STOP, ""), "1");

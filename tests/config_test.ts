@@ -65,7 +65,7 @@ const spoken = (name: string): Wrong[] => [
 const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
   maxMessageSize: 256,
   handshakeTimeout: 1,
-  maxWorkers: 1,
+  maxConcurrentHandlers: 1,
   maxQueuedMessages: 1,
   maxQueuedBytes: 1,
   maxHandlerBytes: 1,
@@ -77,7 +77,7 @@ const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
 };
 
 const SIZES = "bufferSize must be small, medium, large, huge or a number, not ";
-const SOCKETS = "socketCore must be auto, bun, deno, node or a Transport, not ";
+const SOCKETS = "transport must be auto, bun, deno, node or a Transport, not ";
 const LOGGER = "logger must have the methods warn and error";
 
 const COMMON: Record<string, Wrong[]> = {
@@ -95,7 +95,7 @@ const COMMON: Record<string, Wrong[]> = {
     [16 * 1024 * 1024 + 1, RangeError, "bufferSize must be a whole number from 64 to 16777216, not 16777217"],
     [NaN, RangeError, "bufferSize must be a whole number from 64 to 16777216, not NaN"],
   ],
-  socketCore: [
+  transport: [
     ["nodejs", RangeError, `${SOCKETS}"nodejs"`],
     ["", RangeError, `${SOCKETS}""`],
     ["memory", RangeError, `${SOCKETS}"memory"`],
@@ -148,9 +148,9 @@ describe("the config of a Server and of a Client", () => {
       for (const protocol of ["1.2.1", "1.6.3", "1.6.10", "1.7", "2.0", "2.0.0", "2.0.0b3", "native", undefined]) {
         make({ protocol });
       }
-      for (const socketCore of ["auto", "bun", "deno", "node", memoryTransport(), undefined]) make({ socketCore });
+      for (const transport of ["auto", "bun", "deno", "node", memoryTransport(), undefined]) make({ transport });
       for (const recovery of ["close", "resync", undefined]) make({ recovery });
-      make({ hostname: "::1", port: 1, protocol: "native", maxWorkers: 1, logger: console });
+      make({ hostname: "::1", port: 1, protocol: "native", maxConcurrentHandlers: 1, logger: console });
       make({ path: "/tmp/x.sock", hostname: undefined, port: undefined });
       make({ ...({ hostname: "127.0.0.1", port: 8080 }) });
       make({});
@@ -201,9 +201,9 @@ describe("the config of a Server and of a Client", () => {
     });
 
     it(`of a ${side} is not changed, and may be frozen`, () => {
-      const config = Object.freeze({ port: 8080, maxWorkers: 3 });
+      const config = Object.freeze({ port: 8080, maxConcurrentHandlers: 3 });
       make(config);
-      assertEquals(config, { port: 8080, maxWorkers: 3 });
+      assertEquals(config, { port: 8080, maxConcurrentHandlers: 3 });
     });
   }
 
@@ -318,7 +318,7 @@ describe("listen, in the config of a Server,", () => {
   it("takes the protocol of the server where a place has none", async () => {
     const transport = memoryTransport();
     await using server = new Server({
-      socketCore: transport,
+      transport,
       protocol: "1.6.3",
       listen: [{ port: 1 }, { port: 2, protocol: "native" }],
     });
@@ -327,7 +327,7 @@ describe("listen, in the config of a Server,", () => {
     await server.start();
     assertEquals(server.addresses, [{ hostname: "0.0.0.0", port: 1 }, { hostname: "0.0.0.0", port: 2 }]);
     for (const port of [1, 2]) {
-      await using client = new Client({ socketCore: transport, port });
+      await using client = new Client({ transport, port });
       await client.connect();
       await client.close();
     }
@@ -340,7 +340,7 @@ describe("a wrong argument of a method", () => {
 
   for (const [side, make] of BOTH) {
     it(`of a ${side}: drain must be milliseconds from 0 to 2147483647, and nothing is closed otherwise`, async () => {
-      const peer = make({ socketCore: memoryTransport() });
+      const peer = make({ transport: memoryTransport() });
       for (const drain of [-1, NaN, Infinity, 2 ** 31]) {
         const { message } = assertThrows(() => peer.close({ drain }), RangeError);
         assertEquals(message, `drain must be 0 to 2147483647 ms, not ${drain}`);
@@ -409,7 +409,7 @@ describe("DEFAULT_LIMITS", () => {
   });
 });
 
-describe("socketCore", () => {
+describe("transport", () => {
   it("takes a Transport object of the user's own, and no other sockets are used", async () => {
     const memory = memoryTransport();
     let listened = 0;
@@ -421,9 +421,9 @@ describe("socketCore", () => {
         return memory.listen(...args);
       },
     };
-    await using server = new Server({ socketCore: own, port: 9 });
+    await using server = new Server({ transport: own, port: 9 });
     await server.start();
-    await using client = new Client({ socketCore: own, port: 9 });
+    await using client = new Client({ transport: own, port: 9 });
     await client.connect();
     assertEquals([listened, client.state], [1, "connected"]);
   });
@@ -432,8 +432,8 @@ describe("socketCore", () => {
     const globals = globalThis as { Bun?: unknown; Deno?: unknown };
     for (const [core, name, here] of [["deno", "Deno", globals.Deno], ["bun", "Bun", globals.Bun]] as const) {
       if (here !== undefined) continue;
-      const client = new Client({ socketCore: core, port: 9 });
-      const server = new Server({ socketCore: core, port: 0 });
+      const client = new Client({ transport: core, port: 9 });
+      const server = new Server({ transport: core, port: 0 });
       for (const failing of [client.connect(), server.start()]) {
         const error = await failing.then(() => undefined, (error: unknown) => error);
         assertInstanceOf(error, ConfigError);
@@ -459,9 +459,9 @@ describe("highWaterMark", () => {
 
 describe("options that are given with a call", () => {
   it("are refused by name where there is none: a misspelt one would silently do nothing", async () => {
-    const socketCore = memoryTransport();
-    await using server = new Server({ port: 1, hostname: "h", socketCore });
-    const client = new Client({ port: 1, hostname: "h", socketCore });
+    const transport = memoryTransport();
+    await using server = new Server({ port: 1, hostname: "h", transport });
+    const client = new Client({ port: 1, hostname: "h", transport });
     const type = messageType(200, "t");
     for (const peer of [server, client]) {
       assertThrows(() => peer.route(type, () => {}, { orderd: true } as never), TypeError, 'Unknown option "orderd"');

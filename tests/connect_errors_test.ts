@@ -203,13 +203,13 @@ describe("Client.connect()", () => {
   });
 
   it("fails with timed-out when no connection comes about within handshakeTimeout", async () => {
-    const socketCore = hanging();
+    const transport = hanging();
     await failsToConnect(
-      { socketCore, port: 9, handshakeTimeout: 20 },
+      { transport, port: 9, handshakeTimeout: 20 },
       "timed-out",
       "Cannot connect: no connection within 20 ms",
     );
-    assertEquals(socketCore.waiting, 0);
+    assertEquals(transport.waiting, 0);
   });
 
   const unix = windows ? it.skip : it;
@@ -479,23 +479,23 @@ describe("connecting to what is no Veltix server", () => {
 
 describe("the signal of connect()", () => {
   it("rejects with its reason when it is aborted before, and connects to nothing", async () => {
-    const socketCore = hanging();
-    const client = new Client({ socketCore, port: 9 });
+    const transport = hanging();
+    const client = new Client({ transport, port: 9 });
     const reason = new Error("changed my mind");
     assertStrictEquals(await assertRejects(() => client.connect({ signal: AbortSignal.abort(reason) })), reason);
-    assertEquals([client.state, socketCore.waiting], ["disconnected", 0]);
+    assertEquals([client.state, transport.waiting], ["disconnected", 0]);
   });
 
   it("rejects with its reason while a connection is being made, and takes that back", async () => {
-    const socketCore = hanging();
-    const client = new Client({ socketCore, port: 9 });
+    const transport = hanging();
+    const client = new Client({ transport, port: 9 });
     const controller = new AbortController();
     const connecting = client.connect({ signal: controller.signal });
-    while (socketCore.waiting === 0) await new Promise((resolve) => setTimeout(resolve));
+    while (transport.waiting === 0) await new Promise((resolve) => setTimeout(resolve));
     const reason = { any: "thing" };
     controller.abort(reason);
     assertStrictEquals(await connecting.then(() => undefined, (error) => error), reason);
-    assertEquals([client.state, socketCore.waiting], ["disconnected", 0]);
+    assertEquals([client.state, transport.waiting], ["disconnected", 0]);
   });
 
   it("rejects with its reason during the handshake, and closes the connection", async () => {

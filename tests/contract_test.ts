@@ -24,7 +24,7 @@ async function lines(server: object, client: object): Promise<[server: string, c
   const info = (line: string): unknown => heard.push(line);
   const caller = new Client({
     ...served.address,
-    socketCore: world.transport,
+    transport: world.transport,
     logger: { warn: () => {}, error: () => {}, info },
     ...client,
   });

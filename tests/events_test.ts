@@ -72,12 +72,12 @@ describe("the events of a Server and its Client", () => {
   it("tell the whole story of a connection, in order", async () => {
     const world = memoryWorld();
     const story: string[] = [];
-    const server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: world.transport });
+    const server = new Server({ hostname: "127.0.0.1", port: 0, transport: world.transport });
     const tell = (who: string, name: string): void => void story.push(`${who} ${name}`);
     for (const name of SERVER_EVENTS) server.on(name, () => tell("server", name));
     server.route(ECHO, ({ data }) => data);
     await server.start();
-    const client = new Client({ ...server.addresses[0], socketCore: world.transport });
+    const client = new Client({ ...server.addresses[0], transport: world.transport });
     for (const name of CLIENT_EVENTS) client.on(name, () => tell("client", name));
     client.on("connecting", ({ attempt }) => assertEquals(attempt, 0));
     await client.connect();
@@ -104,12 +104,12 @@ describe("the events of a Server and its Client", () => {
 
   it("hand out numbers and names, and the client on a server", async () => {
     const world = memoryWorld();
-    await using server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: world.transport });
+    await using server = new Server({ hostname: "127.0.0.1", port: 0, transport: world.transport });
     server.route(ECHO, ({ data }) => data);
     const got: unknown[] = [];
     server.on("received", (info, peer) => got.push([info, peer.id]));
     await server.start();
-    await using client = new Client({ ...server.addresses[0], socketCore: world.transport });
+    await using client = new Client({ ...server.addresses[0], transport: world.transport });
     client.on("settled", (info) => got.push(info));
     await client.connect();
     await client.request(ECHO, "four");

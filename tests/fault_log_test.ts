@@ -42,7 +42,7 @@ interface Served extends AsyncDisposable {
 
 async function serve(logger: Log | undefined, set: (server: Server) => void = () => {}): Promise<Served> {
   const world = memoryWorld();
-  const server = new Server({ hostname: HOST, port: 0, socketCore: world.transport, logger });
+  const server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger });
   server.route(JSON_TYPE, () => {});
   server.route(QUOTED, () => {});
   server.route(FAILS, ({ content }) => {

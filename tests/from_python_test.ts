@@ -266,9 +266,9 @@ describe("a Server and a Client", () => {
       calls.push([to, options?.bufferSize]);
       return Promise.reject(new ConnectionError("refused", "No"));
     };
-    const socketCore = { ...memoryWorld().transport, listen: call, connect: call };
-    await assertRejects(() => new Server({ ...config, socketCore }).start(), ConnectionError);
-    await assertRejects(() => new Client({ ...config, socketCore }).connect(), ConnectionError);
+    const transport = { ...memoryWorld().transport, listen: call, connect: call };
+    await assertRejects(() => new Server({ ...config, transport }).start(), ConnectionError);
+    await assertRejects(() => new Client({ ...config, transport }).connect(), ConnectionError);
     return calls;
   }
 
@@ -291,7 +291,7 @@ describe("a client that reconnects without jitter", () => {
     const { clock, transport } = memoryWorld();
     const client = new Client({
       hostname: HOST,
-      socketCore: transport,
+      transport,
       reconnect: { attempts: 3, delay: 700, maxDelay: 700, jitter: false },
     });
     const heard = new Recorder(client, ["disconnect"]);
@@ -313,7 +313,7 @@ describe("a Message", () => {
       const DATA = messageType(210, "data");
       const got: core.Message<Uint8Array>[] = [];
       await using served = await serve(world, { protocol }, (server) => server.route(DATA, (data) => got.push(data)));
-      await using client = new Client({ ...served.address, socketCore: world.transport });
+      await using client = new Client({ ...served.address, transport: world.transport });
       await client.connect();
       client.send(DATA, utf8('{"a":1}'));
       client.send(DATA, new Uint8Array([255]));
@@ -336,7 +336,7 @@ describe("a connected client", () => {
   it("takes callbacks as ping_client_async does, in place of await", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    await using client = new Client({ ...served.address, socketCore: world.transport });
+    await using client = new Client({ ...served.address, transport: world.transport });
     await client.connect();
     const [peer] = await served.events.next("connect");
     const results: (number | undefined)[] = [];
@@ -350,8 +350,8 @@ describe("a connected client", () => {
   it("closes one client and leaves the others, by close()", async () => {
     const world = memoryWorld();
     await using served = await serve(world, {}, (server) => server.route(ECHO, ({ data }) => data));
-    await using one = new Client({ ...served.address, socketCore: world.transport });
-    await using other = new Client({ ...served.address, socketCore: world.transport });
+    await using one = new Client({ ...served.address, transport: world.transport });
+    await using other = new Client({ ...served.address, transport: world.transport });
     await one.connect();
     await other.connect();
     await until(() => served.server.clients.length === 2);

@@ -437,14 +437,14 @@ describe("a Logger in the library", () => {
     const transport = memoryTransport();
     const stream = new Kept();
     const logger = new Logger({ stream, level: "warning", showTimestamp: false });
-    await using server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: transport, logger });
+    await using server = new Server({ hostname: "127.0.0.1", port: 0, transport, logger });
     const failed = Promise.withResolvers<void>();
     server.route(CHAT, () => {
       failed.resolve();
       throw new Error("the handler is broken");
     });
     await server.start();
-    await using client = new Client({ ...server.addresses[0], socketCore: transport, logger });
+    await using client = new Client({ ...server.addresses[0], transport, logger });
     await client.connect();
     client.send(CHAT, "hello");
     await failed.promise;
@@ -476,7 +476,7 @@ describe("a Logger in the library", () => {
       useColors: false,
       level: "debug",
     });
-    await using server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: memoryTransport(), logger });
+    await using server = new Server({ hostname: "127.0.0.1", port: 0, transport: memoryTransport(), logger });
     await server.start();
     assertMatch(lines[0], /INFO +\[lives\.[jt]s:\d+\] Server listening on 127\.0\.0\.1:\d+/);
   });

@@ -917,10 +917,10 @@ describe("decodeUtf8() and encodeUtf8()", () => {
 
 /** A server and a client that is connected to it; both are closed afterwards. */
 async function withPeers(body: (server: Server, client: Client) => Promise<void>): Promise<void> {
-  const socketCore = memoryTransport();
-  await using server = new Server({ port: 1, socketCore });
+  const transport = memoryTransport();
+  await using server = new Server({ port: 1, transport });
   await server.start();
-  await using client = new Client({ port: 1, socketCore });
+  await using client = new Client({ port: 1, transport });
   const connected = new Promise((resolve) => server.on("connect", resolve, { once: true }));
   await client.connect();
   await connected;

@@ -68,7 +68,7 @@ for (const world of WORLDS) {
       it(`${name} fails at once, says what came and what to try`, async () => {
         const made = await world.make();
         await using server = await RawServer.listen(made);
-        const client = new Client({ ...server.address, socketCore: made.transport });
+        const client = new Client({ ...server.address, transport: made.transport });
         const connecting = client.connect();
         connecting.catch(() => {});
         await using raw = await server.accept("native");
@@ -88,7 +88,7 @@ for (const world of WORLDS) {
         const made = await world.make();
         await using server = await RawServer.listen(made);
         const seen = watched(made.transport);
-        const client = new Client({ ...server.address, socketCore: seen.transport, handshakeTimeout: 7_000 });
+        const client = new Client({ ...server.address, transport: seen.transport, handshakeTimeout: 7_000 });
         const connecting = assertRejects(() => client.connect(), HandshakeError) as Promise<HandshakeError>;
         await using raw = await server.accept("native");
         for (const byte of cutEvery(utf8(said), 1)) await raw.connection.write(byte);
@@ -119,7 +119,7 @@ describe("a client that reaches", () => {
   it("an HTTP server that answers nothing until it is asked learns the three things it can be", async () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport });
+    const client = new Client({ ...server.address, transport: world.transport });
     const connecting = assertRejects(() => client.connect(), HandshakeError, "it sent nothing: it is a Python server");
     await using raw = await server.accept("native");
     const asked = raw.connection.read();
@@ -131,11 +131,11 @@ describe("a client that reaches", () => {
   it("a release without a greeting connects once it is named, as the error says", async () => {
     const world = memoryWorld();
     await using served = await serve(world, { protocol: "1.3.0" });
-    const auto = new Client({ ...served.address, socketCore: world.transport });
+    const auto = new Client({ ...served.address, transport: world.transport });
     const refused = assertRejects(() => auto.connect(), HandshakeError) as Promise<HandshakeError>;
     const { message } = await advanceUntil(world.clock, refused);
     const named = /set protocol to "([\d.]+)"/.exec(message)![1];
-    await using client = new Client({ ...served.address, socketCore: world.transport, protocol: named });
+    await using client = new Client({ ...served.address, transport: world.transport, protocol: named });
     await client.connect();
     assertEquals([named, client.stats().protocol], ["1.3.0", "1.3.0"]);
     assert(await client.ping() >= 0);
@@ -144,7 +144,7 @@ describe("a client that reaches", () => {
   it("somebody who closes without a word fails with closed, and says so", async () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport });
+    const client = new Client({ ...server.address, transport: world.transport });
     const connecting = assertRejects(() => client.connect(), ConnectionError) as Promise<ConnectionError>;
     await using raw = await server.accept("native");
     await raw.connection.closeWrite();
@@ -301,7 +301,7 @@ describe("a server that is reached by a Python client of another release", () =>
     const lines: string[] = [];
     const write = (level: string) => (line: unknown) => void lines.push(`${level} ${String(line)}`);
     const logger = { warn: write("warn"), error: write("error"), debug: write("debug") };
-    const server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: world.transport, logger });
+    const server = new Server({ hostname: "127.0.0.1", port: 0, transport: world.transport, logger });
     await server.start();
     const knock = async (answer?: Uint8Array): Promise<void> => {
       const raw = new Raw(await world.transport.connect(server.addresses[0]), "2.0.0");

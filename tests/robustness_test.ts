@@ -86,10 +86,10 @@ describe("a server", () => {
   });
 
   it("gets all that a client sent before it closed, also when it sends to that client all the while", async () => {
-    const socketCore = memoryTransport();
+    const transport = memoryTransport();
     const ended = Promise.withResolvers<string>();
     let received = 0;
-    await using server = new Server({ port: 1, hostname: "test", socketCore, maxQueuedMessages: 1 });
+    await using server = new Server({ port: 1, hostname: "test", transport, maxQueuedMessages: 1 });
     server.route(SLOW, async () => {
       received++;
       await new Promise((resolve) => setTimeout(resolve));
@@ -102,7 +102,7 @@ describe("a server", () => {
       }
     });
     await server.start();
-    const client = new Client({ port: 1, hostname: "test", socketCore });
+    const client = new Client({ port: 1, hostname: "test", transport });
     client.route(LARGE, () => {});
     await client.connect();
     for (let i = 0; i < 60; i++) client.send(SLOW, new Uint8Array(10_000));
@@ -169,15 +169,15 @@ describe("a server", () => {
 
   it("closes within the shortest drain that any close asked for", async () => {
     const clock = new FakeClock();
-    const socketCore = memoryTransport({ clock });
+    const transport = memoryTransport({ clock });
     const begun = Promise.withResolvers<void>();
-    const server = new Server({ port: 1, hostname: "test", socketCore });
+    const server = new Server({ port: 1, hostname: "test", transport });
     server.route(ASK, () => {
       begun.resolve();
       return new Promise<string>(() => {});
     });
     await server.start();
-    const client = new Client({ port: 1, hostname: "test", socketCore });
+    const client = new Client({ port: 1, hostname: "test", transport });
     await client.connect();
     const asked = assertRejects(() => client.request(ASK, ""));
     await begun.promise;
@@ -322,7 +322,7 @@ describe("a client", () => {
           },
         });
       };
-      const client: Client = new Client({ ...served.address, socketCore: { ...inner, connect } });
+      const client: Client = new Client({ ...served.address, transport: { ...inner, connect } });
       await client.connect().catch(() => {});
       await until(() => closed !== undefined);
       await pass(world.clock, 1_500, closed!);
@@ -333,7 +333,7 @@ describe("a client", () => {
   it("goes on reconnecting when the signal of connect() fires as it is connected", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    await using client = new Client({ ...served.address, socketCore: world.transport, reconnect: { delay: 10 } });
+    await using client = new Client({ ...served.address, transport: world.transport, reconnect: { delay: 10 } });
     const events = new Recorder(client, ["connect"]);
     const stop = new AbortController();
     client.on("connect", () => stop.abort(), { once: true });

@@ -58,7 +58,7 @@ for (const { name, make } of WORLDS) {
       const made = await make();
       await using served = await serve(made, { maxConnections: 2 });
       const connect = async (): Promise<Client> => {
-        const client = new Client({ ...served.address, socketCore: made.transport });
+        const client = new Client({ ...served.address, transport: made.transport });
         await client.connect();
         return client;
       };
@@ -166,7 +166,7 @@ for (const { name, make } of WORLDS) {
       const made = await make();
       const accepted: Connection[] = [];
       const transport = watchedServer(made.transport, accepted);
-      const config = { socketCore: transport, maxConnections: 1, maxPendingHandshakes: 5 };
+      const config = { transport, maxConnections: 1, maxPendingHandshakes: 5 };
       await using served = await serve(made, config);
       await using shaking = new Raw(await made.transport.connect(served.address), "2.0.0");
       await shaking.message();
@@ -291,7 +291,7 @@ describe("the log", () => {
   it("says once that the server is full, and again after somebody came in", async () => {
     const world = memoryWorld();
     const log = new Lines();
-    const config = { hostname: HOST, port: 0, socketCore: world.transport, logger: log, maxConnections: 1 };
+    const config = { hostname: HOST, port: 0, transport: world.transport, logger: log, maxConnections: 1 };
     await using server = new Server(config);
     await server.start();
     for (const lines of [1, 2]) {
@@ -318,8 +318,8 @@ describe("the log", () => {
       const lines: string[] = [];
       const keep = (level: string) => (line: string) => void lines.push(`${level}: ${line}`);
       const logger = { debug: keep("debug"), warn: keep("warn"), error: keep("error") };
-      const socketCore = { ...world.transport, descriptors };
-      await using server = new Server({ hostname: HOST, port: 0, socketCore, logger, ...config });
+      const transport = { ...world.transport, descriptors };
+      await using server = new Server({ hostname: HOST, port: 0, transport, logger, ...config });
       await server.start();
       return lines;
     };
@@ -355,7 +355,7 @@ describe("the log", () => {
       served.server.route(ASK, ({ data }) => data);
       let heard = 0;
       if (listen) served.server.on("received", () => heard++);
-      const client = new Client({ ...served.address, socketCore: world.transport, logger: theirs });
+      const client = new Client({ ...served.address, transport: world.transport, logger: theirs });
       await client.connect();
       assertEquals(await client.request(ASK, "hello"), "hello");
       await client.close({ drain: 0 });
@@ -380,10 +380,10 @@ describe("the log", () => {
     );
     const CHAT = messageType(200, "chat", text);
     const talk = async (config: object): Promise<void> => {
-      const server = new Server({ hostname: HOST, port: 5_000, socketCore: world.transport, ...config });
+      const server = new Server({ hostname: HOST, port: 5_000, transport: world.transport, ...config });
       server.route(CHAT, () => {});
       await server.start();
-      const client = new Client({ port: 5_000, socketCore: world.transport });
+      const client = new Client({ port: 5_000, transport: world.transport });
       await client.connect();
       for (let i = 0; i < 10; i++) client.send(CHAT, "x");
       await client.close();

@@ -424,7 +424,7 @@ for (const { name, make } of WORLDS) {
       const made = await make();
       const log = new Lines();
       await using server = new Server<string | undefined>({
-        socketCore: made.transport,
+        transport: made.transport,
         logger: log,
         listen: [
           { hostname: HOST, port: 0 },
@@ -435,7 +435,7 @@ for (const { name, make } of WORLDS) {
       server.on("connect", ({ principal }) => seen.push(principal));
       await server.start();
       for (const address of server.addresses) {
-        const client = new Client({ ...address as { port: number }, socketCore: made.transport });
+        const client = new Client({ ...address as { port: number }, transport: made.transport });
         await client.connect();
         await client.close();
       }
@@ -491,7 +491,7 @@ describe("authenticate", () => {
     const server = new Server<unknown>({
       hostname: HOST,
       port: 0,
-      socketCore: world.transport,
+      transport: world.transport,
       logger: log,
       authenticate: () => {
         throw new Error(THROWN);
@@ -530,7 +530,7 @@ describe("authenticate", () => {
       },
     }, (server) => server.route(WHO, (_, client) => client.principal.name));
     const connect = async (credentials?: unknown): Promise<Client> => {
-      const client = new Client({ ...served.address, socketCore: world.transport, credentials });
+      const client = new Client({ ...served.address, transport: world.transport, credentials });
       await client.connect();
       return client;
     };
@@ -556,7 +556,7 @@ describe("authenticate", () => {
       handshakeTimeout: 1_000,
       authenticate: () => ++asked === 1 ? new Promise<string>(() => {}) : "Alice",
     });
-    const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+    const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
     const failed = client.connect().then(() => undefined, (error) => error) as Promise<HandshakeError>;
     await until(() => asked === 1);
     await world.clock.advance(1_010);

@@ -2,9 +2,9 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type ClientInfo, messageType, Server, type TagInfo, text } from "../mod.ts";
+import { Client, type ConnectedClient, messageType, Server, type TagInfo, text } from "../mod.ts";
 import { Events } from "../src/events.ts";
-import { ClientInfo as MadeClient } from "../src/server/client_info.ts";
+import { ConnectedClient as MadeClient } from "../src/server/connected_client.ts";
 import { Groups } from "../src/server/groups.ts";
 import { SERVER_EVENTS, type ServerEvents } from "../src/server/server_events.ts";
 import type { Session } from "../src/session/session.ts";
@@ -14,11 +14,11 @@ import { Random } from "./wire_support.ts";
 const NEWS = messageType(200, "news", text);
 
 /** An index with clients that have no connection. */
-function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; join: () => ClientInfo } {
+function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; join: () => ConnectedClient } {
   const events = new Events<ServerEvents>(SERVER_EVENTS, { failed: () => {}, lost: () => {}, watched: () => {} });
   const groups = new Groups<undefined>(events);
   let id = 0;
-  const join = (): ClientInfo => {
+  const join = (): ConnectedClient => {
     const client = new MadeClient(++id, { path: "" }, undefined, { session: null as never }, groups);
     groups.join(client, {} as Session);
     return client;
@@ -26,7 +26,7 @@ function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; joi
   return { groups, events, join };
 }
 
-const ids = (clients: Iterable<ClientInfo>): number[] => [...clients].map(({ id }) => id);
+const ids = (clients: Iterable<ConnectedClient>): number[] => [...clients].map(({ id }) => id);
 const sorted = (numbers: number[]): number[] => numbers.sort((a, b) => a - b);
 
 describe("the index of tags", () => {
@@ -38,8 +38,8 @@ describe("the index of tags", () => {
       const random = new Random(seed);
       const { groups, join } = index();
       const all = Array.from({ length: 6 }, join);
-      const gone = new Set<ClientInfo>();
-      const model = new Map<ClientInfo, Map<string, unknown>>(all.map((client) => [client, new Map()]));
+      const gone = new Set<ConnectedClient>();
+      const model = new Map<ConnectedClient, Map<string, unknown>>(all.map((client) => [client, new Map()]));
       for (let step = 0; step < 150; step++) {
         const client = random.pick(all);
         const tags = model.get(client)!;
@@ -261,7 +261,7 @@ for (const { name, make } of WORLDS) {
         server.route(SLOW, () => hold.promise.then(() => ""));
       });
       const { server } = served;
-      const client = new Client({ ...served.address, socketCore: made.transport });
+      const client = new Client({ ...served.address, transport: made.transport });
       await client.connect();
       await until(() => server.clients.length === 1);
       const [info] = server.clients;

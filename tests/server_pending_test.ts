@@ -27,10 +27,9 @@ class Crowd implements AsyncDisposable {
   readonly #from: Address[] = [];
   readonly #raws: Raw[] = [];
 
-  constructor(config: Omit<ServerConfig<unknown>, "socketCore">) {
-    const { transport } = this.world;
-    const socketCore: Transport = { ...transport, listen: (at) => this.#listen(at) };
-    this.server = new Server<unknown>({ hostname: HOST, port: 0, ...config, socketCore });
+  constructor(config: Omit<ServerConfig<unknown>, "transport">) {
+    const transport: Transport = { ...this.world.transport, listen: (at) => this.#listen(at) };
+    this.server = new Server<unknown>({ hostname: HOST, port: 0, ...config, transport });
     this.server.on("handshake", () => void this.begun++);
   }
 
@@ -102,7 +101,7 @@ function elsewhere(connection: Connection, remote: Address): Connection {
   });
 }
 
-async function crowd(config: Omit<ServerConfig<unknown>, "socketCore">, logger = new Lines()): Promise<Crowd> {
+async function crowd(config: Omit<ServerConfig<unknown>, "transport">, logger = new Lines()): Promise<Crowd> {
   const made = new Crowd({ logger, ...config });
   await made.server.start();
   return made;

@@ -32,7 +32,7 @@ for (const { name, make } of WORLDS) {
       });
       const { server } = served;
       const events = new Recorder(server, EVENTS);
-      const client = new Client({ ...served.address, socketCore: made.transport });
+      const client = new Client({ ...served.address, transport: made.transport });
       await client.connect();
       const asked = client.request(ECHO, "wait");
       await client.ping();
@@ -77,7 +77,7 @@ for (const { name, make } of WORLDS) {
       let stop = false;
       const clients = [1, 2, 3].map(async () => {
         while (!stop) {
-          const client = new Client({ ...address, socketCore: made.transport, logger: new Lines() });
+          const client = new Client({ ...address, transport: made.transport, logger: new Lines() });
           try {
             await client.connect();
             await client.request(ECHO, "x");
@@ -107,7 +107,7 @@ for (const { name, make } of WORLDS) {
 
     it("of a server that is not running starts it, and one that was closed comes back to its port", async () => {
       const made = await make();
-      await using server = new Server({ hostname: HOST, port: 0, socketCore: made.transport });
+      await using server = new Server({ hostname: HOST, port: 0, transport: made.transport });
       const events = new Recorder(server, EVENTS);
       await server.restart();
       const { addresses } = server;
@@ -208,7 +208,7 @@ for (const { name, make } of WORLDS) {
       const made = await make();
       const hold = deferred();
       await using served = await serve(made, {}, (server) => server.route(ECHO, () => hold.promise.then(() => "")));
-      const client = new Client({ ...served.address, socketCore: made.transport });
+      const client = new Client({ ...served.address, transport: made.transport });
       await client.connect();
       const asked = client.request(ECHO, "").catch(() => {});
       await client.ping();
@@ -243,7 +243,7 @@ describe("restart()", () => {
           ? Promise.reject(new ConnectionError("address-in-use", "Cannot listen: taken"))
           : world.transport.listen(...args),
     };
-    await using server = new Server({ hostname: HOST, port: 0, socketCore: transport });
+    await using server = new Server({ hostname: HOST, port: 0, transport });
     await server.start();
     refuse = true;
     const { closed } = server;
@@ -288,7 +288,7 @@ describe("restart()", () => {
     await using served = await serve(world, {}, (server) => {
       server.route(ECHO, () => (done.resolve(server.restart()), ""));
     });
-    const client = new Client({ ...served.address, socketCore: world.transport });
+    const client = new Client({ ...served.address, transport: world.transport });
     await client.connect();
     await client.request(ECHO, "").catch(() => {});
     await done.promise;

@@ -15,7 +15,7 @@ async function make() {
   const served = await serve(world);
   const client = new Client({
     ...served.address,
-    socketCore: world.transport,
+    transport: world.transport,
     reconnect: { delay: 100, jitter: false },
   });
   const heard = new Recorder(client, ["connect", "disconnect"]);

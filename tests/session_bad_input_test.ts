@@ -398,7 +398,7 @@ for (const world of WORLDS) {
       for (const [greeting, code] of greetings) {
         const { address } = server;
         const seen = watched(made.transport);
-        const client = new Client({ ...address, socketCore: seen.transport, logger: new Lines() });
+        const client = new Client({ ...address, transport: seen.transport, logger: new Lines() });
         const connecting = assertRejects(() => client.connect(), HandshakeError);
         const raw = await server.accept("native");
         if (greeting.length > 0) await raw.connection.write(greeting);
@@ -420,7 +420,7 @@ for (const world of WORLDS) {
       for (const { release } of SPOKEN) {
         for (const spoil of ["checksum", "header", "size"] as const) {
           const lines = new Lines();
-          const client = new Client({ ...server.address, socketCore: made.transport, logger: lines });
+          const client = new Client({ ...server.address, transport: made.transport, logger: lines });
           const events = new Recorder(client, ["disconnect", "error"]);
           const got = deferred();
           client.route(DATA, () => got.resolve());

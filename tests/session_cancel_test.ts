@@ -173,7 +173,7 @@ describe("a receiver of CANCEL", () => {
       called.push(data);
       await gate.promise;
       return data;
-    }, { maxWorkers: 1 });
+    }, { maxConcurrentHandlers: 1 });
     await met.raw.send(work(1), work(2), work(3), cancel(2));
     await until(() => met.server.clients[0].stats().framesReceived === 4);
     gate.resolve();
@@ -286,7 +286,7 @@ describe("a receiver of CANCEL", () => {
       called.push(data);
       if (data === "1") await gate.promise;
       return data;
-    }, { maxWorkers: 1 });
+    }, { maxConcurrentHandlers: 1 });
     await met.raw.send(work(1), work(2), cancel(1));
     assertEquals([await met.answers(), called], [[], ["1"]]);
     gate.resolve();
@@ -324,12 +324,12 @@ for (const { name, make } of WORLDS) {
         if (Number(data) % 2 === 1) resolve(`${data}!`);
         else signal.addEventListener("abort", () => stops.push(data));
       });
-    await using served = await serve(world, { maxWorkers: 1_000 }, (server) => server.route(WORK, handler));
+    await using served = await serve(world, { maxConcurrentHandlers: 1_000 }, (server) => server.route(WORK, handler));
     const client = new Client({
       ...served.address,
-      socketCore: world.transport,
+      transport: world.transport,
       logger: new Lines(),
-      maxWorkers: 1_000,
+      maxConcurrentHandlers: 1_000,
     });
     client.route(WORK, handler);
     await client.connect();

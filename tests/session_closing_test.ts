@@ -50,7 +50,7 @@ async function pair(world: World, config: ServerConfig = {}, clientConfig: Clien
     });
   });
   const log = new Lines();
-  const client = new Client({ ...served.address, socketCore: world.transport, logger: log, ...clientConfig });
+  const client = new Client({ ...served.address, transport: world.transport, logger: log, ...clientConfig });
   const heard = new Recorder(client, ["connect", "disconnect", "error"]);
   await client.connect();
   const [info] = await served.events.next("connect");
@@ -80,8 +80,8 @@ for (const { name, make } of WORLDS) {
     ][] = [
       ["client.close()", "going-away", "manual", ({ client }) => void client.close()],
       ["server.close()", "server-closed", "going-away", ({ server }) => void server.close()],
-      ["ClientInfo.close()", "manual", "going-away", ({ info }) => void info.close()],
-      ["ClientInfo.close(reason)", "rate-limited", "going-away", ({ info }) => void info.close("rate-limited")],
+      ["ConnectedClient.close()", "manual", "going-away", ({ info }) => void info.close()],
+      ["ConnectedClient.close(reason)", "rate-limited", "going-away", ({ info }) => void info.close("rate-limited")],
     ];
     for (const [how, onServer, onClient, end] of ends) {
       it(`is ${onServer} at the server and ${onClient} at the client after ${how}`, async () => {
@@ -261,15 +261,15 @@ for (const { name, make } of WORLDS) {
     it("is idempotent, settles closed and ready(), and the same Client and Server can begin again", async () => {
       const made = await make();
       const listening: unknown[] = [];
-      const server = new Server({ hostname: HOST, port: 0, socketCore: made.transport });
+      const server = new Server({ hostname: HOST, port: 0, transport: made.transport });
       server.on("listening", (addresses) => listening.push(addresses));
       server.route(WORK, ({ data }) => data);
       await server.start();
       const [address] = server.addresses;
       await server.close();
-      const again = new Server({ ...address as { port: number }, socketCore: made.transport });
+      const again = new Server({ ...address as { port: number }, transport: made.transport });
       again.route(WORK, ({ data }) => data);
-      const client = new Client({ ...address as { port: number }, socketCore: made.transport });
+      const client = new Client({ ...address as { port: number }, transport: made.transport });
       for (let i = 0; i < 3; i++) {
         await again.start();
         assertStrictEquals(again.start(), again.start());
@@ -310,7 +310,7 @@ for (const { name, make } of WORLDS) {
       const made = await make();
       await using server = await RawServer.listen(made);
       // A server that takes the connection and says nothing.
-      const client = new Client({ ...server.address, socketCore: made.transport });
+      const client = new Client({ ...server.address, transport: made.transport });
       const connecting = assertRejects(() => client.connect(), ConnectionError, "the client was closed");
       const raw = await server.accept("native");
       assertEquals(client.state, "connecting");
@@ -324,7 +324,7 @@ for (const { name, make } of WORLDS) {
     it("ends a start() and handshakes under way, and leaves nothing", async () => {
       const made = await make();
       const log = new Lines();
-      const server = new Server({ hostname: HOST, port: 0, socketCore: made.transport, logger: log });
+      const server = new Server({ hostname: HOST, port: 0, transport: made.transport, logger: log });
       const rejected: string[] = [];
       server.on("rejected", ({ reason }) => rejected.push(reason));
       const starting = server.start();
@@ -364,7 +364,7 @@ for (const { name, make } of WORLDS) {
     it("refuses connect() while the connection ends because the peer has finished", async () => {
       const made = await make();
       await using server = await RawServer.listen(made);
-      const client = new Client({ ...server.address, socketCore: made.transport });
+      const client = new Client({ ...server.address, transport: made.transport });
       const hold = deferred();
       const working = deferred();
       client.route(WORK, async () => (working.resolve(), await hold.promise, "done"));
@@ -382,7 +382,7 @@ for (const { name, make } of WORLDS) {
     it("leaves no timer when the connection breaks while it is being closed", async () => {
       const made = await make();
       await using server = await RawServer.listen(made);
-      const client = new Client({ ...server.address, socketCore: made.transport });
+      const client = new Client({ ...server.address, transport: made.transport });
       client.route(WORK, () => new Promise<string>(() => {}));
       const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
       await raw.send({ code: 200, content: "x", requestId: 1, flags: 1 });
@@ -418,7 +418,7 @@ describe("the end of a connection", () => {
             void client;
           });
         });
-        const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+        const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
         const close = (): void => void client.close({ drain });
         const over = deferred<string>();
         client.on("disconnect", ({ reason }) => over.resolve(reason));
@@ -446,7 +446,7 @@ describe("the end of a connection", () => {
       for (let count = 0; count < 120; count += 1) {
         const world = memoryWorld();
         await using served = await serve(world);
-        const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+        const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
         const events = new Recorder(client, ["connect", "disconnect"]);
         const controller = new AbortController();
         const reason = new Error("enough");
@@ -494,10 +494,10 @@ describe("the end of a connection", () => {
 
   it("of a server that can't listen leaves no listener, settles closed, and start() may be tried again", async () => {
     const world = memoryWorld();
-    const first = new Server({ hostname: HOST, port: 9_000, socketCore: world.transport });
+    const first = new Server({ hostname: HOST, port: 9_000, transport: world.transport });
     await first.start();
     const places = [{ hostname: HOST, port: 9_001 }, { hostname: HOST, port: 9_000 }];
-    const second = new Server({ listen: places, socketCore: world.transport });
+    const second = new Server({ listen: places, transport: world.transport });
     const { closed } = second;
     const error = await assertRejects(() => second.start(), ConnectionError) as ConnectionError;
     assertEquals([error.code, second.addresses], ["address-in-use", []]);
@@ -536,7 +536,7 @@ describe("the end of a connection", () => {
   it("waits for own requests and unsent bytes only as long as the drain, with a peer that is dead", async () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport });
+    const client = new Client({ ...server.address, transport: world.transport });
     const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
     const asked = assertRejects(() => client.request(WORK, "x", { timeout: 60_000 }), ConnectionError);
     for (let i = 0; i < 100; i++) client.send(DATA, new Uint8Array(100_000));
@@ -551,10 +551,10 @@ describe("the end of a connection", () => {
     const world = memoryWorld();
     const over: string[] = [];
     {
-      await using server = new Server({ hostname: HOST, port: 0, socketCore: world.transport });
+      await using server = new Server({ hostname: HOST, port: 0, transport: world.transport });
       server.on("disconnect", (_, { reason }) => over.push(`server ${reason}`));
       await server.start();
-      await using client = new Client({ ...server.addresses[0] as { port: number }, socketCore: world.transport });
+      await using client = new Client({ ...server.addresses[0] as { port: number }, transport: world.transport });
       client.on("disconnect", ({ reason }) => over.push(`client ${reason}`));
       await client.connect();
     }

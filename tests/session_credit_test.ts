@@ -206,7 +206,7 @@ describe("a receiver", () => {
   });
 
   it("grants what reached handlers, in pieces of half a window, and nothing for what waits", async () => {
-    await using met = await meet({ maxWorkers: 2 });
+    await using met = await meet({ maxConcurrentHandlers: 2 });
     const { raw } = met;
     await raw.send(sized(300));
     await raw.send({ code: 0, requestId: 1, flags: REQUEST });
@@ -222,7 +222,7 @@ describe("a receiver", () => {
   });
 
   it("lets a peer overdraw by one message, and closes it for the next one: protocol-error", async () => {
-    await using met = await meet({ maxWorkers: 1 });
+    await using met = await meet({ maxConcurrentHandlers: 1 });
     const { raw } = met;
     await raw.send(sized(999));
     assertEquals(amount((await raw.frame())!.content), 999);
@@ -237,7 +237,7 @@ describe("a receiver", () => {
   });
 
   it("bounds how many small messages wait", async () => {
-    await using met = await meet({ maxWorkers: 1, maxQueuedMessages: 1 });
+    await using met = await meet({ maxConcurrentHandlers: 1, maxQueuedMessages: 1 });
     const { raw } = met;
     // Each costs 63 bytes of the window's 1,000, and one is in its handler.
     await raw.send(...Array(16).fill({ code: 202 }), { code: 0, requestId: 1, flags: REQUEST });
@@ -251,7 +251,7 @@ describe("a receiver", () => {
   });
 
   it("needs no credit for answers, errors, PINGs and CANCELs, however many", async () => {
-    await using met = await meet({ maxWorkers: 1 });
+    await using met = await meet({ maxConcurrentHandlers: 1 });
     const { raw } = met;
     await raw.send(sized(1_500), sized(600, 201));
     await raw.frame();
@@ -274,7 +274,7 @@ describe("a receiver", () => {
       ["without a route", sized(600, 999)],
       ["a request without a route", { ...sized(600, 999), requestId: 1, flags: REQUEST }],
       ["undecodable", { code: 200, content: new Uint8Array(600 - HEADER).fill(255) }],
-      ["cancelled while it waits", { ...sized(600, 201), requestId: 7, flags: REQUEST }, { maxWorkers: 1 }, [
+      ["cancelled while it waits", { ...sized(600, 201), requestId: 7, flags: REQUEST }, { maxConcurrentHandlers: 1 }, [
         { code: 3, requestId: 7 },
       ]],
       ["above the rate", sized(600), { rateLimit: { messages: 1, action: "reject" } }],
@@ -399,7 +399,7 @@ for (const { name, make } of WORLDS) {
       const seen: number[] = [];
       await using served = await serve(
         world,
-        { maxQueuedBytes: 2_000, maxQueuedMessages: 64, maxWorkers: 3 },
+        { maxQueuedBytes: 2_000, maxQueuedMessages: 64, maxConcurrentHandlers: 3 },
         (server) => {
           server.route(DATA, async ({ content }) => {
             seen.push(content[0] * 256 + content[1]);
@@ -407,7 +407,7 @@ for (const { name, make } of WORLDS) {
           });
         },
       );
-      const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+      const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
       client.route(ASK, ({ data }) => data.toUpperCase());
       await client.connect();
       const [info] = await served.events.next("connect");

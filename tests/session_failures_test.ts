@@ -61,7 +61,7 @@ describe("failures", () => {
     it(`of listeners to every event, error too, that ${how} end nothing`, async () => {
       const world = memoryWorld();
       const log = new Lines();
-      const server = new Server({ hostname: HOST, port: 0, socketCore: world.transport, logger: log });
+      const server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger: log });
       for (const event of ["listening", "connect", "disconnect", "unhandled", "error", "rejected", "close"] as const) {
         server.on(event, fail);
       }
@@ -70,7 +70,7 @@ describe("failures", () => {
       await stranger.write(new Uint8Array(20));
       const client = new Client({
         ...server.addresses[0] as { port: number },
-        socketCore: world.transport,
+        transport: world.transport,
         logger: log,
       });
       for (const event of ["connect", "disconnect", "unhandled", "error"] as const) client.on(event, fail);
@@ -102,7 +102,7 @@ describe("failures", () => {
     it(`of a logger that ${how} end nothing either`, async () => {
       const world = memoryWorld();
       const logger = { warn: fail, error: fail } as unknown as Log;
-      const server = new Server({ hostname: HOST, port: 0, socketCore: world.transport, logger });
+      const server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger });
       await server.start();
       for (const [, other] of FAILURES) {
         server.route(DATA, other);
@@ -124,7 +124,7 @@ describe("failures", () => {
   it("without a listener to error go to the log, with the text of the error first", async () => {
     const world = memoryWorld();
     const log = new Lines();
-    const server = new Server({ hostname: HOST, port: 0, socketCore: world.transport, logger: log });
+    const server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger: log });
     const error = new Error("told");
     server.route(DATA, () => {
       throw error;

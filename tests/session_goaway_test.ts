@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type ClientInfo, messageType, type ServerConfig, text } from "../mod.ts";
+import { Client, type ConnectedClient, messageType, type ServerConfig, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
 import {
   advanceUntil,
@@ -290,7 +290,7 @@ describe("who is told to go", () => {
   it("still answers what takes as long as the drain of the peer allows", async () => {
     const world = memoryWorld();
     await using served = await serve(world);
-    const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+    const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
     const hold = deferred();
     client.route(WORK, async ({ data }) => (await hold.promise, data.toUpperCase()));
     await client.connect();
@@ -375,7 +375,7 @@ describe("a client of a server that says GOAWAY and stays", () => {
       await raw[Symbol.asyncDispose]();
       await served[Symbol.asyncDispose]();
     };
-    return { ...served, raw, info: info as ClientInfo, [Symbol.asyncDispose]: over };
+    return { ...served, raw, info: info as ConnectedClient, [Symbol.asyncDispose]: over };
   };
 
   it("is seen until it is gone, is sent nothing, and is found by no tag", async () => {
@@ -404,7 +404,7 @@ describe("a client of a server that says GOAWAY and stays", () => {
       await using met = await leave(made, { maxConnections: 1, maxDrain: 3_600_000 });
       const { server, address } = met;
       const knock = async (): Promise<unknown> => {
-        const client = new Client({ ...address, socketCore: made.transport });
+        const client = new Client({ ...address, transport: made.transport });
         const outcome = await client.connect().then(() => "in", (error) => error.code);
         await client.close({ drain: 0 });
         return outcome;
@@ -447,7 +447,7 @@ for (const { name, make } of WORLDS) {
       const got = { client: 0, server: 0 };
       const config = {
         maxQueuedBytes: random.pick([400, 4_000_000]),
-        maxWorkers: random.pick([1, 5, 100]),
+        maxConcurrentHandlers: random.pick([1, 5, 100]),
         performanceMode: random.pick(["balanced", "high"] as const),
       };
       const answer = async (data: string): Promise<string> => {
@@ -459,7 +459,7 @@ for (const { name, make } of WORLDS) {
         server.route(WORK, ({ data }) => random.below(2) === 0 ? answer(data) : `${data}!`);
       });
       const log = new Lines();
-      const client = new Client({ ...served.address, socketCore: world.transport, logger: log, ...config });
+      const client = new Client({ ...served.address, transport: world.transport, logger: log, ...config });
       const heard = new Recorder(client, ["disconnect", "error"]);
       client.route(NOTE, () => void got.client++);
       client.route(WORK, ({ data }) => answer(data));
@@ -471,7 +471,7 @@ for (const { name, make } of WORLDS) {
       const sides = [["client", client], ["server", info]] as const;
       for (let i = 0; i < 60; i++) {
         const [side, end] = random.pick(sides);
-        const open = side === "client" ? client.state === "connected" : (info as ClientInfo).connected;
+        const open = side === "client" ? client.state === "connected" : (info as ConnectedClient).connected;
         const action = random.below(20);
         if (action === 0 && i > 10) closings.push(side === "client" ? client.close() : served.server.close());
         else if (action < 3) await pause();

@@ -18,7 +18,7 @@ for (const { name, make } of WORLDS) {
       const silent = await Promise.all(Array.from({ length: 200 }, () => made.transport.connect(served.address)));
       await until(() => served.server.stats().pendingHandshakes === 200);
       for (let i = 0; i < 3; i++) {
-        const client = new Client({ ...served.address, socketCore: made.transport });
+        const client = new Client({ ...served.address, transport: made.transport });
         await client.connect();
         assertEquals(await client.request(ECHO, "hi"), "hi");
         await client.close();
@@ -137,7 +137,7 @@ describe("a handshake", () => {
     const world = memoryWorld();
     const log = new Lines();
     const { Server } = await import("../mod.ts");
-    const server = new Server({ hostname: "127.0.0.1", port: 0, socketCore: world.transport, logger: log });
+    const server = new Server({ hostname: "127.0.0.1", port: 0, transport: world.transport, logger: log });
     await server.start();
     const scan = await world.transport.connect(server.addresses[0]);
     scan.abort();
@@ -158,7 +158,7 @@ describe("a handshake", () => {
             faults: (info) => info.side === side ? { split: cut === 1 ? 1 : [cut] } : undefined,
           });
           await using served = await serve(world, { protocol }, (server) => server.route(ECHO, ({ data }) => data));
-          const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+          const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
           await client.connect();
           assertEquals(await client.request(ECHO, "x"), "x");
           await client.close();
@@ -173,7 +173,7 @@ describe("a handshake", () => {
         for (const side of ["client", "server"] as const) {
           const world = memoryWorld({ faults: (info) => info.side === side ? { [kind]: at } : undefined });
           await using served = await serve(world);
-          const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+          const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
           const outcome = client.connect().then(() => client.ping({ timeout: 100 })).then(() => "well", () => "badly");
           await advanceUntil(world.clock, outcome, 1_000);
           await advanceUntil(world.clock, Promise.all([client.close(), served.server.close()]), 1_000);

@@ -177,7 +177,7 @@ describe("the heartbeat", () => {
     for (const release of ["2.0.0", "1.6.3"] as const) {
       const world = memoryWorld();
       await using met = await face(world, release, {}, {
-        maxWorkers: 1,
+        maxConcurrentHandlers: 1,
         maxQueuedMessages: 2,
         heartbeat: { idle: 1_000, timeout: 1_000 },
       });
@@ -235,7 +235,7 @@ describe("the heartbeat", () => {
     await using server = await RawServer.listen(world);
     const client = new Client({
       ...server.address,
-      socketCore: world.transport,
+      transport: world.transport,
       logger: new Lines(),
       writeTimeout: 2 ** 31 - 1,
     });
@@ -325,7 +325,7 @@ describe("the heartbeat", () => {
   it("keeps two of us alive for a day, and costs a few frames a minute", async () => {
     const world = memoryWorld();
     const served = await serve(world, { heartbeat: { idle: 60_000 } });
-    const client = new Client({ ...served.address, socketCore: world.transport, heartbeat: { idle: 60_000 } });
+    const client = new Client({ ...served.address, transport: world.transport, heartbeat: { idle: 60_000 } });
     await client.connect();
     await world.clock.advance(24 * 60 * 60_000);
     assertEquals(client.state, "connected");

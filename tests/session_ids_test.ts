@@ -151,7 +151,7 @@ async function agree(connection: Connection, role: "server" | "client", release:
 async function meet(world: World, role: "server" | "client", release: string, count: number) {
   const all: Ours[] = [];
   const over: (() => Promise<unknown>)[] = [];
-  const options = { socketCore: world.transport, logger: new Lines(), heartbeat: false } as const;
+  const options = { transport: world.transport, logger: new Lines(), heartbeat: false } as const;
   const set = (end: Client, notes: string[]): void => {
     end.route(NOTE, ({ data }) => void notes.push(data));
     end.route(LOWER, ({ data }) => data.toLowerCase());
@@ -593,7 +593,7 @@ describe("our requests to a Python client of 3.0.0", () => {
 describe("a broadcast", () => {
   it("is one frame for clients of all releases, and nobody's request", async () => {
     const world = memoryWorld();
-    await using server = new Server({ hostname: HOST, port: 0, socketCore: world.transport, logger: new Lines() });
+    await using server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger: new Lines() });
     await server.start();
     const raws: Raw[] = [];
     for (const release of ["2.0.3", "3.0.0", "3.0.1", "3.3.0"]) {

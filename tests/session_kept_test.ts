@@ -23,7 +23,7 @@ describe("a payload that a handler keeps", () => {
       await using served = await serve(made, {}, (server) => {
         server.route(DATA, ({ content }) => void kept.push(content));
       });
-      const client = new Client({ ...served.address, socketCore: made.transport });
+      const client = new Client({ ...served.address, transport: made.transport });
       await client.connect();
       const sizes = Array.from({ length: COUNT }, () => random.pick([0, 30, 700, 4_080, 65_520, 65_536, 150_000]));
       for (const [n, size] of sizes.entries()) {
@@ -56,7 +56,7 @@ describe("a payload that waits for a handler", () => {
         const buffers: Uint8Array[] = [];
         const made = memoryWorld();
         const protocol = release === "native" ? "2.0" : release;
-        await using served = await serve(made, { protocol, maxWorkers: 1 }, (server) => {
+        await using served = await serve(made, { protocol, maxConcurrentHandlers: 1 }, (server) => {
           server.route(DATA, ({ content }) => void buffers.push(content));
           server.route(BUSY, () => gate.promise);
           server.route(WAITING, ({ content }) => void buffers.push(content));

@@ -178,7 +178,7 @@ describe("rateLimit", () => {
     for (const action of ["throttle", "reject", "close"] as const) {
       const world = memoryWorld();
       await using served = await serve(world, { rateLimit: { messages: 1, bytes: 1, action } });
-      await using met = await attach(served.address.port, { socketCore: world.transport });
+      await using met = await attach(served.address.port, { transport: world.transport });
       met.client.route(WORK, ({ data }) => `${data}!`);
       const [info] = await served.events.next("connect");
       const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => info.request(WORK, `${i}`)));
@@ -262,14 +262,14 @@ describe("the timeout of a route", () => {
         const world = await make();
         const signals: AbortSignal[] = [];
         const ends: PromiseWithResolvers<string>[] = [];
-        await using served = await serve(world, ordered ? {} : { maxWorkers: 1 }, (server) => {
+        await using served = await serve(world, ordered ? {} : { maxConcurrentHandlers: 1 }, (server) => {
           server.route(WORK, (message) => {
             signals.push(message.signal);
             ends.push(deferred<string>());
             return message.data === "quick" ? "done" : ends.at(-1)!.promise;
           }, { timeout: 1_000, ordered });
         });
-        await using met = await attach(served.address.port, { socketCore: world.transport });
+        await using met = await attach(served.address.port, { transport: world.transport });
         const asked = ["1", "2", "quick"].map((word) => met.client.request(WORK, word, { timeout: 60_000 }));
         const settled = Promise.allSettled(asked);
         await until(() => signals.length === 1);
@@ -306,7 +306,7 @@ describe("the timeout of a route", () => {
     const served = await serve(world, {}, (server) => {
       server.route(WORK, ({ data }) => data === "sync" ? data : turn().then(() => data), { timeout: 50 });
     });
-    const met = await attach(served.address.port, { socketCore: world.transport });
+    const met = await attach(served.address.port, { transport: world.transport });
     assertEquals(await met.client.request(WORK, "sync"), "sync");
     assertEquals(await met.client.request(WORK, "async"), "async");
     await world.clock.advance(1_000);
@@ -341,7 +341,7 @@ describe("the timeout of a route", () => {
         { timeout: 100 },
       );
     });
-    await using met = await attach(served.address.port, { socketCore: world.transport });
+    await using met = await attach(served.address.port, { transport: world.transport });
     const asked = met.client.request(WORK, "x", { timeout: 100 });
     asked.catch(() => {});
     await until(() => served.server.clients[0]?.stats().runningHandlers === 1);
@@ -377,7 +377,7 @@ describe("performanceMode", () => {
         server.route(NOTE, ({ data }) => void seen.push(data));
         server.route(WORK, ({ data }) => data);
       });
-      const met = await attach(served.address.port, { socketCore: world.transport, performanceMode: "low" });
+      const met = await attach(served.address.port, { transport: world.transport, performanceMode: "low" });
       const asked = met.client.request(WORK, "x");
       await world.clock.advance(20);
       assertEquals(await asked, "x");

@@ -28,9 +28,9 @@ for (const world of WORLDS) {
         const made = await world.make();
         const limits = [
           {},
-          { maxWorkers: 1 },
-          { maxWorkers: 3, maxQueuedMessages: 5 },
-          { maxWorkers: 2, maxQueuedMessages: 1_000, maxQueuedBytes: 3_000 },
+          { maxConcurrentHandlers: 1 },
+          { maxConcurrentHandlers: 3, maxQueuedMessages: 5 },
+          { maxConcurrentHandlers: 2, maxQueuedMessages: 1_000, maxQueuedBytes: 3_000 },
           { maxQueuedMessages: 1 },
         ];
         for (const [seed, config] of limits.entries()) {
@@ -65,7 +65,7 @@ for (const world of WORLDS) {
           for (let at = 0; at < count; at += 100) await raw.send(...frames.slice(at, at + 100));
           await until(() => begun.length === count && running === 0);
           assertEquals(begun, Array.from({ length: count }, (_, n) => n), JSON.stringify(config));
-          assert(most <= (config.maxWorkers ?? 100), `${most} at once`);
+          assert(most <= (config.maxConcurrentHandlers ?? 100), `${most} at once`);
           assertEquals(served.events.of("error"), []);
         }
       });
@@ -75,7 +75,7 @@ for (const world of WORLDS) {
         for (const config of [{ maxQueuedMessages: 20 }, { maxQueuedBytes: 100_000 }]) {
           const gate = deferred();
           const begun: number[] = [];
-          await using served = await serve(made, { protocol, maxWorkers: 2, ...config }, (server) => {
+          await using served = await serve(made, { protocol, maxConcurrentHandlers: 2, ...config }, (server) => {
             server.route(ASYNC, ({ content }) => (begun.push(numberIn(content)), gate.promise));
           });
           await using raw = await Raw.connect(made, served.address, release);
@@ -175,15 +175,19 @@ describe("a connection", () => {
     let most = 0;
     clock.now = () => now;
     const made = { clock, transport };
-    await using served = await serve(made, { maxWorkers: 1, maxQueuedMessages: 10_000, bufferSize }, (server) => {
-      server.route(SYNC, () => {
-        now += ms;
-        most = Math.max(most, ++inTurn);
-        if (inTurn === 1) transport.yield(() => inTurn = 0);
-      });
-      server.route(ASYNC, () => gate.promise);
-      server.route(ECHO, ({ content }) => content);
-    });
+    await using served = await serve(
+      made,
+      { maxConcurrentHandlers: 1, maxQueuedMessages: 10_000, bufferSize },
+      (server) => {
+        server.route(SYNC, () => {
+          now += ms;
+          most = Math.max(most, ++inTurn);
+          if (inTurn === 1) transport.yield(() => inTurn = 0);
+        });
+        server.route(ASYNC, () => gate.promise);
+        server.route(ECHO, ({ content }) => content);
+      },
+    );
     await using raw = await Raw.connect(made, served.address, "native");
     if (!waiting) gate.resolve();
     await raw.send({ code: 201 }, ...Array(9_000).fill({ code: 200 }));

@@ -471,7 +471,7 @@ describe("free buffers", () => {
     const no = (): Promise<never> => Promise.reject(new Error("taken"));
     const taken = { ...transport, name: "taken", connect: no, listen: no } as Transport;
     const kept = scripted({}, taken).shared;
-    await assertRejects(() => new Server({ port: 1, socketCore: taken }).start());
+    await assertRejects(() => new Server({ port: 1, transport: taken }).start());
     kept.pool.give(buffer);
     kept.close();
     const anew = scripted({}, taken).shared;

@@ -179,7 +179,7 @@ for (const release of RELEASES) {
       const logger = { warn: () => {}, error: () => {}, info: (line: string) => void log.push(line) };
       const server = await RawServer.listen(world);
       const spoken = protocol(release).handshake === "none" ? { protocol: release } : {};
-      const client = new Client({ ...server.address, socketCore: world.transport, logger, ...spoken });
+      const client = new Client({ ...server.address, transport: world.transport, logger, ...spoken });
       const events = new Recorder(client, ["connect"]);
       assertEquals(client.stats().protocol, undefined);
       const connecting = client.connect();
@@ -269,7 +269,7 @@ describe("a client", () => {
     for (const release of ["1.6.0", "1.6.3", "1.6.10", "1.7.5"]) {
       const world = memoryWorld();
       await using server = await RawServer.listen(world);
-      const client = new Client({ ...server.address, socketCore: world.transport, queueWhileDown: true });
+      const client = new Client({ ...server.address, transport: world.transport, queueWhileDown: true });
       client.on("connect", () => void client.send(NOTE, "at once"));
       const connecting = client.connect();
       client.send(NOTE, "queued");
@@ -294,7 +294,7 @@ describe("a client", () => {
     for (const release of ["1.6.3", "1.7.5", "1.9.0", "2.0.0"]) {
       const world = memoryWorld();
       await using server = await RawServer.listen(world);
-      const client = new Client({ ...server.address, socketCore: world.transport });
+      const client = new Client({ ...server.address, transport: world.transport });
       const order: string[] = [];
       client.on("connect", () => void order.push("connect"));
       client.route(NOTE, ({ data }) => void order.push(data));
@@ -320,7 +320,7 @@ describe("a client", () => {
   it("answers message 1 without waiting for anything: a Python server stands still until then", async () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: world.transport });
+    const client = new Client({ ...server.address, transport: world.transport });
     const connecting = client.connect();
     const raw = await server.accept("2.0.0");
     const greeting = message({ v: "2.0.0", meta: { id_window: 30_000 } });
@@ -337,7 +337,7 @@ describe("a client", () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
     const refused = async (greet: (raw: Raw) => Promise<void>): Promise<unknown> => {
-      const client = new Client({ ...server.address, socketCore: world.transport });
+      const client = new Client({ ...server.address, transport: world.transport });
       const connecting = client.connect().then(() => undefined, (error) => error);
       const raw = await server.accept("2.0.0");
       await greet(raw);

@@ -53,7 +53,7 @@ const positive = json({
 // deno-lint-ignore explicit-function-return-type
 async function attach(world: World, config: ClientConfig & { port: number }) {
   const lines = new Lines();
-  const client = new Client({ socketCore: world.transport, logger: lines, ...config });
+  const client = new Client({ transport: world.transport, logger: lines, ...config });
   const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
   await client.connect();
   return { client, events, lines, [Symbol.asyncDispose]: () => client.close({ drain: 0 }) };
@@ -437,7 +437,7 @@ describe("a request", () => {
     for (const twice of ["at work", "queued", "answered", "answered early"]) {
       const world = memoryWorld();
       const gate = deferred();
-      await using served = await serve(world, { maxWorkers: 1 }, (server) => {
+      await using served = await serve(world, { maxConcurrentHandlers: 1 }, (server) => {
         server.route(UPPER, async (message) => {
           if (twice === "answered") return "done";
           if (twice === "answered early") message.reply("done");
@@ -510,7 +510,7 @@ describe("a request", () => {
 
   it("rejects at once when it is not connected, and when the connection is being closed", async () => {
     const world = memoryWorld();
-    const idle = new Client({ port: 1, socketCore: world.transport });
+    const idle = new Client({ port: 1, transport: world.transport });
     const error = await assertRejects(() => idle.request(UPPER, "x"), ConnectionError) as ConnectionError;
     assertEquals(error.code, "not-connected");
     await using met = await face(world, "native");

@@ -224,7 +224,7 @@ describe("a route that has not answered yet", () => {
         first ??= () => resolve(new Uint8Array(1));
         return promise;
       });
-    }, { maxWorkers: 1_000 });
+    }, { maxConcurrentHandlers: 1_000 });
     const raw = await made.join();
     await made.ask(raw, 200, ...range(1, 100));
     await made.world.clock.settle();

@@ -235,7 +235,7 @@ for (const { name, make } of WORLDS) {
       const log = new Lines();
       const large = new Set<ArrayBufferLike>();
       const server = new Server({
-        socketCore: watching(made.transport, (bytes) => void (bytes.length > 40_000 && large.add(bytes.buffer))),
+        transport: watching(made.transport, (bytes) => void (bytes.length > 40_000 && large.add(bytes.buffer))),
         logger: log,
         listen: [{ hostname: HOST, port: 0 }, { hostname: HOST, port: 0, protocol: "1.6.3" }],
       });
@@ -320,7 +320,7 @@ for (const { name, make } of WORLDS) {
 describe("sending", () => {
   it("throws before connect() and after close()", async () => {
     const world = memoryWorld();
-    const idle = new Client({ port: 1, socketCore: world.transport });
+    const idle = new Client({ port: 1, transport: world.transport });
     assertEquals((assertThrows(() => idle.send(TEXT, "x"), ConnectionError) as ConnectionError).code, "not-connected");
     await idle.ready();
     await using met = await face(world, "native");
@@ -359,7 +359,7 @@ describe("sending", () => {
     const world = memoryWorld();
     const writes: number[] = [];
     const server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, socketCore: counting(world.transport, writes) });
+    const client = new Client({ ...server.address, transport: counting(world.transport, writes) });
     client.route(ECHO, ({ content }) => content);
     const [raw] = await Promise.all([server.welcome("native"), client.connect()]);
     const before = writes.length;

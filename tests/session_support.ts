@@ -60,7 +60,7 @@ export async function realWorld(): Promise<World> {
   return { clock, transport: { ...await realTransport(), clock } };
 }
 
-/** What `socketCore: "auto"` stands for here. */
+/** What `transport: "auto"` stands for here. */
 export async function realTransport(): Promise<Transport> {
   if ("Bun" in globalThis) return (await import("../src/adapters/bun.ts")).bunTransport();
   if ("Deno" in globalThis) return (await import("../src/adapters/deno.ts")).denoTransport();
@@ -101,7 +101,7 @@ export async function serve<P = undefined>(
   set?: (server: Server<P>) => void,
 ): Promise<{ server: Server<P>; events: Recorder; log: Lines; address: TcpEndpoint } & AsyncDisposable> {
   const log = new Lines();
-  const server = new Server({ hostname: HOST, port: 0, socketCore: transport, logger: log, ...config });
+  const server = new Server({ hostname: HOST, port: 0, transport, logger: log, ...config });
   const events = new Recorder(server, ["connect", "disconnect", "error", "rejected", "unhandled", "close"]);
   set?.(server);
   await server.start();
@@ -180,7 +180,7 @@ export async function face(
   const log = new Lines();
   // Without a handshake a client must be told.
   const spoken = protocol(release).handshake === "none" ? { protocol: release } : {};
-  const client = new Client({ ...server.address, socketCore: world.transport, logger: log, ...spoken, ...config });
+  const client = new Client({ ...server.address, transport: world.transport, logger: log, ...spoken, ...config });
   const events = new Recorder(client, ["disconnect", "error", "unhandled"]);
   const [raw] = await Promise.all([server.welcome(release, announced), client.connect()]);
   return {

@@ -25,7 +25,7 @@ for (const { name, make } of WORLDS) {
         });
       });
       const onServer = new Recorder(served.server, TRAFFIC_EVENTS);
-      const client = new Client({ ...served.address, socketCore: world.transport, logger: new Lines() });
+      const client = new Client({ ...served.address, transport: world.transport, logger: new Lines() });
       const onClient = new Recorder(client, TRAFFIC_EVENTS);
       await client.connect();
       const [info] = await served.events.next("connect");

@@ -12,9 +12,9 @@ import {
   type BroadcastResult,
   bytes,
   Client,
-  type ClientInfo,
   type CloseReason,
   type Codec,
+  type ConnectedClient,
   type ConnectInfo,
   type ContractTypes,
   empty,
@@ -60,20 +60,20 @@ const client = new Client();
 describe("the types of the example in the design", () => {
   it("are inferred, and it runs", async () => {
     const transport = memoryTransport();
-    await using server = new Server({ port: 8080, socketCore: transport });
+    await using server = new Server({ port: 8080, transport });
     server.route(CHAT, (message, client) => {
       assertType<Same<typeof message, Message<string>>>();
-      assertType<Same<typeof client, ClientInfo>>();
+      assertType<Same<typeof client, ConnectedClient>>();
       const result = server.broadcast(CHAT, `${client.id}: ${message.data}`, { except: [client] });
       assertType<Same<typeof result, BroadcastResult>>();
     });
     server.route(ADD, ({ data }) => data.a + data.b);
     await server.start();
 
-    await using listener = new Client({ port: 8080, socketCore: transport });
+    await using listener = new Client({ port: 8080, transport });
     const heard = new Promise<string>((resolve) => listener.route(CHAT, (message) => resolve(message.data)));
     await listener.connect();
-    await using client = new Client({ port: 8080, socketCore: transport });
+    await using client = new Client({ port: 8080, transport });
     await client.connect();
     client.send(CHAT, "hello");
     const sum = await client.request(ADD, { a: 1, b: 2 });
@@ -316,7 +316,7 @@ describe("empty", () => {
 describe("functions that pass a message on", () => {
   it("can be written for any type, and refuse what Client and Server refuse", () => {
     async function ask<In, Out, ReplyIn, ReplyOut>(
-      peer: Client | ClientInfo,
+      peer: Client | ConnectedClient,
       type: RequestType<In, Out, ReplyIn, ReplyOut>,
       payload: In,
     ): Promise<ReplyOut> {
@@ -361,7 +361,7 @@ describe("route()", () => {
       assertType<Same<typeof message.data, string>>();
       assertType<Same<typeof message.content, Uint8Array>>();
       assertType<Same<typeof message.json, unknown>>();
-      assertType<Same<typeof peer, ClientInfo>>();
+      assertType<Same<typeof peer, ConnectedClient>>();
       assertType<Same<typeof rest, []>>();
       // @ts-expect-error: read-only
       message.data = "";
@@ -373,7 +373,7 @@ describe("route()", () => {
     // @ts-expect-error: text, not a number
     client.route(messageType(301, "x", text), (message: Message<number>) => message);
     // @ts-expect-error: the peer is a client
-    client.route(messageType(302, "x", text), (_, peer: ClientInfo) => peer);
+    client.route(messageType(302, "x", text), (_, peer: ConnectedClient) => peer);
     // @ts-expect-error: no such option
     assertThrows(() => client.route(messageType(303, "x", text), () => {}, { odered: true }), TypeError, "odered");
     assert(server.unroute(CHAT) && client.unroute(CHAT));
@@ -458,16 +458,16 @@ describe("route()", () => {
 
 describe("on()", () => {
   it("knows the events and their arguments", () => {
-    server.on("connect", (client) => assertType<Same<typeof client, ClientInfo>>());
+    server.on("connect", (client) => assertType<Same<typeof client, ConnectedClient>>());
     server.on("disconnect", (client, info) => {
-      assertType<Same<typeof client, ClientInfo>>();
+      assertType<Same<typeof client, ConnectedClient>>();
       assertType<Same<typeof info.reason, CloseReason>>();
       // @ts-expect-error: no such reason
       if (info.reason === "bored") return;
     });
     server.on("message", (message, client) => {
       assertType<Same<typeof message.data, Uint8Array>>();
-      assertType<Same<typeof client, ClientInfo>>();
+      assertType<Same<typeof client, ConnectedClient>>();
     });
     server.on("error", (error) => assertType<Same<typeof error, unknown>>());
     server.on("close", () => {});
@@ -484,7 +484,7 @@ describe("on()", () => {
     // @ts-expect-error: an event of a server
     assertThrows(() => client.on("rejected", () => {}), TypeError);
     compiled(() => {
-      // @ts-expect-error: a ClientInfo comes
+      // @ts-expect-error: a ConnectedClient comes
       server.on("connect", (name: string) => name);
       // @ts-expect-error: nothing comes
       server.on("close", (error: Error) => error);
@@ -500,13 +500,13 @@ describe("authenticate", () => {
   it("gives the principal its type, wherever a client is met", () => {
     const server = new Server({ authenticate: ({ credentials }) => credentials === "x" ? { name: "Alice" } : null });
     assertType<Same<typeof server, Server<{ name: string }>>>();
-    assertType<Same<typeof server.clients, readonly ClientInfo<{ name: string }>[]>>();
+    assertType<Same<typeof server.clients, readonly ConnectedClient<{ name: string }>[]>>();
     server.route(ADD, ({ data }, client) => data.a + client.principal.name.length);
     server.on("connect", ({ principal }) => assertType<Same<typeof principal, { name: string }>>());
     server.on("disconnect", ({ principal }) => assertType<Same<typeof principal, { name: string }>>());
     server.on("tag", (client, { action }) => client.principal.name + action);
     compiled(() => {
-      assertType<Same<ReturnType<typeof server.clientsByTag>, readonly ClientInfo<{ name: string }>[]>>();
+      assertType<Same<ReturnType<typeof server.clientsByTag>, readonly ConnectedClient<{ name: string }>[]>>();
       server.broadcast(CHAT, "", { to: server.clients, except: server.clientsByTag("room") });
       server.broadcast(CHAT, "", { to: { tag: "room", value: 5 } });
       // @ts-expect-error: the name is missing
@@ -636,7 +636,7 @@ describe("the config", () => {
       // @ts-expect-error: no such size
       new Client({ bufferSize: "tiny" });
       // @ts-expect-error: no such sockets
-      new Client({ socketCore: "nodejs" });
+      new Client({ transport: "nodejs" });
       // @ts-expect-error: not a config
       new Server(8080);
     });

@@ -112,8 +112,8 @@ async function memoryCases(): Promise<MicroCases> {
   const content = new Uint8Array(64);
   const message = messageType(200, "message");
   const echo = messageType(201, "echo", bytes, bytes);
-  const socketCore = memoryTransport();
-  const server = new Server({ port: 0, hostname: "127.0.0.1", socketCore });
+  const transport = memoryTransport();
+  const server = new Server({ port: 0, hostname: "127.0.0.1", transport });
   let left = 0;
   let done = (): void => {};
   server.route(message, () => {
@@ -121,11 +121,11 @@ async function memoryCases(): Promise<MicroCases> {
   });
   server.route(echo, ({ data }) => data);
   await server.start();
-  const client = new Client({ ...server.addresses[0], socketCore });
+  const client = new Client({ ...server.addresses[0], transport });
   await client.connect();
-  const listener = await socketCore.listen({ hostname: "127.0.0.1", port: 0 });
+  const listener = await transport.listen({ hostname: "127.0.0.1", port: 0 });
   const [near, { value: far }] = await Promise.all([
-    socketCore.connect(listener.address),
+    transport.connect(listener.address),
     listener[Symbol.asyncIterator]().next(),
   ]);
   const several = (group: string, name: string, run: () => Promise<void>): MicroCase => ({

@@ -35,7 +35,7 @@ export interface Ends extends AsyncDisposable {
 export async function startEnds(context: Context, count: number): Promise<Ends> {
   const { core } = context.config;
   const { bun, deno } = process.versions as Record<string, string | undefined>;
-  const server = new Server({ port: 0, hostname: "127.0.0.1", socketCore: core });
+  const server = new Server({ port: 0, hostname: "127.0.0.1", transport: core });
   await server.start();
   const clients: Client[] = [];
   const ends: Ends = {
@@ -44,7 +44,7 @@ export async function startEnds(context: Context, count: number): Promise<Ends> 
     backend: core !== "auto" ? core : bun !== undefined ? "bun" : deno !== undefined ? "deno" : "node",
     async join(count): Promise<void> {
       for (let i = 0; i < count; i++) {
-        const client = new Client({ port: (server.addresses[0] as TcpEndpoint).port, socketCore: core });
+        const client = new Client({ port: (server.addresses[0] as TcpEndpoint).port, transport: core });
         clients.push(client);
         await client.connect();
       }

@@ -7,7 +7,7 @@
 import { loadSockets } from "../floor/sockets.ts";
 import type { SocketKind } from "../floor/sockets.ts";
 import type { Subject, SubjectName } from "../subject.ts";
-import type { SocketCore } from "./veltix.ts";
+import type { TransportChoice } from "./veltix.ts";
 
 /** What to load. */
 export interface SubjectConfig {
@@ -15,7 +15,7 @@ export interface SubjectConfig {
   /** The sockets of a floor. */
   readonly sockets: SocketKind;
   /** The sockets of the library. */
-  readonly core: SocketCore;
+  readonly core: TransportChoice;
 }
 
 /** Loads one subject; a library is imported only when it is the one that is asked for. */

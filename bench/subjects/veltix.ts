@@ -11,13 +11,13 @@ const MESSAGE = messageType(200, "message");
 const ECHO = messageType(201, "echo", bytes, bytes);
 
 /** The runtimes' sockets that the library can be told to take. */
-export type SocketCore = "auto" | "deno" | "bun" | "node";
+export type TransportChoice = "auto" | "deno" | "bun" | "node";
 
 /** Makes the subject. */
-export function veltix(socketCore: SocketCore): Subject {
+export function veltix(transport: TransportChoice): Subject {
   return {
     async serve(handlers): Promise<Served> {
-      const server = new Server({ port: 0, socketCore });
+      const server = new Server({ port: 0, transport });
       server.on("connect", () => handlers.connected());
       server.route(ECHO, (message) => message.content);
       server.route(MESSAGE, (message, client) => {
@@ -29,7 +29,7 @@ export function veltix(socketCore: SocketCore): Subject {
       return { port: address.port, broadcast: (content) => void server.broadcast(MESSAGE, content) };
     },
     async connect(port, receive): Promise<Peer> {
-      const client = new Client({ port, socketCore });
+      const client = new Client({ port, transport });
       client.route(MESSAGE, (message) => receive(message.content));
       await client.connect();
       return {

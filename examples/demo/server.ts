@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type ClientInfo, type MessageType, Server } from "@veltix/core";
+import { type ConnectedClient, type MessageType, Server } from "@veltix/core";
 import process from "node:process";
 import { fail, followCommands, tell } from "./channel.ts";
 import { burst, countWords, line, passEnd, tally, words } from "./contract.ts";
@@ -17,7 +17,7 @@ import { Serials } from "./serials.ts";
 const MUCH = 1024 * 1024;
 
 const server = new Server({ hostname: "127.0.0.1", port: 0 });
-const bursts = new WeakMap<ClientInfo, Serials>();
+const bursts = new WeakMap<ConnectedClient, Serials>();
 
 server.on("error", fail);
 server.on("connect", (client) => bursts.set(client, new Serials()));
@@ -36,7 +36,7 @@ server.route(tally, ({ data: { sent } }, client) => {
 });
 
 /** Sends to all clients but the sender. A promise where too much waits: it settles when they can take more. */
-function relay<Data>(type: MessageType<Data>, data: Data, sender: ClientInfo): Promise<unknown> | undefined {
+function relay<Data>(type: MessageType<Data>, data: Data, sender: ConnectedClient): Promise<unknown> | undefined {
   const { dropped } = server.broadcast(type, data, { except: [sender] });
   if (dropped > 0) throw new Error(`A message "${type.name}" of client ${sender.id} did not reach ${dropped} others`);
   if (server.stats().bufferedBytes < MUCH) return undefined;

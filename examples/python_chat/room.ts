@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ClientInfo, json, messageTypes, Server, text } from "@veltix/core";
+import { type ConnectedClient, json, messageTypes, Server, text } from "@veltix/core";
 
 /** What goes over the wire; `chat.py` says the same in Python. */
 export const { join, say, said } = messageTypes({
@@ -23,7 +23,7 @@ export interface Door {
 export class Room {
   /** The server. */
   readonly server: Server;
-  readonly #names = new Map<ClientInfo, string>();
+  readonly #names = new Map<ConnectedClient, string>();
 
   /** @param doors Where to listen; natives come in wherever the release is 2.0 or later. */
   constructor(doors: readonly Door[]) {
@@ -47,7 +47,7 @@ export class Room {
     return [...this.#names].find(([, known]) => known === name)?.[0].protocol;
   }
 
-  #nameOf(client: ClientInfo): string {
+  #nameOf(client: ConnectedClient): string {
     return this.#names.get(client) ?? "Somebody";
   }
 }

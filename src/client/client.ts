@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Listener, ListenOptions } from "../events.ts";
+import type { EventOptions, Listener } from "../events.ts";
 import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
@@ -136,7 +136,7 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectionError} `refused`, `unresolvable`, `unreachable`, `timed-out` and the like; `closed` while the client is
    * closing, or if the server closes the connection during the handshake.
    * @throws {HandshakeError} The server speaks another release, is too slow, or is not a Veltix server.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `socketCore` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   connect(options: ClientConnectOptions = {}): Promise<void> {
@@ -324,7 +324,7 @@ export class Client implements AsyncDisposable {
   on<Name extends keyof ClientEvents>(
     event: Name,
     listener: Listener<ClientEvents[Name]>,
-    options?: ListenOptions,
+    options?: EventOptions,
   ): void {
     this.#hub.events.on(event, listener, options);
   }

@@ -11,15 +11,15 @@ import { broadcastId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { encodeFrame } from "../wire/encoder.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
-import { type ClientInfo, tagName } from "./client_info.ts";
+import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
 
 /** Options of {@linkcode Server.broadcast}; all optional. */
 export interface BroadcastOptions {
   /** Clients to send to: a list of them, or all that carry a tag. @default all clients */
-  readonly to?: Iterable<ClientInfo<unknown>> | TagSelector;
+  readonly to?: Iterable<ConnectedClient<unknown>> | TagSelector;
   /** Clients to leave out. @default none */
-  readonly except?: Iterable<ClientInfo<unknown>>;
+  readonly except?: Iterable<ConnectedClient<unknown>>;
   /** Skips a client whose buffer is full, or closes its connection. @default "skip" */
   readonly onFull?: "skip" | "close";
 }
@@ -44,7 +44,7 @@ export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastOptions): 
   const left = new Set(except);
   const sessions: Session[] = [];
   for (const client of selected(groups, to)) {
-    const session = left.has(client) ? undefined : clients.get(client as ClientInfo<P>);
+    const session = left.has(client) ? undefined : clients.get(client as ConnectedClient<P>);
     if (session !== undefined) sessions.push(session);
   }
   return sessions;
@@ -85,7 +85,7 @@ export function broadcastTo(
   return { sent, dropped, closed };
 }
 
-function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<ClientInfo<unknown>> {
+function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<ConnectedClient<unknown>> {
   if (to === undefined) return groups.clients.keys();
   if (Symbol.iterator in to) return new Set(to);
   return groups.byTag(tagName(to.tag), to.value);

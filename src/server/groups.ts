@@ -7,7 +7,7 @@
 
 import type { Events } from "../events.ts";
 import type { Session } from "../session/session.ts";
-import type { ClientInfo, TagKeeper } from "./client_info.ts";
+import type { ConnectedClient, TagKeeper } from "./connected_client.ts";
 import type { ServerEvents } from "./server_events.ts";
 
 /** Clients by one of their tags. */
@@ -20,17 +20,17 @@ export interface TagSelector {
 
 /** Who carries one tag. A tag without a value is in no group of a value: nobody can ask for that one. */
 interface Group<P> {
-  readonly all: Set<ClientInfo<P>>;
-  readonly byValue: Map<unknown, Set<ClientInfo<P>>>;
+  readonly all: Set<ConnectedClient<P>>;
+  readonly byValue: Map<unknown, Set<ConnectedClient<P>>>;
 }
 
 const NOBODY: readonly never[] = [];
 
 /** The clients of one life of a server. */
 export class Groups<P> implements TagKeeper<P> {
-  readonly #sessions = new Map<ClientInfo<P>, Session>();
+  readonly #sessions = new Map<ConnectedClient<P>, Session>();
   /** Those that can be found by no tag any more. */
-  readonly #leaving = new Set<ClientInfo<P>>();
+  readonly #leaving = new Set<ConnectedClient<P>>();
   readonly #groups = new Map<string, Group<P>>();
   readonly #events: Events<ServerEvents<P>>;
 
@@ -40,7 +40,7 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   /** All clients, those that go away included, oldest first. */
-  get clients(): ReadonlyMap<ClientInfo<P>, Session> {
+  get clients(): ReadonlyMap<ConnectedClient<P>, Session> {
     return this.#sessions;
   }
 
@@ -52,31 +52,31 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   /** Takes a client in that is connected now. */
-  join(client: ClientInfo<P>, session: Session): void {
+  join(client: ConnectedClient<P>, session: Session): void {
     this.#sessions.set(client, session);
   }
 
   /** Lets go of a client. */
-  leave(client: ClientInfo<P>): void {
+  leave(client: ConnectedClient<P>): void {
     this.untag(client);
     this.#sessions.delete(client);
     this.#leaving.delete(client);
   }
 
   /** A client is still there, but nothing can be sent to it any more: from now on its tags concern nobody here. */
-  untag(client: ClientInfo<P>): void {
+  untag(client: ConnectedClient<P>): void {
     if (!this.#indexes(client)) return;
     this.#leaving.add(client);
     for (const [name, value] of client.tags) this.#remove(client, name, value);
   }
 
   /** Who carries a tag, in the order they got it. */
-  byTag(name: string, value?: unknown): Iterable<ClientInfo<P>> {
+  byTag(name: string, value?: unknown): Iterable<ConnectedClient<P>> {
     const group = this.#groups.get(name);
     return (value === undefined ? group?.all : group?.byValue.get(value)) ?? NOBODY;
   }
 
-  added(client: ClientInfo<P>, name: string, value: unknown): void {
+  added(client: ConnectedClient<P>, name: string, value: unknown): void {
     if (!this.#indexes(client)) return;
     let group = this.#groups.get(name);
     if (group === undefined) this.#groups.set(name, group = { all: new Set(), byValue: new Map() });
@@ -85,7 +85,7 @@ export class Groups<P> implements TagKeeper<P> {
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "added", name, value });
   }
 
-  updated(client: ClientInfo<P>, name: string, value: unknown, before: unknown): void {
+  updated(client: ConnectedClient<P>, name: string, value: unknown, before: unknown): void {
     if (!this.#indexes(client)) return;
     const group = this.#groups.get(name)!;
     take(group, client, before);
@@ -93,25 +93,25 @@ export class Groups<P> implements TagKeeper<P> {
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "updated", name, value });
   }
 
-  removed(client: ClientInfo<P>, name: string, value: unknown): void {
+  removed(client: ConnectedClient<P>, name: string, value: unknown): void {
     if (!this.#indexes(client)) return;
     this.#remove(client, name, value);
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "removed", name, value });
   }
 
-  cleared(client: ClientInfo<P>, tags: ReadonlyMap<string, unknown>): void {
+  cleared(client: ConnectedClient<P>, tags: ReadonlyMap<string, unknown>): void {
     if (!this.#indexes(client)) return;
     for (const [name, value] of tags) this.#remove(client, name, value);
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "cleared" });
   }
 
   /** Whether this one can be found by its tags. */
-  #indexes(client: ClientInfo<P>): boolean {
+  #indexes(client: ConnectedClient<P>): boolean {
     return this.#sessions.has(client) && !this.#leaving.has(client);
   }
 
   /** Empty groups go: names and values may be as many as the clients there ever were. */
-  #remove(client: ClientInfo<P>, name: string, value: unknown): void {
+  #remove(client: ConnectedClient<P>, name: string, value: unknown): void {
     const group = this.#groups.get(name)!;
     group.all.delete(client);
     take(group, client, value);
@@ -120,7 +120,7 @@ export class Groups<P> implements TagKeeper<P> {
 }
 
 /** Puts a client among those with a value. */
-function put<P>({ byValue }: Group<P>, client: ClientInfo<P>, value: unknown): void {
+function put<P>({ byValue }: Group<P>, client: ConnectedClient<P>, value: unknown): void {
   if (value === undefined) return;
   const same = byValue.get(value);
   if (same === undefined) byValue.set(value, new Set([client]));
@@ -128,7 +128,7 @@ function put<P>({ byValue }: Group<P>, client: ClientInfo<P>, value: unknown): v
 }
 
 /** Takes a client from among those with a value. */
-function take<P>({ byValue }: Group<P>, client: ClientInfo<P>, value: unknown): void {
+function take<P>({ byValue }: Group<P>, client: ConnectedClient<P>, value: unknown): void {
   const same = value === undefined ? undefined : byValue.get(value);
   if (same?.delete(client) && same.size === 0) byValue.delete(value);
 }

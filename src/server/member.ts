@@ -14,7 +14,7 @@ import { Session, type SessionEvents } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
-import { ClientInfo } from "./client_info.ts";
+import { ConnectedClient } from "./connected_client.ts";
 import type { Pass } from "./gate.ts";
 import type { Groups } from "./groups.ts";
 import type { ServerEvents } from "./server_events.ts";
@@ -48,7 +48,7 @@ export interface Arrival<P> {
 /** One connected client. */
 export class Member<P> implements SessionEvents {
   /** How handlers see it. */
-  readonly info: ClientInfo<P>;
+  readonly info: ConnectedClient<P>;
   /** Its connection, which is not read yet. */
   readonly session: Session;
   readonly #host: MemberHost<P>;
@@ -63,7 +63,7 @@ export class Member<P> implements SessionEvents {
     const { id, connection, outcome, principal, pass, recovery } = arrival;
     this.#host = host;
     this.#pass = pass;
-    this.info = new ClientInfo(id, connection.remote, principal, this, host.groups);
+    this.info = new ConnectedClient(id, connection.remote, principal, this, host.groups);
     this.session = new Session(connection, outcome, "server", shared, recovery, this, this.info);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Listener as EventListener, ListenOptions } from "../events.ts";
+import type { EventOptions, Listener as EventListener } from "../events.ts";
 import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
@@ -15,7 +15,7 @@ import type { Address } from "../transport.ts";
 import type { WorkerPeer } from "../workers/protocol.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { BROADCAST_NAMES, type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
-import { type ClientInfo, type CloseOptions, tagName } from "./client_info.ts";
+import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
 import { Lives } from "./lives.ts";
 import type { RunOwner } from "./run.ts";
 import { placesOf, type ServerConfig, serverLimitsOf } from "./server_config.ts";
@@ -93,8 +93,8 @@ export class Server<P = undefined> implements AsyncDisposable {
     return this.#lives.run?.addresses ?? [];
   }
 
-  /** The connected clients, oldest first, those included that are {@linkcode ClientInfo.leaving}. */
-  get clients(): readonly ClientInfo<P>[] {
+  /** The connected clients, oldest first, those included that are {@linkcode ConnectedClient.leaving}. */
+  get clients(): readonly ConnectedClient<P>[] {
     return [...this.#lives.run?.groups.clients.keys() ?? []];
   }
 
@@ -128,7 +128,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @returns Resolves when all listeners accept connections.
    * @throws {ConnectionError} `address-in-use`, `permission-denied` and the like, or `closed` while the server is closing;
    * nothing listens then.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `socketCore` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
    */
   start(): Promise<void> {
     return this.#lives.start();
@@ -204,7 +204,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    */
   route<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: NoInfer<Handler<Out, ReplyIn, ClientInfo<P>>>,
+    handler: NoInfer<Handler<Out, ReplyIn, ConnectedClient<P>>>,
     options?: RouteOptions,
   ): void {
     this.#owner.hub.route(type, handler, options);
@@ -250,7 +250,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     module: string | URL,
     options?: WorkerRouteOptions,
   ): void {
-    const describe = ({ id, address }: ClientInfo): WorkerPeer => ({ id, address });
+    const describe = ({ id, address }: ConnectedClient): WorkerPeer => ({ id, address });
     this.#owner.hub.workerRoute(type as AnyMessageType, module, options, loadThreads, describe);
   }
 
@@ -293,7 +293,7 @@ export class Server<P = undefined> implements AsyncDisposable {
   on<Name extends keyof ServerEvents>(
     event: Name,
     listener: EventListener<ServerEvents<P>[Name]>,
-    options?: ListenOptions,
+    options?: EventOptions,
   ): void {
     this.#owner.hub.events.on(event, listener, options);
   }
@@ -386,7 +386,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * for (const client of clients) await client.close();
    * ```
    */
-  clientsByTag(name: string, value?: unknown): readonly ClientInfo<P>[] {
+  clientsByTag(name: string, value?: unknown): readonly ConnectedClient<P>[] {
     tagName(name);
     return [...this.#lives.run?.groups.byTag(name, value) ?? []];
   }

@@ -24,7 +24,7 @@ import { noResync } from "../wire/resync.ts";
 import type { Authenticate } from "./authenticate.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */
-export interface ListenConfig<P = undefined> {
+export interface ListenerConfig<P = undefined> {
   /** The port; 0 takes a free one. @default 8080 */
   readonly port?: number;
   /** The host name or address. @default "0.0.0.0" */
@@ -48,7 +48,7 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
   /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
-  readonly listen?: readonly ListenConfig<P>[];
+  readonly listen?: readonly ListenerConfig<P>[];
   /**
    * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The default
    * announces release 2.0.0 and the version of its protocol: so one port serves 2.0.0 to 3.3.0, and native peers. `"3.3.0"`
@@ -98,7 +98,7 @@ export interface ServerLimits {
   readonly maxPendingPerAddress: number;
 }
 
-/** A {@linkcode ListenConfig}, decided. */
+/** A {@linkcode ListenerConfig}, decided. */
 export interface Place<P> {
   /** Where to listen at. */
   readonly at: Endpoint;
@@ -111,7 +111,7 @@ export interface Place<P> {
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
-const LISTEN_NAMES: Names<ListenConfig> = {
+const LISTEN_NAMES: Names<ListenerConfig> = {
   port: true,
   hostname: true,
   path: true,
@@ -152,7 +152,7 @@ export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
   for (const name of ["port", "hostname", "path"] as const) {
     if (config[name] !== undefined) throw contradiction("listen", name);
   }
-  const places = listen.map((given: ListenConfig<P>, i) => {
+  const places = listen.map((given: ListenerConfig<P>, i) => {
     const name = `listen[${i}]`;
     checkNames(name, given, LISTEN_NAMES);
     const { protocol: spoken = protocol, authenticate: own } = given;

@@ -9,7 +9,7 @@ import type { CloseReason } from "../session/close_reason.ts";
 import type { RouteInfo } from "../session/routes.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/traffic.ts";
 import type { Address } from "../transport.ts";
-import type { ClientInfo } from "./client_info.ts";
+import type { ConnectedClient } from "./connected_client.ts";
 
 /** Why a client's connection ended. */
 export interface DisconnectInfo {
@@ -49,28 +49,28 @@ export interface TagInfo {
 }
 
 /** The events of a Server and their arguments. `P` is what its `authenticate` returns. */
-export type ServerEvents<P = undefined> = TrafficEvents<[client: ClientInfo<P>]> & {
+export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient<P>]> & {
   /** The server accepts connections. */
   listening: [addresses: readonly Address[]];
   /** A client has connected and finished its handshake. */
-  connect: [client: ClientInfo<P>];
+  connect: [client: ConnectedClient<P>];
   /**
    * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a
    * promise. A native request that no listener answers is refused with the code `no-route`.
    */
-  message: [message: Message<Uint8Array, Uint8Array>, client: ClientInfo<P>];
+  message: [message: Message<Uint8Array, Uint8Array>, client: ConnectedClient<P>];
   /** A client's connection has ended. */
-  disconnect: [client: ClientInfo<P>, info: DisconnectInfo];
+  disconnect: [client: ConnectedClient<P>, info: DisconnectInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
-  unhandled: [info: UnhandledInfo, client: ClientInfo<P>];
+  unhandled: [info: UnhandledInfo, client: ConnectedClient<P>];
   /** A handler, a listener, a payload or a frame failed; the library has dealt with it. Without a listener it is logged. */
-  error: [error: unknown, client?: ClientInfo<P>, message?: Message];
+  error: [error: unknown, client?: ConnectedClient<P>, message?: Message];
   /** A connection failed the handshake, or was not let in. */
   rejected: [info: RejectedInfo];
   /** A connection was accepted, and its handshake begins. */
   handshake: [address: Address];
   /** A connected client got or lost a tag, or a tag another value. */
-  tag: [client: ClientInfo<P>, info: TagInfo];
+  tag: [client: ConnectedClient<P>, info: TagInfo];
   /** A route was added or removed. */
   route: [info: RouteInfo];
   /** The server begins to close. */

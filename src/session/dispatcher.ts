@@ -78,7 +78,7 @@ export interface DispatcherShared {
   readonly load: HandlerLoad | undefined;
   /** How many handlers may run, and how much may wait, in messages and bytes. */
   readonly limits: {
-    readonly maxWorkers: number;
+    readonly maxConcurrentHandlers: number;
     readonly maxQueuedMessages: number;
     readonly maxQueuedBytes: number;
     readonly maxHandlerBytes: number;
@@ -260,11 +260,11 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
     if (asks && this.#host.congested) return false;
     if (this.#gate?.flows(code) === false) return false;
-    const { limits: { maxHandlerBytes, maxWorkers }, load } = this.#shared;
+    const { limits: { maxHandlerBytes, maxConcurrentHandlers }, load } = this.#shared;
     const running = load === undefined ? this.#running : load.running;
     if (running > 0) {
       const runningBytes = load === undefined ? this.#runningBytes : load.bytes;
-      if (running >= maxWorkers || runningBytes + size > maxHandlerBytes) return false;
+      if (running >= maxConcurrentHandlers || runningBytes + size > maxHandlerBytes) return false;
       const busy = load === undefined ? this.#busy : load.busy;
       if (route?.ordered === true && busy?.has(route) === true) return false;
     }

@@ -14,7 +14,7 @@ import {
   logOf,
   type Recovery,
   recoveryOf,
-  type SocketCore,
+  type TransportChoice,
 } from "../options.ts";
 import { type Log, writeNote } from "../log.ts";
 import { fingerprint } from "../message/contract.ts";
@@ -58,7 +58,7 @@ export class Hub<Map extends EventMap> {
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use. */
-  readonly core: SocketCore;
+  readonly core: TransportChoice;
   /** How eager it is. */
   readonly pace: Pace;
   /** What a torn stream does. */
@@ -86,7 +86,7 @@ export class Hub<Map extends EventMap> {
     this.limits = limitsOf(config, handshakeTimeout);
     this.pace = paceOf(config);
     this.bufferSize = bufferBytes(config.bufferSize);
-    this.core = coreOf(config.socketCore);
+    this.core = coreOf(config.transport);
     this.log = logOf(config.logger);
     this.faults = new FaultLog(this.log);
     this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);

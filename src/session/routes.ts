@@ -15,7 +15,7 @@ import { AnswerSizes } from "./answer_sizes.ts";
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
   : ReplyIn | Replied | PromiseLike<ReplyIn | Replied>;
 
-/** Handles messages of one type. `Peer` is a `ClientInfo` on a server, the `Client` itself on a client. */
+/** Handles messages of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
 export type Handler<Out, ReplyIn, Peer> = (message: Message<Out, ReplyIn>, peer: Peer) => HandlerResult<ReplyIn>;
 
 /** Options of a route. */

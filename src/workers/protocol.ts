@@ -8,7 +8,7 @@ import { UnreadableError } from "../message/unreadable.ts";
 
 /** Who sent a message, as far as a worker is told. */
 export interface WorkerPeer {
-  /** The `id` of its `ClientInfo`. */
+  /** The `id` of its `ConnectedClient`. */
   readonly id: number;
   /** Its address: `{hostname, port}`, or `{path}`. */
   readonly address: { readonly hostname: string; readonly port: number } | { readonly path: string };

@@ -7,8 +7,8 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   Client,
-  type ClientInfo,
   type CloseReason,
+  type ConnectedClient,
   type RejectedInfo,
   Server,
   type ServerConfig,
@@ -45,11 +45,11 @@ export interface ClientsContext {
   readonly server: Server;
   readonly python: PythonPeer;
   /** The two as the server sees them. */
-  readonly infos: readonly ClientInfo[];
+  readonly infos: readonly ConnectedClient[];
   /** What the server has got: numbered messages, codes without a handler, and ends. */
   readonly serials: Serials;
   readonly unhandled: number[];
-  readonly ended: (readonly [ClientInfo, CloseReason])[];
+  readonly ended: (readonly [ConnectedClient, CloseReason])[];
   /** How many messages the bulk check sends each way. */
   readonly messages: number;
   /** What the server called an error. */
@@ -58,10 +58,10 @@ export interface ClientsContext {
 
 /** Starts both. */
 export async function pythonClients(release: Release, messages: number): Promise<ClientsContext & AsyncDisposable> {
-  const infos: ClientInfo[] = [];
+  const infos: ConnectedClient[] = [];
   const serials = new Serials();
   const unhandled: number[] = [];
-  const ended: [ClientInfo, CloseReason][] = [];
+  const ended: [ConnectedClient, CloseReason][] = [];
   const errors: unknown[] = [];
   const server = serving({ listen: [{ port: 0, hostname: "127.0.0.1", protocol: release.name }] }, release, errors);
   server.route(SERIAL, ({ data }) => serials.take(data));

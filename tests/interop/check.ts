@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { bytes, type Client, type ClientConfig, type ClientInfo, messageType, text } from "@veltix/core";
+import { bytes, type Client, type ClientConfig, type ConnectedClient, messageType, text } from "@veltix/core";
 import { sleep, until } from "../processes/waiting.ts";
 import type { PythonPeer } from "./python_peer.ts";
 import type { Release } from "./releases.ts";
@@ -136,7 +136,7 @@ export async function numberFrom(python: PythonPeer, release: Release, serials: 
 }
 
 /** Sends `count` numbered messages of `size` bytes, as fast as the peer takes them. */
-export async function number(to: Client | ClientInfo, count: number, size: number): Promise<void> {
+export async function number(to: Client | ConnectedClient, count: number, size: number): Promise<void> {
   for (let serial = 0; serial < count; serial++) {
     if (!to.send(SERIAL, serialContent(serial, size))) await to.ready();
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bytes, Client, type ClientInfo, messageType, Server, type TcpEndpoint } from "@veltix/core";
+import { bytes, Client, type ConnectedClient, messageType, Server, type TcpEndpoint } from "@veltix/core";
 import { type Commands, play } from "../processes/role.ts";
 import { sleep } from "../processes/waiting.ts";
 import { count, median, ms, quantile } from "./figures.ts";
@@ -77,7 +77,7 @@ async function serve(): Promise<Commands> {
   const server = new Server({ port: 0, hostname: "127.0.0.1", rateLimit: { messages: RATE }, logger: LOGGER });
   let served = 0;
   let limited = 0;
-  let flooder: ClientInfo | undefined;
+  let flooder: ConnectedClient | undefined;
   server.route(FLOOD, (_, client) => {
     if (client !== flooder) served = 0;
     flooder = client;

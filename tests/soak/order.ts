@@ -8,7 +8,7 @@
 import {
   bytes,
   Client,
-  type ClientInfo,
+  type ConnectedClient,
   json,
   messageType,
   messageTypes,
@@ -77,7 +77,7 @@ async function serve(): Promise<Commands> {
   let total = 0;
   let inversions = 0;
   let errors = 0;
-  const take = (client: ClientInfo, n: number): void => {
+  const take = (client: ConnectedClient, n: number): void => {
     total++;
     if (n !== (next.get(client.id) ?? 0)) inversions++;
     next.set(client.id, n + 1);
@@ -107,7 +107,7 @@ async function serve(): Promise<Commands> {
       return { total, inversions, errors, reached: [...next.values()] };
     },
     async ask([asked, forger]: [number, number]): Promise<{ answer: string; dropped: number }> {
-      const byPort = (port: number): ClientInfo => server.clients.find((client) => client.port === port)!;
+      const byPort = (port: number): ConnectedClient => server.clients.find((client) => client.port === port)!;
       const dropped = (): number => byPort(forger).stats().repliesDropped;
       const answer = await byPort(asked).request(SECRET, "who are you?");
       await until("The forged answer arrives", 2_000, () => dropped() > 0).catch(() => {});

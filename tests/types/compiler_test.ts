@@ -196,13 +196,13 @@ describe("the compiler", () => {
 
   old("says what is wrong in the words of a user", () => {
     const head = [
-      'import { Client, type ClientInfo, empty, type MessageType, messageType, Server, text } from "@veltix/core";',
+      'import { Client, type ConnectedClient, empty, type MessageType, messageType, Server, text } from "@veltix/core";',
       'const CHAT = messageType(200, "chat", text);',
       'const UPPER = messageType(201, "upper", text, text);',
       'const PING_ME = messageType(202, "ping me", empty);',
       "const client = new Client();",
       "const server = new Server();",
-      "const clients: readonly ClientInfo[] = server.clients;",
+      "const clients: readonly ConnectedClient[] = server.clients;",
     ];
     writeFileSync(join(folder, "mistakes.ts"), [...head, ...MISTAKES.map(([source]) => source)].join("\n"));
     const { output } = compileStrictly(["mistakes.ts"], { noEmit: true });

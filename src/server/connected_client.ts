@@ -33,13 +33,13 @@ export interface ShutOutOptions extends CloseOptions {
 /** Told of the tags of clients. */
 export interface TagKeeper<P> {
   /** A client got a tag. */
-  added(client: ClientInfo<P>, name: string, value: unknown): void;
+  added(client: ConnectedClient<P>, name: string, value: unknown): void;
   /** A client's tag has another value: `value` in place of `before`. */
-  updated(client: ClientInfo<P>, name: string, value: unknown, before: unknown): void;
+  updated(client: ConnectedClient<P>, name: string, value: unknown, before: unknown): void;
   /** A client lost a tag. */
-  removed(client: ClientInfo<P>, name: string, value: unknown): void;
+  removed(client: ConnectedClient<P>, name: string, value: unknown): void;
   /** A client lost all its tags, which were these. */
-  cleared(client: ClientInfo<P>, tags: ReadonlyMap<string, unknown>): void;
+  cleared(client: ConnectedClient<P>, tags: ReadonlyMap<string, unknown>): void;
 }
 
 /**
@@ -68,7 +68,7 @@ export interface TagKeeper<P> {
  * assertEquals(server.clientsByTag("room", "lobby").map(({ id }) => id), [1]);
  * ```
  */
-export class ClientInfo<P = undefined> {
+export class ConnectedClient<P = undefined> {
   /** Its number, unique in this server, counted from 1. */
   readonly id: number;
   /** Where it connects from. */
