@@ -37,7 +37,7 @@ export { Client, type ClientCloseOptions, type ClientConnectOptions, type Client
 export type { ClientConfig } from "./src/client/client_config.ts";
 export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
 export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
-export type { ClientState } from "./src/client/link.ts";
+export type { ClientState } from "./src/client/connector.ts";
 export type { QueueOptions } from "./src/client/outgoing_queue.ts";
 export type { ReconnectOptions } from "./src/client/reconnect.ts";
 export {
@@ -115,11 +115,11 @@ export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/session/close_reason.ts";
 export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/session/routes.ts";
-export type { RequestOptions } from "./src/session/pending.ts";
+export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/stats.ts";
-export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/traffic.ts";
+export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
 export type * from "./src/transport.ts";
-export type { WorkerPeer } from "./src/workers/protocol.ts";
+export type { WorkerPeer } from "./src/workers/worker_messages.ts";
 export { type WorkerHandler, workerHandler, type WorkerResult } from "./src/workers/worker_handler.ts";
 export type { WorkerMessage } from "./src/workers/worker_message.ts";
 export type { WorkerRouteOptions } from "./src/workers/worker_routes.ts";

@@ -47,7 +47,7 @@ const ROWS = {
     "session_failures",
     "session_heartbeat",
     "session_ids",
-    "session_outbox",
+    "session_frame_writer",
     "session_peculiarities",
     "session_queue",
     "session_recovery",

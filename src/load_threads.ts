@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Threads } from "./threads.ts";
+import type { Threads } from "./thread_seam.ts";
 
 /** The threads of this runtime. */
 export async function loadThreads(): Promise<Threads> {

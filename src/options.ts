@@ -187,7 +187,7 @@ const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
 ) as [keyof Limits, number][];
 
 const BUFFER_SIZES = { small: 1, medium: 8, large: 64, huge: 1024 } as const;
-const CORES: readonly unknown[] = ["auto", "bun", "deno", "node"];
+const TRANSPORTS: readonly unknown[] = ["auto", "bun", "deno", "node"];
 const LONGEST_DRAIN = 0x7fffffff;
 
 /** The names of a configuration's members. */
@@ -305,13 +305,13 @@ export function recoveryOf(recovery: Recovery = "close", prefix: string = ""): R
 }
 
 /** The sockets of a configuration, checked. */
-export function coreOf(core: TransportChoice = "auto"): TransportChoice {
-  if (CORES.includes(core)) return core;
-  const { connect, listen, defer, yield: letOthers, clock } = (core ?? {}) as Partial<Transport>;
+export function transportOf(transport: TransportChoice = "auto"): TransportChoice {
+  if (TRANSPORTS.includes(transport)) return transport;
+  const { connect, listen, defer, yield: letOthers, clock } = (transport ?? {}) as Partial<Transport>;
   const whole = [connect, listen, defer, letOthers, clock?.now, clock?.setTimeout, clock?.clearTimeout, clock?.unref];
-  if (whole.every((member) => typeof member === "function")) return core;
-  const right = `transport must be ${CORES.join(", ")} or a Transport, not ${show(core)}`;
-  throw typeof core === "string" ? new RangeError(right) : new TypeError(right);
+  if (whole.every((member) => typeof member === "function")) return transport;
+  const right = `transport must be ${TRANSPORTS.join(", ")} or a Transport, not ${show(transport)}`;
+  throw typeof transport === "string" ? new RangeError(right) : new TypeError(right);
 }
 
 /** The logger of a configuration, checked. */

@@ -19,19 +19,19 @@ const SESSION = [...PARTS, "tools", "session", "events", "log", "options", "work
 const MAY_IMPORT: Record<string, string[]> = {
   errors: [],
   transport: ["errors"],
-  threads: ["transport"],
+  thread_seam: ["transport"],
   real_time: [],
   wire: ["errors"],
   message: ["wire", ...FOUNDATION],
   events: [...PARTS, "options"],
   log: PARTS,
   options: [...PARTS, "events", "log"],
-  workers: [...PARTS, "options", "threads"],
+  workers: [...PARTS, "options", "thread_seam"],
   tools: ["transport"],
-  session: [...PARTS, "tools", "events", "log", "options", "threads", "workers"],
+  session: [...PARTS, "tools", "events", "log", "options", "thread_seam", "workers"],
   server: [...SESSION, "load_threads", "load_transport"],
   client: [...SESSION, "load_threads", "load_transport"],
-  adapters: [...FOUNDATION, "real_time", "threads"],
+  adapters: [...FOUNDATION, "real_time", "thread_seam"],
   logger: FOUNDATION,
 };
 

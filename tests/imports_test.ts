@@ -74,7 +74,7 @@ describe("findViolations()", () => {
       "src/events.ts": "const weak = new WeakMap<object, number>([]);\nclass Bus {\n  static #one: Bus | undefined;\n}",
       "src/errors.ts": 'const made: { [name in "a"]?: Error } = {};\nmade[name] ??= new Error("a");',
       "src/version.ts": "export const list: string[] = [];\nlist.push(1);\nconst counts = {};\ncounts.a++;",
-      "src/threads.ts": "const ids = new Set([1]);\nexport const take = (id) => ids.delete(id);",
+      "src/thread_seam.ts": "const ids = new Set([1]);\nexport const take = (id) => ids.delete(id);",
       // The same names as those that are there on purpose, in other files.
       "src/session/session.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
     }, [
@@ -85,7 +85,7 @@ describe("findViolations()", () => {
       'src/errors.ts has module-level state: "made"',
       'src/version.ts has module-level state: "list"',
       'src/version.ts has module-level state: "counts"',
-      'src/threads.ts has module-level state: "ids"',
+      'src/thread_seam.ts has module-level state: "ids"',
       'src/session/session.ts has module-level state: "POOLS"',
     ]],
     ["takes tables that are filled where they are made, and what nobody fills, for no state", {

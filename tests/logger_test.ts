@@ -478,6 +478,6 @@ describe("a Logger in the library", () => {
     });
     await using server = new Server({ hostname: "127.0.0.1", port: 0, transport: memoryTransport(), logger });
     await server.start();
-    assertMatch(lines[0], /INFO +\[lives\.[jt]s:\d+\] Server listening on 127\.0\.0\.1:\d+/);
+    assertMatch(lines[0], /INFO +\[lifecycle\.[jt]s:\d+\] Server listening on 127\.0\.0\.1:\d+/);
   });
 });

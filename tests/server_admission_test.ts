@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, HandshakeError, messageType, Server, type ServerConfig, text } from "../mod.ts";
-import { Gate } from "../src/server/gate.ts";
+import { ConnectionLimits } from "../src/server/connection_limits.ts";
 import type { Connection, Listener, Transport } from "../src/transport.ts";
 import {
   deferred,
@@ -253,7 +253,7 @@ describe("the gate", () => {
   const at = (hostname: string): { hostname: string; port: number } => ({ hostname, port: 1 });
 
   it("counts each address on its own, IPv4 in either notation, and none on a unix socket", () => {
-    const gate = new Gate(Infinity, 2);
+    const gate = new ConnectionLimits(Infinity, 2);
     const passes = ["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2", "::1", "::1"].map((ip) => gate.enter(at(ip)));
     for (const ip of ["10.0.0.1", "::FFFF:10.0.0.1", "::1"]) {
       assertThrows(() => gate.enter(at(ip)), HandshakeError, "maxConnectionsPerAddress allows");
@@ -270,7 +270,7 @@ describe("the gate", () => {
   });
 
   it("has as many places as it says, whoever leaves how often", () => {
-    const gate = new Gate(2, Infinity);
+    const gate = new ConnectionLimits(2, Infinity);
     const passes = [1, 2, 3, 4].map(() => gate.enter(at("::1")));
     passes[0].open();
     passes[0].open();

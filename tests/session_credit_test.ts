@@ -6,8 +6,8 @@ import { bytes, Client, messageType, type ServerConfig, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { CreditMeter, creditOffer, creditTerms } from "../src/session/credit.ts";
-import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE } from "../src/session/lanes.ts";
-import { Outbox } from "../src/session/outbox.ts";
+import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE } from "../src/session/send_scheduler.ts";
+import { FrameWriter } from "../src/session/frame_writer.ts";
 import type { Connection } from "../src/transport.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
@@ -445,7 +445,7 @@ for (const { name, make } of WORLDS) {
   });
 }
 
-describe("the lines of an outbox", () => {
+describe("the queues of a frame writer", () => {
   it("hold to credit and order, never cut into a frame, and bring everything, whatever comes when", async () => {
     const native = protocol("native");
     for (let seed = 1; seed <= 15; seed++) {
@@ -463,7 +463,7 @@ describe("the lines of an outbox", () => {
           return connection.write(bytes);
         },
       } as Connection;
-      const outbox = new Outbox(watched, native, shared, {
+      const writer = new FrameWriter(watched, native, shared, {
         lost: () => {},
         writeStalled: () => {},
         filled: () => {},
@@ -471,14 +471,14 @@ describe("the lines of an outbox", () => {
         crowdsOut: () => {},
         mayStart: () => {},
       });
-      outbox.limit({ window, least });
+      writer.limit({ window, least });
       let ordered = 0;
       let unordered = 0;
       /** Requests that are not cancelled, with where they end. */
       const open: { id: number; end: number }[] = [];
       const size = (): number => random.pick([0, 3, 70, 900, 5_000, 40_000]);
       const put = (lane: Lane, code: number, id: number, content = new Uint8Array(size())): void => {
-        outbox.frame(code, code === 202 ? REPLY : code === 3 ? 0 : REQUEST, id, content, 0, 2 ** 24, lane);
+        writer.frame(code, code === 202 ? REPLY : code === 3 ? 0 : REQUEST, id, content, 0, 2 ** 24, lane);
       };
       const step = async (): Promise<void> => {
         switch (random.below(9)) {
@@ -486,7 +486,7 @@ describe("the lines of an outbox", () => {
           case 1:
           case 2: {
             put(MESSAGE, 200, ++ordered);
-            open.push({ id: ordered, end: outbox.taken });
+            open.push({ id: ordered, end: writer.taken });
             break;
           }
           case 3:
@@ -498,14 +498,14 @@ describe("the lines of an outbox", () => {
           case 5: {
             const bytes = random.pick([1, 60, 1_000, 50_000]);
             granted += bytes;
-            outbox.grant(bytes);
+            writer.grant(bytes);
             break;
           }
           case 6: {
             if (open.length === 0) break;
             const [{ id, end }] = open.splice(random.below(open.length), 1);
             // As a sender does it: behind what is held only if the request is.
-            put(end > outbox.released ? BEHIND : CONTROL, 3, id, new Uint8Array(0));
+            put(end > writer.released ? BEHIND : CONTROL, 3, id, new Uint8Array(0));
             break;
           }
           case 7:
@@ -535,10 +535,10 @@ describe("the lines of an outbox", () => {
         `seed ${seed}: urgent frames were held`,
       );
       granted += 2 ** 30;
-      outbox.grant(2 ** 30);
+      writer.grant(2 ** 30);
       await drain();
       const frames = check();
-      assertEquals([outbox.buffered, shared.total.buffered, outbox.passed], [0, 0, outbox.taken], `seed ${seed}`);
+      assertEquals([writer.buffered, shared.total.buffered, writer.passed], [0, 0, writer.taken], `seed ${seed}`);
 
       const inOrder = frames.filter(({ code }) => code === 200 || code === 201).map(({ requestId }) => requestId);
       assertEquals(inOrder, Array.from({ length: ordered }, (_, i) => i + 1), `seed ${seed}`);
@@ -559,7 +559,7 @@ describe("the lines of an outbox", () => {
         } else if (code === 3) assert(sent.has(requestId), `seed ${seed}: a CANCEL overtook its request`);
         at += whole;
       }
-      outbox.close();
+      writer.close();
     }
   });
 });

@@ -153,7 +153,7 @@ describe("deliveries", () => {
 
   it("are not proven by PONGs that may overtake them", async () => {
     const { sender, send, counts, pass, frames, answer, end } = make();
-    sender.outbox.limit({ window: 1, least: 0 });
+    sender.writer.limit({ window: 1, least: 0 });
     send();
     send();
     const pinged = sender.ping({});
@@ -230,7 +230,7 @@ describe("deliveries", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const random = new Random(seed);
       const { sender, send, counts, pass, frames, answer, end, clock } = make();
-      if (seed % 2 === 0) sender.outbox.limit({ window: 1 + random.below(20_000), least: random.below(100) });
+      if (seed % 2 === 0) sender.writer.limit({ window: 1 + random.below(20_000), least: random.below(100) });
       let sent = 0;
       let proven = 0;
       const answered = new Set<unknown>();
@@ -252,7 +252,7 @@ describe("deliveries", () => {
             sender.ask("ask", 201, "x", text, {}).catch(() => {});
             break;
           case 3:
-            sender.outbox.grant(random.below(10_000));
+            sender.writer.grant(random.below(10_000));
             break;
           case 4:
             sender.beat();
@@ -284,7 +284,7 @@ describe("deliveries", () => {
         check();
       }
       sender.cover();
-      sender.outbox.grant(2 ** 30);
+      sender.writer.grant(2 ** 30);
       for (let i = 0; i < 40; i++) await pass();
       for (const frame of frames()) if (frame.code === 0 && !answered.has(frame.requestId)) answer(frame);
       assertEquals(counts(), [sent, 0, 0], wrong());

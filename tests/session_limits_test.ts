@@ -5,8 +5,8 @@ import { describe, it } from "@std/testing/bdd";
 import { Client, type ClientConfig, messageType, type ServerConfig, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
-import { Outbox } from "../src/session/outbox.ts";
-import { paceOf } from "../src/session/pace.ts";
+import { FrameWriter } from "../src/session/frame_writer.ts";
+import { readTuning } from "../src/session/tuning.ts";
 import { RateLimit } from "../src/session/rate_limit.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
@@ -394,9 +394,9 @@ describe("performanceMode", () => {
   });
 
   it("balanced gathers what a turn sends behind the first write, high writes on as soon as it can", async () => {
-    for (const { eager } of [paceOf({}), paceOf({ performanceMode: "high" })]) {
+    for (const { eager } of [readTuning({}), readTuning({ performanceMode: "high" })]) {
       const { connection, writes, shared } = scripted({ eager });
-      const outbox = new Outbox(connection, protocol("native"), shared, {
+      const writer = new FrameWriter(connection, protocol("native"), shared, {
         lost: () => {},
         writeStalled: () => {},
         filled: () => {},
@@ -404,7 +404,7 @@ describe("performanceMode", () => {
         crowdsOut: () => {},
         mayStart: () => {},
       });
-      const send = (): number => outbox.frame(200, 0, 0, "x", 0, 1_000);
+      const send = (): number => writer.frame(200, 0, 0, "x", 0, 1_000);
       send();
       send();
       assertEquals(writes.length, 1, "an idle connection writes at once");
@@ -416,7 +416,7 @@ describe("performanceMode", () => {
       assertEquals(writes.map(({ bytes }) => bytes.length), eager ? [17, 17] : [17, 34]);
       writes[1].resolve();
       await turn();
-      outbox.close();
+      writer.close();
     }
   });
 });

@@ -4,7 +4,7 @@ import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/asser
 import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
 import { put32 } from "../src/wire/integers.ts";
-import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
+import { FrameSource, type FrameSourceEvents } from "../src/session/frame_source.ts";
 import type { SessionShared } from "../src/session/shared.ts";
 import { BatchBudget } from "../src/tools/batch_budget.ts";
 import type { Clock, Connection, TcpEndpoint } from "../src/transport.ts";
@@ -241,7 +241,7 @@ describe('recovery: "resync"', () => {
     ) {
       const chunks = [join(frame, new Uint8Array(70))];
       const told: string[] = [];
-      const receiver = new Receiver(
+      const source = new FrameSource(
         { read: () => chunks.length > 0 ? Promise.resolve(chunks.pop()!) : end() } as unknown as Connection,
         spoken,
         1_000,
@@ -257,12 +257,12 @@ describe('recovery: "resync"', () => {
           dropped: ({ message }: Error) => void told.push(message),
           finished: () => void told.push("FIN"),
           lost: ({ message }: Error) => void told.push(message),
-        } as unknown as ReceiverEvents,
+        } as unknown as FrameSourceEvents,
       );
-      receiver.run(new Uint8Array(0));
-      if (wanted.length > 0) await receiver.over();
+      source.run(new Uint8Array(0));
+      if (wanted.length > 0) await source.over();
       else await turn();
-      receiver.discard();
+      source.discard();
       const gap = "Skipped 70 bytes behind the last frame: no whole frame is in them";
       assertEquals(told, ["frame 200", gap, ...wanted]);
     }

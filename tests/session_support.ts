@@ -11,7 +11,7 @@ import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
 import type { MemoryOptions } from "../src/adapters/memory_network.ts";
 import { limitsOf } from "../src/options.ts";
-import { paceOf } from "../src/session/pace.ts";
+import { readTuning } from "../src/session/tuning.ts";
 import { Routes } from "../src/session/routes.ts";
 import { makeShared, type SessionShared } from "../src/session/shared.ts";
 import type { Address, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
@@ -332,7 +332,7 @@ export interface ScriptedWrite {
 
 /** A connection whose writes the test lets through one by one, and what a session's parts share there. */
 export function scripted(
-  pace: Partial<SessionShared["pace"]> = {},
+  tuning: Partial<SessionShared["tuning"]> = {},
   transport?: Transport,
 ): { connection: Connection; writes: ScriptedWrite[]; shared: SessionShared; clock: FakeClock } {
   const clock = new FakeClock();
@@ -347,8 +347,8 @@ export function scripted(
   const most = 2 ** 28;
   const shared = makeShared(transport ?? { ...eventLoop(), clock } as unknown as Transport, {
     routes: new Routes(),
-    taps: {},
-    pace: { ...paceOf({}), ...pace },
+    observers: {},
+    tuning: { ...readTuning({}), ...tuning },
     limits: limitsOf({ highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most }, 1_000),
   });
   return { connection, writes, shared, clock };

@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type FrameInfo, messageType, type SettledInfo, text } from "../mod.ts";
-import { Hub } from "../src/session/hub.ts";
-import { TRAFFIC_EVENTS } from "../src/session/traffic.ts";
+import { EndpointCore } from "../src/session/endpoint_core.ts";
+import { TRAFFIC_EVENTS } from "../src/session/observers.ts";
 import { face, Lines, memoryWorld, Raw, Recorder, serve, SPOKEN, until, WORLDS } from "./session_support.ts";
 
 const NOTE = messageType(200, "note", text);
@@ -59,8 +59,8 @@ for (const { name, make } of WORLDS) {
   });
 }
 
-const tapped = ({ taps }: { taps: object }): string[] =>
-  Object.entries(taps).filter(([, tap]) => tap !== undefined).map(([name]) => name);
+const tapped = ({ observers }: { observers: object }): string[] =>
+  Object.entries(observers).filter(([, tap]) => tap !== undefined).map(([name]) => name);
 
 describe("traffic events", () => {
   it("tell how a request ended and how long it took: answered, failed, timeout, cancelled, and by a lost connection", async () => {
@@ -114,29 +114,29 @@ describe("traffic events", () => {
   });
 
   it("are made for nobody: without a listener there is no tap, and with the last one it goes", () => {
-    const hub = new Hub<Record<string, unknown[]>>({ logger: new Lines() }, 1_000, [
+    const core = new EndpointCore<Record<string, unknown[]>>({ logger: new Lines() }, 1_000, [
       ...TRAFFIC_EVENTS,
       "error",
       "route",
     ]);
-    assertEquals(tapped(hub), []);
-    hub.events.on("error", () => {});
-    assertEquals(tapped(hub), [], "other events have none");
+    assertEquals(tapped(core), []);
+    core.events.on("error", () => {});
+    assertEquals(tapped(core), [], "other events have none");
     for (const event of TRAFFIC_EVENTS) {
       const seen: unknown[] = [];
       const [first, second] = [new AbortController(), new AbortController()];
-      hub.events.on(event, (info) => seen.push(info), { signal: first.signal });
-      hub.events.on(event, (info) => seen.push(info), { signal: second.signal });
-      assertEquals(tapped(hub), [event]);
-      (hub.taps[event] as (info: unknown, peer: unknown) => void)(event, undefined);
+      core.events.on(event, (info) => seen.push(info), { signal: first.signal });
+      core.events.on(event, (info) => seen.push(info), { signal: second.signal });
+      assertEquals(tapped(core), [event]);
+      (core.observers[event] as (info: unknown, peer: unknown) => void)(event, undefined);
       assertEquals(seen, [event, event]);
       first.abort();
-      assertEquals(tapped(hub), [event]);
+      assertEquals(tapped(core), [event]);
       second.abort();
-      assertEquals(tapped(hub), []);
-      hub.events.on(event, () => {}, { once: true });
-      (hub.taps[event] as (info: unknown, peer: unknown) => void)(event, undefined);
-      assertEquals(tapped(hub), []);
+      assertEquals(tapped(core), []);
+      core.events.on(event, () => {}, { once: true });
+      (core.observers[event] as (info: unknown, peer: unknown) => void)(event, undefined);
+      assertEquals(tapped(core), []);
     }
   });
 

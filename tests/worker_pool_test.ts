@@ -12,7 +12,7 @@ import {
   type VeltixError,
   WorkerError,
 } from "../src/errors.ts";
-import type { Report } from "../src/workers/protocol.ts";
+import type { Report } from "../src/workers/worker_messages.ts";
 import { microtasks } from "./session_support.ts";
 import { BOOM, fakePool } from "./worker_support.ts";
 

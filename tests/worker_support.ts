@@ -6,9 +6,9 @@
 
 import { FakeClock } from "../src/adapters/memory.ts";
 import type { AnyMessageType } from "../src/message/message_type.ts";
-import type { Thread, ThreadEvents, Threads } from "../src/threads.ts";
+import type { Thread, ThreadEvents, Threads } from "../src/thread_seam.ts";
 import { type PoolOptions, WorkerPool } from "../src/workers/pool.ts";
-import type { ErrorLikeness, Order, Report, TaskInfo } from "../src/workers/protocol.ts";
+import type { ErrorLikeness, Order, Report, TaskInfo } from "../src/workers/worker_messages.ts";
 import { text } from "../src/message/codecs.ts";
 import { messageType } from "../src/message/message_type.ts";
 

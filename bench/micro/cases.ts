@@ -8,7 +8,7 @@ import * as zlib from "node:zlib";
 import { bytes, Client, json, messageType, Server, text } from "../../mod.ts";
 import { memoryTransport } from "../../src/adapters/memory.ts";
 import { systemClock } from "../../src/adapters/clock.ts";
-import { PendingTable } from "../../src/session/pending.ts";
+import { RequestTable } from "../../src/session/requests.ts";
 import { requestIds } from "../../src/session/request_ids.ts";
 import { TimerWheel } from "../../src/tools/timer_wheel.ts";
 import type { Connection } from "../../src/transport.ts";
@@ -178,7 +178,7 @@ function requestCase(): Pick<MicroCases, "cases"> & { close(): void } {
   const nothing = (): void => {};
   const host = { since: -1, answered: nothing, abandoned: nothing, settled: nothing };
   const outcome = { protocol: NATIVE, numbering: undefined } as unknown as Parameters<typeof requestIds>[0];
-  const table = new PendingTable(wheel, (pending) => requestIds(outcome, "client", pending, clock), host);
+  const table = new RequestTable(wheel, (pending) => requestIds(outcome, "client", pending, clock), host);
   const codec = { decode: (content: Uint8Array): Uint8Array => content };
   const call = (): number => {
     const { requestId } = table.add(table.ids.next(), "echo", codec, 5000, undefined);

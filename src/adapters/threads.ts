@@ -6,7 +6,7 @@
  */
 
 import { Worker } from "node:worker_threads";
-import type { Thread, ThreadEvents, Threads } from "../threads.ts";
+import type { Thread, ThreadEvents, Threads } from "../thread_seam.ts";
 import { systemClock } from "./clock.ts";
 
 /** Makes the threads of this runtime. */

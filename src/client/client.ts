@@ -10,8 +10,8 @@ import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { checkNames, drainOf, endpointOf, protocolOf } from "../options.ts";
 import { closedError } from "../session/close_reason.ts";
-import { Hub } from "../session/hub.ts";
-import type { RequestOptions } from "../session/pending.ts";
+import { EndpointCore } from "../session/endpoint_core.ts";
+import type { RequestOptions } from "../session/requests.ts";
 import type { Handler, RouteOptions } from "../session/routes.ts";
 import type { SessionStats } from "../session/stats.ts";
 import { checkCredentials } from "../wire/client_handshake.ts";
@@ -20,7 +20,7 @@ import { noResync } from "../wire/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_NAMES, type ClientConfig } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
-import { type ClientState, Link } from "./link.ts";
+import { type ClientState, Connector } from "./connector.ts";
 import { MessageStream } from "./message_stream.ts";
 import { OutgoingQueue } from "./outgoing_queue.ts";
 import { attemptsOf, reconnectOf } from "./reconnect.ts";
@@ -74,8 +74,8 @@ export interface ClientCloseOptions {
  * ```
  */
 export class Client implements AsyncDisposable {
-  readonly #hub: Hub<ClientEvents>;
-  readonly #link: Link;
+  readonly #core: EndpointCore<ClientEvents>;
+  readonly #link: Connector;
   /** Open loops over messages. */
   readonly #streams = new Set<{ end(): void }>();
 
@@ -89,23 +89,23 @@ export class Client implements AsyncDisposable {
   constructor(config: ClientConfig = {}) {
     checkNames("a client's config", config, CLIENT_NAMES);
     const { protocol: spoken = "auto", credentials, queueWhileDown } = config;
-    const hub = this.#hub = new Hub<ClientEvents>(config, HANDSHAKE_TIMEOUT, CLIENT_EVENTS);
+    const core = this.#core = new EndpointCore<ClientEvents>(config, HANDSHAKE_TIMEOUT, CLIENT_EVENTS);
     const target = {
       endpoint: endpointOf(config, { hostname: "127.0.0.1", port: 8080 }, 1),
-      bufferSize: hub.bufferSize,
+      bufferSize: core.bufferSize,
       protocol: spoken === "auto" ? spoken : protocolOf(spoken),
       credentials,
-      contract: hub.contract,
-      timeout: hub.limits.handshakeTimeout,
+      contract: core.contract,
+      timeout: core.limits.handshakeTimeout,
     };
     checkCredentials(target.protocol, credentials);
-    if (hub.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
+    if (core.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
       throw noResync(`protocol "${target.protocol}"`);
     }
     const queue = queueWhileDown === undefined || queueWhileDown === false
       ? undefined
-      : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, hub.limits.highWaterMark);
-    this.#link = new Link(hub, target, reconnectOf(config.reconnect), queue, this, () => {
+      : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, core.limits.highWaterMark);
+    this.#link = new Connector(core, target, reconnectOf(config.reconnect), queue, this, () => {
       for (const stream of this.#streams) stream.end();
     });
   }
@@ -199,7 +199,7 @@ export class Client implements AsyncDisposable {
     handler: NoInfer<Handler<Out, ReplyIn, Client>>,
     options?: RouteOptions,
   ): void {
-    this.#hub.route(type, handler, options);
+    this.#core.route(type, handler, options);
   }
 
   /**
@@ -243,7 +243,7 @@ export class Client implements AsyncDisposable {
     module: string | URL,
     options?: WorkerRouteOptions,
   ): void {
-    this.#hub.workerRoute(type as AnyMessageType, module, options, loadThreads, () => undefined);
+    this.#core.workerRoute(type as AnyMessageType, module, options, loadThreads, () => undefined);
   }
 
   /**
@@ -281,10 +281,10 @@ export class Client implements AsyncDisposable {
   ): AsyncIterableIterator<Message<Out, ReplyIn>> {
     const stream: MessageStream<Out, ReplyIn> = new MessageStream(() => {
       this.#streams.delete(stream);
-      this.#hub.unroute(type);
+      this.#core.unroute(type);
     });
     const handler = (message: Message<Out, ReplyIn>): unknown => stream.handle(message);
-    this.#hub.route(type, handler as Handler<Out, ReplyIn, Client>, { ordered: true });
+    this.#core.route(type, handler as Handler<Out, ReplyIn, Client>, { ordered: true });
     this.#streams.add(stream);
     return stream;
   }
@@ -296,7 +296,7 @@ export class Client implements AsyncDisposable {
    * @returns Whether there was one.
    */
   unroute(type: { readonly code: number }): boolean {
-    return this.#hub.unroute(type);
+    return this.#core.unroute(type);
   }
 
   /**
@@ -326,7 +326,7 @@ export class Client implements AsyncDisposable {
     listener: Listener<ClientEvents[Name]>,
     options?: EventOptions,
   ): void {
-    this.#hub.events.on(event, listener, options);
+    this.#core.events.on(event, listener, options);
   }
 
   /**

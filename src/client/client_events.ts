@@ -6,7 +6,7 @@
 
 import type { Message } from "../message/message.ts";
 import type { RouteInfo } from "../session/routes.ts";
-import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/traffic.ts";
+import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { DisconnectState } from "./disconnect.ts";
 
 /** The events of a Client and their arguments. */

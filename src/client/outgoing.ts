@@ -9,7 +9,7 @@ import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../message/utf8.ts";
 import { closedError } from "../session/close_reason.ts";
-import type { AnswerCodec, RequestOptions } from "../session/pending.ts";
+import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { checkTimeout, noReplyCodec, payloadTooLarge } from "../session/sender.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";

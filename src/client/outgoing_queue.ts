@@ -7,7 +7,7 @@
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { checkNames, type Names, wholeNumber } from "../options.ts";
 import { Fifo } from "../tools/fifo.ts";
-import type { AnswerCodec } from "../session/pending.ts";
+import type { AnswerCodec } from "../session/requests.ts";
 
 /** How much is kept while there is no connection. */
 export interface QueueOptions {

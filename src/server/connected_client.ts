@@ -5,7 +5,7 @@
  */
 
 import { CLOSE_REASONS, type CloseReason } from "../session/close_reason.ts";
-import type { RequestOptions } from "../session/pending.ts";
+import type { RequestOptions } from "../session/requests.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionStats } from "../session/stats.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";

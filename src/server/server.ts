@@ -9,15 +9,15 @@ import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { checkNames, closingOf, DEFAULT_LIMITS } from "../options.ts";
-import { Hub } from "../session/hub.ts";
+import { EndpointCore } from "../session/endpoint_core.ts";
 import type { Handler, RouteOptions } from "../session/routes.ts";
 import type { Address } from "../transport.ts";
-import type { WorkerPeer } from "../workers/protocol.ts";
+import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { BROADCAST_NAMES, type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
 import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
-import { Lives } from "./lives.ts";
-import type { RunOwner } from "./run.ts";
+import { ServerLifecycle } from "./lifecycle.ts";
+import type { ServerState } from "./acceptor.ts";
 import { placesOf, type ServerConfig, serverLimitsOf } from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
@@ -64,8 +64,8 @@ export interface ServerStats {
  * ```
  */
 export class Server<P = undefined> implements AsyncDisposable {
-  readonly #owner: RunOwner<P>;
-  readonly #lives: Lives<P>;
+  readonly #owner: ServerState<P>;
+  readonly #lifecycle: ServerLifecycle<P>;
 
   /**
    * Creates a server; {@linkcode start} makes it listen.
@@ -77,7 +77,7 @@ export class Server<P = undefined> implements AsyncDisposable {
   constructor(config: ServerConfig<P> = {}) {
     this.#owner = {
       places: placesOf(config),
-      hub: new Hub<ServerEvents<P>>(config, DEFAULT_LIMITS.handshakeTimeout, SERVER_EVENTS),
+      core: new EndpointCore<ServerEvents<P>>(config, DEFAULT_LIMITS.handshakeTimeout, SERVER_EVENTS),
       limits: serverLimitsOf(config),
       lastId: 0,
       rejected: 0,
@@ -85,40 +85,40 @@ export class Server<P = undefined> implements AsyncDisposable {
       broadcastsDropped: 0,
       unref: false,
     };
-    this.#lives = new Lives(this.#owner);
+    this.#lifecycle = new ServerLifecycle(this.#owner);
   }
 
   /** The addresses it listens at, with the actual ports; empty while it is not listening. */
   get addresses(): readonly Address[] {
-    return this.#lives.run?.addresses ?? [];
+    return this.#lifecycle.run?.addresses ?? [];
   }
 
   /** The connected clients, oldest first, those included that are {@linkcode ConnectedClient.leaving}. */
   get clients(): readonly ConnectedClient<P>[] {
-    return [...this.#lives.run?.groups.clients.keys() ?? []];
+    return [...this.#lifecycle.run?.groups.clients.keys() ?? []];
   }
 
   /** Whether as many clients are connected as `maxConnections` allows, so that the next one is refused; never without that option. */
   get isFull(): boolean {
-    return this.#lives.run?.full ?? false;
+    return this.#lifecycle.run?.full ?? false;
   }
 
   /** Resolves when the server is closed and does not start again by {@linkcode restart}; never rejects. */
   get closed(): Promise<void> {
-    return this.#lives.closed;
+    return this.#lifecycle.closed;
   }
 
   /** Reads the counters. */
   stats(): ServerStats {
     return {
-      connections: this.#lives.run?.groups.clients.size ?? 0,
-      closing: this.#lives.run?.closing ?? 0,
-      pendingHandshakes: this.#lives.run?.pendingHandshakes ?? 0,
+      connections: this.#lifecycle.run?.groups.clients.size ?? 0,
+      closing: this.#lifecycle.run?.closing ?? 0,
+      pendingHandshakes: this.#lifecycle.run?.pendingHandshakes ?? 0,
       rejected: this.#owner.rejected,
       accepted: this.#owner.lastId,
       slowConsumers: this.#owner.slowConsumers,
       broadcastsDropped: this.#owner.broadcastsDropped,
-      bufferedBytes: this.#lives.run?.buffered ?? 0,
+      bufferedBytes: this.#lifecycle.run?.buffered ?? 0,
     };
   }
 
@@ -131,7 +131,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
    */
   start(): Promise<void> {
-    return this.#lives.start();
+    return this.#lifecycle.start();
   }
 
   /**
@@ -167,7 +167,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * ```
    */
   restart(options: CloseOptions = {}): Promise<void> {
-    return this.#lives.restart(closingOf(options));
+    return this.#lifecycle.restart(closingOf(options));
   }
 
   /**
@@ -207,7 +207,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     handler: NoInfer<Handler<Out, ReplyIn, ConnectedClient<P>>>,
     options?: RouteOptions,
   ): void {
-    this.#owner.hub.route(type, handler, options);
+    this.#owner.core.route(type, handler, options);
   }
 
   /**
@@ -251,7 +251,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     options?: WorkerRouteOptions,
   ): void {
     const describe = ({ id, address }: ConnectedClient): WorkerPeer => ({ id, address });
-    this.#owner.hub.workerRoute(type as AnyMessageType, module, options, loadThreads, describe);
+    this.#owner.core.workerRoute(type as AnyMessageType, module, options, loadThreads, describe);
   }
 
   /**
@@ -261,7 +261,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @returns Whether there was one.
    */
   unroute(type: { readonly code: number }): boolean {
-    return this.#owner.hub.unroute(type);
+    return this.#owner.core.unroute(type);
   }
 
   /**
@@ -295,7 +295,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     listener: EventListener<ServerEvents<P>[Name]>,
     options?: EventOptions,
   ): void {
-    this.#owner.hub.events.on(event, listener, options);
+    this.#owner.core.events.on(event, listener, options);
   }
 
   /**
@@ -350,7 +350,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     checkNames("broadcast()", options, BROADCAST_NAMES);
     const { onFull = "skip" } = options;
     if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
-    const run = this.#lives.run;
+    const run = this.#lifecycle.run;
     const sessions = run === undefined ? [] : chosen(run.groups, options);
     const result = broadcastTo(
       sessions,
@@ -388,13 +388,13 @@ export class Server<P = undefined> implements AsyncDisposable {
    */
   clientsByTag(name: string, value?: unknown): readonly ConnectedClient<P>[] {
     tagName(name);
-    return [...this.#lives.run?.groups.byTag(name, value) ?? []];
+    return [...this.#lifecycle.run?.groups.byTag(name, value) ?? []];
   }
 
   /** Lets the process exit even while the server listens or clients are connected. */
   unref(): void {
     this.#owner.unref = true;
-    this.#lives.run?.unref();
+    this.#lifecycle.run?.unref();
   }
 
   /**
@@ -411,7 +411,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#lives.close(closingOf(options));
+    return this.#lifecycle.close(closingOf(options));
   }
 
   /** The same as {@linkcode close}. */

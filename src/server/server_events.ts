@@ -7,7 +7,7 @@
 import type { Message } from "../message/message.ts";
 import type { CloseReason } from "../session/close_reason.ts";
 import type { RouteInfo } from "../session/routes.ts";
-import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/traffic.ts";
+import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { Address } from "../transport.ts";
 import type { ConnectedClient } from "./connected_client.ts";
 

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { Chain, Link } from "../tools/chain.ts";
+import { Chain, Connector } from "../tools/chain.ts";
 
 /** One holder. */
-class Holder<S extends Held> extends Link {
+class Holder<S extends Held> extends Connector {
   readonly of: Shares<S>;
   readonly key: string;
   readonly held = new Chain<S>();
@@ -21,7 +21,7 @@ class Holder<S extends Held> extends Link {
 }
 
 /** What is held. */
-export abstract class Held extends Link {
+export abstract class Held extends Connector {
   /** Who holds it; the shares' own. */
   holder: unknown = undefined;
 }

@@ -39,7 +39,7 @@ export interface BacklogEvents {
 export interface BacklogShared {
   /** For the write timeout. */
   readonly wheel: TimerWheel;
-  /** The room of all outboxes together. */
+  /** The room of all frame writers together. */
   readonly total: TotalBuffer;
   /** Marks and limits. */
   readonly limits: BufferLimits;

@@ -11,8 +11,8 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { Ending } from "./ending.ts";
 import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
 import { type Parting, readGoAway } from "./goaway.ts";
-import { Latch } from "../tools/latch.ts";
-import type { Receiver } from "./receiver.ts";
+import { ResettablePromise } from "../tools/resettable_promise.ts";
+import type { FrameSource } from "./frame_source.ts";
 import type { Sender } from "./sender.ts";
 import type { TimerWheel } from "../tools/timer_wheel.ts";
 
@@ -38,7 +38,7 @@ export interface DepartureHost {
   /** What it says. */
   readonly sender: Sender;
   /** What it hears. */
-  readonly receiver: Receiver;
+  readonly source: FrameSource;
   /** What runs. */
   readonly dispatcher: Dispatcher;
   /** It stopped being open: nothing more can be sent. */
@@ -59,7 +59,7 @@ export class Departure {
   /** Whether the peer said that it goes away. */
   #told = false;
   /** Released when it did. */
-  #peerLeaves: Latch | undefined = undefined;
+  #peerLeaves: ResettablePromise | undefined = undefined;
   #unref = false;
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   retryAfter = 0;
@@ -140,7 +140,7 @@ export class Departure {
   leave(content: Uint8Array): boolean {
     if (this.#told) return false;
     this.#told = true;
-    (this.#peerLeaves ??= new Latch()).release();
+    (this.#peerLeaves ??= new ResettablePromise()).release();
     if (this.#state !== "open") return true;
     this.#orderly = true;
     this.#asked = true;
@@ -158,8 +158,8 @@ export class Departure {
 
   /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
   broken(error: ProtocolError): void {
-    const { receiver, sender } = this.#host;
-    receiver.discard(LINGER_BYTES);
+    const { source, sender } = this.#host;
+    source.discard(LINGER_BYTES);
     sender.pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
     this.#orderly = false;
     if (this.#state !== "open") {
@@ -172,8 +172,8 @@ export class Departure {
 
   /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
   expel(reason: CloseReason, how?: Parting): void {
-    const { dispatcher, polite, receiver, sender } = this.#host;
-    receiver.discard();
+    const { dispatcher, polite, source, sender } = this.#host;
+    source.discard();
     dispatcher.close();
     sender.pending.rejectAll(() => closedError("No answer will come", reason));
     this.#orderly = false;
@@ -190,7 +190,7 @@ export class Departure {
   finished(): void {
     const { sender } = this.#host;
     // Nothing is granted any more.
-    sender.outbox.ungranted();
+    sender.writer.ungranted();
     sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
     if (this.#asked) this.#ending?.hurry(PEER_DRAIN);
     if (this.#state !== "open") return;
@@ -215,10 +215,10 @@ export class Departure {
 
   /** Settles when nothing comes any more of a native peer that was asked to leave. */
   #peerDone(): Promise<unknown> {
-    const over = this.#host.receiver.over();
+    const over = this.#host.source.over();
     // Who asks to leave waits for the other's FIN. Where both ask, the client goes first.
     if (this.#host.side === "server") return over;
-    return Promise.race([over, (this.#peerLeaves ??= new Latch()).promise]);
+    return Promise.race([over, (this.#peerLeaves ??= new ResettablePromise()).promise]);
   }
 
   /**
@@ -233,7 +233,7 @@ export class Departure {
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
-    const { connection, dispatcher, receiver, sender: { outbox, pending }, wheel } = this.#host;
+    const { connection, dispatcher, source, sender: { writer, pending }, wheel } = this.#host;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
     await ending.run(drain, linger, late, {
       work: async () => {
@@ -241,12 +241,12 @@ export class Departure {
         await before?.();
         await Promise.all([dispatcher.idle(), pending.empty()]);
       },
-      flushed: () => outbox.flushed(),
+      flushed: () => writer.flushed(),
       finish: async () => {
-        if (!this.#orderly) receiver.discard();
+        if (!this.#orderly) source.discard();
         // Nothing is written behind FIN, not even a PONG.
-        outbox.close();
-        await Promise.all([connection.closeWrite().catch(() => {}), receiver.over()]);
+        writer.close();
+        await Promise.all([connection.closeWrite().catch(() => {}), source.over()]);
         if (this.#orderly) await dispatcher.idle();
       },
     });
@@ -259,10 +259,10 @@ export class Departure {
     this.#state = "closed";
     this.#orderly = false;
     this.#ending?.cut();
-    const { dispatcher, receiver, sender } = this.#host;
+    const { dispatcher, source, sender } = this.#host;
     sender.close();
     dispatcher.close();
-    receiver.discard();
+    source.discard();
     // Mostly nobody asks, and an error with its stack costs more than all the rest.
     let made: { readonly error: unknown } | undefined;
     const why = (): unknown => (made ??= { error: make() }).error;

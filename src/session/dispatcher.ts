@@ -24,7 +24,7 @@ import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
 import type { Route, Routes } from "./routes.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
-import { kindOf, type Taps } from "./traffic.ts";
+import { kindOf, type Observers } from "./observers.ts";
 
 /** What a dispatcher needs of its connection. */
 export interface DispatcherHost extends MessageOrigin {
@@ -69,7 +69,7 @@ export interface DispatcherShared {
   /** For the time limits of handlers. */
   readonly wheel: TimerWheel;
   /** Who watches single messages. */
-  readonly taps: Taps;
+  readonly observers: Observers;
   /** How much a peer may send; `undefined` for no limit. */
   readonly rate: Rate | undefined;
   /** Whose handler is being called right now, and whether it closes what it runs on and waits for that. */
@@ -358,7 +358,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       }
       return;
     }
-    const { routed } = this.#shared.taps;
+    const { routed } = this.#shared.observers;
     if (routed !== undefined) {
       const { requestId, type: { code } } = message;
       const flags = host.native && message.wantsReply ? Flag.REQUEST : 0;

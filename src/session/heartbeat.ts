@@ -42,7 +42,7 @@ export class Heartbeat extends TimerEntry {
   readonly #host: HeartbeatHost;
   readonly #wheel: TimerWheel;
   readonly #clock: Clock;
-  readonly #pace: HeartbeatPace;
+  readonly #tuning: HeartbeatPace;
   #due = 0;
   /** When the last PING was sent. */
   #asked = -Infinity;
@@ -55,12 +55,12 @@ export class Heartbeat extends TimerEntry {
    * @param clock The time.
    * @param pace How long to wait.
    */
-  constructor(host: HeartbeatHost, wheel: TimerWheel, clock: Clock, pace: HeartbeatPace) {
+  constructor(host: HeartbeatHost, wheel: TimerWheel, clock: Clock, tuning: HeartbeatPace) {
     super();
     this.#host = host;
     this.#wheel = wheel;
     this.#clock = clock;
-    this.#pace = pace;
+    this.#tuning = tuning;
     this.#look(clock.now());
   }
 
@@ -71,7 +71,7 @@ export class Heartbeat extends TimerEntry {
 
   /** Looks how long it was silent. */
   override expire(): void {
-    const { idle, timeout } = this.#pace;
+    const { idle, timeout } = this.#tuning;
     const now = this.#clock.now();
     const { fragile } = this.#host;
     if (this.#host.paused || fragile) this.#excused = now;
@@ -98,7 +98,7 @@ export class Heartbeat extends TimerEntry {
   }
 
   #look(now: number): void {
-    const { idle, timeout } = this.#pace;
+    const { idle, timeout } = this.#tuning;
     const heard = this.#heard;
     const ask = Math.max(Math.min(heard, this.#host.lastSent), this.#asked) + idle;
     const wait = Math.max(1, Math.min(ask, heard + idle + timeout) - now);

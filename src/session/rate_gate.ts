@@ -8,7 +8,7 @@ import type { Clock, Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { type Rate, RateLimit } from "./rate_limit.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
-import type { Taps } from "./traffic.ts";
+import type { Observers } from "./observers.ts";
 
 /** Whose messages they are. */
 export interface RateGateHost {
@@ -26,7 +26,7 @@ export class RateGate {
   readonly #rate: Rate;
   readonly #clock: Clock;
   readonly #wheel: TimerWheel;
-  readonly #taps: Taps;
+  readonly #observers: Observers;
   readonly #host: RateGateHost;
   /** Runs while messages wait. */
   #waiting: Timeout | undefined = undefined;
@@ -43,14 +43,18 @@ export class RateGate {
    */
   constructor(
     rate: Rate,
-    { transport, wheel, taps }: { readonly transport: Transport; readonly wheel: TimerWheel; readonly taps: Taps },
+    { transport, wheel, observers }: {
+      readonly transport: Transport;
+      readonly wheel: TimerWheel;
+      readonly observers: Observers;
+    },
     host: RateGateHost,
   ) {
     this.#limit = new RateLimit(rate, transport.clock);
     this.#rate = rate;
     this.#clock = transport.clock;
     this.#wheel = wheel;
-    this.#taps = taps;
+    this.#observers = observers;
     this.#host = host;
   }
 
@@ -62,7 +66,7 @@ export class RateGate {
     if (this.#waiting === undefined || this.#waiting.tick < 0) {
       this.#waiting ??= new Timeout(() => this.#host.resume());
       this.#wheel.add(this.#waiting, wait);
-      this.#taps.limited?.({ action: "throttled", code }, this.#host.peer);
+      this.#observers.limited?.({ action: "throttled", code }, this.#host.peer);
     }
     return false;
   }
@@ -79,7 +83,7 @@ export class RateGate {
       this.#limit.spend(size);
       return true;
     }
-    this.#taps.limited?.({ action: "rejected", code }, this.#host.peer);
+    this.#observers.limited?.({ action: "rejected", code }, this.#host.peer);
     if (this.#rate.action === "close") this.#host.overrate();
     return false;
   }
@@ -100,7 +104,7 @@ export class RateGate {
       this.#host.resume();
     });
     this.#wheel.add(this.#holding, this.#others.wait());
-    this.#taps.limited?.({ action: "throttled", code: frame.code }, this.#host.peer);
+    this.#observers.limited?.({ action: "throttled", code: frame.code }, this.#host.peer);
     return true;
   }
 

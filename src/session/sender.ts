@@ -14,16 +14,22 @@ import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { put32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
-import { type Barrier, Deliveries, type DeliveriesHost, type DeliveryCounts } from "./deliveries.ts";
+import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import { goAwayContent, type Parting } from "./goaway.ts";
 import type { RequestId } from "./id_rule.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./lanes.ts";
-import { Outbox, type OutboxEvents } from "./outbox.ts";
-import { type AnswerCodec, type Pending, type PendingHost, PendingTable, type RequestOptions } from "./pending.ts";
+import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./send_scheduler.ts";
+import { FrameWriter, type FrameWriterEvents } from "./frame_writer.ts";
+import {
+  type AnswerCodec,
+  type Pending,
+  type RequestOptions,
+  RequestTable,
+  type RequestTableHost,
+} from "./requests.ts";
 import { requestIds } from "./request_ids.ts";
 import type { SessionShared } from "./shared.ts";
-import { kindOf } from "./traffic.ts";
+import { kindOf } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */
 const MAX_PING = 64;
@@ -35,29 +41,29 @@ const NOTHING = new Uint8Array(0);
 const NO_CODEC: AnswerCodec = { decode: () => undefined };
 
 /** The connection that speaks. */
-export interface SenderHost extends OutboxEvents {
+export interface SenderHost extends FrameWriterEvents {
   /** The second argument of handlers, for observers. */
   readonly peer: unknown;
   /** The peer asks more than it reads the answers of. */
   overrun(error: Error): void;
 }
 
-/** The sending side of one connection, above its outbox. */
-export class Sender implements PendingHost, DeliveriesHost {
+/** The sending side of one connection, above its frame writer. */
+export class Sender implements RequestTableHost, DeliveriesHost {
   /** How frames look. */
   readonly protocol: Protocol;
   /** The largest frame that the peer takes, header included, in bytes. */
   readonly maxMessageSize: number;
   /** Where frames go. */
-  readonly outbox: Outbox;
+  readonly writer: FrameWriter;
   /** Who waits for answers. */
-  readonly pending: PendingTable;
+  readonly pending: RequestTable;
   readonly #native: boolean;
   readonly #shared: SessionShared;
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
-  #deliveries: Deliveries | undefined = undefined;
+  #deliveries: DeliveryLog | undefined = undefined;
 
   /**
    * @param connection Where to.
@@ -78,12 +84,12 @@ export class Sender implements PendingHost, DeliveriesHost {
     this.#native = isNative(outcome.protocol);
     this.#shared = shared;
     this.#host = host;
-    this.outbox = new Outbox(connection, outcome.protocol, shared, host);
+    this.writer = new FrameWriter(connection, outcome.protocol, shared, host);
     const { clock } = shared.transport;
     // Not the outcome itself, which has all messages of the handshake.
     const { protocol, numbering } = outcome;
     const ids = { protocol, numbering };
-    this.pending = new PendingTable(shared.wheel, (pending) => requestIds(ids, side, pending, clock), this);
+    this.pending = new RequestTable(shared.wheel, (pending) => requestIds(ids, side, pending, clock), this);
   }
 
   /** Frames sent so far. */
@@ -98,7 +104,7 @@ export class Sender implements PendingHost, DeliveriesHost {
 
   /** From now on counts what becomes of messages. Requests tell their own end. */
   track(): void {
-    this.#deliveries = new Deliveries(this.outbox, this.#shared.wheel, this);
+    this.#deliveries = new DeliveryLog(this.writer, this.#shared.wheel, this);
   }
 
   /** What became of them. */
@@ -130,12 +136,12 @@ export class Sender implements PendingHost, DeliveriesHost {
   content(name: string, code: number, content: Uint8Array | string): boolean {
     this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
     this.#deliveries?.take();
-    return this.outbox.buffered <= this.#shared.limits.highWaterMark;
+    return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
 
   /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
   encoded(frames: Uint8Array): void {
-    this.outbox.encoded(frames);
+    this.writer.encoded(frames);
     this.#frames++;
   }
 
@@ -150,7 +156,7 @@ export class Sender implements PendingHost, DeliveriesHost {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
     const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
-    entry.end = this.outbox.taken;
+    entry.end = this.writer.taken;
     if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
     // Whoever hears that it is sent may give it up.
     if (!this.pending.has(entry.requestId)) this.abandoned(entry);
@@ -213,7 +219,7 @@ export class Sender implements PendingHost, DeliveriesHost {
   /** A request ended without an answer: its handler may stop. */
   abandoned({ requestId, end, what }: Pending): void {
     if (!this.#native || end < 0) return;
-    const lane = end > this.outbox.released ? BEHIND : CONTROL;
+    const lane = end > this.writer.released ? BEHIND : CONTROL;
     this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, lane);
   }
 
@@ -224,20 +230,20 @@ export class Sender implements PendingHost, DeliveriesHost {
 
   /** A request is over, for whoever watches. */
   settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
-    const tap = this.#shared.taps.settled;
+    const tap = this.#shared.observers.settled;
     if (tap === undefined || since < 0) return;
     tap({ name: what, requestId, outcome, ms: this.#shared.transport.clock.now() - since }, this.#host.peer);
   }
 
   /** When a request begins, where anybody wants to know. */
   get since(): number {
-    return this.#shared.taps.settled === undefined ? -1 : this.#shared.transport.clock.now();
+    return this.#shared.observers.settled === undefined ? -1 : this.#shared.transport.clock.now();
   }
 
   /** Ends it. */
   close(): void {
     this.#deliveries?.stop();
-    this.outbox.close();
+    this.writer.close();
   }
 
   get #request(): number {
@@ -291,10 +297,10 @@ export class Sender implements PendingHost, DeliveriesHost {
     // The library's own frames are short: no sensible peer is too small for them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
-    const size = this.outbox.frame(code, flags, id, content, time, maxMessageSize, lane);
+    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, lane);
     if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
     this.#frames++;
-    const { sent } = this.#shared.taps;
+    const { sent } = this.#shared.observers;
     if (sent !== undefined && size > 0) {
       sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.peer);
     }

@@ -18,7 +18,7 @@ import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
 import { CreditMeter, creditTerms } from "./credit.ts";
-import type { DeliveryCounts } from "./deliveries.ts";
+import type { DeliveryCounts } from "./delivery_log.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
@@ -26,14 +26,14 @@ import { Feature } from "./features.ts";
 import type { Parting } from "./goaway.ts";
 import { Heartbeat, type HeartbeatHost } from "./heartbeat.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { Latch } from "../tools/latch.ts";
+import { ResettablePromise } from "../tools/resettable_promise.ts";
 import type { TimerWheel } from "../tools/timer_wheel.ts";
-import type { AnswerCodec, RequestOptions } from "./pending.ts";
-import { Receiver, type ReceiverEvents } from "./receiver.ts";
+import type { AnswerCodec, RequestOptions } from "./requests.ts";
+import { FrameSource, type FrameSourceEvents } from "./frame_source.ts";
 import { noReplyCodec, Sender, type SenderHost } from "./sender.ts";
 import type { SessionShared } from "./shared.ts";
 import type { SessionStats } from "./stats.ts";
-import { kindOf } from "./traffic.ts";
+import { kindOf } from "./observers.ts";
 
 /** Receives a connection's events. */
 export interface SessionEvents {
@@ -48,7 +48,7 @@ export interface SessionEvents {
 }
 
 /** One open connection. Much of it is made only when it is used: most connections are idle most of the time. */
-export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, ReceiverEvents, SenderHost {
+export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, FrameSourceEvents, SenderHost {
   /** How frames look. */
   readonly protocol: Protocol;
   /** What is spoken: `"native"`, or the release that the peer announced. */
@@ -70,7 +70,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   /** What it says. */
   readonly sender: Sender;
   /** What it hears. */
-  readonly receiver: Receiver;
+  readonly source: FrameSource;
   /** What runs. */
   readonly dispatcher: Dispatcher;
   readonly #meter: CreditMeter | undefined;
@@ -83,7 +83,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   #idle = 0;
   /** Grants of the peer. */
   #grants = 0;
-  #closed: Latch | undefined = undefined;
+  #closed: ResettablePromise | undefined = undefined;
   /** Aborted when it is over. */
   #gone: AbortController | undefined = undefined;
   /** Messages with signals of their own. */
@@ -121,15 +121,15 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     this.#shared = shared;
     this.#events = events;
     this.sender = new Sender(connection, outcome, side, shared, this);
-    this.receiver = new Receiver(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
+    this.source = new FrameSource(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
     this.dispatcher = new Dispatcher(this, shared);
     this.#departure = new Departure(this);
     const credit = features.get(Feature.CREDIT);
     this.credited = credit !== undefined;
-    if (credit !== undefined) this.sender.outbox.limit(creditTerms(credit));
+    if (credit !== undefined) this.sender.writer.limit(creditTerms(credit));
     this.#meter = credit === undefined ? undefined : new CreditMeter(shared.credit, clock);
-    const pace = this.native ? shared.pace.heartbeat : shared.pace.pythonHeartbeat;
-    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, pace);
+    const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
+    this.#heartbeat = tuning === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, tuning);
   }
 
   /** For time limits. */
@@ -140,7 +140,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   /** Settles, never rejects, when it is over. */
   get closed(): Promise<void> {
     if (this.#closed === undefined) {
-      this.#closed = new Latch();
+      this.#closed = new ResettablePromise();
       if (this.#departure.over) this.#closed.release();
     }
     return this.#closed.promise;
@@ -183,7 +183,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Bytes that wait to be sent. */
   get buffered(): number {
-    return this.sender.outbox.buffered;
+    return this.sender.writer.buffered;
   }
 
   /** The largest frame that the peer takes, header included, in bytes. */
@@ -193,19 +193,19 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Counters. */
   get stats(): SessionStats {
-    const { outbox, pending } = this.sender;
+    const { writer, pending } = this.sender;
     return {
       framesSent: this.sender.frames,
-      framesReceived: this.receiver.frames,
-      bytesSent: outbox.written,
-      bytesReceived: this.receiver.bytes,
-      bufferedBytes: outbox.buffered + outbox.heldBytes,
+      framesReceived: this.source.frames,
+      bytesSent: writer.written,
+      bytesReceived: this.source.bytes,
+      bufferedBytes: writer.buffered + writer.heldBytes,
       queuedMessages: this.dispatcher.waiting,
       runningHandlers: this.dispatcher.running,
       repliesDropped: pending.dropped,
       repliesLeftOut: this.sender.leftOut,
-      framesDropped: this.receiver.dropped,
-      bytesSkipped: this.receiver.skipped,
+      framesDropped: this.source.dropped,
+      bytesSkipped: this.source.skipped,
       framesIgnored: this.#framesIgnored,
       pendingRequests: pending.size,
     };
@@ -223,7 +223,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Begins with what came behind the handshake, and reads on. */
   run(rest: Uint8Array): void {
-    this.receiver.run(rest);
+    this.source.run(rest);
   }
 
   /** Sends a message; see `Client.send`. */
@@ -284,7 +284,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   /** Settles when few enough bytes wait, or when it is over; never rejects. */
   ready(): Promise<void> {
-    return this.sender.outbox.ready();
+    return this.sender.writer.ready();
   }
 
   /**
@@ -322,19 +322,19 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   // Called by the dispatcher.
 
   get congested(): boolean {
-    return this.sender.outbox.full;
+    return this.sender.writer.full;
   }
 
   affords(sizes: AnswerSizes): boolean {
-    return this.sender.outbox.affords(sizes);
+    return this.sender.writer.affords(sizes);
   }
 
   reserve(message: IncomingMessage, sizes: AnswerSizes): void {
-    this.sender.outbox.reserve(message, sizes);
+    this.sender.writer.reserve(message, sizes);
   }
 
   release(message: IncomingMessage, sizes: AnswerSizes): void {
-    this.sender.outbox.release(message, sizes);
+    this.sender.writer.release(message, sizes);
   }
 
   get signal(): AbortSignal {
@@ -406,7 +406,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
 
   frame(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId, size } = frame;
-    this.#shared.taps.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
+    this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) this.#answered(frame);
@@ -431,7 +431,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   dropped(error: ProtocolError): void {
     this.#events.error(error);
     // The gap behind the last frame is told of when nothing is read any more.
-    if (!this.receiver.discarding) this.#useless();
+    if (!this.source.discarding) this.#useless();
   }
 
   broken(error: ProtocolError): void {
@@ -464,11 +464,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   // Called by the sender.
 
   filled(bufferedBytes: number): void {
-    this.#shared.taps.pressure?.({ full: true, bufferedBytes }, this.peer);
+    this.#shared.observers.pressure?.({ full: true, bufferedBytes }, this.peer);
   }
 
   drained(bufferedBytes: number): void {
-    this.#shared.taps.pressure?.({ full: false, bufferedBytes }, this.peer);
+    this.#shared.observers.pressure?.({ full: false, bufferedBytes }, this.peer);
     this.dispatcher.resume();
   }
 
@@ -479,20 +479,20 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
   // Called by the heartbeat.
 
   get lastSent(): number {
-    return this.sender.outbox.lastWrite;
+    return this.sender.writer.lastWrite;
   }
 
   get lastReceived(): number {
-    return this.receiver.lastRead;
+    return this.source.lastRead;
   }
 
   get paused(): boolean {
-    return this.receiver.paused;
+    return this.source.paused;
   }
 
   // Python answers a PING from another thread, in the middle of what the first one sends.
   get fragile(): boolean {
-    return !this.native && this.receiver.partial > 0;
+    return !this.native && this.source.partial > 0;
   }
 
   beat(): void {
@@ -546,7 +546,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
     if (frame.code === SystemCode.CREDIT && this.credited && frame.size === 4) {
       const bytes = get32(frame.content, 0);
       if (bytes === 0) return false;
-      this.sender.outbox.grant(bytes);
+      this.sender.writer.grant(bytes);
       // What we send is what makes a peer grant more.
       if (++this.#grants > this.sender.frames) this.dispatcher.permits(frame);
       return true;
@@ -567,7 +567,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Re
    * each request of ours.
    */
   #useless(): boolean {
-    const { frames, dropped } = this.receiver;
+    const { frames, dropped } = this.source;
     const all = frames + dropped;
     if (++this.#idle <= USELESS + (all - this.#idle) + this.sender.pending.asked) return true;
     this.broken(

@@ -10,26 +10,26 @@ import { BatchBudget } from "../tools/batch_budget.ts";
 import { BufferPool } from "../tools/buffer_pool.ts";
 import { creditOffer, type CreditTerms, creditTerms } from "./credit.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
-import type { OutboxShared } from "./outbox.ts";
+import type { FrameWriterShared } from "./frame_writer.ts";
 import type { FaultLog } from "./fault_log.ts";
 import { FlushQueue } from "../tools/flush_queue.ts";
-import type { Pace } from "./pace.ts";
-import type { Taps } from "./traffic.ts";
+import type { Tuning } from "./tuning.ts";
+import type { Observers } from "./observers.ts";
 import { TimerWheel } from "../tools/timer_wheel.ts";
 import { TotalBuffer } from "./total_buffer.ts";
 
 /** What all connections of a Server or a Client share. */
-export interface SessionShared extends OutboxShared, DispatcherShared {
+export interface SessionShared extends FrameWriterShared, DispatcherShared {
   /** When peers are asked whether they live, how eagerly is written, and how much may come. */
-  readonly pace: Pace;
+  readonly tuning: Tuning;
   /** Who watches single messages. */
-  readonly taps: Taps;
+  readonly observers: Observers;
   /** Ends it, once, when the last connection is gone. */
   close(): void;
   /** What peers may send, on native connections. */
   readonly credit: CreditTerms;
   /** All limits. */
-  readonly limits: OutboxShared["limits"] & DispatcherShared["limits"] & {
+  readonly limits: FrameWriterShared["limits"] & DispatcherShared["limits"] & {
     readonly maxMessageSize: number;
     readonly maxDrain: number;
   };
@@ -52,7 +52,7 @@ function lend(transport: Transport): { readonly pool: BufferPool; leave(): void 
 /** Brings it together. */
 export function makeShared(
   transport: Transport,
-  { routes, limits, taps, pace, faults }: Pick<SessionShared, "routes" | "limits" | "taps" | "pace"> & {
+  { routes, limits, observers, tuning, faults }: Pick<SessionShared, "routes" | "limits" | "observers" | "tuning"> & {
     readonly faults?: FaultLog;
   },
   load?: HandlerLoad,
@@ -64,14 +64,14 @@ export function makeShared(
     transport,
     routes,
     limits,
-    taps,
-    pace,
+    observers,
+    tuning,
     load,
     inside: { dispatcher: undefined, waits: false },
-    rate: pace.rate,
+    rate: tuning.rate,
     wheel,
     pool,
-    flushes: new FlushQueue(transport, pace.gather),
+    flushes: new FlushQueue(transport, tuning.gather),
     budget: new BatchBudget(transport),
     credit: creditTerms(creditOffer(limits)),
     total: new TotalBuffer(limits, wheel, transport.clock),

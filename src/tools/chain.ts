@@ -6,15 +6,15 @@
  */
 
 /** What hangs in one chain at a time. */
-export abstract class Link {
+export abstract class Connector {
   /** The neighbours; the chain's own. */
-  before: Link | undefined = undefined;
+  before: Connector | undefined = undefined;
   /** The neighbours; the chain's own. */
-  after: Link | undefined = undefined;
+  after: Connector | undefined = undefined;
 }
 
 /** Links in the order in which they were added. */
-export class Chain<L extends Link> {
+export class Chain<L extends Connector> {
   #first: L | undefined = undefined;
   #last: L | undefined = undefined;
   #size = 0;

@@ -54,18 +54,18 @@ export class FlushQueue {
   }
 
   /** Has something flushed at the end of this turn, or when enough was gathered. */
-  add(outbox: Flushable): void {
+  add(writer: Flushable): void {
     this.begin();
-    this.#waiting.push(outbox);
+    this.#waiting.push(writer);
     if (this.patient && this.#waiting.length === 1) {
       this.#timer = this.#transport.clock.setTimeout(this.#flush, this.#gather);
     }
   }
 
   /** Flushes something no more; the last one takes the timer with it. */
-  remove(outbox: Flushable): void {
-    if (!this.patient || !this.#waiting.includes(outbox)) return;
-    this.#waiting = this.#waiting.filter((other) => other !== outbox);
+  remove(writer: Flushable): void {
+    if (!this.patient || !this.#waiting.includes(writer)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== writer);
     if (this.#waiting.length === 0) this.#transport.clock.clearTimeout(this.#timer);
   }
 
@@ -79,6 +79,6 @@ export class FlushQueue {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
     this.#waiting = [];
-    for (const outbox of waiting) outbox.flush();
+    for (const writer of waiting) writer.flush();
   };
 }

@@ -36,7 +36,7 @@ import {
 } from "./handshake_messages.ts";
 import { type Numbering, numberingOf } from "./numbering.ts";
 import { type HandshakeKind, isNative, type Protocol, PROTOCOL_VERSION } from "./protocols.ts";
-import { refusalIn } from "./refusals.ts";
+import { refusalIn } from "./refusal.ts";
 import { pythonProtocol } from "./server_release.ts";
 
 /** What a client answers to a server that does not say what it is called. */

@@ -7,7 +7,7 @@
  */
 
 import { ConfigError, ProtocolError } from "../errors.ts";
-import { Carry } from "./carry.ts";
+import { PartialFrame } from "./partial_frame.ts";
 import { crc32Header, crc32Range, isLong } from "./crc32.ts";
 import { CurrentFrame, getUuid } from "./decoded_frame.ts";
 import { dropped, type FrameLosses, type ReaderOptions } from "./decoder_options.ts";
@@ -29,7 +29,7 @@ export class FrameReader {
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
   /** The beginning of an unfinished frame. */
-  readonly #carry = new Carry();
+  readonly #carry = new PartialFrame();
   /** Size of the frame in `#carry`, header included; 0 until its header is whole. */
   #total = 0;
   /** How much of that frame must be there to look at it again: all of it, where nothing speaks against its header. */

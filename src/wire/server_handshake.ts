@@ -41,7 +41,7 @@ import {
 import { get16 } from "./integers.ts";
 import { ID_WINDOW, numberingOf } from "./numbering.ts";
 import { acceptsRelease, isNative, type Protocol, PROTOCOL_VERSION, speaksVersion } from "./protocols.ts";
-import { refusalMessage } from "./refusals.ts";
+import { refusalMessage } from "./refusal.ts";
 
 /** What a server brings to a handshake. */
 export interface ServerHandshakeOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ownBuffer, type Payload } from "./protocol.ts";
+import { ownBuffer, type Payload } from "./worker_messages.ts";
 
 /** The smallest header of any protocol, in bytes. */
 export const SMALLEST_HEADER = 14;

@@ -16,7 +16,7 @@ import {
 import { replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { UnreadableError } from "../message/unreadable.ts";
-import type { Thread, Threads } from "../threads.ts";
+import type { Thread, Threads } from "../thread_seam.ts";
 import type { TimerHandle } from "../transport.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import {
@@ -28,7 +28,7 @@ import {
   type Payload,
   type Report,
   type TaskInfo,
-} from "./protocol.ts";
+} from "./worker_messages.ts";
 
 /** How long a module may take to load, in milliseconds. */
 const LOAD_TIME = 30_000;

@@ -9,7 +9,7 @@ import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../message/utf8.ts";
 import { SERVE } from "./bootstrap.ts";
-import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./protocol.ts";
+import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
 
 /** What a handler in a worker returns: the reply or a promise of it if its type has one; otherwise anything. */

@@ -7,10 +7,10 @@
 import { bytes } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { checkNames, wholeNumber } from "../options.ts";
-import type { Threads } from "../threads.ts";
+import type { Threads } from "../thread_seam.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";
-import type { TaskInfo, WorkerPeer } from "./protocol.ts";
+import type { TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /** Options of a worker route; all optional. */
 export interface WorkerRouteOptions {

@@ -1,6 +1,6 @@
 /**
  * What can be watched of the messages of a Server or a Client, for metrics and traces. Nobody listens, nothing is made: a
- * {@linkcode Taps} member is `undefined` until its event has a listener.
+ * {@linkcode Observers} member is `undefined` until its event has a listener.
  *
  * @module
  */
@@ -67,7 +67,7 @@ export type TrafficEvents<Peer extends readonly unknown[]> = {
 export const TRAFFIC_EVENTS = ["sent", "received", "routed", "settled", "pressure", "limited"] as const;
 
 /** Where a connection tells what happens; a member is there while anybody listens. */
-export type Taps = {
+export type Observers = {
   [Name in keyof TrafficEvents<[]>]?: ((info: TrafficEvents<[]>[Name][0], peer: unknown) => void) | undefined;
 };
 

@@ -9,13 +9,13 @@ import { writeNote } from "../log.ts";
 import { addressText } from "../session/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { contractNote } from "../session/features.ts";
-import type { Hub } from "../session/hub.ts";
+import type { EndpointCore } from "../session/endpoint_core.ts";
 import { Session } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
 import { Stop } from "../tools/stop.ts";
 import { isNative } from "../wire/protocols.ts";
-import { reach, type Reached, type Target } from "./attempt.ts";
-import { Callers } from "./callers.ts";
+import { type Dialed, reach, type Target } from "./dial.ts";
+import { Callers } from "./connect_waiters.ts";
 import type { ClientEvents } from "./client_events.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -28,7 +28,7 @@ const LASTING = 1_000;
 /** What all lives of one client share. */
 export interface Way {
   /** Routes, events and limits. */
-  readonly hub: Hub<ClientEvents>;
+  readonly core: EndpointCore<ClientEvents>;
   /** Whom to reach. */
   readonly target: Omit<Target, "nativeOnly" | "unref">;
   /** When to try again. */
@@ -60,7 +60,7 @@ export interface End {
 }
 
 /** The life. It begins with {@linkcode run}. */
-export class Life {
+export class ConnectLoop {
   readonly #way: Way;
   readonly #stop = new Stop();
   readonly #pause = new Pause();
@@ -162,7 +162,7 @@ export class Life {
 
   /** Attempts, and the connections that they bring, until there is to be no other. */
   async run(shared: SessionShared): Promise<End> {
-    const { hub, outgoing, policy } = this.#way;
+    const { core, outgoing, policy } = this.#way;
     let end: End;
     for (let wait = 0;;) {
       end = await this.#once(shared, this.#attempt);
@@ -177,7 +177,7 @@ export class Life {
       this.#retrying = true;
       this.#hurried = false;
       this.#tell(end, attempt - 1, wait, outgoing.counts(0));
-      hub.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
+      core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
       if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.transport.clock, wait);
       // Told by now: what ends the wait is another end.
       end = { ...end, lasted: undefined };
@@ -200,10 +200,10 @@ export class Life {
   /** One attempt, and the connection that it brought. */
   async #once(shared: SessionShared, attempt: number): Promise<End> {
     const way = this.#way;
-    const { hub, outgoing } = way;
+    const { core, outgoing } = way;
     const { clock } = shared.transport;
-    hub.events.emit("connecting", { attempt });
-    let reached: Reached;
+    core.events.emit("connecting", { attempt });
+    let reached: Dialed;
     try {
       const { target, seenNative: nativeOnly, unref } = way;
       reached = await reach({ ...target, nativeOnly, unref }, shared, this.#stop);
@@ -220,9 +220,9 @@ export class Life {
     const since = clock.now();
     if (isNative(outcome.protocol)) way.seenNative = true;
     const { promise, resolve } = Promise.withResolvers<End>();
-    const session: Session = new Session(connection, outcome, "client", shared, hub.recovery, {
-      unrouted: (message) => hub.unrouted(message),
-      error: (error, message) => hub.error(error, message),
+    const session: Session = new Session(connection, outcome, "client", shared, core.recovery, {
+      unrouted: (message) => core.unrouted(message),
+      error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
       closed: (reason, why) => {
         outgoing.detach(session);
@@ -234,13 +234,13 @@ export class Life {
     this.#session = session;
     this.#callers.resolve();
     this.#retrying = false;
-    writeNote(hub.log, "info", () => {
-      const contract = contractNote(hub.contract, outcome.features, "server");
+    writeNote(core.log, "info", () => {
+      const contract = contractNote(core.contract, outcome.features, "server");
       return `Connected to ${addressText(connection.remote)}: ${session.spoken}${contract}`;
     });
     outgoing.attach(session, () => {
       const pending: Promise<unknown>[] = [];
-      hub.events.call("connect", [{ protocol: session.spoken, attempt }], pending);
+      core.events.call("connect", [{ protocol: session.spoken, attempt }], pending);
       return pending;
     });
     session.run(outcome.rest);
@@ -265,19 +265,19 @@ export class Life {
   }
 
   #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
-    const { hub } = this.#way;
+    const { core } = this.#way;
     const { reason, unhandled = 0 } = end;
     const permanent = nextDelay === undefined;
     const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
-    writeNote(hub.log, "info", () => `Disconnected: ${reason}${next}`);
+    writeNote(core.log, "info", () => `Disconnected: ${reason}${next}`);
     if (unhandled > 0) {
-      hub.faults.note("warn", "messages not handled", () => `${unhandled} messages of the server were not handled`);
+      core.faults.note("warn", "messages not handled", () => `${unhandled} messages of the server were not handled`);
     }
-    if (!hub.events.has("disconnect")) return;
+    if (!core.events.has("disconnect")) return;
     const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay, unhandled };
     const refusal = end.refusal ?? refusalOf(state.error);
     const told = refusal === undefined ? state : { ...state, refusal };
-    hub.events.emit("disconnect", messages === undefined ? told : { ...told, messages });
+    core.events.emit("disconnect", messages === undefined ? told : { ...told, messages });
   }
 }
 

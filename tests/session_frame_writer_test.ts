@@ -5,8 +5,8 @@ import { eventLoop } from "../src/adapters/clock.ts";
 import { Server } from "../mod.ts";
 import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/tools/buffer_pool.ts";
-import { CONTROL } from "../src/session/lanes.ts";
-import { Outbox, type OutboxShared } from "../src/session/outbox.ts";
+import { CONTROL } from "../src/session/send_scheduler.ts";
+import { FrameWriter, type FrameWriterShared } from "../src/session/frame_writer.ts";
 import { TotalBuffer } from "../src/session/total_buffer.ts";
 import { TimerWheel } from "../src/tools/timer_wheel.ts";
 import { FlushQueue } from "../src/tools/flush_queue.ts";
@@ -22,9 +22,9 @@ import { join, Random } from "./wire_support.ts";
 const NATIVE = protocol("native");
 const KIB = 1024;
 
-/** An outbox over a connection whose writes the test lets through one by one. */
+/** A frame writer over a connection whose writes the test lets through one by one. */
 // deno-lint-ignore explicit-function-return-type
-function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") {
+function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "native") {
   const clock = new FakeClock();
   const writes: { bytes: Uint8Array; copy: Uint8Array; resolve: () => void; reject: (error: Error) => void }[] = [];
   const connection = {
@@ -43,16 +43,16 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     writeTimeout: 10_000,
     ...limits,
   };
-  const shared: OutboxShared = {
+  const shared: FrameWriterShared = {
     pool: new BufferPool(),
     wheel,
     flushes: new FlushQueue(eventLoop() as Transport),
     transport: { clock } as unknown as Transport,
-    pace: { eager: false },
+    tuning: { eager: false },
     total: new TotalBuffer(marks, wheel, clock),
     limits: marks,
   };
-  const outbox = new Outbox(connection, protocol(release), shared, {
+  const writer = new FrameWriter(connection, protocol(release), shared, {
     lost: (error) => events.push(`failed: ${error.message}`),
     writeStalled: () => events.push("stalled"),
     filled: () => {},
@@ -60,7 +60,7 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     crowdsOut: () => events.push("crowds out"),
     mayStart: () => events.push("may start"),
   });
-  const send = (content: Uint8Array | string, most = 2 ** 24): number => outbox.frame(200, 0, 0, content, 0, most);
+  const send = (content: Uint8Array | string, most = 2 ** 24): number => writer.frame(200, 0, 0, content, 0, most);
   let passed = 0;
   /** Lets the write in flight through. */
   const pass = async (): Promise<void> => {
@@ -77,16 +77,16 @@ function make(limits: Partial<OutboxShared["limits"]> = {}, release = "native") 
     assertEquals([decoder.failure, decoder.partial], [undefined, 0]);
     return frames.map(({ content }) => sum(content));
   };
-  return { outbox, shared, clock, writes, events, send, pass, drain };
+  return { writer, shared, clock, writes, events, send, pass, drain };
 }
 
 const sum = (content: Uint8Array): string => `${content.length} ${crc32(content)}`;
 const filled = (size: number, value = 1): Uint8Array => new Uint8Array(size).fill(value);
 const frame = (content: Uint8Array): Uint8Array => encodeFrame(NATIVE, { code: 200, content, requestId: 0, flags: 0 });
 
-describe("an outbox", () => {
+describe("a frame writer", () => {
   it("writes at once when idle, and what comes in the same turn and while it writes follows in one write", async () => {
-    const { writes, send, pass, outbox } = make();
+    const { writes, send, pass, writer } = make();
     send("one");
     assertEquals(writes.length, 1);
     send("two");
@@ -99,7 +99,7 @@ describe("an outbox", () => {
     await pass();
     assertEquals(writes.length, 3);
     await pass();
-    assertEquals([writes.length, outbox.buffered], [3, 0]);
+    assertEquals([writes.length, writer.buffered], [3, 0]);
     send("five");
     assertEquals(writes.length, 4, "idle again, so at once");
   });
@@ -137,7 +137,7 @@ describe("an outbox", () => {
   it("never reorders and never touches borrowed bytes, whatever the sizes", async () => {
     for (let seed = 1; seed <= 8; seed++) {
       const random = new Random(seed);
-      const { outbox, shared, clock, send, drain, pass, writes } = make({
+      const { writer, shared, clock, send, drain, pass, writes } = make({
         maxBufferedBytes: 2 ** 28,
         maxTotalBufferedBytes: 2 ** 28,
       });
@@ -148,7 +148,7 @@ describe("an outbox", () => {
         const content = filled(size, i);
         const kind = random.below(4);
         if (random.below(2) === 0) shared.flushes.begin();
-        if (kind === 1) outbox.encoded(frame(content));
+        if (kind === 1) writer.encoded(frame(content));
         else if (kind === 2) send(new TextDecoder().decode(content.fill(i % 100)));
         else send(content);
         expected.push(sum(content));
@@ -157,12 +157,12 @@ describe("an outbox", () => {
       }
       await clock.settle();
       assertEquals(await drain(), expected, `seed ${seed}`);
-      assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
+      assertEquals([writer.buffered, shared.total.buffered], [0, 0]);
     }
   });
 
   it("writes at most 256 KiB at a time, so that a slow peer's progress shows", async () => {
-    const { send, writes, pass, outbox } = make();
+    const { send, writes, pass, writer } = make();
     send(filled(1000 * KIB));
     for (let i = 0; i < 4; i++) await pass();
     assertEquals(writes.map(({ bytes }) => bytes.length).slice(0, 4), [
@@ -171,19 +171,19 @@ describe("an outbox", () => {
       256 * KIB,
       232 * KIB + 16,
     ]);
-    assertEquals(outbox.buffered, 0);
+    assertEquals(writer.buffered, 0);
   });
 
   it("takes nothing when it is full: not a byte, not a count", async () => {
     for (const payload of [filled(100 * KIB), "x".repeat(100 * KIB)]) {
-      const { outbox, shared, send, drain } = make();
+      const { writer, shared, send, drain } = make();
       send(payload);
       send(payload);
-      const before = [outbox.buffered, shared.total.buffered];
+      const before = [writer.buffered, shared.total.buffered];
       const error = assertThrows(() => send(payload), BackpressureError) as BackpressureError;
       assertEquals(error.code, "buffer-full");
-      assertThrows(() => outbox.encoded(frame(filled(100 * KIB))), BackpressureError);
-      assertEquals([outbox.buffered, shared.total.buffered], before);
+      assertThrows(() => writer.encoded(frame(filled(100 * KIB))), BackpressureError);
+      assertEquals([writer.buffered, shared.total.buffered], before);
       send("small goes");
       assertEquals((await drain()).length, 3);
     }
@@ -191,10 +191,10 @@ describe("an outbox", () => {
 
   it("keeps no more of a large frame than what is left of it, and sums up a copy of shared memory", async () => {
     for (const release of ["native", "2.0.0"]) {
-      const { outbox, writes, drain } = make({ maxBufferedBytes: 2 ** 24, maxTotalBufferedBytes: 2 ** 24 }, release);
+      const { writer, writes, drain } = make({ maxBufferedBytes: 2 ** 24, maxTotalBufferedBytes: 2 ** 24 }, release);
       const shared = new Uint8Array(new SharedArrayBuffer(2_000 * KIB)).fill(7);
       const own = filled(2_000 * KIB, 9);
-      for (const content of [own, shared]) outbox.frame(300, 0, 0, content, 0, 2 ** 24);
+      for (const content of [own, shared]) writer.frame(300, 0, 0, content, 0, 2 ** 24);
       own.fill(0);
       shared.fill(0);
       assertEquals(await drain(), [sum(filled(2_000 * KIB, 9)), sum(filled(2_000 * KIB, 7))]);
@@ -203,9 +203,9 @@ describe("an outbox", () => {
   });
 
   it("takes one message of any size when it is empty", async () => {
-    const { outbox, send, drain } = make();
+    const { writer, send, drain } = make();
     send(filled(5_000 * KIB));
-    assertEquals(outbox.buffered, 5_000 * KIB + 16);
+    assertEquals(writer.buffered, 5_000 * KIB + 16);
     assertThrows(() => send("x"), BackpressureError);
     assertEquals((await drain()).length, 1);
     send("x".repeat(5_000 * KIB));
@@ -213,56 +213,56 @@ describe("an outbox", () => {
   });
 
   it("refuses what is above the peer's limit, as bytes and as text, counted in bytes", async () => {
-    const { outbox, send, drain } = make();
+    const { writer, send, drain } = make();
     assertEquals(send(filled(1001), 1016), -1);
     assertEquals(send("é".repeat(501), 1016), -1);
     assertEquals(send("é".repeat(500), 1016), 1016);
     assertEquals(send(filled(1000), 1016), 1016);
-    assertEquals(outbox.buffered, 2032);
+    assertEquals(writer.buffered, 2032);
     assertEquals((await drain()).length, 2);
   });
 
-  it("bounds all outboxes together", async () => {
-    const { outbox, shared, send } = make();
+  it("bounds all frame writers together", async () => {
+    const { writer, shared, send } = make();
     shared.total.buffered = 1024 * KIB - 50;
     for (const content of ["x".repeat(100 * KIB), filled(100 * KIB)]) {
       const error = assertThrows(() => send(content), BackpressureError) as BackpressureError;
       assertEquals(error.code, "total-buffer-full");
     }
-    assertThrows(() => outbox.encoded(frame(filled(100 * KIB))), BackpressureError);
+    assertThrows(() => writer.encoded(frame(filled(100 * KIB))), BackpressureError);
     shared.total.buffered -= 100 * KIB;
     send("x".repeat(100 * KIB));
-    outbox.close();
+    writer.close();
     assertEquals(shared.total.buffered, 924 * KIB - 50);
     await turn();
   });
 
   it("may always use its share, however much others hold", async () => {
-    const { outbox, shared, send, drain } = make();
+    const { writer, shared, send, drain } = make();
     shared.total.buffered = 2048 * KIB;
     for (let i = 0; i < 4; i++) send("x".repeat(16 * KIB - 16));
     assertThrows(() => send("one byte more"), BackpressureError);
     assertEquals((await drain()).length, 4);
-    assertEquals([outbox.buffered, shared.total.buffered], [0, 2048 * KIB]);
+    assertEquals([writer.buffered, shared.total.buffered], [0, 2048 * KIB]);
   });
 
   it("gives way when what waits would take longer than writeTimeout at the pace of the last while", async () => {
     for (const [each, crawls] of [[1, true], [30, false]] as const) {
-      const { outbox, clock, pass, send, shared, writes } = make();
-      outbox.limit({ window: 1, least: 1_000 });
+      const { writer, clock, pass, send, shared, writes } = make();
+      writer.limit({ window: 1, least: 1_000 });
       for (let i = 0; i < 200; i++) send(filled(984));
       const [holder] = shared.total.holders;
       assertEquals(holder.crawls(clock.now()), false, "full for no time yet");
       let passed = 0;
       for (let second = 0; second < 4; second++) {
-        outbox.grant(each * 1_000);
+        writer.grant(each * 1_000);
         await clock.advance(1_000);
         while (passed < writes.length) passed++, await pass();
       }
-      assertEquals([outbox.full, holder.crawls(clock.now())], [true, crawls]);
+      assertEquals([writer.full, holder.crawls(clock.now())], [true, crawls]);
       await clock.advance(60_000);
       assertEquals(holder.crawls(clock.now()), true, "and who stops crawls in the end");
-      outbox.close();
+      writer.close();
     }
   });
 
@@ -273,14 +273,14 @@ describe("an outbox", () => {
   });
 
   it("settles ready() at half the mark, flushed() at nothing, and both when it is closed", async () => {
-    const { outbox, send, pass } = make({ highWaterMark: 512 * KIB, maxBufferedBytes: 2 ** 24 });
+    const { writer, send, pass } = make({ highWaterMark: 512 * KIB, maxBufferedBytes: 2 ** 24 });
     const order: string[] = [];
-    await outbox.ready();
-    await outbox.flushed();
+    await writer.ready();
+    await writer.flushed();
     send(filled(768 * KIB));
     const waiting = [
-      outbox.ready().then(() => order.push("ready")),
-      outbox.flushed().then(() => order.push("flushed")),
+      writer.ready().then(() => order.push("ready")),
+      writer.flushed().then(() => order.push("flushed")),
     ];
     await pass();
     assertEquals(order, []);
@@ -292,13 +292,13 @@ describe("an outbox", () => {
     assertEquals(order, ["ready", "flushed"]);
     await Promise.all(waiting);
     send(filled(768 * KIB));
-    const closing = [outbox.ready(), outbox.flushed()];
-    outbox.close();
-    await Promise.all([...closing, outbox.ready(), outbox.flushed()]);
+    const closing = [writer.ready(), writer.flushed()];
+    writer.close();
+    await Promise.all([...closing, writer.ready(), writer.flushed()]);
   });
 
   it("calls a peer stalled that takes nothing for writeTimeout above the mark, not one that makes progress", async () => {
-    const { clock, events, send, pass, outbox } = make({ maxBufferedBytes: 2 ** 24 });
+    const { clock, events, send, pass, writer } = make({ maxBufferedBytes: 2 ** 24 });
     send(filled(2_000 * KIB));
     for (let i = 0; i < 6; i++) {
       await clock.advance(9_900);
@@ -309,67 +309,67 @@ describe("an outbox", () => {
     assertEquals(events, []);
     await clock.advance(200);
     assertEquals(events, ["stalled"]);
-    outbox.close();
+    writer.close();
   });
 
   it("calls a peer stalled that grants no credit, although PINGs still go past its messages", async () => {
-    const { clock, events, send, pass, outbox } = make({ maxBufferedBytes: 2 ** 24 });
-    outbox.limit({ window: 1, least: 0 });
+    const { clock, events, send, pass, writer } = make({ maxBufferedBytes: 2 ** 24 });
+    writer.limit({ window: 1, least: 0 });
     send("x");
     await pass();
     send(filled(100 * KIB));
     for (let waited = 0; waited < 9_000; waited += 3_000) {
-      outbox.frame(SystemCode.PING, Flag.REQUEST, 1, new Uint8Array(0), 0, 2 ** 24, CONTROL);
+      writer.frame(SystemCode.PING, Flag.REQUEST, 1, new Uint8Array(0), 0, 2 ** 24, CONTROL);
       await pass();
       await clock.advance(3_000);
     }
     assertEquals(events, []);
     await clock.advance(1_100);
     assertEquals(events, ["stalled"]);
-    outbox.close();
+    writer.close();
   });
 
   it("does not watch a peer that has taken enough in the meantime", async () => {
-    const { clock, events, send, drain, outbox } = make({ maxBufferedBytes: 2 ** 24 });
+    const { clock, events, send, drain, writer } = make({ maxBufferedBytes: 2 ** 24 });
     send(filled(100 * KIB));
     await drain();
     await clock.advance(30_000);
     send(filled(60 * KIB));
     await clock.advance(30_000);
     assertEquals(events, []);
-    outbox.close();
+    writer.close();
   });
 
   it("tells of a failed write once, and of none after it was closed", async () => {
-    const { events, send, writes, outbox } = make();
+    const { events, send, writes, writer } = make();
     send("x");
     writes[0].reject(new Error("gone"));
     await turn();
     assertEquals(events, ["failed: gone"]);
-    outbox.close();
+    writer.close();
     const other = make();
     other.send("x");
-    other.outbox.close();
+    other.writer.close();
     other.writes[0].reject(new Error("gone"));
     await turn();
     assertEquals(other.events, []);
   });
 
   it("holds nothing and counts nothing any more once it is closed, even when more is sent", async () => {
-    const { outbox, shared, clock, send, writes } = make();
+    const { writer, shared, clock, send, writes } = make();
     send(filled(100 * KIB));
-    outbox.close();
-    assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
+    writer.close();
+    assertEquals([writer.buffered, shared.total.buffered], [0, 0]);
     send(filled(100 * KIB));
-    outbox.encoded(frame(filled(100 * KIB)));
-    assertEquals([outbox.buffered, shared.total.buffered], [0, 0]);
+    writer.encoded(frame(filled(100 * KIB)));
+    assertEquals([writer.buffered, shared.total.buffered], [0, 0]);
     writes[0].resolve();
     await clock.advance(60_000);
-    assertEquals([writes.length, outbox.buffered, shared.total.buffered], [1, 0, 0]);
+    assertEquals([writes.length, writer.buffered, shared.total.buffered], [1, 0, 0]);
   });
 
   it("gives pooled buffers back only when their write is done, and keeps none while idle", async () => {
-    const { shared, send, pass, writes, outbox } = make();
+    const { shared, send, pass, writes, writer } = make();
     send("one");
     const first = writes[0].bytes.buffer;
     for (const size of POOL_SIZES.keys()) assert(shared.pool.take(size).bytes.buffer !== first);
@@ -380,18 +380,18 @@ describe("an outbox", () => {
     send("two");
     assert(writes[1].bytes.buffer.byteLength <= POOL_SIZES[1], "the buffer of the refused text is still there");
     await pass();
-    outbox.close();
+    writer.close();
   });
 
   it("packs what waits for credit into large buffers, and writes it so", async () => {
-    const { outbox, shared, send, writes, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
-    outbox.limit({ window: 1, least: 0 });
+    const { writer, shared, send, writes, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
+    writer.limit({ window: 1, least: 0 });
     send(filled(64));
     await drain();
     for (let i = 0; i < 10_000; i++) send(filled(64));
-    assertEquals([writes.length, outbox.buffered], [1, 800_000]);
+    assertEquals([writes.length, writer.buffered], [1, 800_000]);
     shared.flushes.begin();
-    outbox.grant(2 ** 30);
+    writer.grant(2 ** 30);
     await turn();
     assertEquals((await drain()).length, 10_001);
     assert(writes.length <= 10, `${writes.length} writes`);
@@ -418,7 +418,7 @@ describe("an outbox", () => {
   });
 
   it("holds no large buffer for a few bytes between what is shared", async () => {
-    const { outbox, shared, send, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
+    const { writer, shared, send, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
     const { pool } = shared;
     let lent = 0;
     const take = pool.take.bind(pool);
@@ -434,17 +434,17 @@ describe("an outbox", () => {
     const large = encodeFrame(NATIVE, { code: 200, content: filled(16 * KIB), requestId: 0, flags: 0 });
     for (let i = 0; i < 100; i++) {
       send(filled(64));
-      outbox.encoded(large);
+      writer.encoded(large);
     }
     assert(lent <= 512 * KIB, `${lent} bytes of buffers hold ${100 * 80} bytes`);
     assertEquals((await drain()).length, 200);
   });
 
   it("keeps each frame of release 1.2 in a write of its own", async () => {
-    const { shared, outbox, writes, drain } = make({}, "1.2.1");
+    const { shared, writer, writes, drain } = make({}, "1.2.1");
     const id = "00000000-0000-4000-8000-000000000000";
     shared.flushes.begin();
-    for (let i = 0; i < 5; i++) outbox.frame(200, 0, id, "hello", 0, 1024);
+    for (let i = 0; i < 5; i++) writer.frame(200, 0, id, "hello", 0, 1024);
     await turn();
     assertEquals((await drain()).length, 5);
     assertEquals(writes.map(({ bytes }) => bytes.length), Array(5).fill(67));

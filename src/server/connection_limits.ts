@@ -13,7 +13,7 @@ import { ipOf } from "../session/address.ts";
 const RETRY_AFTER = 1_000;
 
 /** A connection that was let through. */
-export interface Pass {
+export interface ConnectionSlot {
   /**
    * Takes a place among the open connections; a second call changes nothing.
    *
@@ -25,7 +25,7 @@ export interface Pass {
 }
 
 /** The counts. */
-export class Gate {
+export class ConnectionLimits {
   readonly #most: number;
   readonly #mostPerAddress: number;
   readonly #byAddress = new Map<string, number>();
@@ -45,7 +45,7 @@ export class Gate {
    *
    * @throws {HandshakeError} `too-many-connections`: there is no place for it.
    */
-  enter(address: Address): Pass {
+  enter(address: Address): ConnectionSlot {
     this.#checkRoom();
     const ip = this.#mostPerAddress === Infinity ? "" : ipOf(address);
     const there = this.#byAddress.get(ip) ?? 0;
@@ -84,12 +84,12 @@ export class Gate {
   }
 }
 
-class GatePass implements Pass {
-  readonly #gate: Gate;
+class GatePass implements ConnectionSlot {
+  readonly #gate: ConnectionLimits;
   readonly #ip: string;
   #state: "in" | "open" | "gone" = "in";
 
-  constructor(gate: Gate, ip: string) {
+  constructor(gate: ConnectionLimits, ip: string) {
     this.#gate = gate;
     this.#ip = ip;
   }

@@ -17,7 +17,7 @@ import type { HeartbeatPace } from "./heartbeat.ts";
 import type { Rate } from "./rate_limit.ts";
 
 /** The pace of one Server or Client. */
-export interface Pace {
+export interface Tuning {
   /** How long small writes are gathered, in milliseconds; 0 writes at the end of each turn. */
   readonly gather: number;
   /** Whether a write follows the one before at once, without waiting for the turn to end. */
@@ -44,7 +44,7 @@ const PYTHON_TIMEOUT = 30_000;
  *
  * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
  */
-export function paceOf({ performanceMode = "balanced", heartbeat, rateLimit }: CommonConfig): Pace {
+export function readTuning({ performanceMode = "balanced", heartbeat, rateLimit }: CommonConfig): Tuning {
   if (!Object.hasOwn(MODES, performanceMode)) {
     const right = `performanceMode must be ${Object.keys(MODES).join(", ")}, not ${String(performanceMode)}`;
     throw typeof performanceMode === "string" ? new RangeError(right) : new TypeError(right);

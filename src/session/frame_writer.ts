@@ -12,7 +12,7 @@ import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "../tools/buffer_pool.ts";
 import type { CreditTerms } from "./credit.ts";
-import { ANSWER, type Lane, Lanes, MESSAGE } from "./lanes.ts";
+import { ANSWER, type Lane, MESSAGE, SendScheduler } from "./send_scheduler.ts";
 import type { TimerWheel } from "../tools/timer_wheel.ts";
 import type { Flushable, FlushQueue } from "../tools/flush_queue.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
@@ -24,8 +24,8 @@ import type { BufferLimits, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
 /** From here on bytes that are already encoded are passed on instead of being copied. */
 const SHARE_FROM = 16 * 1024;
 
-/** What all outboxes of a Server or a Client share. */
-export interface OutboxShared {
+/** What all frame writers of a Server or a Client share. */
+export interface FrameWriterShared {
   /** The time. */
   readonly transport: Transport;
   /** Where buffers come from. */
@@ -35,15 +35,15 @@ export interface OutboxShared {
   /** Whose end is waited for before what was gathered is written. */
   readonly flushes: FlushQueue;
   /** Whether a write follows the one before at once. */
-  readonly pace: { readonly eager: boolean };
-  /** The room of all outboxes together. */
+  readonly tuning: { readonly eager: boolean };
+  /** The room of all frame writers together. */
   readonly total: TotalBuffer;
   /** Marks and limits. */
   readonly limits: BufferLimits;
 }
 
-/** Receives an outbox's events. */
-export interface OutboxEvents extends BacklogEvents {
+/** Receives the events of a frame writer. */
+export interface FrameWriterEvents extends BacklogEvents {
   /** More than the high-water mark waits. */
   filled(buffered: number): void;
   /** It was full, and is not any more. */
@@ -55,14 +55,14 @@ export interface OutboxEvents extends BacklogEvents {
 }
 
 /** The sending side of one connection. */
-export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
+export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   readonly #connection: Connection;
-  readonly #shared: OutboxShared;
+  readonly #shared: FrameWriterShared;
   readonly #protocol: Protocol;
-  readonly #events: OutboxEvents;
+  readonly #events: FrameWriterEvents;
   /** There from the moment more than the high-water mark waits until half of it does. */
   #backlog: Backlog | undefined = undefined;
-  readonly #lanes: Lanes;
+  readonly #scheduler: SendScheduler;
   #state: "idle" | "scheduled" | "writing" | "closed" = "idle";
   #buffered = 0;
   /** How much is being written, in bytes. */
@@ -85,24 +85,24 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
    * @param shared What it shares with others.
    * @param events Receives events.
    */
-  constructor(connection: Connection, protocol: Protocol, shared: OutboxShared, events: OutboxEvents) {
+  constructor(connection: Connection, protocol: Protocol, shared: FrameWriterShared, events: FrameWriterEvents) {
     this.#connection = connection;
     this.#protocol = protocol;
     this.#shared = shared;
     this.#events = events;
-    this.#lanes = new Lanes(shared.pool);
+    this.#scheduler = new SendScheduler(shared.pool);
     this.lastWrite = shared.transport.clock.now();
   }
 
   /** From now on messages need the peer's credit. */
   limit(terms: CreditTerms): void {
-    this.#lanes.limit(terms);
+    this.#scheduler.limit(terms);
   }
 
   /** The peer grants `bytes` more. */
   grant(bytes: number): void {
     if (this.#state === "closed") return;
-    this.#lanes.grant(bytes);
+    this.#scheduler.grant(bytes);
     this.#begin();
   }
 
@@ -114,17 +114,17 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
 
   /** Where the next message begins, in bytes of all ordered frames so far. */
   get taken(): number {
-    return this.#lanes.taken;
+    return this.#scheduler.taken;
   }
 
   /** How many of these bytes were passed to the socket. */
   get passed(): number {
-    return this.#lanes.passed;
+    return this.#scheduler.passed;
   }
 
   /** How many of these bytes go before an unordered frame that is taken now. */
   get released(): number {
-    return this.#lanes.released;
+    return this.#scheduler.released;
   }
 
   /** Bytes taken and not yet passed to the socket, answers that wait for room left out. */
@@ -210,21 +210,21 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
     lane: Lane,
   ): number {
     const { headerSize } = this.#protocol;
-    const segment = this.#lanes.room(bound, lane, this.#alone);
+    const segment = this.#scheduler.room(bound, lane, this.#alone);
     const at = segment.used;
     const size = writeUtf8(content, segment.bytes, at + headerSize);
     const total = headerSize + size;
     if (total > most) {
-      this.#lanes.trim(lane);
+      this.#scheduler.trim(lane);
       return -1;
     }
     this.#admit(total, lane);
     sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
-    this.#lanes.add(total, lane);
+    this.#scheduler.add(total, lane);
     this.#taken(total);
     // A release without framing (1.2) takes one frame a read.
-    if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
+    if (this.#protocol.maxFrameSize !== undefined) this.#scheduler.seal();
     return total;
   }
 
@@ -247,15 +247,15 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
       this.#pieces(code, flags, requestId, shared ? new Uint8Array(source) : source, sentAt, lane);
       return;
     }
-    const segment = this.#lanes.room(total, lane, this.#alone);
+    const segment = this.#scheduler.room(total, lane, this.#alone);
     const at = segment.used;
     segment.bytes.set(source, at + headerSize);
     const { view } = segment.buffer;
     sealFrame(this.#protocol, view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
     segment.used = at + total;
-    this.#lanes.add(total, lane);
+    this.#scheduler.add(total, lane);
     this.#taken(total);
-    if (maxFrameSize !== undefined) this.#lanes.seal();
+    if (maxFrameSize !== undefined) this.#scheduler.seal();
   }
 
   /** Writes a large frame in pieces: what was sent of it is kept no longer. */
@@ -272,14 +272,14 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
     for (let from = 0; from < size;) {
       const before = from === 0 ? headerSize : 0;
       const part = Math.min(WRITE_SLICE - before, size - from);
-      const segment = this.#lanes.room(before + part, lane, false);
+      const segment = this.#scheduler.room(before + part, lane, false);
       const at = segment.used;
       segment.bytes.set(bytes.subarray(from, from + part), at + before);
       if (from === 0) sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
       segment.used = at + before + part;
       from += part;
     }
-    this.#lanes.add(headerSize + size, lane);
+    this.#scheduler.add(headerSize + size, lane);
     this.#taken(headerSize + size);
   }
 
@@ -288,13 +288,13 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
     if (this.#state === "closed") return;
     this.#admit(bytes.length, MESSAGE);
     if (bytes.length >= SHARE_FROM) {
-      this.#lanes.share(bytes);
+      this.#scheduler.share(bytes);
     } else {
-      const segment = this.#lanes.room(bytes.length, MESSAGE, this.#alone);
+      const segment = this.#scheduler.room(bytes.length, MESSAGE, this.#alone);
       segment.bytes.set(bytes, segment.used);
       segment.used += bytes.length;
-      this.#lanes.add(bytes.length, MESSAGE);
-      if (this.#protocol.maxFrameSize !== undefined) this.#lanes.seal();
+      this.#scheduler.add(bytes.length, MESSAGE);
+      if (this.#protocol.maxFrameSize !== undefined) this.#scheduler.seal();
     }
     this.#taken(bytes.length);
   }
@@ -339,7 +339,7 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
     const { total } = this.#shared;
     const left = this.#buffered;
     this.#buffered = 0;
-    this.#lanes.clear();
+    this.#scheduler.clear();
     this.#backlog?.end();
     this.#replies?.close();
     total.leave(this);
@@ -462,24 +462,24 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
   }
 
   #write(): void {
-    const bytes = this.#lanes.next(this.#backlog === undefined ? WRITE_SLICE : this.#backlog.slice);
+    const bytes = this.#scheduler.next(this.#backlog === undefined ? WRITE_SLICE : this.#backlog.slice);
     if (bytes === undefined) {
       this.#state = "idle";
       return;
     }
     this.#state = "writing";
     this.#writing = bytes.length;
-    this.#lanes.pass(bytes.length);
+    this.#scheduler.pass(bytes.length);
     this.lastWrite = this.#shared.transport.clock.now();
     this.#connection.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
   }
 
   #wrote(): void {
     if (this.#state !== "writing") return;
-    const more = this.#lanes.advance(this.#writing);
+    const more = this.#scheduler.advance(this.#writing);
     this.#written += this.#writing;
     this.#buffered -= this.#writing;
-    this.#backlog?.wrote(this.lastWrite, this.#lanes.overtaking);
+    this.#backlog?.wrote(this.lastWrite, this.#scheduler.overtaking);
     this.#shared.total.free(this.#writing);
     this.#replies?.again();
     if (this.#state !== "writing") return;
@@ -493,7 +493,7 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
       this.#events.drained(this.#buffered);
     }
     if (this.#flushed !== undefined) this.#wake();
-    if (more || this.#shared.pace.eager) this.#write();
+    if (more || this.#shared.tuning.eager) this.#write();
     else {
       // At most one write a turn: what else this turn sends goes into the next one.
       this.#state = "scheduled";
@@ -506,7 +506,7 @@ export class Outbox implements Flushable, ReplyRoomOwner, RoomWaiter {
   }
 
   get #waiting(): number {
-    const held = this.#spent && this.#state !== "closed" ? this.#lanes.heldBytes : 0;
+    const held = this.#spent && this.#state !== "closed" ? this.#scheduler.heldBytes : 0;
     return this.#buffered + this.heldBytes - held;
   }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventLoop } from "../src/adapters/clock.ts";
-import { Receiver, type ReceiverEvents } from "../src/session/receiver.ts";
+import { FrameSource, type FrameSourceEvents } from "../src/session/frame_source.ts";
 import type { SessionShared } from "../src/session/shared.ts";
 import { BATCH_FRAMES, BatchBudget } from "../src/tools/batch_budget.ts";
 import { FlushQueue } from "../src/tools/flush_queue.ts";
@@ -24,7 +24,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   let inTurn = 0;
   let most = 0;
   const told: unknown[] = [];
-  const receiver = new Receiver(
+  const source = new FrameSource(
     connection(() => left-- > 0 ? chunk : null) as Connection,
     NATIVE,
     1_000,
@@ -39,13 +39,13 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
       full: () => false,
       finished: (partial: number) => void told.push(partial),
       lost: (error: Error) => void told.push(error),
-    } as unknown as ReceiverEvents,
+    } as unknown as FrameSourceEvents,
   );
-  receiver.run(new Uint8Array(0));
-  await receiver.over();
+  source.run(new Uint8Array(0));
+  await source.over();
   // What is counted here may begin in the middle of a turn.
   assert(most < 2 * BATCH_FRAMES, `${most} in a turn`);
-  return [frames, receiver.bytes / chunk.length, ...told];
+  return [frames, source.bytes / chunk.length, ...told];
 }
 
 describe("a receiver", () => {
@@ -79,7 +79,7 @@ describe("a receiver", () => {
       const clock = { now: () => 0 } as Clock;
       const transport = { clock, ...eventLoop() } as Transport;
       let given = false;
-      const receiver = new Receiver(
+      const source = new FrameSource(
         { readTo: (reader: ChunkReader) => reader.received(given ? null : (given = true, chunk)) } as Connection,
         spoken,
         1_000_000,
@@ -94,10 +94,10 @@ describe("a receiver", () => {
           dropped: () => {},
           full: () => false,
           finished: () => {},
-        } as unknown as ReceiverEvents,
+        } as unknown as FrameSourceEvents,
       );
-      receiver.run(new Uint8Array(0));
-      const passed = (): number => piece === bad ? receiver.dropped : receiver.skipped / piece.length;
+      source.run(new Uint8Array(0));
+      const passed = (): number => piece === bad ? source.dropped : source.skipped / piece.length;
       let most = 0;
       let before = 0;
       do {
@@ -105,7 +105,7 @@ describe("a receiver", () => {
         before = passed();
         await new Promise<void>((resolve) => transport.yield(resolve));
       } while (before < count - 2);
-      await receiver.over();
+      await source.over();
       assert(most > 0 && most <= 2 * BATCH_FRAMES, `${most} in a turn`);
     });
   }

@@ -29,7 +29,7 @@ export interface RequestOptions {
 }
 
 /** Is told what becomes of requests. */
-export interface PendingHost {
+export interface RequestTableHost {
   /** When a request begins, by the transport's clock; -1 where nobody wants to know. */
   readonly since: number;
   /** Its answer came. */
@@ -54,7 +54,7 @@ export class Pending extends TimerEntry {
   resolve!: (value: unknown) => void;
   /** Settles the promise. */
   reject!: (reason: unknown) => void;
-  /** Where it ends in the outbox; -1 where it can't be cancelled. */
+  /** Where it ends in the frame writer; -1 where it can't be cancelled. */
   end = -1;
   /** How many messages an answer to it shows to be delivered. */
   covers = -1;
@@ -67,10 +67,10 @@ export class Pending extends TimerEntry {
   /** What was asked, for messages. */
   readonly what: string;
   readonly #timeout: number;
-  readonly #table: PendingTable;
+  readonly #table: RequestTable;
 
   constructor(
-    table: PendingTable,
+    table: RequestTable,
     id: RequestId,
     what: string,
     codec: AnswerCodec,
@@ -103,11 +103,11 @@ export class Pending extends TimerEntry {
 const OUTDATED = new Error("Something later was answered");
 
 /** The table. */
-export class PendingTable implements PendingIds {
+export class RequestTable implements PendingIds {
   /** How requests are numbered. */
   readonly ids: RequestIds;
   readonly #wheel: TimerWheel;
-  readonly #host: PendingHost;
+  readonly #host: RequestTableHost;
   /** Made with the first request: most connections never make one. */
   #entries: IdMap<Pending> | undefined = undefined;
   #size = 0;
@@ -120,7 +120,7 @@ export class PendingTable implements PendingIds {
    * @param makeIds Makes the rule that numbers requests, given which ids wait.
    * @param host Is told what becomes of requests.
    */
-  constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds, host: PendingHost) {
+  constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds, host: RequestTableHost) {
     this.#wheel = wheel;
     this.#host = host;
     this.ids = makeIds(this);

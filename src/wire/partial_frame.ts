@@ -14,7 +14,7 @@ const EMPTY: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = viewOf(EMPTY);
 
 /** Gathers one frame after another. */
-export class Carry {
+export class PartialFrame {
   #buffer: Uint8Array = EMPTY;
   #view: DataView = NO_VIEW;
   #size = 0;

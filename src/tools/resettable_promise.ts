@@ -5,7 +5,7 @@
  */
 
 /** What `closed` stands on: one promise a life, the next one made when the next life begins. */
-export class Latch {
+export class ResettablePromise {
   #settled = false;
   #resolve = (): void => {};
   #promise: Promise<void> = this.#make();

@@ -8,21 +8,21 @@
 import { writeNote } from "../log.ts";
 import type { Recovery } from "../options.ts";
 import type { CloseReason } from "../session/close_reason.ts";
-import type { Hub } from "../session/hub.ts";
+import type { EndpointCore } from "../session/endpoint_core.ts";
 import type { IncomingMessage } from "../session/incoming_message.ts";
 import { Session, type SessionEvents } from "../session/session.ts";
 import type { SessionShared } from "../session/shared.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome } from "../wire/handshake.ts";
 import { ConnectedClient } from "./connected_client.ts";
-import type { Pass } from "./gate.ts";
+import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";
 import type { ServerEvents } from "./server_events.ts";
 
 /** What the members of a server have in common. */
-export interface MemberHost<P> {
+export interface ClientSessionHost<P> {
   /** Where events go. */
-  readonly hub: Hub<ServerEvents<P>>;
+  readonly core: EndpointCore<ServerEvents<P>>;
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   /** A member's connection is over. */
@@ -30,7 +30,7 @@ export interface MemberHost<P> {
 }
 
 /** A client that was let in. */
-export interface Arrival<P> {
+export interface AcceptedClient<P> {
   /** Its number. */
   readonly id: number;
   /** What it speaks over. */
@@ -40,26 +40,26 @@ export interface Arrival<P> {
   /** What `authenticate` returned. */
   readonly principal: P;
   /** What it holds of the limits, until its end. */
-  readonly pass: Pass;
+  readonly pass: ConnectionSlot;
   /** What a torn stream of a Python peer does. */
   readonly recovery: Recovery;
 }
 
 /** One connected client. */
-export class Member<P> implements SessionEvents {
+export class ClientSession<P> implements SessionEvents {
   /** How handlers see it. */
   readonly info: ConnectedClient<P>;
   /** Its connection, which is not read yet. */
   readonly session: Session;
-  readonly #host: MemberHost<P>;
-  readonly #pass: Pass;
+  readonly #host: ClientSessionHost<P>;
+  readonly #pass: ConnectionSlot;
 
   /**
    * @param host What it has in common with others.
    * @param shared The same for its session.
    * @param arrival The client.
    */
-  constructor(host: MemberHost<P>, shared: SessionShared, arrival: Arrival<P>) {
+  constructor(host: ClientSessionHost<P>, shared: SessionShared, arrival: AcceptedClient<P>) {
     const { id, connection, outcome, principal, pass, recovery } = arrival;
     this.#host = host;
     this.#pass = pass;
@@ -68,11 +68,11 @@ export class Member<P> implements SessionEvents {
   }
 
   unrouted(message: IncomingMessage): Promise<unknown>[] {
-    return this.#host.hub.unrouted(message, this.info);
+    return this.#host.core.unrouted(message, this.info);
   }
 
   error(error: unknown, message?: IncomingMessage): void {
-    this.#host.hub.error(error, this.info, message);
+    this.#host.core.error(error, this.info, message);
   }
 
   closing(): void {
@@ -82,16 +82,16 @@ export class Member<P> implements SessionEvents {
   }
 
   closed(reason: CloseReason, why: () => unknown): void {
-    const { groups, hub } = this.#host;
+    const { groups, core } = this.#host;
     groups.leave(this.info);
     this.#host.gone(this.session, reason);
     this.#pass.leave();
-    writeNote(hub.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
+    writeNote(core.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
     const { unhandled } = this.session;
     if (unhandled > 0) {
       const text = (): string => `Client ${this.info.id} is gone, and ${unhandled} of its messages were not handled`;
-      hub.faults.note("warn", "messages not handled", text);
+      core.faults.note("warn", "messages not handled", text);
     }
-    if (hub.events.has("disconnect")) hub.events.emit("disconnect", this.info, { reason, error: why(), unhandled });
+    if (core.events.has("disconnect")) core.events.emit("disconnect", this.info, { reason, error: why(), unhandled });
   }
 }

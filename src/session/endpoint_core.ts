@@ -8,26 +8,26 @@ import { type EventMap, Events } from "../events.ts";
 import {
   bufferBytes,
   type CommonConfig,
-  coreOf,
   type Limits,
   limitsOf,
   logOf,
   type Recovery,
   recoveryOf,
   type TransportChoice,
+  transportOf,
 } from "../options.ts";
 import { type Log, writeNote } from "../log.ts";
 import { fingerprint } from "../message/contract.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
-import type { Threads } from "../threads.ts";
-import type { WorkerPeer } from "../workers/protocol.ts";
+import type { Threads } from "../thread_seam.ts";
+import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { type Pace, paceOf } from "./pace.ts";
+import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
-import { type FrameInfo, type Taps, TRAFFIC_EVENTS } from "./traffic.ts";
+import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "./observers.ts";
 
 /** The events that are a line in the log of whoever wants one for each message. */
 const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
@@ -40,7 +40,7 @@ function frameText(verb: string, { kind, code, size, requestId }: FrameInfo, pee
 }
 
 /** The common part of one Server or Client. */
-export class Hub<Map extends EventMap> {
+export class EndpointCore<Map extends EventMap> {
   /** Which handler takes what. */
   readonly routes: Routes = new Routes();
   /** The threads of those that have some. */
@@ -58,15 +58,15 @@ export class Hub<Map extends EventMap> {
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use. */
-  readonly core: TransportChoice;
+  readonly transport: TransportChoice;
   /** How eager it is. */
-  readonly pace: Pace;
+  readonly tuning: Tuning;
   /** What a torn stream does. */
   readonly recovery: Recovery;
   /** Whether the log gets a line for each message. */
   readonly #traces: boolean;
   /** Who watches single messages. */
-  readonly taps: Taps = {
+  readonly observers: Observers = {
     // All there from the start: it is looked at for every frame.
     sent: undefined,
     received: undefined,
@@ -84,9 +84,9 @@ export class Hub<Map extends EventMap> {
    */
   constructor(config: CommonConfig, handshakeTimeout: number, names: readonly (keyof Map & string)[]) {
     this.limits = limitsOf(config, handshakeTimeout);
-    this.pace = paceOf(config);
+    this.tuning = readTuning(config);
     this.bufferSize = bufferBytes(config.bufferSize);
-    this.core = coreOf(config.transport);
+    this.transport = transportOf(config.transport);
     this.log = logOf(config.logger);
     this.faults = new FaultLog(this.log);
     this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
@@ -168,7 +168,7 @@ export class Hub<Map extends EventMap> {
   #tap(name: (typeof TRAFFIC_EVENTS)[number], on: boolean): void {
     const verb = this.#traces ? TRACED[name] : undefined;
     const emit = (info: unknown, peer: unknown): unknown => this.events.emit(name, ...[info, peer] as never);
-    this.taps[name] = verb === undefined ? on ? emit : undefined : (info: unknown, peer: unknown) => {
+    this.observers[name] = verb === undefined ? on ? emit : undefined : (info: unknown, peer: unknown) => {
       writeNote(this.log, "trace", () => frameText(verb, info as FrameInfo, peer));
       if (on) emit(info, peer);
     };

@@ -10,7 +10,7 @@ import { writeNote } from "../log.ts";
 import type { Closing } from "../options.ts";
 import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
 import { contractNote, nativeOffer } from "../session/features.ts";
-import type { Hub } from "../session/hub.ts";
+import type { EndpointCore } from "../session/endpoint_core.ts";
 import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
@@ -18,22 +18,22 @@ import { makeShared, type SessionShared } from "../session/shared.ts";
 import { StrangerTurns } from "../tools/stranger_turns.ts";
 import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake.ts";
-import { refusalMessage } from "../wire/refusals.ts";
+import { refusalMessage } from "../wire/refusal.ts";
 import { ServerHandshake } from "../wire/server_handshake.ts";
 import { addressText, networkOf } from "../session/address.ts";
 import { type Answer, ask } from "./authenticate.ts";
-import { Gate, type Pass } from "./gate.ts";
+import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { Groups } from "./groups.ts";
-import { type Arrival, Member, type MemberHost } from "./member.ts";
+import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Peekable } from "./peekable.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 
 /** What all lives of a server have in common. */
-export interface RunOwner<P> {
+export interface ServerState<P> {
   /** Routes, events, limits and the log. */
-  readonly hub: Hub<ServerEvents<P>>;
+  readonly core: EndpointCore<ServerEvents<P>>;
   /** Where to listen, and for whom. */
   readonly places: readonly Place<P>[];
   /** How many connections there may be. */
@@ -51,13 +51,13 @@ export interface RunOwner<P> {
 }
 
 /** One life of a server. */
-export class ServerRun<P> implements MemberHost<P> {
+export class Acceptor<P> implements ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
-  readonly #owner: RunOwner<P>;
+  readonly #owner: ServerState<P>;
   readonly #shared: SessionShared;
   readonly #handshakes: PendingHandshakes;
-  readonly #gate: Gate;
+  readonly #gate: ConnectionLimits;
   readonly #strangers: StrangerTurns;
   readonly #listeners: Listener[] = [];
   readonly #accepting: Promise<void>[] = [];
@@ -67,14 +67,14 @@ export class ServerRun<P> implements MemberHost<P> {
   /** What was said about those who are not let in, since the last one was let in. */
   readonly #said = new Set<unknown>();
 
-  private constructor(owner: RunOwner<P>, transport: Transport) {
-    const { hub, limits } = owner;
+  private constructor(owner: ServerState<P>, transport: Transport) {
+    const { core, limits } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(transport, hub);
+    this.#shared = makeShared(transport, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, transport.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, transport.clock);
-    this.#gate = new Gate(limits.maxConnections, limits.maxConnectionsPerAddress);
-    this.groups = new Groups<P>(hub.events);
+    this.#gate = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
+    this.groups = new Groups<P>(core.events);
   }
 
   /**
@@ -85,9 +85,9 @@ export class ServerRun<P> implements MemberHost<P> {
    * @param at Where to listen, one for each place.
    * @throws {ConnectionError} One of them is not to be had; nothing listens then.
    */
-  static async start<P>(owner: RunOwner<P>, transport: Transport, at: readonly Endpoint[]): Promise<ServerRun<P>> {
-    const run = new ServerRun(owner, transport);
-    const { bufferSize } = owner.hub;
+  static async start<P>(owner: ServerState<P>, transport: Transport, at: readonly Endpoint[]): Promise<Acceptor<P>> {
+    const run = new Acceptor(owner, transport);
+    const { bufferSize } = owner.core;
     try {
       run.#checkDescriptors(await transport.descriptors?.());
       for (const endpoint of at) run.#listeners.push(await transport.listen(endpoint, { bufferSize }));
@@ -104,8 +104,8 @@ export class ServerRun<P> implements MemberHost<P> {
   }
 
   /** Where events go. */
-  get hub(): Hub<ServerEvents<P>> {
-    return this.#owner.hub;
+  get core(): EndpointCore<ServerEvents<P>> {
+    return this.#owner.core;
   }
 
   /** Where it listens, with the actual ports. */
@@ -170,7 +170,7 @@ export class ServerRun<P> implements MemberHost<P> {
 
   /** Says so when there may be more connections than the process may have files and sockets. */
   #checkDescriptors(most: number | undefined): void {
-    const { hub: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
+    const { core: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
     if (most === undefined || maxConnections + maxPendingHandshakes <= most) return;
     const limit = `this process may have ${most} files and sockets open`;
     if (maxConnections === Infinity) {
@@ -201,17 +201,17 @@ export class ServerRun<P> implements MemberHost<P> {
         this.#strangers.end(from);
       }
     } catch (error) {
-      this.#owner.hub.error(error);
+      this.#owner.core.error(error);
     }
   }
 
   /** Lets one connection in or sees it off, beside all others. */
   async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
-    const { hub, unref } = this.#owner;
+    const { core, unref } = this.#owner;
     if (unref) accepted.unref();
-    hub.events.emit("handshake", accepted.remote);
+    core.events.emit("handshake", accepted.remote);
     const connection = place.authenticate === undefined ? accepted : new Peekable(accepted);
-    let pass: Pass | undefined;
+    let pass: ConnectionSlot | undefined;
     try {
       pass = this.#gate.enter(accepted.remote);
       const [outcome, principal] = await this.#agree(connection, network, place, pass);
@@ -234,9 +234,9 @@ export class ServerRun<P> implements MemberHost<P> {
     connection: Connection,
     network: string,
     place: Place<P>,
-    pass: Pass,
+    pass: ConnectionSlot,
   ): Promise<[HandshakeOutcome, P]> {
-    const { hub: { contract, limits } } = this.#owner;
+    const { core: { contract, limits } } = this.#owner;
     const { protocol } = place;
     const machine = new ServerHandshake({
       protocol,
@@ -270,7 +270,7 @@ export class ServerRun<P> implements MemberHost<P> {
           connection: connection as Peekable,
           early: (chunk) => machine.push(chunk),
           expires,
-          late: (error) => this.#owner.hub.error(error),
+          late: (error) => this.#owner.core.error(error),
         });
         if (!(answer instanceof Promise)) return take(answer);
         this.#handshakes.decides(pending);
@@ -295,19 +295,19 @@ export class ServerRun<P> implements MemberHost<P> {
     return [outcome, principal];
   }
 
-  #admit(arrival: Omit<Arrival<P>, "id">): void {
-    const { groups, hub } = this;
+  #admit(arrival: Omit<AcceptedClient<P>, "id">): void {
+    const { groups, core } = this;
     const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;
-    const { info, session } = new Member<P>(this, this.#shared, { id, ...arrival });
+    const { info, session } = new ClientSession<P>(this, this.#shared, { id, ...arrival });
     this.#said.clear();
     this.#sessions.add(session);
     groups.join(info, session);
-    writeNote(hub.log, "debug", () => {
-      const contract = contractNote(hub.contract, arrival.outcome.features, "client");
+    writeNote(core.log, "debug", () => {
+      const contract = contractNote(core.contract, arrival.outcome.features, "client");
       return `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}${contract}`;
     });
-    hub.events.emit("connect", info);
+    core.events.emit("connect", info);
     this.#strangers.end(from);
     session.run(arrival.outcome.rest);
   }
@@ -319,21 +319,21 @@ export class ServerRun<P> implements MemberHost<P> {
   }
 
   #reject(address: Address, error: unknown): void {
-    const { hub } = this.#owner;
+    const { core } = this.#owner;
     this.#owner.rejected++;
     const reason = this.#closing ? "server-closed" : handshakeReason(error);
-    const told = hub.events.emit("rejected", { address, reason, error });
+    const told = core.events.emit("rejected", { address, reason, error });
     // What may come thousands of times a second is said once; a port scan is nothing to warn of.
     const crowd = this.#handshakes.isCrowd(error);
     const kind = crowd ? error : reason;
     const known = this.#said.has(kind);
     if (crowd || reason === "too-many-connections") this.#said.add(kind);
     if (!told && !known && (error instanceof HandshakeError || error instanceof ProtocolError)) {
-      hub.faults.error("warn", error);
+      core.faults.error("warn", error);
     } else if (!crowd) {
       const why = error instanceof ConnectionError && error.code === "closed" ? `. ${error.message}` : "";
       const text = (): string => `Connection from ${addressText(address)} rejected: ${reason}${why}`;
-      hub.faults.note("debug", `connections rejected: ${reason}`, text);
+      core.faults.note("debug", `connections rejected: ${reason}`, text);
     }
   }
 }

@@ -12,13 +12,13 @@ import type { FrameLosses } from "../wire/decoder_options.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../options.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import { Latch } from "../tools/latch.ts";
+import { ResettablePromise } from "../tools/resettable_promise.ts";
 import type { BatchWaiter, Share } from "../tools/batch_budget.ts";
 import type { SessionShared } from "./shared.ts";
 import { Stall, type StallHost } from "./stall.ts";
 
 /** Who takes what comes. */
-export interface ReceiverEvents {
+export interface FrameSourceEvents {
   /** The next frame. Throws a `ProtocolError` if it may not come now. */
   frame(frame: ReceivedFrame, receivedAt: number): void;
   /** Whether no more frames can be taken now. */
@@ -44,13 +44,13 @@ interface Discard {
 }
 
 /** Reads one connection. */
-export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
+export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
   readonly #connection: Connection;
   readonly #shared: SessionShared;
-  readonly #events: ReceiverEvents;
+  readonly #events: FrameSourceEvents;
   readonly #reader: FrameReader;
   /** Made when the end is waited for, or there. */
-  #over: Latch | undefined = undefined;
+  #over: ResettablePromise | undefined = undefined;
   /** The next chunk is asked for just now: whether it was there already, and is done with. */
   #asking: "done" | "not yet" | undefined = undefined;
   #discard: Discard | undefined = undefined;
@@ -85,7 +85,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share, S
     maxMessageSize: number,
     recovery: Recovery,
     shared: SessionShared,
-    events: ReceiverEvents,
+    events: FrameSourceEvents,
   ) {
     this.#connection = connection;
     this.#shared = shared;
@@ -227,7 +227,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share, S
   }
 
   #end(): void {
-    (this.#over ??= new Latch()).release();
+    (this.#over ??= new ResettablePromise()).release();
   }
 
   /** Called by the reader. */
@@ -243,7 +243,7 @@ export class Receiver implements BatchWaiter, ChunkReader, FrameLosses, Share, S
 
   /** Settles, never rejects, when nothing more is read. */
   over(): Promise<void> {
-    this.#over ??= new Latch();
+    this.#over ??= new ResettablePromise();
     return this.#over.promise;
   }
 

@@ -40,7 +40,7 @@ interface Run {
 }
 
 /** The lines of one connection. */
-export class Lanes {
+export class SendScheduler {
   readonly #main: Segments;
   readonly #pool: BufferPool;
   /** What goes past held messages; made when that happens. */

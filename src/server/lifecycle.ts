@@ -9,10 +9,10 @@ import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
 import { writeNote } from "../log.ts";
 import type { Closing } from "../options.ts";
-import { Latch } from "../tools/latch.ts";
+import { ResettablePromise } from "../tools/resettable_promise.ts";
 import type { Address } from "../transport.ts";
 import { addressText } from "../session/address.ts";
-import { type RunOwner, ServerRun } from "./run.ts";
+import { Acceptor, type ServerState } from "./acceptor.ts";
 
 /** A restart under way. */
 interface Restart {
@@ -24,10 +24,10 @@ interface Restart {
 }
 
 /** The lives of a server. */
-export class Lives<P> {
-  readonly #owner: RunOwner<P>;
-  readonly #closed = new Latch();
-  #run: ServerRun<P> | undefined = undefined;
+export class ServerLifecycle<P> {
+  readonly #owner: ServerState<P>;
+  readonly #closed = new ResettablePromise();
+  #run: Acceptor<P> | undefined = undefined;
   /** Where it listened last. */
   #addresses: readonly Address[] | undefined = undefined;
   #starting: Promise<void> | undefined = undefined;
@@ -35,12 +35,12 @@ export class Lives<P> {
   #restarting: Restart | undefined = undefined;
 
   /** @param owner What all lives have in common. */
-  constructor(owner: RunOwner<P>) {
+  constructor(owner: ServerState<P>) {
     this.#owner = owner;
   }
 
   /** The life it leads now. */
-  get run(): ServerRun<P> | undefined {
+  get run(): Acceptor<P> | undefined {
     return this.#run;
   }
 
@@ -90,15 +90,15 @@ export class Lives<P> {
 
   /** Listens; at the ports of `before`, if there was a life before. */
   async #start(before?: readonly Address[]): Promise<void> {
-    const { hub, places } = this.#owner;
+    const { core, places } = this.#owner;
     this.#closed.reset();
-    let run: ServerRun<P>;
+    let run: Acceptor<P>;
     try {
       const at = places.map(({ at }, i) => {
         const was = before?.[i];
         return was !== undefined && "port" in was ? { ...at, port: was.port } : at;
       });
-      run = this.#run = await ServerRun.start(this.#owner, await loadTransport(hub.core), at);
+      run = this.#run = await Acceptor.start(this.#owner, await loadTransport(core.transport), at);
     } catch (error) {
       this.#starting = undefined;
       if (this.#closing === undefined) this.#closed.release();
@@ -106,19 +106,19 @@ export class Lives<P> {
     }
     this.#addresses = run.addresses;
     for (const address of run.addresses) {
-      writeNote(hub.log, "info", () => `Server listening on ${addressText(address)}`);
+      writeNote(core.log, "info", () => `Server listening on ${addressText(address)}`);
     }
-    hub.events.emit("listening", run.addresses);
+    core.events.emit("listening", run.addresses);
   }
 
   async #close(how: Closing): Promise<void> {
-    const { hub } = this.#owner;
+    const { core } = this.#owner;
     await this.#starting?.catch(() => {});
     const run = this.#run;
     if (run !== undefined) {
-      hub.events.emit("closing");
+      core.events.emit("closing");
       await run.close(how);
-      await hub.workers.close();
+      await core.workers.close();
       this.#run = undefined;
       this.#starting = undefined;
     }
@@ -127,8 +127,8 @@ export class Lives<P> {
     const restart = this.#restarting;
     if (restart === undefined || restart.phase === "starting" || restart.cancelled) this.#closed.release();
     if (run === undefined) return;
-    writeNote(hub.log, "info", () => "Server closed");
-    hub.events.emit("close");
+    writeNote(core.log, "info", () => "Server closed");
+    core.events.emit("close");
   }
 
   async #restart(restart: Restart, how: Closing): Promise<void> {

@@ -7,7 +7,7 @@
  */
 
 import { Fifo } from "../tools/fifo.ts";
-import type { Outbox } from "./outbox.ts";
+import type { FrameWriter } from "./frame_writer.ts";
 import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
 
 /** A barrier goes out behind this many messages. */
@@ -35,18 +35,18 @@ export interface Barrier {
 
 /** How messages are proven. */
 export interface DeliveriesHost {
-  /** Sends a barrier behind all messages; its answer calls {@linkcode Deliveries.deliver}. `undefined` if it can't be sent. */
+  /** Sends a barrier behind all messages; its answer calls {@linkcode DeliveryLog.deliver}. `undefined` if it can't be sent. */
   barrier(): Barrier | undefined;
   /** Nothing depends on the answer of a barrier any more, which may have come. */
   outdated(barrier: Barrier): void;
 }
 
 /**
- * Counts the messages of one connection. It holds a number for each message that still waits in the outbox, and at most
+ * Counts the messages of one connection. It holds a number for each message that still waits in the frame writer, and at most
  * {@linkcode MOST_BARRIERS} barriers, whatever the peer leaves unanswered.
  */
-export class Deliveries {
-  readonly #outbox: Outbox;
+export class DeliveryLog {
+  readonly #writer: FrameWriter;
   readonly #wheel: TimerWheel;
   readonly #host: DeliveriesHost;
   readonly #timer: Timeout;
@@ -54,7 +54,7 @@ export class Deliveries {
   #delivered = 0;
   /** Messages that the last barrier covers. */
   #covered = 0;
-  /** Where each message ends that was not passed to the socket when this was looked at, in bytes of the outbox's ordered frames. */
+  /** Where each message ends that was not passed to the socket when this was looked at, in bytes of the frame writer's ordered frames. */
   readonly #ends = new Fifo<number>();
   /** Those that are not known to be answered or outdated. */
   #barriers: Barrier[] = [];
@@ -62,12 +62,12 @@ export class Deliveries {
   #due = false;
 
   /**
-   * @param outbox Where the messages go.
+   * @param writer Where the messages go.
    * @param wheel For barriers after a time.
    * @param host Sends barriers.
    */
-  constructor(outbox: Outbox, wheel: TimerWheel, host: DeliveriesHost) {
-    this.#outbox = outbox;
+  constructor(writer: FrameWriter, wheel: TimerWheel, host: DeliveriesHost) {
+    this.#writer = writer;
     this.#wheel = wheel;
     this.#host = host;
     this.#timer = new Timeout(() => this.cover());
@@ -78,11 +78,11 @@ export class Deliveries {
     return this.#sent;
   }
 
-  /** Counts the message that was just taken by the outbox. */
+  /** Counts the message that was just taken by the frame writer. */
   take(): void {
     this.#sent++;
     this.#pass();
-    this.#ends.push(this.#outbox.taken);
+    this.#ends.push(this.#writer.taken);
     if (this.#due) return;
     if (this.#sent - this.#covered >= BARRIER_MESSAGES) this.cover();
     else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, BARRIER_MS);
@@ -120,7 +120,7 @@ export class Deliveries {
 
   /** Forgets where messages end that were passed to the socket. */
   #pass(): void {
-    const { passed } = this.#outbox;
+    const { passed } = this.#writer;
     while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
   }
 

@@ -37,7 +37,7 @@ export interface Target {
 }
 
 /** An open connection, and what was agreed on. */
-export interface Reached {
+export interface Dialed {
   /** The connection. */
   readonly connection: Connection;
   /** What was agreed on. */
@@ -50,7 +50,7 @@ export interface Reached {
  * @throws {ConnectionError | HandshakeError | ProtocolError} It could not be reached, or there is no agreement.
  * @throws {unknown} The reason of `stop`.
  */
-export async function reach(target: Target, shared: SessionShared, stop: Stop): Promise<Reached> {
+export async function reach(target: Target, shared: SessionShared, stop: Stop): Promise<Dialed> {
   const { transport, wheel } = shared;
   const { timeout } = target;
   const began = transport.clock.now();

@@ -8,14 +8,14 @@ import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
 import { HandlerLoad } from "../session/handler_load.ts";
 import { closedError, handshakeReason } from "../session/close_reason.ts";
-import type { Hub } from "../session/hub.ts";
+import type { EndpointCore } from "../session/endpoint_core.ts";
 import type { Session } from "../session/session.ts";
 import { makeShared, type SessionShared } from "../session/shared.ts";
-import { Latch } from "../tools/latch.ts";
+import { ResettablePromise } from "../tools/resettable_promise.ts";
 import { NATIVE } from "../wire/handshake.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
-import { type End, failed, Life, type Way } from "./life.ts";
+import { ConnectLoop, type End, failed, type Way } from "./connect_loop.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
@@ -24,21 +24,21 @@ import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
 export type ClientState = "disconnected" | "connecting" | "connected" | "reconnecting" | "closing";
 
 /** The way to one server. */
-export class Link {
+export class Connector {
   /** What is sent goes through here. */
   readonly outgoing: Outgoing;
   readonly #way: Way;
   readonly #onEnd: () => void;
   /** Over all lives. */
   readonly #load = new HandlerLoad();
-  #life: Life | undefined = undefined;
+  #life: ConnectLoop | undefined = undefined;
   /** What begins when what was given up is over; somebody waits for it. */
-  #following: Life | undefined = undefined;
+  #following: ConnectLoop | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
-  readonly #closed = new Latch();
+  readonly #closed = new ResettablePromise();
 
   /**
-   * @param hub Routes, events and limits.
+   * @param core Routes, events and limits.
    * @param target Whom to reach.
    * @param policy When to try again.
    * @param queue What keeps messages meanwhile.
@@ -46,7 +46,7 @@ export class Link {
    * @param onEnd Called when it is over for good.
    */
   constructor(
-    hub: Hub<ClientEvents>,
+    core: EndpointCore<ClientEvents>,
     target: Way["target"],
     policy: ReconnectPolicy | undefined,
     queue: OutgoingQueue | undefined,
@@ -54,8 +54,8 @@ export class Link {
     onEnd: () => void,
   ) {
     const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
-    const outgoing = this.outgoing = new Outgoing(queue, hub, headerSize);
-    this.#way = { hub, target, policy, outgoing, peer, seenNative: false, unref: false };
+    const outgoing = this.outgoing = new Outgoing(queue, core, headerSize);
+    this.#way = { core, target, policy, outgoing, peer, seenNative: false, unref: false };
     this.#onEnd = onEnd;
   }
 
@@ -135,10 +135,10 @@ export class Link {
     this.#following?.unref();
   }
 
-  async #close(life: Life, drain: number): Promise<void> {
+  async #close(life: ConnectLoop, drain: number): Promise<void> {
     const over = this.closed;
     life.end();
-    this.#way.hub.events.emit("closing");
+    this.#way.core.events.emit("closing");
     const { session } = life;
     if (session?.open) {
       // One limit for both: what waits for the connection, and the connection's own end.
@@ -154,19 +154,19 @@ export class Link {
   }
 
   /** What there is to wait for: it begins now if there is nothing, and after what was given up if that is not over. */
-  #underWay(retrying: boolean, retryMax: number): Life {
+  #underWay(retrying: boolean, retryMax: number): ConnectLoop {
     const life = this.#life;
-    if (life?.ended) return this.#following ??= new Life(this.#way, retrying, retryMax);
+    if (life?.ended) return this.#following ??= new ConnectLoop(this.#way, retrying, retryMax);
     if (life !== undefined) return life;
     this.#closed.reset();
     this.outgoing.open();
-    this.#life = new Life(this.#way, retrying, retryMax);
+    this.#life = new ConnectLoop(this.#way, retrying, retryMax);
     void this.#live(this.#life);
     return this.#life;
   }
 
   /** Ends what is under way, but for an open connection, or what was to follow it. */
-  #giveUp(life: Life, reason: unknown): void {
+  #giveUp(life: ConnectLoop, reason: unknown): void {
     life.giveUp(reason);
     if (life !== this.#following) return;
     this.#following = undefined;
@@ -174,14 +174,14 @@ export class Link {
   }
 
   /** One life after another, to the end for good. */
-  async #live(life: Life): Promise<void> {
-    const { hub } = this.#way;
+  async #live(life: ConnectLoop): Promise<void> {
+    const { core } = this.#way;
     let shared: SessionShared | undefined;
     let end: End;
     for (;;) {
       try {
         if (shared === undefined) {
-          shared = makeShared(await loadTransport(hub.core), hub, this.#load);
+          shared = makeShared(await loadTransport(core.transport), core, this.#load);
           this.outgoing.begin(shared);
         }
         end = await life.run(shared);
@@ -189,7 +189,7 @@ export class Link {
         end = failed(error, handshakeReason(error));
       }
       if (this.#closing !== undefined && end.lasted === undefined) end = { ...end, reason: "manual" };
-      await hub.workers.close();
+      await core.workers.close();
       const next = this.#following;
       if (next === undefined) break;
       this.#following = undefined;
