@@ -10,7 +10,9 @@ import {
   HandshakeError,
   messageType,
   Server,
+  type TcpEndpoint,
   text,
+  type Transport,
 } from "../mod.ts";
 import {
   deferred,
@@ -31,6 +33,7 @@ import {
 } from "./session_support.ts";
 import { helloFrame } from "../src/wire/handshake_messages.ts";
 import { join } from "./wire_support.ts";
+import type { Connection } from "../src/transport.ts";
 
 const WHO = messageType(200, "who", text, text);
 const NEWS = messageType(201, "news", text);
@@ -570,5 +573,46 @@ describe("authenticate", () => {
     await client.connect();
     assertEquals(served.server.clients.map(({ principal }) => principal), ["Alice"]);
     await client.close();
+  });
+
+  it("leaves the connection to be read without promises, whether it answers at once or later", async () => {
+    for (const answer of ["Alice", Promise.resolve("Alice")]) {
+      const world = memoryWorld();
+      let reads = 0;
+      const listen: Transport["listen"] = async (at, options) => {
+        const listener = await world.transport.listen(at, options);
+        const connections = listener[Symbol.asyncIterator]();
+        return Object.assign(Object.create(listener), {
+          address: listener.address,
+          close: () => listener.close(),
+          [Symbol.asyncIterator]: () => ({
+            async next(): Promise<IteratorResult<Connection, undefined>> {
+              const { done, value } = await connections.next();
+              if (done) return { done, value };
+              const read = value.read.bind(value);
+              return { done, value: Object.assign(value, { read: () => (reads++, read()) }) };
+            },
+          }),
+        });
+      };
+      const server = new Server({
+        hostname: HOST,
+        port: 0,
+        transport: { ...world.transport, listen },
+        logger: new Lines(),
+        authenticate: () => answer,
+      });
+      server.route(WHO, ({ data }) => data);
+      await server.start();
+      const client = new Client({ ...server.addresses[0] as TcpEndpoint, transport: world.transport });
+      await client.connect();
+      assertEquals(await client.request(WHO, "0"), "0");
+      const before = reads;
+      assert(before > 0);
+      for (let i = 1; i <= 20; i++) assertEquals(await client.request(WHO, `${i}`), `${i}`);
+      assertEquals(reads - before, 0);
+      await client.close();
+      await server.close();
+    }
   });
 });

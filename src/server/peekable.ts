@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Address, Connection } from "../transport.ts";
+import { readTo } from "../session/frame_source.ts";
+import type { Address, ChunkReader, Connection } from "../transport.ts";
 
 /** A {@linkcode Connection} with {@linkcode Peekable.peek}. */
 export class Peekable implements Connection {
@@ -27,6 +28,10 @@ export class Peekable implements Connection {
     if (ahead === undefined) return this.#connection.read();
     this.#ahead = undefined;
     return ahead;
+  }
+
+  readTo(reader: ChunkReader): void {
+    readTo(this.#ahead === undefined ? this.#connection : { read: () => this.read() }, reader);
   }
 
   recycle(chunk: Uint8Array): void {

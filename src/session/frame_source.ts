@@ -328,9 +328,12 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
 }
 
 /** Reads by callback where the connection can. */
-function readTo(connection: Connection, reader: ChunkReader): void {
-  if (connection.readTo !== undefined) connection.readTo(reader);
-  else {connection.read().then((chunk) =>
-      reader.received(chunk), (error) =>
-      reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why")));}
+export function readTo(connection: Pick<Connection, "read" | "readTo">, reader: ChunkReader): void {
+  if (connection.readTo !== undefined) {
+    connection.readTo(reader);
+    return;
+  }
+  const failed = (error: unknown): void =>
+    reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why"));
+  connection.read().then((chunk) => reader.received(chunk), failed);
 }
