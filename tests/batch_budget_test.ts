@@ -2,9 +2,13 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { Client, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
 import { BATCH_FRAMES, BatchBudget, type Share } from "../src/tools/batch_budget.ts";
 import { StrangerTurns } from "../src/tools/stranger_turns.ts";
 import type { Clock, Transport } from "../src/transport.ts";
+import { HOST, Lines, memoryWorld, until } from "./session_support.ts";
+
+const NOTE = messageType(200, "note", text);
 
 /** A frame takes so many milliseconds here. */
 const FRAME_MS = 0.02;
@@ -242,5 +246,71 @@ describe("the budget of connections that are busy at once", () => {
       assert(longest <= 12 + 8 * ms, `${longest} ms`);
       assertEquals(done, Array.from({ length: 300 }, (_, i) => i));
     });
+  }
+
+  it("is over when no end of a round is waited for, and nobody waits for one", async () => {
+    const loop = new Loop();
+    await loop.budget.over();
+    let turns = 0;
+    const waiter = {
+      proceed(): void {
+        if (++turns < 3) loop.budget.wait(waiter);
+      },
+    };
+    loop.budget.wait(waiter);
+    let over = false;
+    const told = loop.budget.over().then(() => over = true);
+    for (let i = 0; i < 3; i++) {
+      await Promise.resolve();
+      assertEquals([turns, over], [i, false]);
+      loop.look();
+    }
+    await told;
+    assertEquals(turns, 3);
+  });
+});
+
+it("a Server and a Client that are closed wait for no turn any more", async () => {
+  for (const side of ["server", "client"] as const) {
+    const world = memoryWorld();
+    let pending = 0;
+    let longest = 0;
+    let time = 0;
+    const { clock, yield: others } = world.transport;
+    const watched: Transport = {
+      ...world.transport,
+      // Each look at the clock finds that more time went by, so that rounds are over soon.
+      clock: {
+        now: () => time += 3,
+        setTimeout: (fn, ms) => clock.setTimeout(fn, ms),
+        clearTimeout: (timer) => clock.clearTimeout(timer),
+        unref: (timer) => clock.unref(timer),
+      },
+      yield: (fn) => {
+        longest = Math.max(longest, ++pending);
+        let left = 100;
+        const step = (): void => left-- > 0 ? others(step) : (pending--, fn());
+        step();
+      },
+    };
+    const server = new Server({
+      hostname: HOST,
+      port: 0,
+      transport: side === "server" ? watched : world.transport,
+      logger: new Lines(),
+    });
+    server.route(NOTE, ({ data }, client) => void client.send(NOTE, data));
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    const config = { ...address, transport: side === "client" ? watched : world.transport, logger: new Lines() };
+    const clients = [new Client(config), new Client(config)];
+    let got = 0;
+    for (const client of clients) client.route(NOTE, () => void got++);
+    for (const client of clients) await client.connect();
+    for (const client of clients) for (let i = 0; i < 50; i++) client.send(NOTE, "x");
+    await until(() => got > 0 && pending > 0);
+    for (const client of clients) await client.close({ drain: 0 });
+    await server.close({ drain: 0 });
+    assertEquals([pending, longest > 0], [0, true], side);
   }
 });

@@ -189,7 +189,7 @@ export class Connector {
         end = failed(error, handshakeReason(error));
       }
       if (this.#closing !== undefined && end.lasted === undefined) end = { ...end, reason: "manual" };
-      await core.workers.close();
+      await Promise.all([core.workers.close(), shared?.budget.over()]);
       const next = this.#following;
       if (next === undefined) break;
       this.#following = undefined;

@@ -156,6 +156,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       ...this.#welcoming,
       ...[...this.#sessions].map((session) => session.close("server-closed", drain, { retryAfter })),
     ]);
+    await this.#shared.budget.over();
     this.#shared.close();
   }
 

@@ -72,6 +72,8 @@ export class BatchBudget {
   readonly #waiting = new Fifo<BatchWaiter>();
   /** Those behind them: whose single frames take long, or may. Made when there is one. */
   #heavy: Fifo<BatchWaiter> | undefined = undefined;
+  /** Called when no end of a round is waited for. */
+  #onOver: (() => void)[] = [];
 
   /** @param transport The time, and where the others have their turn. */
   constructor(transport: Pick<Transport, "clock" | "yield">) {
@@ -151,6 +153,11 @@ export class BatchBudget {
     this.#look();
   }
 
+  /** Settles, never rejects, when no end of a round is waited for: a program that is over leaves no timer. */
+  over(): Promise<void> {
+    return this.#looking ? new Promise((resolve) => this.#onOver.push(resolve)) : Promise.resolve();
+  }
+
   /** How long the next batch may take. */
   #left(share: Share | undefined): number {
     return this.late && share?.round !== CALLED ? GUEST_MS : BATCH_MS;
@@ -173,6 +180,10 @@ export class BatchBudget {
     // One of these at least: they are not to wait for good.
     if (this.#heavy !== undefined) this.#call(this.#heavy, from, ROUND_MS / 2);
     if (this.#inLine > 0) this.#look();
+    if (this.#looking) return;
+    const onOver = this.#onOver;
+    this.#onOver = [];
+    for (const resolve of onOver) resolve();
   };
 
   /** Lets those go on who wait now, one at least, until `most` milliseconds of the round are over. */
