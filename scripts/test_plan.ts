@@ -28,6 +28,7 @@ const ROWS = {
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
   inside: [
+    "architecture",
     "bench_results",
     "client_queue",
     "client_sending",

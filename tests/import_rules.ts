@@ -16,7 +16,7 @@ const PARTS = [...FOUNDATION, "wire", "message"];
 const SESSION = [...PARTS, "tools", "session", "events", "log", "options", "workers"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
-const MAY_IMPORT: Record<string, string[]> = {
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   transport: ["errors"],
   thread_seam: ["transport"],
