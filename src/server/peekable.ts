@@ -1,6 +1,5 @@
 /**
- * A connection that can be watched while nobody is ready to read it. A read that waits cannot be taken back: it is kept, and
- * is what the next reader gets.
+ * A connection that can be watched while nobody is ready to read it. A pending read cannot be cancelled, so it is kept for the next reader.
  *
  * @module
  */

@@ -29,7 +29,7 @@ export interface HeartbeatHost {
   readonly lastReceived: number;
   /** Whether this side has stopped reading. */
   readonly paused: boolean;
-  /** Whether a frame is coming that a PONG could tear: its end is waited for, and somebody else watches its pace. */
+  /** Whether a frame is arriving that a PONG could tear. No PING is sent until it ends; its pace is watched elsewhere. */
   readonly fragile: boolean;
   /** Sends a PING. */
   beat(): void;
@@ -53,7 +53,7 @@ export class Heartbeat extends TimerEntry {
    * @param host The connection.
    * @param wheel For the next look.
    * @param clock The time.
-   * @param pace How long to wait.
+   * @param tuning How long to wait.
    */
   constructor(host: HeartbeatHost, wheel: TimerWheel, clock: Clock, tuning: HeartbeatPace) {
     super();

@@ -153,7 +153,7 @@ export class BatchBudget {
     this.#look();
   }
 
-  /** Settles, never rejects, when no end of a round is waited for: a program that is over leaves no timer. */
+  /** Resolves once no round is pending, and never rejects. Closing waits for it, so that no timer is left behind. */
   over(): Promise<void> {
     return this.#looking ? new Promise((resolve) => this.#onOver.push(resolve)) : Promise.resolve();
   }
