@@ -313,7 +313,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     session.run(arrival.outcome.rest);
   }
 
-  /** Called by a member: its connection is over. */
+  /** Called by a client's session: its connection is over. */
   gone(session: Session, reason: CloseReason): void {
     this.#sessions.delete(session);
     if (reason === "slow-consumer") this.#owner.slowConsumers++;

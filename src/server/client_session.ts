@@ -25,7 +25,7 @@ export interface ClientSessionHost<P> {
   readonly core: EndpointCore<ServerEvents<P>>;
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
-  /** A member's connection is over. */
+  /** A client's connection is over. */
   gone(session: Session, reason: CloseReason): void;
 }
 

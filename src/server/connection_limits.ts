@@ -53,7 +53,7 @@ export class ConnectionLimits {
       throw full(`"${ip}" has the ${there} connections that maxConnectionsPerAddress allows`, "from this address");
     }
     if (ip !== "") this.#byAddress.set(ip, there + 1);
-    return new GatePass(this, ip);
+    return new Slot(this, ip);
   }
 
   /** Takes a place. */
@@ -84,7 +84,7 @@ export class ConnectionLimits {
   }
 }
 
-class GatePass implements ConnectionSlot {
+class Slot implements ConnectionSlot {
   readonly #gate: ConnectionLimits;
   readonly #ip: string;
   #state: "in" | "open" | "gone" = "in";

@@ -1,5 +1,6 @@
 /**
- * A connection that can be watched while nobody is ready to read it. A pending read cannot be cancelled, so it is kept for the next reader.
+ * A connection that can be watched while nobody is ready to read it. A pending read cannot be
+ * cancelled, so it is kept for the next reader.
  *
  * @module
  */

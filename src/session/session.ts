@@ -402,7 +402,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     this.#events.error(error, message);
   }
 
-  // Called by the receiver.
+  // Called by the frame source.
 
   frame(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId, size } = frame;
@@ -449,13 +449,13 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     this.#departure.finished();
   }
 
-  // Called by the receiver, and by the sender.
+  // Called by the frame source, and by the sender.
 
   lost(error: Error): void {
     this.#departure.drop(error, reasonOf(error));
   }
 
-  // Called by the receiver, and by the heartbeat.
+  // Called by the frame source, and by the heartbeat.
 
   dead(error: ConnectionError): void {
     this.#departure.drop(error, "heartbeat");
