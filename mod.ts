@@ -64,7 +64,7 @@ export type {
   Refusal,
   WorkerErrorCode,
 } from "./src/errors.ts";
-export type { EventOptions, Listener as EventListener } from "./src/events.ts";
+export type { EventOptions, Listener as EventListener } from "./src/app/events.ts";
 export { bytes, type Codec, empty, json, text } from "./src/message/codecs.ts";
 export {
   decodeJson,
@@ -74,7 +74,7 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from "./src/message/json.ts";
-export type { Log } from "./src/log.ts";
+export type { Log } from "./src/app/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
@@ -94,7 +94,7 @@ export {
   type WithoutPayload,
   type WithReply,
 } from "./src/message/message_type.ts";
-export { decodeUtf8, encodeUtf8 } from "./src/message/utf8.ts";
+export { decodeUtf8, encodeUtf8 } from "./src/base/utf8.ts";
 export {
   type BufferSize,
   type CommonConfig,
@@ -105,7 +105,7 @@ export {
   type PerformanceMode,
   type RateLimitOptions,
   type TransportChoice,
-} from "./src/options.ts";
+} from "./src/app/config.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server/connected_client.ts";
@@ -113,10 +113,10 @@ export type { TagSelector } from "./src/server/groups.ts";
 export { Server, type ServerStats } from "./src/server/server.ts";
 export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
-export { CLOSE_REASONS, type CloseReason } from "./src/session/close_reason.ts";
-export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/session/routes.ts";
+export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
+export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/app/routes.ts";
 export type { RequestOptions } from "./src/session/requests.ts";
-export type { SessionStats } from "./src/session/stats.ts";
+export type { SessionStats } from "./src/session/counters.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
 export type * from "./src/transport.ts";
 export type { WorkerPeer } from "./src/workers/worker_messages.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { TransportChoice } from "./options.ts";
+import type { TransportChoice } from "./app/config.ts";
 // The adapters come later, perhaps when a test has faked time already.
-import "./real_time.ts";
+import "./base/real_time.ts";
 import type { Transport } from "./transport.ts";
 
 /** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */

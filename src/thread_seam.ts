@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock } from "./transport.ts";
+import type { Clock } from "./base/clock.ts";
 
 /** Starts threads. */
 export interface Threads {

@@ -5,25 +5,11 @@
  * @module
  */
 
-/** Where to connect to or listen at: a TCP host and port, or the path of a unix socket. */
-export type Endpoint = TcpEndpoint | UnixEndpoint;
+import type { Address, Endpoint } from "./base/address.ts";
+import type { Clock } from "./base/clock.ts";
 
-/** A TCP host and port. Listening at port 0 takes a free one. */
-export interface TcpEndpoint {
-  /** A host name or an IP address. */
-  readonly hostname: string;
-  /** 0 to 65535. */
-  readonly port: number;
-}
-
-/** A unix socket. */
-export interface UnixEndpoint {
-  /** The path of the socket's file. */
-  readonly path: string;
-}
-
-/** An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer). */
-export type Address = Endpoint;
+export type { Address, Endpoint, TcpEndpoint, UnixEndpoint } from "./base/address.ts";
+export type { Clock, TimerHandle } from "./base/clock.ts";
 
 /** Options of a socket. */
 export interface SocketOptions {
@@ -35,23 +21,6 @@ export interface SocketOptions {
 export interface ConnectOptions extends SocketOptions {
   /** Aborting it rejects `connect` with the signal's reason and leaves no socket behind. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A handle returned by {@linkcode Clock.setTimeout}, opaque to its caller. */
-export type TimerHandle = unknown;
-
-/** A source of time. Tests replace it with a clock of their own. */
-export interface Clock {
-  /** Milliseconds since a fixed point; never runs backwards. */
-  now(): number;
-  /** Calls `fn` once, after at least `ms` milliseconds. */
-  setTimeout(fn: () => void, ms: number): TimerHandle;
-  /** Cancels a timer; one that has fired or was cancelled before is ignored. */
-  clearTimeout(timer: TimerHandle): void;
-  /** Lets the process exit even while this timer is pending. */
-  unref(timer: TimerHandle): void;
-  /** Takes `unref` back. Without it another timer is made. */
-  ref?(timer: TimerHandle): void;
 }
 
 /** One runtime's sockets. */

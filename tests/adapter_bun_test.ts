@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { bunTransport } from "../src/adapters/bun.ts";
 import { ConfigError } from "../src/errors.ts";
-import type { TcpEndpoint } from "../src/transport.ts";
+import type { TcpEndpoint } from "../src/base/address.ts";
 import { conformance } from "./conformance.ts";
 
 const { Bun } = globalThis as { Bun?: unknown };

@@ -14,7 +14,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { listenAnew } from "../src/adapters/stale_socket.ts";
 import { connectError, listenError, systemError } from "../src/adapters/system_errors.ts";
-import type { Connection, Endpoint, Listener } from "../src/transport.ts";
+import type { Endpoint } from "../src/base/address.ts";
+import type { Connection, Listener } from "../src/transport.ts";
 
 const unix = process.platform === "win32" ? describe.skip : describe;
 

@@ -37,7 +37,7 @@ describe("docs/architecture.md", () => {
     assert(files.length > 8);
     const missing = files.filter((path) => !existsSync(`${ROOT}src/${path}`) && !existsSync(ROOT + path));
     assertEquals(missing, []);
-    const steps = [...page.matchAll(/`((?:session|client)\/\w+\.ts)`: `(\w+)`/g)];
+    const steps = [...page.matchAll(/`((?:app|link|session|client)\/\w+\.ts)`: `(\w+)`/g)];
     assert(steps.length > 4);
     for (const [, path, name] of steps) {
       assert(readFileSync(`${ROOT}src/${path}`, "utf8").includes(`class ${name} `), `${path} has no class ${name}`);

@@ -3,9 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
-import { BATCH_FRAMES, BatchBudget, type Share } from "../src/tools/batch_budget.ts";
-import { StrangerTurns } from "../src/tools/stranger_turns.ts";
-import type { Clock, Transport } from "../src/transport.ts";
+import { BATCH_FRAMES, BatchBudget, type Share } from "../src/link/batch_budget.ts";
+import { StrangerTurns } from "../src/link/stranger_turns.ts";
+import type { Clock } from "../src/base/clock.ts";
+import type { Transport } from "../src/transport.ts";
 import { HOST, Lines, memoryWorld, until } from "./session_support.ts";
 
 const NOTE = messageType(200, "note", text);

@@ -21,9 +21,10 @@ import {
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nameOf } from "../src/adapters/endpoint.ts";
+import { addressText } from "../src/base/address.ts";
 import { ConnectionError } from "../src/errors.ts";
-import type { ChunkReader, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
+import type { TcpEndpoint } from "../src/base/address.ts";
+import type { ChunkReader, Connection, Listener, Transport } from "../src/transport.ts";
 
 /** What a transport can do. */
 export interface Capabilities {
@@ -551,7 +552,7 @@ function failures(test: Test, { network }: Capabilities): void {
           const error = await rejectsWith("unresolvable", transport[verb](at));
           assertEquals(
             error.message,
-            `Cannot ${verb} ${verb === "connect" ? "to" : "at"} "${nameOf(at)}": the host name cannot be resolved`,
+            `Cannot ${verb} ${verb === "connect" ? "to" : "at"} "${addressText(at)}": the host name cannot be resolved`,
           );
           assert(error.cause instanceof Error, "the runtime's own error is missing");
         }

@@ -4,8 +4,8 @@ import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringInclud
 import { describe, it } from "@std/testing/bdd";
 import { bytes, json, type Log, messageType, PayloadError, RemoteError, Server, type StandardSchema } from "../mod.ts";
 import { Logger } from "../src/logger/mod.ts";
-import { FaultLog } from "../src/session/fault_log.ts";
-import { TimerWheel } from "../src/tools/timer_wheel.ts";
+import { FaultLog } from "../src/app/fault_log.ts";
+import { TimerWheel } from "../src/base/timer_wheel.ts";
 import { Flag } from "../src/wire/frame.ts";
 import { Kept, onConsole } from "./logger_support.ts";
 import { HOST, Lines, memoryWorld, Raw, until, type World } from "./session_support.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { IdMap } from "../src/tools/id_map.ts";
+import { IdMap } from "../src/base/id_map.ts";
 import { Random } from "./wire_support.ts";
 
 interface Entry {

@@ -11,28 +11,26 @@ export type Sources = Record<string, string>;
 /** The only files that join the core to the adapters. */
 const ENTRIES = ["mod.ts", "src/load_threads.ts", "src/load_transport.ts"];
 
-const FOUNDATION = ["errors", "transport"];
-const PARTS = [...FOUNDATION, "wire", "message"];
-const SESSION = [...PARTS, "tools", "session", "events", "log", "options", "workers"];
+const GROUND = ["errors", "base"];
+const LINK = [...GROUND, "wire", "transport"];
+const APP = [...LINK, "link", "session", "message", "workers"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
-  transport: ["errors"],
-  thread_seam: ["transport"],
-  real_time: [],
-  wire: ["errors"],
-  message: ["wire", ...FOUNDATION],
-  events: [...PARTS, "options"],
-  log: PARTS,
-  options: [...PARTS, "events", "log"],
-  workers: [...PARTS, "options", "thread_seam"],
-  tools: ["transport"],
-  session: [...PARTS, "tools", "events", "log", "options", "thread_seam", "workers"],
-  server: [...SESSION, "load_threads", "load_transport"],
-  client: [...SESSION, "load_threads", "load_transport"],
-  adapters: [...FOUNDATION, "real_time", "thread_seam"],
-  logger: FOUNDATION,
+  base: ["errors"],
+  transport: ["base"],
+  thread_seam: ["base"],
+  wire: GROUND,
+  message: [...GROUND, "wire"],
+  link: [...LINK, "session", "app"],
+  session: [...LINK, "link", "message", "app"],
+  workers: [...GROUND, "wire", "message", "app", "thread_seam"],
+  app: [...APP, "thread_seam"],
+  server: [...APP, "app", "load_threads", "load_transport"],
+  client: [...APP, "app", "load_threads", "load_transport"],
+  adapters: [...GROUND, "transport", "thread_seam"],
+  logger: GROUND,
 };
 
 /** Packages a room may import. */
@@ -44,7 +42,7 @@ const PACKAGES: Record<string, RegExp> = {
 
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
-  "src/session/shared.ts: POOLS": "A cache of free buffers of a transport: one is as good as another, for all alike.",
+  "src/app/shared.ts: POOLS": "A cache of free buffers of a transport: one is as good as another, for all alike.",
   "src/load_transport.ts: LOADED": "A cache of what the module loader keeps anyway: an adapter is the same for all.",
   "src/logger/logger.ts: #instance": "The one logger of a program that asks for one, by `getInstance`.",
 };

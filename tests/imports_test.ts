@@ -65,23 +65,24 @@ describe("findViolations()", () => {
       'src/client/client.ts uses the global "Bun": only adapters may',
     ]],
     ["sees module-level state, but not that of a function", {
-      "src/options.ts": "export let count = 0;",
-      "src/events.ts": "function count() {\n  let count = 0;\n  return count;\n}",
-    }, ['src/options.ts has module-level state: "count"']],
+      "src/app/config.ts": "export let count = 0;",
+      "src/app/events.ts": "function count() {\n  let count = 0;\n  return count;\n}",
+    }, ['src/app/config.ts has module-level state: "count"']],
     ["sees collections and objects of a module that are filled later, and fields of a class", {
-      "src/options.ts":
+      "src/app/config.ts":
         "const seen = new Map<string, () => void>();\nexport const more: Set<{ a: 1; b: 2 }> = new Set();",
-      "src/events.ts": "const weak = new WeakMap<object, number>([]);\nclass Bus {\n  static #one: Bus | undefined;\n}",
+      "src/app/events.ts":
+        "const weak = new WeakMap<object, number>([]);\nclass Bus {\n  static #one: Bus | undefined;\n}",
       "src/errors.ts": 'const made: { [name in "a"]?: Error } = {};\nmade[name] ??= new Error("a");',
       "src/version.ts": "export const list: string[] = [];\nlist.push(1);\nconst counts = {};\ncounts.a++;",
       "src/thread_seam.ts": "const ids = new Set([1]);\nexport const take = (id) => ids.delete(id);",
       // The same names as those that are there on purpose, in other files.
       "src/session/session.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
     }, [
-      'src/options.ts has module-level state: "seen"',
-      'src/options.ts has module-level state: "more"',
-      'src/events.ts has module-level state: "weak"',
-      'src/events.ts has module-level state: "#one"',
+      'src/app/config.ts has module-level state: "seen"',
+      'src/app/config.ts has module-level state: "more"',
+      'src/app/events.ts has module-level state: "weak"',
+      'src/app/events.ts has module-level state: "#one"',
       'src/errors.ts has module-level state: "made"',
       'src/version.ts has module-level state: "list"',
       'src/version.ts has module-level state: "counts"',
@@ -89,10 +90,10 @@ describe("findViolations()", () => {
       'src/session/session.ts has module-level state: "POOLS"',
     ]],
     ["takes tables that are filled where they are made, and what nobody fills, for no state", {
-      "src/options.ts": "const names = new Set([1, 2]);\nconst codes = new Map<number, string>(\n  [[1, a]],\n);",
-      "src/events.ts": "const NOBODY: readonly never[] = [];\nexport const f = (a = {}) => a === NOBODY[0];",
+      "src/app/config.ts": "const names = new Set([1, 2]);\nconst codes = new Map<number, string>(\n  [[1, a]],\n);",
+      "src/app/events.ts": "const NOBODY: readonly never[] = [];\nexport const f = (a = {}) => a === NOBODY[0];",
       "src/errors.ts": "class A {\n  static readonly name = 1;\n  static make(): A {\n    const b = new Map();\n  }\n}",
-      "src/session/shared.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
+      "src/app/shared.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
     }, []],
     ["sees a cycle of type-only imports", {
       "src/wire/a.ts": 'import type { B } from "./b.ts";',

@@ -21,7 +21,7 @@ import {
 } from "../mod.ts";
 import { FakeClock } from "../src/adapters/fake_clock.ts";
 import { memoryTransport } from "../src/adapters/memory.ts";
-import { Timeout, TimerWheel } from "../src/tools/timer_wheel.ts";
+import { Timeout, TimerWheel } from "../src/base/timer_wheel.ts";
 import type { Connection, Transport } from "../src/transport.ts";
 import { Flag } from "../src/wire/frame.ts";
 import {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type ConnectedClient, messageType, Server, type TagInfo, text } from "../mod.ts";
-import { Events } from "../src/events.ts";
+import { Events } from "../src/app/events.ts";
 import { ConnectedClient as MadeClient } from "../src/server/connected_client.ts";
 import { Groups } from "../src/server/groups.ts";
 import { SERVER_EVENTS, type ServerEvents } from "../src/server/server_events.ts";

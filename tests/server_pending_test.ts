@@ -4,8 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type HandshakeError, type RejectedInfo, Server, type ServerConfig } from "../mod.ts";
 import { Held, Shares } from "../src/server/shares.ts";
-import { networkOf } from "../src/session/address.ts";
-import type { Address, Connection, Listener, Transport } from "../src/transport.ts";
+import { type Address, networkOf } from "../src/base/address.ts";
+import type { Connection, Listener, Transport } from "../src/transport.ts";
 import { advanceUntil, HOST, Lines, memoryWorld, message, Raw, turn, until, type World } from "./session_support.ts";
 import { Random } from "./wire_support.ts";
 

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, type Log, messageType, Server } from "../mod.ts";
-import { Events } from "../src/events.ts";
+import { Events } from "../src/app/events.ts";
 import { deferred, HOST, Lines, memoryWorld, Raw, serve, turn, until } from "./session_support.ts";
 
 const DATA = messageType(200, "data", bytes);

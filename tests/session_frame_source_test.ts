@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventLoop } from "../src/adapters/clock.ts";
-import { FrameSource, type FrameSourceEvents } from "../src/session/frame_source.ts";
-import type { SessionShared } from "../src/session/shared.ts";
-import { BATCH_FRAMES, BatchBudget } from "../src/tools/batch_budget.ts";
-import { FlushQueue } from "../src/tools/flush_queue.ts";
-import type { ChunkReader, Clock, Connection, Transport } from "../src/transport.ts";
+import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
+import type { SessionShared } from "../src/app/shared.ts";
+import { BATCH_FRAMES, BatchBudget } from "../src/link/batch_budget.ts";
+import { FlushQueue } from "../src/link/flush_queue.ts";
+import type { Clock } from "../src/base/clock.ts";
+import type { ChunkReader, Connection, Transport } from "../src/transport.ts";
 import type { ReceivedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";

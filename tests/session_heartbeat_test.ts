@@ -4,8 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, messageType, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
-import { Heartbeat } from "../src/session/heartbeat.ts";
-import { TimerWheel } from "../src/tools/timer_wheel.ts";
+import { Heartbeat } from "../src/link/heartbeat.ts";
+import { TimerWheel } from "../src/base/timer_wheel.ts";
 import {
   advanceUntil,
   deferred,

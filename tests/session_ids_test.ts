@@ -6,10 +6,11 @@ import { bytes, Client, messageType, Server, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/fake_clock.ts";
 import { BackpressureError, TimeoutError } from "../src/errors.ts";
 import { broadcastId, requestIds } from "../src/session/request_ids.ts";
-import type { Connection, TcpEndpoint } from "../src/transport.ts";
+import type { TcpEndpoint } from "../src/base/address.ts";
+import type { Connection } from "../src/transport.ts";
 import { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import type { Numbering } from "../src/wire/numbering.ts";
+import type { Numbering } from "../src/wire/python/id_numbering.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   advanceUntil,

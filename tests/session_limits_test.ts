@@ -5,9 +5,9 @@ import { describe, it } from "@std/testing/bdd";
 import { Client, type ClientConfig, messageType, type ServerConfig, text } from "../mod.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
-import { FrameWriter } from "../src/session/frame_writer.ts";
-import { readTuning } from "../src/session/tuning.ts";
-import { RateLimit } from "../src/session/rate_limit.ts";
+import { FrameWriter } from "../src/link/frame_writer.ts";
+import { readTuning } from "../src/app/tuning.ts";
+import { RateLimit } from "../src/app/rate_limit.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   deferred,

@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, messageType } from "../mod.ts";
-import type { BufferSize } from "../src/options.ts";
-import { BATCH_FRAMES } from "../src/tools/batch_budget.ts";
+import type { BufferSize } from "../src/app/config.ts";
+import { BATCH_FRAMES } from "../src/link/batch_budget.ts";
 import { deferred, memoryWorld, Raw, serve, SPOKEN, turn, until, WORLDS } from "./session_support.ts";
 import { Random } from "./wire_support.ts";
 

@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { IncomingMessage } from "../src/session/incoming_message.ts";
-import { MessageQueue, type Received } from "../src/session/message_queue.ts";
+import type { IncomingMessage } from "../src/app/incoming_message.ts";
+import { MessageQueue, type Received } from "../src/app/message_queue.ts";
 import { Random } from "./wire_support.ts";
 
 interface Made extends Omit<Received, "content"> {

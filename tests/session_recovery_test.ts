@@ -4,10 +4,12 @@ import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/asser
 import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
 import { put32 } from "../src/wire/integers.ts";
-import { FrameSource, type FrameSourceEvents } from "../src/session/frame_source.ts";
-import type { SessionShared } from "../src/session/shared.ts";
-import { BatchBudget } from "../src/tools/batch_budget.ts";
-import type { Clock, Connection, TcpEndpoint } from "../src/transport.ts";
+import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
+import type { SessionShared } from "../src/app/shared.ts";
+import { BatchBudget } from "../src/link/batch_budget.ts";
+import type { Clock } from "../src/base/clock.ts";
+import type { TcpEndpoint } from "../src/base/address.ts";
+import type { Connection } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";

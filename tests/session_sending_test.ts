@@ -5,7 +5,8 @@ import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, messageType, Server, text } from "../mod.ts";
 import { BackpressureError, ConnectionError, PayloadError } from "../src/errors.ts";
 import type { FakeClock } from "../src/adapters/fake_clock.ts";
-import type { Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
+import type { TcpEndpoint } from "../src/base/address.ts";
+import type { Connection, Listener, Transport } from "../src/transport.ts";
 import {
   counting,
   face,

@@ -10,16 +10,17 @@ import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts"
 import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
 import type { MemoryOptions } from "../src/adapters/memory_network.ts";
-import { limitsOf } from "../src/options.ts";
-import { readTuning } from "../src/session/tuning.ts";
-import { Routes } from "../src/session/routes.ts";
-import { makeShared, type SessionShared } from "../src/session/shared.ts";
-import type { Address, Connection, Listener, TcpEndpoint, Transport } from "../src/transport.ts";
+import { limitsOf } from "../src/app/config.ts";
+import { readTuning } from "../src/app/tuning.ts";
+import { Routes } from "../src/app/routes.ts";
+import { makeShared, type SessionShared } from "../src/app/shared.ts";
+import type { Address, TcpEndpoint } from "../src/base/address.ts";
+import type { Connection, Listener, Transport } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame, helloVersion } from "../src/wire/handshake_messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
 import { join, utf8 } from "./wire_support.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
-import { Timeout, TimerWheel } from "../src/tools/timer_wheel.ts";
-import type { Clock } from "../src/transport.ts";
+import { Timeout, TimerWheel } from "../src/base/timer_wheel.ts";
+import type { Clock } from "../src/base/clock.ts";
 import { Random } from "./wire_support.ts";
 
 /** An entry that notes when it expired. */

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type FrameInfo, messageType, type SettledInfo, text } from "../mod.ts";
-import { EndpointCore } from "../src/session/endpoint_core.ts";
+import { EndpointCore } from "../src/app/endpoint_core.ts";
 import { TRAFFIC_EVENTS } from "../src/session/observers.ts";
 import { face, Lines, memoryWorld, Raw, Recorder, serve, SPOKEN, until, WORLDS } from "./session_support.ts";
 

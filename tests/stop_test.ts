@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Stop } from "../src/tools/stop.ts";
+import { Stop } from "../src/base/stop.ts";
 
 describe("Stop", () => {
   it("is given once, to whoever listens by then", () => {

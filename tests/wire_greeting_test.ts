@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame } from "../src/wire/handshake_messages.ts";
+import { helloFrame } from "../src/wire/handshake/messages.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { cutEvery, hex, join, loadVectors, Random, RUNTIME_INDEX, unhex, utf8, withoutStacks } from "./wire_support.ts";
 import { client, failure, HELLO_ID, HELLO_UUID, message, NOW } from "./wire_handshake_support.ts";

@@ -7,11 +7,11 @@
 
 import { assertEquals } from "@std/assert";
 import type { VeltixError } from "../src/errors.ts";
-import { ClientHandshake, type ClientHandshakeOptions } from "../src/wire/client_handshake.ts";
-import type { HandshakeOutcome, HandshakeStep } from "../src/wire/handshake.ts";
+import { ClientHandshake, type ClientHandshakeOptions } from "../src/wire/handshake/client.ts";
+import type { HandshakeOutcome, HandshakeStep } from "../src/wire/handshake/terms.ts";
 import { put16 } from "../src/wire/integers.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
-import { ServerHandshake, type ServerHandshakeOptions } from "../src/wire/server_handshake.ts";
+import { ServerHandshake, type ServerHandshakeOptions } from "../src/wire/handshake/server.ts";
 import { join, utf8 } from "./wire_support.ts";
 
 /** The id of our HELLO frames. */

@@ -3,9 +3,9 @@ import { describe, it } from "@std/testing/bdd";
 import { HandshakeError } from "../src/errors.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import type { HandshakeStep } from "../src/wire/handshake.ts";
-import { helloFrame } from "../src/wire/handshake_messages.ts";
-import { ID_WINDOW, type Numbering, numberingOf } from "../src/wire/numbering.ts";
+import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
+import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { ID_WINDOW, type Numbering, numberingOf } from "../src/wire/python/id_numbering.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { cutEvery, encodeAll, hex, join, loadVectors, Random, randomFrame, unhex, utf8 } from "./wire_support.ts";
 import {

@@ -3,11 +3,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HandshakeError } from "../src/errors.ts";
-import { checkCredentials } from "../src/wire/client_handshake.ts";
+import { checkCredentials } from "../src/wire/handshake/client.ts";
 import { WIRE_LIMITS } from "../src/wire/frame.ts";
-import type { HandshakeStep } from "../src/wire/handshake.ts";
-import { JsonReader } from "../src/wire/handshake_messages.ts";
-import { scanJson } from "../src/wire/json_scan.ts";
+import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
+import { JsonReader } from "../src/wire/handshake/messages.ts";
+import { scanJson } from "../src/wire/handshake/json_scan.ts";
 import { failure, greeted, message } from "./wire_handshake_support.ts";
 import { Random, utf8 } from "./wire_support.ts";
 

@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HandshakeError } from "../src/errors.ts";
-import type { HandshakeStep } from "../src/wire/handshake.ts";
-import type { Numbering } from "../src/wire/numbering.ts";
+import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
+import type { Numbering } from "../src/wire/python/id_numbering.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { client, failure, greeted, message, opened, read, server } from "./wire_handshake_support.ts";
 import { cutEvery, hex, utf8 } from "./wire_support.ts";

@@ -13,7 +13,7 @@ import { encodeFrame } from "../src/wire/encoder.ts";
 import type { Frame } from "../src/wire/frame.ts";
 import { put16, put32 } from "../src/wire/integers.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
-import { FrameDecoderStream } from "../src/wire/streams.ts";
+import { FrameDecoderStream } from "../src/wire/codec_streams.ts";
 import {
   bitwiseCrc32,
   cutEvery,

@@ -17,8 +17,8 @@ if ("process" in globalThis) {
 
 const { FrameDecoder } = await import("../src/wire/decoder.ts");
 const { encodeFrame } = await import("../src/wire/encoder.ts");
-const { sha256Sync } = await import("../src/wire/sha256.ts");
-const { FrameDecoderStream, FrameEncoderStream } = await import("../src/wire/streams.ts");
+const { sha256Sync } = await import("../src/wire/python/sha256.ts");
+const { FrameDecoderStream, FrameEncoderStream } = await import("../src/wire/codec_streams.ts");
 const { loadVectors, PROTOCOLS, Random, randomFrame, show, unhex } = await import("./wire_support.ts");
 const { client, failure } = await import("./wire_handshake_support.ts");
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { ProtocolError } from "../src/errors.ts";
 import type { Frame } from "../src/wire/frame.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { FrameDecoderStream, FrameEncoderStream } from "../src/wire/streams.ts";
+import { FrameDecoderStream, FrameEncoderStream } from "../src/wire/codec_streams.ts";
 import { cutRandomly, encodeAll, join, PROTOCOLS, Random, randomFrame, show } from "./wire_support.ts";
 
 /** A stream of these. */

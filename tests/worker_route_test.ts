@@ -20,7 +20,7 @@ import {
   type WorkerRouteOptions,
 } from "../mod.ts";
 import { ConfigError, MessageTypeError, PayloadError, RemoteError, WorkerError } from "../src/errors.ts";
-import { isPeerFault } from "../src/log.ts";
+import { isPeerFault } from "../src/app/log.ts";
 import { Recorder, turn } from "./session_support.ts";
 import { BLOB, JOB, type Job, NOTE } from "./workers/contract.ts";
 

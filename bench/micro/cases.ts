@@ -10,7 +10,7 @@ import { memoryTransport } from "../../src/adapters/memory.ts";
 import { systemClock } from "../../src/adapters/clock.ts";
 import { RequestTable } from "../../src/session/requests.ts";
 import { requestIds } from "../../src/session/request_ids.ts";
-import { TimerWheel } from "../../src/tools/timer_wheel.ts";
+import { TimerWheel } from "../../src/base/timer_wheel.ts";
 import type { Connection } from "../../src/transport.ts";
 import { DecodedFrame } from "../../src/wire/decoded_frame.ts";
 import { crc32, encodeFrame, Flag, FrameDecoder, type Protocol, protocol } from "../../src/wire/mod.ts";

@@ -5,7 +5,8 @@
  */
 
 import type { Socket } from "node:net";
-import type { Address, Connection, Endpoint, Listener, SocketOptions, Transport } from "../transport.ts";
+import type { Address, Endpoint } from "../base/address.ts";
+import type { Connection, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { BunChannel, type BunSocket } from "./bun_channel.ts";
 import { eventLoop, systemClock } from "./clock.ts";

@@ -6,7 +6,8 @@
  * @module
  */
 
-import type { Address, ChunkReader, Endpoint } from "../transport.ts";
+import type { Address, Endpoint } from "../base/address.ts";
+import type { ChunkReader } from "../transport.ts";
 import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";

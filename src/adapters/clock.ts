@@ -5,8 +5,9 @@
  * @module
  */
 
-import { realTime } from "../real_time.ts";
-import type { Clock, TimerHandle, Transport } from "../transport.ts";
+import { realTime } from "../base/real_time.ts";
+import type { Clock, TimerHandle } from "../base/clock.ts";
+import type { Transport } from "../transport.ts";
 
 interface Runtime {
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };

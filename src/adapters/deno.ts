@@ -6,17 +6,9 @@
  * @module
  */
 
-import type {
-  Address,
-  ChunkReader,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-  Transport,
-} from "../transport.ts";
-import { realTime } from "../real_time.ts";
+import type { Address, Endpoint } from "../base/address.ts";
+import type { ChunkReader, Connection, ConnectOptions, Listener, SocketOptions, Transport } from "../transport.ts";
+import { realTime } from "../base/real_time.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";

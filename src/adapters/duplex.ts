@@ -9,9 +9,10 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { realTime } from "../real_time.ts";
-import type { Address, ChunkReader, Connection } from "../transport.ts";
-import { nameOf } from "./endpoint.ts";
+import { realTime } from "../base/real_time.ts";
+import type { Address } from "../base/address.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
+import { addressText } from "../base/address.ts";
 import { brokenError } from "./system_errors.ts";
 import { readableOf, writableOf } from "./web_streams.ts";
 
@@ -164,7 +165,7 @@ export class Duplex implements Connection, ChunkReader {
 
   abort(reason?: Error): void {
     if (this.#state === "over") return;
-    this.#end(reason ?? new ConnectionError("closed", `The connection to "${nameOf(this.remote)}" was aborted`));
+    this.#end(reason ?? new ConnectionError("closed", `The connection to "${addressText(this.remote)}" was aborted`));
   }
 
   unref(): void {
@@ -188,7 +189,7 @@ export class Duplex implements Connection, ChunkReader {
   }
 
   #cannot(verb: string): string {
-    return `Cannot ${verb} "${nameOf(this.remote)}"`;
+    return `Cannot ${verb} "${addressText(this.remote)}"`;
   }
 }
 

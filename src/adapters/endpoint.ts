@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Endpoint, SocketOptions, TcpEndpoint } from "../transport.ts";
+import type { Endpoint, TcpEndpoint } from "../base/address.ts";
+import type { SocketOptions } from "../transport.ts";
 
 /** The largest chunk of one read, in bytes, unless the caller says otherwise. */
 export const DEFAULT_BUFFER_SIZE = 65536;
@@ -66,16 +67,4 @@ export function plainIp(ip: string): string {
   const [, dotted, high, low] = mapped;
   if (dotted !== undefined) return dotted;
   return [high, low].map((group) => parseInt(group, 16)).map((group) => `${group >> 8}.${group & 0xff}`).join(".");
-}
-
-/**
- * An endpoint in one word, for messages.
- *
- * @param endpoint The endpoint.
- * @returns `127.0.0.1:80`, `[::1]:80`, or the path.
- */
-export function nameOf(endpoint: Endpoint): string {
-  if ("path" in endpoint) return endpoint.path;
-  const { hostname, port } = endpoint;
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock, TimerHandle } from "../transport.ts";
+import type { Clock, TimerHandle } from "../base/clock.ts";
 import { eventLoop } from "./clock.ts";
 
 interface Timer {

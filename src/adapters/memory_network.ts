@@ -4,15 +4,9 @@
  * @module
  */
 
-import type {
-  ChunkReader,
-  Clock,
-  Connection,
-  ConnectOptions,
-  Endpoint,
-  Listener,
-  SocketOptions,
-} from "../transport.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Endpoint } from "../base/address.ts";
+import type { ChunkReader, Connection, ConnectOptions, Listener, SocketOptions } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, systemClock } from "./clock.ts";
 import { type Channel, Duplex } from "./duplex.ts";

@@ -7,7 +7,8 @@
 import { existsSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import type { Address, Connection, Endpoint, Listener, SocketOptions, Transport } from "../transport.ts";
+import type { Address, Endpoint } from "../base/address.ts";
+import type { Connection, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";

@@ -5,7 +5,8 @@
  */
 
 import type { Socket } from "node:net";
-import type { Address, ChunkReader, Endpoint } from "../transport.ts";
+import type { Address, Endpoint } from "../base/address.ts";
+import type { ChunkReader } from "../transport.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";

@@ -5,7 +5,8 @@
  */
 
 import { connect, type Socket } from "node:net";
-import type { Connection, ConnectOptions, Endpoint } from "../transport.ts";
+import type { Endpoint } from "../base/address.ts";
+import type { Connection, ConnectOptions } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { notItself } from "./self_connect.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { ChunkReader, Clock, TimerHandle } from "../transport.ts";
+import type { Clock, TimerHandle } from "../base/clock.ts";
+import type { ChunkReader } from "../transport.ts";
 import { type Faults, FaultScript, type Step } from "./faults.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";

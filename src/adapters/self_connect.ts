@@ -8,8 +8,9 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import type { Connection, Endpoint } from "../transport.ts";
-import { nameOf } from "./endpoint.ts";
+import type { Endpoint } from "../base/address.ts";
+import type { Connection } from "../transport.ts";
+import { addressText } from "../base/address.ts";
 
 /** More than the system takes in for a socket that nobody reads, in bytes. */
 const FILL = 1 << 20;
@@ -31,5 +32,5 @@ export function notItself(connection: Connection, to: Endpoint): Connection {
   connection.write(new Uint8Array(FILL)).catch(() => {});
   connection.abort();
   const state = "nobody listens there, and the connection met itself";
-  throw new ConnectionError("refused", `Cannot connect to "${nameOf(to)}": ${state}`);
+  throw new ConnectionError("refused", `Cannot connect to "${addressText(to)}": ${state}`);
 }

@@ -9,8 +9,9 @@ import { lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
 import { ConnectionError } from "../errors.ts";
-import { realTime } from "../real_time.ts";
-import type { Connection, Endpoint, Listener, UnixEndpoint } from "../transport.ts";
+import { realTime } from "../base/real_time.ts";
+import type { Endpoint, UnixEndpoint } from "../base/address.ts";
+import type { Connection, Listener } from "../transport.ts";
 
 /** A file younger than this may belong to a server that does not answer yet, in milliseconds; it is asked again later. */
 const YOUNG = 1_000;

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Address, ChunkReader, Connection } from "../transport.ts";
+import type { Address } from "../base/address.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 
 export type * from "../transport.ts";

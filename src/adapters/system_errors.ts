@@ -6,8 +6,8 @@
  */
 
 import { ConnectionError, type ConnectionErrorCode, VeltixError } from "../errors.ts";
-import type { Endpoint } from "../transport.ts";
-import { nameOf } from "./endpoint.ts";
+import type { Endpoint } from "../base/address.ts";
+import { addressText } from "../base/address.ts";
 
 type Meaning = readonly [code: ConnectionErrorCode, state: string];
 
@@ -89,7 +89,11 @@ function meaningAt(at: Endpoint, error: unknown, missing: Meaning): Meaning | un
  * @param error What the runtime threw.
  */
 export function connectError(to: Endpoint, error: unknown): VeltixError {
-  return convert(`Cannot connect to "${nameOf(to)}"`, error, meaningAt(to, error, ["refused", "no socket is there"]));
+  return convert(
+    `Cannot connect to "${addressText(to)}"`,
+    error,
+    meaningAt(to, error, ["refused", "no socket is there"]),
+  );
 }
 
 /**
@@ -100,7 +104,7 @@ export function connectError(to: Endpoint, error: unknown): VeltixError {
  */
 export function listenError(at: Endpoint, error: unknown): VeltixError {
   const missing: Meaning = ["address-unavailable", "the folder does not exist"];
-  return convert(`Cannot listen at "${nameOf(at)}"`, error, meaningAt(at, error, missing));
+  return convert(`Cannot listen at "${addressText(at)}"`, error, meaningAt(at, error, missing));
 }
 
 /**

@@ -4,19 +4,20 @@
  * @module
  */
 
-import type { EventOptions, Listener } from "../events.ts";
+import type { EventOptions, Listener } from "../app/events.ts";
 import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
-import { checkNames, drainOf, endpointOf, protocolOf } from "../options.ts";
-import { closedError } from "../session/close_reason.ts";
-import { EndpointCore } from "../session/endpoint_core.ts";
+import { checkNames } from "../base/checks.ts";
+import { drainOf, endpointOf, protocolOf } from "../app/config.ts";
+import { closedError } from "../link/close_reason.ts";
+import { EndpointCore } from "../app/endpoint_core.ts";
 import type { RequestOptions } from "../session/requests.ts";
-import type { Handler, RouteOptions } from "../session/routes.ts";
-import type { SessionStats } from "../session/stats.ts";
-import { checkCredentials } from "../wire/client_handshake.ts";
+import type { Handler, RouteOptions } from "../app/routes.ts";
+import type { SessionStats } from "../session/counters.ts";
+import { checkCredentials } from "../wire/handshake/client.ts";
 import { protocol } from "../wire/protocols.ts";
-import { noResync } from "../wire/resync.ts";
+import { noResync } from "../wire/python/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_NAMES, type ClientConfig } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";

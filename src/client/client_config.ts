@@ -4,7 +4,8 @@
  * @module
  */
 
-import { COMMON_NAMES, type CommonConfig, type Names } from "../options.ts";
+import type { Names } from "../base/checks.ts";
+import { COMMON_NAMES, type CommonConfig } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
 import type { ReconnectOptions } from "./reconnect.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import type { Message } from "../message/message.ts";
-import type { RouteInfo } from "../session/routes.ts";
+import type { RouteInfo } from "../app/routes.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { DisconnectState } from "./disconnect.ts";
 

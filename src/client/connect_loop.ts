@@ -5,14 +5,14 @@
  */
 
 import { HandshakeError, type Refusal } from "../errors.ts";
-import { writeNote } from "../log.ts";
-import { addressText } from "../session/address.ts";
-import { closedError, type CloseReason, handshakeReason } from "../session/close_reason.ts";
-import { contractNote } from "../session/features.ts";
-import type { EndpointCore } from "../session/endpoint_core.ts";
+import { writeNote } from "../app/log.ts";
+import { addressText } from "../base/address.ts";
+import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
+import { contractNote } from "../session/feature.ts";
+import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Session } from "../session/session.ts";
-import type { SessionShared } from "../session/shared.ts";
-import { Stop } from "../tools/stop.ts";
+import type { SessionShared } from "../app/shared.ts";
+import { Stop } from "../base/stop.ts";
 import { isNative } from "../wire/protocols.ts";
 import { type Dialed, reach, type Target } from "./dial.ts";
 import { Callers } from "./connect_waiters.ts";

@@ -6,13 +6,13 @@
 
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
-import { HandlerLoad } from "../session/handler_load.ts";
-import { closedError, handshakeReason } from "../session/close_reason.ts";
-import type { EndpointCore } from "../session/endpoint_core.ts";
+import { HandlerLoad } from "../app/handler_load.ts";
+import { closedError, handshakeReason } from "../link/close_reason.ts";
+import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Session } from "../session/session.ts";
-import { makeShared, type SessionShared } from "../session/shared.ts";
-import { ResettablePromise } from "../tools/resettable_promise.ts";
-import { NATIVE } from "../wire/handshake.ts";
+import { makeShared, type SessionShared } from "../app/shared.ts";
+import { ResettablePromise } from "../base/resettable_promise.ts";
+import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
 import { ConnectLoop, type End, failed, type Way } from "./connect_loop.ts";

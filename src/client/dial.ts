@@ -5,15 +5,16 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { farewell } from "../session/farewell.ts";
-import { nativeOffer } from "../session/features.ts";
-import { negotiate } from "../session/negotiate.ts";
-import type { SessionShared } from "../session/shared.ts";
-import type { Stop } from "../tools/stop.ts";
-import { Timeout } from "../tools/timer_wheel.ts";
-import type { Connection, Endpoint } from "../transport.ts";
-import { ClientHandshake } from "../wire/client_handshake.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
+import { farewell } from "../link/farewell.ts";
+import { nativeOffer } from "../session/feature.ts";
+import { negotiate } from "../link/handshake.ts";
+import type { SessionShared } from "../app/shared.ts";
+import type { Stop } from "../base/stop.ts";
+import { Timeout } from "../base/timer_wheel.ts";
+import type { Endpoint } from "../base/address.ts";
+import type { Connection } from "../transport.ts";
+import { ClientHandshake } from "../wire/handshake/client.ts";
+import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 
 /** Whom to reach, and how. */

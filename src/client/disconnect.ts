@@ -5,7 +5,7 @@
  */
 
 import type { Refusal } from "../errors.ts";
-import type { CloseReason } from "../session/close_reason.ts";
+import type { CloseReason } from "../link/close_reason.ts";
 
 /** The end of a connection or of an attempt to reconnect, and what comes next. */
 export interface DisconnectState {

@@ -6,7 +6,7 @@
  */
 
 import { type Message, type Replied, replied } from "../message/message.ts";
-import type { IncomingMessage } from "../session/incoming_message.ts";
+import type { IncomingMessage } from "../app/incoming_message.ts";
 
 /** A message, and the ends of its handler. */
 interface Waiting<Received> {

@@ -7,13 +7,13 @@
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { MessageType } from "../message/message_type.ts";
-import { encodeUtf8 } from "../message/utf8.ts";
-import { closedError } from "../session/close_reason.ts";
+import { encodeUtf8 } from "../base/utf8.ts";
+import { closedError } from "../link/close_reason.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { checkTimeout, noReplyCodec, payloadTooLarge } from "../session/sender.ts";
 import type { Session } from "../session/session.ts";
-import type { SessionShared } from "../session/shared.ts";
-import { Timeout } from "../tools/timer_wheel.ts";
+import type { SessionShared } from "../app/shared.ts";
+import { Timeout } from "../base/timer_wheel.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
 

@@ -5,8 +5,8 @@
  */
 
 import { BackpressureError, TimeoutError } from "../errors.ts";
-import { checkNames, type Names, wholeNumber } from "../options.ts";
-import { Fifo } from "../tools/fifo.ts";
+import { checkNames, type Names, wholeNumber } from "../base/checks.ts";
+import { Fifo } from "../base/fifo.ts";
 import type { AnswerCodec } from "../session/requests.ts";
 
 /** How much is kept while there is no connection. */

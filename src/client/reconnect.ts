@@ -6,7 +6,7 @@
  */
 
 import { ConfigError, HandshakeError } from "../errors.ts";
-import { checkNames, type Names, wholeNumber } from "../options.ts";
+import { checkNames, type Names, wholeNumber } from "../base/checks.ts";
 
 /** How a client reconnects. Times are in milliseconds. */
 export interface ReconnectOptions {

@@ -27,7 +27,7 @@ export function callerOf(method: (...args: never[]) => unknown): SourceLocation 
 }
 
 /** Where a Server and a Client pass their lines on: the caller of interest called these. */
-const PASSED_ON = ["../log.", "../session/fault_log."].map((file) => new URL(file, import.meta.url).pathname);
+const PASSED_ON = ["../app/log.", "../app/fault_log."].map((file) => new URL(file, import.meta.url).pathname);
 
 /** What the runtime itself calls is in no file: `Array.forEach (<anonymous>)`, `forEach (native:1:11)`. */
 function firstLocation(lines: readonly string[]): SourceLocation | undefined {

@@ -5,17 +5,10 @@
  */
 
 import { PayloadError } from "../errors.ts";
-import {
-  isThenable,
-  type JsonOptions,
-  jsonText,
-  maxBytesOf,
-  parseJson,
-  type StandardSchema,
-  validate,
-} from "./json.ts";
-import { UnreadableError } from "./unreadable.ts";
-import { decodeUtf8 } from "./utf8.ts";
+import { isThenable } from "../base/thenable.ts";
+import { type JsonOptions, jsonText, maxBytesOf, parseJson, type StandardSchema, validate } from "./json.ts";
+import { UnreadableError } from "../base/unreadable.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 
 /**
  * Encodes values as payloads and decodes them. Both directions are synchronous. What `encode` throws reaches the caller of

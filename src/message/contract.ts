@@ -10,7 +10,7 @@ import { crc32 } from "../wire/crc32.ts";
 import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import type { Codec } from "./codecs.ts";
 import { type AnyMessageType, checkCodec, type MessageType, messageType } from "./message_type.ts";
-import { encodeUtf8 } from "./utf8.ts";
+import { encodeUtf8 } from "../base/utf8.ts";
 
 /** Any codec at all. */
 export type AnyCodec = Codec<unknown, never>;

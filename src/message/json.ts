@@ -5,11 +5,12 @@
  * @module
  */
 
+import { isThenable } from "../base/thenable.ts";
 import { PayloadError } from "../errors.ts";
-import { excerpt } from "../wire/printable.ts";
+import { excerpt } from "../base/untrusted.ts";
 import { type JsonFlaw, scanJson } from "./json_scan.ts";
-import { UnreadableError } from "./unreadable.ts";
-import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
+import { UnreadableError } from "../base/unreadable.ts";
+import { decodeUtf8, encodeUtf8, utf8Bound } from "../base/utf8.ts";
 
 /** How deep arrays and objects of a peer may nest: deeper than any sane message, shallow enough for any recursion. */
 const MAX_JSON_DEPTH = 128;
@@ -180,9 +181,4 @@ export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unkno
     `The payload is invalid: ${path === "" ? "" : `${excerpt(path)}: `}${message}`,
     { cause: result.issues },
   );
-}
-
-/** Whether this is a promise or behaves like one. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }

@@ -6,21 +6,21 @@
  */
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
-import { writeNote } from "../log.ts";
-import type { Closing } from "../options.ts";
-import { type CloseReason, handshakeReason } from "../session/close_reason.ts";
-import { contractNote, nativeOffer } from "../session/features.ts";
-import type { EndpointCore } from "../session/endpoint_core.ts";
-import { negotiate, type NegotiateOptions } from "../session/negotiate.ts";
+import { writeNote } from "../app/log.ts";
+import type { Closing } from "../app/config.ts";
+import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
+import { contractNote, nativeOffer } from "../session/feature.ts";
+import type { EndpointCore } from "../app/endpoint_core.ts";
+import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
-import { makeShared, type SessionShared } from "../session/shared.ts";
-import { StrangerTurns } from "../tools/stranger_turns.ts";
-import type { Address, Connection, Endpoint, Listener, Transport } from "../transport.ts";
-import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake.ts";
-import { refusalMessage } from "../wire/refusal.ts";
-import { ServerHandshake } from "../wire/server_handshake.ts";
-import { addressText, networkOf } from "../session/address.ts";
+import { makeShared, type SessionShared } from "../app/shared.ts";
+import { StrangerTurns } from "../link/stranger_turns.ts";
+import { type Address, addressText, type Endpoint, networkOf } from "../base/address.ts";
+import type { Connection, Listener, Transport } from "../transport.ts";
+import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
+import { refusalMessage } from "../wire/handshake/refusal.ts";
+import { ServerHandshake } from "../wire/handshake/server.ts";
 import { type Answer, ask } from "./authenticate.ts";
 import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { Groups } from "./groups.ts";

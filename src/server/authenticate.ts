@@ -5,12 +5,13 @@
  */
 
 import { ConnectionError, HandshakeError, type Refusal } from "../errors.ts";
-import { isThenable } from "../message/json.ts";
-import { decodeUtf8 } from "../message/utf8.ts";
-import { nonEmpty, wholeNumber } from "../options.ts";
-import type { Address } from "../transport.ts";
-import type { HandshakeStep, PeerIdentity } from "../wire/handshake.ts";
-import { EMPTY, printable } from "../wire/handshake_messages.ts";
+import { isThenable } from "../base/thenable.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
+import { nonEmpty, wholeNumber } from "../base/checks.ts";
+import type { Address } from "../base/address.ts";
+import type { HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
+import { printable } from "../base/untrusted.ts";
+import { EMPTY } from "../wire/handshake/messages.ts";
 import type { Peekable } from "./peekable.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */

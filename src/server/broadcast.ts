@@ -5,8 +5,8 @@
  */
 
 import { BackpressureError } from "../errors.ts";
-import { encodeUtf8 } from "../message/utf8.ts";
-import type { Names } from "../options.ts";
+import { encodeUtf8 } from "../base/utf8.ts";
+import type { Names } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Session } from "../session/session.ts";
 import { encodeFrame } from "../wire/encoder.ts";

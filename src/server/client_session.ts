@@ -5,15 +5,15 @@
  * @module
  */
 
-import { writeNote } from "../log.ts";
-import type { Recovery } from "../options.ts";
-import type { CloseReason } from "../session/close_reason.ts";
-import type { EndpointCore } from "../session/endpoint_core.ts";
-import type { IncomingMessage } from "../session/incoming_message.ts";
+import { writeNote } from "../app/log.ts";
+import type { Recovery } from "../app/config.ts";
+import type { CloseReason } from "../link/close_reason.ts";
+import type { EndpointCore } from "../app/endpoint_core.ts";
+import type { IncomingMessage } from "../app/incoming_message.ts";
 import { Session, type SessionEvents } from "../session/session.ts";
-import type { SessionShared } from "../session/shared.ts";
+import type { SessionShared } from "../app/shared.ts";
 import type { Connection } from "../transport.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
+import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { ConnectedClient } from "./connected_client.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { CLOSE_REASONS, type CloseReason } from "../session/close_reason.ts";
+import { CLOSE_REASONS, type CloseReason } from "../link/close_reason.ts";
 import type { RequestOptions } from "../session/requests.ts";
 import type { Session } from "../session/session.ts";
-import type { SessionStats } from "../session/stats.ts";
+import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
-import { nonEmpty, shuttingOf } from "../options.ts";
-import type { Address } from "../transport.ts";
+import { nonEmpty } from "../base/checks.ts";
+import { shuttingOf } from "../app/config.ts";
+import type { Address } from "../base/address.ts";
 
 /** Options for closing a connection or a server. */
 export interface CloseOptions {

@@ -6,8 +6,7 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import type { Address } from "../transport.ts";
-import { ipOf } from "../session/address.ts";
+import { type Address, ipOf } from "../base/address.ts";
 
 /** When a peer that finds the server full may try again, in milliseconds. */
 const RETRY_AFTER = 1_000;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Events } from "../events.ts";
+import type { Events } from "../app/events.ts";
 import type { Session } from "../session/session.ts";
 import type { ConnectedClient, TagKeeper } from "./connected_client.ts";
 import type { ServerEvents } from "./server_events.ts";

@@ -7,11 +7,10 @@
 
 import { ConnectionError } from "../errors.ts";
 import { loadTransport } from "../load_transport.ts";
-import { writeNote } from "../log.ts";
-import type { Closing } from "../options.ts";
-import { ResettablePromise } from "../tools/resettable_promise.ts";
-import type { Address } from "../transport.ts";
-import { addressText } from "../session/address.ts";
+import { writeNote } from "../app/log.ts";
+import type { Closing } from "../app/config.ts";
+import { ResettablePromise } from "../base/resettable_promise.ts";
+import { type Address, addressText } from "../base/address.ts";
 import { Acceptor, type ServerState } from "./acceptor.ts";
 
 /** A restart under way. */

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { readTo } from "../session/frame_source.ts";
-import type { Address, ChunkReader, Connection } from "../transport.ts";
+import { readTo } from "../link/frame_source.ts";
+import type { Address } from "../base/address.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
 
 /** A {@linkcode Connection} with {@linkcode Peekable.peek}. */
 export class Peekable implements Connection {

@@ -10,9 +10,10 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import { farewell } from "../session/farewell.ts";
-import type { TimerWheel } from "../tools/timer_wheel.ts";
-import type { Clock, Connection } from "../transport.ts";
+import { farewell } from "../link/farewell.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Connection } from "../transport.ts";
 import { Held, Shares } from "./shares.ts";
 
 /** How many there may be. */

@@ -4,14 +4,15 @@
  * @module
  */
 
-import type { EventOptions, Listener as EventListener } from "../events.ts";
+import type { EventOptions, Listener as EventListener } from "../app/events.ts";
 import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
-import { checkNames, closingOf, DEFAULT_LIMITS } from "../options.ts";
-import { EndpointCore } from "../session/endpoint_core.ts";
-import type { Handler, RouteOptions } from "../session/routes.ts";
-import type { Address } from "../transport.ts";
+import { checkNames } from "../base/checks.ts";
+import { closingOf, DEFAULT_LIMITS } from "../app/config.ts";
+import { EndpointCore } from "../app/endpoint_core.ts";
+import type { Handler, RouteOptions } from "../app/routes.ts";
+import type { Address } from "../base/address.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { BROADCAST_NAMES, type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";

@@ -5,22 +5,19 @@
  */
 
 import { ConfigError } from "../errors.ts";
+import { checkFunction, checkNames, type Names, wholeNumber } from "../base/checks.ts";
 import {
-  checkFunction,
-  checkNames,
   COMMON_NAMES,
   type CommonConfig,
   contradiction,
   endpointOf,
-  type Names,
   protocolOf,
   type Recovery,
   recoveryOf,
-  wholeNumber,
-} from "../options.ts";
-import type { Endpoint } from "../transport.ts";
+} from "../app/config.ts";
+import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
-import { noResync } from "../wire/resync.ts";
+import { noResync } from "../wire/python/resync.ts";
 import type { Authenticate } from "./authenticate.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */

@@ -5,10 +5,10 @@
  */
 
 import type { Message } from "../message/message.ts";
-import type { CloseReason } from "../session/close_reason.ts";
-import type { RouteInfo } from "../session/routes.ts";
+import type { CloseReason } from "../link/close_reason.ts";
+import type { RouteInfo } from "../app/routes.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
-import type { Address } from "../transport.ts";
+import type { Address } from "../base/address.ts";
 import type { ConnectedClient } from "./connected_client.ts";
 
 /** Why a client's connection ended. */

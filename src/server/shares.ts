@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Chain, Connector } from "../tools/chain.ts";
+import { LinkedList, ListNode } from "../base/linked_list.ts";
 
 /** One holder. */
-class Holder<S extends Held> extends Connector {
+class Holder<S extends Held> extends ListNode {
   readonly of: Shares<S>;
   readonly key: string;
-  readonly held = new Chain<S>();
+  readonly held = new LinkedList<S>();
 
   constructor(of: Shares<S>, key: string) {
     super();
@@ -21,7 +21,7 @@ class Holder<S extends Held> extends Connector {
 }
 
 /** What is held. */
-export abstract class Held extends Connector {
+export abstract class Held extends ListNode {
   /** Who holds it; the shares' own. */
   holder: unknown = undefined;
 }
@@ -30,7 +30,7 @@ export abstract class Held extends Connector {
 export class Shares<S extends Held> {
   readonly #byKey = new Map<string, Holder<S>>();
   /** At each index those that hold so many, in the order in which they came to. */
-  readonly #ranks: Chain<Holder<S>>[] = [new Chain()];
+  readonly #ranks: LinkedList<Holder<S>>[] = [new LinkedList()];
   #most = 0;
   #size = 0;
 
@@ -101,7 +101,7 @@ export class Shares<S extends Held> {
 
   #putIn(holder: Holder<S>): void {
     const { size } = holder.held;
-    if (size > 0) (this.#ranks[size] ??= new Chain()).add(holder);
+    if (size > 0) (this.#ranks[size] ??= new LinkedList()).add(holder);
     if (size > this.#most) this.#most = size;
     // One step down at most: a holder gives back one at a time.
     else if (this.#ranks[this.#most]?.size === 0) this.#most--;

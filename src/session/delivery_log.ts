@@ -6,9 +6,9 @@
  * @module
  */
 
-import { Fifo } from "../tools/fifo.ts";
-import type { FrameWriter } from "./frame_writer.ts";
-import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { FrameWriter } from "../link/frame_writer.ts";
+import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** A barrier goes out behind this many messages. */
 const BARRIER_MESSAGES = 256;

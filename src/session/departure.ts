@@ -6,15 +6,15 @@
 
 import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
 import type { Connection } from "../transport.ts";
-import { closedError, type CloseReason, reasonOf } from "./close_reason.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
+import type { Dispatcher } from "../app/dispatcher.ts";
 import { Ending } from "./ending.ts";
-import { LINGER_BYTES, LINGER_TIME } from "./farewell.ts";
-import { type Parting, readGoAway } from "./goaway.ts";
-import { ResettablePromise } from "../tools/resettable_promise.ts";
-import type { FrameSource } from "./frame_source.ts";
+import { LINGER_BYTES, LINGER_TIME } from "../link/farewell.ts";
+import { type Parting, readGoAway } from "./features/goaway.ts";
+import { ResettablePromise } from "../base/resettable_promise.ts";
+import type { FrameSource } from "../link/frame_source.ts";
 import type { Sender } from "./sender.ts";
-import type { TimerWheel } from "../tools/timer_wheel.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Timeout, type TimerWheel } from "../tools/timer_wheel.ts";
+import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** What an end goes through. None of its promises rejects. */
 export interface EndingSteps {

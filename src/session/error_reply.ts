@@ -7,7 +7,7 @@
 
 import { ProtocolError, RemoteError } from "../errors.ts";
 import { decodeJson } from "../message/json.ts";
-import { printable, readable } from "../wire/printable.ts";
+import { printable, readable } from "../base/untrusted.ts";
 
 const MAX_CODE = 100;
 const MAX_MESSAGE = 2_000;

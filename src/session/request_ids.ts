@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Clock } from "../transport.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
+import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 import { NOBODY, shortIds } from "./short_ids.ts";

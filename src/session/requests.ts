@@ -11,8 +11,8 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import { errorOf } from "./error_reply.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
-import { IdMap } from "../tools/id_map.ts";
-import { TimerEntry, type TimerWheel } from "../tools/timer_wheel.ts";
+import { IdMap } from "../base/id_map.ts";
+import { TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** What makes a value of an answer's payload. */
 export interface AnswerCodec {

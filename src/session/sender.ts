@@ -11,15 +11,15 @@ import type { MessageType } from "../message/message_type.ts";
 import type { Connection } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
-import type { HandshakeOutcome } from "../wire/handshake.ts";
+import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { put32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
-import { goAwayContent, type Parting } from "./goaway.ts";
+import { goAwayContent, type Parting } from "./features/goaway.ts";
 import type { RequestId } from "./id_rule.ts";
-import type { IncomingMessage } from "./incoming_message.ts";
-import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "./send_scheduler.ts";
-import { FrameWriter, type FrameWriterEvents } from "./frame_writer.ts";
+import type { IncomingMessage } from "../app/incoming_message.ts";
+import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "../link/send_scheduler.ts";
+import { FrameWriter, type FrameWriterEvents } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
   type Pending,
@@ -28,7 +28,7 @@ import {
   type RequestTableHost,
 } from "./requests.ts";
 import { requestIds } from "./request_ids.ts";
-import type { SessionShared } from "./shared.ts";
+import type { SessionShared } from "../app/shared.ts";
 import { kindOf } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */

@@ -6,9 +6,9 @@
  */
 
 import { BackpressureError } from "../errors.ts";
-import type { Clock } from "../transport.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
-import type { Numbering } from "../wire/numbering.ts";
+import type { Numbering } from "../wire/python/id_numbering.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 
 /** The rule for a peer that numbers its frames like this. */

@@ -11,7 +11,7 @@ import { crc32Header, crc32Range, crc8Header } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { bytesOf, viewOf } from "./integers.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
-import { sha256Sync } from "./sha256.ts";
+import { sha256Sync } from "./python/sha256.ts";
 
 /**
  * Encodes one frame.

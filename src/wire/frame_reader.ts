@@ -15,8 +15,8 @@ import { WIRE_LIMITS } from "./frame.ts";
 import { headerFault } from "./header.ts";
 import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
-import { endless, FORGED, Resync } from "./resync.ts";
-import { sha256Sync } from "./sha256.ts";
+import { endless, FORGED, Resync } from "./python/resync.ts";
+import { sha256Sync } from "./python/sha256.ts";
 
 /** Cuts a stream of bytes into frames, one at a time: those of a chunk that wait would cost more memory than their bytes. */
 export class FrameReader {

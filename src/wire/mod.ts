@@ -29,5 +29,5 @@ export {
   type Protocol,
   protocol,
 } from "./protocols.ts";
-export { FrameDecoderStream, FrameEncoderStream } from "./streams.ts";
+export { FrameDecoderStream, FrameEncoderStream } from "./codec_streams.ts";
 export { ConfigError, type ConfigErrorCode, ProtocolError, type ProtocolErrorCode, VeltixError } from "../errors.ts";

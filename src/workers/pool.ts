@@ -15,9 +15,9 @@ import {
 } from "../errors.ts";
 import { replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { UnreadableError } from "../message/unreadable.ts";
+import { UnreadableError } from "../base/unreadable.ts";
 import type { Thread, Threads } from "../thread_seam.ts";
-import type { TimerHandle } from "../transport.ts";
+import type { TimerHandle } from "../base/clock.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import {
   errorLike,

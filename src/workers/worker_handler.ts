@@ -7,7 +7,7 @@
 import { PayloadError } from "../errors.ts";
 import { checkPayload } from "../message/codecs.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
-import { encodeUtf8 } from "../message/utf8.ts";
+import { encodeUtf8 } from "../base/utf8.ts";
 import { SERVE } from "./bootstrap.ts";
 import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";

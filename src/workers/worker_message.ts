@@ -8,7 +8,7 @@ import { checkData } from "../message/codecs.ts";
 import { decodeJson } from "../message/json.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { decodeUtf8 } from "../message/utf8.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /** A message in a worker thread: a {@linkcode Message} that is answered by what its handler returns, and only so. */

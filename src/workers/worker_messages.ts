@@ -4,7 +4,7 @@
  * @module
  */
 
-import { UnreadableError } from "../message/unreadable.ts";
+import { UnreadableError } from "../base/unreadable.ts";
 
 /** Who sent a message, as far as a worker is told. */
 export interface WorkerPeer {

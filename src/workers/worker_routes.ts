@@ -6,7 +6,7 @@
 
 import { bytes } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { checkNames, wholeNumber } from "../options.ts";
+import { checkNames, wholeNumber } from "../base/checks.ts";
 import type { Threads } from "../thread_seam.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";

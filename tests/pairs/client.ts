@@ -9,7 +9,7 @@ import { Client, type CloseReason, PayloadError, RemoteError } from "@veltix/cor
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import { connect } from "node:net";
 import process from "node:process";
-import { ClientHandshake } from "../../src/wire/client_handshake.ts";
+import { ClientHandshake } from "../../src/wire/handshake/client.ts";
 import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
 
 const HOST = "127.0.0.1";

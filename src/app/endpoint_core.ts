@@ -1,0 +1,176 @@
+/**
+ * What a Server and a Client have in common: routes, events, where errors go, limits, and which sockets to use.
+ *
+ * @module
+ */
+
+import { type EventMap, Events } from "./events.ts";
+import {
+  bufferBytes,
+  type CommonConfig,
+  type Limits,
+  limitsOf,
+  logOf,
+  type Recovery,
+  recoveryOf,
+  type TransportChoice,
+  transportOf,
+} from "./config.ts";
+import { type Log, writeNote } from "./log.ts";
+import { fingerprint } from "../message/contract.ts";
+import type { Message } from "../message/message.ts";
+import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import type { Threads } from "../thread_seam.ts";
+import type { WorkerPeer } from "../workers/worker_messages.ts";
+import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
+import { FaultLog } from "./fault_log.ts";
+import type { IncomingMessage } from "./incoming_message.ts";
+import { readTuning, type Tuning } from "./tuning.ts";
+import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
+import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
+
+/** The events that are a line in the log of whoever wants one for each message. */
+const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
+
+/** A frame in the log. On a server the peer has a number. */
+function frameText(verb: string, { kind, code, size, requestId }: FrameInfo, peer: unknown): string {
+  const { id } = (peer ?? {}) as { readonly id?: number };
+  const who = id === undefined ? "" : ` ${verb === "Sent" ? "to" : "from"} client ${id}`;
+  return `${verb}${who}: ${kind} ${code}, ${size} bytes, id ${requestId}`;
+}
+
+/** The common part of one Server or Client. */
+export class EndpointCore<Map extends EventMap> {
+  /** Which handler takes what. */
+  readonly routes: Routes = new Routes();
+  /** The threads of those that have some. */
+  readonly workers: WorkerRoutes = new WorkerRoutes((error) => this.error(error));
+  /** The listeners. */
+  readonly events: Events<Map>;
+  /** Where lines go. */
+  readonly log: Log;
+  /** Where those go that peers can cause. */
+  readonly faults: FaultLog;
+  /** All limits. */
+  readonly limits: Limits;
+  /** The fingerprint of the message types, where they are told. */
+  readonly contract: string | undefined;
+  /** How much is read at once, in bytes. */
+  readonly bufferSize: number;
+  /** Which sockets to use. */
+  readonly transport: TransportChoice;
+  /** How eager it is. */
+  readonly tuning: Tuning;
+  /** What a torn stream does. */
+  readonly recovery: Recovery;
+  /** Whether the log gets a line for each message. */
+  readonly #traces: boolean;
+  /** Who watches single messages. */
+  readonly observers: Observers = {
+    // All there from the start: it is looked at for every frame.
+    sent: undefined,
+    received: undefined,
+    routed: undefined,
+    settled: undefined,
+    pressure: undefined,
+    limited: undefined,
+  };
+
+  /**
+   * @param config The options; its names are checked by the caller.
+   * @param handshakeTimeout The default of that option.
+   * @param names All events there are.
+   * @throws {RangeError | TypeError} An option is out of range or of the wrong type.
+   */
+  constructor(config: CommonConfig, handshakeTimeout: number, names: readonly (keyof Map & string)[]) {
+    this.limits = limitsOf(config, handshakeTimeout);
+    this.tuning = readTuning(config);
+    this.bufferSize = bufferBytes(config.bufferSize);
+    this.transport = transportOf(config.transport);
+    this.log = logOf(config.logger);
+    this.faults = new FaultLog(this.log);
+    this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
+    this.recovery = recoveryOf(config.recovery);
+    this.#traces = this.log.trace !== undefined && this.log.level === "trace";
+    for (const name of TRAFFIC_EVENTS) this.#tap(name, false);
+    this.events = new Events<Map>(names, {
+      failed: (error) => this.error(error),
+      lost: (error) => this.faults.error("error", error),
+      watched: (name, on) => this.#watch(name, on),
+    });
+  }
+
+  /** Adds a route. Throws what `Routes.add` does. */
+  route<In, Out, ReplyIn, ReplyOut, Peer>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    handler: Handler<Out, ReplyIn, Peer>,
+    options?: RouteOptions,
+  ): void {
+    this.routes.add(type, handler, options);
+    this.#tellRoute({ action: "added", code: type.code, name: type.name });
+  }
+
+  /** Adds a route whose messages are handled in threads. Throws what `Routes.add` does, and for wrong options. */
+  workerRoute<Peer>(
+    type: AnyMessageType,
+    module: string | URL,
+    options: WorkerRouteOptions | undefined,
+    load: () => Promise<Threads>,
+    describe: (peer: Peer) => WorkerPeer | undefined,
+  ): void {
+    const { handler, pool, type: raw } = this.workers.make(type, module, options ?? {}, load);
+    const handle = (message: Message, peer: Peer): unknown => handler(message as IncomingMessage, describe(peer));
+    this.route(raw as MessageType<unknown>, handle);
+    this.workers.add(type, pool);
+  }
+
+  /** Takes a route away; false if there was none. */
+  unroute({ code }: { readonly code: number }): boolean {
+    const route = this.routes.get(code);
+    if (route === undefined) return false;
+    this.routes.remove(route.type);
+    this.workers.remove(route.type);
+    this.#tellRoute({ action: "removed", code, name: route.type.name });
+    return true;
+  }
+
+  /**
+   * Offers a message that no route takes to `message`, and says so if nobody listens there. The promises of listeners that
+   * may still answer it are returned.
+   */
+  unrouted(message: IncomingMessage, ...peer: unknown[]): Promise<unknown>[] {
+    const pending: Promise<unknown>[] = [];
+    if (this.events.call("message", [message, ...peer] as never, pending)) return pending;
+    if (!this.events.has("unhandled")) return pending;
+    const info = { code: message.type.code, size: message.content.length };
+    this.events.emit("unhandled", ...[info, ...peer] as never);
+    return pending;
+  }
+
+  /** Tells of an error that the library has dealt with: as an event, or without a listener as a line in the log. */
+  error(error: unknown, ...about: unknown[]): void {
+    const args = [error, ...about] as unknown as Map["error"];
+    if (this.events.emit("error", ...args)) return;
+    const message = about.at(-1) as IncomingMessage | undefined;
+    this.faults.error("error", error, message?.type?.name);
+  }
+
+  #tellRoute(info: RouteInfo): void {
+    this.events.emit("route", ...[info] as never);
+  }
+
+  #watch(name: keyof Map & string, on: boolean): void {
+    const tap = TRAFFIC_EVENTS.find((tapped) => tapped === name);
+    if (tap !== undefined) this.#tap(tap, on);
+  }
+
+  /** What is called for each of these events: nothing, the listeners, the log, or both. */
+  #tap(name: (typeof TRAFFIC_EVENTS)[number], on: boolean): void {
+    const verb = this.#traces ? TRACED[name] : undefined;
+    const emit = (info: unknown, peer: unknown): unknown => this.events.emit(name, ...[info, peer] as never);
+    this.observers[name] = verb === undefined ? on ? emit : undefined : (info: unknown, peer: unknown) => {
+      writeNote(this.log, "trace", () => frameText(verb, info as FrameInfo, peer));
+      if (on) emit(info, peer);
+    };
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Holds the messages of one connection to its rate limit: lets them wait, refuses them, or has the connection closed.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Transport } from "../transport.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import { type Rate, RateLimit } from "./rate_limit.ts";
+import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
+import type { Observers } from "../session/observers.ts";
+
+/** Whose messages they are. */
+export interface RateGateHost {
+  /** The second argument of handlers, for observers. */
+  readonly peer: unknown;
+  /** Messages that waited for the rate may flow again. */
+  resume(): void;
+  /** The peer sent more than it may, and is to be closed. */
+  overrate(): void;
+}
+
+/** The gate of one connection. */
+export class RateGate {
+  readonly #limit: RateLimit;
+  readonly #rate: Rate;
+  readonly #clock: Clock;
+  readonly #wheel: TimerWheel;
+  readonly #observers: Observers;
+  readonly #host: RateGateHost;
+  /** Runs while messages wait. */
+  #waiting: Timeout | undefined = undefined;
+  /** Frames that are no messages have buckets of their own where messages wait: what waits would keep theirs empty. */
+  #others: RateLimit | undefined = undefined;
+  #holding: Timeout | undefined = undefined;
+  /** Whether nothing is to be read for now, as such a frame came too early. */
+  held = false;
+
+  /**
+   * @param rate What is permitted.
+   * @param shared Time, and who watches.
+   * @param host Whose messages they are.
+   */
+  constructor(
+    rate: Rate,
+    { transport, wheel, observers }: {
+      readonly transport: Transport;
+      readonly wheel: TimerWheel;
+      readonly observers: Observers;
+    },
+    host: RateGateHost,
+  ) {
+    this.#limit = new RateLimit(rate, transport.clock);
+    this.#rate = rate;
+    this.#clock = transport.clock;
+    this.#wheel = wheel;
+    this.#observers = observers;
+    this.#host = host;
+  }
+
+  /** Whether the next message, of type `code`, may be handed out; it is told when one that may not does. */
+  flows(code: number): boolean {
+    if (!this.#throttles) return true;
+    const wait = this.#limit.wait();
+    if (wait === 0) return true;
+    if (this.#waiting === undefined || this.#waiting.tick < 0) {
+      this.#waiting ??= new Timeout(() => this.#host.resume());
+      this.#wheel.add(this.#waiting, wait);
+      this.#observers.limited?.({ action: "throttled", code }, this.#host.peer);
+    }
+    return false;
+  }
+
+  /** Counts a message of so many bytes that was handed out. */
+  handed(size: number): void {
+    if (this.#throttles) this.#limit.spend(size);
+  }
+
+  /** Whether a message that came may be taken; where messages wait, all are. */
+  admits({ code, size }: ReceivedFrame): boolean {
+    if (this.#throttles) return true;
+    if (this.#limit.wait() === 0) {
+      this.#limit.spend(size);
+      return true;
+    }
+    this.#observers.limited?.({ action: "rejected", code }, this.#host.peer);
+    if (this.#rate.action === "close") this.#host.overrate();
+    return false;
+  }
+
+  /**
+   * Counts a frame that is no message; false if it is not to be answered. It waits for nothing, as it would have to go past
+   * messages that do: where messages wait, nothing is read until it is paid off.
+   */
+  counts(frame: ReceivedFrame): boolean {
+    if (!this.#throttles) return this.admits(frame);
+    this.#others ??= new RateLimit(this.#rate, this.#clock);
+    const early = this.#others.wait() > 0;
+    this.#others.spend(frame.size);
+    if (!early || this.held) return true;
+    this.held = true;
+    this.#holding ??= new Timeout(() => {
+      this.held = false;
+      this.#host.resume();
+    });
+    this.#wheel.add(this.#holding, this.#others.wait());
+    this.#observers.limited?.({ action: "throttled", code: frame.code }, this.#host.peer);
+    return true;
+  }
+
+  /** Whether messages wait; otherwise those above the limit are refused. */
+  get #throttles(): boolean {
+    return this.#rate.action === "throttle";
+  }
+
+  /** Lets nothing flow any more. */
+  close(): void {
+    if (this.#waiting !== undefined) this.#wheel.remove(this.#waiting);
+    if (this.#holding !== undefined) this.#wheel.remove(this.#holding);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What the connections of one Server or Client share, made anew each time it starts, but for the buffers.
+ *
+ * @module
+ */
+
+import type { Transport } from "../transport.ts";
+import type { HandlerLoad } from "./handler_load.ts";
+import { BatchBudget } from "../link/batch_budget.ts";
+import { BufferPool } from "../link/buffer_pool.ts";
+import { creditOffer, type CreditTerms, creditTerms } from "../session/features/credit.ts";
+import type { DispatcherShared } from "./dispatcher.ts";
+import type { FrameWriterShared } from "../link/frame_writer.ts";
+import type { FaultLog } from "./fault_log.ts";
+import { FlushQueue } from "../link/flush_queue.ts";
+import type { Tuning } from "./tuning.ts";
+import type { Observers } from "../session/observers.ts";
+import { TimerWheel } from "../base/timer_wheel.ts";
+import { TotalBuffer } from "../link/total_buffer.ts";
+
+/** What all connections of a Server or a Client share. */
+export interface SessionShared extends FrameWriterShared, DispatcherShared {
+  /** When peers are asked whether they live, how eagerly is written, and how much may come. */
+  readonly tuning: Tuning;
+  /** Who watches single messages. */
+  readonly observers: Observers;
+  /** Ends it, once, when the last connection is gone. */
+  close(): void;
+  /** What peers may send, on native connections. */
+  readonly credit: CreditTerms;
+  /** All limits. */
+  readonly limits: FrameWriterShared["limits"] & DispatcherShared["limits"] & {
+    readonly maxMessageSize: number;
+    readonly maxDrain: number;
+  };
+}
+
+/** A program may have a thousand Clients: each would make buffers that others have just given back. */
+const POOLS = new WeakMap<Transport, { readonly pool: BufferPool; users: number }>();
+
+/** The pool of those who use the same sockets, and what its last user frees it by. */
+function lend(transport: Transport): { readonly pool: BufferPool; leave(): void } {
+  const lent = POOLS.get(transport) ?? { pool: new BufferPool(), users: 0 };
+  POOLS.set(transport, lent);
+  lent.users++;
+  const leave = (): void => {
+    if (--lent.users === 0) POOLS.delete(transport);
+  };
+  return { pool: lent.pool, leave };
+}
+
+/** Brings it together. */
+export function makeShared(
+  transport: Transport,
+  { routes, limits, observers, tuning, faults }: Pick<SessionShared, "routes" | "limits" | "observers" | "tuning"> & {
+    readonly faults?: FaultLog;
+  },
+  load?: HandlerLoad,
+): SessionShared {
+  const { pool, leave } = lend(transport);
+  const wheel = new TimerWheel(transport.clock);
+  faults?.begin(wheel, transport.clock);
+  return {
+    transport,
+    routes,
+    limits,
+    observers,
+    tuning,
+    load,
+    inside: { dispatcher: undefined, waits: false },
+    rate: tuning.rate,
+    wheel,
+    pool,
+    flushes: new FlushQueue(transport, tuning.gather),
+    budget: new BatchBudget(transport),
+    credit: creditTerms(creditOffer(limits)),
+    total: new TotalBuffer(limits, wheel, transport.clock),
+    close: () => {
+      faults?.end();
+      wheel.close();
+      leave();
+    },
+  };
+}

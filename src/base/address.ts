@@ -1,0 +1,54 @@
+/**
+ * Addresses as text and as what is counted.
+ *
+ * @module
+ */
+
+/** Where to connect to or listen at: a TCP host and port, or the path of a unix socket. */
+export type Endpoint = TcpEndpoint | UnixEndpoint;
+
+/** A TCP host and port. Listening at port 0 takes a free one. */
+export interface TcpEndpoint {
+  /** A host name or an IP address. */
+  readonly hostname: string;
+  /** 0 to 65535. */
+  readonly port: number;
+}
+
+/** A unix socket. */
+export interface UnixEndpoint {
+  /** The path of the socket's file. */
+  readonly path: string;
+}
+
+/** An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer). */
+export type Address = Endpoint;
+
+/** An address for a line in the log. */
+export function addressText(address: Address): string {
+  if ("path" in address) return address.path === "" ? "a unix socket" : address.path;
+  const { hostname, port } = address;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** The IP address of a peer, an IPv4 one always in its own notation; empty where there is none, as on a unix socket. */
+export function ipOf(address: Address): string {
+  return "path" in address ? "" : address.hostname.replace(/^::ffff:(?=\d+\.)/i, "");
+}
+
+/**
+ * The network of a peer, as far as one subscriber has it to himself: an IPv4 address, or the first 64 bits of an IPv6 one. Empty
+ * where there is no address, as on a unix socket.
+ */
+export function networkOf(address: Address): string {
+  const ip = ipOf(address);
+  if (!ip.includes(":")) return ip;
+  const [head, tail] = ip.replace(/%.*$/, "").split("::").map((part) => part === "" ? [] : part.split(":"));
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const groups = [...head, ...Array(zeros).fill("0"), ...tail ?? []].map((group) => parseInt(group, 16));
+  // A transport of a program's own may call its peers what it likes.
+  if (groups.length !== 8 || groups.some(Number.isNaN)) return ip;
+  const [a, b, c, d, e, f, g, h] = groups;
+  if (a + b + c + d + e === 0 && f === 0xffff) return `${g >> 8}.${g & 0xff}.${h >> 8}.${h & 0xff}`;
+  return [a, b, c, d].map((group) => group.toString(16)).join(":");
+}

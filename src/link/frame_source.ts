@@ -1,0 +1,339 @@
+/**
+ * The reading side of one connection: chunks in, frames out, a batch at a time, and an eye on frames that were begun
+ * and do not go on.
+ *
+ * @module
+ */
+
+import { ConnectionError, ProtocolError } from "../errors.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import type { FrameLosses } from "../wire/decoder_options.ts";
+import { FrameReader } from "../wire/frame_reader.ts";
+import type { Recovery } from "../app/config.ts";
+import type { Protocol } from "../wire/protocols.ts";
+import { ResettablePromise } from "../base/resettable_promise.ts";
+import type { BatchWaiter, Share } from "./batch_budget.ts";
+import type { SessionShared } from "../app/shared.ts";
+import { Stall, type StallHost } from "./stall_watch.ts";
+
+/** Who takes what comes. */
+export interface FrameSourceEvents {
+  /** The next frame. Throws a `ProtocolError` if it may not come now. */
+  frame(frame: ReceivedFrame, receivedAt: number): void;
+  /** Whether no more frames can be taken now. */
+  full(): boolean;
+  /** Settles when more can be taken. */
+  room(): Promise<void>;
+  /** Something was left out: a frame whose checksum does not match, or what lies between two frames. */
+  dropped(error: ProtocolError): void;
+  /** The peer broke the protocol. */
+  broken(error: ProtocolError): void;
+  /** The peer's FIN, `partial` bytes into a frame. */
+  finished(partial: number): void;
+  /** The connection broke. */
+  lost(error: Error): void;
+  /** A frame that was begun does not go on. */
+  dead(error: ConnectionError): void;
+}
+
+/** What is read only to be thrown away, in bytes: at most, and so far. */
+interface Discard {
+  most: number;
+  thrown: number;
+}
+
+/** Reads one connection. */
+export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
+  readonly #connection: Connection;
+  readonly #shared: SessionShared;
+  readonly #events: FrameSourceEvents;
+  readonly #reader: FrameReader;
+  /** Made when the end is waited for, or there. */
+  #over: ResettablePromise | undefined = undefined;
+  /** The next chunk is asked for just now: whether it was there already, and is done with. */
+  #asking: "done" | "not yet" | undefined = undefined;
+  #discard: Discard | undefined = undefined;
+  /** When the last bytes came, or when reading went on, by the transport's clock. */
+  lastRead: number;
+  /** What came and is not handed out yet: nothing is read until it is. */
+  #rest: Uint8Array | undefined = undefined;
+  #bytes = 0;
+  #frames = 0;
+  /** The last turn in which frames were handed out, since when, and after how many in all it began. */
+  #turn = -1;
+  #turnFrom = 0;
+  #turnFrames = 0;
+  /** What it has used of the last round that it was busy in. */
+  round = -1;
+  used = 0;
+  #dropped = 0;
+  /** Made when a frame does not come as a whole. */
+  #stall: Stall | undefined = undefined;
+
+  /**
+   * @param connection What to read.
+   * @param protocol How frames look.
+   * @param maxMessageSize The largest frame taken, in bytes.
+   * @param recovery What a torn stream does, where frames have a magic.
+   * @param shared Time, and whose turn it is.
+   * @param events Who takes what comes.
+   */
+  constructor(
+    connection: Connection,
+    protocol: Protocol,
+    maxMessageSize: number,
+    recovery: Recovery,
+    shared: SessionShared,
+    events: FrameSourceEvents,
+  ) {
+    this.#connection = connection;
+    this.#shared = shared;
+    this.#events = events;
+    this.lastRead = shared.transport.clock.now();
+    const search = protocol.magic === undefined ? "close" : recovery;
+    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, this);
+  }
+
+  /** Bytes read so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Frames handed out so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Frames left out so far. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** What comes as a whole, or was passed over: it grows with each. */
+  get steps(): number {
+    return this.#reader.count + this.#reader.skipped;
+  }
+
+  /** Bytes skipped between frames so far. */
+  get skipped(): number {
+    return this.#reader.skipped;
+  }
+
+  /** Bytes of a frame that is not whole yet. */
+  get partial(): number {
+    return this.#reader.partial;
+  }
+
+  /** Whether nothing is read until what came is handed out. */
+  get paused(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** Whether what comes is thrown away. */
+  get discarding(): boolean {
+    return this.#discard !== undefined;
+  }
+
+  /** Begins with what came behind the handshake, and reads until the end. */
+  run(rest: Uint8Array): void {
+    if (rest.length === 0) this.#read();
+    else this.#take(rest);
+  }
+
+  /** Called by the connection. */
+  received(chunk: Uint8Array | null, error?: unknown): void {
+    if (error !== undefined) this.#lost(error);
+    else if (chunk === null) this.#finish();
+    else {
+      this.#bytes += chunk.length;
+      this.lastRead = this.#shared.transport.clock.now();
+      if (this.#discard !== undefined) {
+        this.#discard.thrown += chunk.length;
+        this.#connection.recycle?.(chunk);
+        // It takes a turn of others to throw away what may be a flood.
+        this.#shared.budget.wait(this);
+      } else this.#take(chunk);
+    }
+  }
+
+  /** Asks for the next chunk, and for the one behind it when it was there already. */
+  #read(): void {
+    let more: boolean;
+    do {
+      if (this.#discard !== undefined && this.#discard.thrown > this.#discard.most) return this.#end();
+      this.#asking = "not yet";
+      readTo(this.#connection, this);
+      more = (this.#asking as string) === "done";
+      this.#asking = undefined;
+    } while (more);
+  }
+
+  /** Hands out a chunk, then reads on. */
+  #take(chunk: Uint8Array): void {
+    this.#reader.feed(chunk);
+    this.#hand(chunk, this.lastRead);
+  }
+
+  /** Hands out a batch of a chunk that begins `now`; what is left follows when the others had their turn. */
+  #hand(chunk: Uint8Array, now: number): void {
+    try {
+      if (!this.#batch(now)) {
+        this.#rest = chunk;
+        if (this.#events.full()) void this.#events.room().then(() => this.proceed());
+        else this.#shared.budget.wait(this, this);
+        return;
+      }
+      if (this.#rest !== undefined) {
+        // The peer's silence meanwhile is ours.
+        this.#rest = undefined;
+        this.lastRead = this.#shared.transport.clock.now();
+        if (this.#stall?.watching === true) this.#stall.watch();
+      }
+      this.#received();
+    } catch (error) {
+      this.#lost(error);
+      return;
+    }
+    this.#taken(chunk);
+  }
+
+  /** Goes on with what came, or with what is thrown away. */
+  proceed(): void {
+    if (this.#rest === undefined) this.#read();
+    else this.#hand(this.#rest, this.#shared.transport.clock.now());
+  }
+
+  #taken(chunk: Uint8Array): void {
+    if (!this.#reader.lent) this.#connection.recycle?.(chunk);
+    if (this.#asking === undefined) this.#read();
+    else this.#asking = "done";
+  }
+
+  #finish(): void {
+    try {
+      this.#reader.end();
+      this.#events.finished(this.discarding ? 0 : this.#reader.partial);
+      this.#end();
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #lost(error: unknown): void {
+    this.#reader.end();
+    this.#events.lost(error as Error);
+    this.#end();
+  }
+
+  #end(): void {
+    (this.#over ??= new ResettablePromise()).release();
+  }
+
+  /** Called by the reader. */
+  drop(error: ProtocolError): void {
+    this.#dropped++;
+    this.#events.dropped(error);
+  }
+
+  /** Called by the reader. */
+  skip(error: ProtocolError): void {
+    this.#events.dropped(error);
+  }
+
+  /** Settles, never rejects, when nothing more is read. */
+  over(): Promise<void> {
+    this.#over ??= new ResettablePromise();
+    return this.#over.promise;
+  }
+
+  /**
+   * From now on what comes is read only to be thrown away: `most` bytes of it. To stop reading a peer that sends resets the
+   * connection and takes down what was written to it; so an orderly end is limited by time alone.
+   */
+  discard(most: number = Infinity): void {
+    if (this.#discard === undefined) this.#discard = { most, thrown: 0 };
+    else this.#discard.most = Math.min(this.#discard.most, most);
+    this.#stall?.stop();
+    this.#reader.end();
+  }
+
+  /**
+   * Decodes and hands out a batch that begins `now`, one frame after the other; whether the chunk is used up, which what is
+   * discarded is.
+   */
+  #batch(now: number): boolean {
+    const reader = this.#reader;
+    const { budget, flushes } = this.#shared;
+    const receivedAt = Date.now();
+    flushes.begin();
+    let counts = false;
+    try {
+      if (!this.#may) return this.discarding;
+      if (budget.exhausted(this)) return false;
+      // The chunks of a turn share its budget.
+      const begins = this.#turn !== flushes.turn;
+      if (begins) {
+        this.#turn = flushes.turn;
+        this.#turnFrom = now;
+        this.#turnFrames = this.#frames;
+      } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom, this)) return false;
+      counts = true;
+      let frame = reader.step();
+      if (begins) budget.start(reader.more, now, this);
+      // A gap before a frame is told of while it is read: whoever hears of it may close.
+      while (frame !== undefined && !this.discarding) {
+        let over: boolean;
+        if (frame === null) over = budget.pass();
+        else {
+          this.#frames++;
+          this.#events.frame(frame, receivedAt);
+          over = budget.spend();
+        }
+        if ((over || !this.#may) && reader.more) return this.discarding;
+        frame = reader.step();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#events.broken(error);
+    } finally {
+      if (counts) budget.used(this, now);
+    }
+    return true;
+  }
+
+  /** Whether frames may be handed out. */
+  get #may(): boolean {
+    return !this.discarding && !this.#events.full();
+  }
+
+  /** After all frames of a chunk. */
+  #received(): void {
+    if (this.discarding) return;
+    if (this.#reader.failure !== undefined) this.#events.broken(this.#reader.failure);
+    else if (this.#reader.partial > 0 && this.#stall?.watching !== true) {
+      (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.transport.clock)).watch();
+    }
+  }
+
+  /** Whether we are the ones who do not read. */
+  get waits(): boolean {
+    return this.paused || this.#events.full();
+  }
+
+  /** The frame that was begun does not go on. */
+  stalled(error: ConnectionError): void {
+    this.#events.dead(error);
+  }
+}
+
+/** Reads by callback where the connection can. */
+export function readTo(connection: Pick<Connection, "read" | "readTo">, reader: ChunkReader): void {
+  if (connection.readTo !== undefined) {
+    connection.readTo(reader);
+    return;
+  }
+  const failed = (error: unknown): void =>
+    reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why"));
+  connection.read().then((chunk) => reader.received(chunk), failed);
+}

@@ -1,0 +1,228 @@
+/**
+ * In which order the bytes of one connection go out. Messages and requests keep their order and need credit where that was
+ * agreed on; what cannot go yet is held. Answers and system frames go in the same line while nothing is held, and past
+ * what is held otherwise.
+ *
+ * @module
+ */
+
+import type { BufferPool } from "./buffer_pool.ts";
+import type { CreditTerms } from "../session/features/credit.ts";
+import { Fifo } from "../base/fifo.ts";
+import { type OpenSegment, Segments } from "./segments.ts";
+
+/** How a frame travels. */
+export interface Lane {
+  /** Whether it is refused where there is no room for it. */
+  readonly limited: boolean;
+  /** Whether it stays behind what is held. */
+  readonly ordered: boolean;
+  /** Whether it needs credit. */
+  readonly charged: boolean;
+}
+
+/** Messages and requests. */
+export const MESSAGE: Lane = { limited: true, ordered: true, charged: true };
+/** Answers of handlers: one that finds no room waits for it, and with it the next request of the connection. */
+export const ANSWER: Lane = { limited: false, ordered: false, charged: false };
+/** Answers of the library itself: a peer that asks and does not read is not served for ever. */
+export const OWN: Lane = { limited: true, ordered: false, charged: false };
+/** Frames without which the connection would not go on: short, and never many. */
+export const CONTROL: Lane = { limited: false, ordered: false, charged: false };
+/** The same where they are about messages before them. */
+export const BEHIND: Lane = { limited: false, ordered: true, charged: false };
+
+/** Frames of one size behind each other: a burst is mostly of one kind. */
+interface Run {
+  /** Of each, in bytes; negative for those that need no credit. */
+  readonly size: number;
+  count: number;
+}
+
+/** The lines of one connection. */
+export class SendScheduler {
+  readonly #main: Segments;
+  readonly #pool: BufferPool;
+  /** What goes past held messages; made when that happens. */
+  #past: Segments | undefined = undefined;
+  #pastBytes = 0;
+  /** Bytes of the main line that go before what goes past: they end with a frame. */
+  #before = 0;
+  /** Bytes of the main line that may go. */
+  #free = 0;
+  #credit = Infinity;
+  #least = 0;
+  /** Held frames, in order. Made when one is held. */
+  #held: Fifo<Run> | undefined = undefined;
+  #lastRun: Run | undefined = undefined;
+  #takenBytes = 0;
+  #passedBytes = 0;
+  #current: "main" | "past" = "main";
+  /** Whether there is one line only: mostly. */
+  #plain = true;
+
+  /** @param pool Where buffers come from. */
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+    this.#main = new Segments(pool);
+  }
+
+  /** From now on messages need the peer's credit. */
+  limit(terms: CreditTerms): void {
+    this.#credit = terms.window;
+    this.#least = terms.least;
+  }
+
+  /** Whether messages are held. */
+  get holding(): boolean {
+    return this.#held !== undefined && this.#held.size > 0;
+  }
+
+  /** Where in the main line the next frame begins, counted in bytes from its start. */
+  get taken(): number {
+    return this.#takenBytes;
+  }
+
+  /** How far the main line was passed to the socket. */
+  get passed(): number {
+    return this.#passedBytes;
+  }
+
+  /** How far the main line goes before whatever is added past it. */
+  get released(): number {
+    return this.#passedBytes + (this.#pastBytes > 0 ? this.#before : this.#free);
+  }
+
+  /** Bytes that wait for credit. */
+  get heldBytes(): number {
+    return this.#takenBytes - this.#passedBytes - this.#free;
+  }
+
+  /** Whether what {@linkcode next} gave out last went past held messages. */
+  get overtaking(): boolean {
+    return this.#current === "past";
+  }
+
+  /**
+   * A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once where nothing
+   * is held.
+   */
+  room(size: number, lane: Lane, alone: boolean): OpenSegment {
+    return this.#plain ? this.#main.room(size, alone) : this.#line(lane).room(size, false);
+  }
+
+  /** Gives the room back: there will be no frame. */
+  trim(lane: Lane): void {
+    this.#line(lane).trim();
+  }
+
+  /** Counts a frame of `size` bytes that now stands in its room. */
+  add(size: number, lane: Lane): void {
+    if (this.#plain && (this.#credit > 0 || !lane.charged)) {
+      this.#takenBytes += size;
+      this.#free += size;
+      if (lane.charged) this.#credit -= size > this.#least ? size : this.#least;
+      return;
+    }
+    if (this.#line(lane) !== this.#main) {
+      if (this.#pastBytes === 0) this.#before = this.#free;
+      this.#pastBytes += size;
+      return;
+    }
+    this.#takenBytes += size;
+    if (this.holding || lane.charged && this.#credit <= 0) {
+      this.#hold(lane.charged ? size : -size);
+      this.#plain = false;
+    } else {
+      if (lane.charged) this.#credit -= Math.max(size, this.#least);
+      this.#free += size;
+    }
+  }
+
+  /** Adds a message that is encoded already, and that others may send, too. */
+  share(bytes: Uint8Array): void {
+    this.#main.share(bytes);
+    this.add(bytes.length, MESSAGE);
+  }
+
+  /** Lets the next frame begin a write of its own. */
+  seal(): void {
+    this.#main.seal();
+  }
+
+  /** The peer grants more: held messages go on. */
+  grant(bytes: number): void {
+    this.#credit += bytes;
+    while (this.holding) {
+      const run = this.#held!.first!;
+      let count = run.count;
+      if (run.size > 0) {
+        if (this.#credit <= 0) return;
+        const cost = Math.max(run.size, this.#least);
+        count = Math.min(count, Math.ceil(this.#credit / cost));
+        this.#credit -= count * cost;
+      }
+      this.#free += count * Math.abs(run.size);
+      run.count -= count;
+      if (run.count === 0) this.#held!.shift();
+    }
+    this.#plain = this.#past === undefined;
+  }
+
+  /** What to write next, at most `most` bytes of it; `undefined` when nothing may go. */
+  next(most: number): Uint8Array | undefined {
+    this.#current = this.#pastBytes > 0 && this.#before === 0 ? "past" : "main";
+    const past = this.#current === "past";
+    const free = past ? this.#pastBytes : this.#pastBytes > 0 ? this.#before : this.#free;
+    if (free === 0) {
+      // An idle connection owns no buffer.
+      if (!this.holding) this.#main.next();
+      return undefined;
+    }
+    const segment = (past ? this.#past! : this.#main).next()!;
+    return segment.bytes.subarray(segment.sent, segment.sent + Math.min(segment.used - segment.sent, most, free));
+  }
+
+  /** Counts what {@linkcode next} gave out as passed to the socket. */
+  pass(size: number): void {
+    if (this.#current === "past") this.#pastBytes -= size;
+    else {
+      this.#passedBytes += size;
+      this.#free -= size;
+      if (this.#before > 0) this.#before -= size;
+    }
+  }
+
+  /** The socket has taken `size` bytes: whether there is a whole segment to go on with. */
+  advance(size: number): boolean {
+    if (this.#current === "past") {
+      this.#past!.advance(size);
+      if (this.#pastBytes === 0) {
+        this.#past!.next();
+        this.#past = undefined;
+        this.#plain = !this.holding;
+        return this.#free > 0;
+      }
+      return true;
+    }
+    return this.#main.advance(size) && this.#free > 0 || this.#pastBytes > 0;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#main.clear();
+    this.#past?.clear();
+  }
+
+  #hold(size: number): void {
+    const held = this.#held ??= new Fifo();
+    const last = this.#lastRun;
+    if (held.size > 0 && last!.size === size) last!.count++;
+    else held.push(this.#lastRun = { size, count: 1 });
+  }
+
+  #line(lane: Lane): Segments {
+    if (lane.ordered || !this.holding) return this.#past === undefined || lane.ordered ? this.#main : this.#past;
+    return this.#past ??= new Segments(this.#pool);
+  }
+}

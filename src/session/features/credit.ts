@@ -1,0 +1,90 @@
+/**
+ * Flow control of native connections. Each side may have sent only so many bytes of messages and requests as the other has
+ * granted; more is granted as messages reach their handlers. Replies and system frames need none, so that nobody has to
+ * stop reading, and answers always get through.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { integerMember, type PeerObject } from "../../base/untrusted.ts";
+
+/** The terms one side grants the other by, in bytes. */
+export interface CreditTerms {
+  /** What may be under way at first. */
+  readonly window: number;
+  /** What a frame costs at least: it bounds how many small ones wait. */
+  readonly least: number;
+}
+
+/** How long a peer that has to wait does so for a large grant, in milliseconds. */
+const PATIENCE = 50;
+const DEFAULT_WINDOW = 1024 * 1024;
+
+/**
+ * What a side offers that lets `maxQueuedBytes` wait, and sixteen times `maxQueuedMessages`: a window that small messages use
+ * up while the CREDIT for them is on its way costs throughput: it is seen in `deno task bench --only burst`.
+ */
+export function creditOffer(
+  limits: { readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },
+): PeerObject {
+  const window = limits.maxQueuedBytes;
+  // Rounded up, so that no more fit; the one that overdraws is among them.
+  return { window, least: Math.ceil(window / limits.maxQueuedMessages / 16) };
+}
+
+/** What a peer offered, read with care; what is missing has its default. */
+export function creditTerms(parameters: PeerObject): CreditTerms {
+  return {
+    window: integerMember(parameters, "window", 1, 0xffffffff) ?? DEFAULT_WINDOW,
+    least: integerMember(parameters, "least", 0, 0xffffffff) ?? 0,
+  };
+}
+
+/** The receiving side: what the peer may still send, and what it is to be granted next. */
+export class CreditMeter {
+  readonly #terms: CreditTerms;
+  /** Granted and not used; below zero after a message that was larger than what was left. */
+  #left: number;
+  /** Used up, handed to handlers, and not granted again yet. */
+  #owed = 0;
+  readonly #clock: Clock;
+  /** Since when the peer has to wait, or when it was last granted more. */
+  #waitsFrom = 0;
+
+  /**
+   * @param terms What this side offered.
+   * @param clock The time.
+   */
+  constructor(terms: CreditTerms, clock: Clock) {
+    this.#terms = terms;
+    this.#clock = clock;
+    this.#left = terms.window;
+  }
+
+  /** Counts a message that came in, `size` bytes with its header; false if it may not have been sent. */
+  received(size: number): boolean {
+    if (this.#left <= 0) return false;
+    this.#left -= Math.max(size, this.#terms.least);
+    if (this.#left <= 0) this.#waitsFrom = this.#clock.now();
+    return true;
+  }
+
+  /** Counts a message that no longer waits; returns how much is to be granted now, mostly nothing. */
+  taken(size: number): number {
+    this.#owed += Math.max(size, this.#terms.least);
+    const { window } = this.#terms;
+    // By half windows; in smaller steps to a peer that has to wait: each costs a write and wakes the peer up.
+    if (this.#owed < window / (this.#left > 0 ? 2 : 4) && !this.#slow(window)) return 0;
+    const grant = Math.min(this.#owed, 0xffffffff);
+    this.#owed -= grant;
+    this.#left += grant;
+    if (this.#left <= 0) this.#waitsFrom = this.#clock.now();
+    return grant;
+  }
+
+  /** Whether a peer that has to wait would wait for so long that it saw nothing go on: then a small step is due. */
+  #slow(window: number): boolean {
+    return this.#left <= 0 && this.#owed >= window / 16 && this.#clock.now() - this.#waitsFrom > PATIENCE;
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * How a server says that it does not let a client in, and how a client reads that. Python has one word for it, from 2.0.3 on.
+ *
+ * @module
+ */
+
+import { HandshakeError, type HandshakeErrorCode, type Refusal } from "../../errors.ts";
+import { WIRE_LIMITS } from "../frame.ts";
+import { integerMember, member, type PeerObject, printable, stringMember } from "../../base/untrusted.ts";
+import { jsonMessage } from "./messages.ts";
+import type { Protocol } from "../protocols.ts";
+
+/** Python's word of a server that is full: its clients raise a `ServerFullError`, for any other word as well. */
+const SERVER_FULL = "server_full";
+/** Refusals that are errors of their own; any other is `refused-by-peer`. */
+const TELLING: readonly HandshakeErrorCode[] = ["handshake-timeout", "too-many-connections", "unauthorized"];
+
+/**
+ * What to send to a peer that is not let in, in place of message 1 or 3, before closing: the refusal of `error`, or else its
+ * code and message; nothing where the protocol has no words for it. Of each text, 200 characters arrive.
+ */
+export function refusalMessage(protocol: Protocol, error: HandshakeError): Uint8Array | undefined {
+  if (protocol.handshake !== "json") return undefined;
+  const { code, message } = error.refusal ?? error;
+  const retryAfter = error.refusal?.retryAfter;
+  const python = error.code === "too-many-connections" ? SERVER_FULL : undefined;
+  const words = { result: "error", code: printable(code), message: printable(message), retryAfter, error: python };
+  return jsonMessage(words, WIRE_LIMITS.maxHandshakeReply);
+}
+
+/** The refusal that a server's message is; `undefined` if it is none. Python's stands in place of message 1 only. */
+export function refusalIn(message: PeerObject, first: boolean): HandshakeError | undefined {
+  if (member(message, "result") === "error") return refused(message);
+  const word = first ? stringMember(message, "error") : undefined;
+  return word === undefined ? undefined : refusedByPython(printable(word));
+}
+
+function refused(message: PeerObject): HandshakeError {
+  const code = printable(stringMember(message, "code") ?? "unknown");
+  return errorOf(TELLING.find((known) => known === code) ?? "refused-by-peer", {
+    code,
+    message: printable(stringMember(message, "message") ?? "no reason given"),
+    retryAfter: integerMember(message, "retryAfter", 0, Number.MAX_SAFE_INTEGER),
+  });
+}
+
+function refusedByPython(code: string): HandshakeError {
+  const full = code === SERVER_FULL;
+  const message = full ? "The server is full" : "no reason given";
+  return errorOf(full ? "too-many-connections" : "refused-by-peer", { code, message, retryAfter: undefined });
+}
+
+function errorOf(code: HandshakeErrorCode, refusal: Refusal): HandshakeError {
+  const text = `The server refused the connection: ${refusal.message} (${refusal.code})`;
+  return new HandshakeError(code, text, { refusal });
+}

@@ -1,0 +1,285 @@
+/**
+ * The server's end of a handshake, as a state machine without I/O: HELLO frames (1.4.0 – 1.7.x), JSON (1.8 and later, with
+ * the native protocol negotiated inside that of 2.0 and later), or none (1.2, 1.3).
+ *
+ * @module
+ */
+
+import { HandshakeError, ProtocolError } from "../../errors.ts";
+import { SystemCode, WIRE_LIMITS } from "../frame.ts";
+import { adviceFor, describeBytes, framingOf, LOOKED_AT } from "../python/hello.ts";
+import {
+  commonFeatures,
+  CREDENTIALS_PATH,
+  type HandshakeOutcome,
+  type HandshakeStep,
+  NATIVE,
+  NATIVE_VERSIONS,
+  type NativeOffer,
+  type NativeTerms,
+  PYTHON_MAX_MESSAGE_SIZE,
+  readNativeTerms,
+} from "./terms.ts";
+import { member, objectMember, type PeerObject, printable } from "../../base/untrusted.ts";
+import {
+  concat,
+  EMPTY,
+  failed,
+  firstFrame,
+  helloFrame,
+  helloVersion,
+  jsonMessage,
+  JsonReader,
+  named,
+  releaseMember,
+  versionMember,
+  versionMismatch,
+} from "./messages.ts";
+import { get16 } from "../integers.ts";
+import { ID_WINDOW, numberingOf } from "../python/id_numbering.ts";
+import { acceptsRelease, isNative, type Protocol, PROTOCOL_VERSION, speaksVersion } from "../protocols.ts";
+import { refusalMessage } from "./refusal.ts";
+
+/** What a server brings to a handshake. */
+export interface ServerHandshakeOptions {
+  /** What is announced and served; native peers upgrade inside 2.0 and later, and `native` takes nobody else. */
+  readonly protocol: Protocol;
+  /** What is offered to native peers. */
+  readonly offer: NativeOffer;
+  /** Fresh and unpredictable: the id of the HELLO frame (a u32 or a UUID, as the protocol has it). */
+  readonly helloId: number | string;
+  /** Fresh and unpredictable, sent to native peers. */
+  readonly nonce: string;
+  /** The wall clock, in milliseconds since 1970, for protocols that carry it. */
+  readonly now: number;
+}
+
+/** Greets, checks the answer, and lets the caller decide. Feed it until it is `open` or `failed`. */
+export class ServerHandshake {
+  readonly #options: ServerHandshakeOptions;
+  readonly #transcript: Uint8Array[] = [];
+  readonly #json = new JsonReader(WIRE_LIMITS.maxHandshakeRequest, CREDENTIALS_PATH);
+  /** An unfinished HELLO_ACK. */
+  #held: Uint8Array = EMPTY;
+  /** The beginning of what came, to say what it looks like. */
+  #first: Uint8Array = EMPTY;
+  #proposal: Omit<HandshakeOutcome, "transcript"> | undefined = undefined;
+
+  /** @param options What this end brings. */
+  constructor(options: ServerHandshakeOptions) {
+    this.#options = options;
+  }
+
+  /** The greeting to send; `open` at once for the releases that have no handshake. */
+  start(): HandshakeStep {
+    const { protocol, helloId, now } = this.#options;
+    if (protocol.handshake === "none") {
+      this.#propose("", undefined, EMPTY);
+      return this.accept();
+    }
+    const greeting = protocol.handshake === "hello"
+      ? helloFrame(protocol, SystemCode.HELLO, helloId, now, protocol.release)
+      : jsonMessage(this.#greeting(), WIRE_LIMITS.maxHandshakeReply);
+    this.#transcript.push(greeting);
+    return { state: "waiting", send: greeting };
+  }
+
+  /** Takes bytes of the client. */
+  push(chunk: Uint8Array): HandshakeStep {
+    try {
+      if (this.#proposal !== undefined) return this.#early(this.#proposal, chunk);
+      if (this.#first.length < LOOKED_AT) {
+        // A copy: a view would keep the whole chunk for as long as the handshake takes.
+        this.#first = concat(this.#first, chunk.slice(0, LOOKED_AT - this.#first.length));
+      }
+      return this.#options.protocol.handshake === "hello" ? this.#pushHello(chunk) : this.#pushJson(chunk);
+    } catch (error) {
+      if (error instanceof ProtocolError) return { state: "failed", error };
+      if (error instanceof HandshakeError) return this.refuse(error);
+      throw error;
+    }
+  }
+
+  /** What came of a client that came no further, and what may be behind it. */
+  unfinished(how: "closed" | "late"): string {
+    const { release } = this.#options.protocol;
+    if (this.#first.length > 0) return `it sent ${this.#strange ? this.#looks() : "the beginning of an answer"}`;
+    const reaction = how === "closed" ? "left without a word" : "said nothing";
+    return `it was greeted by release "${release === "" ? NATIVE_RELEASE : release}" and ${reaction}: ${JUST_THAT}`;
+  }
+
+  /** Lets the peer in: the last bytes to send, and the outcome. */
+  accept(): HandshakeStep {
+    const proposal = this.#proposal;
+    if (proposal === undefined) throw new TypeError("Cannot accept the peer: it has proposed nothing yet");
+    let send: Uint8Array | undefined;
+    if (this.#options.protocol.handshake === "json") {
+      const { features: offered = {} } = this.#options.offer;
+      const features = Object.fromEntries([...proposal.features.keys()].map((name) => [name, offered[name]]));
+      const native = isNative(proposal.protocol) ? { version: NATIVE_VERSIONS[0], features } : undefined;
+      send = jsonMessage({ result: "ok", native }, WIRE_LIMITS.maxHandshakeReply);
+      this.#transcript.push(send);
+    }
+    return { state: "open", send, outcome: { ...proposal, transcript: this.#transcript } };
+  }
+
+  /** Does not let the peer in: the last bytes to send, if its protocol has words for it, and `error` as it was given. */
+  refuse(error: HandshakeError): HandshakeStep {
+    return { state: "failed", error, send: refusalMessage(this.#options.protocol, error) };
+  }
+
+  /** Message 1. */
+  #greeting(): PeerObject {
+    const { protocol, offer, nonce } = this.#options;
+    if (!upgrades(protocol)) return { v: protocol.release, meta: {} };
+    const v = isNative(protocol) ? NATIVE_RELEASE : protocol.release;
+    const { features = {}, maxMessageSize } = offer;
+    return {
+      v,
+      pv: PROTOCOL_VERSION,
+      meta: { id_window: ID_WINDOW, native: { versions: NATIVE_VERSIONS, features, maxMessageSize, nonce } },
+    };
+  }
+
+  #pushHello(chunk: Uint8Array): HandshakeStep {
+    const { protocol, helloId } = this.#options;
+    const bytes = this.#held = concat(this.#held, chunk);
+    const frame = this.#telling(() => {
+      const frame = firstFrame(protocol, bytes);
+      if (frame === "damaged") throw failed("its first frame is damaged");
+      return frame;
+    });
+    if (frame === "partial") return { state: "waiting" };
+    if (frame.code !== SystemCode.HELLO_ACK) {
+      // 1.4.0 to 1.6.1 go on as if nothing were wrong.
+      const why = protocol.integrity === "sha256" ? `: ${JUST_THAT}` : "";
+      throw failed(`it sent a frame of type ${frame.code} before HELLO_ACK${why}`);
+    }
+    if (frame.requestId !== helloId) throw failed("its HELLO_ACK carries another id");
+    const release = helloVersion(frame.content);
+    if (release === undefined) throw failed("its HELLO_ACK holds no version");
+    this.#checkRelease(release);
+    this.#transcript.push(bytes.slice(0, frame.end));
+    return this.#propose(release, undefined, bytes.subarray(frame.end));
+  }
+
+  #pushJson(chunk: Uint8Array): HandshakeStep {
+    const whole = this.#telling(() => this.#json.push(chunk));
+    if (whole === undefined) return { state: "waiting" };
+    const { message, bytes, cut, rest } = whole;
+    this.#transcript.push(bytes);
+    const { protocol } = this.#options;
+    const version = upgrades(protocol) ? versionMember(message) : undefined;
+    const release = releaseMember(message) ?? (version === undefined ? undefined : "");
+    if (release === undefined) throw failed('its message has no version "v"');
+    const meta = member(message, "meta") === undefined ? {} : objectMember(message, "meta");
+    if (meta === undefined) throw failed('its "meta" is no object');
+
+    const terms = upgrades(protocol) ? readNativeTerms(meta) : undefined;
+    if (terms?.version !== undefined) {
+      if (rest.length > 0) throw tooEarly();
+      return this.#propose(release, version, rest, terms, cut[terms.credentials as number]);
+    }
+    if (isNative(protocol)) {
+      throw new HandshakeError(
+        "native-required",
+        `Cannot agree with the peer: it is release "${named(release)}" and does not speak the native protocol, ` +
+          "and this listener takes nothing else",
+      );
+    }
+    // From 2.0.3 on, the version of the protocol is compared in place of the release.
+    if (version === undefined) this.#checkRelease(release);
+    else if (!speaksVersion(version)) throw versionMismatch("peer", release, version);
+    return this.#propose(release, version, rest);
+  }
+
+  /** Whether what came does not even begin like an answer. */
+  get #strange(): boolean {
+    const { protocol } = this.#options;
+    const first = this.#first;
+    if (protocol.handshake === "json") return first.length < 3 || first[2] !== 0x7b;
+    const { magic, code } = protocol.layout;
+    if (first.length < code + 2) return true;
+    const framing = framingOf(first)?.headerSize;
+    if (magic < 0) return get16(first, code) !== SystemCode.HELLO_ACK && framing !== protocol.headerSize;
+    return first[0] !== 0x56 || first[1] !== 0x58 || framing !== undefined && framing !== protocol.headerSize;
+  }
+
+  /** What the client began with, and what to do about it. */
+  #looks(): string {
+    return `${describeBytes(this.#first)}; ${adviceFor(this.#first)}`;
+  }
+
+  /** Runs a step; the error of one that cannot make sense of the bytes says what they look like. */
+  #telling<Value>(step: () => Value): Value {
+    try {
+      return step();
+    } catch (error) {
+      if (!this.#strange) throw error;
+      if (error instanceof HandshakeError) {
+        throw new HandshakeError(error.code, `${error.message}; it sent ${this.#looks()}`);
+      }
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new ProtocolError(error.code, `Cannot agree with the peer: it sent ${this.#looks()}`);
+    }
+  }
+
+  /** Bytes between the peer's last message and the decision: a Python client may begin, a native one may not. */
+  #early(proposal: Omit<HandshakeOutcome, "transcript">, chunk: Uint8Array): HandshakeStep {
+    if (chunk.length > 0 && isNative(proposal.protocol)) throw tooEarly();
+    // A copy, as the chunk may be a small part of a large buffer.
+    const rest = chunk.length === 0 ? proposal.rest.slice() : concat(proposal.rest, chunk.slice());
+    if (rest.length > WIRE_LIMITS.maxEarly) throw failed("it sent too much before it was let in");
+    this.#proposal = { ...proposal, rest };
+    return { state: "waiting" };
+  }
+
+  #checkRelease(release: string): void {
+    const { handshake, release: ours } = this.#options.protocol;
+    // 1.7.3 and 1.7.4 do not even take themselves.
+    const same = handshake === "hello" && release === ours;
+    if (same || acceptsRelease(release, ours) || acceptsRelease(ours, release)) return;
+    const why = release === ours
+      ? `it is release "${release}" but names no version of its protocol ("pv"), which that release does`
+      : `it is release "${printable(release)}", this listener serves "${ours}"; ${ANOTHER_RELEASE}`;
+    throw new HandshakeError("version-mismatch", `Cannot agree with the peer: ${why}`);
+  }
+
+  #propose(
+    release: string,
+    version: string | undefined,
+    rest: Uint8Array,
+    terms?: NativeTerms,
+    credentials?: Uint8Array,
+  ): HandshakeStep {
+    const { protocol, offer } = this.#options;
+    const native = terms !== undefined;
+    // It has made sense of them.
+    this.#first = this.#held = EMPTY;
+    this.#proposal = {
+      protocol: native ? NATIVE : protocol,
+      release,
+      numbering: !native && protocol.ids === "u16" ? numberingOf("client", release, version, ID_WINDOW) : undefined,
+      maxMessageSize: native ? terms.maxMessageSize : protocol.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
+      features: native ? commonFeatures(offer, terms.features) : new Map(),
+      rest,
+    };
+    return { state: "proposed", peer: { release: named(release), native, credentials } };
+  }
+}
+
+/** What to do about clients of another release. */
+const ANOTHER_RELEASE = "set protocol to its release, or serve it at an address of its own with listen";
+const JUST_THAT = `a Python client of another release does just that; ${ANOTHER_RELEASE}`;
+
+/** What a server that takes native peers only calls itself: they come by way of its handshake. */
+const NATIVE_RELEASE = "2.0.0";
+
+/** Whether native peers may upgrade inside this protocol's handshake. */
+function upgrades(protocol: Protocol): boolean {
+  return isNative(protocol) || protocol.ids === "u16";
+}
+
+function tooEarly(): ProtocolError {
+  return new ProtocolError("protocol-error", "Cannot agree with the peer: it sent frames before it was let in");
+}

@@ -1,0 +1,143 @@
+/**
+ * Which protocol does a server speak? In the HELLO protocols the greeting's framing tells: it is tried out, and the right one
+ * is the one whose checksum matches.
+ *
+ * @module
+ */
+
+import type { HandshakeError } from "../../errors.ts";
+import type { DecodedFrame } from "../decoded_frame.ts";
+import { FrameDecoder } from "../decoder.ts";
+import { SystemCode, WIRE_LIMITS } from "../frame.ts";
+import { failed, firstFrame, helloVersion } from "../handshake/messages.ts";
+import { get16, get32 } from "../integers.ts";
+import { type Protocol, protocol } from "../protocols.ts";
+import { sha256Sync } from "./sha256.ts";
+
+/** The framings that begin with HELLO, shortest header first: a longer one is tried when the shorter has failed. */
+const HELLO_LAYOUTS: readonly Protocol[] = [protocol("1.6.10"), protocol("1.6.3"), protocol("1.6.0")];
+const HELLO_MAGIC_LAYOUT = protocol("1.7.0");
+
+/** A HELLO as a client sees it. */
+export interface Hello {
+  /** The frame, which stands at the beginning of the bytes. */
+  readonly frame: DecodedFrame;
+  /** A protocol with this framing. */
+  readonly layout: Protocol;
+  /** What the server calls itself. */
+  readonly release: string;
+}
+
+/**
+ * Finds the HELLO frame that `bytes` begin with; `undefined` while more of them are needed.
+ *
+ * @throws {HandshakeError} `handshake-failed`: it is none.
+ */
+export function detectHello(bytes: Uint8Array): Hello | undefined {
+  const magic = bytes[0] === 0x56 && bytes[1] === 0x58;
+  const code = magic ? 2 : 0;
+  if (bytes.length < code + 6) {
+    if (bytes.length > code && bytes[code] !== 0 || bytes.length > code + 1 && bytes[code + 1] !== SystemCode.HELLO) {
+      throw notVeltix(bytes);
+    }
+    return undefined;
+  }
+  const size = get32(bytes, code + 2);
+  if (get16(bytes, code) !== SystemCode.HELLO || size < 7 || size > WIRE_LIMITS.maxHello) throw notVeltix(bytes);
+  for (const layout of magic ? [HELLO_MAGIC_LAYOUT] : HELLO_LAYOUTS) {
+    if (layout.integrity === "sha256" && sha256Sync === undefined) {
+      throw failed("it seems to speak a protocol with SHA-256, and this runtime has no synchronous one");
+    }
+    const frame = firstFrame(layout, bytes);
+    if (frame === "partial") return undefined;
+    if (frame === "damaged") continue;
+    const release = helloVersion(frame.content);
+    if (release !== undefined) return { frame, layout, release };
+  }
+  throw notVeltix(bytes);
+}
+
+/** The error of bytes that are no greeting: what they look like, and what to do about it. */
+function notVeltix(bytes: Uint8Array): HandshakeError {
+  return failed(`it greeted with ${describeBytes(bytes)}, which is no Veltix greeting; ${adviceFor(bytes)}`);
+}
+
+/** How the text of other programs begins. */
+const TEXTS: readonly (readonly [start: RegExp, what: string])[] = [
+  [/^HTTP\//, "an HTTP answer"],
+  [/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) /, "an HTTP request"],
+  [/^SSH-/, "an SSH greeting"],
+  [/^220[ -]/, "an SMTP or FTP greeting"],
+  [/^(?:EHLO|HELO) /, "an SMTP command"],
+  [/^(?:\+(?:OK|PONG)|-(?:ERR|NOAUTH|DENIED|LOADING))\b/, "a Redis or POP3 answer"],
+  [/^\*\d+\r\n\$/, "a Redis command"],
+  [/^\* OK\b/, "an IMAP greeting"],
+  [/^INFO \{/, "a NATS greeting"],
+  [/^AMQP/, "an AMQP greeting"],
+];
+
+/** How many of the first bytes are shown. */
+const SHOWN = 16;
+/** How many of the first bytes are looked at. */
+export const LOOKED_AT = 1024;
+
+/** Says what the first bytes look like. */
+export function describeBytes(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "nothing";
+  if (isTls(bytes)) return bytes[0] === 0x15 ? "a TLS alert" : "a TLS handshake";
+  const frame = frameOf(bytes);
+  if (frame !== undefined) return `a frame of type ${frame.code}, framed as in ${frame.framing.releases}`;
+  // MySQL: the length in 3 bytes, a zero, protocol 10.
+  if (bytes.length > 4 && bytes[0] > 0 && bytes[2] === 0 && bytes[3] === 0 && bytes[4] === 10) {
+    return "a MySQL greeting";
+  }
+  const text = String.fromCharCode(...bytes.subarray(0, 64));
+  const what = TEXTS.find(([start]) => start.test(text))?.[1];
+  const line = /^[ -~]*/.exec(text)![0];
+  if (what !== undefined) return `${what}, "${line.slice(0, 40)}"`;
+  if (line !== "" && /^[\t\r\n -~]+$/.test(text.slice(0, SHOWN))) return `the text "${line.slice(0, 40)}"`;
+  const hex = [...bytes.subarray(0, SHOWN)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  return `the bytes ${hex}`;
+}
+
+/** What to do about a peer that begins like this. */
+export function adviceFor(bytes: Uint8Array): string {
+  if (isTls(bytes)) return "connect without TLS, or to a port without it";
+  const frame = frameOf(bytes);
+  return frame === undefined
+    ? "check the host and the port"
+    : `set protocol to its release, such as "${frame.framing.name}"`;
+}
+
+/** TLS of any version begins with the type of a record and a 3. */
+function isTls(bytes: Uint8Array): boolean {
+  return (bytes[0] === 0x15 || bytes[0] === 0x16) && (bytes.length === 1 || bytes[1] === 3);
+}
+
+/** The protocol of the release whose framing the bytes begin with, if there is one. */
+export function framingOf(bytes: Uint8Array): Protocol | undefined {
+  return frameOf(bytes)?.framing.spoken;
+}
+
+/** All framings of Python's, each with the releases it is that of. */
+const FRAMINGS = [
+  ["2.0.0", "releases 2.0 to 3.3"],
+  ["1.9.0", "releases 1.7 to 1.9"],
+  ["1.6.10", "release 1.6.10"],
+  ["1.6.9", "releases 1.6.2 to 1.6.9"],
+  ["1.3.0", "releases 1.2 to 1.6.1"],
+].map(([name, releases]) => ({ name, releases, spoken: protocol(name) }));
+
+/** The frame of some Python release that the bytes begin with: one whose content matches its checksum. */
+function frameOf(bytes: Uint8Array): { code: number; framing: typeof FRAMINGS[number] } | undefined {
+  for (const framing of FRAMINGS) {
+    const { headerSize, integrity, layout } = framing.spoken;
+    const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);
+    // The checksum of nothing proves nothing: zeros would be a PING.
+    if (size === 0 || headerSize + size > Math.min(bytes.length, LOOKED_AT)) continue;
+    if (integrity === "sha256" && sha256Sync === undefined) continue;
+    const [frame] = new FrameDecoder(framing.spoken).push(bytes.subarray(0, headerSize + size));
+    if (frame !== undefined) return { code: frame.code, framing };
+  }
+  return undefined;
+}
