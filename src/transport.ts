@@ -6,10 +6,10 @@
  */
 
 import type { Address, Endpoint } from "./base/address.ts";
-import type { Clock } from "./base/clock.ts";
+import type { EventLoop } from "./base/clock.ts";
 
 export type { Address, Endpoint, TcpEndpoint, UnixEndpoint } from "./base/address.ts";
-export type { Clock, TimerHandle } from "./base/clock.ts";
+export type { Clock, EventLoop, TimerHandle } from "./base/clock.ts";
 
 /** Options of a socket. */
 export interface SocketOptions {
@@ -24,7 +24,7 @@ export interface ConnectOptions extends SocketOptions {
 }
 
 /** One runtime's sockets. */
-export interface Transport {
+export interface Transport extends EventLoop {
   /** Its name, for logs and statistics, such as `"node"`. */
   readonly name: string;
   /**
@@ -36,15 +36,6 @@ export interface Transport {
   connect(to: Endpoint, options?: ConnectOptions): Promise<Connection>;
   /** Starts accepting connections. Rejects with a `ConnectionError` (`address-in-use`, `permission-denied`, …). */
   listen(at: Endpoint, options?: SocketOptions): Promise<Listener>;
-  /** Calls `fn` after this turn's callbacks and microtasks, before more I/O: where gathered writes are flushed. */
-  defer(fn: () => void): void;
-  /**
-   * Calls `fn` after other sockets and timers have had their turn, so that a busy connection does not starve them. Where
-   * `crowded` is true many connections are busy: all sockets are to be looked at before, even if that takes a millisecond.
-   */
-  yield(fn: () => void, crowded?: boolean): void;
-  /** The time. */
-  readonly clock: Clock;
   /** How many files and sockets the process may have open at once; `undefined` where that can't be known. Never rejects. */
   descriptors?(): Promise<number | undefined>;
 }

@@ -6,7 +6,7 @@ import type { SessionShared } from "../src/app/shared.ts";
 import { BATCH_FRAMES, BatchBudget } from "../src/link/batch_budget.ts";
 import { FlushQueue } from "../src/link/flush_queue.ts";
 import type { Clock } from "../src/base/clock.ts";
-import type { ChunkReader, Connection, Transport } from "../src/transport.ts";
+import type { ChunkReader, Connection } from "../src/transport.ts";
 import type { ReceivedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
@@ -20,7 +20,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   let left = COUNT;
   // Time stands still, so that it ends no batch.
   const clock = { now: () => 0 } as Clock;
-  const transport = { clock, ...eventLoop() } as Transport;
+  const loop = { clock, ...eventLoop() };
   let frames = 0;
   let inTurn = 0;
   let most = 0;
@@ -30,11 +30,11 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
     NATIVE,
     1_000,
     "close",
-    { transport, budget: new BatchBudget(transport), flushes: new FlushQueue(transport) } as unknown as SessionShared,
+    { clock, budget: new BatchBudget(loop), flushes: new FlushQueue(loop) } as unknown as SessionShared,
     {
       frame(_: ReceivedFrame): void {
         frames++;
-        if (++inTurn === 1) transport.yield(() => inTurn = 0);
+        if (++inTurn === 1) loop.yield(() => inTurn = 0);
         most = Math.max(most, inTurn);
       },
       full: () => false,
@@ -78,7 +78,7 @@ describe("a receiver", () => {
       const chunk = new Uint8Array(piece.length * count);
       for (let i = 0; i < count; i++) chunk.set(piece, i * piece.length);
       const clock = { now: () => 0 } as Clock;
-      const transport = { clock, ...eventLoop() } as Transport;
+      const loop = { clock, ...eventLoop() };
       let given = false;
       const source = new FrameSource(
         { readTo: (reader: ChunkReader) => reader.received(given ? null : (given = true, chunk)) } as Connection,
@@ -86,9 +86,9 @@ describe("a receiver", () => {
         1_000_000,
         piece === bad ? "close" : "resync",
         {
-          transport,
-          budget: new BatchBudget(transport),
-          flushes: new FlushQueue(transport),
+          clock,
+          budget: new BatchBudget(loop),
+          flushes: new FlushQueue(loop),
           wheel: { add: () => {} },
         } as unknown as SessionShared,
         {
@@ -104,7 +104,7 @@ describe("a receiver", () => {
       do {
         most = Math.max(most, passed() - before);
         before = passed();
-        await new Promise<void>((resolve) => transport.yield(resolve));
+        await new Promise<void>((resolve) => loop.yield(resolve));
       } while (before < count - 2);
       await source.over();
       assert(most > 0 && most <= 2 * BATCH_FRAMES, `${most} in a turn`);

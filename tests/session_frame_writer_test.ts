@@ -47,7 +47,7 @@ function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "nati
     pool: new BufferPool(),
     wheel,
     flushes: new FlushQueue(eventLoop() as Transport),
-    transport: { clock } as unknown as Transport,
+    clock,
     tuning: { eager: false },
     total: new TotalBuffer(marks, wheel, clock),
     limits: marks,

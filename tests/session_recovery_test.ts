@@ -249,7 +249,7 @@ describe('recovery: "resync"', () => {
         1_000,
         "resync",
         {
-          transport: { clock: { now: () => 0 } },
+          clock: { now: () => 0 },
           budget: new BatchBudget({ clock: { now: () => 0 } as Clock, yield: () => {} }),
           flushes: { begin: () => {}, turn: 0 },
         } as unknown as SessionShared,

@@ -10,7 +10,7 @@ import { isThenable } from "../base/thenable.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
 import { replied } from "../message/message.ts";
-import type { Transport } from "../transport.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget, BatchWaiter } from "../link/batch_budget.ts";
@@ -61,7 +61,7 @@ export interface DispatcherHost extends MessageOrigin {
 /** What all dispatchers of a Server or a Client share. */
 export interface DispatcherShared {
   /** Where turns end. */
-  readonly transport: Transport;
+  readonly clock: Clock;
   /** Which handler takes what. */
   readonly routes: Routes;
   /** How much is handed out before others have their turn. */

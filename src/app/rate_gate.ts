@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { Transport } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { type Rate, RateLimit } from "./rate_limit.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
@@ -44,16 +43,16 @@ export class RateGate {
    */
   constructor(
     rate: Rate,
-    { transport, wheel, observers }: {
-      readonly transport: Transport;
+    { clock, wheel, observers }: {
+      readonly clock: Clock;
       readonly wheel: TimerWheel;
       readonly observers: Observers;
     },
     host: RateGateHost,
   ) {
-    this.#limit = new RateLimit(rate, transport.clock);
+    this.#limit = new RateLimit(rate, clock);
     this.#rate = rate;
-    this.#clock = transport.clock;
+    this.#clock = clock;
     this.#wheel = wheel;
     this.#observers = observers;
     this.#host = host;

@@ -20,6 +20,8 @@ import { TotalBuffer } from "../link/total_buffer.ts";
 
 /** What all connections of a Server or a Client share. */
 export interface SessionShared extends FrameWriterShared, DispatcherShared {
+  /** The sockets. */
+  readonly transport: Transport;
   /** When peers are asked whether they live, how eagerly is written, and how much may come. */
   readonly tuning: Tuning;
   /** Who watches single messages. */
@@ -58,10 +60,12 @@ export function makeShared(
   load?: HandlerLoad,
 ): SessionShared {
   const { pool, leave } = lend(transport);
-  const wheel = new TimerWheel(transport.clock);
-  faults?.begin(wheel, transport.clock);
+  const { clock } = transport;
+  const wheel = new TimerWheel(clock);
+  faults?.begin(wheel, clock);
   return {
     transport,
+    clock,
     routes,
     limits,
     observers,
@@ -74,7 +78,7 @@ export function makeShared(
     flushes: new FlushQueue(transport, tuning.gather),
     budget: new BatchBudget(transport),
     credit: creditTerms(creditOffer(limits)),
-    total: new TotalBuffer(limits, wheel, transport.clock),
+    total: new TotalBuffer(limits, wheel, clock),
     close: () => {
       faults?.end();
       wheel.close();

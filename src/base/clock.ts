@@ -20,3 +20,16 @@ export interface Clock {
   /** Takes `unref` back. Without it another timer is made. */
   ref?(timer: TimerHandle): void;
 }
+
+/** The event loop of a runtime, and its time. */
+export interface EventLoop {
+  /** Calls `fn` after this turn's callbacks and microtasks, before more I/O: where gathered writes are flushed. */
+  defer(fn: () => void): void;
+  /**
+   * Calls `fn` after other sockets and timers have had their turn, so that a busy connection does not starve them. Where
+   * `crowded` is true many connections are busy: all sockets are to be looked at before, even if that takes a millisecond.
+   */
+  yield(fn: () => void, crowded?: boolean): void;
+  /** The time. */
+  readonly clock: Clock;
+}

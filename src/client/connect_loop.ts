@@ -178,7 +178,7 @@ export class ConnectLoop {
       this.#hurried = false;
       this.#tell(end, attempt - 1, wait, outgoing.counts(0));
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
-      if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.transport.clock, wait);
+      if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
       // Told by now: what ends the wait is another end.
       end = { ...end, lasted: undefined };
       if (!this.#goesOn) break;
@@ -201,7 +201,7 @@ export class ConnectLoop {
   async #once(shared: SessionShared, attempt: number): Promise<End> {
     const way = this.#way;
     const { core, outgoing } = way;
-    const { clock } = shared.transport;
+    const { clock } = shared;
     core.events.emit("connecting", { attempt });
     let reached: Dialed;
     try {

@@ -54,7 +54,7 @@ export interface Dialed {
 export async function reach(target: Target, shared: SessionShared, stop: Stop): Promise<Dialed> {
   const { transport, wheel } = shared;
   const { timeout } = target;
-  const began = transport.clock.now();
+  const began = shared.clock.now();
   const late = new AbortController();
   const deadline = new Timeout(() =>
     late.abort(new ConnectionError("timed-out", `Cannot connect: no connection within ${timeout} ms`))
@@ -79,7 +79,7 @@ export async function reach(target: Target, shared: SessionShared, stop: Stop): 
     });
     const outcome = await negotiate(connection, machine, {
       wheel,
-      timeout: Math.max(1, Math.ceil(timeout - (transport.clock.now() - began))),
+      timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
     // What was given up in the very moment it was reached is given up all the same.
     if (stop.given) throw stop.reason;

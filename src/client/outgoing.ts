@@ -186,7 +186,7 @@ export class Outgoing {
   /** The time, by the transport's clock. */
   get now(): number {
     // Nothing is too old before there is a clock.
-    return this.#shared?.transport.clock.now() ?? NaN;
+    return this.#shared?.clock.now() ?? NaN;
   }
 
   /** See `Client.ready`. */

@@ -44,7 +44,7 @@ export interface BacklogShared {
   /** Marks and limits. */
   readonly limits: BufferLimits;
   /** The time. */
-  readonly transport: { readonly clock: Clock };
+  readonly clock: Clock;
 }
 
 /** A full buffer, from the moment more than the high-water mark waits until half of it does. */
@@ -69,7 +69,7 @@ export class Backlog extends TimerEntry implements Holder {
     this.#owner = owner;
     this.#events = events;
     this.#shared = shared;
-    this.#progressAt = this.#since = shared.transport.clock.now();
+    this.#progressAt = this.#since = shared.clock.now();
     this.#from = owner.written;
     shared.wheel.add(this, shared.limits.writeTimeout);
     shared.total.holders.add(this);
@@ -87,7 +87,7 @@ export class Backlog extends TimerEntry implements Holder {
 
   /** A write that began at `began` is done; `overtaking` if it went past messages. */
   wrote(began: number, overtaking: boolean): void {
-    const { limits: { writeTimeout }, transport: { clock } } = this.#shared;
+    const { limits: { writeTimeout }, clock } = this.#shared;
     const now = clock.now();
     this.#slice = now - began > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
     // A PING that goes past messages without credit ends in the socket's buffer, whether the peer lives or not.
@@ -121,8 +121,8 @@ export class Backlog extends TimerEntry implements Holder {
 
   /** Looks whether the peer took something in time. */
   override expire(): void {
-    const { limits, transport, wheel } = this.#shared;
-    const now = transport.clock.now();
+    const { clock, limits, wheel } = this.#shared;
+    const now = clock.now();
     // Where nothing is written, others keep the room that its answer waits for.
     if (this.#owner.buffered === 0) this.#progressAt = now;
     const left = this.#progressAt + limits.writeTimeout - now;

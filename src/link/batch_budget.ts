@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport } from "../transport.ts";
+import type { EventLoop } from "../base/clock.ts";
 import { Fifo } from "../base/fifo.ts";
 
 /** The most frames of one batch. */
@@ -53,7 +53,7 @@ export interface Share {
 
 /** The budget of one batch, and of the rounds that the connections of one Server or Client share. */
 export class BatchBudget {
-  readonly #transport: Pick<Transport, "clock" | "yield">;
+  readonly #loop: Pick<EventLoop, "clock" | "yield">;
   #started = 0;
   #spent = 0;
   #askAt = 1;
@@ -75,9 +75,9 @@ export class BatchBudget {
   /** Called when no end of a round is waited for. */
   #onOver: (() => void)[] = [];
 
-  /** @param transport The time, and where the others have their turn. */
-  constructor(transport: Pick<Transport, "clock" | "yield">) {
-    this.#transport = transport;
+  /** @param loop The time, and where the others have their turn. */
+  constructor(loop: Pick<EventLoop, "clock" | "yield">) {
+    this.#loop = loop;
   }
 
   /** Begins a batch, of a connection if it has a share; the clock is left alone for a single frame. */
@@ -85,7 +85,7 @@ export class BatchBudget {
     this.#spent = 0;
     this.#most = this.#left(share);
     this.#askAt = several ? 1 : Infinity;
-    if (several) this.#started = now ?? this.#transport.clock.now();
+    if (several) this.#started = now ?? this.#loop.clock.now();
   }
 
   /** Goes on with a batch of `spent` frames that began at `started`; false when the others are to have their turn. */
@@ -94,7 +94,7 @@ export class BatchBudget {
     this.#started = started;
     this.#askAt = spent + 1;
     this.#most = this.#left(share);
-    return spent < BATCH_FRAMES && this.#transport.clock.now() - started <= this.#most;
+    return spent < BATCH_FRAMES && this.#loop.clock.now() - started <= this.#most;
   }
 
   /** Counts a frame; true when the others are to have their turn. */
@@ -103,7 +103,7 @@ export class BatchBudget {
     if (spent >= BATCH_FRAMES) return true;
     if (spent < this.#askAt) return false;
     this.#askAt = spent + Math.min(spent, this.#most < BATCH_MS ? ASK_OFTEN : ASK_EVERY);
-    return this.#transport.clock.now() - this.#started > this.#most;
+    return this.#loop.clock.now() - this.#started > this.#most;
   }
 
   /** The same for what was passed over: nobody knows how long that took. */
@@ -130,7 +130,7 @@ export class BatchBudget {
 
   /** Counts a batch that began at `from` and ends now; `many` if others stand behind the same share. */
   used(share: Share, from: number, many = false): void {
-    const took = this.#transport.clock.now() - from;
+    const took = this.#loop.clock.now() - from;
     // A round that nobody waits for ends by itself, unless most of it was work.
     const since = from - this.#roundFrom;
     if (!this.#looking && since >= ROUND_MS && (this.#worked < since / 2 || since > LONGEST_MS)) this.#next(from);
@@ -168,12 +168,12 @@ export class BatchBudget {
     if (this.#looking) return;
     this.#looking = true;
     const long = this.#worked >= 2 * ROUND_MS || (this.#heavy?.size ?? 0) > 0;
-    this.#transport.yield(this.#begin, long || Math.max(this.#crowd, this.#active) > CROWD);
+    this.#loop.yield(this.#begin, long || Math.max(this.#crowd, this.#active) > CROWD);
   }
 
   readonly #begin = (): void => {
     this.#looking = false;
-    const from = this.#transport.clock.now();
+    const from = this.#loop.clock.now();
     this.#next(from);
     this.#crowd = this.#inLine;
     this.#call(this.#waiting, from, ROUND_MS);
@@ -191,7 +191,7 @@ export class BatchBudget {
     let later = 0;
     for (let left = line.size; left > 0; left--) {
       later += line.shift().proceed() ?? 0;
-      if (this.#transport.clock.now() - from + later >= most) return;
+      if (this.#loop.clock.now() - from + later >= most) return;
     }
   }
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { TimerHandle } from "../base/clock.ts";
-import type { Transport } from "../transport.ts";
+import type { EventLoop, TimerHandle } from "../base/clock.ts";
 
 /** Something to be written when the turn ends. */
 export interface Flushable {
@@ -16,7 +15,7 @@ export interface Flushable {
 
 /** The connections to flush at the end of this turn. */
 export class FlushQueue {
-  readonly #transport: Transport;
+  readonly #loop: EventLoop;
   readonly #gather: number;
   #waiting: Flushable[] = [];
   #open = false;
@@ -24,11 +23,11 @@ export class FlushQueue {
   #timer: TimerHandle = undefined;
 
   /**
-   * @param transport Where turns end.
+   * @param loop Where turns end.
    * @param gather How long to wait instead of for the end of a turn, in milliseconds; 0 for that.
    */
-  constructor(transport: Transport, gather = 0) {
-    this.#transport = transport;
+  constructor(loop: EventLoop, gather = 0) {
+    this.#loop = loop;
     this.#gather = gather;
   }
 
@@ -51,7 +50,7 @@ export class FlushQueue {
   begin(): void {
     if (this.#open) return;
     this.#open = true;
-    this.#transport.defer(this.#end);
+    this.#loop.defer(this.#end);
   }
 
   /** Has something flushed at the end of this turn, or when enough was gathered. */
@@ -59,7 +58,7 @@ export class FlushQueue {
     this.begin();
     this.#waiting.push(writer);
     if (this.patient && this.#waiting.length === 1) {
-      this.#timer = this.#transport.clock.setTimeout(this.#flush, this.#gather);
+      this.#timer = this.#loop.clock.setTimeout(this.#flush, this.#gather);
     }
   }
 
@@ -67,7 +66,7 @@ export class FlushQueue {
   remove(writer: Flushable): void {
     if (!this.patient || !this.#waiting.includes(writer)) return;
     this.#waiting = this.#waiting.filter((other) => other !== writer);
-    if (this.#waiting.length === 0) this.#transport.clock.clearTimeout(this.#timer);
+    if (this.#waiting.length === 0) this.#loop.clock.clearTimeout(this.#timer);
   }
 
   readonly #end = (): void => {

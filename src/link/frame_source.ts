@@ -54,7 +54,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   /** The next chunk is asked for just now: whether it was there already, and is done with. */
   #asking: "done" | "not yet" | undefined = undefined;
   #discard: Discard | undefined = undefined;
-  /** When the last bytes came, or when reading went on, by the transport's clock. */
+  /** When the last bytes came, or when reading went on, by the clock. */
   lastRead: number;
   /** What came and is not handed out yet: nothing is read until it is. */
   #rest: Uint8Array | undefined = undefined;
@@ -90,7 +90,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     this.#connection = connection;
     this.#shared = shared;
     this.#events = events;
-    this.lastRead = shared.transport.clock.now();
+    this.lastRead = shared.clock.now();
     const search = protocol.magic === undefined ? "close" : recovery;
     this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, this);
   }
@@ -147,7 +147,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     else if (chunk === null) this.#finish();
     else {
       this.#bytes += chunk.length;
-      this.lastRead = this.#shared.transport.clock.now();
+      this.lastRead = this.#shared.clock.now();
       if (this.#discard !== undefined) {
         this.#discard.thrown += chunk.length;
         this.#connection.recycle?.(chunk);
@@ -187,7 +187,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
       if (this.#rest !== undefined) {
         // The peer's silence meanwhile is ours.
         this.#rest = undefined;
-        this.lastRead = this.#shared.transport.clock.now();
+        this.lastRead = this.#shared.clock.now();
         if (this.#stall?.watching === true) this.#stall.watch();
       }
       this.#received();
@@ -201,7 +201,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   /** Goes on with what came, or with what is thrown away. */
   proceed(): void {
     if (this.#rest === undefined) this.#read();
-    else this.#hand(this.#rest, this.#shared.transport.clock.now());
+    else this.#hand(this.#rest, this.#shared.clock.now());
   }
 
   #taken(chunk: Uint8Array): void {
@@ -312,7 +312,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     if (this.discarding) return;
     if (this.#reader.failure !== undefined) this.#events.broken(this.#reader.failure);
     else if (this.#reader.partial > 0 && this.#stall?.watching !== true) {
-      (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.transport.clock)).watch();
+      (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.clock)).watch();
     }
   }
 

@@ -7,7 +7,8 @@
 
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
-import type { Connection, Transport } from "../transport.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Connection } from "../transport.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -27,7 +28,7 @@ const SHARE_FROM = 16 * 1024;
 /** What all frame writers of a Server or a Client share. */
 export interface FrameWriterShared {
   /** The time. */
-  readonly transport: Transport;
+  readonly clock: Clock;
   /** Where buffers come from. */
   readonly pool: BufferPool;
   /** For the write timeout. */
@@ -68,7 +69,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   /** How much is being written, in bytes. */
   #writing = 0;
   #written = 0;
-  /** When the last write began, by the transport's clock. */
+  /** When the last write began, by the clock. */
   lastWrite: number;
   /** The room for answers. Made when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
@@ -91,7 +92,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     this.#shared = shared;
     this.#events = events;
     this.#scheduler = new SendScheduler(shared.pool);
-    this.lastWrite = shared.transport.clock.now();
+    this.lastWrite = shared.clock.now();
   }
 
   /** From now on messages need the peer's credit. */
@@ -422,8 +423,8 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   }
 
   get #room(): ReplyRoom {
-    const { limits, total, transport } = this.#shared;
-    return this.#replies ??= new ReplyRoom(this, total, limits, transport.clock);
+    const { clock, limits, total } = this.#shared;
+    return this.#replies ??= new ReplyRoom(this, total, limits, clock);
   }
 
   #taken(size: number): void {
@@ -470,7 +471,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     this.#state = "writing";
     this.#writing = bytes.length;
     this.#scheduler.pass(bytes.length);
-    this.lastWrite = this.#shared.transport.clock.now();
+    this.lastWrite = this.#shared.clock.now();
     this.#connection.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
   }
 

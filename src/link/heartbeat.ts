@@ -23,7 +23,7 @@ export interface HeartbeatPace {
 
 /** The connection that is watched. */
 export interface HeartbeatHost {
-  /** When the last bytes were sent, by the transport's clock. */
+  /** When the last bytes were sent, by the clock. */
   readonly lastSent: number;
   /** When the last bytes came. */
   readonly lastReceived: number;

@@ -71,8 +71,8 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const { core, limits } = owner;
     this.#owner = owner;
     this.#shared = makeShared(transport, core);
-    this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, transport.clock);
-    this.#strangers = new StrangerTurns(this.#shared.budget, transport.clock);
+    this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
+    this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
     this.#gate = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(core.events);
   }

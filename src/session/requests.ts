@@ -30,7 +30,7 @@ export interface RequestOptions {
 
 /** Is told what becomes of requests. */
 export interface RequestTableHost {
-  /** When a request begins, by the transport's clock; -1 where nobody wants to know. */
+  /** When a request begins, by the clock; -1 where nobody wants to know. */
   readonly since: number;
   /** Its answer came. */
   answered(entry: Pending): void;

@@ -85,7 +85,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#shared = shared;
     this.#host = host;
     this.writer = new FrameWriter(connection, outcome.protocol, shared, host);
-    const { clock } = shared.transport;
+    const { clock } = shared;
     // Not the outcome itself, which has all messages of the handshake.
     const { protocol, numbering } = outcome;
     const ids = { protocol, numbering };
@@ -167,7 +167,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ping({ timeout = 5_000, signal }: RequestOptions): Promise<unknown> {
     checkTimeout("ping", timeout);
     signal?.throwIfAborted();
-    const { clock } = this.#shared.transport;
+    const { clock } = this.#shared;
     const sent = clock.now();
     const codec = { decode: () => clock.now() - sent };
     return this.#ask("ping", SystemCode.PING, NOTHING, OWN, codec, timeout, signal).promise;
@@ -232,12 +232,12 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
     const tap = this.#shared.observers.settled;
     if (tap === undefined || since < 0) return;
-    tap({ name: what, requestId, outcome, ms: this.#shared.transport.clock.now() - since }, this.#host.peer);
+    tap({ name: what, requestId, outcome, ms: this.#shared.clock.now() - since }, this.#host.peer);
   }
 
   /** When a request begins, where anybody wants to know. */
   get since(): number {
-    return this.#shared.observers.settled === undefined ? -1 : this.#shared.transport.clock.now();
+    return this.#shared.observers.settled === undefined ? -1 : this.#shared.clock.now();
   }
 
   /** Ends it. */

@@ -110,7 +110,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     peer: unknown,
   ) {
     const { protocol, release, features } = outcome;
-    const { clock } = shared.transport;
+    const { clock } = shared;
     this.protocol = protocol;
     this.native = isNative(protocol);
     this.spoken = this.native ? "native" : release || protocol.name;
