@@ -66,14 +66,8 @@ export type {
 } from "./src/errors.ts";
 export type { EventOptions, Listener as EventListener } from "./src/app/events.ts";
 export { bytes, type Codec, empty, json, text } from "./src/message/codecs.ts";
-export {
-  decodeJson,
-  encodeJson,
-  type JsonOptions,
-  type SchemaIssue,
-  type SchemaResult,
-  type StandardSchema,
-} from "./src/message/json.ts";
+export { type SchemaIssue, type SchemaResult, type StandardSchema } from "./src/message/schema.ts";
+export { decodeJson, encodeJson, type JsonOptions } from "./src/base/json.ts";
 export type { Log } from "./src/app/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";

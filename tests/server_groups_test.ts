@@ -7,7 +7,7 @@ import { Events } from "../src/app/events.ts";
 import { ConnectedClient as MadeClient } from "../src/server/connected_client.ts";
 import { Groups } from "../src/server/groups.ts";
 import { SERVER_EVENTS, type ServerEvents } from "../src/server/server_events.ts";
-import type { Session } from "../src/session/session.ts";
+import type { Peer } from "../src/app/peer.ts";
 import { deferred, memoryWorld, Raw, serve, SPOKEN, until, WORLDS } from "./session_support.ts";
 import { Random } from "./wire_support.ts";
 
@@ -19,8 +19,8 @@ function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; joi
   const groups = new Groups<undefined>(events);
   let id = 0;
   const join = (): ConnectedClient => {
-    const client = new MadeClient(++id, { path: "" }, undefined, { session: null as never }, groups);
-    groups.join(client, {} as Session);
+    const client = new MadeClient(++id, { path: "" }, undefined, { peer: null as never }, groups);
+    groups.join(client, {} as Peer);
     return client;
   };
   return { groups, events, join };

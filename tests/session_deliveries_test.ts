@@ -28,7 +28,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     transcript: [],
   };
   const sender = new Sender(script.connection, outcome, "client", script.shared, {
-    peer: undefined,
+    handle: undefined,
     overrun: () => {},
     lost: () => {},
     writeStalled: () => {},
@@ -43,7 +43,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
   return {
     ...script,
     sender,
-    send: (size = 10) => sender.content("note", 200, new Uint8Array(size)),
+    send: (size = 10) => sender.send("note", 200, new Uint8Array(size)),
     counts: () => {
       const { delivered, uncertain, lost } = sender.deliveries!;
       return [delivered, uncertain, lost];

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventLoop } from "../src/adapters/clock.ts";
 import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
-import type { SessionShared } from "../src/app/shared.ts";
+import type { SessionShared } from "../src/session/shared.ts";
 import { BATCH_FRAMES, BatchBudget } from "../src/link/batch_budget.ts";
 import { FlushQueue } from "../src/link/flush_queue.ts";
 import type { Clock } from "../src/base/clock.ts";

@@ -402,23 +402,23 @@ describe("our ids", () => {
     assertEquals([take(), take(), ids.plain()], [32_768, 32_769, 65_535]);
     for (const id of waiting) assert(answers(id as number));
     assertEquals([0, 32_767, 32_770, 65_534, 65_535].some(answers), false);
-    ids.met(0);
-    ids.met(16_000);
+    ids.seenFromPeer(0);
+    ids.seenFromPeer(16_000);
     assertEquals(take(), 16_000 + 32_768 + 2);
-    for (let id = 16_001; id < 65_535; id += 1_000) ids.met(id);
-    ids.met(65_534);
-    ids.met(3);
+    for (let id = 16_001; id < 65_535; id += 1_000) ids.seenFromPeer(id);
+    ids.seenFromPeer(65_534);
+    ids.seenFromPeer(3);
     assertEquals(take(), 3 + 32_768 + 3);
   });
 
   it("towards clients of 3.0.0 do not follow ids of our own, that come back in second answers, nor 65535", () => {
     const { ids, take } = rule("server", WHOLE);
-    ids.met(5);
-    for (const id of [take(), take(), 65_535, 16_389, 40_000, 4, 65_534]) ids.met(id);
+    ids.seenFromPeer(5);
+    for (const id of [take(), take(), 65_535, 16_389, 40_000, 4, 65_534]) ids.seenFromPeer(id);
     assertEquals(take(), 5 + 32_768 + 2);
     const later = rule("server", WHOLE);
-    later.ids.met(50_000); // It connects again, and counts on.
-    later.ids.met(65_535); // It answers what is no request.
+    later.ids.seenFromPeer(50_000); // It connects again, and counts on.
+    later.ids.seenFromPeer(65_535); // It answers what is no request.
     assertEquals(later.take(), (50_000 + 32_768) % 65_535);
   });
 
@@ -427,7 +427,7 @@ describe("our ids", () => {
     const taken = all();
     assertEquals([taken.length, new Set(taken).size, taken[0], taken.at(-1)], [16_384, 16_384, 32_768, 49_151]);
     const { ids, all: others } = rule("server", WHOLE);
-    ids.met(30_000);
+    ids.seenFromPeer(30_000);
     const wrapped = others();
     assertEquals([wrapped.length, wrapped[0], wrapped.at(-1)], [16_384, 62_768, (62_768 + 16_383) % 65_535]);
     assert(!wrapped.includes(65_535));
@@ -486,7 +486,7 @@ describe("our ids", () => {
                 abandon(id as number);
                 resting.set(id as number, clock.now() + 600_000);
               }
-              if (numbering.kind === "whole") ids.met(random.below(65_535));
+              if (numbering.kind === "whole") ids.seenFromPeer(random.below(65_535));
               await clock.advance(random.pick([0, 1_000, 300_000]));
               break;
             default:

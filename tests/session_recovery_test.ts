@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
 import { put32 } from "../src/wire/integers.ts";
 import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
-import type { SessionShared } from "../src/app/shared.ts";
+import type { SessionShared } from "../src/session/shared.ts";
 import { BatchBudget } from "../src/link/batch_budget.ts";
 import type { Clock } from "../src/base/clock.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";

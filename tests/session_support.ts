@@ -13,7 +13,7 @@ import type { MemoryOptions } from "../src/adapters/memory_network.ts";
 import { limitsOf } from "../src/app/config.ts";
 import { readTuning } from "../src/app/tuning.ts";
 import { Routes } from "../src/app/routes.ts";
-import { makeShared, type SessionShared } from "../src/app/shared.ts";
+import { makeShared, type PeerShared } from "../src/app/shared.ts";
 import type { Address, TcpEndpoint } from "../src/base/address.ts";
 import type { Connection, Listener, Transport } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
@@ -333,9 +333,9 @@ export interface ScriptedWrite {
 
 /** A connection whose writes the test lets through one by one, and what a session's parts share there. */
 export function scripted(
-  tuning: Partial<SessionShared["tuning"]> = {},
+  tuning: Partial<PeerShared["tuning"]> = {},
   transport?: Transport,
-): { connection: Connection; writes: ScriptedWrite[]; shared: SessionShared; clock: FakeClock } {
+): { connection: Connection; writes: ScriptedWrite[]; shared: PeerShared; clock: FakeClock } {
   const clock = new FakeClock();
   const writes: ScriptedWrite[] = [];
   const connection = {

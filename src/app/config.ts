@@ -10,6 +10,7 @@ import { CONSOLE, type Log } from "./log.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import type { Endpoint, TcpEndpoint } from "../base/address.ts";
 import type { Transport } from "../transport.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
 
 /** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
@@ -149,9 +150,6 @@ export interface CommonConfig extends LimitOptions {
    */
   readonly contract?: Readonly<Record<string, AnyMessageType>>;
 }
-
-/** What a torn stream does. */
-export type Recovery = NonNullable<CommonConfig["recovery"]>;
 
 /** All limits, with defaults filled in. */
 export type Limits = Required<LimitOptions>;

@@ -22,40 +22,21 @@ import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
 import { type MessageMaker, MessageQueue, type Received } from "./message_queue.ts";
 import { RateGate, type RateGateHost } from "./rate_gate.ts";
 import type { Rate } from "./rate_limit.ts";
+import type { Session } from "../session/session.ts";
+import type { Inbox } from "../session/owner.ts";
 import type { Route, Routes } from "./routes.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import { kindOf, type Observers } from "../session/observers.ts";
 
-/** What a dispatcher needs of its connection. */
+/** The peer whose messages are dispatched. */
 export interface DispatcherHost extends MessageOrigin {
+  readonly session: Session;
   /** The second argument of handlers. */
-  readonly peer: unknown;
-  /** Whether requests are told apart, and errors understood: the native protocol. */
-  readonly native: boolean;
-  /** Whether the peer needs credit to send: then reading never has to stop. */
-  readonly credited: boolean;
-  /** Whether so many bytes wait for the peer that its next request has to wait, too. */
-  readonly congested: boolean;
-  /** Returns whether there is room for the answer of one more handler; `resume` is called when there may be. */
-  affords(sizes: AnswerSizes): boolean;
-  /** Keeps room for the answer of a handler that was started. */
-  reserve(message: IncomingMessage, sizes: AnswerSizes): void;
-  /** Gives up the room that was kept. */
-  release(message: IncomingMessage, sizes: AnswerSizes): void;
-  /** A message does not wait any more: it was handed to its handler, or left out. */
-  taken(size: number): void;
-  /** The peer sent more than it may, and is to be closed. */
-  overrate(): void;
-  /** Offers a message that no route takes to the listeners; returns their promises. */
-  unrouted(message: IncomingMessage): Promise<unknown>[];
-  /** It does not have to be aborted any more. */
-  unwatch(message: IncomingMessage): void;
-  /** Answers with an error, where the peer understands one. */
-  refuse(message: IncomingMessage, error: unknown): void;
-  /** The same for a request that is not looked at, of a native peer: one that does not read these answers is closed. */
-  turnAway(frame: ReceivedFrame, error: Error & { readonly code: string }): void;
-  /** A handler or a codec failed. */
-  failed(error: unknown, message: IncomingMessage): void;
+  readonly handle: unknown;
+  readonly owner: {
+    unrouted(message: IncomingMessage): Promise<unknown>[];
+    error(error: unknown, message: IncomingMessage): void;
+  };
 }
 
 /** What all dispatchers of a Server or a Client share. */
@@ -98,7 +79,7 @@ class Waiters {
 }
 
 /** Hands the messages of one connection to their handlers. */
-export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
+export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHost {
   readonly #host: DispatcherHost;
   readonly #shared: DispatcherShared;
   /** What waits for a handler. Made when something does. */
@@ -132,20 +113,20 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   /** Whether as much waits as may. A peer that needs credit stops by itself. */
   get full(): boolean {
     if (this.#gate?.held === true) return true;
-    if (this.#host.credited) return false;
+    if (this.#host.session.flowControlled) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
     const queue = this.#queue;
     return queue !== undefined && (queue.size >= maxQueuedMessages || queue.bytes >= maxQueuedBytes);
   }
 
   /** The second argument of handlers. */
-  get peer(): unknown {
-    return this.#host.peer;
+  get handle(): unknown {
+    return this.#host.handle;
   }
 
   /** The peer sent more than it may. */
-  overrate(): void {
-    this.#host.overrate();
+  rateExceeded(): void {
+    this.#host.session.rateExceeded();
   }
 
   /** Messages that wait for a handler. */
@@ -174,7 +155,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
    * @throws {ProtocolError} A native request has the id of one that is not answered yet.
    */
   accept(frame: ReceivedFrame, receivedAt: number): void {
-    const request = this.#host.native && (frame.flags & Flag.REQUEST) !== 0;
+    const request = this.#host.session.native && (frame.flags & Flag.REQUEST) !== 0;
     const before = request ? this.#open?.get(frame.requestId) : undefined;
     if (before !== undefined && !before.answered && before.aborted === undefined) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
@@ -182,8 +163,8 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     const route = this.#shared.routes.get(frame.code);
     const asks = this.#asks(route, request);
     if (this.#gate?.admits(frame) === false) {
-      this.#host.taken(frame.size);
-      if (request && !this.#closed) this.#host.turnAway(frame, RATE_LIMITED);
+      this.#host.session.taken(frame.size);
+      if (request && !this.#closed) this.#host.session.rejectRequest(frame, RATE_LIMITED);
       return;
     }
     if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.size)) {
@@ -194,7 +175,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     if (!request && queue.pack(frame, receivedAt)) return;
     // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
     const { code, content, requestId, sentAt } = frame;
-    const share = this.#host.credited ? 16 / 15 : 4;
+    const share = this.#host.session.flowControlled ? 16 / 15 : 4;
     const whole = content.buffer.byteLength;
     const large = content.length * share >= whole;
     const kept = { code, content: large ? content : content.slice(), requestId, sentAt };
@@ -209,11 +190,11 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     return this.#message(received, route, receivedAt, this.#asks(route, false));
   }
 
-  /** The sender of a request does not wait for it any more; false if there is none, or if it said so before. */
-  cancel(id: number | string, reason: () => unknown): boolean {
+  /** The sender of a request does not wait for it any more. Returns false if there is no such request, or if it was cancelled before. */
+  cancel(id: number | string): boolean {
     const message = this.#open?.get(id);
     if (message === undefined || message.aborted !== undefined) return false;
-    message.abort(reason());
+    message.abort(new DOMException("The sender cancelled the request", "AbortError"));
     return true;
   }
 
@@ -258,7 +239,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
 
   /** Whether a message of `size` bytes may be handed out now; `asks`: whether an answer will be sent. */
   #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
-    if (asks && this.#host.congested) return false;
+    if (asks && this.#host.session.sender.writer.full) return false;
     if (this.#gate?.flows(code) === false) return false;
     const { limits: { maxHandlerBytes, maxConcurrentHandlers }, load } = this.#shared;
     const running = load === undefined ? this.#running : load.running;
@@ -268,7 +249,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       const busy = load === undefined ? this.#busy : load.busy;
       if (route?.ordered === true && busy?.has(route) === true) return false;
     }
-    return !asks || this.#host.affords(this.#sizes(route));
+    return !asks || this.#host.session.sender.writer.affords(this.#sizes(route));
   }
 
   #sizes(route: Route | undefined): AnswerSizes {
@@ -290,7 +271,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       if (load === undefined) (this.#busy ??= new Set()).add(route);
       else (load.busy ??= new Set()).add(route);
     }
-    if (message.wantsReply) this.#host.reserve(message, this.#sizes(route));
+    if (message.wantsReply) this.#host.session.sender.writer.reserve(message, this.#sizes(route));
   }
 
   /** Takes it off. */
@@ -305,7 +286,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       load.bytes -= message.kept;
     }
     if (route?.ordered === true) (load === undefined ? this.#busy : load.busy)?.delete(route);
-    if (message.reserved !== 0) this.#host.release(message, this.#sizes(route));
+    if (message.reserved !== 0) this.#host.session.sender.writer.release(message, this.#sizes(route));
   }
 
   /** A message that waited, for whoever takes its type by now. */
@@ -322,7 +303,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
 
   /** Whether a message is to be answered: a native one says so, another one's route does. */
   #asks(route: Route | undefined, request: boolean): boolean {
-    return this.#host.native ? request : route === undefined || route.type.reply !== undefined;
+    return this.#host.session.native ? request : route === undefined || route.type.reply !== undefined;
   }
 
   #message(frame: Received, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
@@ -333,17 +314,17 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   /** Gives a message to its handler. */
   #hand(message: IncomingMessage): void {
     const { route } = message;
-    const host = this.#host;
+    const { handle, owner, session } = this.#host;
     const size = message.content.length;
     this.#gate?.handed(size);
-    host.taken(size);
+    session.taken(size);
     if (message.aborted !== undefined) {
       this.#finished(message);
       this.#wakeIdle();
       return;
     }
     if (route === undefined) {
-      const pending = host.unrouted(message);
+      const pending = owner.unrouted(message);
       if (pending.length === 0) this.#unanswered(message);
       else {
         this.#running++;
@@ -361,8 +342,8 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
     const { routed } = this.#shared.observers;
     if (routed !== undefined) {
       const { requestId, type: { code } } = message;
-      const flags = host.native && message.wantsReply ? Flag.REQUEST : 0;
-      routed({ code, size, requestId, kind: kindOf(code, flags) }, host.peer);
+      const flags = session.native && message.wantsReply ? Flag.REQUEST : 0;
+      routed({ code, size, requestId, kind: kindOf(code, flags) }, handle);
     }
     let result: unknown;
     let later: boolean;
@@ -373,7 +354,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
       if (!route.raw) message.decode();
       inside.dispatcher = this;
       inside.waits = false;
-      result = route.handler(message as never, host.peer as never);
+      result = route.handler(message as never, handle as never);
       inside.dispatcher = undefined;
       later = isThenable(result);
     } catch (error) {
@@ -389,7 +370,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
         this.#waits.excused.add(message);
         this.#wakeIdle();
       }
-      if (host.native && message.wantsReply) this.#opened(message);
+      if (session.native && message.wantsReply) this.#opened(message);
       this.#await(message, route, result);
       return;
     }
@@ -431,7 +412,7 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   #answer(message: IncomingMessage, value: unknown): void {
     if (message.awaited && value !== replied) {
       if (message.type.reply === undefined) {
-        this.#host.refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
+        this.#refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
       } else if (!this.#closed) {
         try {
           message.answer(value);
@@ -445,17 +426,27 @@ export class Dispatcher implements BatchWaiter, MessageMaker, RateGateHost {
   }
 
   #failed(message: IncomingMessage, error: unknown): void {
-    if (message.awaited) this.#host.refuse(message, error);
+    if (message.awaited) this.#refuse(message, error);
     this.#finished(message);
     // That a handler stops because it was told to is no failure.
     if ((message.aborted !== undefined || this.#closed) && message.stopped(error)) return;
-    this.#host.failed(error, message);
+    this.#host.owner.error(error, message);
   }
 
   /** No listener has answered a message without a route, and none will. */
   #unanswered(message: IncomingMessage): void {
-    if (message.awaited) this.#host.refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
+    if (message.awaited) this.#refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
     this.#finished(message);
+  }
+
+  /** Answers with an error, where the peer understands one. */
+  #refuse(message: IncomingMessage, error: unknown): void {
+    message.answered = true;
+    try {
+      this.#host.session.refuse(message, error);
+    } catch (failure) {
+      this.#host.owner.error(failure, message);
+    }
   }
 
   #opened(message: IncomingMessage): void {

@@ -5,13 +5,13 @@
  */
 
 import { type EventMap, Events } from "./events.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import {
   bufferBytes,
   type CommonConfig,
   type Limits,
   limitsOf,
   logOf,
-  type Recovery,
   recoveryOf,
   type TransportChoice,
   transportOf,

@@ -5,8 +5,8 @@
  */
 
 import { MessageTypeError } from "../errors.ts";
-import { checkData } from "../message/codecs.ts";
-import { decodeJson } from "../message/json.ts";
+import { checkData } from "../base/codec_results.ts";
+import { decodeJson } from "../base/json.ts";
 import { type Message, type Replied, replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
@@ -21,6 +21,8 @@ export interface MessageOrigin {
   readonly signal: AbortSignal;
   /** Aborts the message when the connection is over. */
   watch(message: IncomingMessage): void;
+  /** The message does not have to be aborted any more. */
+  unwatch(message: IncomingMessage): void;
 }
 
 /** What a message has that waits, whose handler takes a while, or whose signal or JSON is looked at. */

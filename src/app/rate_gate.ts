@@ -13,11 +13,11 @@ import type { Observers } from "../session/observers.ts";
 /** Whose messages they are. */
 export interface RateGateHost {
   /** The second argument of handlers, for observers. */
-  readonly peer: unknown;
+  readonly handle: unknown;
   /** Messages that waited for the rate may flow again. */
   resume(): void;
   /** The peer sent more than it may, and is to be closed. */
-  overrate(): void;
+  rateExceeded(): void;
 }
 
 /** The gate of one connection. */
@@ -66,7 +66,7 @@ export class RateGate {
     if (this.#waiting === undefined || this.#waiting.tick < 0) {
       this.#waiting ??= new Timeout(() => this.#host.resume());
       this.#wheel.add(this.#waiting, wait);
-      this.#observers.limited?.({ action: "throttled", code }, this.#host.peer);
+      this.#observers.limited?.({ action: "throttled", code }, this.#host.handle);
     }
     return false;
   }
@@ -83,8 +83,8 @@ export class RateGate {
       this.#limit.spend(size);
       return true;
     }
-    this.#observers.limited?.({ action: "rejected", code }, this.#host.peer);
-    if (this.#rate.action === "close") this.#host.overrate();
+    this.#observers.limited?.({ action: "rejected", code }, this.#host.handle);
+    if (this.#rate.action === "close") this.#host.rateExceeded();
     return false;
   }
 
@@ -104,7 +104,7 @@ export class RateGate {
       this.#host.resume();
     });
     this.#wheel.add(this.#holding, this.#others.wait());
-    this.#observers.limited?.({ action: "throttled", code: frame.code }, this.#host.peer);
+    this.#observers.limited?.({ action: "throttled", code: frame.code }, this.#host.handle);
     return true;
   }
 

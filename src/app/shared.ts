@@ -8,33 +8,23 @@ import type { Transport } from "../transport.ts";
 import type { HandlerLoad } from "./handler_load.ts";
 import { BatchBudget } from "../link/batch_budget.ts";
 import { BufferPool } from "../link/buffer_pool.ts";
-import { creditOffer, type CreditTerms, creditTerms } from "../session/features/credit.ts";
+import { creditOffer, creditTerms } from "../session/features/credit.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
-import type { FrameWriterShared } from "../link/frame_writer.ts";
 import type { FaultLog } from "./fault_log.ts";
 import { FlushQueue } from "../link/flush_queue.ts";
 import type { Tuning } from "./tuning.ts";
-import type { Observers } from "../session/observers.ts";
+import type { SessionShared } from "../session/shared.ts";
 import { TimerWheel } from "../base/timer_wheel.ts";
 import { TotalBuffer } from "../link/total_buffer.ts";
 
-/** What all connections of a Server or a Client share. */
-export interface SessionShared extends FrameWriterShared, DispatcherShared {
+/** What all peers of a Server or a Client share. */
+export interface PeerShared extends SessionShared, DispatcherShared {
   /** The sockets. */
   readonly transport: Transport;
-  /** When peers are asked whether they live, how eagerly is written, and how much may come. */
   readonly tuning: Tuning;
-  /** Who watches single messages. */
-  readonly observers: Observers;
+  readonly limits: SessionShared["limits"] & DispatcherShared["limits"];
   /** Ends it, once, when the last connection is gone. */
   close(): void;
-  /** What peers may send, on native connections. */
-  readonly credit: CreditTerms;
-  /** All limits. */
-  readonly limits: FrameWriterShared["limits"] & DispatcherShared["limits"] & {
-    readonly maxMessageSize: number;
-    readonly maxDrain: number;
-  };
 }
 
 /** A program may have a thousand Clients: each would make buffers that others have just given back. */
@@ -54,11 +44,11 @@ function lend(transport: Transport): { readonly pool: BufferPool; leave(): void 
 /** Brings it together. */
 export function makeShared(
   transport: Transport,
-  { routes, limits, observers, tuning, faults }: Pick<SessionShared, "routes" | "limits" | "observers" | "tuning"> & {
+  { routes, limits, observers, tuning, faults }: Pick<PeerShared, "routes" | "limits" | "observers" | "tuning"> & {
     readonly faults?: FaultLog;
   },
   load?: HandlerLoad,
-): SessionShared {
+): PeerShared {
   const { pool, leave } = lend(transport);
   const { clock } = transport;
   const wheel = new TimerWheel(clock);

@@ -123,8 +123,8 @@ export class Client implements AsyncDisposable {
 
   /** Reads the connection's counters, its state and its protocol. */
   stats(): ClientStats {
-    const { session, state, outgoing: { queued } } = this.#link;
-    return { state, protocol: session?.spoken, queuedWhileDown: queued, ...session?.stats };
+    const { peer, state, outgoing: { queued } } = this.#link;
+    return { state, protocol: peer?.session.protocolName, queuedWhileDown: queued, ...peer?.stats };
   }
 
   /**
@@ -413,7 +413,7 @@ export class Client implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
     const { outgoing } = this.#link;
-    return outgoing.session?.request(type, payload as In, options) ??
+    return outgoing.peer?.request(type, payload as In, options) ??
       outgoing.request(type, payload as In, options);
   }
 
@@ -430,7 +430,7 @@ export class Client implements AsyncDisposable {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   ping(options: RequestOptions = {}): Promise<number> {
-    return this.#link.session?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
+    return this.#link.peer?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
   }
 
   /** Resolves when more may be sent, also by way of the queue, or when the connection is over; never rejects. */

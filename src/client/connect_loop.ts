@@ -10,8 +10,8 @@ import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
 import { contractNote } from "../session/feature.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
-import { Session } from "../session/session.ts";
-import type { SessionShared } from "../app/shared.ts";
+import { Peer } from "../app/peer.ts";
+import type { PeerShared } from "../app/shared.ts";
 import { Stop } from "../base/stop.ts";
 import { isNative } from "../wire/protocols.ts";
 import { type Dialed, reach, type Target } from "./dial.ts";
@@ -36,7 +36,7 @@ export interface Way {
   /** What is sent goes through here. */
   readonly outgoing: Outgoing;
   /** The second argument of handlers. */
-  readonly peer: unknown;
+  readonly handle: unknown;
   /** Whether the server has spoken native: then nothing less will do. */
   seenNative: boolean;
   /** Whether the process may end meanwhile. */
@@ -66,7 +66,7 @@ export class ConnectLoop {
   readonly #pause = new Pause();
   /** Who waits for the next connection. */
   #callers = new Callers();
-  #session: Session | undefined = undefined;
+  #peer: Peer | undefined = undefined;
   /** Whether there was a connection. */
   #connected = false;
   #ended = false;
@@ -93,14 +93,14 @@ export class ConnectLoop {
 
   /** The state, as long as nobody closes the client. */
   get state(): "connecting" | "connected" | "reconnecting" | "closing" {
-    if (this.#session?.open) return "connected";
-    if (this.#retrying || this.#session !== undefined && this.#retryMax > 0) return "reconnecting";
-    return this.#session === undefined ? "connecting" : "closing";
+    if (this.#peer?.session.open) return "connected";
+    if (this.#retrying || this.#peer !== undefined && this.#retryMax > 0) return "reconnecting";
+    return this.#peer === undefined ? "connecting" : "closing";
   }
 
   /** The connection, if there is one. */
-  get session(): Session | undefined {
-    return this.#session;
+  get peer(): Peer | undefined {
+    return this.#peer;
   }
 
   /** Whether nothing more is tried, though not all may be put away. */
@@ -156,17 +156,17 @@ export class ConnectLoop {
 
   /** Lets the process end meanwhile. */
   unref(): void {
-    this.#session?.unref();
+    this.#peer?.session.unref();
     this.#pause.unref();
   }
 
   /** Attempts, and the connections that they bring, until there is to be no other. */
-  async run(shared: SessionShared): Promise<End> {
+  async run(shared: PeerShared): Promise<End> {
     const { core, outgoing, policy } = this.#way;
     let end: End;
     for (let wait = 0;;) {
       end = await this.#once(shared, this.#attempt);
-      this.#session = undefined;
+      this.#peer = undefined;
       if (end.lasted !== undefined) {
         this.#connected = true;
         if (end.lasted >= Math.max(LASTING, wait)) this.#attempt = 0;
@@ -198,7 +198,7 @@ export class ConnectLoop {
   }
 
   /** One attempt, and the connection that it brought. */
-  async #once(shared: SessionShared, attempt: number): Promise<End> {
+  async #once(shared: PeerShared, attempt: number): Promise<End> {
     const way = this.#way;
     const { core, outgoing } = way;
     const { clock } = shared;
@@ -220,30 +220,30 @@ export class ConnectLoop {
     const since = clock.now();
     if (isNative(outcome.protocol)) way.seenNative = true;
     const { promise, resolve } = Promise.withResolvers<End>();
-    const session: Session = new Session(connection, outcome, "client", shared, core.recovery, {
+    const peer: Peer = new Peer(connection, outcome, "client", shared, core.recovery, {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
       closed: (reason, why) => {
-        outgoing.detach(session);
-        const { refusal, retryAfter, unhandled } = session;
+        outgoing.detach(peer);
+        const { session: { refusal, retryAfter }, unhandled } = peer;
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
-    }, way.peer);
-    if (way.unref) session.unref();
-    this.#session = session;
+    }, way.handle);
+    if (way.unref) peer.session.unref();
+    this.#peer = peer;
     this.#callers.resolve();
     this.#retrying = false;
     writeNote(core.log, "info", () => {
       const contract = contractNote(core.contract, outcome.features, "server");
-      return `Connected to ${addressText(connection.remote)}: ${session.spoken}${contract}`;
+      return `Connected to ${addressText(connection.remote)}: ${peer.session.protocolName}${contract}`;
     });
-    outgoing.attach(session, () => {
+    outgoing.attach(peer, () => {
       const pending: Promise<unknown>[] = [];
-      core.events.call("connect", [{ protocol: session.spoken, attempt }], pending);
+      core.events.call("connect", [{ protocol: peer.session.protocolName, attempt }], pending);
       return pending;
     });
-    session.run(outcome.rest);
+    peer.session.run(outcome.rest);
     return await promise;
   }
 

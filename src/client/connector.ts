@@ -9,8 +9,8 @@ import { loadTransport } from "../load_transport.ts";
 import { HandlerLoad } from "../app/handler_load.ts";
 import { closedError, handshakeReason } from "../link/close_reason.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
-import type { Session } from "../session/session.ts";
-import { makeShared, type SessionShared } from "../app/shared.ts";
+import type { Peer } from "../app/peer.ts";
+import { makeShared, type PeerShared } from "../app/shared.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -42,7 +42,7 @@ export class Connector {
    * @param target Whom to reach.
    * @param policy When to try again.
    * @param queue What keeps messages meanwhile.
-   * @param peer The second argument of handlers.
+   * @param handle The second argument of handlers.
    * @param onEnd Called when it is over for good.
    */
   constructor(
@@ -50,12 +50,12 @@ export class Connector {
     target: Way["target"],
     policy: ReconnectPolicy | undefined,
     queue: OutgoingQueue | undefined,
-    peer: unknown,
+    handle: unknown,
     onEnd: () => void,
   ) {
     const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
     const outgoing = this.outgoing = new Outgoing(queue, core, headerSize);
-    this.#way = { core, target, policy, outgoing, peer, seenNative: false, unref: false };
+    this.#way = { core, target, policy, outgoing, handle, seenNative: false, unref: false };
     this.#onEnd = onEnd;
   }
 
@@ -64,12 +64,12 @@ export class Connector {
     const life = this.#following ?? this.#life;
     if (life === undefined) return "disconnected";
     // What is given up, or what ended, is put away.
-    return this.#closing !== undefined || life.ended && life.session === undefined ? "closing" : life.state;
+    return this.#closing !== undefined || life.ended && life.peer === undefined ? "closing" : life.state;
   }
 
   /** The connection, if there is one. */
-  get session(): Session | undefined {
-    return this.#life?.session;
+  get peer(): Peer | undefined {
+    return this.#life?.peer;
   }
 
   /** Settles, never rejects, when it is over for good. */
@@ -111,10 +111,10 @@ export class Connector {
 
   /** Closes it for good. */
   close(drain: number): Promise<void> {
-    const { session } = this;
+    const { peer } = this;
     if (this.#closing !== undefined) {
-      if (drain <= 0) void session?.close("manual", 0);
-      return session?.awaited(this.#closing) ?? this.#closing;
+      if (drain <= 0) void peer?.close("manual", 0);
+      return peer?.awaited(this.#closing) ?? this.#closing;
     }
     if (this.#life === undefined) {
       this.#onEnd();
@@ -125,7 +125,7 @@ export class Connector {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closing = promise;
     resolve(this.#close(this.#life, drain));
-    return session?.awaited(promise) ?? promise;
+    return peer?.awaited(promise) ?? promise;
   }
 
   /** Lets the process end although it is open. */
@@ -139,13 +139,13 @@ export class Connector {
     const over = this.closed;
     life.end();
     this.#way.core.events.emit("closing");
-    const { session } = life;
-    if (session?.open) {
+    const { peer } = life;
+    if (peer?.session.open) {
       // One limit for both: what waits for the connection, and the connection's own end.
-      const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(session, drain) : 0;
-      void session.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
+      const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(peer, drain) : 0;
+      void peer.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
     } else {
-      void session?.close("manual", drain);
+      void peer?.close("manual", drain);
       const reason = new ConnectionError("closed", "Cannot connect: the client was closed");
       if (this.#following !== undefined) this.#giveUp(this.#following, reason);
       this.#giveUp(life, reason);
@@ -176,7 +176,7 @@ export class Connector {
   /** One life after another, to the end for good. */
   async #live(life: ConnectLoop): Promise<void> {
     const { core } = this.#way;
-    let shared: SessionShared | undefined;
+    let shared: PeerShared | undefined;
     let end: End;
     for (;;) {
       try {

@@ -8,7 +8,7 @@ import { ConnectionError } from "../errors.ts";
 import { farewell } from "../link/farewell.ts";
 import { nativeOffer } from "../session/feature.ts";
 import { negotiate } from "../link/handshake.ts";
-import type { SessionShared } from "../app/shared.ts";
+import type { PeerShared } from "../app/shared.ts";
 import type { Stop } from "../base/stop.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { Endpoint } from "../base/address.ts";
@@ -51,7 +51,7 @@ export interface Dialed {
  * @throws {ConnectionError | HandshakeError | ProtocolError} It could not be reached, or there is no agreement.
  * @throws {unknown} The reason of `stop`.
  */
-export async function reach(target: Target, shared: SessionShared, stop: Stop): Promise<Dialed> {
+export async function reach(target: Target, shared: PeerShared, stop: Stop): Promise<Dialed> {
   const { transport, wheel } = shared;
   const { timeout } = target;
   const began = shared.clock.now();

@@ -5,14 +5,15 @@
  */
 
 import { BackpressureError, TimeoutError } from "../errors.ts";
-import { checkPayload } from "../message/codecs.ts";
+import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
-import { checkTimeout, noReplyCodec, payloadTooLarge } from "../session/sender.ts";
-import type { Session } from "../session/session.ts";
-import type { SessionShared } from "../app/shared.ts";
+import { noReplyCodec } from "../app/peer.ts";
+import { checkTimeout, payloadTooLarge } from "../session/sender.ts";
+import type { Peer } from "../app/peer.ts";
+import type { PeerShared } from "../app/shared.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
@@ -32,19 +33,19 @@ export interface OutgoingHost {
 export class Outgoing {
   readonly #queue: OutgoingQueue | undefined;
   readonly #host: OutgoingHost;
-  #shared: SessionShared | undefined = undefined;
+  #shared: PeerShared | undefined = undefined;
   /** Whether messages may be queued. */
   #open = false;
   /** Requests that were made before there was a clock. */
-  #later: ((shared: SessionShared) => void)[] = [];
+  #later: ((shared: PeerShared) => void)[] = [];
   /** The largest frame that the last server took, and what its header takes, in bytes. */
   #most: number;
   #headerSize: number;
-  #session: Session | undefined = undefined;
+  #peer: Peer | undefined = undefined;
   /** While listeners to `connect` run: what they send goes first. */
   #greeting = false;
   /** The connection whose listeners to `connect` returned promises: what is queued waits for these. */
-  #greeted: Session | undefined = undefined;
+  #greeted: Peer | undefined = undefined;
   #pumping = false;
   #counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
 
@@ -66,7 +67,7 @@ export class Outgoing {
   }
 
   /** The sockets are there, and with them the time. */
-  begin(shared: SessionShared): void {
+  begin(shared: PeerShared): void {
     this.#shared = shared;
     this.#queue?.begin(this.now);
     for (const begin of this.#later) begin(shared);
@@ -74,39 +75,39 @@ export class Outgoing {
   }
 
   /** There is a connection: `greet` sends first. What is queued follows when the promises that it returns are settled. */
-  attach(session: Session, greet: () => Promise<unknown>[]): void {
-    this.#session = session;
-    this.#most = session.maxMessageSize;
-    this.#headerSize = session.protocol.headerSize;
+  attach(peer: Peer, greet: () => Promise<unknown>[]): void {
+    this.#peer = peer;
+    this.#most = peer.session.maxMessageSize;
+    this.#headerSize = peer.session.protocol.headerSize;
     const queue = this.#queue;
     if (queue !== undefined) {
-      session.track();
+      peer.session.sender.track();
       this.#counts.expired += queue.expire(this.now);
     }
     this.#greeting = true;
     const pending = greet();
     this.#greeting = false;
-    if (pending.length === 0 || queue === undefined) void this.#pump(session);
-    else void this.#hold(session, pending);
+    if (pending.length === 0 || queue === undefined) void this.#pump(peer);
+    else void this.#hold(peer, pending);
   }
 
   /** Lets what is queued wait for `pending`, at most for `handshakeTimeout`. */
-  async #hold(session: Session, pending: Promise<unknown>[]): Promise<void> {
-    this.#greeted = session;
-    await this.#within(this.#host.limits.handshakeTimeout, Promise.all(pending), session);
-    if (this.#greeted === session) this.#greeted = undefined;
-    if (this.#session === session) void this.#pump(session);
+  async #hold(peer: Peer, pending: Promise<unknown>[]): Promise<void> {
+    this.#greeted = peer;
+    await this.#within(this.#host.limits.handshakeTimeout, Promise.all(pending), peer);
+    if (this.#greeted === peer) this.#greeted = undefined;
+    if (this.#peer === peer) void this.#pump(peer);
   }
 
   /** The connection is over. */
-  detach(session: Session): void {
-    const { deliveries } = session;
+  detach(peer: Peer): void {
+    const { deliveries } = peer;
     if (deliveries !== undefined) {
       this.#counts.delivered += deliveries.delivered;
       this.#counts.uncertain += deliveries.uncertain;
       this.#counts.lost += deliveries.lost;
     }
-    if (this.#session === session) this.#session = undefined;
+    if (this.#peer === peer) this.#peer = undefined;
   }
 
   /** There will be no connection any more; returns how many messages never had one. */
@@ -135,7 +136,7 @@ export class Outgoing {
 
   /** See `Client.send`. */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    if (this.#direct) return this.#session!.send(type, payload);
+    if (this.#direct) return this.#peer!.send(type, payload);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
     const content = checkPayload(type.name, type.payload.encode(payload));
     queue.push(type.name, type.code, this.#own(type.name, content), this.now);
@@ -158,7 +159,7 @@ export class Outgoing {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
     const message = queue.push(type.name, type.code, own, this.now, request);
-    const begin = (shared: SessionShared): void => request.begin(message, queue, shared, timeout);
+    const begin = (shared: PeerShared): void => request.begin(message, queue, shared, timeout);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
     return await promise as ReplyOut;
@@ -166,21 +167,21 @@ export class Outgoing {
 
   /** Whether there is a connection, and nothing that goes before. */
   get #direct(): boolean {
-    const session = this.#session;
-    if (session === undefined || !session.open) return this.#queue === undefined && session !== undefined;
+    const peer = this.#peer;
+    if (peer === undefined || !peer.session.open) return this.#queue === undefined && peer !== undefined;
     if (this.#greeting || this.#queue === undefined) return true;
-    return this.#queue.size === 0 && this.#greeted !== session;
+    return this.#queue.size === 0 && this.#greeted !== peer;
   }
 
   /** The session to ask right now; `undefined` if the request has to wait. A login is a request: it goes before the queue. */
-  get session(): Session | undefined {
-    const session = this.#session;
-    return this.#direct || session !== undefined && session.open && this.#greeted === session ? session : undefined;
+  get peer(): Peer | undefined {
+    const peer = this.#peer;
+    return this.#direct || peer !== undefined && peer.session.open && this.#greeted === peer ? peer : undefined;
   }
 
   /** The connection, whatever waits. */
-  get current(): Session | undefined {
-    return this.#session;
+  get current(): Peer | undefined {
+    return this.#peer;
   }
 
   /** The time, by the transport's clock. */
@@ -192,35 +193,35 @@ export class Outgoing {
   /** See `Client.ready`. */
   async ready(): Promise<void> {
     await this.#queue?.ready();
-    await this.#session?.ready();
+    await this.#peer?.ready();
   }
 
   /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over; returns how long it took. */
-  async emptied(session: Session, ms: number): Promise<number> {
+  async emptied(peer: Peer, ms: number): Promise<number> {
     if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
     const { clock } = this.#shared.transport;
     const since = clock.now();
-    await this.#within(ms, this.#queue.empty(), session);
+    await this.#within(ms, this.#queue.empty(), peer);
     return clock.now() - since;
   }
 
   /** Sends what is queued, as fast as the connection takes it. */
-  async #pump(session: Session): Promise<void> {
+  async #pump(peer: Peer): Promise<void> {
     const queue = this.#queue;
-    if (queue === undefined || this.#pumping || this.#greeted === session) return;
+    if (queue === undefined || this.#pumping || this.#greeted === peer) return;
     this.#pumping = true;
-    while (this.#session === session && session.open && queue.first !== undefined) {
+    while (this.#peer === peer && peer.session.open && queue.first !== undefined) {
       const message = queue.first;
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else more = session.sendContent(message.name, message.code, message.content);
+        else more = peer.sendContent(message.name, message.code, message.content);
         queue.shift(message);
-        if (!more) await session.ready();
+        if (!more) await peer.ready();
       } catch (error) {
         if (error instanceof BackpressureError) {
-          await session.ready();
-          await this.#within(PAUSE, new Promise(() => {}), session);
+          await peer.ready();
+          await this.#within(PAUSE, new Promise(() => {}), peer);
           continue;
         }
         queue.shift(message);
@@ -232,23 +233,23 @@ export class Outgoing {
       }
     }
     this.#pumping = false;
-    const next = this.#session;
-    if (next !== undefined && next !== session) void this.#pump(next);
+    const next = this.#peer;
+    if (next !== undefined && next !== peer) void this.#pump(next);
   }
 
   /** Settles when `what` does, after `ms` milliseconds, or when the connection is over. A closed wheel calls nobody. */
-  async #within(ms: number, what: Promise<unknown>, session: Session): Promise<void> {
+  async #within(ms: number, what: Promise<unknown>, peer: Peer): Promise<void> {
     if (this.#shared === undefined) return;
     const { wheel } = this.#shared;
     let limit: Timeout | undefined;
     const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
-    await Promise.race([what, late, session.closed]);
+    await Promise.race([what, late, peer.session.closed]);
     wheel.remove(limit!);
   }
 
   /** The queue, where it may be used now. */
   #waiting(what: string): OutgoingQueue {
-    if (!this.#open || this.#queue === undefined) throw closedError(what, this.#session?.reason);
+    if (!this.#open || this.#queue === undefined) throw closedError(what, this.#peer?.session.reason);
     return this.#queue;
   }
 
@@ -292,7 +293,7 @@ class WaitingRequest implements QueuedRequest {
   }
 
   /** Begins to wait. */
-  begin(message: QueuedMessage, queue: OutgoingQueue, shared: SessionShared, timeout: number): void {
+  begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
     const { signal } = this.#options;
     const { wheel, transport: { clock } } = shared;
     this.#until = clock.now() + timeout;
@@ -317,9 +318,9 @@ class WaitingRequest implements QueuedRequest {
 
   send({ name, code, content }: QueuedMessage): void {
     if (this.#over) return;
-    const session = this.#outgoing.current!;
+    const peer = this.#outgoing.current!;
     const timeout = Math.max(1, this.#until - this.#outgoing.now);
-    const answer = session.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
+    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
     this.#over = true;
     this.#stop();
     answer.then(this.#resolve, this.#reject);

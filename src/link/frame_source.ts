@@ -10,11 +10,13 @@ import type { ChunkReader, Connection } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { FrameLosses } from "../wire/decoder_options.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
-import type { Recovery } from "../app/config.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
-import type { BatchWaiter, Share } from "./batch_budget.ts";
-import type { SessionShared } from "../app/shared.ts";
+import type { Clock } from "../base/clock.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
+import type { BatchBudget, BatchWaiter, Share } from "./batch_budget.ts";
+import type { FlushQueue } from "./flush_queue.ts";
 import { Stall, type StallHost } from "./stall_watch.ts";
 
 /** Who takes what comes. */
@@ -43,10 +45,22 @@ interface Discard {
   thrown: number;
 }
 
+/** What all frame sources of a Server or a Client share. */
+export interface FrameSourceShared {
+  /** The time. */
+  readonly clock: Clock;
+  /** For frames that do not go on. */
+  readonly wheel: TimerWheel;
+  /** Whose turn it is. */
+  readonly budget: BatchBudget;
+  /** The turns in which writes are gathered. */
+  readonly flushes: FlushQueue;
+}
+
 /** Reads one connection. */
 export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
   readonly #connection: Connection;
-  readonly #shared: SessionShared;
+  readonly #shared: FrameSourceShared;
   readonly #events: FrameSourceEvents;
   readonly #reader: FrameReader;
   /** Made when the end is waited for, or there. */
@@ -84,7 +98,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     protocol: Protocol,
     maxMessageSize: number,
     recovery: Recovery,
-    shared: SessionShared,
+    shared: FrameSourceShared,
     events: FrameSourceEvents,
   ) {
     this.#connection = connection;

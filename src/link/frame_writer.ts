@@ -12,14 +12,12 @@ import type { Connection } from "../transport.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
-import type { CreditTerms } from "../session/features/credit.ts";
-import { ANSWER, type Lane, MESSAGE, SendScheduler } from "./send_scheduler.ts";
+import { ANSWER, type CreditTerms, type Lane, MESSAGE, SendScheduler } from "./send_scheduler.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { Backlog, type BacklogEvents, WRITE_SLICE } from "./backlog.ts";
-import type { IncomingMessage } from "../app/incoming_message.ts";
-import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner } from "./reply_room.ts";
+import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner, type Reserved } from "./reply_room.ts";
 import type { BufferLimits, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
 
 /** From here on bytes that are already encoded are passed on instead of being copied. */
@@ -147,12 +145,12 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   }
 
   /** Keeps room for the answer of a handler that was started. */
-  reserve(message: IncomingMessage, sizes: AnswerSizes): void {
+  reserve(message: Reserved, sizes: AnswerSizes): void {
     if (this.#state !== "closed") this.#room.reserve(message, sizes);
   }
 
   /** Gives up the room that was kept for an answer. */
-  release(message: IncomingMessage, sizes: AnswerSizes): void {
+  release(message: Reserved, sizes: AnswerSizes): void {
     this.#replies?.release(message, sizes);
   }
 

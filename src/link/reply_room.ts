@@ -9,8 +9,13 @@
 import type { Clock } from "../base/clock.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
-import type { IncomingMessage } from "../app/incoming_message.ts";
 import type { BufferLimits, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
+
+/** A message whose answer has room kept for it. */
+export interface Reserved {
+  /** The room, in bytes; 0 for none. The reply room sets it. */
+  reserved: number;
+}
 
 /** An answer that waits for room. */
 export interface HeldAnswer {
@@ -85,7 +90,7 @@ export class ReplyRoom implements RoomWaiter {
   }
 
   /** Keeps room for the answer of a handler that was started. */
-  reserve(message: IncomingMessage, sizes: AnswerSizes): void {
+  reserve(message: Reserved, sizes: AnswerSizes): void {
     if (sizes.largest < 0) {
       sizes.started(this.#clock.now());
       message.reserved = UNKNOWN;
@@ -97,7 +102,7 @@ export class ReplyRoom implements RoomWaiter {
   }
 
   /** Gives up the room that was kept for an answer. */
-  release(message: IncomingMessage, sizes: AnswerSizes): void {
+  release(message: Reserved, sizes: AnswerSizes): void {
     const { reserved } = message;
     message.reserved = 0;
     if (reserved === UNKNOWN) sizes.ended();

@@ -7,9 +7,16 @@
  */
 
 import type { BufferPool } from "./buffer_pool.ts";
-import type { CreditTerms } from "../session/features/credit.ts";
 import { Fifo } from "../base/fifo.ts";
 import { type OpenSegment, Segments } from "./segments.ts";
+
+/** The terms one side grants the other by, in bytes. */
+export interface CreditTerms {
+  /** What may be under way at first. */
+  readonly window: number;
+  /** What a frame costs at least: it bounds how many small ones wait. */
+  readonly least: number;
+}
 
 /** How a frame travels. */
 export interface Lane {

@@ -13,8 +13,8 @@ import { contractNote, nativeOffer } from "../session/feature.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import { randomId } from "../session/request_ids.ts";
-import type { Session } from "../session/session.ts";
-import { makeShared, type SessionShared } from "../app/shared.ts";
+import type { Peer } from "../app/peer.ts";
+import { makeShared, type PeerShared } from "../app/shared.ts";
 import { StrangerTurns } from "../link/stranger_turns.ts";
 import { type Address, addressText, type Endpoint, networkOf } from "../base/address.ts";
 import type { Connection, Listener, Transport } from "../transport.ts";
@@ -55,14 +55,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   readonly #owner: ServerState<P>;
-  readonly #shared: SessionShared;
+  readonly #shared: PeerShared;
   readonly #handshakes: PendingHandshakes;
   readonly #gate: ConnectionLimits;
   readonly #strangers: StrangerTurns;
   readonly #listeners: Listener[] = [];
   readonly #accepting: Promise<void>[] = [];
   readonly #welcoming = new Set<Promise<void>>();
-  readonly #sessions = new Set<Session>();
+  readonly #peers = new Set<Peer>();
   #closing = false;
   /** What was said about those who are not let in, since the last one was let in. */
   readonly #said = new Set<unknown>();
@@ -120,7 +120,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
 
   /** How many connections are no client's any more and not over. */
   get closing(): number {
-    return this.#sessions.size - this.groups.clients.size;
+    return this.#peers.size - this.groups.clients.size;
   }
 
   /** Whether no more connections may be open. */
@@ -137,12 +137,12 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** Lets the process end although it listens and clients are connected. */
   unref(): void {
     for (const listener of this.#listeners) listener.unref();
-    for (const session of this.#sessions) session.unref();
+    for (const { session } of this.#peers) session.unref();
   }
 
   /** Lets nothing take any more time that closing still waits for. */
   cut(): void {
-    for (const session of this.#sessions) void session.close("server-closed", 0);
+    for (const peer of this.#peers) void peer.close("server-closed", 0);
   }
 
   /** Stops accepting, lets what runs take `drain` milliseconds, and cuts what is left. Never rejects. */
@@ -154,7 +154,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     // Time goes last: what says farewell to a stranger still needs its time limit.
     await Promise.all([
       ...this.#welcoming,
-      ...[...this.#sessions].map((session) => session.close("server-closed", drain, { retryAfter })),
+      ...[...this.#peers].map((peer) => peer.close("server-closed", drain, { retryAfter })),
     ]);
     await this.#shared.budget.over();
     this.#shared.close();
@@ -165,7 +165,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const { inside } = this.#shared;
     if (inside.dispatcher === undefined) return end;
     inside.waits = true;
-    const all = Promise.all([...this.#sessions].map((session) => session.ends()));
+    const all = Promise.all([...this.#peers].map((peer) => peer.ends()));
     return Promise.race([end, all.then(() => {})]);
   }
 
@@ -300,22 +300,22 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const { groups, core } = this;
     const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;
-    const { info, session } = new ClientSession<P>(this, this.#shared, { id, ...arrival });
+    const { info, peer } = new ClientSession<P>(this, this.#shared, { id, ...arrival });
     this.#said.clear();
-    this.#sessions.add(session);
-    groups.join(info, session);
+    this.#peers.add(peer);
+    groups.join(info, peer);
     writeNote(core.log, "debug", () => {
       const contract = contractNote(core.contract, arrival.outcome.features, "client");
-      return `Client ${id} connected from ${addressText(info.address)}: ${session.spoken}${contract}`;
+      return `Client ${id} connected from ${addressText(info.address)}: ${peer.session.protocolName}${contract}`;
     });
     core.events.emit("connect", info);
     this.#strangers.end(from);
-    session.run(arrival.outcome.rest);
+    peer.session.run(arrival.outcome.rest);
   }
 
   /** Called by a client's session: its connection is over. */
-  gone(session: Session, reason: CloseReason): void {
-    this.#sessions.delete(session);
+  gone(peer: Peer, reason: CloseReason): void {
+    this.#peers.delete(peer);
     if (reason === "slow-consumer") this.#owner.slowConsumers++;
   }
 

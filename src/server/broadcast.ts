@@ -8,7 +8,7 @@ import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import type { Names } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
-import type { Session } from "../session/session.ts";
+import type { Peer } from "../app/peer.ts";
 import { encodeFrame } from "../wire/encoder.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
@@ -37,22 +37,22 @@ export interface BroadcastResult {
   readonly closed: number;
 }
 
-/** The sessions of the clients that a broadcast is for, each once. Who is not connected is left out. */
-export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastOptions): Iterable<Session> {
+/** The peers of the clients that a broadcast is for, each once. Who is not connected is left out. */
+export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastOptions): Iterable<Peer> {
   const { clients } = groups;
   if (to === undefined && except === undefined) return clients.values();
   const left = new Set(except);
-  const sessions: Session[] = [];
+  const peers: Peer[] = [];
   for (const client of selected(groups, to)) {
-    const session = left.has(client) ? undefined : clients.get(client as ConnectedClient<P>);
-    if (session !== undefined) sessions.push(session);
+    const peer = left.has(client) ? undefined : clients.get(client as ConnectedClient<P>);
+    if (peer !== undefined) peers.push(peer);
   }
-  return sessions;
+  return peers;
 }
 
-/** Sends a payload to all of `sessions`. */
+/** Sends a payload to all of `peers`. */
 export function broadcastTo(
-  sessions: Iterable<Session>,
+  peers: Iterable<Peer>,
   code: number,
   payload: Uint8Array | string,
   onFull: "skip" | "close",
@@ -62,9 +62,9 @@ export function broadcastTo(
   let sent = 0;
   let dropped = 0;
   let closed = 0;
-  for (const session of sessions) {
-    if (!session.open) continue;
-    const { protocol, maxMessageSize } = session;
+  for (const peer of peers) {
+    if (!peer.session.open) continue;
+    const { protocol, maxMessageSize } = peer.session;
     if (protocol.headerSize + content.length > maxMessageSize) {
       dropped++;
       continue;
@@ -72,13 +72,13 @@ export function broadcastTo(
     let bytes = encoded.get(protocol.layout);
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
     try {
-      session.sendEncoded(bytes);
+      peer.session.sender.encoded(bytes);
       sent++;
     } catch (error) {
       if (!(error instanceof BackpressureError)) throw error;
       if (onFull === "close" && error.code === "buffer-full") {
         closed++;
-        void session.close("slow-consumer", 0);
+        void peer.close("slow-consumer", 0);
       } else dropped++;
     }
   }

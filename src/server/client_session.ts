@@ -6,12 +6,12 @@
  */
 
 import { writeNote } from "../app/log.ts";
-import type { Recovery } from "../app/config.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { IncomingMessage } from "../app/incoming_message.ts";
-import { Session, type SessionEvents } from "../session/session.ts";
-import type { SessionShared } from "../app/shared.ts";
+import { Peer, type PeerOwner } from "../app/peer.ts";
+import type { PeerShared } from "../app/shared.ts";
 import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { ConnectedClient } from "./connected_client.ts";
@@ -26,7 +26,7 @@ export interface ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   /** A client's connection is over. */
-  gone(session: Session, reason: CloseReason): void;
+  gone(peer: Peer, reason: CloseReason): void;
 }
 
 /** A client that was let in. */
@@ -46,11 +46,11 @@ export interface AcceptedClient<P> {
 }
 
 /** One connected client. */
-export class ClientSession<P> implements SessionEvents {
+export class ClientSession<P> implements PeerOwner {
   /** How handlers see it. */
   readonly info: ConnectedClient<P>;
   /** Its connection, which is not read yet. */
-  readonly session: Session;
+  readonly peer: Peer;
   readonly #host: ClientSessionHost<P>;
   readonly #pass: ConnectionSlot;
 
@@ -59,12 +59,12 @@ export class ClientSession<P> implements SessionEvents {
    * @param shared The same for its session.
    * @param arrival The client.
    */
-  constructor(host: ClientSessionHost<P>, shared: SessionShared, arrival: AcceptedClient<P>) {
+  constructor(host: ClientSessionHost<P>, shared: PeerShared, arrival: AcceptedClient<P>) {
     const { id, connection, outcome, principal, pass, recovery } = arrival;
     this.#host = host;
     this.#pass = pass;
     this.info = new ConnectedClient(id, connection.remote, principal, this, host.groups);
-    this.session = new Session(connection, outcome, "server", shared, recovery, this, this.info);
+    this.peer = new Peer(connection, outcome, "server", shared, recovery, this, this.info);
   }
 
   unrouted(message: IncomingMessage): Promise<unknown>[] {
@@ -77,21 +77,23 @@ export class ClientSession<P> implements SessionEvents {
 
   closing(): void {
     const { groups } = this.#host;
-    if (this.session.leaving) groups.untag(this.info);
+    if (this.peer.session.leaving) groups.untag(this.info);
     else groups.leave(this.info);
   }
 
-  closed(reason: CloseReason, why: () => unknown): void {
+  closed(reason: CloseReason, getError: () => unknown): void {
     const { groups, core } = this.#host;
     groups.leave(this.info);
-    this.#host.gone(this.session, reason);
+    this.#host.gone(this.peer, reason);
     this.#pass.leave();
     writeNote(core.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
-    const { unhandled } = this.session;
+    const { unhandled } = this.peer;
     if (unhandled > 0) {
       const text = (): string => `Client ${this.info.id} is gone, and ${unhandled} of its messages were not handled`;
       core.faults.note("warn", "messages not handled", text);
     }
-    if (core.events.has("disconnect")) core.events.emit("disconnect", this.info, { reason, error: why(), unhandled });
+    if (core.events.has("disconnect")) {
+      core.events.emit("disconnect", this.info, { reason, error: getError(), unhandled });
+    }
   }
 }

@@ -6,7 +6,7 @@
 
 import { CLOSE_REASONS, type CloseReason } from "../link/close_reason.ts";
 import type { RequestOptions } from "../session/requests.ts";
-import type { Session } from "../session/session.ts";
+import type { Peer } from "../app/peer.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { nonEmpty } from "../base/checks.ts";
@@ -78,7 +78,7 @@ export class ConnectedClient<P = undefined> {
   readonly principal: P;
   /** When its handshake finished, in milliseconds since 1970. */
   readonly connectedAt: number;
-  readonly #member: { readonly session: Session };
+  readonly #member: { readonly peer: Peer };
   readonly #keeper: TagKeeper<P>;
   #tags: Map<string, unknown> | undefined = undefined;
 
@@ -95,7 +95,7 @@ export class ConnectedClient<P = undefined> {
     id: number,
     address: Address,
     principal: P,
-    member: { readonly session: Session },
+    member: { readonly peer: Peer },
     keeper: TagKeeper<P>,
   ) {
     this.id = id;
@@ -118,12 +118,12 @@ export class ConnectedClient<P = undefined> {
 
   /** The protocol in use: `"native"`, or the Python release that the peer announced. */
   get protocol(): string {
-    return this.#member.session.spoken;
+    return this.#member.peer.session.protocolName;
   }
 
   /** Whether messages can be sent to it. */
   get connected(): boolean {
-    return this.#member.session.open;
+    return this.#member.peer.session.open;
   }
 
   /**
@@ -131,7 +131,7 @@ export class ConnectedClient<P = undefined> {
    * can be sent to it meanwhile; handlers that run for it may still answer.
    */
   get leaving(): boolean {
-    return this.#member.session.leaving;
+    return this.#member.peer.session.leaving;
   }
 
   /** Its tags with their values, as they are now: a copy, oldest first. */
@@ -241,7 +241,7 @@ export class ConnectedClient<P = undefined> {
 
   /** Reads its connection's counters. */
   stats(): SessionStats {
-    return this.#member.session.stats;
+    return this.#member.peer.stats;
   }
 
   /**
@@ -266,7 +266,7 @@ export class ConnectedClient<P = undefined> {
    */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean;
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload?: In): boolean {
-    return this.#member.session.send(type, payload as In);
+    return this.#member.peer.send(type, payload as In);
   }
 
   /**
@@ -305,7 +305,7 @@ export class ConnectedClient<P = undefined> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    return this.#member.session.request(type, payload as In, options);
+    return this.#member.peer.request(type, payload as In, options);
   }
 
   /**
@@ -321,12 +321,12 @@ export class ConnectedClient<P = undefined> {
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   ping(options: RequestOptions = {}): Promise<number> {
-    return this.#member.session.ping(options);
+    return this.#member.peer.ping(options);
   }
 
   /** Resolves when more may be sent or the connection is over; never rejects. */
   ready(): Promise<void> {
-    return this.#member.session.ready();
+    return this.#member.peer.ready();
   }
 
   /**
@@ -344,8 +344,8 @@ export class ConnectedClient<P = undefined> {
       throw new TypeError(`Cannot close the connection: reason must be one of ${CLOSE_REASONS.join(", ")}`);
     }
     const { drain, final = reason === "unauthorized" ? true : undefined, ...words } = shuttingOf(options);
-    const { session } = this.#member;
-    return session.awaited(session.close(reason, drain, { ...words, final }));
+    const { peer } = this.#member;
+    return peer.awaited(peer.close(reason, drain, { ...words, final }));
   }
 }
 

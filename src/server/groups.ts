@@ -6,7 +6,7 @@
  */
 
 import type { Events } from "../app/events.ts";
-import type { Session } from "../session/session.ts";
+import type { Peer } from "../app/peer.ts";
 import type { ConnectedClient, TagKeeper } from "./connected_client.ts";
 import type { ServerEvents } from "./server_events.ts";
 
@@ -28,7 +28,7 @@ const NOBODY: readonly never[] = [];
 
 /** The clients of one life of a server. */
 export class Groups<P> implements TagKeeper<P> {
-  readonly #sessions = new Map<ConnectedClient<P>, Session>();
+  readonly #peers = new Map<ConnectedClient<P>, Peer>();
   /** Those that can be found by no tag any more. */
   readonly #leaving = new Set<ConnectedClient<P>>();
   readonly #groups = new Map<string, Group<P>>();
@@ -40,8 +40,8 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   /** All clients, those that go away included, oldest first. */
-  get clients(): ReadonlyMap<ConnectedClient<P>, Session> {
-    return this.#sessions;
+  get clients(): ReadonlyMap<ConnectedClient<P>, Peer> {
+    return this.#peers;
   }
 
   /** How many names and values are indexed; 0 when nobody carries a tag. */
@@ -52,14 +52,14 @@ export class Groups<P> implements TagKeeper<P> {
   }
 
   /** Takes a client in that is connected now. */
-  join(client: ConnectedClient<P>, session: Session): void {
-    this.#sessions.set(client, session);
+  join(client: ConnectedClient<P>, peer: Peer): void {
+    this.#peers.set(client, peer);
   }
 
   /** Lets go of a client. */
   leave(client: ConnectedClient<P>): void {
     this.untag(client);
-    this.#sessions.delete(client);
+    this.#peers.delete(client);
     this.#leaving.delete(client);
   }
 
@@ -107,7 +107,7 @@ export class Groups<P> implements TagKeeper<P> {
 
   /** Whether this one can be found by its tags. */
   #indexes(client: ConnectedClient<P>): boolean {
-    return this.#sessions.has(client) && !this.#leaving.has(client);
+    return this.#peers.has(client) && !this.#leaving.has(client);
   }
 
   /** Empty groups go: names and values may be as many as the clients there ever were. */

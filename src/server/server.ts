@@ -6,7 +6,7 @@
 
 import type { EventOptions, Listener as EventListener } from "../app/events.ts";
 import { loadThreads } from "../load_threads.ts";
-import { checkPayload } from "../message/codecs.ts";
+import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { checkNames } from "../base/checks.ts";
 import { closingOf, DEFAULT_LIMITS } from "../app/config.ts";
@@ -352,9 +352,9 @@ export class Server<P = undefined> implements AsyncDisposable {
     const { onFull = "skip" } = options;
     if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
     const run = this.#lifecycle.run;
-    const sessions = run === undefined ? [] : chosen(run.groups, options);
+    const peers = run === undefined ? [] : chosen(run.groups, options);
     const result = broadcastTo(
-      sessions,
+      peers,
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
       onFull,

@@ -6,15 +6,8 @@
 
 import { ConfigError } from "../errors.ts";
 import { checkFunction, checkNames, type Names, wholeNumber } from "../base/checks.ts";
-import {
-  COMMON_NAMES,
-  type CommonConfig,
-  contradiction,
-  endpointOf,
-  protocolOf,
-  type Recovery,
-  recoveryOf,
-} from "../app/config.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
+import { COMMON_NAMES, type CommonConfig, contradiction, endpointOf, protocolOf, recoveryOf } from "../app/config.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";

@@ -33,3 +33,6 @@ export interface SessionStats {
   /** Requests waiting for an answer. */
   readonly pendingRequests: number;
 }
+
+/** The counters that a session keeps itself. */
+export type SessionCounters = Omit<SessionStats, "queuedMessages" | "runningHandlers">;

@@ -7,12 +7,12 @@
 import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
-import type { Dispatcher } from "../app/dispatcher.ts";
 import { Ending } from "./ending.ts";
 import { LINGER_BYTES, LINGER_TIME } from "../link/farewell.ts";
 import { type Parting, readGoAway } from "./features/goaway.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { FrameSource } from "../link/frame_source.ts";
+import type { Inbox } from "./owner.ts";
 import type { Sender } from "./sender.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 
@@ -30,7 +30,7 @@ export interface DepartureHost {
   /** Which end this is. */
   readonly side: "client" | "server";
   /** Whether the peer understands GOAWAY. */
-  readonly polite: boolean;
+  readonly canGoAway: boolean;
   /** How long a peer that goes away may take at most, in milliseconds. */
   readonly maxDrain: number;
   /** For time limits. */
@@ -39,12 +39,12 @@ export interface DepartureHost {
   readonly sender: Sender;
   /** What it hears. */
   readonly source: FrameSource;
-  /** What runs. */
-  readonly dispatcher: Dispatcher;
+  /** Takes messages, and knows which handlers run. */
+  readonly inbox: Inbox;
   /** It stopped being open: nothing more can be sent. */
   closing(): void;
   /** It is over, nothing is read or written any more. Called once; `why` makes the error behind it, if there is one. */
-  over(reason: CloseReason, why: () => unknown): void;
+  ended(reason: CloseReason, why: () => unknown): void;
 }
 
 /** The end of one connection, and its state until then. */
@@ -118,13 +118,13 @@ export class Departure {
       this.#ending?.hurry(drain);
       return;
     }
-    const { polite, sender } = this.#host;
+    const { canGoAway, sender } = this.#host;
     // Words for the peer go out even where nothing else has time.
-    if (polite && drain <= 0 && (how.message !== undefined || how.final === true)) {
+    if (canGoAway && drain <= 0 && (how.message !== undefined || how.final === true)) {
       this.expel(reason, how);
       return;
     }
-    this.#orderly = polite && drain > 0;
+    this.#orderly = canGoAway && drain > 0;
     this.#begin(reason);
     if (this.#orderly) {
       sender.cover();
@@ -172,9 +172,9 @@ export class Departure {
 
   /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
   expel(reason: CloseReason, how?: Parting): void {
-    const { dispatcher, polite, source, sender } = this.#host;
+    const { inbox, canGoAway, source, sender } = this.#host;
     source.discard();
-    dispatcher.close();
+    inbox.close();
     sender.pending.rejectAll(() => closedError("No answer will come", reason));
     this.#orderly = false;
     if (this.#state !== "open") {
@@ -182,7 +182,7 @@ export class Departure {
       return;
     }
     this.#begin(reason);
-    if (polite) sender.goAway(reason, { ...how, drain: LINGER_TIME });
+    if (canGoAway) sender.goAway(reason, { ...how, drain: LINGER_TIME });
     void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 
@@ -233,13 +233,13 @@ export class Departure {
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
-    const { connection, dispatcher, source, sender: { writer, pending }, wheel } = this.#host;
+    const { connection, inbox, source, sender: { writer, pending }, wheel } = this.#host;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
     await ending.run(drain, linger, late, {
       work: async () => {
         if (error !== undefined) return;
         await before?.();
-        await Promise.all([dispatcher.idle(), pending.empty()]);
+        await Promise.all([inbox.idle(), pending.empty()]);
       },
       flushed: () => writer.flushed(),
       finish: async () => {
@@ -247,7 +247,7 @@ export class Departure {
         // Nothing is written behind FIN, not even a PONG.
         writer.close();
         await Promise.all([connection.closeWrite().catch(() => {}), source.over()]);
-        if (this.#orderly) await dispatcher.idle();
+        if (this.#orderly) await inbox.idle();
       },
     });
     connection.abort(error);
@@ -259,14 +259,14 @@ export class Departure {
     this.#state = "closed";
     this.#orderly = false;
     this.#ending?.cut();
-    const { dispatcher, source, sender } = this.#host;
+    const { inbox, source, sender } = this.#host;
     sender.close();
-    dispatcher.close();
+    inbox.close();
     source.discard();
     // Mostly nobody asks, and an error with its stack costs more than all the rest.
     let made: { readonly error: unknown } | undefined;
     const why = (): unknown => (made ??= { error: make() }).error;
     sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, why()));
-    this.#host.over(this.#reason!, why);
+    this.#host.ended(this.#reason!, why);
   }
 }

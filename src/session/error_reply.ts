@@ -6,7 +6,7 @@
  */
 
 import { ProtocolError, RemoteError } from "../errors.ts";
-import { decodeJson } from "../message/json.ts";
+import { decodeJson } from "../base/json.ts";
 import { printable, readable } from "../base/untrusted.ts";
 
 const MAX_CODE = 100;

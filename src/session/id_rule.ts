@@ -18,7 +18,7 @@ export interface RequestIds {
   /** Whether a frame answers a request of this side, pending or not: such a frame is never handed to a handler. */
   answers(frame: ReceivedFrame): boolean;
   /** The peer used this id for a frame that is no answer. */
-  met(id: RequestId): void;
+  seenFromPeer(id: RequestId): void;
   /** A request is over: it was answered, or never sent. Its id may be used again. */
   free(id: RequestId): void;
   /** A request ended without an answer: its id must not be taken for another's while the answer may still come. */

@@ -47,7 +47,7 @@ class NativeIds implements RequestIds {
     return (frame.flags & Flag.REPLY) !== 0;
   }
 
-  met(): void {}
+  seenFromPeer(): void {}
 
   free(): void {}
 
@@ -95,7 +95,7 @@ class RandomIds implements RequestIds {
     return this.#pending.has(requestId) || this.#abandoned.has(requestId);
   }
 
-  met(): void {}
+  seenFromPeer(): void {}
 
   free(): void {}
 

@@ -6,7 +6,7 @@
  */
 
 import { TimeoutError } from "../errors.ts";
-import { checkData } from "../message/codecs.ts";
+import { checkData } from "../base/codec_results.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import { errorOf } from "./error_reply.ts";

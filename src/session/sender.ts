@@ -5,9 +5,7 @@
  * @module
  */
 
-import { BackpressureError, MessageTypeError, PayloadError } from "../errors.ts";
-import { checkPayload } from "../message/codecs.ts";
-import type { MessageType } from "../message/message_type.ts";
+import { BackpressureError, PayloadError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
@@ -17,7 +15,6 @@ import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import { goAwayContent, type Parting } from "./features/goaway.ts";
 import type { RequestId } from "./id_rule.ts";
-import type { IncomingMessage } from "../app/incoming_message.ts";
 import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "../link/send_scheduler.ts";
 import { FrameWriter, type FrameWriterEvents } from "../link/frame_writer.ts";
 import {
@@ -28,7 +25,7 @@ import {
   type RequestTableHost,
 } from "./requests.ts";
 import { requestIds } from "./request_ids.ts";
-import type { SessionShared } from "../app/shared.ts";
+import type { SessionShared } from "./shared.ts";
 import { kindOf } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */
@@ -40,10 +37,18 @@ const ENDLESS = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
 const NO_CODEC: AnswerCodec = { decode: () => undefined };
 
+/** What an answer needs to know of its request. */
+export interface Request {
+  readonly type: { readonly name: string; readonly code: number };
+  readonly requestId: RequestId;
+  /** When the request was sent, for the protocols whose answers repeat that. */
+  readonly sentAt: number | undefined;
+}
+
 /** The connection that speaks. */
 export interface SenderHost extends FrameWriterEvents {
-  /** The second argument of handlers, for observers. */
-  readonly peer: unknown;
+  /** The second argument of observers. */
+  readonly handle: unknown;
   /** The peer asks more than it reads the answers of. */
   overrun(error: Error): void;
 }
@@ -127,13 +132,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.pending.outdated(barrier as Pending);
   }
 
-  /** Sends a message; whether more may follow. */
-  message<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    return this.content(type.name, type.code, checkPayload(type.name, type.payload.encode(payload)));
-  }
-
-  /** The same with a payload that is encoded already. */
-  content(name: string, code: number, content: Uint8Array | string): boolean {
+  /** Sends a message. Returns true if more may follow. */
+  send(name: string, code: number, content: Uint8Array | string): boolean {
     this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
@@ -179,7 +179,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
-  answer({ type, requestId, sentAt }: IncomingMessage, flags: number, content: Uint8Array | string): number {
+  answer({ type, requestId, sentAt }: Request, flags: number, content: Uint8Array | string): number {
     return this.#frame(type.name, type.code, flags, requestId, content, ANSWER, sentAt);
   }
 
@@ -232,7 +232,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
     const tap = this.#shared.observers.settled;
     if (tap === undefined || since < 0) return;
-    tap({ name: what, requestId, outcome, ms: this.#shared.clock.now() - since }, this.#host.peer);
+    tap({ name: what, requestId, outcome, ms: this.#shared.clock.now() - since }, this.#host.handle);
   }
 
   /** When a request begins, where anybody wants to know. */
@@ -302,15 +302,10 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#frames++;
     const { sent } = this.#shared.observers;
     if (sent !== undefined && size > 0) {
-      sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.peer);
+      sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.handle);
     }
     return size;
   }
-}
-
-/** The error for a request that its type has no answer to. */
-export function noReplyCodec(name: string): MessageTypeError {
-  return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
 }
 
 /** The error for a payload that the peer does not take, as it takes frames of `most` bytes. */

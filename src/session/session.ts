@@ -1,104 +1,73 @@
 /**
- * One open connection: sends messages and requests, passes received frames to where they belong, and has one way to end. It
- * knows neither servers nor clients; they give it handlers, limits and a receiver of its events.
+ * A conversation over one connection: sends messages and requests as bytes, hands received messages to the layer above,
+ * and ends once. It knows neither message types nor handlers.
  *
  * @module
  */
 
 import { ConnectionError, ProtocolError, type Refusal } from "../errors.ts";
-import { checkPayload } from "../message/codecs.ts";
-import type { MessageType } from "../message/message_type.ts";
-import type { Recovery } from "../app/config.ts";
+import { ResettablePromise } from "../base/resettable_promise.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
+import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
+import { FrameSource, type FrameSourceEvents } from "../link/frame_source.ts";
+import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
 import type { Connection } from "../transport.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { get32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
-import type { AnswerSizes } from "../link/answer_sizes.ts";
-import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
-import { CreditMeter, creditTerms } from "./features/credit.ts";
-import type { DeliveryCounts } from "./delivery_log.ts";
+import type { SessionCounters } from "./counters.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
-import { Dispatcher, type DispatcherHost } from "../app/dispatcher.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { Feature } from "./feature.ts";
+import { CreditMeter, creditTerms } from "./features/credit.ts";
 import type { Parting } from "./features/goaway.ts";
-import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
-import type { IncomingMessage } from "../app/incoming_message.ts";
-import { ResettablePromise } from "../base/resettable_promise.ts";
-import type { TimerWheel } from "../base/timer_wheel.ts";
-import type { AnswerCodec, RequestOptions } from "./requests.ts";
-import { FrameSource, type FrameSourceEvents } from "../link/frame_source.ts";
-import { noReplyCodec, Sender, type SenderHost } from "./sender.ts";
-import type { SessionShared } from "../app/shared.ts";
-import type { SessionStats } from "./counters.ts";
 import { kindOf } from "./observers.ts";
+import type { Inbox, SessionOwner } from "./owner.ts";
+import { type Request, Sender, type SenderHost } from "./sender.ts";
+import type { SessionShared } from "./shared.ts";
 
-/** Receives a connection's events. */
-export interface SessionEvents {
-  /** A message that no route takes. Returns promises of those who may still answer it. */
-  unrouted(message: IncomingMessage): Promise<unknown>[];
-  /** Something failed, and the connection goes on or ends with it. */
-  error(error: unknown, message?: IncomingMessage): void;
-  /** It stopped being open: nothing more can be sent. */
-  closing(): void;
-  /** It is over, the socket released. Called once; `why` makes the error behind it, if there is one. */
-  closed(reason: CloseReason, why: () => unknown): void;
-}
-
-/** One open connection. Much of it is made only when it is used: most connections are idle most of the time. */
-export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, FrameSourceEvents, SenderHost {
-  /** How frames look. */
+/** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
+export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
   readonly protocol: Protocol;
-  /** What is spoken: `"native"`, or the release that the peer announced. */
-  readonly spoken: string;
-  /** Whether native frames are spoken. */
+  /** `"native"`, or the release that the peer announced. */
+  readonly protocolName: string;
+  /** True if native frames are spoken. */
   readonly native: boolean;
-  /** Whether the peer needs credit to send. */
-  readonly credited: boolean;
-  /** The second argument of handlers. */
-  readonly peer: unknown;
-  /** What it speaks over. */
+  /** True if the peer needs credit to send: then reading never has to stop. */
+  readonly flowControlled: boolean;
+  /** The second argument of observers. */
+  readonly handle: unknown;
   readonly connection: Connection;
-  /** Which end this is. */
   readonly side: "client" | "server";
-  /** Whether the peer understands GOAWAY. */
-  readonly polite: boolean;
-  readonly #shared: SessionShared;
-  readonly #events: SessionEvents;
-  /** What it says. */
+  /** True if the peer understands GOAWAY. */
+  readonly canGoAway: boolean;
+  readonly inbox: Inbox;
   readonly sender: Sender;
-  /** What it hears. */
   readonly source: FrameSource;
-  /** What runs. */
-  readonly dispatcher: Dispatcher;
+  readonly #shared: SessionShared;
+  readonly #owner: SessionOwner;
   readonly #meter: CreditMeter | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #departure: Departure;
   #framesIgnored = 0;
-  /** Messages that came while it was being closed, and that want no answer. */
+  /** Messages without a request that came while the session was being closed. */
   #tooLate = 0;
   /** Frames that meant nothing. */
-  #idle = 0;
-  /** Grants of the peer. */
+  #useless = 0;
+  /** CREDIT frames of the peer. */
   #grants = 0;
   #closed: ResettablePromise | undefined = undefined;
-  /** Aborted when it is over. */
-  #gone: AbortController | undefined = undefined;
-  /** Messages with signals of their own. */
-  #watched: Set<IncomingMessage> | undefined = undefined;
 
   /**
-   * Begins to work at once; call {@linkcode run} to begin to read.
+   * Timers begin at once; {@linkcode run} begins to read.
    *
-   * @param connection What it speaks over.
-   * @param outcome What the handshake brought.
-   * @param side Which end this is.
-   * @param shared What it shares with others.
-   * @param recovery What a torn stream of a Python peer does.
-   * @param events Receives events.
-   * @param peer The second argument of handlers.
+   * @param outcome The result of the handshake.
+   * @param recovery What happens to a torn stream of a Python peer.
+   * @param owner The layer above.
+   * @param handle The second argument of observers.
    */
   constructor(
     connection: Connection,
@@ -106,26 +75,26 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     side: "client" | "server",
     shared: SessionShared,
     recovery: Recovery,
-    events: SessionEvents,
-    peer: unknown,
+    owner: SessionOwner,
+    handle: unknown,
   ) {
     const { protocol, release, features } = outcome;
     const { clock } = shared;
     this.protocol = protocol;
     this.native = isNative(protocol);
-    this.spoken = this.native ? "native" : release || protocol.name;
-    this.peer = peer;
+    this.protocolName = this.native ? "native" : release || protocol.name;
+    this.handle = handle;
     this.connection = connection;
     this.side = side;
-    this.polite = features.has(Feature.GOAWAY);
+    this.canGoAway = features.has(Feature.GOAWAY);
+    this.inbox = owner.inbox;
     this.#shared = shared;
-    this.#events = events;
+    this.#owner = owner;
     this.sender = new Sender(connection, outcome, side, shared, this);
     this.source = new FrameSource(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
-    this.dispatcher = new Dispatcher(this, shared);
     this.#departure = new Departure(this);
     const credit = features.get(Feature.CREDIT);
-    this.credited = credit !== undefined;
+    this.flowControlled = credit !== undefined;
     if (credit !== undefined) this.sender.writer.limit(creditTerms(credit));
     this.#meter = credit === undefined ? undefined : new CreditMeter(shared.credit, clock);
     const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
@@ -141,7 +110,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
   get closed(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new ResettablePromise();
-      if (this.#departure.over) this.#closed.release();
+      if (this.over) this.#closed.release();
     }
     return this.#closed.promise;
   }
@@ -149,6 +118,11 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
   /** Whether messages can be sent. */
   get open(): boolean {
     return this.#departure.open;
+  }
+
+  /** True once nothing is read or written any more. */
+  get over(): boolean {
+    return this.#departure.over;
   }
 
   /** True from the moment that the peer says that it goes away until it is over. */
@@ -176,9 +150,9 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     return this.#departure.refusal;
   }
 
-  /** Messages that came, and whose handlers were not called because it ended. */
-  get unhandled(): number {
-    return this.dispatcher.left + this.#tooLate;
+  /** The number of messages that came too late for a handler. */
+  get tooLate(): number {
+    return this.#tooLate;
   }
 
   /** Bytes that wait to be sent. */
@@ -191,8 +165,8 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     return this.sender.maxMessageSize;
   }
 
-  /** Counters. */
-  get stats(): SessionStats {
+  /** The counters of frames, bytes and requests. */
+  get counters(): SessionCounters {
     const { writer, pending } = this.sender;
     return {
       framesSent: this.sender.frames,
@@ -200,8 +174,6 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
       bytesSent: writer.written,
       bytesReceived: this.source.bytes,
       bufferedBytes: writer.buffered + writer.heldBytes,
-      queuedMessages: this.dispatcher.waiting,
-      runningHandlers: this.dispatcher.running,
       repliesDropped: pending.dropped,
       repliesLeftOut: this.sender.leftOut,
       framesDropped: this.source.dropped,
@@ -211,80 +183,14 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     };
   }
 
-  /** What became of the messages, where that is tracked. */
-  get deliveries(): DeliveryCounts | undefined {
-    return this.sender.deliveries;
+  /** Throws the error for what needs an open session. */
+  checkOpen(what: string): void {
+    if (!this.open) throw closedError(what, this.reason);
   }
 
-  /** From now on counts what becomes of messages. */
-  track(): void {
-    this.sender.track();
-  }
-
-  /** Begins with what came behind the handshake, and reads on. */
+  /** Begins with the bytes that came after the handshake, and reads on. */
   run(rest: Uint8Array): void {
     this.source.run(rest);
-  }
-
-  /** Sends a message; see `Client.send`. */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    this.#checkOpen(`Cannot send "${type.name}"`);
-    return this.sender.message(type, payload);
-  }
-
-  /** The same with a payload that is encoded already. */
-  sendContent(name: string, code: number, content: Uint8Array | string): boolean {
-    this.#checkOpen(`Cannot send "${name}"`);
-    return this.sender.content(name, code, content);
-  }
-
-  /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
-  sendEncoded(frames: Uint8Array): void {
-    this.sender.encoded(frames);
-  }
-
-  /** Sends a request; see `Client.request`. Never throws: what keeps it from being sent rejects. */
-  request<In, Out, ReplyIn, ReplyOut>(
-    type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    payload: In,
-    options: RequestOptions,
-  ): Promise<ReplyOut> {
-    try {
-      const { name, code, reply } = type;
-      this.#checkOpen(`Cannot request "${name}"`);
-      if (reply === undefined) throw noReplyCodec(name);
-      const content = checkPayload(name, type.payload.encode(payload));
-      return this.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /** The same with a payload that is encoded already. Throws what keeps it from being sent. */
-  ask(
-    name: string,
-    code: number,
-    content: Uint8Array | string,
-    codec: AnswerCodec,
-    options: RequestOptions,
-  ): Promise<unknown> {
-    this.#checkOpen(`Cannot request "${name}"`);
-    return this.sender.ask(name, code, content, codec, options);
-  }
-
-  /** Sends a PING; settles with the round trip in milliseconds. Never throws. */
-  ping(options: RequestOptions): Promise<number> {
-    try {
-      this.#checkOpen("Cannot ping");
-      return this.sender.ping(options) as Promise<number>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /** Settles when few enough bytes wait, or when it is over; never rejects. */
-  ready(): Promise<void> {
-    return this.sender.writer.ready();
   }
 
   /**
@@ -297,145 +203,81 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     return this.closed;
   }
 
-  /** Settles when it is over, or when only handlers that wait for that are under way; never rejects. */
-  ends(): Promise<void> {
-    return Promise.race([this.closed, this.dispatcher.quiet()]);
-  }
-
-  /**
-   * What the caller of a `close()` waits for: `end`, or, if that is a handler of this connection, for which the end waits in
-   * turn, {@linkcode ends}.
-   */
-  awaited(end: Promise<void>): Promise<void> {
-    const { inside } = this.#shared;
-    if (inside.dispatcher !== this.dispatcher) return end;
-    inside.waits = true;
-    return Promise.race([end, this.ends()]);
-  }
-
   /** Lets the process end although it is open. */
   unref(): void {
     this.#departure.unref();
     this.connection.unref();
   }
 
-  // Called by the dispatcher.
+  // For the layer above.
 
-  get congested(): boolean {
-    return this.sender.writer.full;
-  }
-
-  affords(sizes: AnswerSizes): boolean {
-    return this.sender.writer.affords(sizes);
-  }
-
-  reserve(message: IncomingMessage, sizes: AnswerSizes): void {
-    this.sender.writer.reserve(message, sizes);
-  }
-
-  release(message: IncomingMessage, sizes: AnswerSizes): void {
-    this.sender.writer.release(message, sizes);
-  }
-
-  get signal(): AbortSignal {
-    if (this.#gone === undefined) {
-      this.#gone = new AbortController();
-      if (this.#departure.over) this.#gone.abort(closedError("Nobody waits for the message", this.reason));
-    }
-    return this.#gone.signal;
-  }
-
-  watch(message: IncomingMessage): void {
-    if (this.#departure.over) message.gone(closedError("Nobody waits for the message", this.reason));
-    else (this.#watched ??= new Set()).add(message);
-  }
-
-  unwatch(message: IncomingMessage): void {
-    this.#watched?.delete(message);
-  }
-
+  /** A message no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
-    if (this.#meter === undefined || this.#departure.over) return;
+    if (this.#meter === undefined || this.over) return;
     const grant = this.#meter.taken(this.protocol.headerSize + size);
     if (grant > 0) this.sender.grant(grant);
   }
 
-  overrate(): void {
+  /** Closes a peer that sent more than it may. */
+  rateExceeded(): void {
     this.#departure.expel("rate-limited");
   }
 
-  answer(message: IncomingMessage, payload: unknown): void {
-    const { name, reply } = message.type;
-    if (this.#departure.over) throw closedError(`Cannot reply to "${name}"`, this.reason);
-    const content = checkPayload(name, reply!.encode(payload as never));
-    const size = this.sender.answer(message, this.native ? Flag.REPLY : 0, content);
-    (message.route?.answers ?? this.#shared.routes.unrouted).seen(size);
-  }
-
-  refuse(message: IncomingMessage, error: unknown): void {
-    message.answered = true;
-    if (!this.native || this.#departure.over) return;
-    for (const content of [errorContent(error), NO_DETAILS]) {
-      try {
-        this.sender.answer(message, Flag.REPLY | Flag.ERROR, content);
-        return;
-      } catch (failure) {
-        // A peer that takes tiny frames only may take the shorter one.
-        if (content === NO_DETAILS) this.#events.error(failure, message);
-      }
+  /** Sends the error of a handler, where the peer understands one. Throws what sending throws. */
+  refuse(request: Request, error: unknown): void {
+    if (!this.native || this.over) return;
+    const flags = Flag.REPLY | Flag.ERROR;
+    try {
+      this.sender.answer(request, flags, errorContent(error));
+    } catch {
+      // A peer that takes tiny frames only may take the shorter one.
+      this.sender.answer(request, flags, NO_DETAILS);
     }
   }
 
-  turnAway(frame: ReceivedFrame, error: Error & { readonly code: string }): void {
+  /** Answers a request that no handler sees. A native peer that does not read these answers is closed. */
+  rejectRequest(frame: ReceivedFrame, error: Error & { readonly code: string }): void {
     try {
       this.sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
     } catch (failure) {
-      this.#events.error(failure);
+      this.#owner.error(failure);
     }
-  }
-
-  unrouted(message: IncomingMessage): Promise<unknown>[] {
-    return this.#events.unrouted(message);
-  }
-
-  failed(error: unknown, message: IncomingMessage): void {
-    this.#events.error(error, message);
   }
 
   // Called by the frame source.
 
   frame(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId, size } = frame;
-    this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.peer);
+    this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) this.#answered(frame);
     else {
-      if (!this.native) pending.ids.met(requestId);
+      if (!this.native) pending.ids.seenFromPeer(requestId);
       if (this.#meter?.received(this.protocol.headerSize + size) === false) {
         throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
       }
-      if (this.#departure.open) this.dispatcher.accept(frame, receivedAt);
+      if (this.#departure.open) this.inbox.accept(frame, receivedAt);
       else this.#late(frame, receivedAt);
     }
   }
 
   full(): boolean {
-    return this.dispatcher.full;
+    return this.inbox.full;
   }
 
   room(): Promise<void> {
-    return this.dispatcher.room();
+    return this.inbox.room();
   }
 
   dropped(error: ProtocolError): void {
-    this.#events.error(error);
+    this.#owner.error(error);
     // The gap behind the last frame is told of when nothing is read any more.
-    if (!this.source.discarding) this.#useless();
+    if (!this.source.discarding) this.#countUseless();
   }
 
   broken(error: ProtocolError): void {
-    this.#events.error(error);
+    this.#owner.error(error);
     this.#departure.broken(error);
   }
 
@@ -464,12 +306,12 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
   // Called by the sender.
 
   filled(bufferedBytes: number): void {
-    this.#shared.observers.pressure?.({ full: true, bufferedBytes }, this.peer);
+    this.#shared.observers.pressure?.({ full: true, bufferedBytes }, this.handle);
   }
 
   drained(bufferedBytes: number): void {
-    this.#shared.observers.pressure?.({ full: false, bufferedBytes }, this.peer);
-    this.dispatcher.resume();
+    this.#shared.observers.pressure?.({ full: false, bufferedBytes }, this.handle);
+    this.inbox.resume();
   }
 
   overrun(error: Error): void {
@@ -518,11 +360,7 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
   }
 
   mayStart(): void {
-    this.dispatcher.resume();
-  }
-
-  #checkOpen(what: string): void {
-    if (!this.open) throw closedError(what, this.reason);
+    this.inbox.resume();
   }
 
   /** A frame of the library itself. */
@@ -530,35 +368,35 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     const { code, flags, requestId } = frame;
     const { pending } = this.sender;
     if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
-      if (!this.native) pending.ids.met(requestId);
-      if (this.dispatcher.permits(frame)) this.sender.pong(frame);
+      if (!this.native) pending.ids.seenFromPeer(requestId);
+      if (this.inbox.permits(frame)) this.sender.pong(frame);
     } else if (pending.ids.answers(frame)) this.#answered(frame);
     else if (!this.native || !this.#control(frame)) {
       this.#framesIgnored++;
-      if (this.#useless()) this.dispatcher.permits(frame);
+      if (this.#countUseless()) this.inbox.permits(frame);
     }
   }
 
   /** A frame that steers a native connection; false if it means nothing here. */
   #control(frame: ReceivedFrame): boolean {
     // Whoever cancels has sent a request for it, which counts.
-    if (frame.code === SystemCode.CANCEL) return this.dispatcher.cancel(frame.requestId, cancelled);
-    if (frame.code === SystemCode.CREDIT && this.credited && frame.size === 4) {
+    if (frame.code === SystemCode.CANCEL) return this.inbox.cancel(frame.requestId);
+    if (frame.code === SystemCode.CREDIT && this.flowControlled && frame.size === 4) {
       const bytes = get32(frame.content, 0);
       if (bytes === 0) return false;
       this.sender.writer.grant(bytes);
       // What we send is what makes a peer grant more.
-      if (++this.#grants > this.sender.frames) this.dispatcher.permits(frame);
+      if (++this.#grants > this.sender.frames) this.inbox.permits(frame);
       return true;
     }
-    if (frame.code !== SystemCode.GOAWAY || !this.polite || !this.#departure.leave(frame.content)) return false;
-    this.dispatcher.permits(frame);
+    if (frame.code !== SystemCode.GOAWAY || !this.canGoAway || !this.#departure.leave(frame.content)) return false;
+    this.inbox.permits(frame);
     return true;
   }
 
   /** An answer, or what looks like one. */
   #answered(frame: ReceivedFrame): void {
-    if (!this.sender.pending.settle(frame) && this.#useless()) this.dispatcher.permits(frame);
+    if (!this.sender.pending.settle(frame) && this.#countUseless()) this.inbox.permits(frame);
   }
 
   /**
@@ -566,14 +404,14 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
    * crosses the answer, and an answer comes when its request was given up. So each other frame of it permits one more, and
    * each request of ours.
    */
-  #useless(): boolean {
+  #countUseless(): boolean {
     const { frames, dropped } = this.source;
     const all = frames + dropped;
-    if (++this.#idle <= USELESS + (all - this.#idle) + this.sender.pending.asked) return true;
+    if (++this.#useless <= USELESS + (all - this.#useless) + this.sender.pending.asked) return true;
     this.broken(
       new ProtocolError(
         "protocol-error",
-        `The peer sent too many frames that mean nothing: ${this.#idle} of ${all}, such as CANCEL of no request, ` +
+        `The peer sent too many frames that mean nothing: ${this.#useless} of ${all}, such as CANCEL of no request, ` +
           "answers that nobody waits for and frames with a wrong checksum",
       ),
     );
@@ -585,37 +423,29 @@ export class Session implements DepartureHost, DispatcherHost, HeartbeatHost, Fr
     if (this.#departure.told) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#departure.serving) return this.dispatcher.accept(frame, receivedAt);
+    if (this.#departure.serving) return this.inbox.accept(frame, receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
       this.#tooLate++;
       return;
     }
-    this.turnAway(frame, GOING_AWAY);
+    this.rejectRequest(frame, GOING_AWAY);
   }
 
   // Called by the departure.
 
   closing(): void {
-    this.#events.closing();
+    this.#owner.closing();
   }
 
-  over(reason: CloseReason, why: () => unknown): void {
+  ended(reason: CloseReason, getError: () => unknown): void {
     this.#heartbeat?.stop();
-    const gone = (): Error => closedError("Nobody waits for the message", reason, why());
-    this.#gone?.abort(gone());
-    for (const message of this.#watched ?? []) message.gone(gone());
-    this.#watched = undefined;
     this.#closed?.release();
-    this.#events.closed(reason, why);
+    this.#owner.closed(reason, getError);
   }
 }
 
 /** How many frames may mean nothing, beside one for each that meant something. */
 const USELESS = 1_000;
 const GOING_AWAY = answerError("going-away", "The connection is being closed");
-
-function cancelled(): DOMException {
-  return new DOMException("The sender cancelled the request", "AbortError");
-}

@@ -190,7 +190,7 @@ class RangeIds implements RequestIds {
     return id >= first && id <= last && (id - first) % step === 0;
   }
 
-  met(): void {}
+  seenFromPeer(): void {}
 
   free(id: RequestId): void {
     this.#taken.free(id);
@@ -246,7 +246,7 @@ class FarIds implements RequestIds {
   }
 
   /** Takes part only in small steps forward: second answers have ids of this side. */
-  met(id: RequestId): void {
+  seenFromPeer(id: RequestId): void {
     if (id === NOBODY) return;
     const ahead = ((id as number) - (this.#counter ?? (id as number)) + RING) % RING;
     if (ahead < SPREAD) this.#counter = id as number;

@@ -6,6 +6,9 @@
 
 import { ProtocolError } from "../errors.ts";
 
+/** What a decoder does at a torn frame; see {@linkcode DecoderOptions.recovery}. */
+export type Recovery = "close" | "resync";
+
 /** Options of a {@linkcode FrameDecoder}; all optional. */
 export interface DecoderOptions {
   /** The largest frame, header included, in bytes. @default 10485760 */

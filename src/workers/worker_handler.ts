@@ -5,7 +5,7 @@
  */
 
 import { PayloadError } from "../errors.ts";
-import { checkPayload } from "../message/codecs.ts";
+import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { SERVE } from "./bootstrap.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { checkData } from "../message/codecs.ts";
-import { decodeJson } from "../message/json.ts";
+import { checkData } from "../base/codec_results.ts";
+import { decodeJson } from "../base/json.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../base/utf8.ts";

@@ -6,16 +6,9 @@
  * @module
  */
 
+import type { CreditTerms } from "../../link/send_scheduler.ts";
 import type { Clock } from "../../base/clock.ts";
 import { integerMember, type PeerObject } from "../../base/untrusted.ts";
-
-/** The terms one side grants the other by, in bytes. */
-export interface CreditTerms {
-  /** What may be under way at first. */
-  readonly window: number;
-  /** What a frame costs at least: it bounds how many small ones wait. */
-  readonly least: number;
-}
 
 /** How long a peer that has to wait does so for a large grant, in milliseconds. */
 const PATIENCE = 50;

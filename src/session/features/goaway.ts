@@ -6,7 +6,7 @@
  */
 
 import type { Refusal } from "../../errors.ts";
-import { decodeJson } from "../../message/json.ts";
+import { decodeJson } from "../../base/json.ts";
 import { integerMember, member, type PeerObject, printable, stringMember } from "../../base/untrusted.ts";
 
 /** How long a peer that goes away may take where it does not say, in milliseconds: the default of `drain`. */

@@ -1,16 +1,14 @@
 /**
- * JSON from a peer, read with care: bounded depth, no `__proto__` keys, and validators that speak Standard Schema
- * (https://standardschema.dev).
+ * JSON, and JSON from a peer read with care: bounded size and depth, no `__proto__` keys.
  *
  * @module
  */
 
-import { isThenable } from "../base/thenable.ts";
 import { PayloadError } from "../errors.ts";
-import { excerpt } from "../base/untrusted.ts";
+import { excerpt } from "./untrusted.ts";
 import { type JsonFlaw, scanJson } from "./json_scan.ts";
-import { UnreadableError } from "../base/unreadable.ts";
-import { decodeUtf8, encodeUtf8, utf8Bound } from "../base/utf8.ts";
+import { UnreadableError } from "./unreadable.ts";
+import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
 
 /** How deep arrays and objects of a peer may nest: deeper than any sane message, shallow enough for any recursion. */
 const MAX_JSON_DEPTH = 128;
@@ -26,34 +24,6 @@ export interface JsonOptions {
    * @default 1048576
    */
   readonly maxBytes?: number;
-}
-
-/** The part of the Standard Schema interface, version 1, that is used here. */
-export interface StandardSchema<In = unknown, Out = In> {
-  /** The schema's own description of itself. */
-  readonly "~standard": {
-    /** 1. */
-    readonly version: 1;
-    /** Who made the validator. */
-    readonly vendor: string;
-    /** Checks a value. */
-    readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
-    /** Types only, never there at run time. */
-    readonly types?: { readonly input: In; readonly output: Out } | undefined;
-  };
-}
-
-/** A validator's result: the value, or what is wrong with it. */
-export type SchemaResult<Out> =
-  | { readonly value: Out; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] };
-
-/** One problem that a validator found. */
-export interface SchemaIssue {
-  /** What is wrong. */
-  readonly message: string;
-  /** Where, from the root. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
 /**
@@ -159,26 +129,4 @@ function stringify(value: unknown): string {
     throw new PayloadError("invalid-payload", `Cannot encode the value as JSON: JSON has no ${typeof value}`);
   }
   return text;
-}
-
-/** What a schema makes of a value. */
-export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unknown): Out {
-  const result = schema["~standard"].validate(value);
-  if (isThenable(result)) {
-    result.then(undefined, () => {});
-    throw new UnreadableError(
-      "invalid-payload",
-      "Cannot check the payload: the schema answered with a promise, as it is asynchronous or a function in it threw",
-    );
-  }
-  if (result.issues === undefined) return result.value;
-  const [issue] = result.issues;
-  // Both may quote what the peer sent, at any length.
-  const path = (issue?.path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
-  const message = excerpt(String(issue?.message ?? "the schema refused it"));
-  throw new UnreadableError(
-    "invalid-payload",
-    `The payload is invalid: ${path === "" ? "" : `${excerpt(path)}: `}${message}`,
-    { cause: result.issues },
-  );
 }

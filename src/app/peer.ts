@@ -1,0 +1,218 @@
+/**
+ * One connected peer as the application sees it: typed messages and requests out, routed messages in. A `Client` has one
+ * for its server, a `Server` one for each client.
+ *
+ * @module
+ */
+
+import { MessageTypeError } from "../errors.ts";
+import { checkPayload } from "../base/codec_results.ts";
+import { closedError, type CloseReason } from "../link/close_reason.ts";
+import type { MessageType } from "../message/message_type.ts";
+import type { SessionStats } from "../session/counters.ts";
+import type { DeliveryCounts } from "../session/delivery_log.ts";
+import type { Parting } from "../session/features/goaway.ts";
+import type { SessionOwner } from "../session/owner.ts";
+import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import { Session } from "../session/session.ts";
+import type { Connection } from "../transport.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
+import { Flag } from "../wire/frame.ts";
+import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
+import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
+import type { IncomingMessage } from "./incoming_message.ts";
+import type { PeerShared } from "./shared.ts";
+
+/** The Server or Client that a peer belongs to. */
+export interface PeerOwner {
+  /** Offers a message that no route takes to the listeners. Returns promises of those who may still answer it. */
+  unrouted(message: IncomingMessage): Promise<unknown>[];
+  /** Something failed. The connection goes on, or ends with it. */
+  error(error: unknown, message?: IncomingMessage): void;
+  /** Nothing more can be sent. */
+  closing(): void;
+  /** The connection is over, its socket released. Called once; `getError` makes the error that ended it, if there is one. */
+  closed(reason: CloseReason, getError: () => unknown): void;
+}
+
+/** A connected peer. It begins to read with `session.run`. */
+export class Peer implements DispatcherHost, SessionOwner {
+  readonly session: Session;
+  readonly inbox: Dispatcher;
+  readonly owner: PeerOwner;
+  /** The second argument of handlers and observers: a `ConnectedClient`, or the `Client`. */
+  readonly handle: unknown;
+  readonly #shared: PeerShared;
+  /** Aborted when the connection is over. */
+  #gone: AbortController | undefined = undefined;
+  /** Messages with signals of their own. */
+  #watched: Set<IncomingMessage> | undefined = undefined;
+
+  /**
+   * @param outcome The result of the handshake.
+   * @param recovery What happens to a torn stream of a Python peer.
+   * @param handle The second argument of handlers and observers.
+   */
+  constructor(
+    connection: Connection,
+    outcome: HandshakeOutcome,
+    side: "client" | "server",
+    shared: PeerShared,
+    recovery: Recovery,
+    owner: PeerOwner,
+    handle: unknown,
+  ) {
+    this.#shared = shared;
+    this.owner = owner;
+    this.handle = handle;
+    this.inbox = new Dispatcher(this, shared);
+    this.session = new Session(connection, outcome, side, shared, recovery, this, handle);
+  }
+
+  /** The number of messages that came and whose handlers were not called because the connection ended. */
+  get unhandled(): number {
+    return this.inbox.left + this.session.tooLate;
+  }
+
+  get stats(): SessionStats {
+    return { ...this.session.counters, queuedMessages: this.inbox.waiting, runningHandlers: this.inbox.running };
+  }
+
+  /** What became of the messages, where that is tracked. */
+  get deliveries(): DeliveryCounts | undefined {
+    return this.session.sender.deliveries;
+  }
+
+  /** Sends a message; see `Client.send`. */
+  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
+    const { name, code } = type;
+    this.session.checkOpen(`Cannot send "${name}"`);
+    return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)));
+  }
+
+  /** Sends a message whose payload is encoded already. */
+  sendContent(name: string, code: number, content: Uint8Array | string): boolean {
+    this.session.checkOpen(`Cannot send "${name}"`);
+    return this.session.sender.send(name, code, content);
+  }
+
+  /** Sends a request; see `Client.request`. Never throws: what keeps it from being sent rejects. */
+  request<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: RequestOptions,
+  ): Promise<ReplyOut> {
+    try {
+      const { name, code, reply } = type;
+      this.session.checkOpen(`Cannot request "${name}"`);
+      if (reply === undefined) throw noReplyCodec(name);
+      const content = checkPayload(name, type.payload.encode(payload));
+      return this.session.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sends a request whose payload is encoded already. Throws what keeps it from being sent. */
+  ask(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    codec: AnswerCodec,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    this.session.checkOpen(`Cannot request "${name}"`);
+    return this.session.sender.ask(name, code, content, codec, options);
+  }
+
+  /** Sends a PING. Resolves with the round trip in milliseconds. Never throws. */
+  ping(options: RequestOptions): Promise<number> {
+    try {
+      this.session.checkOpen("Cannot ping");
+      return this.session.sender.ping(options) as Promise<number>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Settles when few enough bytes wait, or when the connection is over. Never rejects. */
+  ready(): Promise<void> {
+    return this.session.sender.writer.ready();
+  }
+
+  /** Ends the connection; see `Session.close`. Settles when it is over. */
+  close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
+    return this.session.close(reason, drain, how);
+  }
+
+  /** Settles when the connection is over, or when nothing runs but handlers that wait for its end. Never rejects. */
+  ends(): Promise<void> {
+    return Promise.race([this.session.closed, this.inbox.quiet()]);
+  }
+
+  /**
+   * Returns what the caller of a `close()` waits for: `end`, or {@linkcode ends} if the caller is a handler of this
+   * connection, for which the end waits in turn.
+   */
+  awaited(end: Promise<void>): Promise<void> {
+    const { inside } = this.#shared;
+    if (inside.dispatcher !== this.inbox) return end;
+    inside.waits = true;
+    return Promise.race([end, this.ends()]);
+  }
+
+  // For messages.
+
+  get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController();
+      if (this.session.over) this.#gone.abort(this.#goneError());
+    }
+    return this.#gone.signal;
+  }
+
+  watch(message: IncomingMessage): void {
+    if (this.session.over) message.gone(this.#goneError());
+    else (this.#watched ??= new Set()).add(message);
+  }
+
+  unwatch(message: IncomingMessage): void {
+    this.#watched?.delete(message);
+  }
+
+  answer(message: IncomingMessage, payload: unknown): void {
+    const { session } = this;
+    const { name, reply } = message.type;
+    if (session.over) throw closedError(`Cannot reply to "${name}"`, session.reason);
+    const content = checkPayload(name, reply!.encode(payload as never));
+    const size = session.sender.answer(message, session.native ? Flag.REPLY : 0, content);
+    (message.route?.answers ?? this.#shared.routes.unrouted).seen(size);
+  }
+
+  // For the session.
+
+  error(error: unknown): void {
+    this.owner.error(error);
+  }
+
+  closing(): void {
+    this.owner.closing();
+  }
+
+  closed(reason: CloseReason, getError: () => unknown): void {
+    const gone = (): Error => closedError("Nobody waits for the message", reason, getError());
+    this.#gone?.abort(gone());
+    for (const message of this.#watched ?? []) message.gone(gone());
+    this.#watched = undefined;
+    this.owner.closed(reason, getError);
+  }
+
+  #goneError(): Error {
+    return closedError("Nobody waits for the message", this.session.reason);
+  }
+}
+
+/** The error for a request whose type has no reply. */
+export function noReplyCodec(name: string): MessageTypeError {
+  return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
+}

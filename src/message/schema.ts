@@ -1,0 +1,59 @@
+/**
+ * Validators that speak Standard Schema (https://standardschema.dev).
+ *
+ * @module
+ */
+
+import { excerpt } from "../base/untrusted.ts";
+import { isThenable } from "../base/thenable.ts";
+import { UnreadableError } from "../base/unreadable.ts";
+
+/** The part of the Standard Schema interface, version 1, that is used here. */
+export interface StandardSchema<In = unknown, Out = In> {
+  /** The schema's own description of itself. */
+  readonly "~standard": {
+    /** 1. */
+    readonly version: 1;
+    /** Who made the validator. */
+    readonly vendor: string;
+    /** Checks a value. */
+    readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
+    /** Types only, never there at run time. */
+    readonly types?: { readonly input: In; readonly output: Out } | undefined;
+  };
+}
+
+/** A validator's result: the value, or what is wrong with it. */
+export type SchemaResult<Out> =
+  | { readonly value: Out; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One problem that a validator found. */
+export interface SchemaIssue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Where, from the root. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** What a schema makes of a value. */
+export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unknown): Out {
+  const result = schema["~standard"].validate(value);
+  if (isThenable(result)) {
+    result.then(undefined, () => {});
+    throw new UnreadableError(
+      "invalid-payload",
+      "Cannot check the payload: the schema answered with a promise, as it is asynchronous or a function in it threw",
+    );
+  }
+  if (result.issues === undefined) return result.value;
+  const [issue] = result.issues;
+  // Both may quote what the peer sent, at any length.
+  const path = (issue?.path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
+  const message = excerpt(String(issue?.message ?? "the schema refused it"));
+  throw new UnreadableError(
+    "invalid-payload",
+    `The payload is invalid: ${path === "" ? "" : `${excerpt(path)}: `}${message}`,
+    { cause: result.issues },
+  );
+}
