@@ -1,5 +1,6 @@
 /** What became of messages: delivered, uncertain or lost, and never counted better than it was. */
 
+import { Channel } from "../src/link/channel.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Sender } from "../src/session/sender.ts";
@@ -24,10 +25,9 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     numbering: { kind: "window", size: 30_000 } as const,
     maxMessageSize: 2 ** 24,
     features: new Map(),
-    rest: new Uint8Array(0),
     transcript: [],
   };
-  const sender = new Sender(script.connection, outcome, "client", script.shared, {
+  const sender = new Sender(new Channel(script.connection), outcome, "client", script.shared, {
     handle: undefined,
     overrun: () => {},
     lost: () => {},

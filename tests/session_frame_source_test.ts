@@ -1,3 +1,4 @@
+import { Channel } from "../src/link/channel.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventLoop } from "../src/adapters/clock.ts";
@@ -26,7 +27,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   let most = 0;
   const told: unknown[] = [];
   const source = new FrameSource(
-    connection(() => left-- > 0 ? chunk : null) as Connection,
+    new Channel(connection(() => left-- > 0 ? chunk : null) as Connection),
     NATIVE,
     1_000,
     "close",
@@ -42,7 +43,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
       lost: (error: Error) => void told.push(error),
     } as unknown as FrameSourceEvents,
   );
-  source.run(new Uint8Array(0));
+  source.run();
   await source.over();
   // What is counted here may begin in the middle of a turn.
   assert(most < 2 * BATCH_FRAMES, `${most} in a turn`);
@@ -81,7 +82,9 @@ describe("a receiver", () => {
       const loop = { clock, ...eventLoop() };
       let given = false;
       const source = new FrameSource(
-        { readTo: (reader: ChunkReader) => reader.received(given ? null : (given = true, chunk)) } as Connection,
+        new Channel(
+          { readTo: (reader: ChunkReader) => reader.received(given ? null : (given = true, chunk)) } as Connection,
+        ),
         spoken,
         1_000_000,
         piece === bad ? "close" : "resync",
@@ -97,7 +100,7 @@ describe("a receiver", () => {
           finished: () => {},
         } as unknown as FrameSourceEvents,
       );
-      source.run(new Uint8Array(0));
+      source.run();
       const passed = (): number => piece === bad ? source.dropped : source.skipped / piece.length;
       let most = 0;
       let before = 0;

@@ -297,7 +297,6 @@ function rule(side: "client" | "server", numbering: Numbering, clock = new FakeC
     numbering,
     maxMessageSize: 1_000,
     features: new Map(),
-    rest: new Uint8Array(0),
     transcript: [],
   };
   const ids = requestIds(outcome, side, pending, clock);

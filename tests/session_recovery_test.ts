@@ -1,5 +1,6 @@
 /** `recovery: "resync"` on a Server and a Client: peers of the Python releases with a magic whose frames come torn. */
 
+import { Channel } from "../src/link/channel.ts";
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
@@ -244,7 +245,9 @@ describe('recovery: "resync"', () => {
       const chunks = [join(frame, new Uint8Array(70))];
       const told: string[] = [];
       const source = new FrameSource(
-        { read: () => chunks.length > 0 ? Promise.resolve(chunks.pop()!) : end() } as unknown as Connection,
+        new Channel(
+          { read: () => chunks.length > 0 ? Promise.resolve(chunks.pop()!) : end() } as unknown as Connection,
+        ),
         spoken,
         1_000,
         "resync",
@@ -261,7 +264,7 @@ describe('recovery: "resync"', () => {
           lost: ({ message }: Error) => void told.push(message),
         } as unknown as FrameSourceEvents,
       );
-      source.run(new Uint8Array(0));
+      source.run();
       if (wanted.length > 0) await source.over();
       else await turn();
       source.discard();

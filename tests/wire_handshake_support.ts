@@ -62,10 +62,10 @@ export function read(bytes: Uint8Array | undefined): unknown {
   return JSON.parse(new TextDecoder().decode(bytes.subarray(2)));
 }
 
-/** The outcome of a step that must be `open`. */
-export function opened(step: HandshakeStep): HandshakeOutcome {
+/** The outcome of a step that must be `open`, and the bytes after the handshake. */
+export function opened(step: HandshakeStep): HandshakeOutcome & { readonly rest: Uint8Array } {
   if (step.state !== "open") throw new Error(`It is ${step.state}, not open`, { cause: step });
-  return step.outcome;
+  return { ...step.outcome, rest: step.rest };
 }
 
 /** The code and the message of a step that must be `failed`. */
@@ -127,6 +127,6 @@ export function converse(server: ServerHandshake, client: ClientHandshake, talk:
     }
   }
   const rest = (step: HandshakeStep, pieces: Uint8Array[]): Uint8Array =>
-    join(step.state === "open" ? step.outcome.rest : new Uint8Array(0), ...pieces);
+    join(step.state === "open" ? step.rest : new Uint8Array(0), ...pieces);
   return { ...last, serverRest: rest(last.server, early.server), clientRest: rest(last.client, early.client) };
 }

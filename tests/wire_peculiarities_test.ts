@@ -220,7 +220,6 @@ describe("request ids", () => {
     numbering: size > 0 ? { kind: "window", size } as const : undefined,
     maxMessageSize: 1000,
     features: new Map(),
-    rest: new Uint8Array(0),
     transcript: [],
   });
   const NOBODY = { has: () => false, waiting: () => [] };

@@ -15,7 +15,7 @@ import type { Parting } from "../session/features/goaway.ts";
 import type { SessionOwner } from "../session/owner.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { Session } from "../session/session.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "../link/channel.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
@@ -35,7 +35,7 @@ export interface PeerOwner {
   closed(reason: CloseReason, getError: () => unknown): void;
 }
 
-/** A connected peer. It begins to read with `session.run`. */
+/** A connected peer. It reads nothing before `session.run`. */
 export class Peer implements DispatcherHost, SessionOwner {
   readonly session: Session;
   readonly inbox: Dispatcher;
@@ -54,7 +54,7 @@ export class Peer implements DispatcherHost, SessionOwner {
    * @param handle The second argument of handlers and observers.
    */
   constructor(
-    connection: Connection,
+    channel: Channel,
     outcome: HandshakeOutcome,
     side: "client" | "server",
     shared: PeerShared,
@@ -66,7 +66,7 @@ export class Peer implements DispatcherHost, SessionOwner {
     this.owner = owner;
     this.handle = handle;
     this.inbox = new Dispatcher(this, shared);
-    this.session = new Session(connection, outcome, side, shared, recovery, this, handle);
+    this.session = new Session(channel, outcome, side, shared, recovery, this, handle);
   }
 
   /** The number of messages that came and whose handlers were not called because the connection ended. */

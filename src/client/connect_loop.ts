@@ -211,16 +211,16 @@ export class ConnectLoop {
       // What was given up here is no failure of the network.
       return failed(error, this.#stop.given ? "manual" : handshakeReason(error));
     }
-    const { connection, outcome } = reached;
+    const { channel, outcome } = reached;
     // Given up since it was reached: nobody would end it any more.
     if (this.#stop.given) {
-      connection.abort();
+      channel.abort();
       return failed(this.#stop.reason, "manual");
     }
     const since = clock.now();
     if (isNative(outcome.protocol)) way.seenNative = true;
     const { promise, resolve } = Promise.withResolvers<End>();
-    const peer: Peer = new Peer(connection, outcome, "client", shared, core.recovery, {
+    const peer: Peer = new Peer(channel, outcome, "client", shared, core.recovery, {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
@@ -236,14 +236,14 @@ export class ConnectLoop {
     this.#retrying = false;
     writeNote(core.log, "info", () => {
       const contract = contractNote(core.contract, outcome.features, "server");
-      return `Connected to ${addressText(connection.remote)}: ${peer.session.protocolName}${contract}`;
+      return `Connected to ${addressText(channel.remote)}: ${peer.session.protocolName}${contract}`;
     });
     outgoing.attach(peer, () => {
       const pending: Promise<unknown>[] = [];
       core.events.call("connect", [{ protocol: peer.session.protocolName, attempt }], pending);
       return pending;
     });
-    peer.session.run(outcome.rest);
+    peer.session.run();
     return await promise;
   }
 

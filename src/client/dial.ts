@@ -5,7 +5,7 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { farewell } from "../link/farewell.ts";
+import { Channel } from "../link/channel.ts";
 import { nativeOffer } from "../session/feature.ts";
 import { negotiate } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
@@ -39,8 +39,7 @@ export interface Target {
 
 /** An open connection, and what was agreed on. */
 export interface Dialed {
-  /** The connection. */
-  readonly connection: Connection;
+  readonly channel: Channel;
   /** What was agreed on. */
   readonly outcome: HandshakeOutcome;
 }
@@ -62,12 +61,14 @@ export async function reach(target: Target, shared: PeerShared, stop: Stop): Pro
   if (stop.given) throw stop.reason;
   stop.listen((reason) => late.abort(reason));
   wheel.add(deadline, timeout);
-  let connection: Connection | undefined;
+  let channel: Channel | undefined;
   try {
-    connection = await transport.connect(target.endpoint, { signal: late.signal, bufferSize: target.bufferSize });
+    const { bufferSize, endpoint } = target;
+    const connection = await transport.connect(endpoint, { signal: late.signal, bufferSize });
+    channel = new Channel(connection);
     wheel.remove(deadline);
     if (target.unref) connection.unref();
-    stop.listen((reason) => cut(connection!, reason));
+    stop.listen((reason) => cut(connection, reason));
     // In the very moment in which it was reached.
     if (late.signal.aborted) cut(connection, late.signal.reason);
     const machine = new ClientHandshake({
@@ -77,15 +78,15 @@ export async function reach(target: Target, shared: PeerShared, stop: Stop): Pro
       nativeOnly: target.nativeOnly,
       now: Date.now(),
     });
-    const outcome = await negotiate(connection, machine, {
+    const outcome = await negotiate(channel, machine, {
       wheel,
       timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
     // What was given up in the very moment it was reached is given up all the same.
     if (stop.given) throw stop.reason;
-    return { connection, outcome };
+    return { channel, outcome };
   } catch (error) {
-    if (connection !== undefined) await farewell(connection, wheel);
+    await channel?.linger(wheel);
     throw stop.given ? stop.reason : error;
   } finally {
     wheel.remove(deadline);

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { ConnectionError, ProtocolError } from "../errors.ts";
-import type { ChunkReader, Connection } from "../transport.ts";
+import { type ConnectionError, ProtocolError } from "../errors.ts";
+import type { ChunkReader } from "../transport.ts";
+import type { Channel } from "./channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { FrameLosses } from "../wire/decoder_options.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
@@ -59,7 +60,7 @@ export interface FrameSourceShared {
 
 /** Reads one connection. */
 export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
-  readonly #connection: Connection;
+  readonly #channel: Channel;
   readonly #shared: FrameSourceShared;
   readonly #events: FrameSourceEvents;
   readonly #reader: FrameReader;
@@ -86,7 +87,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   #stall: Stall | undefined = undefined;
 
   /**
-   * @param connection What to read.
+   * @param channel What to read.
    * @param protocol How frames look.
    * @param maxMessageSize The largest frame taken, in bytes.
    * @param recovery What a torn stream does, where frames have a magic.
@@ -94,14 +95,14 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
    * @param events Who takes what comes.
    */
   constructor(
-    connection: Connection,
+    channel: Channel,
     protocol: Protocol,
     maxMessageSize: number,
     recovery: Recovery,
     shared: FrameSourceShared,
     events: FrameSourceEvents,
   ) {
-    this.#connection = connection;
+    this.#channel = channel;
     this.#shared = shared;
     this.#events = events;
     this.lastRead = shared.clock.now();
@@ -149,10 +150,9 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     return this.#discard !== undefined;
   }
 
-  /** Begins with what came behind the handshake, and reads until the end. */
-  run(rest: Uint8Array): void {
-    if (rest.length === 0) this.#read();
-    else this.#take(rest);
+  /** Reads until the end. */
+  run(): void {
+    this.#read();
   }
 
   /** Called by the connection. */
@@ -164,7 +164,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
       this.lastRead = this.#shared.clock.now();
       if (this.#discard !== undefined) {
         this.#discard.thrown += chunk.length;
-        this.#connection.recycle?.(chunk);
+        this.#channel.recycle(chunk);
         // It takes a turn of others to throw away what may be a flood.
         this.#shared.budget.wait(this);
       } else this.#take(chunk);
@@ -177,7 +177,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     do {
       if (this.#discard !== undefined && this.#discard.thrown > this.#discard.most) return this.#end();
       this.#asking = "not yet";
-      readTo(this.#connection, this);
+      this.#channel.readTo(this);
       more = (this.#asking as string) === "done";
       this.#asking = undefined;
     } while (more);
@@ -219,7 +219,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   }
 
   #taken(chunk: Uint8Array): void {
-    if (!this.#reader.lent) this.#connection.recycle?.(chunk);
+    if (!this.#reader.lent) this.#channel.recycle(chunk);
     if (this.#asking === undefined) this.#read();
     else this.#asking = "done";
   }
@@ -339,15 +339,4 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   stalled(error: ConnectionError): void {
     this.#events.dead(error);
   }
-}
-
-/** Reads by callback where the connection can. */
-export function readTo(connection: Pick<Connection, "read" | "readTo">, reader: ChunkReader): void {
-  if (connection.readTo !== undefined) {
-    connection.readTo(reader);
-    return;
-  }
-  const failed = (error: unknown): void =>
-    reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why"));
-  connection.read().then((chunk) => reader.received(chunk), failed);
 }

@@ -8,7 +8,7 @@
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "./channel.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -55,7 +55,7 @@ export interface FrameWriterEvents extends BacklogEvents {
 
 /** The sending side of one connection. */
 export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
-  readonly #connection: Connection;
+  readonly #channel: Pick<Channel, "write">;
   readonly #shared: FrameWriterShared;
   readonly #protocol: Protocol;
   readonly #events: FrameWriterEvents;
@@ -79,13 +79,18 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   #spent = false;
 
   /**
-   * @param connection Where to.
+   * @param channel Where to.
    * @param protocol How frames look.
    * @param shared What it shares with others.
    * @param events Receives events.
    */
-  constructor(connection: Connection, protocol: Protocol, shared: FrameWriterShared, events: FrameWriterEvents) {
-    this.#connection = connection;
+  constructor(
+    channel: Pick<Channel, "write">,
+    protocol: Protocol,
+    shared: FrameWriterShared,
+    events: FrameWriterEvents,
+  ) {
+    this.#channel = channel;
     this.#protocol = protocol;
     this.#shared = shared;
     this.#events = events;
@@ -470,7 +475,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     this.#writing = bytes.length;
     this.#scheduler.pass(bytes.length);
     this.lastWrite = this.#shared.clock.now();
-    this.#connection.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
+    this.#channel.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
   }
 
   #wrote(): void {

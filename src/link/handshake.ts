@@ -1,13 +1,13 @@
 /**
- * Drives a handshake machine over a connection, under one deadline for all of it: a peer that is silent, or drips, costs its
+ * Drives a handshake machine over a channel, under one deadline for all of it: a peer that is silent, or drips, costs its
  * own connection and nothing else.
  *
  * @module
  */
 
 import { ConnectionError, HandshakeError } from "../errors.ts";
-import type { Connection } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
+import type { Channel } from "./channel.ts";
 import type { StrangerTurns } from "./stranger_turns.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
@@ -47,12 +47,12 @@ export interface NegotiateOptions {
 /**
  * Agrees with the peer.
  *
- * @returns What was agreed on; the connection is open.
- * @throws {HandshakeError} The peer was too slow or does not fit. The caller says farewell to it.
+ * @returns What was agreed on. The channel is open, and its next bytes are frames.
+ * @throws {HandshakeError} The peer was too slow or does not fit. The caller leaves it with {@linkcode Channel.linger}.
  * @throws {ConnectionError} The connection was lost, or closed by the peer (`closed`).
  */
 export async function negotiate(
-  connection: Connection,
+  channel: Channel,
   machine: HandshakeMachine,
   options: NegotiateOptions,
 ): Promise<HandshakeOutcome> {
@@ -70,7 +70,7 @@ export async function negotiate(
       "handshake-timeout",
       `Cannot agree with the peer: it did not finish the handshake within ${timeout} ms, ${machine.unfinished("late")}`,
     );
-    connection.abort(error);
+    channel.abort(error);
   });
   wheel.add(deadline, timeout);
   try {
@@ -84,10 +84,13 @@ export async function negotiate(
         giveUp = undefined;
         continue;
       }
-      if (step.send !== undefined) await connection.write(step.send);
-      if (step.state === "open") return step.outcome;
+      if (step.send !== undefined) await channel.write(step.send);
+      if (step.state === "open") {
+        channel.unread(step.rest);
+        return step.outcome;
+      }
       if (step.state === "failed") throw step.error;
-      const chunk = await connection.read();
+      const chunk = await channel.read();
       if (chunk === null) {
         throw new ConnectionError(
           "closed",

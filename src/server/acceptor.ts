@@ -15,6 +15,7 @@ import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
+import { Channel } from "../link/channel.ts";
 import { StrangerTurns } from "../link/stranger_turns.ts";
 import { type Address, addressText, type Endpoint, networkOf } from "../base/address.ts";
 import type { Connection, Listener, Transport } from "../transport.ts";
@@ -25,7 +26,6 @@ import { type Answer, ask } from "./authenticate.ts";
 import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
-import { Peekable } from "./peekable.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
@@ -151,7 +151,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
-    // Time goes last: what says farewell to a stranger still needs its time limit.
+    // Close the timers last: lingering connections still need their deadline.
     await Promise.all([
       ...this.#welcoming,
       ...[...this.#peers].map((peer) => peer.close("server-closed", drain, { retryAfter })),
@@ -211,15 +211,15 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const { core, unref } = this.#owner;
     if (unref) accepted.unref();
     core.events.emit("handshake", accepted.remote);
-    const connection = place.authenticate === undefined ? accepted : new Peekable(accepted);
+    const channel = new Channel(accepted);
     let pass: ConnectionSlot | undefined;
     try {
       pass = this.#gate.enter(accepted.remote);
-      const [outcome, principal] = await this.#agree(connection, network, place, pass);
+      const [outcome, principal] = await this.#agree(channel, network, place, pass);
       // Where there is no handshake, nothing was decided before.
       pass.open();
-      if (!this.#closing) return this.#admit({ connection, outcome, principal, pass, recovery: place.recovery });
-      connection.abort();
+      if (!this.#closing) return this.#admit({ channel, outcome, principal, pass, recovery: place.recovery });
+      channel.abort();
       pass.leave();
     } catch (error) {
       pass?.leave();
@@ -227,12 +227,12 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       // Its connection is closed already.
       if (this.#handshakes.isCrowd(error)) return;
       const unheard = pass === undefined && error instanceof HandshakeError;
-      await this.#handshakes.leave(connection, unheard ? refusalMessage(place.protocol, error) : undefined);
+      await this.#handshakes.leave(channel, unheard ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 
   async #agree(
-    connection: Connection,
+    channel: Channel,
     network: string,
     place: Place<P>,
     pass: ConnectionSlot,
@@ -268,7 +268,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       try {
         if (authenticate === undefined) return letIn();
         const answer = ask(authenticate, peer, {
-          connection: connection as Peekable,
+          channel,
           early: (chunk) => machine.push(chunk),
           expires,
           late: (error) => this.#owner.core.error(error),
@@ -280,11 +280,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
         return refuse(error);
       }
     };
-    const pending = this.#handshakes.begin(connection, network);
+    const pending = this.#handshakes.begin(channel, network);
     let outcome: HandshakeOutcome;
     try {
       const { wheel } = this.#shared;
-      outcome = await negotiate(connection, machine, {
+      outcome = await negotiate(channel, machine, {
         wheel,
         timeout: limits.handshakeTimeout,
         decide,
@@ -310,7 +310,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     });
     core.events.emit("connect", info);
     this.#strangers.end(from);
-    peer.session.run(arrival.outcome.rest);
+    peer.session.run();
   }
 
   /** Called by a client's session: its connection is over. */

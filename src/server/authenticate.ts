@@ -12,7 +12,7 @@ import type { Address } from "../base/address.ts";
 import type { HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
 import { printable } from "../base/untrusted.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
-import type { Peekable } from "./peekable.ts";
+import type { Channel } from "../link/channel.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */
 export interface RefuseOptions {
@@ -93,8 +93,8 @@ class Refused extends Error {
 
 /** Who waits for the answer. */
 export interface Asking {
-  /** The connection, which nobody else reads meanwhile. */
-  readonly connection: Peekable;
+  /** Nobody else reads it meanwhile. */
+  readonly channel: Channel;
   /** Takes what the peer sends meanwhile: the step after that. */
   readonly early: (chunk: Uint8Array) => HandshakeStep;
   /** Given what ends the wait when the time is over. */
@@ -116,10 +116,10 @@ export type Answer<P> = { readonly principal: P } | { readonly failed: Handshake
 export function ask<P>(
   authenticate: Authenticate<P>,
   peer: PeerIdentity,
-  { connection, early, expires, late }: Asking,
+  { channel, early, expires, late }: Asking,
 ): Answer<P> | Promise<Answer<P>> {
   const gone = new Gone();
-  const context = new Context(peer, connection.remote, gone);
+  const context = new Context(peer, channel.remote, gone);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -149,12 +149,12 @@ export function ask<P>(
     };
     expires(giveUp);
     const listen = (): void => {
-      connection.peek().then((chunk) => {
+      channel.peek().then((chunk) => {
         if (!waiting) return;
         if (chunk === null) {
           return giveUp(new ConnectionError("closed", "Cannot agree with the peer: it left before it was let in"));
         }
-        void connection.read(); // The chunk is taken.
+        void channel.read(); // The chunk is taken.
         const step = early(chunk);
         if (step.state !== "failed") return listen();
         resolve({ failed: step });

@@ -12,7 +12,7 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { IncomingMessage } from "../app/incoming_message.ts";
 import { Peer, type PeerOwner } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "../link/channel.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { ConnectedClient } from "./connected_client.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
@@ -33,8 +33,7 @@ export interface ClientSessionHost<P> {
 export interface AcceptedClient<P> {
   /** Its number. */
   readonly id: number;
-  /** What it speaks over. */
-  readonly connection: Connection;
+  readonly channel: Channel;
   /** What the handshake brought. */
   readonly outcome: HandshakeOutcome;
   /** What `authenticate` returned. */
@@ -60,11 +59,11 @@ export class ClientSession<P> implements PeerOwner {
    * @param arrival The client.
    */
   constructor(host: ClientSessionHost<P>, shared: PeerShared, arrival: AcceptedClient<P>) {
-    const { id, connection, outcome, principal, pass, recovery } = arrival;
+    const { id, channel, outcome, principal, pass, recovery } = arrival;
     this.#host = host;
     this.#pass = pass;
-    this.info = new ConnectedClient(id, connection.remote, principal, this, host.groups);
-    this.peer = new Peer(connection, outcome, "server", shared, recovery, this, this.info);
+    this.info = new ConnectedClient(id, channel.remote, principal, this, host.groups);
+    this.peer = new Peer(channel, outcome, "server", shared, recovery, this, this.info);
   }
 
   unrouted(message: IncomingMessage): Promise<unknown>[] {

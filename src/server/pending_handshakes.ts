@@ -10,10 +10,9 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import { farewell } from "../link/farewell.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "../link/channel.ts";
 import { Held, Shares } from "./shares.ts";
 
 /** How many there may be. */
@@ -32,17 +31,16 @@ const RESPITE = 3_000;
 
 /** One in its handshake. */
 export class Pending extends Held {
-  /** The connection. */
-  readonly connection: Connection;
+  readonly channel: Channel;
   /** Where it comes from. */
   readonly network: string;
   /** When it was greeted. */
   readonly since: number;
 
   /** Made by {@linkcode PendingHandshakes.begin}. */
-  constructor(connection: Connection, network: string, since: number) {
+  constructor(channel: Channel, network: string, since: number) {
     super();
-    this.connection = connection;
+    this.channel = channel;
     this.network = network;
     this.since = since;
   }
@@ -57,7 +55,7 @@ export class PendingHandshakes {
   readonly #answering = new Shares<Pending>();
   /** Those that wait for the program's decision. */
   readonly #deciding = new Shares<Pending>();
-  readonly #leaving = new Set<Connection>();
+  readonly #leaving = new Set<Channel>();
   /** One for all that give way, and one for all that are too many: each costs a stack, and there may be thousands a second. */
   readonly #gaveWay: HandshakeError;
   readonly #tooMany: HandshakeError;
@@ -114,9 +112,9 @@ export class PendingHandshakes {
   }
 
   /** A peer begins its handshake; {@linkcode end} it. */
-  begin(connection: Connection, network: string): Pending {
+  begin(channel: Channel, network: string): Pending {
     this.#makeRoom();
-    const pending = new Pending(connection, network, this.#clock.now());
+    const pending = new Pending(channel, network, this.#clock.now());
     this.#answering.add(network, pending);
     return pending;
   }
@@ -134,14 +132,14 @@ export class PendingHandshakes {
   }
 
   /** Leaves a peer that there is no agreement with, after a last word if there is one. Never rejects. */
-  async leave(connection: Connection, lastWord?: Uint8Array): Promise<void> {
+  async leave(channel: Channel, lastWord?: Uint8Array): Promise<void> {
     // A stranger in its handshake does not have to go for the sake of one that is going anyway.
-    if (this.#full && !this.#dropLeaving()) return connection.abort(this.#gaveWay);
-    this.#leaving.add(connection);
+    if (this.#full && !this.#dropLeaving()) return channel.abort(this.#gaveWay);
+    this.#leaving.add(channel);
     // What was written goes out before FIN; that it cannot be written shows there, too.
-    if (lastWord !== undefined) connection.write(lastWord).catch(() => {});
-    await farewell(connection, this.#wheel);
-    this.#leaving.delete(connection);
+    if (lastWord !== undefined) channel.write(lastWord).catch(() => {});
+    await channel.linger(this.#wheel);
+    this.#leaving.delete(channel);
   }
 
   /** Whether this is the error of one of many: of one that gave way, or that might not begin. It is closed already. */
@@ -151,8 +149,8 @@ export class PendingHandshakes {
 
   /** Closes all: the server stops. */
   closeAll(): void {
-    for (const { connection } of [...this.#answering, ...this.#deciding]) connection.abort();
-    for (const connection of this.#leaving) connection.abort();
+    for (const { channel } of [...this.#answering, ...this.#deciding]) channel.abort();
+    for (const channel of this.#leaving) channel.abort();
   }
 
   get #full(): boolean {
@@ -170,14 +168,14 @@ export class PendingHandshakes {
     const losing = this.#losing;
     const pending = losing === this.#deciding ? losing.newest! : losing.oldest!;
     this.end(pending);
-    pending.connection.abort(this.#gaveWay);
+    pending.channel.abort(this.#gaveWay);
   }
 
   /** Cuts the connection that has been left for the longest; false if there is none. */
   #dropLeaving(): boolean {
-    for (const connection of this.#leaving) {
-      this.#leaving.delete(connection);
-      connection.abort();
+    for (const channel of this.#leaving) {
+      this.#leaving.delete(channel);
+      channel.abort();
       return true;
     }
     return false;

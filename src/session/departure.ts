@@ -5,10 +5,9 @@
  */
 
 import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
-import type { Connection } from "../transport.ts";
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
 import { Ending } from "./ending.ts";
-import { LINGER_BYTES, LINGER_TIME } from "../link/farewell.ts";
+import { type Channel, LINGER_BYTES, LINGER_TIME } from "../link/channel.ts";
 import { type Parting, readGoAway } from "./features/goaway.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { FrameSource } from "../link/frame_source.ts";
@@ -25,8 +24,7 @@ const LEAVE_GRACE = LINGER_TIME + 1_000;
 
 /** What is ended, and hears of it. */
 export interface DepartureHost {
-  /** The connection. */
-  readonly connection: Connection;
+  readonly channel: Channel;
   /** Which end this is. */
   readonly side: "client" | "server";
   /** Whether the peer understands GOAWAY. */
@@ -202,7 +200,7 @@ export class Departure {
   drop(error: Error, reason: CloseReason): void {
     if (this.#state === "closed") return;
     this.#begin(reason);
-    this.#host.connection.abort(error);
+    this.#host.channel.abort(error);
     this.#over(() => error);
   }
 
@@ -233,7 +231,7 @@ export class Departure {
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
-    const { connection, inbox, source, sender: { writer, pending }, wheel } = this.#host;
+    const { channel, inbox, source, sender: { writer, pending }, wheel } = this.#host;
     const ending = this.#ending = new Ending(wheel, !this.#unref);
     await ending.run(drain, linger, late, {
       work: async () => {
@@ -246,11 +244,11 @@ export class Departure {
         if (!this.#orderly) source.discard();
         // Nothing is written behind FIN, not even a PONG.
         writer.close();
-        await Promise.all([connection.closeWrite().catch(() => {}), source.over()]);
+        await Promise.all([channel.closeWrite().catch(() => {}), source.over()]);
         if (this.#orderly) await inbox.idle();
       },
     });
-    connection.abort(error);
+    channel.abort(error);
     this.#over(why);
   }
 

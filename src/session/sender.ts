@@ -6,7 +6,7 @@
  */
 
 import { BackpressureError, PayloadError } from "../errors.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "../link/channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
@@ -71,14 +71,14 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #deliveries: DeliveryLog | undefined = undefined;
 
   /**
-   * @param connection Where to.
+   * @param channel Where to.
    * @param outcome What the handshake brought.
    * @param side Which end this is.
    * @param shared What it shares with others.
    * @param host Is told how it goes.
    */
   constructor(
-    connection: Connection,
+    channel: Channel,
     outcome: HandshakeOutcome,
     side: "client" | "server",
     shared: SessionShared,
@@ -89,7 +89,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#native = isNative(outcome.protocol);
     this.#shared = shared;
     this.#host = host;
-    this.writer = new FrameWriter(connection, outcome.protocol, shared, host);
+    this.writer = new FrameWriter(channel, outcome.protocol, shared, host);
     const { clock } = shared;
     // Not the outcome itself, which has all messages of the handshake.
     const { protocol, numbering } = outcome;

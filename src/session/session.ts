@@ -11,7 +11,7 @@ import type { TimerWheel } from "../base/timer_wheel.ts";
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
 import { FrameSource, type FrameSourceEvents } from "../link/frame_source.ts";
 import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
-import type { Connection } from "../transport.ts";
+import type { Channel } from "../link/channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
@@ -40,7 +40,7 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
   readonly flowControlled: boolean;
   /** The second argument of observers. */
   readonly handle: unknown;
-  readonly connection: Connection;
+  readonly channel: Channel;
   readonly side: "client" | "server";
   /** True if the peer understands GOAWAY. */
   readonly canGoAway: boolean;
@@ -70,7 +70,7 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
    * @param handle The second argument of observers.
    */
   constructor(
-    connection: Connection,
+    channel: Channel,
     outcome: HandshakeOutcome,
     side: "client" | "server",
     shared: SessionShared,
@@ -84,14 +84,14 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     this.native = isNative(protocol);
     this.protocolName = this.native ? "native" : release || protocol.name;
     this.handle = handle;
-    this.connection = connection;
+    this.channel = channel;
     this.side = side;
     this.canGoAway = features.has(Feature.GOAWAY);
     this.inbox = owner.inbox;
     this.#shared = shared;
     this.#owner = owner;
-    this.sender = new Sender(connection, outcome, side, shared, this);
-    this.source = new FrameSource(connection, protocol, shared.limits.maxMessageSize, recovery, shared, this);
+    this.sender = new Sender(channel, outcome, side, shared, this);
+    this.source = new FrameSource(channel, protocol, shared.limits.maxMessageSize, recovery, shared, this);
     this.#departure = new Departure(this);
     const credit = features.get(Feature.CREDIT);
     this.flowControlled = credit !== undefined;
@@ -188,9 +188,9 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     if (!this.open) throw closedError(what, this.reason);
   }
 
-  /** Begins with the bytes that came after the handshake, and reads on. */
-  run(rest: Uint8Array): void {
-    this.source.run(rest);
+  /** Begins to read. */
+  run(): void {
+    this.source.run();
   }
 
   /**
@@ -206,7 +206,7 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
   /** Lets the process end although it is open. */
   unref(): void {
     this.#departure.unref();
-    this.connection.unref();
+    this.channel.unref();
   }
 
   // For the layer above.

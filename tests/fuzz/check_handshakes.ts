@@ -115,7 +115,7 @@ function drive(machine: Machine, chunks: readonly Uint8Array[]): HandshakeStep {
     }
   }
   if (step.state !== "open") return step;
-  return { ...step, outcome: { ...step.outcome, rest: join(step.outcome.rest, ...late) } };
+  return { ...step, rest: join(step.rest, ...late) };
 }
 
 function check(step: HandshakeStep): void {
@@ -164,7 +164,7 @@ function agree(a: HandshakeStep, b: HandshakeStep): void {
 function summary(step: HandshakeStep): string {
   if (step.state === "failed") return `failed: ${(step.error as { code: string }).code}`;
   if (step.state !== "open") return step.state;
-  const { protocol: spoken, release, rest, transcript, maxMessageSize } = step.outcome;
+  const { outcome: { protocol: spoken, release, transcript, maxMessageSize }, rest } = step;
   const bytes = [...transcript, rest].map((part) => `${part.length}/${crc32(part)}`);
   return `${spoken.name} ${release} ${maxMessageSize} ${bytes.join()}`;
 }

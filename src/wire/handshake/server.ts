@@ -63,7 +63,7 @@ export class ServerHandshake {
   #held: Uint8Array = EMPTY;
   /** The beginning of what came, to say what it looks like. */
   #first: Uint8Array = EMPTY;
-  #proposal: Omit<HandshakeOutcome, "transcript"> | undefined = undefined;
+  #proposal: Proposal | undefined = undefined;
 
   /** @param options What this end brings. */
   constructor(options: ServerHandshakeOptions) {
@@ -120,7 +120,8 @@ export class ServerHandshake {
       send = jsonMessage({ result: "ok", native }, WIRE_LIMITS.maxHandshakeReply);
       this.#transcript.push(send);
     }
-    return { state: "open", send, outcome: { ...proposal, transcript: this.#transcript } };
+    const { rest, ...terms } = proposal;
+    return { state: "open", send, outcome: { ...terms, transcript: this.#transcript }, rest };
   }
 
   /** Does not let the peer in: the last bytes to send, if its protocol has words for it, and `error` as it was given. */
@@ -225,7 +226,7 @@ export class ServerHandshake {
   }
 
   /** Bytes between the peer's last message and the decision: a Python client may begin, a native one may not. */
-  #early(proposal: Omit<HandshakeOutcome, "transcript">, chunk: Uint8Array): HandshakeStep {
+  #early(proposal: Proposal, chunk: Uint8Array): HandshakeStep {
     if (chunk.length > 0 && isNative(proposal.protocol)) throw tooEarly();
     // A copy, as the chunk may be a small part of a large buffer.
     const rest = chunk.length === 0 ? proposal.rest.slice() : concat(proposal.rest, chunk.slice());
@@ -267,6 +268,9 @@ export class ServerHandshake {
     return { state: "proposed", peer: { release: named(release), native, credentials } };
   }
 }
+
+/** What was agreed on with a peer, and the bytes that came after its last message. */
+type Proposal = Omit<HandshakeOutcome, "transcript"> & { readonly rest: Uint8Array };
 
 /** What to do about clients of another release. */
 const ANOTHER_RELEASE = "set protocol to its release, or serve it at an address of its own with listen";

@@ -20,8 +20,13 @@ export type HandshakeStep =
   | { readonly state: "waiting"; readonly send?: Uint8Array }
   /** A server knows its peer and waits for `accept()` or `refuse()`. */
   | { readonly state: "proposed"; readonly peer: PeerIdentity }
-  /** Frames follow, beginning with `outcome.rest`. */
-  | { readonly state: "open"; readonly send?: Uint8Array; readonly outcome: HandshakeOutcome }
+  /** Frames follow, beginning with `rest`: bytes that came after the handshake. */
+  | {
+    readonly state: "open";
+    readonly send?: Uint8Array;
+    readonly outcome: HandshakeOutcome;
+    readonly rest: Uint8Array;
+  }
   /** The connection is to be closed. */
   | { readonly state: "failed"; readonly send?: Uint8Array; readonly error: HandshakeError | ProtocolError };
 
@@ -47,8 +52,6 @@ export interface HandshakeOutcome {
   readonly maxMessageSize: number;
   /** Negotiated features, each with the peer's parameters. */
   readonly features: ReadonlyMap<string, PeerObject>;
-  /** Bytes that came behind the handshake. */
-  readonly rest: Uint8Array;
   /** The exact bytes of all handshake messages, in order. */
   readonly transcript: readonly Uint8Array[];
 }

@@ -1,0 +1,119 @@
+/**
+ * The only reader and writer of a connection. Bytes that were read too early are pushed back, and the next reader gets them
+ * first: the handshake, `authenticate` and the frames take turns at one stream.
+ *
+ * @module
+ */
+
+import { ConnectionError } from "../errors.ts";
+import type { Address } from "../base/address.ts";
+import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
+
+/** The bytes that are read and dropped at most after this side's FIN. */
+export const LINGER_BYTES: number = 64 * 1024;
+/** How long the peer's FIN is waited for after this side's, in milliseconds. */
+export const LINGER_TIME = 1_000;
+
+/** The bytes of one connection. `read`, `readTo` and `write` have the rules of {@linkcode Connection}. */
+export class Channel {
+  readonly #connection: Connection;
+  /** Bytes that were pushed back. */
+  #back: Uint8Array | undefined = undefined;
+  /** A chunk that was peeked at: it comes after the bytes that were pushed back. */
+  #ahead: Promise<Uint8Array | null> | undefined = undefined;
+
+  /** @param connection Nobody else may read or write it. */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  get local(): Address {
+    return this.#connection.local;
+  }
+
+  get remote(): Address {
+    return this.#connection.remote;
+  }
+
+  /** Returns what the next {@linkcode read} will return. Calling it again returns the same until something is read. */
+  peek(): Promise<Uint8Array | null> {
+    if (this.#back !== undefined) return Promise.resolve(this.#back);
+    return this.#ahead ??= this.#connection.read();
+  }
+
+  /** Pushes bytes back that the last chunk ended with: they are read next, before a chunk that was peeked at. */
+  unread(bytes: Uint8Array): void {
+    if (this.#back !== undefined) throw new Error("Cannot push bytes back twice without a read in between");
+    if (bytes.length > 0) this.#back = bytes;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    const back = this.#back;
+    if (back !== undefined) {
+      this.#back = undefined;
+      return Promise.resolve(back);
+    }
+    const ahead = this.#ahead;
+    if (ahead === undefined) return this.#connection.read();
+    this.#ahead = undefined;
+    return ahead;
+  }
+
+  readTo(reader: ChunkReader): void {
+    const back = this.#back;
+    if (back !== undefined) {
+      this.#back = undefined;
+      reader.received(back);
+      return;
+    }
+    if (this.#ahead === undefined && this.#connection.readTo !== undefined) {
+      this.#connection.readTo(reader);
+      return;
+    }
+    const failed = (error: unknown): void =>
+      reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why"));
+    this.read().then((chunk) => reader.received(chunk), failed);
+  }
+
+  recycle(chunk: Uint8Array): void {
+    this.#connection.recycle?.(chunk);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#connection.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
+  abort(reason?: Error): void {
+    this.#connection.abort(reason);
+  }
+
+  unref(): void {
+    this.#connection.unref();
+  }
+
+  /**
+   * Leaves the connection so that its last word arrives: sends FIN, then reads and drops what still comes, for a moment. A
+   * socket that is closed with unread input takes down what was just written. Never rejects.
+   */
+  async linger(wheel: TimerWheel): Promise<void> {
+    const limit = new Timeout(() => this.abort());
+    wheel.add(limit, LINGER_TIME);
+    try {
+      await this.closeWrite();
+      for (let dropped = 0; dropped < LINGER_BYTES;) {
+        const chunk = await this.read();
+        if (chunk === null) break;
+        dropped += chunk.length;
+      }
+    } catch {
+      // The connection is gone already, which is the aim.
+    }
+    wheel.remove(limit);
+    this.abort();
+  }
+}
