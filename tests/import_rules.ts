@@ -11,6 +11,10 @@ export type Sources = Record<string, string>;
 /** The only files that join the core to the adapters. */
 const ENTRIES = ["mod.ts", "src/load_threads.ts", "src/load_transport.ts"];
 
+/** The features of the protocol, which a session must not know one by one. */
+const FEATURES = "src/session/features/";
+const FEATURE_LIST = `${FEATURES}list.ts`;
+
 const GROUND = ["errors", "base"];
 const LINK = [...GROUND, "wire", "transport"];
 const APP = [...LINK, "link", "session", "message", "workers"];
@@ -121,6 +125,9 @@ function checkImport(path: string, specifier: string): string[] {
   const target = resolve(path, specifier);
   if (!target.startsWith("src/")) return [`${path} imports "${target}": it lies outside of src/`];
   const targetRoom = roomOf(target);
+  if (target.startsWith(FEATURES) && target !== FEATURE_LIST && path !== FEATURE_LIST) {
+    return [`${path} imports "${target}": only the list of features imports a single one`];
+  }
   if (entry || targetRoom === room) return [];
   const allowed = MAY_IMPORT[room];
   if (!allowed) return [`${path} lies in the room "${room}": it has no rule`];

@@ -41,6 +41,13 @@ describe("findViolations()", () => {
     ["sees wire import a session", {
       "src/wire/frame.ts": 'import type { Session } from "../session/session.ts";',
     }, ['src/wire/frame.ts imports "src/session/session.ts": "wire" may not import "session"']],
+    ["sees a session import a single feature", {
+      "src/session/session.ts": 'import { credit } from "./features/credit.ts";',
+      "src/app/core.ts": 'import { FEATURES } from "../session/features/list.ts";',
+      "src/session/features/list.ts": 'import { credit } from "./credit.ts";',
+    }, [
+      'src/session/session.ts imports "src/session/features/credit.ts": only the list of features imports a single one',
+    ]],
     ["sees an import over several lines", {
       "src/message/message.ts": 'import {\n  a,\n  type B,\n} from "../session/session.ts";',
     }, ['src/message/message.ts imports "src/session/session.ts": "message" may not import "session"']],

@@ -25,6 +25,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     numbering: { kind: "window", size: 30_000 } as const,
     maxMessageSize: 2 ** 24,
     features: new Map(),
+    own: {},
     transcript: [],
   };
   const sender = new Sender(new Channel(script.connection), outcome, "client", script.shared, {

@@ -14,6 +14,7 @@ import { protocol } from "../src/wire/protocols.ts";
 
 const NATIVE = protocol("native");
 const COUNT = 100_000;
+const NO_FEATURES = { flags: 0, check: undefined };
 
 /** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. */
 async function receive(connection: (next: () => Uint8Array | null) => Partial<Connection>): Promise<unknown[]> {
@@ -31,6 +32,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
     NATIVE,
     1_000,
     "close",
+    NO_FEATURES,
     { clock, budget: new BatchBudget(loop), flushes: new FlushQueue(loop) } as unknown as SessionShared,
     {
       frame(_: ReceivedFrame): void {
@@ -88,6 +90,7 @@ describe("a receiver", () => {
         spoken,
         1_000_000,
         piece === bad ? "close" : "resync",
+        NO_FEATURES,
         {
           clock,
           budget: new BatchBudget(loop),

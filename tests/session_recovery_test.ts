@@ -251,6 +251,7 @@ describe('recovery: "resync"', () => {
         spoken,
         1_000,
         "resync",
+        { flags: 0, check: undefined },
         {
           clock: { now: () => 0 },
           budget: new BatchBudget({ clock: { now: () => 0 } as Clock, yield: () => {} }),

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { FeatureSet } from "../src/session/feature.ts";
 import { assertEquals } from "@std/assert";
 import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts";
 import { eventLoop } from "../src/adapters/clock.ts";
@@ -346,11 +347,13 @@ export function scripted(
     },
   } as unknown as Connection;
   const most = 2 ** 28;
+  const limits = limitsOf({ highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most }, 1_000);
   const shared = makeShared(transport ?? { ...eventLoop(), clock } as unknown as Transport, {
     routes: new Routes(),
     observers: {},
     tuning: { ...readTuning({}), ...tuning },
-    limits: limitsOf({ highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most }, 1_000),
+    limits,
+    features: new FeatureSet([], { limits, contract: undefined }),
   });
   return { connection, writes, shared, clock };
 }

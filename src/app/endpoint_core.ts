@@ -27,7 +27,15 @@ import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
+import { type Feature, FeatureSet } from "../session/feature.ts";
+import { FEATURES } from "../session/features/list.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
+
+/**
+ * The key of a configuration's member with features beside those of the library. It is for tests and for code of this
+ * repository: the interface of features may change with any version.
+ */
+export const EXTRA_FEATURES: unique symbol = Symbol("features");
 
 /** The events that are a line in the log of whoever wants one for each message. */
 const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
@@ -55,6 +63,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly limits: Limits;
   /** The fingerprint of the message types, where they are told. */
   readonly contract: string | undefined;
+  /** What native peers are offered. */
+  readonly features: FeatureSet;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use. */
@@ -90,6 +100,8 @@ export class EndpointCore<Map extends EventMap> {
     this.log = logOf(config.logger);
     this.faults = new FaultLog(this.log);
     this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
+    const extra = (config as { readonly [EXTRA_FEATURES]?: readonly Feature[] })[EXTRA_FEATURES] ?? [];
+    this.features = new FeatureSet([...FEATURES, ...extra], this);
     this.recovery = recoveryOf(config.recovery);
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";
     for (const name of TRAFFIC_EVENTS) this.#tap(name, false);

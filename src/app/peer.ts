@@ -11,7 +11,7 @@ import { closedError, type CloseReason } from "../link/close_reason.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { DeliveryCounts } from "../session/delivery_log.ts";
-import type { Parting } from "../session/features/goaway.ts";
+import type { Parting } from "../session/parting.ts";
 import type { SessionOwner } from "../session/owner.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { Session } from "../session/session.ts";

@@ -8,7 +8,6 @@ import type { Transport } from "../transport.ts";
 import type { HandlerLoad } from "./handler_load.ts";
 import { BatchBudget } from "../link/batch_budget.ts";
 import { BufferPool } from "../link/buffer_pool.ts";
-import { creditOffer, creditTerms } from "../session/features/credit.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
 import type { FaultLog } from "./fault_log.ts";
 import { FlushQueue } from "../link/flush_queue.ts";
@@ -44,9 +43,11 @@ function lend(transport: Transport): { readonly pool: BufferPool; leave(): void 
 /** Brings it together. */
 export function makeShared(
   transport: Transport,
-  { routes, limits, observers, tuning, faults }: Pick<PeerShared, "routes" | "limits" | "observers" | "tuning"> & {
-    readonly faults?: FaultLog;
-  },
+  { features, routes, limits, observers, tuning, faults }:
+    & Pick<PeerShared, "features" | "routes" | "limits" | "observers" | "tuning">
+    & {
+      readonly faults?: FaultLog;
+    },
   load?: HandlerLoad,
 ): PeerShared {
   const { pool, leave } = lend(transport);
@@ -67,7 +68,7 @@ export function makeShared(
     pool,
     flushes: new FlushQueue(transport, tuning.gather),
     budget: new BatchBudget(transport),
-    credit: creditTerms(creditOffer(limits)),
+    features,
     total: new TotalBuffer(limits, wheel, clock),
     close: () => {
       faults?.end();

@@ -96,7 +96,6 @@ export class Client implements AsyncDisposable {
       bufferSize: core.bufferSize,
       protocol: spoken === "auto" ? spoken : protocolOf(spoken),
       credentials,
-      contract: core.contract,
       timeout: core.limits.handshakeTimeout,
     };
     checkCredentials(target.protocol, credentials);

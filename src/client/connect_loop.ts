@@ -8,7 +8,7 @@ import { HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/feature.ts";
+import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";

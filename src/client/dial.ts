@@ -6,7 +6,6 @@
 
 import { ConnectionError } from "../errors.ts";
 import { Channel } from "../link/channel.ts";
-import { nativeOffer } from "../session/feature.ts";
 import { negotiate } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { Stop } from "../base/stop.ts";
@@ -27,8 +26,6 @@ export interface Target {
   readonly protocol: string;
   /** Whether nothing less than native will do. */
   readonly nativeOnly: boolean;
-  /** The fingerprint of its message types. */
-  readonly contract: string | undefined;
   /** What proves who the client is. */
   readonly credentials: unknown;
   /** For all of it, in milliseconds. */
@@ -73,7 +70,7 @@ export async function reach(target: Target, shared: PeerShared, stop: Stop): Pro
     if (late.signal.aborted) cut(connection, late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
-      offer: nativeOffer(shared.limits, target.contract),
+      offer: shared.features.offer,
       credentials: target.credentials,
       nativeOnly: target.nativeOnly,
       now: Date.now(),

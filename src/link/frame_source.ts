@@ -10,6 +10,7 @@ import type { ChunkReader } from "../transport.ts";
 import type { Channel } from "./channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { FrameLosses } from "../wire/decoder_options.ts";
+import type { HeaderCheck } from "../wire/frame.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import type { Protocol } from "../wire/protocols.ts";
@@ -44,6 +45,12 @@ export interface FrameSourceEvents {
 interface Discard {
   most: number;
   thrown: number;
+}
+
+/** The flags of negotiated features, and a check of their frames. */
+export interface NegotiatedFlags {
+  readonly flags: number;
+  readonly check: HeaderCheck | undefined;
 }
 
 /** What all frame sources of a Server or a Client share. */
@@ -91,6 +98,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
    * @param protocol How frames look.
    * @param maxMessageSize The largest frame taken, in bytes.
    * @param recovery What a torn stream does, where frames have a magic.
+   * @param features The flags that frames may carry beside those of the protocol.
    * @param shared Time, and whose turn it is.
    * @param events Who takes what comes.
    */
@@ -99,6 +107,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     protocol: Protocol,
     maxMessageSize: number,
     recovery: Recovery,
+    features: NegotiatedFlags,
     shared: FrameSourceShared,
     events: FrameSourceEvents,
   ) {
@@ -107,7 +116,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     this.#events = events;
     this.lastRead = shared.clock.now();
     const search = protocol.magic === undefined ? "close" : recovery;
-    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, this);
+    const { check, flags } = features;
+    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search, features: flags, check }, this);
   }
 
   /** Bytes read so far. */

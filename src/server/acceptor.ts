@@ -9,7 +9,7 @@ import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/config.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote, nativeOffer } from "../session/feature.ts";
+import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import { randomId } from "../session/request_ids.ts";
@@ -237,11 +237,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     place: Place<P>,
     pass: ConnectionSlot,
   ): Promise<[HandshakeOutcome, P]> {
-    const { core: { contract, limits } } = this.#owner;
+    const { core: { features, limits } } = this.#owner;
     const { protocol } = place;
     const machine = new ServerHandshake({
       protocol,
-      offer: nativeOffer(limits, contract),
+      offer: features.offer,
       // Randomness is dear: it is taken where it is sent.
       helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
       nonce: crypto.randomUUID(),

@@ -72,7 +72,9 @@ export function broadcastTo(
     let bytes = encoded.get(protocol.layout);
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
     try {
-      peer.session.sender.encoded(bytes);
+      const { sender } = peer.session;
+      if (sender.transforms) sender.send("broadcast", code, content);
+      else sender.encoded(bytes);
       sent++;
     } catch (error) {
       if (!(error instanceof BackpressureError)) throw error;

@@ -8,7 +8,7 @@ import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts"
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
 import { Ending } from "./ending.ts";
 import { type Channel, LINGER_BYTES, LINGER_TIME } from "../link/channel.ts";
-import { type Parting, readGoAway } from "./features/goaway.ts";
+import type { Parting, PeerParting } from "./parting.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { FrameSource } from "../link/frame_source.ts";
 import type { Inbox } from "./owner.ts";
@@ -29,6 +29,8 @@ export interface DepartureHost {
   readonly side: "client" | "server";
   /** Whether the peer understands GOAWAY. */
   readonly canGoAway: boolean;
+  /** Tells it that this side goes away. */
+  goAway(reason: CloseReason, how: Parting): void;
   /** How long a peer that goes away may take at most, in milliseconds. */
   readonly maxDrain: number;
   /** For time limits. */
@@ -126,7 +128,7 @@ export class Departure {
     this.#begin(reason);
     if (this.#orderly) {
       sender.cover();
-      sender.goAway(reason, how);
+      this.#host.goAway(reason, how);
     }
     void this.#end(undefined, drain, LINGER_TIME, LATE_LINGER, this.#orderly ? () => this.#peerDone() : undefined);
   }
@@ -135,7 +137,7 @@ export class Departure {
    * The peer asks to leave, by GOAWAY: nothing new is sent, own requests are waited for, running handlers answer, and then
    * FIN. It says how long that may take; it has cut the connection by then, or it is cut. Returns false if it has asked before.
    */
-  leave(content: Uint8Array): boolean {
+  leave({ code, drain: wanted, refusal, retryAfter }: PeerParting): boolean {
     if (this.#told) return false;
     this.#told = true;
     (this.#peerLeaves ??= new ResettablePromise()).release();
@@ -144,7 +146,6 @@ export class Departure {
     this.#asked = true;
     this.#begin("going-away");
     this.#host.sender.cover();
-    const { code, retryAfter, refusal, drain: wanted } = readGoAway(content);
     this.retryAfter = retryAfter;
     this.refusal = refusal;
     const drain = Math.min(wanted, this.#host.maxDrain);
@@ -180,7 +181,7 @@ export class Departure {
       return;
     }
     this.#begin(reason);
-    if (canGoAway) sender.goAway(reason, { ...how, drain: LINGER_TIME });
+    if (canGoAway) this.#host.goAway(reason, { ...how, drain: LINGER_TIME });
     void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 

@@ -1,46 +1,165 @@
 /**
- * The features of the native protocol that this library offers. A peer that lists one of them as well is held to it, and
- * one that does not is served without.
+ * Features: extensions of the native protocol that both sides agree on in the handshake. A session knows no single one. A
+ * feature says what it offers, and its part of a session sees frames, messages and the end.
  *
  * @module
  */
 
-import type { NativeOffer } from "../wire/handshake/terms.ts";
-import { type PeerObject, stringMember } from "../base/untrusted.ts";
-import { creditOffer } from "./features/credit.ts";
+import type { PeerObject } from "../base/untrusted.ts";
+import type { Clock } from "../base/clock.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
+import type { HeaderCheck } from "../wire/frame.ts";
+import type { Inbox } from "./owner.ts";
+import type { Parting, PeerParting } from "./parting.ts";
+import type { PayloadEncoder, Sender } from "./sender.ts";
 
-/** Names of features. */
-export const Feature = {
-  /** Messages need credit; the parameters are {@linkcode CreditTerms}. */
-  CREDIT: "credit",
-  /** Who is told GOAWAY finishes and half-closes, so that the other can wait for that. */
-  GOAWAY: "goaway",
-  /** Each side says the fingerprint of its message types, for the other's log; nothing depends on it. */
-  CONTRACT: "contract",
-} as const;
-
-/** What a side brings to the handshake of a native connection; `contract` is the fingerprint of its message types. */
-export function nativeOffer(
-  limits: { readonly maxMessageSize: number; readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },
-  contract: string | undefined,
-): NativeOffer {
-  const features = { [Feature.CREDIT]: creditOffer(limits), [Feature.GOAWAY]: {} };
-  return {
-    maxMessageSize: limits.maxMessageSize,
-    features: contract === undefined ? features : { ...features, [Feature.CONTRACT]: { fingerprint: contract } },
+/** What a Server or a Client tells its features before any handshake. */
+export interface FeatureTerms {
+  readonly limits: {
+    readonly maxMessageSize: number;
+    readonly maxQueuedBytes: number;
+    readonly maxQueuedMessages: number;
   };
+  /** The fingerprint of the message types, if it is told. */
+  readonly contract: string | undefined;
 }
 
-/** What the line about a handshake says of the contracts: ours, and the other side's where that has told another one. */
-export function contractNote(
-  contract: string | undefined,
-  features: ReadonlyMap<string, PeerObject>,
-  peer: "client" | "server",
-): string {
-  if (contract === undefined) return "";
-  const theirs = stringMember(features.get(Feature.CONTRACT) ?? {}, "fingerprint");
-  const other = theirs === undefined || theirs === contract
-    ? ""
-    : `, the ${peer} has ${/^[\da-f]{8}$/.test(theirs) ? theirs : "one that is no fingerprint"}`;
-  return `, contract ${contract}${other}`;
+/** An extension of the native protocol. */
+export interface Feature {
+  /** Its name in the handshake. */
+  readonly name: string;
+  /** The frame flags that it owns, or-ed: bits that the protocol itself does not use. @default 0 */
+  readonly flags?: number;
+  /** Returns the parameters that this side offers; `undefined` offers nothing. Called once for a Server or a Client. */
+  offer(terms: FeatureTerms): PeerObject | undefined;
+  /**
+   * Called on a server whose client offers the feature, too. Returns the parameters that the server answers with;
+   * `undefined` declines.
+   *
+   * @param ours What this side offered.
+   * @default what this side offered
+   */
+  accept?(ours: PeerObject, theirs: PeerObject): PeerObject | undefined;
+  /** Checks the header of each frame before the frame has come. */
+  readonly check?: HeaderCheck;
+  /**
+   * Returns the feature's part of a session in which it is in force; `undefined` if there is nothing to do.
+   *
+   * @param ours What this side answered or offered.
+   * @param theirs What the peer answered or offered.
+   */
+  attach?(ours: PeerObject, theirs: PeerObject, host: FeatureHost, clock: Clock): FeaturePart | undefined;
+}
+
+/** The session of a feature. */
+export interface FeatureHost {
+  /** Sends frames, and knows how many bytes were written. */
+  readonly sender: Sender;
+  /** Takes messages, and counts frames against the peer's rate limit. */
+  readonly inbox: Inbox;
+  /** The peer goes away. Returns false if it said so before. */
+  leave(parting: PeerParting): boolean;
+}
+
+/** What a feature does in one session. Each member is optional; one that is not there costs nothing. */
+export interface FeaturePart {
+  /** True if it keeps the peer from sending more than it may: then reading never has to stop. */
+  readonly limitsPeer?: boolean;
+  /** Takes a frame with a system code. Returns false if the frame means nothing to it. */
+  control?(frame: ReceivedFrame, host: FeatureHost): boolean;
+  /** Takes a frame that looks like a reply, before the requests do. Returns false to leave it to them. */
+  reply?(frame: ReceivedFrame, host: FeatureHost): boolean;
+  /** A message or a request came, `size` bytes with its header. Throws a `ProtocolError` if it may not. */
+  message?(size: number): void;
+  /** A message of `size` bytes with its header no longer waits: it was handed to its handler, or left out. */
+  handled?(size: number, host: FeatureHost): void;
+  readonly encode?: PayloadEncoder["encode"];
+  /** Transforms the payload of one that came, given its flags. Throws a `ProtocolError` if it is malformed. */
+  decode?(frame: ReceivedFrame): Uint8Array | undefined;
+  /** This side begins an orderly end. A feature with this member makes the peer finish in its turn. */
+  leave?(reason: string, how: Parting, host: FeatureHost): void;
+  /** The session is over. */
+  close?(): void;
+}
+
+/** The features in force on some connections: all that agreed on the same ones share one of these. */
+export interface AgreedFeatures {
+  readonly list: readonly Feature[];
+  /** The flags of all of them, or-ed. */
+  readonly flags: number;
+  readonly check: HeaderCheck | undefined;
+}
+
+/** The features that a Server or a Client offers. */
+export class FeatureSet {
+  /** What goes into the handshake. */
+  readonly offer: NativeOffer;
+  readonly #features: readonly Feature[];
+  /** By the names of those in force. */
+  readonly #agreed = new Map<string, AgreedFeatures>();
+
+  /**
+   * @param features No two own the same name, flag or code.
+   * @throws {TypeError} Two have the same name or share a flag.
+   */
+  constructor(features: readonly Feature[], terms: FeatureTerms) {
+    const offered: Record<string, PeerObject> = {};
+    let flags = 0;
+    for (const feature of features) {
+      if (offered[feature.name] !== undefined || (flags & (feature.flags ?? 0)) !== 0) {
+        throw new TypeError(`Cannot offer the feature "${feature.name}": another one has its name or one of its flags`);
+      }
+      flags |= feature.flags ?? 0;
+      const parameters = feature.offer(terms);
+      if (parameters !== undefined) offered[feature.name] = parameters;
+    }
+    this.#features = features.filter(({ name }) => offered[name] !== undefined);
+    this.offer = {
+      maxMessageSize: terms.limits.maxMessageSize,
+      features: offered,
+      accept: (name, theirs) => {
+        const feature = this.#features.find((feature) => feature.name === name)!;
+        return feature.accept === undefined ? offered[name] : feature.accept(offered[name], theirs);
+      },
+    };
+  }
+
+  /** Returns the features that a handshake agreed on. */
+  agreed({ features }: HandshakeOutcome): AgreedFeatures {
+    if (features.size === 0) return NONE;
+    const key = [...features.keys()].join();
+    const known = this.#agreed.get(key);
+    if (known !== undefined) return known;
+    const list = this.#features.filter(({ name }) => features.has(name));
+    const flags = list.reduce((flags, feature) => flags | (feature.flags ?? 0), 0);
+    const checks = list.flatMap(({ check }) => check ?? []);
+    const check: HeaderCheck | undefined = checks.length < 2 ? checks[0] : (flags, code, id) => {
+      for (const check of checks) {
+        const verdict = check(flags, code, id);
+        if (verdict !== undefined) return verdict;
+      }
+      return undefined;
+    };
+    const agreed = { list, flags, check };
+    this.#agreed.set(key, agreed);
+    return agreed;
+  }
+}
+
+const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
+
+/** Attaches the features of a session. */
+export function attachFeatures(
+  { list }: AgreedFeatures,
+  { features, own }: HandshakeOutcome,
+  host: FeatureHost,
+  clock: Clock,
+): readonly FeaturePart[] {
+  const parts: FeaturePart[] = [];
+  for (const feature of list) {
+    const part = feature.attach?.(own[feature.name], features.get(feature.name)!, host, clock);
+    if (part !== undefined) parts.push(part);
+  }
+  return parts;
 }

@@ -10,13 +10,11 @@ import type { Channel } from "../link/channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { put32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
-import { goAwayContent, type Parting } from "./features/goaway.ts";
 import type { RequestId } from "./id_rule.ts";
 import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "../link/send_scheduler.ts";
-import { FrameWriter, type FrameWriterEvents } from "../link/frame_writer.ts";
+import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
   type Pending,
@@ -25,8 +23,7 @@ import {
   type RequestTableHost,
 } from "./requests.ts";
 import { requestIds } from "./request_ids.ts";
-import type { SessionShared } from "./shared.ts";
-import { kindOf } from "./observers.ts";
+import { kindOf, type Observers } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */
 const MAX_PING = 64;
@@ -37,12 +34,29 @@ const ENDLESS = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
 const NO_CODEC: AnswerCodec = { decode: () => undefined };
 
+/** What all senders of a Server or a Client share. */
+export interface SenderShared extends FrameWriterShared {
+  readonly observers: Observers;
+}
+
 /** What an answer needs to know of its request. */
 export interface Request {
   readonly type: { readonly name: string; readonly code: number };
   readonly requestId: RequestId;
   /** When the request was sent, for the protocols whose answers repeat that. */
   readonly sentAt: number | undefined;
+}
+
+/** A payload with the flags that say what was done to it. */
+export interface EncodedPayload {
+  readonly flags: number;
+  readonly content: Uint8Array;
+}
+
+/** Transforms payloads on their way out. */
+export interface PayloadEncoder {
+  /** Transforms the payload of a message, request or reply that is sent. Returns `undefined` to leave it as it is. */
+  encode(code: number, flags: number, content: Uint8Array | string): EncodedPayload | undefined;
 }
 
 /** The connection that speaks. */
@@ -64,11 +78,12 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** Who waits for answers. */
   readonly pending: RequestTable;
   readonly #native: boolean;
-  readonly #shared: SessionShared;
+  readonly #shared: SenderShared;
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
   #deliveries: DeliveryLog | undefined = undefined;
+  #encoders: readonly PayloadEncoder[] | undefined = undefined;
 
   /**
    * @param channel Where to.
@@ -81,7 +96,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     channel: Channel,
     outcome: HandshakeOutcome,
     side: "client" | "server",
-    shared: SessionShared,
+    shared: SenderShared,
     host: SenderHost,
   ) {
     this.protocol = outcome.protocol;
@@ -204,16 +219,24 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.reply("pong", SystemCode.PONG, this.#native ? Flag.REPLY : 0, ping, content);
   }
 
-  /** Lets a native peer send so many bytes more. */
-  grant(bytes: number): void {
-    const content = new Uint8Array(4);
-    put32(content, 0, bytes);
-    this.#frame("credit", SystemCode.CREDIT, 0, 0, content, CONTROL);
+  /**
+   * Sends a frame of the library to a native peer. It is short, and the session would not go on without it.
+   *
+   * @param name What it is, for errors.
+   * @param ordered True if it must come after all messages so far. Otherwise it overtakes those that wait for credit.
+   */
+  control(name: string, code: number, id: number, content: Uint8Array | string, ordered = false): void {
+    this.#frame(name, code, 0, id, content, ordered ? BEHIND : CONTROL);
   }
 
-  /** Asks a native peer to start nothing new. It comes behind all messages, so that nothing but answers follows it. */
-  goAway(reason: string, how: Parting): void {
-    this.#frame("goaway", SystemCode.GOAWAY, 0, 0, goAwayContent(reason, how), BEHIND);
+  /** From now on payloads go through these encoders. */
+  transform(parts: readonly PayloadEncoder[]): void {
+    this.#encoders = parts;
+  }
+
+  /** True if payloads are transformed: then one encoded frame does not fit several peers. */
+  get transforms(): boolean {
+    return this.#encoders !== undefined;
   }
 
   /** A request ended without an answer: its handler may stop. */
@@ -294,6 +317,14 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     sentAt?: number,
   ): number {
     const { protocol } = this;
+    if (this.#encoders !== undefined && code >= FIRST_APPLICATION_CODE) {
+      for (const encoder of this.#encoders) {
+        const encoded = encoder.encode(code, flags, content);
+        if (encoded === undefined) continue;
+        flags |= encoded.flags;
+        content = encoded.content;
+      }
+    }
     // The library's own frames are short: no sensible peer is too small for them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();

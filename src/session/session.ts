@@ -14,23 +14,22 @@ import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
-import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { get32 } from "../wire/integers.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { SessionCounters } from "./counters.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
-import { Feature } from "./feature.ts";
-import { CreditMeter, creditTerms } from "./features/credit.ts";
-import type { Parting } from "./features/goaway.ts";
+import { controlFrame } from "./control_frames.ts";
+import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
+import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
-import { type Request, Sender, type SenderHost } from "./sender.ts";
+import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./sender.ts";
 import type { SessionShared } from "./shared.ts";
 
 /** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
-export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
+export class Session implements DepartureHost, FeatureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
   readonly protocol: Protocol;
   /** `"native"`, or the release that the peer announced. */
   readonly protocolName: string;
@@ -42,14 +41,14 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
   readonly handle: unknown;
   readonly channel: Channel;
   readonly side: "client" | "server";
-  /** True if the peer understands GOAWAY. */
-  readonly canGoAway: boolean;
   readonly inbox: Inbox;
   readonly sender: Sender;
   readonly source: FrameSource;
   readonly #shared: SessionShared;
   readonly #owner: SessionOwner;
-  readonly #meter: CreditMeter | undefined;
+  readonly #features: readonly FeaturePart[];
+  /** Those that transform payloads. */
+  readonly #decoders: readonly FeaturePart[] | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #departure: Departure;
   #framesIgnored = 0;
@@ -57,8 +56,6 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
   #tooLate = 0;
   /** Frames that meant nothing. */
   #useless = 0;
-  /** CREDIT frames of the peer. */
-  #grants = 0;
   #closed: ResettablePromise | undefined = undefined;
 
   /**
@@ -78,7 +75,8 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     owner: SessionOwner,
     handle: unknown,
   ) {
-    const { protocol, release, features } = outcome;
+    const { protocol, release } = outcome;
+    const agreed = shared.features.agreed(outcome);
     const { clock } = shared;
     this.protocol = protocol;
     this.native = isNative(protocol);
@@ -86,17 +84,18 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     this.handle = handle;
     this.channel = channel;
     this.side = side;
-    this.canGoAway = features.has(Feature.GOAWAY);
     this.inbox = owner.inbox;
     this.#shared = shared;
     this.#owner = owner;
     this.sender = new Sender(channel, outcome, side, shared, this);
-    this.source = new FrameSource(channel, protocol, shared.limits.maxMessageSize, recovery, shared, this);
+    this.source = new FrameSource(channel, protocol, shared.limits.maxMessageSize, recovery, agreed, shared, this);
     this.#departure = new Departure(this);
-    const credit = features.get(Feature.CREDIT);
-    this.flowControlled = credit !== undefined;
-    if (credit !== undefined) this.sender.writer.limit(creditTerms(credit));
-    this.#meter = credit === undefined ? undefined : new CreditMeter(shared.credit, clock);
+    const features = this.#features = attachFeatures(agreed, outcome, this, clock);
+    this.flowControlled = features.some((part) => part.limitsPeer === true);
+    const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
+    if (encoders.length > 0) this.sender.transform(encoders);
+    const decoders = features.filter((part) => part.decode !== undefined);
+    this.#decoders = decoders.length > 0 ? decoders : undefined;
     const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
     this.#heartbeat = tuning === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, tuning);
   }
@@ -209,13 +208,18 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     this.channel.unref();
   }
 
+  // For features.
+
+  leave(parting: PeerParting): boolean {
+    return this.#departure.leave(parting);
+  }
+
   // For the layer above.
 
   /** A message no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
-    if (this.#meter === undefined || this.over) return;
-    const grant = this.#meter.taken(this.protocol.headerSize + size);
-    if (grant > 0) this.sender.grant(grant);
+    if (this.over) return;
+    for (const part of this.#features) part.handled?.(this.protocol.headerSize + size, this);
   }
 
   /** Closes a peer that sent more than it may. */
@@ -251,13 +255,11 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
-    else if (pending.ids.answers(frame)) this.#answered(frame);
+    else if (pending.ids.answers(frame)) this.#answered(this.#decode(frame));
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
-      if (this.#meter?.received(this.protocol.headerSize + size) === false) {
-        throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
-      }
-      if (this.#departure.open) this.inbox.accept(frame, receivedAt);
+      for (const part of this.#features) part.message?.(this.protocol.headerSize + size);
+      if (this.#departure.open) this.inbox.accept(this.#decode(frame), receivedAt);
       else this.#late(frame, receivedAt);
     }
   }
@@ -363,39 +365,30 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     this.inbox.resume();
   }
 
-  /** A frame of the library itself. */
+  /** Handles a frame with a system code. */
   #system(frame: ReceivedFrame): void {
-    const { code, flags, requestId } = frame;
-    const { pending } = this.sender;
-    if (code === SystemCode.PING && (!this.native || (flags & Flag.REQUEST) !== 0)) {
-      if (!this.native) pending.ids.seenFromPeer(requestId);
-      if (this.inbox.permits(frame)) this.sender.pong(frame);
-    } else if (pending.ids.answers(frame)) this.#answered(frame);
-    else if (!this.native || !this.#control(frame)) {
-      this.#framesIgnored++;
-      if (this.#countUseless()) this.inbox.permits(frame);
-    }
+    if (controlFrame(frame, this)) return;
+    if (this.sender.pending.ids.answers(frame)) return this.#answered(frame);
+    for (const part of this.#features) if (part.control?.(frame, this) === true) return;
+    this.#framesIgnored++;
+    if (this.#countUseless()) this.inbox.permits(frame);
   }
 
-  /** A frame that steers a native connection; false if it means nothing here. */
-  #control(frame: ReceivedFrame): boolean {
-    // Whoever cancels has sent a request for it, which counts.
-    if (frame.code === SystemCode.CANCEL) return this.inbox.cancel(frame.requestId);
-    if (frame.code === SystemCode.CREDIT && this.flowControlled && frame.size === 4) {
-      const bytes = get32(frame.content, 0);
-      if (bytes === 0) return false;
-      this.sender.writer.grant(bytes);
-      // What we send is what makes a peer grant more.
-      if (++this.#grants > this.sender.frames) this.inbox.permits(frame);
-      return true;
+  /** Undoes what the features of the peer did to a payload. */
+  #decode(frame: ReceivedFrame): ReceivedFrame {
+    if (this.#decoders === undefined) return frame;
+    for (const part of this.#decoders) {
+      const content = part.decode!(frame);
+      if (content === undefined) continue;
+      const { code, flags, requestId, sentAt } = frame;
+      frame = { code, flags, requestId, sentAt, content, size: content.length };
     }
-    if (frame.code !== SystemCode.GOAWAY || !this.canGoAway || !this.#departure.leave(frame.content)) return false;
-    this.inbox.permits(frame);
-    return true;
+    return frame;
   }
 
   /** An answer, or what looks like one. */
   #answered(frame: ReceivedFrame): void {
+    for (const part of this.#features) if (part.reply?.(frame, this) === true) return;
     if (!this.sender.pending.settle(frame) && this.#countUseless()) this.inbox.permits(frame);
   }
 
@@ -423,7 +416,7 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
     if (this.#departure.told) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#departure.serving) return this.inbox.accept(frame, receivedAt);
+    if (this.#departure.serving) return this.inbox.accept(this.#decode(frame), receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
@@ -435,12 +428,21 @@ export class Session implements DepartureHost, HeartbeatHost, FrameSourceEvents,
 
   // Called by the departure.
 
+  get canGoAway(): boolean {
+    return this.#features.some((part) => part.leave !== undefined);
+  }
+
+  goAway(reason: CloseReason, how: Parting): void {
+    for (const part of this.#features) part.leave?.(reason, how, this);
+  }
+
   closing(): void {
     this.#owner.closing();
   }
 
   ended(reason: CloseReason, getError: () => unknown): void {
     this.#heartbeat?.stop();
+    for (const part of this.#features) part.close?.();
     this.#closed?.release();
     this.#owner.closed(reason, getError);
   }

@@ -5,6 +5,7 @@
  */
 
 import { ProtocolError } from "../errors.ts";
+import type { HeaderCheck } from "./frame.ts";
 
 /** What a decoder does at a torn frame; see {@linkcode DecoderOptions.recovery}. */
 export type Recovery = "close" | "resync";
@@ -31,7 +32,10 @@ export interface DecoderOptions {
 }
 
 /** What of a decoder's options concerns reading. */
-export type ReaderOptions = Omit<DecoderOptions, "onDrop" | "onSkip">;
+export interface ReaderOptions extends Omit<DecoderOptions, "onDrop" | "onSkip"> {
+  /** Checks frames for negotiated features. */
+  readonly check?: HeaderCheck | undefined;
+}
 
 /** Told of what is left out of a stream. An object in place of two functions: there is one for each connection. */
 export interface FrameLosses {

@@ -49,6 +49,12 @@ export const SystemCode = {
   HELLO_ACK: 11,
 } as const;
 
+/**
+ * Checks a header for a feature: returns what is wrong with it, `true` if the frame may carry an id without REQUEST or
+ * REPLY, `undefined` if the frame is none of the feature's.
+ */
+export type HeaderCheck = (flags: number, code: number, id: number) => string | true | undefined;
+
 /** The first code that an application may use. */
 export const FIRST_APPLICATION_CODE = 200;
 

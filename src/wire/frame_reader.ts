@@ -11,7 +11,7 @@ import { PartialFrame } from "./partial_frame.ts";
 import { crc32Header, crc32Range, isLong } from "./crc32.ts";
 import { CurrentFrame, getUuid } from "./decoded_frame.ts";
 import { dropped, type FrameLosses, type ReaderOptions } from "./decoder_options.ts";
-import { WIRE_LIMITS } from "./frame.ts";
+import { type HeaderCheck, WIRE_LIMITS } from "./frame.ts";
 import { headerFault } from "./header.ts";
 import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
@@ -23,6 +23,7 @@ export class FrameReader {
   readonly #protocol: Protocol;
   readonly #limit: number;
   readonly #features: number;
+  readonly #check: HeaderCheck | undefined;
   readonly #losses: FrameLosses | undefined;
   readonly #verify: boolean;
   /** The search behind torn frames, where there is one. */
@@ -50,6 +51,7 @@ export class FrameReader {
     this.#protocol = protocol;
     this.#limit = options.maxMessageSize ?? WIRE_LIMITS.maxMessageSize;
     this.#features = options.features ?? 0;
+    this.#check = options.check;
     this.#losses = losses;
     this.#verify = options.verify ?? true;
     this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, losses) : undefined;
@@ -244,7 +246,7 @@ export class FrameReader {
   #plausible(buffer: Uint8Array, view: DataView, at: number, there: number): boolean {
     const protocol = this.#protocol;
     const resync = this.#resync;
-    const fault = headerFault(protocol, this.#limit, this.#features, view, at, there);
+    const fault = headerFault(protocol, this.#limit, this.#features, this.#check, view, at, there);
     if (fault === undefined) return resync === undefined || there < protocol.headerSize || !resync.torn(buffer, at);
     if (resync !== undefined) {
       if (fault.code !== "message-too-large" || resync.gap > 0) return false;

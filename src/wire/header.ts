@@ -5,6 +5,7 @@
  */
 
 import { crc8Header } from "./crc32.ts";
+import type { HeaderCheck } from "./frame.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
 /** Why a header can't be a good one. */
@@ -21,6 +22,7 @@ export interface HeaderFault {
  * @param protocol How headers look.
  * @param limit The largest frame, header included, in bytes.
  * @param features Flags of negotiated features, or-ed.
+ * @param check Checks frames for those features.
  * @param view Where the header stands, from `at` on.
  * @param at Where it begins.
  * @param there How many bytes are there, 1 at least.
@@ -30,6 +32,7 @@ export function headerFault(
   protocol: Protocol,
   limit: number,
   features: number,
+  check: HeaderCheck | undefined,
   view: DataView,
   at: number,
   there: number,
@@ -46,8 +49,8 @@ export function headerFault(
   }
   if (layout.flags >= 0) {
     const flags = view.getUint8(at + layout.flags);
-    if (flags !== 0 || id !== 0) {
-      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features);
+    if (flags !== 0 || id !== 0 || check !== undefined) {
+      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features, check);
       if (what !== undefined) return { code: "protocol-error", what };
     }
   }

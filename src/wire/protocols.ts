@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Flag, SystemCode } from "./frame.ts";
+import { Flag, type HeaderCheck, SystemCode } from "./frame.ts";
 
 /** How a receiver checks that a frame is intact. */
 export type Integrity = "sha256" | "crc32" | "crc8+crc32";
@@ -228,13 +228,17 @@ export function acceptsRelease(local: string, peer: string, version?: string): b
   return others === undefined ? compare(here, there) === 0 : others.includes(there.join("."));
 }
 
-/** What is wrong with the flags and the id of a frame, or `undefined`. `extra` are flags of negotiated features. */
+/**
+ * Returns what is wrong with the flags and the id of a frame, or `undefined`. `extra` are the flags of negotiated features,
+ * `check` checks their frames.
+ */
 export function flagFault(
   protocol: Protocol,
   flags: number,
   code: number,
   requestId: number | string,
   extra = 0,
+  check?: HeaderCheck,
 ): string | undefined {
   const unknown = flags & ~(protocol.knownFlags | extra);
   if (unknown !== 0) return `the flag 0x${unknown.toString(16).padStart(2, "0")} is not in use`;
@@ -244,7 +248,9 @@ export function flagFault(
   if (request && reply) return "REQUEST and REPLY are both set";
   if (!reply && (flags & Flag.ERROR) !== 0) return "ERROR is set without REPLY";
   if ((request || reply) && requestId === 0) return "a request or reply has the id 0";
-  if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL) {
+  const verdict = check?.(flags, code, requestId as number);
+  if (typeof verdict === "string") return verdict;
+  if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL && verdict !== true) {
     return "an id is set without REQUEST or REPLY";
   }
   return undefined;

@@ -8,7 +8,12 @@
 
 import type { CreditTerms } from "../../link/send_scheduler.ts";
 import type { Clock } from "../../base/clock.ts";
+import { ProtocolError } from "../../errors.ts";
 import { integerMember, type PeerObject } from "../../base/untrusted.ts";
+import type { ReceivedFrame } from "../../wire/decoded_frame.ts";
+import { SystemCode } from "../../wire/frame.ts";
+import { get32, put32 } from "../../wire/integers.ts";
+import type { Feature, FeatureHost, FeaturePart } from "../feature.ts";
 
 /** How long a peer that has to wait does so for a large grant, in milliseconds. */
 const PATIENCE = 50;
@@ -34,8 +39,18 @@ export function creditTerms(parameters: PeerObject): CreditTerms {
   };
 }
 
+/** The feature `credit`: messages and requests need credit; the parameters are {@linkcode CreditTerms}. */
+export const credit: Feature = {
+  name: "credit",
+  offer: ({ limits }) => creditOffer(limits),
+  attach(ours, theirs, { sender }, clock): FeaturePart {
+    sender.writer.limit(creditTerms(theirs));
+    return new CreditMeter(ours as unknown as CreditTerms, clock);
+  },
+};
+
 /** The receiving side: what the peer may still send, and what it is to be granted next. */
-export class CreditMeter {
+export class CreditMeter implements FeaturePart {
   readonly #terms: CreditTerms;
   /** Granted and not used; below zero after a message that was larger than what was left. */
   #left: number;
@@ -44,6 +59,8 @@ export class CreditMeter {
   readonly #clock: Clock;
   /** Since when the peer has to wait, or when it was last granted more. */
   #waitsFrom = 0;
+  /** CREDIT frames of the peer. */
+  #grants = 0;
 
   /**
    * @param terms What this side offered.
@@ -55,6 +72,33 @@ export class CreditMeter {
     this.#left = terms.window;
   }
 
+  get limitsPeer(): boolean {
+    return true;
+  }
+
+  message(size: number): void {
+    if (this.received(size)) return;
+    throw new ProtocolError("protocol-error", "The peer sent a message beyond the credit it was granted");
+  }
+
+  handled(size: number, { sender }: FeatureHost): void {
+    const bytes = this.taken(size);
+    if (bytes === 0) return;
+    const content = new Uint8Array(4);
+    put32(content, 0, bytes);
+    sender.control("credit", SystemCode.CREDIT, 0, content);
+  }
+
+  control(frame: ReceivedFrame, { inbox, sender }: FeatureHost): boolean {
+    if (frame.code !== SystemCode.CREDIT || frame.size !== 4) return false;
+    const bytes = get32(frame.content, 0);
+    if (bytes === 0) return false;
+    sender.writer.grant(bytes);
+    // What this side sends is what makes a peer grant more.
+    if (++this.#grants > sender.frames) inbox.permits(frame);
+    return true;
+  }
+
   /** Counts a message that came in, `size` bytes with its header; false if it may not have been sent. */
   received(size: number): boolean {
     if (this.#left <= 0) return false;
@@ -63,7 +107,7 @@ export class CreditMeter {
     return true;
   }
 
-  /** Counts a message that no longer waits; returns how much is to be granted now, mostly nothing. */
+  /** Counts a message that no longer waits; returns how much is to be granted now, usually nothing. */
   taken(size: number): number {
     this.#owed += Math.max(size, this.#terms.least);
     const { window } = this.#terms;

@@ -1,11 +1,13 @@
 /**
- * What a GOAWAY says: why, when coming back is worth it, how long the sender waits, and, where a server shuts a client out,
- * its words for that.
+ * The orderly end: GOAWAY asks the peer to start nothing new and to leave. Its content says why, when coming back is worth
+ * it, how long the sender waits, and, where a server shuts a client out, its words for that.
  *
  * @module
  */
 
-import type { Refusal } from "../../errors.ts";
+import { SystemCode } from "../../wire/frame.ts";
+import type { Feature, FeaturePart } from "../feature.ts";
+import type { Parting, PeerParting } from "../parting.ts";
 import { decodeJson } from "../../base/json.ts";
 import { integerMember, member, type PeerObject, printable, stringMember } from "../../base/untrusted.ts";
 
@@ -16,43 +18,32 @@ const LONGEST = 24 * 3_600_000;
 /** The most bytes of it: two texts and numbers. */
 const MAX_BYTES = 4_096;
 
-/** The words of a server that shuts a client out; each may be left out. */
-export interface PartingWords {
-  /** Why, for programs. */
-  readonly code?: string;
-  /** Why, for people. */
-  readonly message?: string;
-  /** Whether coming back is pointless. */
-  readonly final?: boolean;
-}
+/** The feature `goaway`: a side that is told finishes and half-closes, so that the other can wait for that. */
+export const goAway: Feature = {
+  name: "goaway",
+  offer: () => ({}),
+  attach: () => PART,
+};
 
-/** How a connection is left. */
-export interface Parting extends PartingWords {
-  /** How long handlers, pending requests and unsent bytes may take, in milliseconds. */
-  readonly drain: number;
-  /** When the peer may come back, in milliseconds. */
-  readonly retryAfter?: number | undefined;
-}
-
-/** What was read. */
-export interface GoAway {
-  /** Why, in the peer's words. */
-  readonly code: string;
-  /** When it may be asked again, in milliseconds; 0 where it did not say. */
-  readonly retryAfter: number;
-  /** How long it waits, in milliseconds. */
-  readonly drain: number;
-  /** Its words, where it shuts this side out. */
-  readonly refusal: Refusal | undefined;
-}
+const PART: FeaturePart = {
+  control(frame, host): boolean {
+    if (frame.code !== SystemCode.GOAWAY || !host.leave(readGoAway(frame.content))) return false;
+    host.inbox.permits(frame);
+    return true;
+  },
+  // It comes after all messages, so that nothing but answers follows it.
+  leave(reason, how, host): void {
+    host.sender.control("goaway", SystemCode.GOAWAY, 0, goAwayContent(reason, how), true);
+  },
+};
 
 /** The content of a GOAWAY; `reason` stands for a code of its own. */
-export function goAwayContent(reason: string, { code, drain, final, message, retryAfter }: Parting): string {
+function goAwayContent(reason: string, { code, drain, final, message, retryAfter }: Parting): string {
   return JSON.stringify({ code: code ?? reason, message, final, retryAfter, drain: Math.ceil(drain) });
 }
 
 /** Reads the content of a GOAWAY; what is missing or malformed has its default. */
-export function readGoAway(content: Uint8Array): GoAway {
+function readGoAway(content: Uint8Array): PeerParting {
   let words: PeerObject = {};
   try {
     words = (decodeJson(content, { maxBytes: MAX_BYTES }) ?? {}) as PeerObject;

@@ -239,6 +239,7 @@ export class ClientHandshake {
         numbering: spoken.ids === "u16" ? this.#numbering : undefined,
         maxMessageSize: native ? this.#terms!.maxMessageSize : spoken.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
         features: native ? commonFeatures(this.#options.offer, features) : new Map(),
+        own: this.#options.offer.features ?? {},
         transcript: this.#transcript,
       },
       rest,

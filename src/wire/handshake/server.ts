@@ -9,7 +9,7 @@ import { HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
 import { adviceFor, describeBytes, framingOf, LOOKED_AT } from "../python/hello.ts";
 import {
-  commonFeatures,
+  acceptFeatures,
   CREDENTIALS_PATH,
   type HandshakeOutcome,
   type HandshakeStep,
@@ -114,9 +114,7 @@ export class ServerHandshake {
     if (proposal === undefined) throw new TypeError("Cannot accept the peer: it has proposed nothing yet");
     let send: Uint8Array | undefined;
     if (this.#options.protocol.handshake === "json") {
-      const { features: offered = {} } = this.#options.offer;
-      const features = Object.fromEntries([...proposal.features.keys()].map((name) => [name, offered[name]]));
-      const native = isNative(proposal.protocol) ? { version: NATIVE_VERSIONS[0], features } : undefined;
+      const native = isNative(proposal.protocol) ? { version: NATIVE_VERSIONS[0], features: proposal.own } : undefined;
       send = jsonMessage({ result: "ok", native }, WIRE_LIMITS.maxHandshakeReply);
       this.#transcript.push(send);
     }
@@ -262,7 +260,7 @@ export class ServerHandshake {
       release,
       numbering: !native && protocol.ids === "u16" ? numberingOf("client", release, version, ID_WINDOW) : undefined,
       maxMessageSize: native ? terms.maxMessageSize : protocol.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
-      features: native ? commonFeatures(offer, terms.features) : new Map(),
+      ...native ? acceptFeatures(offer, terms.features) : { features: new Map(), own: {} },
       rest,
     };
     return { state: "proposed", peer: { release: named(release), native, credentials } };

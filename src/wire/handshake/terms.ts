@@ -52,6 +52,8 @@ export interface HandshakeOutcome {
   readonly maxMessageSize: number;
   /** Negotiated features, each with the peer's parameters. */
   readonly features: ReadonlyMap<string, PeerObject>;
+  /** This end's parameters of those features. */
+  readonly own: Readonly<Record<string, PeerObject>>;
   /** The exact bytes of all handshake messages, in order. */
   readonly transcript: readonly Uint8Array[];
 }
@@ -62,6 +64,11 @@ export interface NativeOffer {
   readonly maxMessageSize: number;
   /** Features with their parameters. @default {} */
   readonly features?: Readonly<Record<string, PeerObject>>;
+  /**
+   * Called on a server for each feature that both sides list. Returns the parameters that the server answers with;
+   * `undefined` declines. @default what this end offers
+   */
+  readonly accept?: (name: string, theirs: PeerObject) => PeerObject | undefined;
 }
 
 /** A peer's `native` member, its types checked. */
@@ -110,7 +117,7 @@ export function readNativeTerms(meta: PeerObject): NativeTerms | undefined {
   };
 }
 
-/** The features that both list, with the peer's parameters. */
+/** Returns the features that both list, with the peer's parameters. */
 export function commonFeatures(offer: NativeOffer, theirs: PeerObject): Map<string, PeerObject> {
   const common = new Map<string, PeerObject>();
   for (const name of Object.keys(offer.features ?? {})) {
@@ -118,4 +125,24 @@ export function commonFeatures(offer: NativeOffer, theirs: PeerObject): Map<stri
     if (parameters !== undefined) common.set(name, parameters);
   }
   return common;
+}
+
+/** The features that a server accepts. */
+export interface AcceptedFeatures {
+  /** With the client's parameters. */
+  readonly features: Map<string, PeerObject>;
+  /** With the server's. */
+  readonly own: Record<string, PeerObject>;
+}
+
+/** Decides on a server which of the common features are in force. */
+export function acceptFeatures(offer: NativeOffer, theirs: PeerObject): AcceptedFeatures {
+  const features = commonFeatures(offer, theirs);
+  const own: Record<string, PeerObject> = {};
+  for (const [name, parameters] of features) {
+    const answer = offer.accept === undefined ? offer.features![name] : offer.accept(name, parameters);
+    if (answer === undefined) features.delete(name);
+    else own[name] = answer;
+  }
+  return { features, own };
 }

@@ -1,0 +1,15 @@
+/**
+ * The features of this library. Nothing else imports a single one.
+ *
+ * @module
+ */
+
+import type { Feature } from "../feature.ts";
+import { contract } from "./contract.ts";
+import { credit } from "./credit.ts";
+import { goAway } from "./goaway.ts";
+
+export { contractNote } from "./contract.ts";
+
+/** All features that are offered. */
+export const FEATURES: readonly Feature[] = [credit, goAway, contract];
