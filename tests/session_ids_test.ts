@@ -307,7 +307,7 @@ function rule(side: "client" | "server", numbering: Numbering, clock = new FakeC
     return id;
   };
   const answers = (id: number): boolean =>
-    ids.answers(new DecodedFrame(200, 0, id, undefined, new Uint8Array(0), 0, 0, undefined));
+    ids.answers(new DecodedFrame(200, 0, id, undefined, new Uint8Array(0), 0, 0));
   /** All ids until there is none. */
   const all = (resting = 0): number[] => {
     const taken: number[] = [];

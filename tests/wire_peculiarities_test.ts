@@ -223,7 +223,7 @@ describe("request ids", () => {
     transcript: [],
   });
   const NOBODY = { has: () => false, waiting: () => [] };
-  const frame = (id: number | string) => new DecodedFrame(200, 0, id, undefined, new Uint8Array(0), 0, 0, undefined);
+  const frame = (id: number | string) => new DecodedFrame(200, 0, id, undefined, new Uint8Array(0), 0, 0);
 
   it("of 1.2 to 1.9 are kept for 4,096 unanswered requests, the oldest going first", () => {
     for (const release of ["1.3.0", "1.6.3", "1.9.0"]) {

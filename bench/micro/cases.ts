@@ -182,7 +182,7 @@ function requestCase(): Pick<MicroCases, "cases"> & { close(): void } {
   const codec = { decode: (content: Uint8Array): Uint8Array => content };
   const call = (): number => {
     const { requestId } = table.add(table.ids.next(), "echo", codec, 5000, undefined);
-    table.settle(new DecodedFrame(200, Flag.REPLY, requestId, undefined, NOTHING, 0, 0, undefined));
+    table.settle(new DecodedFrame(200, Flag.REPLY, requestId, undefined, NOTHING, 0, 0));
     return table.size;
   };
   const map = new Map<number, object>();

@@ -12,6 +12,7 @@ import type { Endpoint, TcpEndpoint } from "../base/address.ts";
 import type { Transport } from "../transport.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
+import { requireDigest } from "../wire/python/sha256.ts";
 
 /** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
 export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
@@ -271,10 +272,14 @@ export function contradiction(one: string, other: string): ConfigError {
   return new ConfigError("invalid-config", `${one} stands in place of ${other}: give one of them`);
 }
 
-/** A protocol name, checked. Returns it. */
+/**
+ * A protocol name, checked. Returns it.
+ *
+ * @throws {ConfigError} `unsupported`: this runtime cannot compute its checksums.
+ */
 export function protocolOf(name: string, prefix: string = ""): string {
   if (typeof name !== "string") throw new TypeError(`${prefix}protocol must be a string, not ${show(name)}`);
-  protocol(name);
+  requireDigest(protocol(name), `Cannot use ${prefix}protocol`);
   return name;
 }
 

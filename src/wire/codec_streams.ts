@@ -1,6 +1,5 @@
 /**
- * The codec as Web Streams, for programs that have a pair of streams and no connection. They also serve the 62-byte
- * protocols where SHA-256 is asynchronous.
+ * The codec as Web Streams, for programs that have a pair of streams and no connection.
  *
  * @module
  */
@@ -8,12 +7,11 @@
 import { ProtocolError } from "../errors.ts";
 import type { DecodedFrame } from "./decoded_frame.ts";
 import { FrameDecoder } from "./decoder.ts";
-import { type DecoderOptions, dropped } from "./decoder_options.ts";
-import { checkFrame, copyContent, encodeFrame, sealFrame } from "./encoder.ts";
+import type { DecoderOptions } from "./decoder_options.ts";
+import { encodeFrame } from "./encoder.ts";
 import type { Frame } from "./frame.ts";
-import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
-import { sha256, sha256Sync } from "./python/sha256.ts";
+import { requireDigest } from "./python/sha256.ts";
 
 /**
  * Bytes in, frames out. The stream errors with a {@linkcode ProtocolError} where the bytes break the protocol, after the
@@ -42,10 +40,10 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
    *
    * @param protocol The wire protocol.
    * @param options Limits, as of {@linkcode FrameDecoder}.
+   * @throws {ConfigError} As {@linkcode FrameDecoder}.
    */
-  constructor(protocol: Protocol, options: Omit<DecoderOptions, "verify"> = {}) {
-    const later = protocol.integrity === "sha256" && sha256Sync === undefined;
-    const decoder = new FrameDecoder(protocol, { ...options, verify: !later });
+  constructor(protocol: Protocol, options: DecoderOptions = {}) {
+    const decoder = new FrameDecoder(protocol, options);
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const bytes = readable.getReader();
     let frames: DecodedFrame[] = [];
@@ -69,7 +67,6 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
           }
           next = 0;
           frames = decoder.push(value);
-          if (later) frames = await intact(frames, options.onDrop);
         }
         controller.enqueue(frames[next++]);
       },
@@ -84,36 +81,12 @@ export class FrameEncoderStream extends TransformStream<Frame, Uint8Array> {
    * Creates the stream.
    *
    * @param protocol The wire protocol.
+   * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without `node:crypto`.
    */
   constructor(protocol: Protocol) {
-    const later = protocol.integrity === "sha256" && sha256Sync === undefined;
-    super({
-      async transform(frame, controller): Promise<void> {
-        controller.enqueue(later ? await encodeLater(protocol, frame) : encodeFrame(protocol, frame));
-      },
-    });
+    requireDigest(protocol, "Cannot encode frames");
+    super({ transform: (frame, controller) => controller.enqueue(encodeFrame(protocol, frame)) });
   }
-}
-
-async function encodeLater(protocol: Protocol, frame: Frame): Promise<Uint8Array> {
-  checkFrame(protocol, frame);
-  const { code, flags, requestId, sentAt = 0 } = frame;
-  const bytes = copyContent(protocol, frame);
-  const content = bytes.subarray(protocol.headerSize);
-  const digest = await sha256(content);
-  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, content.length, sentAt, content, digest);
-  return bytes;
-}
-
-/** The frames whose SHA-256 matches. */
-async function intact(frames: DecodedFrame[], onDrop: DecoderOptions["onDrop"]): Promise<DecodedFrame[]> {
-  const good: DecodedFrame[] = [];
-  for (const frame of frames) {
-    const digest = await sha256(frame.content);
-    if (digest.every((byte, i) => byte === frame.digest![i])) good.push(frame);
-    else onDrop?.(dropped(frame.code, frame.content.length));
-  }
-  return good;
 }
 
 function cut(where: string): ProtocolError {

@@ -27,8 +27,6 @@ export class DecodedFrame implements Frame {
   readonly start: number;
   /** Where in `buffer` the content ends. */
   readonly end: number;
-  /** The unverified SHA-256, with `verify: false`. */
-  readonly digest: Uint8Array | undefined;
   #content: Uint8Array | undefined;
 
   /** Made by a {@linkcode FrameDecoder}. */
@@ -40,7 +38,6 @@ export class DecodedFrame implements Frame {
     buffer: Uint8Array,
     start: number,
     end: number,
-    digest: Uint8Array | undefined,
     content?: Uint8Array,
   ) {
     this.code = code;
@@ -50,7 +47,6 @@ export class DecodedFrame implements Frame {
     this.buffer = buffer;
     this.start = start;
     this.end = end;
-    this.digest = digest;
     this.#content = content;
   }
 
@@ -75,7 +71,6 @@ export class DecodedFrame implements Frame {
       content,
       0,
       content.length,
-      this.digest,
       content,
     );
   }
@@ -90,7 +85,6 @@ export class CurrentFrame implements ReceivedFrame {
   size = 0;
   #buffer: Uint8Array = NOTHING;
   #start = 0;
-  #digest: Uint8Array | undefined = undefined;
   #content: Uint8Array | undefined = undefined;
 
   /** Makes it another frame. */
@@ -102,7 +96,6 @@ export class CurrentFrame implements ReceivedFrame {
     buffer: Uint8Array,
     start: number,
     size: number,
-    digest: Uint8Array | undefined,
     content: Uint8Array | undefined,
   ): void {
     this.code = code;
@@ -112,7 +105,6 @@ export class CurrentFrame implements ReceivedFrame {
     this.size = size;
     this.#buffer = buffer;
     this.#start = start;
-    this.#digest = digest;
     this.#content = content;
   }
 
@@ -142,7 +134,6 @@ export class CurrentFrame implements ReceivedFrame {
       this.#buffer,
       start,
       start + size,
-      this.#digest,
       this.#content,
     );
   }

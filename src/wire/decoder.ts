@@ -36,7 +36,7 @@ export class FrameDecoder {
    *
    * @param protocol The wire protocol, from {@linkcode protocol}.
    * @param options Limits.
-   * @throws {ConfigError} `unsupported`: a 62-byte protocol where there is no synchronous SHA-256. `invalid-config`:
+   * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without `node:crypto`. `invalid-config`:
    * `recovery: "resync"` for a protocol without a magic.
    */
   constructor(protocol: Protocol, options: DecoderOptions = {}) {

@@ -27,8 +27,6 @@ export interface DecoderOptions {
   readonly recovery?: "close" | "resync";
   /** Called with `recovery: "resync"` for each gap between two frames or behind the last, with how many bytes were skipped. */
   readonly onSkip?: (error: ProtocolError) => void;
-  /** `false` leaves SHA-256 to the caller, who finds it in {@linkcode DecodedFrame.digest}. @default true */
-  readonly verify?: boolean;
 }
 
 /** What of a decoder's options concerns reading. */

@@ -6,12 +6,11 @@
  * @module
  */
 
-import { ConfigError } from "../errors.ts";
 import { crc32Header, crc32Range, crc8Header } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { bytesOf, viewOf } from "./integers.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
-import { sha256Sync } from "./python/sha256.ts";
+import { requireDigest, sha256 } from "./python/sha256.ts";
 
 /**
  * Encodes one frame.
@@ -21,7 +20,7 @@ import { sha256Sync } from "./python/sha256.ts";
  * @returns Header and content, in an array of their own.
  * @throws {RangeError} The code, the id or the flags do not fit the protocol.
  * @throws {TypeError} The content is not a `Uint8Array`, or the id is of the wrong kind.
- * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without a synchronous SHA-256.
+ * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without `node:crypto`.
  *
  * @example A frame that a Python Veltix 2.0 understands
  * ```ts
@@ -46,7 +45,7 @@ export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
  * The content of a frame with room for its header before it. Another thread may write to the content meanwhile, or make it
  * longer: it is read once, and whatever is said of it is said of the copy.
  */
-export function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
+function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
   const size = content.length;
   const bytes = new Uint8Array(headerSize + size);
   bytes.set(content.buffer instanceof ArrayBuffer ? content : content.subarray(0, size), headerSize);
@@ -59,7 +58,6 @@ export function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8
  * @param view Where the frame stands.
  * @param content The same content as an array of which it is sure that nobody writes to it meanwhile, where there is one: it saves
  * making it for the checksum.
- * @param digest Replaces the checksum of a 62-byte protocol where no synchronous SHA-256 is at hand.
  */
 export function sealFrame(
   protocol: Protocol,
@@ -71,7 +69,6 @@ export function sealFrame(
   size: number,
   sentAt: number,
   content?: Uint8Array,
-  digest?: Uint8Array,
 ): void {
   const start = at + protocol.headerSize;
   if (protocol.integrity === "crc8+crc32") {
@@ -97,12 +94,13 @@ export function sealFrame(
   else if (protocol.ids === "u16") view.setUint16(id, requestId);
   else view.setUint32(id, requestId);
   if (protocol.integrity === "crc32") view.setUint32(at + layout.digest, crc32Range(view, start, size, 0, content));
-  else bytesOf(view, at + layout.digest, 32).set(digest ?? sha256OrThrow(bytesOf(view, start, size)));
+  else bytesOf(view, at + layout.digest, 32).set(sha256(bytesOf(view, start, size)));
 }
 
 /** Throws what {@linkcode encodeFrame} promises. */
-export function checkFrame(protocol: Protocol, frame: Frame): void {
+function checkFrame(protocol: Protocol, frame: Frame): void {
   const { code, content, requestId, flags, sentAt } = frame;
+  requireDigest(protocol, "Cannot encode the frame");
   if (!isUint(code, 0xffff)) throw new RangeError(`Cannot encode the frame: code must be 0 to 65535, not ${code}`);
   if (!(content instanceof Uint8Array)) {
     throw new TypeError(`Cannot encode the frame: content must be a Uint8Array, not ${typeof content}`);
@@ -132,12 +130,4 @@ function putUuid(target: Uint8Array, at: number, uuid: string): void {
 
 function isUint(value: unknown, max: number): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
-}
-
-function sha256OrThrow(content: Uint8Array): Uint8Array {
-  if (sha256Sync !== undefined) return sha256Sync(content);
-  throw new ConfigError(
-    "unsupported",
-    "Cannot encode the frame: this runtime has no synchronous SHA-256, use FrameEncoderStream",
-  );
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ConfigError, ProtocolError } from "../errors.ts";
+import { ProtocolError } from "../errors.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { crc32Header, crc32Range, isLong } from "./crc32.ts";
 import { CurrentFrame, getUuid } from "./decoded_frame.ts";
@@ -16,7 +16,7 @@ import { headerFault } from "./header.ts";
 import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
 import { endless, FORGED, Resync } from "./python/resync.ts";
-import { sha256Sync } from "./python/sha256.ts";
+import { requireDigest, sha256 } from "./python/sha256.ts";
 
 /** Cuts a stream of bytes into frames, one at a time: those of a chunk that wait would cost more memory than their bytes. */
 export class FrameReader {
@@ -25,7 +25,6 @@ export class FrameReader {
   readonly #features: number;
   readonly #check: HeaderCheck | undefined;
   readonly #losses: FrameLosses | undefined;
-  readonly #verify: boolean;
   /** The search behind torn frames, where there is one. */
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
@@ -48,19 +47,13 @@ export class FrameReader {
 
   /** Arguments and errors are those of a `FrameDecoder`, but for `losses`, which takes the place of its callbacks. */
   constructor(protocol: Protocol, options: ReaderOptions = {}, losses?: FrameLosses) {
+    requireDigest(protocol, "Cannot decode the stream");
     this.#protocol = protocol;
     this.#limit = options.maxMessageSize ?? WIRE_LIMITS.maxMessageSize;
     this.#features = options.features ?? 0;
     this.#check = options.check;
     this.#losses = losses;
-    this.#verify = options.verify ?? true;
     this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, losses) : undefined;
-    if (this.#verify && protocol.integrity === "sha256" && sha256Sync === undefined) {
-      throw new ConfigError(
-        "unsupported",
-        `Cannot decode protocol "${protocol.name}": this runtime has no synchronous SHA-256, use FrameDecoderStream`,
-      );
-    }
   }
 
   /** What ended the stream, once it is broken. The frames before it were handed out. */
@@ -298,11 +291,9 @@ export class FrameReader {
     const code = view.getUint16(at + layout.code);
     // The native function takes an array, and whoever takes the frame will want the same.
     const content = isLong(size) ? buffer.subarray(start, end) : undefined;
-    let digest: Uint8Array | undefined;
     let good: boolean;
     if (integrity === "sha256") {
-      digest = buffer.subarray(at + layout.digest, at + layout.digest + 32);
-      good = !this.#verify || same(digest, sha256Sync!(buffer.subarray(start, end)));
+      good = same(buffer.subarray(at + layout.digest), sha256(buffer.subarray(start, end)));
     } else {
       const native = integrity === "crc8+crc32";
       const seed = native ? crc32Header(view.getInt32(at), size, view.getUint32(at + layout.id)) : 0;
@@ -322,8 +313,7 @@ export class FrameReader {
       : view.getUint32(at + layout.timestamp) * 0x1_0000_0000 + view.getUint32(at + layout.timestamp + 4);
     const id = at + layout.id;
     const requestId = ids === "u32" ? view.getUint32(id) : ids === "u16" ? view.getUint16(id) : getUuid(buffer, id);
-    const unverified = this.#verify ? undefined : digest;
-    this.#frame.set(code, flags, requestId, sentAt, buffer, start, size, unverified, content);
+    this.#frame.set(code, flags, requestId, sentAt, buffer, start, size, content);
     if (this.#joined) this.#frame.unpin();
     return this.#frame;
   }
@@ -346,6 +336,7 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = viewOf(NOTHING);
 const NO_FRAME = new CurrentFrame();
 
+/** Compares 32 bytes. */
 function same(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < 32; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -12,7 +12,7 @@ import { SystemCode, WIRE_LIMITS } from "../frame.ts";
 import { failed, firstFrame, helloVersion } from "../handshake/messages.ts";
 import { get16, get32 } from "../integers.ts";
 import { type Protocol, protocol } from "../protocols.ts";
-import { sha256Sync } from "./sha256.ts";
+import { hasDigest } from "./sha256.ts";
 
 /** The framings that begin with HELLO, shortest header first: a longer one is tried when the shorter has failed. */
 const HELLO_LAYOUTS: readonly Protocol[] = [protocol("1.6.10"), protocol("1.6.3"), protocol("1.6.0")];
@@ -45,8 +45,8 @@ export function detectHello(bytes: Uint8Array): Hello | undefined {
   const size = get32(bytes, code + 2);
   if (get16(bytes, code) !== SystemCode.HELLO || size < 7 || size > WIRE_LIMITS.maxHello) throw notVeltix(bytes);
   for (const layout of magic ? [HELLO_MAGIC_LAYOUT] : HELLO_LAYOUTS) {
-    if (layout.integrity === "sha256" && sha256Sync === undefined) {
-      throw failed("it seems to speak a protocol with SHA-256, and this runtime has no synchronous one");
+    if (!hasDigest(layout)) {
+      throw failed("it seems to speak a protocol with SHA-256, and this runtime has no node:crypto");
     }
     const frame = firstFrame(layout, bytes);
     if (frame === "partial") return undefined;
@@ -131,11 +131,11 @@ const FRAMINGS = [
 /** The frame of some Python release that the bytes begin with: one whose content matches its checksum. */
 function frameOf(bytes: Uint8Array): { code: number; framing: typeof FRAMINGS[number] } | undefined {
   for (const framing of FRAMINGS) {
-    const { headerSize, integrity, layout } = framing.spoken;
+    const { headerSize, layout } = framing.spoken;
     const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);
     // The checksum of nothing proves nothing: zeros would be a PING.
     if (size === 0 || headerSize + size > Math.min(bytes.length, LOOKED_AT)) continue;
-    if (integrity === "sha256" && sha256Sync === undefined) continue;
+    if (!hasDigest(framing.spoken)) continue;
     const [frame] = new FrameDecoder(framing.spoken).push(bytes.subarray(0, headerSize + size));
     if (frame !== undefined) return { code: frame.code, framing };
   }

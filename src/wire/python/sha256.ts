@@ -1,9 +1,11 @@
 /**
- * SHA-256 for the 62-byte protocols, synchronous where the runtime has `node:crypto` (found once, at load) and by Web
- * Crypto, which is asynchronous, everywhere else.
+ * SHA-256 for the 62-byte protocols, by `node:crypto`: Deno, Bun and Node have it. It is looked up once, at load.
  *
  * @module
  */
+
+import { ConfigError } from "../../errors.ts";
+import type { Protocol } from "../protocols.ts";
 
 interface CryptoLike {
   createHash(name: "sha256"): { update(bytes: Uint8Array): { digest(): Uint8Array } };
@@ -11,14 +13,29 @@ interface CryptoLike {
 
 const nodeCrypto = findCrypto();
 
-/** The SHA-256 of bytes as 32 bytes, or `undefined` where the runtime has no synchronous one. */
-export const sha256Sync: ((bytes: Uint8Array) => Uint8Array) | undefined = nodeCrypto === undefined
-  ? undefined
-  : (bytes) => nodeCrypto.createHash("sha256").update(bytes).digest();
+/** The SHA-256 of bytes, as 32 bytes. Only for a protocol that {@linkcode requireDigest} has checked. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return nodeCrypto!.createHash("sha256").update(bytes).digest();
+}
 
-/** The SHA-256 of bytes as 32 bytes, on every runtime. */
-export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+/** Returns whether this runtime can compute the checksums of a protocol. */
+export function hasDigest(protocol: Protocol): boolean {
+  return protocol.integrity !== "sha256" || nodeCrypto !== undefined;
+}
+
+/**
+ * Checks that this runtime can compute the checksums of a protocol.
+ *
+ * @param purpose What cannot be done otherwise, such as `"Cannot decode the stream"`.
+ * @throws {ConfigError} `unsupported`: the protocol needs SHA-256, and there is no `node:crypto`.
+ */
+export function requireDigest(protocol: Protocol, purpose: string): void {
+  if (hasDigest(protocol)) return;
+  throw new ConfigError(
+    "unsupported",
+    `${purpose}: protocol "${protocol.name}" needs SHA-256, and this runtime has no node:crypto; ` +
+      "use Deno, Bun or Node, or a peer of Python release 1.6.2 or later",
+  );
 }
 
 function findCrypto(): CryptoLike | undefined {
