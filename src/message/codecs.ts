@@ -5,7 +5,6 @@
  */
 
 import { describeType } from "../base/codec_results.ts";
-import { isThenable } from "../base/thenable.ts";
 import { type StandardSchema, validate } from "./schema.ts";
 import { type JsonOptions, jsonText, maxBytesOf, parseJson } from "../base/json.ts";
 import { UnreadableError } from "../base/unreadable.ts";
@@ -82,10 +81,11 @@ export const empty: Codec<void> = Object.freeze({
  * JSON checked by a schema: a payload that the schema refuses never reaches a handler, and the sender of a request gets the
  * error.
  *
- * @param schema Any synchronous validator that speaks Standard Schema: Zod, Valibot, ArkType.
+ * @param schema Any synchronous validator that speaks Standard Schema: Zod, Valibot, ArkType. Payloads on which one answers
+ * with a promise are refused.
  * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
  * @returns The codec. Senders pass the schema's input; receivers get its output.
- * @throws {TypeError} `schema` is not a Standard Schema validator, or it is asynchronous.
+ * @throws {TypeError} `schema` is not a Standard Schema validator.
  * @throws {RangeError | TypeError} An option is wrong.
  *
  * @example
@@ -131,9 +131,6 @@ export function json(first?: StandardSchema | JsonOptions, second?: JsonOptions)
     throw new TypeError("Cannot make a JSON codec: schema must be a Standard Schema validator");
   }
   const maxBytes = maxBytesOf(second ?? {}, OPTIONS_OF);
-  if (PROBES.every((value) => answersLater(schema, value))) {
-    throw new TypeError("Cannot make a JSON codec: the schema is asynchronous, use one that answers at once");
-  }
   return Object.freeze({
     encode: (value: unknown) => jsonText(value, maxBytes),
     decode: (content: Uint8Array) => validate(schema, parseJson(content, maxBytes)),
@@ -145,22 +142,4 @@ const OPTIONS_OF = "json(), which takes a Standard Schema validator before its o
 /** Whether these are options in place of a schema: an object that describes no schema. */
 function isOptions(value: StandardSchema | JsonOptions | null): value is JsonOptions {
   return typeof value === "object" && value !== null && !("~standard" in value);
-}
-
-/**
- * An asynchronous validator shows itself on any value; some do so only where they reach their asynchronous part, and those
- * are refused when they do. One value is not enough to tell: Zod answers with a promise, too, where a function in the
- * schema throws.
- */
-const PROBES: readonly unknown[] = [undefined, null, true, 0, "", [], {}];
-
-function answersLater(schema: StandardSchema, value: unknown): boolean {
-  try {
-    const result = schema["~standard"].validate(value);
-    if (!isThenable(result)) return false;
-    result.then(undefined, () => {});
-    return true;
-  } catch {
-    return false;
-  }
 }

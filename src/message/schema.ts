@@ -43,7 +43,8 @@ export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unkno
     result.then(undefined, () => {});
     throw new UnreadableError(
       "invalid-payload",
-      "Cannot check the payload: the schema answered with a promise, as it is asynchronous or a function in it threw",
+      "Cannot check the payload: the schema answered with a promise, as it is asynchronous or a function in it threw; " +
+        "use one that answers at once",
     );
   }
   if (result.issues === undefined) return result.value;
