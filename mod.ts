@@ -93,13 +93,11 @@ export {
   type BufferSize,
   type CommonConfig,
   DEFAULT_LIMITS,
-  type HeartbeatOptions,
   type LimitOptions,
   type Limits,
-  type PerformanceMode,
-  type RateLimitOptions,
   type TransportChoice,
 } from "./src/app/config.ts";
+export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server/connected_client.ts";

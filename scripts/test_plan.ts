@@ -30,6 +30,7 @@ const ROWS = {
   inside: [
     "architecture",
     "bench_results",
+    "checks",
     "client_queue",
     "client_sending",
     "config",

@@ -43,7 +43,7 @@ const SURE = { delay: 1_000, maxDelay: 8_000, jitter: false } as const;
 
 describe("the delay before an attempt", () => {
   it("doubles up to maxDelay, is drawn from 0 up to that, and is never below what a full server asks for", () => {
-    const policy = reconnectOf({ delay: 100, maxDelay: 1_000 })!;
+    const policy = reconnectOf("reconnect", { delay: 100, maxDelay: 1_000 })!;
     const longest = [1, 2, 3, 4, 5, 60, 5_000].map((attempt) => delayBefore(policy, attempt, undefined, 1));
     assertEquals(longest, [100, 200, 400, 800, 1_000, 1_000, 1_000]);
     assertEquals([0, 0.25, 0.5].map((random) => delayBefore(policy, 3, undefined, random)), [0, 100, 200]);
@@ -52,7 +52,7 @@ describe("the delay before an attempt", () => {
     assertEquals([0, 1].map((random) => delayBefore(policy, 1, full, random)), [700, 800]);
     const silly = new HandshakeError("too-many-connections", "full", { refusal: { ...refusal, retryAfter: 2 ** 52 } });
     assertEquals(delayBefore(policy, 1, silly, 0), 24 * 3_600_000);
-    assertEquals(delayBefore(reconnectOf({ ...SURE })!, 2, undefined, 0.1), 2_000);
+    assertEquals(delayBefore(reconnectOf("reconnect", { ...SURE })!, 2, undefined, 0.1), 2_000);
   });
 
   it("spreads a thousand clients: after the first second no slot of 100 ms holds 5 % of the attempts", () => {
@@ -64,7 +64,7 @@ describe("the delay before an attempt", () => {
     for (let client = 0; client < 1_000; client++) {
       let at = 0;
       for (let attempt = 1; at < 20_000; attempt++) {
-        at += delayBefore(reconnectOf(true)!, attempt, undefined, random());
+        at += delayBefore(reconnectOf("reconnect", true)!, attempt, undefined, random());
         attempts++;
         slots.set(Math.floor(at / 100), (slots.get(Math.floor(at / 100)) ?? 0) + 1);
       }
@@ -85,8 +85,8 @@ describe("the delay before an attempt", () => {
     ) assertThrows(() => new Client({ reconnect: wrong }), RangeError, Object.keys(wrong).at(-1));
     assertThrows(() => new Client({ reconnect: { jitter: 1 as unknown as boolean } }), TypeError, "reconnect.jitter");
     assertThrows(() => new Client({ reconnect: { retries: 3 } as never }), TypeError, 'Unknown option "retries"');
-    assertEquals([reconnectOf(undefined), reconnectOf(false)], [undefined, undefined]);
-    assertEquals(reconnectOf({ delay: 60_000 })!.maxDelay, 60_000);
+    assertEquals([reconnectOf("reconnect", undefined), reconnectOf("reconnect", false)], [undefined, undefined]);
+    assertEquals(reconnectOf("reconnect", { delay: 60_000 })!.maxDelay, 60_000);
   });
 
   it("is not waited for where another attempt can't go better", () => {

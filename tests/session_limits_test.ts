@@ -6,7 +6,8 @@ import { Client, type ClientConfig, messageType, type ServerConfig, text } from 
 import { FakeClock } from "../src/adapters/memory.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
 import { FrameWriter } from "../src/link/frame_writer.ts";
-import { readTuning } from "../src/app/tuning.ts";
+import { readTuning, TUNING_OPTIONS } from "../src/app/tuning.ts";
+import { readOptions } from "../src/base/checks.ts";
 import { RateLimit } from "../src/app/rate_limit.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
@@ -394,7 +395,8 @@ describe("performanceMode", () => {
   });
 
   it("balanced gathers what a turn sends behind the first write, high writes on as soon as it can", async () => {
-    for (const { eager } of [readTuning({}), readTuning({ performanceMode: "high" })]) {
+    for (const performanceMode of ["balanced", "high"]) {
+      const { eager } = readTuning(readOptions("options", { performanceMode }, TUNING_OPTIONS));
       const { connection, writes, shared } = scripted({ eager });
       const writer = new FrameWriter(connection, protocol("native"), shared, {
         lost: () => {},

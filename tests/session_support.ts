@@ -11,7 +11,8 @@ import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts"
 import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
 import type { MemoryOptions } from "../src/adapters/memory_network.ts";
-import { limitsOf } from "../src/app/config.ts";
+import { COMMON_OPTIONS, limitsOf } from "../src/app/config.ts";
+import { readOptions } from "../src/base/checks.ts";
 import { readTuning } from "../src/app/tuning.ts";
 import { Routes } from "../src/app/routes.ts";
 import { makeShared, type PeerShared } from "../src/app/shared.ts";
@@ -347,11 +348,13 @@ export function scripted(
     },
   } as unknown as Connection;
   const most = 2 ** 28;
-  const limits = limitsOf({ highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most }, 1_000);
+  const options = { highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most, handshakeTimeout: 1_000 };
+  const checked = readOptions("options", options, COMMON_OPTIONS);
+  const limits = limitsOf(checked);
   const shared = makeShared(transport ?? { ...eventLoop(), clock } as unknown as Transport, {
     routes: new Routes(),
     observers: {},
-    tuning: { ...readTuning({}), ...tuning },
+    tuning: { ...readTuning(checked), ...tuning },
     limits,
     features: new FeatureSet([], { limits, contract: undefined }),
   });

@@ -3,7 +3,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type FrameInfo, messageType, type SettledInfo, text } from "../mod.ts";
+import { COMMON_OPTIONS } from "../src/app/config.ts";
 import { EndpointCore } from "../src/app/endpoint_core.ts";
+import { readOptions } from "../src/base/checks.ts";
 import { TRAFFIC_EVENTS } from "../src/session/observers.ts";
 import { face, Lines, memoryWorld, Raw, Recorder, serve, SPOKEN, until, WORLDS } from "./session_support.ts";
 
@@ -114,7 +116,8 @@ describe("traffic events", () => {
   });
 
   it("are made for nobody: without a listener there is no tap, and with the last one it goes", () => {
-    const core = new EndpointCore<Record<string, unknown[]>>({ logger: new Lines() }, 1_000, [
+    const options = readOptions("options", { logger: new Lines() }, COMMON_OPTIONS);
+    const core = new EndpointCore<Record<string, unknown[]>>(options, [
       ...TRAFFIC_EVENTS,
       "error",
       "route",

@@ -4,13 +4,26 @@
  * @module
  */
 
-import { checkFunction, checkNames, type Names, nonEmpty, show, wholeNumber } from "../base/checks.ts";
+import {
+  checkBoolean,
+  type Checked,
+  checkFunction,
+  nonEmpty,
+  oneOf,
+  optional,
+  type OptionTable,
+  readOptions,
+  show,
+  whole,
+  wholeNumber,
+} from "../base/checks.ts";
 import { ConfigError } from "../errors.ts";
+import { fingerprint } from "../message/contract.ts";
 import { CONSOLE, type Log } from "./log.ts";
+import { type HeartbeatOptions, type PerformanceMode, type RateLimitOptions, TUNING_OPTIONS } from "./tuning.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import type { Endpoint, TcpEndpoint } from "../base/address.ts";
+import type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
 import type { Transport } from "../transport.ts";
-import type { Recovery } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
 import { requireDigest } from "../wire/python/sha256.ts";
 
@@ -77,40 +90,6 @@ export interface LimitOptions {
   readonly maxDrain?: number;
 }
 
-/** How eagerly small writes are sent and dead peers are sought; see {@linkcode CommonConfig}. */
-export type PerformanceMode = "low" | "balanced" | "high";
-
-/** When a silent peer is asked whether it lives. Any byte counts as life. Times are in milliseconds. */
-export interface HeartbeatOptions {
-  /** Sends a PING after this long without sending or hearing anything. @default 15000, by `performanceMode` */
-  readonly idle?: number;
-  /**
-   * Closes a peer, reason `heartbeat`, that stays silent for this long after that.
-   * @default 10000, by `performanceMode`; 30000 for Python peers, whose handlers may hold up their answers
-   */
-  readonly timeout?: number;
-}
-
-/**
- * How much each connection may bring. Answers to requests of this side are exempt; PINGs and other frames of the library
- * count. Needs `messages`, `bytes` or both.
- */
-export interface RateLimitOptions {
-  /** Messages and requests a second. @default unlimited */
-  readonly messages?: number;
-  /** Bytes of their payloads a second. @default unlimited */
-  readonly bytes?: number;
-  /** How many seconds' worth may come at once. @default 1 */
-  readonly burst?: number;
-  /**
-   * `"throttle"` lets what is above wait, until the peer has to stop sending; `"reject"` drops it, and the request of a native
-   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`: what the peer has
-   * sent after that is neither handled nor answered.
-   * @default "throttle"
-   */
-  readonly action?: "throttle" | "reject" | "close";
-}
-
 /** Options that a Server and a Client share. */
 export interface CommonConfig extends LimitOptions {
   /**
@@ -155,116 +134,68 @@ export interface CommonConfig extends LimitOptions {
 /** All limits, with defaults filled in. */
 export type Limits = Required<LimitOptions>;
 
-/** The defaults of {@linkcode LimitOptions}, for a server. */
-export const DEFAULT_LIMITS: Limits = Object.freeze({
-  maxMessageSize: 10 * 1024 * 1024,
-  handshakeTimeout: 5_000,
-  maxConcurrentHandlers: 100,
-  maxQueuedMessages: 1_024,
-  maxQueuedBytes: 4 * 1024 * 1024,
-  maxHandlerBytes: 16 * 1024 * 1024,
-  highWaterMark: 1024 * 1024,
-  maxBufferedBytes: 16 * 1024 * 1024,
-  maxTotalBufferedBytes: 256 * 1024 * 1024,
-  writeTimeout: 10_000,
-  maxDrain: 60_000,
-});
+/** The least value of each limit, and its default. The largest is what a signed 32-bit timer or size can hold. */
+const LIMITS = {
+  maxMessageSize: optional(whole(256), 10 * 1024 * 1024),
+  handshakeTimeout: optional(whole(1), 5_000),
+  maxConcurrentHandlers: optional(whole(1), 100),
+  maxQueuedMessages: optional(whole(1), 1_024),
+  maxQueuedBytes: optional(whole(1), 4 * 1024 * 1024),
+  maxHandlerBytes: optional(whole(1), 16 * 1024 * 1024),
+  highWaterMark: optional(whole(0)),
+  maxBufferedBytes: optional(whole(1), 16 * 1024 * 1024),
+  maxTotalBufferedBytes: optional(whole(1), 256 * 1024 * 1024),
+  writeTimeout: optional(whole(1), 10_000),
+  maxDrain: optional(whole(1), 60_000),
+} satisfies OptionTable<LimitOptions>;
 
-/** The smallest sensible value of each limit; the largest is what a signed 32-bit timer or size can hold. */
-const LEAST: readonly [keyof Limits, number][] = Object.entries<number>(
-  {
-    maxMessageSize: 256,
-    handshakeTimeout: 1,
-    maxConcurrentHandlers: 1,
-    maxQueuedMessages: 1,
-    maxQueuedBytes: 1,
-    maxHandlerBytes: 1,
-    highWaterMark: 0,
-    maxBufferedBytes: 1,
-    maxTotalBufferedBytes: 1,
-    writeTimeout: 1,
-    maxDrain: 1,
-  } satisfies Limits,
-) as [keyof Limits, number][];
-
-const BUFFER_SIZES = { small: 1, medium: 8, large: 64, huge: 1024 } as const;
+const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, large: 64, huge: 1024 };
 const TRANSPORTS: readonly unknown[] = ["auto", "bun", "deno", "node"];
 const LONGEST_DRAIN = 0x7fffffff;
 
-/** The names of {@linkcode CommonConfig}. */
-export const COMMON_NAMES: Names<CommonConfig> = {
-  maxMessageSize: true,
-  handshakeTimeout: true,
-  maxConcurrentHandlers: true,
-  maxQueuedMessages: true,
-  maxQueuedBytes: true,
-  maxHandlerBytes: true,
-  highWaterMark: true,
-  maxBufferedBytes: true,
-  maxTotalBufferedBytes: true,
-  writeTimeout: true,
-  maxDrain: true,
-  transport: true,
-  bufferSize: true,
-  logger: true,
-  contract: true,
-  performanceMode: true,
-  heartbeat: true,
-  rateLimit: true,
-  recovery: true,
-};
+/** The options of {@linkcode CommonConfig}. */
+export const COMMON_OPTIONS = {
+  ...LIMITS,
+  ...TUNING_OPTIONS,
+  recovery: optional(oneOf("close", "resync"), "close"),
+  transport: optional(transportOf, "auto"),
+  bufferSize: optional(bufferBytes, 64 * 1024),
+  logger: optional(logOf, CONSOLE),
+  contract: optional((_name, value) => fingerprint(value as NonNullable<CommonConfig["contract"]>)),
+} satisfies OptionTable<CommonConfig>;
 
-/** The names of {@linkcode HeartbeatOptions}. */
-export const HEARTBEAT_NAMES: Names<HeartbeatOptions> = { idle: true, timeout: true };
+/** The same, read. */
+export type CommonOptions = Checked<typeof COMMON_OPTIONS>;
 
-/** The names of {@linkcode RateLimitOptions}. */
-export const RATE_NAMES: Names<RateLimitOptions> = { messages: true, bytes: true, burst: true, action: true };
+/** The defaults of {@linkcode LimitOptions}, for a server. */
+export const DEFAULT_LIMITS: Limits = Object.freeze(limitsOf(readOptions("limits", {}, LIMITS)));
 
 /**
- * The limits of a configuration.
+ * The limits among checked options.
  *
- * @throws {RangeError | TypeError} One is no whole number in its range.
+ * @throws {RangeError} Two do not fit together.
  */
-export function limitsOf(config: LimitOptions, handshakeTimeout: number): Limits {
-  const limits: Record<string, number> = { ...DEFAULT_LIMITS, handshakeTimeout };
-  for (const [name, least] of LEAST) {
-    const value = (config as Record<string, unknown>)[name];
-    if (value !== undefined) limits[name] = wholeNumber(name, value, least);
+export function limitsOf(options: Checked<typeof LIMITS>): Limits {
+  const { maxBufferedBytes } = options;
+  const { highWaterMark = Math.min(1024 * 1024, maxBufferedBytes / 2) } = options;
+  if (highWaterMark > maxBufferedBytes) {
+    throw new RangeError(`highWaterMark must be at most maxBufferedBytes, ${maxBufferedBytes}, not ${highWaterMark}`);
   }
-  if (config.highWaterMark === undefined) {
-    limits.highWaterMark = Math.min(limits.highWaterMark, limits.maxBufferedBytes / 2);
-  } else if (limits.highWaterMark > limits.maxBufferedBytes) {
-    throw new RangeError(
-      `highWaterMark must be at most maxBufferedBytes, ${limits.maxBufferedBytes}, not ${limits.highWaterMark}`,
-    );
-  }
-  return limits as unknown as Limits;
+  const names = Object.keys(LIMITS) as (keyof Limits)[];
+  const limits = Object.fromEntries(names.map((name) => [name, options[name]])) as unknown as Limits;
+  return { ...limits, highWaterMark };
 }
 
-/** The bytes of a {@linkcode BufferSize}. */
-export function bufferBytes(size: BufferSize = "large"): number {
-  if (typeof size === "number") return wholeNumber("bufferSize", size, 64, 16 * 1024 * 1024);
-  if (typeof size === "string" && Object.hasOwn(BUFFER_SIZES, size)) return BUFFER_SIZES[size] * 1024;
-  const right = `bufferSize must be ${Object.keys(BUFFER_SIZES).join(", ")} or a number, not ${show(size)}`;
-  throw typeof size === "string" ? new RangeError(right) : new TypeError(right);
-}
-
-/** Where to listen at or connect to, checked. `prefix` stands before the names in messages. */
+/** Where to listen at or connect to, of checked options. `prefix` stands before the names in messages. */
 export function endpointOf(
-  { path, hostname, port }: { readonly path?: string; readonly hostname?: string; readonly port?: number },
+  { path, hostname, port }: Partial<TcpEndpoint & UnixEndpoint>,
   defaults: TcpEndpoint,
-  leastPort: 0 | 1,
   prefix: string = "",
 ): Endpoint {
-  if (path === undefined) {
-    return {
-      hostname: nonEmpty(`${prefix}hostname`, hostname === undefined ? defaults.hostname : hostname),
-      port: wholeNumber(`${prefix}port`, port === undefined ? defaults.port : port, leastPort, 65535),
-    };
-  }
+  if (path === undefined) return { hostname: hostname ?? defaults.hostname, port: port ?? defaults.port };
   const other = hostname !== undefined ? "hostname" : port !== undefined ? "port" : undefined;
   if (other !== undefined) throw contradiction(`${prefix}path`, `${prefix}${other}`);
-  return { path: nonEmpty(`${prefix}path`, path) };
+  return { path };
 }
 
 /** The error for two members of which only one can be given. */
@@ -273,41 +204,39 @@ export function contradiction(one: string, other: string): ConfigError {
 }
 
 /**
- * A protocol name, checked. Returns it.
+ * The name of a protocol, checked. Returns it.
  *
  * @throws {ConfigError} `unsupported`: this runtime cannot compute its checksums.
  */
-export function protocolOf(name: string, prefix: string = ""): string {
-  if (typeof name !== "string") throw new TypeError(`${prefix}protocol must be a string, not ${show(name)}`);
-  requireDigest(protocol(name), `Cannot use ${prefix}protocol`);
-  return name;
+export function protocolOf(name: string, value: unknown): string {
+  if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${show(value)}`);
+  requireDigest(protocol(value), `Cannot use ${name}`);
+  return value;
 }
 
-/** What a torn stream does, checked. `prefix` stands before the name in messages. */
-export function recoveryOf(recovery: Recovery = "close", prefix: string = ""): Recovery {
-  if (recovery === "close" || recovery === "resync") return recovery;
-  const right = `${prefix}recovery must be close or resync, not ${show(recovery)}`;
-  throw typeof recovery === "string" ? new RangeError(right) : new TypeError(right);
+function bufferBytes(name: string, size: unknown): number {
+  if (typeof size === "number") return wholeNumber(name, size, 64, 16 * 1024 * 1024);
+  if (typeof size === "string" && Object.hasOwn(BUFFER_SIZES, size)) return BUFFER_SIZES[size] * 1024;
+  const right = `${name} must be ${Object.keys(BUFFER_SIZES).join(", ")} or a number, not ${show(size)}`;
+  throw typeof size === "string" ? new RangeError(right) : new TypeError(right);
 }
 
-/** The sockets of a configuration, checked. */
-export function transportOf(transport: TransportChoice = "auto"): TransportChoice {
-  if (TRANSPORTS.includes(transport)) return transport;
+function transportOf(name: string, transport: unknown): TransportChoice {
+  if (TRANSPORTS.includes(transport)) return transport as TransportChoice;
   const { connect, listen, defer, yield: letOthers, clock } = (transport ?? {}) as Partial<Transport>;
   const whole = [connect, listen, defer, letOthers, clock?.now, clock?.setTimeout, clock?.clearTimeout, clock?.unref];
-  if (whole.every((member) => typeof member === "function")) return transport;
-  const right = `transport must be ${TRANSPORTS.join(", ")} or a Transport, not ${show(transport)}`;
+  if (whole.every((member) => typeof member === "function")) return transport as Transport;
+  const right = `${name} must be ${TRANSPORTS.join(", ")} or a Transport, not ${show(transport)}`;
   throw typeof transport === "string" ? new RangeError(right) : new TypeError(right);
 }
 
-/** The logger of a configuration, checked. */
-export function logOf(logger: Log | undefined): Log {
-  if (logger === undefined) return CONSOLE;
+function logOf(name: string, value: unknown): Log {
+  const logger = value as Log | null;
   if (typeof logger?.warn !== "function" || typeof logger.error !== "function") {
-    throw new TypeError("logger must have the methods warn and error");
+    throw new TypeError(`${name} must have the methods warn and error`);
   }
-  for (const name of ["info", "debug", "trace"] as const) {
-    if (logger[name] !== undefined) checkFunction(`logger.${name}`, logger[name]);
+  for (const method of ["info", "debug", "trace"] as const) {
+    if (logger[method] !== undefined) checkFunction(`${name}.${method}`, logger[method]);
   }
   return logger;
 }
@@ -320,18 +249,6 @@ export interface Closing {
   readonly retryAfter: number | undefined;
 }
 
-/** The same as options. */
-type ClosingOptions = Partial<Closing>;
-
-const CLOSE_NAMES: Names<ClosingOptions> = { drain: true, retryAfter: true };
-const CLIENT_CLOSE_NAMES: Names<Pick<ClosingOptions, "drain">> = { drain: true };
-
-/** How to close a connection of a server, checked. */
-export function closingOf(options: ClosingOptions): Closing {
-  checkNames("close()", options, CLOSE_NAMES);
-  return { drain: checkDrain(options.drain), retryAfter: checkRetryAfter(options.retryAfter) };
-}
-
 /** What a client that is shut out is told, checked. */
 export interface ClosingWords {
   /** Why, for programs. */
@@ -342,37 +259,34 @@ export interface ClosingWords {
   readonly final?: boolean;
 }
 
-const CLIENT_INFO_CLOSE_NAMES: Names<ClosingOptions & ClosingWords> = {
-  ...CLOSE_NAMES,
-  code: true,
-  message: true,
-  final: true,
-};
+const CLIENT_CLOSING = {
+  drain: optional((name, value) => {
+    if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${show(value)}`);
+    if (value >= 0 && value <= LONGEST_DRAIN) return value;
+    throw new RangeError(`${name} must be 0 to ${LONGEST_DRAIN} ms, not ${value}`);
+  }, 5_000),
+} satisfies OptionTable<Pick<Closing, "drain">>;
+
+const CLOSING = { ...CLIENT_CLOSING, retryAfter: optional(whole(0)) } satisfies OptionTable<Closing>;
+
+const SHUTTING = {
+  ...CLOSING,
+  code: optional(nonEmpty),
+  message: optional(nonEmpty),
+  final: optional(checkBoolean),
+} satisfies OptionTable<Closing & ClosingWords>;
+
+/** How to close a server, checked. */
+export function closingOf(options: Partial<Closing>): Closing {
+  return readOptions("close()", options, CLOSING);
+}
 
 /** How to close one connection of a server, checked. */
-export function shuttingOf(options: ClosingOptions & ClosingWords): Closing & ClosingWords {
-  checkNames("close()", options, CLIENT_INFO_CLOSE_NAMES);
-  const { code, drain, final, message, retryAfter } = options;
-  if (code !== undefined) nonEmpty("code", code);
-  if (message !== undefined) nonEmpty("message", message);
-  if (final !== undefined && typeof final !== "boolean") {
-    throw new TypeError(`final must be a boolean, not ${show(final)}`);
-  }
-  return { code, final, message, drain: checkDrain(drain), retryAfter: checkRetryAfter(retryAfter) };
+export function shuttingOf(options: Partial<Closing> & ClosingWords): Closing & ClosingWords {
+  return readOptions("close()", options, SHUTTING);
 }
 
 /** How long closing a client may take, checked. */
-export function drainOf(options: Pick<ClosingOptions, "drain">): number {
-  checkNames("close()", options, CLIENT_CLOSE_NAMES);
-  return checkDrain(options.drain);
-}
-
-function checkDrain(drain = 5_000): number {
-  if (typeof drain !== "number") throw new TypeError(`drain must be a number, not ${show(drain)}`);
-  if (drain >= 0 && drain <= LONGEST_DRAIN) return drain;
-  throw new RangeError(`drain must be 0 to ${LONGEST_DRAIN} ms, not ${drain}`);
-}
-
-function checkRetryAfter(retryAfter: number | undefined): number | undefined {
-  return retryAfter === undefined ? undefined : wholeNumber("retryAfter", retryAfter, 0);
+export function drainOf(options: Partial<Pick<Closing, "drain">>): number {
+  return readOptions("close()", options, CLIENT_CLOSING).drain;
 }

@@ -6,18 +6,8 @@
 
 import { type EventMap, Events } from "./events.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
-import {
-  bufferBytes,
-  type CommonConfig,
-  type Limits,
-  limitsOf,
-  logOf,
-  recoveryOf,
-  type TransportChoice,
-  transportOf,
-} from "./config.ts";
+import { type CommonOptions, type Limits, limitsOf, type TransportChoice } from "./config.ts";
 import { type Log, writeNote } from "./log.ts";
-import { fingerprint } from "../message/contract.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../thread_seam.ts";
@@ -36,6 +26,11 @@ import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/obser
  * repository: the interface of features may change with any version.
  */
 export const EXTRA_FEATURES: unique symbol = Symbol("features");
+
+/** Returns the features that a configuration has beside those of the library. */
+export function extraFeatures(config: object = {}): readonly Feature[] {
+  return (config as { readonly [EXTRA_FEATURES]?: readonly Feature[] })[EXTRA_FEATURES] ?? [];
+}
 
 /** The events that are a line in the log of whoever wants one for each message. */
 const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
@@ -87,22 +82,21 @@ export class EndpointCore<Map extends EventMap> {
   };
 
   /**
-   * @param config The options; its names are checked by the caller.
-   * @param handshakeTimeout The default of that option.
+   * @param options The options, checked.
    * @param names All events there are.
-   * @throws {RangeError | TypeError} An option is out of range or of the wrong type.
+   * @param extra Features beside those of the library.
+   * @throws {RangeError} Two options do not fit together.
    */
-  constructor(config: CommonConfig, handshakeTimeout: number, names: readonly (keyof Map & string)[]) {
-    this.limits = limitsOf(config, handshakeTimeout);
-    this.tuning = readTuning(config);
-    this.bufferSize = bufferBytes(config.bufferSize);
-    this.transport = transportOf(config.transport);
-    this.log = logOf(config.logger);
+  constructor(options: CommonOptions, names: readonly (keyof Map & string)[], extra: readonly Feature[] = []) {
+    this.limits = limitsOf(options);
+    this.tuning = readTuning(options);
+    this.bufferSize = options.bufferSize;
+    this.transport = options.transport;
+    this.log = options.logger;
     this.faults = new FaultLog(this.log);
-    this.contract = config.contract === undefined ? undefined : fingerprint(config.contract);
-    const extra = (config as { readonly [EXTRA_FEATURES]?: readonly Feature[] })[EXTRA_FEATURES] ?? [];
+    this.contract = options.contract;
     this.features = new FeatureSet([...FEATURES, ...extra], this);
-    this.recovery = recoveryOf(config.recovery);
+    this.recovery = options.recovery;
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";
     for (const name of TRAFFIC_EVENTS) this.#tap(name, false);
     this.events = new Events<Map>(names, {

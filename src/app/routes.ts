@@ -8,7 +8,7 @@ import { MessageTypeError } from "../errors.ts";
 import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
-import { checkNames, type Names, wholeNumber } from "../base/checks.ts";
+import { checkBoolean, optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
 
 /** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
@@ -36,7 +36,10 @@ export interface RouteOptions {
   readonly timeout?: number;
 }
 
-const ROUTE_NAMES: Names<RouteOptions> = { ordered: true, timeout: true };
+const ROUTE_OPTIONS = {
+  ordered: optional(checkBoolean, false),
+  timeout: optional(whole(1)),
+} satisfies OptionTable<RouteOptions>;
 
 /** A type with its handler. */
 export interface Route {
@@ -89,9 +92,7 @@ export class Routes {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
     }
     if (!Number.isInteger(type?.code)) throw new TypeError("Cannot route: type must be a message type");
-    checkNames("a route's options", options, ROUTE_NAMES);
-    const { ordered = false } = options;
-    if (typeof ordered !== "boolean") throw new TypeError(`ordered must be a boolean, not ${typeof ordered}`);
+    const { ordered, timeout } = readOptions("a route's options", options, ROUTE_OPTIONS);
     const other = this.#routes.get(type.code);
     if (other !== undefined) {
       throw new MessageTypeError(
@@ -103,7 +104,7 @@ export class Routes {
       type: type as AnyMessageType,
       handler: handler as Route["handler"],
       ordered,
-      timeout: options.timeout === undefined ? undefined : wholeNumber("timeout", options.timeout, 1),
+      timeout,
       raw: (type.payload as unknown) === bytes,
       answers: new AnswerSizes(),
     });

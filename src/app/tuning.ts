@@ -4,16 +4,52 @@
  * @module
  */
 
-import { checkNames, wholeNumber } from "../base/checks.ts";
 import {
-  type CommonConfig,
-  HEARTBEAT_NAMES,
-  type PerformanceMode,
-  RATE_NAMES,
-  type RateLimitOptions,
-} from "./config.ts";
+  type Check,
+  type Checked,
+  oneOf,
+  optional,
+  type OptionTable,
+  readOptions,
+  show,
+  whole,
+} from "../base/checks.ts";
 import type { HeartbeatPace } from "../link/heartbeat.ts";
 import type { Rate } from "./rate_limit.ts";
+
+/** How eagerly small writes are sent and dead peers are sought; see `CommonConfig`. */
+export type PerformanceMode = "low" | "balanced" | "high";
+
+/** When a silent peer is asked whether it lives. Any byte counts as life. Times are in milliseconds. */
+export interface HeartbeatOptions {
+  /** Sends a PING after this long without sending or hearing anything. @default 15000, by `performanceMode` */
+  readonly idle?: number;
+  /**
+   * Closes a peer, reason `heartbeat`, that stays silent for this long after that.
+   * @default 10000, by `performanceMode`; 30000 for Python peers, whose handlers may hold up their answers
+   */
+  readonly timeout?: number;
+}
+
+/**
+ * How much each connection may bring. Answers to requests of this side are exempt; PINGs and other frames of the library
+ * count. Needs `messages`, `bytes` or both.
+ */
+export interface RateLimitOptions {
+  /** Messages and requests a second. @default unlimited */
+  readonly messages?: number;
+  /** Bytes of their payloads a second. @default unlimited */
+  readonly bytes?: number;
+  /** How many seconds' worth may come at once. @default 1 */
+  readonly burst?: number;
+  /**
+   * `"throttle"` lets what is above wait, until the peer has to stop sending; `"reject"` drops it, and the request of a native
+   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`: what the peer has
+   * sent after that is neither handled nor answered.
+   * @default "throttle"
+   */
+  readonly action?: "throttle" | "reject" | "close";
+}
 
 /** The pace of one Server or Client. */
 export interface Tuning {
@@ -38,44 +74,48 @@ const MODES: Record<PerformanceMode, { gather: number; eager: boolean; idle: num
 
 const PYTHON_TIMEOUT = 30_000;
 
-/**
- * The pace that a configuration asks for.
- *
- * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
- */
-export function readTuning({ performanceMode = "balanced", heartbeat, rateLimit }: CommonConfig): Tuning {
-  if (!Object.hasOwn(MODES, performanceMode)) {
-    const right = `performanceMode must be ${Object.keys(MODES).join(", ")}, not ${String(performanceMode)}`;
-    throw typeof performanceMode === "string" ? new RangeError(right) : new TypeError(right);
-  }
+const HEARTBEAT = {
+  idle: optional(whole(1)),
+  timeout: optional(whole(1)),
+} satisfies OptionTable<HeartbeatOptions>;
+
+const RATE = {
+  messages: optional(whole(1)),
+  bytes: optional(whole(1)),
+  burst: optional((name, value) => {
+    if (typeof value === "number" && value > 0 && value <= 3_600) return value;
+    throw new RangeError(`${name} must be above 0 and at most 3600 s, not ${show(value)}`);
+  }, 1),
+  action: optional(oneOf("throttle", "reject", "close"), "throttle"),
+} satisfies OptionTable<RateLimitOptions>;
+
+/** The options that {@linkcode readTuning} takes. */
+export const TUNING_OPTIONS = {
+  performanceMode: optional(oneOf("low", "balanced", "high"), "balanced"),
+  heartbeat: optional((name, value) =>
+    value === false ? value : readOptions(name, value as object, HEARTBEAT, `${name}.`)
+  ),
+  rateLimit: optional(rateOf),
+} satisfies Readonly<Record<string, Check<unknown>>>;
+
+/** The pace that checked options ask for. */
+export function readTuning({ performanceMode, heartbeat, rateLimit }: Checked<typeof TUNING_OPTIONS>): Tuning {
   const { gather, eager, ...defaults } = MODES[performanceMode];
-  if (heartbeat !== undefined && heartbeat !== false) checkNames("heartbeat", heartbeat, HEARTBEAT_NAMES);
   const { idle = defaults.idle, timeout } = heartbeat || {};
-  wholeNumber("heartbeat.idle", idle, 1);
-  if (timeout !== undefined) wholeNumber("heartbeat.timeout", timeout, 1);
   const off = heartbeat === false;
   return {
     gather,
     eager,
     heartbeat: off ? undefined : { idle, timeout: timeout ?? defaults.timeout },
     pythonHeartbeat: off ? undefined : { idle, timeout: timeout ?? PYTHON_TIMEOUT },
-    rate: rateLimit === undefined ? undefined : rateOf(rateLimit),
+    rate: rateLimit,
   };
 }
 
-function rateOf(options: RateLimitOptions): Rate {
-  checkNames("rateLimit", options, RATE_NAMES);
-  const { messages, bytes, burst = 1, action = "throttle" } = options;
+function rateOf(name: string, value: unknown): Rate {
+  const { messages, bytes, burst, action } = readOptions(name, value as object, RATE, `${name}.`);
   if (messages === undefined && bytes === undefined) {
     throw new TypeError("rateLimit must have messages, bytes or both");
-  }
-  if (messages !== undefined) wholeNumber("rateLimit.messages", messages, 1);
-  if (bytes !== undefined) wholeNumber("rateLimit.bytes", bytes, 1);
-  if (!(typeof burst === "number" && burst > 0 && burst <= 3_600)) {
-    throw new RangeError(`rateLimit.burst must be above 0 and at most 3600 s, not ${burst}`);
-  }
-  if (action !== "throttle" && action !== "reject" && action !== "close") {
-    throw new RangeError(`rateLimit.action must be throttle, reject or close, not ${String(action)}`);
   }
   return { messages: messages ?? Infinity, bytes: bytes ?? Infinity, burst, action };
 }

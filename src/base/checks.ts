@@ -4,23 +4,83 @@
  * @module
  */
 
-/** The names of a configuration's members. */
-export type Names<Config> = Readonly<Record<keyof Config, true>>;
+/** Checks the value of an option and returns the one to use. Messages call the option `name`. */
+export type Check<Value> = (name: string, value: unknown) => Value;
+
+/** One check for each option: one that is missing, or one too many, does not compile. */
+export type OptionTable<Options extends object> = Readonly<Record<keyof Options, Check<unknown>>>;
+
+/** The options that a table reads, with their defaults. */
+export type Checked<Table extends Readonly<Record<string, Check<unknown>>>> = {
+  readonly [Name in keyof Table]: ReturnType<Table[Name]>;
+};
 
 /**
- * Refuses what is no configuration, and members that it does not have: a misspelt limit would silently not be set, and a
- * configuration that comes out of a file is seen by no compiler.
+ * Reads options by a table of checks. It refuses names that the table does not have: a misspelt limit would silently not be
+ * set, and a configuration that comes out of a file is seen by no compiler.
  *
- * @throws {TypeError} The message lists what there is.
+ * @param what What messages call the whole.
+ * @param given The options.
+ * @param table The checks.
+ * @param prefix Stands before the names in messages.
+ * @returns The checked options, with their defaults.
+ * @throws {TypeError} `given` is not an object, or it has an unknown name; the message lists what there is.
+ * @throws {unknown} What a check throws.
  */
-export function checkNames<Config extends object>(what: string, config: Config, names: Names<Config>): void {
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new TypeError(`${what} must be an object, not ${show(config)}`);
+export function readOptions<Table extends Readonly<Record<string, Check<unknown>>>>(
+  what: string,
+  given: object,
+  table: Table,
+  prefix: string = "",
+): Checked<Table> {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new TypeError(`${what} must be an object, not ${show(given)}`);
   }
-  for (const name of Object.keys(config)) {
-    if (Object.hasOwn(names, name) || (config as Record<string, unknown>)[name] === undefined) continue;
-    throw new TypeError(`Unknown option "${name}": ${what} has ${Object.keys(names).sort().join(", ")}`);
+  const values = given as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(values)) {
+    if (Object.hasOwn(table, name) || values[name] === undefined) continue;
+    throw new TypeError(`Unknown option "${name}": ${what} has ${Object.keys(table).sort().join(", ")}`);
   }
+  const read: Record<string, unknown> = {};
+  for (const name of Object.keys(table)) read[name] = table[name](prefix + name, values[name]);
+  return read as Checked<Table>;
+}
+
+/** Returns the check of an option that may be left out. `fallback` is its default. */
+export function optional<Value>(check: Check<Value>): Check<Value | undefined>;
+export function optional<Value>(check: Check<Value>, fallback: Value): Check<Value>;
+export function optional<Value>(check: Check<Value>, fallback?: Value): Check<Value | undefined> {
+  return (name, value) => value === undefined ? fallback : check(name, value);
+}
+
+/** Returns the check of a whole number. */
+export function whole(least: number, most?: number): Check<number> {
+  return (name, value) => wholeNumber(name, value, least, most);
+}
+
+/** The same, but for `Infinity`, which means no limit. */
+export function wholeOrInfinity(least: number): Check<number> {
+  return (name, value) => value === Infinity ? value : wholeNumber(name, value, least);
+}
+
+/** Returns the check of one of several words. */
+export function oneOf<const Word extends string>(...words: readonly Word[]): Check<Word> {
+  return (name, value) => {
+    if (words.includes(value as Word)) return value as Word;
+    const right = `${name} must be ${words.slice(0, -1).join(", ")} or ${words.at(-1)}, not ${show(value)}`;
+    throw typeof value === "string" ? new RangeError(right) : new TypeError(right);
+  };
+}
+
+/** Returns the check of an option that takes anything, or is checked elsewhere. */
+export function unchecked<Value>(): Check<Value> {
+  return (_name, value) => value as Value;
+}
+
+/** A boolean, checked. Returns it. */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`${name} must be a boolean, not ${show(value)}`);
 }
 
 /** A function, checked. Returns it. */

@@ -8,10 +8,10 @@ import type { EventOptions, Listener } from "../app/events.ts";
 import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
-import { checkNames } from "../base/checks.ts";
-import { drainOf, endpointOf, protocolOf } from "../app/config.ts";
+import { readOptions } from "../base/checks.ts";
+import { drainOf, endpointOf } from "../app/config.ts";
 import { closedError } from "../link/close_reason.ts";
-import { EndpointCore } from "../app/endpoint_core.ts";
+import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import type { RequestOptions } from "../session/requests.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";
 import type { SessionStats } from "../session/counters.ts";
@@ -19,15 +19,12 @@ import { checkCredentials } from "../wire/handshake/client.ts";
 import { protocol } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
-import { CLIENT_NAMES, type ClientConfig } from "./client_config.ts";
+import { CLIENT_OPTIONS, type ClientConfig } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
 import { type ClientState, Connector } from "./connector.ts";
 import { MessageStream } from "./message_stream.ts";
 import { OutgoingQueue } from "./outgoing_queue.ts";
-import { attemptsOf, reconnectOf } from "./reconnect.ts";
-
-/** A Python server may be held up for 5 s by another client's handshake. */
-const HANDSHAKE_TIMEOUT = 10_000;
+import { attemptsOf } from "./reconnect.ts";
 
 /** A client's counters and what it agreed on with its server. */
 export interface ClientStats extends Partial<SessionStats> {
@@ -88,13 +85,13 @@ export class Client implements AsyncDisposable {
    * @throws {ConfigError} `invalid-config`: two options exclude each other.
    */
   constructor(config: ClientConfig = {}) {
-    checkNames("a client's config", config, CLIENT_NAMES);
-    const { protocol: spoken = "auto", credentials, queueWhileDown } = config;
-    const core = this.#core = new EndpointCore<ClientEvents>(config, HANDSHAKE_TIMEOUT, CLIENT_EVENTS);
+    const options = readOptions("a client's config", config, CLIENT_OPTIONS);
+    const { protocol: spoken, credentials, queueWhileDown, reconnect } = options;
+    const core = this.#core = new EndpointCore<ClientEvents>(options, CLIENT_EVENTS, extraFeatures(config));
     const target = {
-      endpoint: endpointOf(config, { hostname: "127.0.0.1", port: 8080 }, 1),
+      endpoint: endpointOf(options, { hostname: "127.0.0.1", port: 8080 }),
       bufferSize: core.bufferSize,
-      protocol: spoken === "auto" ? spoken : protocolOf(spoken),
+      protocol: spoken,
       credentials,
       timeout: core.limits.handshakeTimeout,
     };
@@ -102,10 +99,10 @@ export class Client implements AsyncDisposable {
     if (core.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
       throw noResync(`protocol "${target.protocol}"`);
     }
-    const queue = queueWhileDown === undefined || queueWhileDown === false
+    const queue = queueWhileDown === false
       ? undefined
       : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, core.limits.highWaterMark);
-    this.#link = new Connector(core, target, reconnectOf(config.reconnect), queue, this, () => {
+    this.#link = new Connector(core, target, reconnect, queue, this, () => {
       for (const stream of this.#streams) stream.end();
     });
   }

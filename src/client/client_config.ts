@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Names } from "../base/checks.ts";
-import { COMMON_NAMES, type CommonConfig } from "../app/config.ts";
+import { nonEmpty, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
+import { COMMON_OPTIONS, type CommonConfig, protocolOf } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
-import type { ReconnectOptions } from "./reconnect.ts";
+import { reconnectOf, type ReconnectOptions } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
 export interface ClientConfig extends CommonConfig {
@@ -41,14 +41,18 @@ export interface ClientConfig extends CommonConfig {
   readonly queueWhileDown?: boolean | QueueOptions;
 }
 
-/** The names of its members. */
-export const CLIENT_NAMES: Names<ClientConfig> = {
-  ...COMMON_NAMES,
-  port: true,
-  hostname: true,
-  path: true,
-  protocol: true,
-  credentials: true,
-  reconnect: true,
-  queueWhileDown: true,
-};
+/** How a {@linkcode ClientConfig} is read. */
+export const CLIENT_OPTIONS = {
+  ...COMMON_OPTIONS,
+  // A Python server may be held up for 5 s by another client's handshake.
+  handshakeTimeout: optional(whole(1), 10_000),
+  port: optional(whole(1, 65535)),
+  hostname: optional(nonEmpty),
+  path: optional(nonEmpty),
+  protocol: optional((name, value) => value === "auto" ? value : protocolOf(name, value), "auto"),
+  // The protocol says whether there may be some.
+  credentials: unchecked<unknown>(),
+  reconnect: reconnectOf,
+  // The queue checks them.
+  queueWhileDown: optional(unchecked<boolean | QueueOptions>(), false),
+} satisfies OptionTable<ClientConfig>;

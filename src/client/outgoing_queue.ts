@@ -5,7 +5,7 @@
  */
 
 import { BackpressureError, TimeoutError } from "../errors.ts";
-import { checkNames, type Names, wholeNumber } from "../base/checks.ts";
+import { optional, type OptionTable, readOptions, whole, wholeOrInfinity } from "../base/checks.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { AnswerCodec } from "../session/requests.ts";
 
@@ -19,7 +19,11 @@ export interface QueueOptions {
   readonly age?: number;
 }
 
-const NAMES: Names<QueueOptions> = { messages: true, bytes: true, age: true };
+const OPTIONS = {
+  messages: optional(whole(1), 10_000),
+  bytes: optional(whole(1), 16 * 1024 * 1024),
+  age: optional(wholeOrInfinity(1), Infinity),
+} satisfies OptionTable<QueueOptions>;
 
 /** Something to be sent. */
 export interface QueuedMessage {
@@ -69,13 +73,7 @@ export class OutgoingQueue {
    * @throws {RangeError | TypeError} One is unknown, out of range or of the wrong type.
    */
   constructor(options: QueueOptions, highWaterMark: number) {
-    checkNames("queueWhileDown", options, NAMES);
-    const { messages = 10_000, bytes = 16 * 1024 * 1024, age = Infinity } = options;
-    this.#limits = {
-      messages: wholeNumber("queueWhileDown.messages", messages, 1),
-      bytes: wholeNumber("queueWhileDown.bytes", bytes, 1),
-      age: age === Infinity ? age : wholeNumber("queueWhileDown.age", age, 1),
-    };
+    this.#limits = readOptions("queueWhileDown", options, OPTIONS, "queueWhileDown.");
     this.#mark = Math.min(highWaterMark, this.#limits.bytes / 2);
   }
 

@@ -6,7 +6,17 @@
  */
 
 import { ConfigError, HandshakeError } from "../errors.ts";
-import { checkNames, type Names, wholeNumber } from "../base/checks.ts";
+import {
+  type Check,
+  checkBoolean,
+  optional,
+  type OptionTable,
+  readOptions,
+  unchecked,
+  whole,
+  wholeNumber,
+  wholeOrInfinity,
+} from "../base/checks.ts";
 
 /** How a client reconnects. Times are in milliseconds. */
 export interface ReconnectOptions {
@@ -23,37 +33,34 @@ export interface ReconnectOptions {
 /** The same, decided. */
 export type ReconnectPolicy = Required<ReconnectOptions>;
 
-const NAMES: Names<ReconnectOptions> = { attempts: true, delay: true, maxDelay: true, jitter: true };
+/** Where the delay stops doubling by default, in milliseconds. */
+const LONGEST_DELAY = 30_000;
+
+/** The check of a number of attempts. */
+export const attemptsOf: Check<number> = wholeOrInfinity(0);
+
+const OPTIONS = {
+  attempts: optional(attemptsOf, Infinity),
+  delay: optional(whole(0), 1_000),
+  // At least `delay`, which is to be known for that.
+  maxDelay: unchecked<unknown>(),
+  jitter: optional(checkBoolean, true),
+} satisfies OptionTable<ReconnectOptions>;
 
 /** The policy of `reconnect: true`. */
-export const DEFAULT_RECONNECT: ReconnectPolicy = { attempts: Infinity, delay: 1_000, maxDelay: 30_000, jitter: true };
+export const DEFAULT_RECONNECT: ReconnectPolicy = reconnectOf("reconnect", true)!;
 
 /**
- * The policy that a configuration asks for; `undefined` for none.
+ * The policy that an option asks for; `undefined` for none.
  *
  * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
  */
-export function reconnectOf(reconnect: boolean | ReconnectOptions | undefined): ReconnectPolicy | undefined {
+export function reconnectOf(name: string, reconnect: unknown): ReconnectPolicy | undefined {
   if (reconnect === undefined || reconnect === false) return undefined;
-  if (reconnect === true) return DEFAULT_RECONNECT;
-  checkNames("reconnect", reconnect, NAMES);
-  const policy = { ...DEFAULT_RECONNECT };
-  const { attempts, delay, maxDelay, jitter } = reconnect;
-  if (attempts !== undefined) policy.attempts = attemptsOf("reconnect.attempts", attempts);
-  if (delay !== undefined) policy.delay = wholeNumber("reconnect.delay", delay, 0);
-  policy.maxDelay = maxDelay === undefined
-    ? Math.max(policy.delay, policy.maxDelay)
-    : wholeNumber("reconnect.maxDelay", maxDelay, policy.delay);
-  if (jitter !== undefined) {
-    if (typeof jitter !== "boolean") throw new TypeError(`reconnect.jitter must be a boolean, not ${typeof jitter}`);
-    policy.jitter = jitter;
-  }
-  return policy;
-}
-
-/** A number of attempts, checked. */
-export function attemptsOf(name: string, attempts: number): number {
-  return attempts === Infinity ? attempts : wholeNumber(name, attempts, 0);
+  const given = reconnect === true ? {} : reconnect as ReconnectOptions;
+  const { maxDelay, ...policy } = readOptions(name, given, OPTIONS, `${name}.`);
+  if (maxDelay === undefined) return { ...policy, maxDelay: Math.max(policy.delay, LONGEST_DELAY) };
+  return { ...policy, maxDelay: wholeNumber(`${name}.maxDelay`, maxDelay, policy.delay) };
 }
 
 /**

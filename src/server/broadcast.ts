@@ -6,7 +6,7 @@
 
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
-import type { Names } from "../base/checks.ts";
+import { type Checked, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import { encodeFrame } from "../wire/encoder.ts";
@@ -24,8 +24,21 @@ export interface BroadcastOptions {
   readonly onFull?: "skip" | "close";
 }
 
-/** The names of its members. */
-export const BROADCAST_NAMES: Names<BroadcastOptions> = { to: true, except: true, onFull: true };
+const OPTIONS = {
+  to: unchecked<BroadcastOptions["to"]>(),
+  except: unchecked<BroadcastOptions["except"]>(),
+  onFull: optional((name, value) => {
+    if (value === "skip" || value === "close") return value;
+    throw new TypeError(`${name} must be skip or close, not ${show(value)}`);
+  }, "skip"),
+} satisfies OptionTable<BroadcastOptions>;
+
+const DEFAULTS = Object.freeze(readOptions("broadcast()", {}, OPTIONS));
+
+/** The options of a broadcast, checked. Nothing is made for one without any. */
+export function broadcastOptions(options: BroadcastOptions | undefined): Checked<typeof OPTIONS> {
+  return options === undefined ? DEFAULTS : readOptions("broadcast()", options, OPTIONS);
+}
 
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {

@@ -8,18 +8,18 @@ import type { EventOptions, Listener as EventListener } from "../app/events.ts";
 import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
-import { checkNames } from "../base/checks.ts";
-import { closingOf, DEFAULT_LIMITS } from "../app/config.ts";
-import { EndpointCore } from "../app/endpoint_core.ts";
+import { readOptions } from "../base/checks.ts";
+import { closingOf } from "../app/config.ts";
+import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";
 import type { Address } from "../base/address.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
-import { BROADCAST_NAMES, type BroadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
+import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
 import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
 import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
-import { placesOf, type ServerConfig, serverLimitsOf } from "./server_config.ts";
+import { placesOf, SERVER_OPTIONS, type ServerConfig, serverLimitsOf } from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** A server's counters. */
@@ -76,10 +76,11 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @throws {ConfigError} `invalid-config`: two options exclude each other.
    */
   constructor(config: ServerConfig<P> = {}) {
+    const options = readOptions("a server's config", config, SERVER_OPTIONS);
     this.#owner = {
-      places: placesOf(config),
-      core: new EndpointCore<ServerEvents<P>>(config, DEFAULT_LIMITS.handshakeTimeout, SERVER_EVENTS),
-      limits: serverLimitsOf(config),
+      places: placesOf(options),
+      core: new EndpointCore<ServerEvents<P>>(options, SERVER_EVENTS, extraFeatures(config)),
+      limits: serverLimitsOf(options),
       lastId: 0,
       rejected: 0,
       slowConsumers: 0,
@@ -346,18 +347,16 @@ export class Server<P = undefined> implements AsyncDisposable {
   broadcast<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload?: In,
-    options: BroadcastOptions = {},
+    options?: BroadcastOptions,
   ): BroadcastResult {
-    checkNames("broadcast()", options, BROADCAST_NAMES);
-    const { onFull = "skip" } = options;
-    if (onFull !== "skip" && onFull !== "close") throw new TypeError(`onFull must be skip or close, not "${onFull}"`);
+    const selection = broadcastOptions(options);
     const run = this.#lifecycle.run;
-    const peers = run === undefined ? [] : chosen(run.groups, options);
+    const peers = run === undefined ? [] : chosen(run.groups, selection);
     const result = broadcastTo(
       peers,
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
-      onFull,
+      selection.onFull,
     );
     this.#owner.broadcastsDropped += result.dropped;
     return result;

@@ -5,9 +5,19 @@
  */
 
 import { ConfigError } from "../errors.ts";
-import { checkFunction, checkNames, type Names, wholeNumber } from "../base/checks.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
-import { COMMON_NAMES, type CommonConfig, contradiction, endpointOf, protocolOf, recoveryOf } from "../app/config.ts";
+import {
+  type Checked,
+  checkFunction,
+  nonEmpty,
+  oneOf,
+  optional,
+  type OptionTable,
+  readOptions,
+  whole,
+  wholeOrInfinity,
+} from "../base/checks.ts";
+import { COMMON_OPTIONS, type CommonConfig, contradiction, endpointOf, protocolOf } from "../app/config.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
@@ -101,57 +111,60 @@ export interface Place<P> {
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
-const LISTEN_NAMES: Names<ListenerConfig> = {
-  port: true,
-  hostname: true,
-  path: true,
-  protocol: true,
-  authenticate: true,
-  recovery: true,
-};
-const SERVER_NAMES: Names<ServerConfig> = {
-  ...COMMON_NAMES,
-  ...LISTEN_NAMES,
-  listen: true,
-  maxConnections: true,
-  maxConnectionsPerAddress: true,
-  maxPendingHandshakes: true,
-  maxPendingPerAddress: true,
-};
+
+const LISTENER_OPTIONS = {
+  port: optional(whole(0, 65535)),
+  hostname: optional(nonEmpty),
+  path: optional(nonEmpty),
+  protocol: optional(protocolOf),
+  authenticate: optional((name, value) => checkFunction(name, value as Authenticate<unknown>)),
+  recovery: optional(oneOf("close", "resync")),
+} satisfies OptionTable<ListenerConfig>;
+
+/** How a {@linkcode ServerConfig} is read. */
+export const SERVER_OPTIONS = {
+  ...COMMON_OPTIONS,
+  ...LISTENER_OPTIONS,
+  protocol: optional(protocolOf, "2.0"),
+  recovery: COMMON_OPTIONS.recovery,
+  listen: optional(listenersOf),
+  maxConnections: optional(wholeOrInfinity(1), Infinity),
+  maxConnectionsPerAddress: optional(wholeOrInfinity(1), Infinity),
+  maxPendingHandshakes: optional(whole(1), 2_048),
+  maxPendingPerAddress: optional(wholeOrInfinity(1), Infinity),
+} satisfies OptionTable<ServerConfig>;
+
+/** The same, read. */
+export type ServerOptions = Checked<typeof SERVER_OPTIONS>;
+
+function listenersOf(name: string, listen: unknown): Checked<typeof LISTENER_OPTIONS>[] {
+  if (!Array.isArray(listen) || listen.length === 0) {
+    throw new TypeError(`${name} must be an array of at least one place`);
+  }
+  return listen.map((given: object, i) => readOptions(`${name}[${i}]`, given, LISTENER_OPTIONS, `${name}[${i}].`));
+}
 
 /**
- * Where a {@linkcode ServerConfig} says to listen, and what is spoken there.
+ * Where checked options say to listen, and what is spoken there.
  *
- * @throws {RangeError | TypeError} A member is wrong, or there is none of that name.
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
-export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
-  checkNames("a server's config", config, SERVER_NAMES);
-  const { listen, protocol = "2.0", authenticate } = config;
-  const recovery = recoveryOf(config.recovery);
-  protocolOf(protocol);
-  if (authenticate !== undefined) checkFunction("authenticate", authenticate);
+export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
+  const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
-    const place = placeOf(endpointOf(config, ANYWHERE, 0), protocol, authenticate, recovery);
+    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery);
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
-  if (!Array.isArray(listen) || listen.length === 0) {
-    throw new TypeError("listen must be an array of at least one place");
-  }
   for (const name of ["port", "hostname", "path"] as const) {
-    if (config[name] !== undefined) throw contradiction("listen", name);
+    if (options[name] !== undefined) throw contradiction("listen", name);
   }
-  const places = listen.map((given: ListenerConfig<P>, i) => {
-    const name = `listen[${i}]`;
-    checkNames(name, given, LISTEN_NAMES);
-    const { protocol: spoken = protocol, authenticate: own } = given;
-    if (own !== undefined) checkFunction(`${name}.authenticate`, own);
-    const at = endpointOf(given, ANYWHERE, 0, `${name}.`);
-    const torn = given.recovery === undefined ? recovery : recoveryOf(given.recovery, `${name}.`);
-    const place = placeOf(at, protocolOf(spoken, `${name}.`), own ?? authenticate, torn, `${name}.`);
-    if (given.recovery === "resync" && place.protocol.magic === undefined) {
-      throw noResync(`${name}.protocol "${spoken}"`);
+  const places = listen.map((listener, i) => {
+    const prefix = `listen[${i}].`;
+    const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
+    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, prefix);
+    if (listener.recovery === "resync" && place.protocol.magic === undefined) {
+      throw noResync(`${prefix}protocol "${spoken}"`);
     }
     return place;
   });
@@ -161,31 +174,21 @@ export function placesOf<P>(config: ServerConfig<P>): readonly Place<P>[] {
   return places;
 }
 
-/**
- * How many connections a {@linkcode ServerConfig} allows.
- *
- * @throws {RangeError | TypeError} A limit is no whole number in its range.
- */
-export function serverLimitsOf(config: ServerConfig<unknown>): ServerLimits {
-  const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes = 2_048, maxPendingPerAddress } = config;
-  const limit = (name: string, value: number | undefined): number =>
-    value === undefined || value === Infinity ? Infinity : wholeNumber(name, value, 1);
-  return {
-    maxConnections: limit("maxConnections", maxConnections),
-    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnectionsPerAddress),
-    maxPendingHandshakes: wholeNumber("maxPendingHandshakes", maxPendingHandshakes, 1),
-    maxPendingPerAddress: limit("maxPendingPerAddress", maxPendingPerAddress),
-  };
+/** The numbers of connections among checked options. */
+export function serverLimitsOf(options: ServerOptions): ServerLimits {
+  const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress } = options;
+  return { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress };
 }
 
 function placeOf<P>(
   at: Endpoint,
   spoken: string,
-  authenticate: Authenticate<P> | undefined,
+  decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
+  const authenticate = decides as Authenticate<P> | undefined;
   if (authenticate === undefined || protocol.handshake !== "none") return { at, protocol, authenticate, recovery };
   throw new ConfigError(
     "invalid-config",

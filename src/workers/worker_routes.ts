@@ -6,7 +6,7 @@
 
 import { bytes } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { checkNames, wholeNumber } from "../base/checks.ts";
+import { optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
 import type { Threads } from "../thread_seam.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";
@@ -25,7 +25,11 @@ export interface WorkerRouteOptions {
   readonly maxQueued?: number;
 }
 
-const NAMES: Record<keyof Required<WorkerRouteOptions>, true> = { threads: true, timeout: true, maxQueued: true };
+const OPTIONS = {
+  threads: optional(whole(1)),
+  timeout: optional(whole(1)),
+  maxQueued: optional(whole(1), 1_024),
+} satisfies OptionTable<WorkerRouteOptions>;
 
 /** What is needed of a message. */
 export interface Incoming extends Omit<TaskInfo, "client"> {
@@ -61,14 +65,13 @@ export class WorkerRoutes {
     options: WorkerRouteOptions,
     load: () => Promise<Threads>,
   ): WorkerRoute & { readonly pool: WorkerPool } {
-    checkNames("a worker route's options", options, NAMES);
-    const { threads, timeout, maxQueued = 1_024 } = options;
+    const { threads, timeout, maxQueued } = readOptions("a worker route's options", options, OPTIONS);
     const pool = new WorkerPool({
       type,
       module: absolute(type, module),
-      threads: threads === undefined ? undefined : wholeNumber("threads", threads, 1),
-      timeout: timeout === undefined ? undefined : wholeNumber("timeout", timeout, 1),
-      maxQueued: wholeNumber("maxQueued", maxQueued, 1),
+      threads,
+      timeout,
+      maxQueued,
       load,
       failed: this.#failed,
     });
