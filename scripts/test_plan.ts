@@ -57,6 +57,7 @@ const ROWS = {
     "session_timer_wheel",
     "test_plan",
     "types",
+    "waiters",
     "wire_*",
     "worker_payload",
     "worker_pool",

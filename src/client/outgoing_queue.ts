@@ -7,6 +7,7 @@
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { optional, type OptionTable, readOptions, whole, wholeOrInfinity } from "../base/checks.ts";
 import { Fifo } from "../base/fifo.ts";
+import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
 
 /** How much is kept while there is no connection. */
@@ -62,8 +63,8 @@ export class OutgoingQueue {
   #left = 0;
   /** How many are requests that somebody waits for. */
   #requests = 0;
-  #onEmpty: (() => void)[] = [];
-  #onRoom: (() => void)[] = [];
+  readonly #onEmpty = new Waiters();
+  readonly #onRoom = new Waiters();
   /** Whether so much waits that `send` says so, until half of it is left. */
   #full = false;
 
@@ -169,20 +170,20 @@ export class OutgoingQueue {
     this.#requests = 0;
     for (const { request } of left) request?.fail(error());
     this.#makeRoom();
-    this.#wake();
+    this.#onEmpty.release();
     return left.filter(({ request }) => request === undefined).length;
   }
 
   /** Settles when a message may be sent: at once below the marks, else when half of them is left. */
   ready(): Promise<void> {
     if (!this.#full) return Promise.resolve();
-    return new Promise((resolve) => this.#onRoom.push(resolve));
+    return this.#onRoom.wait();
   }
 
   /** Settles when nothing waits. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onEmpty.push(resolve));
+    return this.#onEmpty.wait();
   }
 
   #forget({ content, request }: QueuedMessage): void {
@@ -193,9 +194,7 @@ export class OutgoingQueue {
 
   #makeRoom(): void {
     this.#full = false;
-    const waiting = this.#onRoom;
-    this.#onRoom = [];
-    for (const resolve of waiting) resolve();
+    this.#onRoom.release();
   }
 
   #trim(): void {
@@ -203,12 +202,6 @@ export class OutgoingQueue {
       this.#entries.shift();
       this.#left--;
     }
-    if (this.size === 0) this.#wake();
-  }
-
-  #wake(): void {
-    const waiting = this.#onEmpty;
-    this.#onEmpty = [];
-    for (const resolve of waiting) resolve();
+    if (this.size === 0) this.#onEmpty.release();
   }
 }

@@ -14,6 +14,7 @@ import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
 import { ANSWER, type CreditTerms, type Lane, MESSAGE, SendScheduler } from "./send_scheduler.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
+import { Waiters } from "../base/waiters.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { Backlog, type BacklogEvents, WRITE_SLICE } from "./backlog.ts";
@@ -71,10 +72,10 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   lastWrite: number;
   /** The room for answers. Made when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
-  #ready: (() => void)[] | undefined = undefined;
+  #ready: Waiters | undefined = undefined;
   /** The size of the largest message that was refused since then, in bytes. */
   #refused = 0;
-  #flushed: (() => void)[] | undefined = undefined;
+  #flushed: Waiters | undefined = undefined;
   /** Whether what waits for credit is waited for in vain. */
   #spent = false;
 
@@ -309,7 +310,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
    */
   ready(): Promise<void> {
     if (this.#state === "closed" || !this.full && this.retry()) return Promise.resolve();
-    return new Promise((resolve) => (this.#ready ??= []).push(resolve));
+    return (this.#ready ??= new Waiters()).wait();
   }
 
   /** The room that a refused message lacks, in bytes. */
@@ -333,7 +334,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   /** Settles when nothing waits any more that can go, or when the connection is over. */
   flushed(): Promise<void> {
     if (this.#waiting === 0 || this.#state === "closed") return Promise.resolve();
-    return new Promise((resolve) => (this.#flushed ??= []).push(resolve));
+    return (this.#flushed ??= new Waiters()).wait();
   }
 
   /** Forgets what waits; whoever waits goes on. */
@@ -518,14 +519,12 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     if (this.#state === "closed") this.#goOn();
     else if (this.#ready !== undefined && !this.full) this.retry();
     if (this.#waiting > 0) return;
-    const flushed = this.#flushed;
+    this.#flushed?.release();
     this.#flushed = undefined;
-    for (const resolve of flushed ?? []) resolve();
   }
 
   #goOn(): void {
-    const ready = this.#ready;
+    this.#ready?.release();
     this.#ready = undefined;
-    for (const resolve of ready ?? []) resolve();
   }
 }

@@ -13,6 +13,7 @@ import { errorOf } from "./error_reply.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 import { IdMap } from "../base/id_map.ts";
 import { TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
+import { Waiters } from "../base/waiters.ts";
 
 /** What makes a value of an answer's payload. */
 export interface AnswerCodec {
@@ -113,7 +114,7 @@ export class RequestTable implements PendingIds {
   #size = 0;
   #asked = 0;
   #dropped = 0;
-  #onEmpty: (() => void)[] | undefined = undefined;
+  #onEmpty: Waiters | undefined = undefined;
 
   /**
    * @param wheel For the timeouts.
@@ -240,7 +241,7 @@ export class RequestTable implements PendingIds {
   /** Settles when nobody waits. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.#onEmpty ??= []).push(resolve));
+    return (this.#onEmpty ??= new Waiters()).wait();
   }
 
   #remove(entry: Pending): void {
@@ -249,9 +250,8 @@ export class RequestTable implements PendingIds {
     this.#wheel.remove(entry);
     if (entry.onAbort !== undefined) entry.signal!.removeEventListener("abort", entry.onAbort);
     if (this.size === 0 && this.#onEmpty !== undefined) {
-      const waiting = this.#onEmpty;
+      this.#onEmpty.release();
       this.#onEmpty = undefined;
-      for (const resolve of waiting) resolve();
     }
   }
 }
