@@ -262,4 +262,31 @@ describe("the timer wheel", () => {
     wheel.close();
     assertEquals(clock.pending, 0);
   });
+
+  it("waits for a promise within a time, says which came first, and takes its entry down", async () => {
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    const outcomes: [string, boolean][] = [];
+    const wait = (name: string, promise: Promise<unknown>): void =>
+      void wheel.within(100, promise).then((inTime) => outcomes.push([name, inTime]));
+    const later = Promise.withResolvers<void>();
+    const failing = Promise.withResolvers<void>();
+    wait("settles", later.promise);
+    wait("fails", failing.promise);
+    wait("never", new Promise(() => {}));
+    assertEquals(wheel.size, 3);
+    await clock.advance(50);
+    assertEquals(outcomes, []);
+    later.resolve();
+    await clock.advance(0);
+    failing.reject(new Error("nobody else looks at it"));
+    await clock.advance(0);
+    assertEquals([outcomes, wheel.size], [[["settles", true], ["fails", true]], 1]);
+    await clock.advance(70);
+    assertEquals([outcomes.slice(2), wheel.size], [[["never", false]], 0]);
+    wheel.close();
+    wait("without time", Promise.resolve());
+    await clock.advance(0);
+    assertEquals(outcomes.slice(3), [["without time", true]]);
+  });
 });

@@ -114,6 +114,23 @@ export class TimerWheel {
     this.#size--;
   }
 
+  /**
+   * Waits for a promise to settle, but for no longer than `ms` milliseconds. A closed wheel waits for the promise alone.
+   *
+   * @returns Whether the promise settled in time. It never rejects.
+   */
+  within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve) => {
+      const limit = new Timeout(() => resolve(false));
+      const settled = (): void => {
+        this.remove(limit);
+        resolve(true);
+      };
+      this.add(limit, ms);
+      promise.then(settled, settled);
+    });
+  }
+
   /** Keeps the process alive until as many {@linkcode release}s: somebody waits for an entry that must not be lost. */
   hold(): void {
     if (this.#holds++ === 0) this.#rehold();

@@ -82,7 +82,8 @@ export class Client implements AsyncDisposable {
    *
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
-   * @throws {ConfigError} `invalid-config`: two options exclude each other.
+   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
+   * checksums of the protocol.
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
@@ -245,7 +246,7 @@ export class Client implements AsyncDisposable {
 
   /**
    * Reads the messages of one type in a loop, across reconnects, in order. It takes the place of a route: messages are kept
-   * from this call on. While the loop is busy, the next message and all behind it wait, whatever their type, and in the end
+   * from this call on. While the loop is busy, the next message and all after it wait, whatever their type, and in the end
    * the server stops sending. A request is answered by `message.reply()`. The loop ends when the client is closed for good;
    * leaving it removes the route.
    *

@@ -1,5 +1,5 @@
 /**
- * One life of a client: from a `connect()` or `retry()` to the end of all attempts and connections that come of it.
+ * The loop that connects a client: from a `connect()` or `retry()` to the end of all attempts and connections that follow.
  *
  * @module
  */
@@ -12,10 +12,9 @@ import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
-import { Stop } from "../base/stop.ts";
 import { isNative } from "../wire/protocols.ts";
-import { type Dialed, reach, type Target } from "./dial.ts";
-import { Callers } from "./connect_waiters.ts";
+import { dial, type Dialed, type Target } from "./dial.ts";
+import { ConnectWaiters } from "./connect_waiters.ts";
 import type { ClientEvents } from "./client_events.ts";
 import type { MessageCounts } from "./disconnect.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -25,98 +24,96 @@ import { DEFAULT_RECONNECT, delayBefore, type ReconnectPolicy, worthRetrying } f
 /** A connection that lasted this long in milliseconds, or as long as the wait before it, begins a new row of attempts. */
 const LASTING = 1_000;
 
-/** What all lives of one client share. */
-export interface Way {
-  /** Routes, events and limits. */
+/** The state that all connect loops of one client share. */
+export interface ClientContext {
+  /** The routes, events and limits. */
   readonly core: EndpointCore<ClientEvents>;
-  /** Whom to reach. */
+  /** The server to connect to. */
   readonly target: Omit<Target, "nativeOnly" | "unref">;
-  /** When to try again. */
+  /** When to try again; `undefined` for never. */
   readonly policy: ReconnectPolicy | undefined;
-  /** What is sent goes through here. */
   readonly outgoing: Outgoing;
   /** The second argument of handlers. */
   readonly handle: unknown;
-  /** Whether the server has spoken native: then nothing less will do. */
+  /** True once the server has spoken native. Only native connections are accepted from then on. */
   seenNative: boolean;
-  /** Whether the process may end meanwhile. */
+  /** True if the process may end while the client is open. */
   unref: boolean;
 }
 
-/** How a connection or an attempt ended. */
-export interface End {
-  /** Why. */
+/** The result of a connection that has ended, or of an attempt that failed. */
+export interface ConnectionResult {
   readonly reason: CloseReason;
-  /** Makes the error behind it, if there is one. */
+  /** Returns the error that caused the end, if there is one. */
   readonly why: () => unknown;
-  /** When the server that went away may be asked again, in milliseconds. */
+  /** How long to wait before asking a server that has left, in milliseconds. */
   readonly retryAfter: number;
-  /** What the server said that shut the client out. */
+  /** What the server said when it shut the client out. */
   readonly refusal?: Refusal | undefined;
-  /** How many messages of the server came and were not handled. */
+  /** The number of the server's messages that arrived and were not handled. */
   readonly unhandled?: number;
-  /** How long there was a connection, in milliseconds; `undefined` if there was none. */
+  /** How long the connection was open, in milliseconds; `undefined` if there was none. */
   readonly lasted: number | undefined;
 }
 
-/** The life. It begins with {@linkcode run}. */
+/** The loop. It begins with {@linkcode run}. */
 export class ConnectLoop {
-  readonly #way: Way;
-  readonly #stop = new Stop();
+  readonly #context: ClientContext;
+  readonly #abort = new AbortController();
   readonly #pause = new Pause();
-  /** Who waits for the next connection. */
-  #callers = new Callers();
+  /** Those who wait for the next connection. */
+  #waiters = new ConnectWaiters();
   #peer: Peer | undefined = undefined;
-  /** Whether there was a connection. */
+  /** True once there was a connection. */
   #connected = false;
   #ended = false;
-  /** Whether the next attempt was asked for at once. */
+  /** True if the next attempt is to begin at once. */
   #hurried = false;
   #retrying: boolean;
-  /** The most attempts in a row. */
+  /** The largest number of attempts in a row. */
   #retryMax: number;
-  /** How many were made in a row. */
+  /** The number of attempts in this row so far. */
   #attempt: number;
 
   /**
-   * @param way What all lives share.
+   * @param context The state that all loops of the client share.
    * @param retrying Whether the first attempt counts as one to reconnect.
-   * @param retryMax The most of those in a row.
+   * @param retryMax The largest number of those in a row.
    */
-  constructor(way: Way, retrying: boolean, retryMax: number) {
-    this.#way = way;
+  constructor(context: ClientContext, retrying: boolean, retryMax: number) {
+    this.#context = context;
     this.#retrying = retrying;
     this.#retryMax = retryMax;
     this.#attempt = retrying ? 1 : 0;
-    if (way.unref) this.#pause.unref();
+    if (context.unref) this.#pause.unref();
   }
 
-  /** The state, as long as nobody closes the client. */
+  /** The client's state, as long as nobody closes the client. */
   get state(): "connecting" | "connected" | "reconnecting" | "closing" {
     if (this.#peer?.session.open) return "connected";
     if (this.#retrying || this.#peer !== undefined && this.#retryMax > 0) return "reconnecting";
     return this.#peer === undefined ? "connecting" : "closing";
   }
 
-  /** The connection, if there is one. */
+  /** The session of the current connection. */
   get peer(): Peer | undefined {
     return this.#peer;
   }
 
-  /** Whether nothing more is tried, though not all may be put away. */
+  /** True once no more attempts follow. Sockets may still be open then. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Whether there is no connection, and the attempts are those to reconnect. */
+  /** True while there is no connection and the loop is reconnecting. */
   get retrying(): boolean {
     return this.#retrying;
   }
 
-  /** Waits for the next connection; `giveUp` is called when nobody does any more and it should not go on by itself. */
+  /** Waits for the next connection. `giveUp` is called when nobody waits any more and the loop should not go on by itself. */
   join(signal: AbortSignal | undefined, giveUp: (reason: unknown) => void): Promise<void> {
-    return this.#callers.join(signal, (reason) => {
-      // The first attempt goes on as long as anybody waits for it; reconnecting goes on by itself.
+    return this.#waiters.join(signal, (reason) => {
+      // The first attempt goes on as long as anybody waits for it. Reconnecting goes on by itself.
       if (this.#connected) return false;
       giveUp(reason);
       return true;
@@ -125,101 +122,104 @@ export class ConnectLoop {
 
   /** Rejects all who wait. */
   reject(why: () => unknown): void {
-    this.#callers.reject(why);
+    this.#waiters.reject(why);
   }
 
-  /** Begins a new row of so many attempts, at once where it waits for the next. */
+  /** Begins a new row of at most `max` attempts. A wait for the next attempt ends at once. */
   retry(max: number): void {
     this.#retryMax = max;
-    // It begins with the attempt that was waited for.
+    // The new row begins with the attempt that was waited for.
     this.#attempt = Math.min(this.#attempt, 1);
     this.#hurried = true;
     this.#pause.end();
   }
 
-  /** An attempt under way is the last. */
+  /** Makes the current attempt the last one. */
   stopRetry(): void {
     this.#retryMax = 0;
   }
 
-  /** What is under way is the last: an attempt, or a connection. */
+  /** Makes the current attempt or connection the last one. */
   end(): void {
     this.#ended = true;
   }
 
-  /** Gives up whatever is under way, but for a connection. */
+  /** Gives up the current attempt or wait. An open connection stays. */
   giveUp(reason: unknown): void {
     this.#ended = true;
-    this.#stop.give(reason);
+    this.#abort.abort(reason);
     this.#pause.end();
   }
 
-  /** Lets the process end meanwhile. */
+  /** Lets the process end while the loop runs. */
   unref(): void {
     this.#peer?.session.unref();
     this.#pause.unref();
   }
 
-  /** Attempts, and the connections that they bring, until there is to be no other. */
-  async run(shared: PeerShared): Promise<End> {
-    const { core, outgoing, policy } = this.#way;
-    let end: End;
+  /** Makes attempts, and runs the connections that they bring, until no other is to follow. */
+  async run(shared: PeerShared): Promise<ConnectionResult> {
+    const { core, outgoing, policy } = this.#context;
+    let result: ConnectionResult;
     for (let wait = 0;;) {
-      end = await this.#once(shared, this.#attempt);
+      result = await this.#once(shared, this.#attempt);
       this.#peer = undefined;
-      if (end.lasted !== undefined) {
+      if (result.lasted !== undefined) {
         this.#connected = true;
-        if (end.lasted >= Math.max(LASTING, wait)) this.#attempt = 0;
+        if (result.lasted >= Math.max(LASTING, wait)) this.#attempt = 0;
       }
-      if (!this.#tryAgain(end)) break;
+      if (!this.#tryAgain(result)) break;
       const attempt = ++this.#attempt;
-      wait = end.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, end.why(), Math.random());
+      wait = result.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, result.why(), Math.random());
       this.#retrying = true;
       this.#hurried = false;
-      this.#tell(end, attempt - 1, wait, outgoing.counts(0));
+      this.#tell(result, attempt - 1, wait, outgoing.counts(0));
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
       if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
-      // Told by now: what ends the wait is another end.
-      end = { ...end, lasted: undefined };
+      // This result is told by now. If the wait was given up, that is another one.
+      result = { ...result, lasted: undefined };
       if (!this.#goesOn) break;
     }
     this.#ended = true;
-    return end;
+    return result;
   }
 
-  /** Tells everybody of the end, and of so many messages that were never written. */
-  finish(end: End, lost: number): void {
-    const { given, reason } = this.#stop;
-    this.#callers.reject(() => given ? reason : end.why() ?? closedError("Cannot connect", end.reason));
-    const { outgoing } = this.#way;
+  /** Tells everybody of the last result, and of `lost` messages that were never written. */
+  finish(result: ConnectionResult, lost: number): void {
+    const { signal } = this.#abort;
+    this.#waiters.reject(() =>
+      signal.aborted ? signal.reason : result.why() ?? closedError("Cannot connect", result.reason)
+    );
+    const { outgoing } = this.#context;
     if (this.#connected || this.#attempt > 0 || lost > 0) {
-      this.#tell(end, this.#attempt, undefined, outgoing.counts(lost));
+      this.#tell(result, this.#attempt, undefined, outgoing.counts(lost));
     }
   }
 
-  /** One attempt, and the connection that it brought. */
-  async #once(shared: PeerShared, attempt: number): Promise<End> {
-    const way = this.#way;
-    const { core, outgoing } = way;
+  /** Makes one attempt, and runs the connection that it brings. */
+  async #once(shared: PeerShared, attempt: number): Promise<ConnectionResult> {
+    const context = this.#context;
+    const { core, outgoing } = context;
     const { clock } = shared;
+    const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
-    let reached: Dialed;
+    let dialed: Dialed;
     try {
-      const { target, seenNative: nativeOnly, unref } = way;
-      reached = await reach({ ...target, nativeOnly, unref }, shared, this.#stop);
+      const { target, seenNative: nativeOnly, unref } = context;
+      dialed = await dial({ ...target, nativeOnly, unref }, shared, signal);
     } catch (error) {
-      // What was given up here is no failure of the network.
-      return failed(error, this.#stop.given ? "manual" : handshakeReason(error));
+      // An attempt that was given up here is no failure of the network.
+      return failed(error, signal.aborted ? "manual" : handshakeReason(error));
     }
-    const { channel, outcome } = reached;
-    // Given up since it was reached: nobody would end it any more.
-    if (this.#stop.given) {
+    const { channel, outcome } = dialed;
+    // If it was given up since then, nobody else would close the connection.
+    if (signal.aborted) {
       channel.abort();
-      return failed(this.#stop.reason, "manual");
+      return failed(signal.reason, "manual");
     }
     const since = clock.now();
-    if (isNative(outcome.protocol)) way.seenNative = true;
-    const { promise, resolve } = Promise.withResolvers<End>();
+    if (isNative(outcome.protocol)) context.seenNative = true;
+    const { promise, resolve } = Promise.withResolvers<ConnectionResult>();
     const peer: Peer = new Peer(channel, outcome, "client", shared, core.recovery, {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
@@ -229,10 +229,10 @@ export class ConnectLoop {
         const { session: { refusal, retryAfter }, unhandled } = peer;
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
-    }, way.handle);
-    if (way.unref) peer.session.unref();
+    }, context.handle);
+    if (context.unref) peer.session.unref();
     this.#peer = peer;
-    this.#callers.resolve();
+    this.#waiters.resolve();
     this.#retrying = false;
     writeNote(core.log, "info", () => {
       const contract = contractNote(core.contract, outcome.features, "server");
@@ -247,26 +247,33 @@ export class ConnectLoop {
     return await promise;
   }
 
-  /** The connection can't be used any more: whoever wants one waits for the next. */
+  /** Called when the connection cannot be used any more. Whoever wants one waits for the next. */
   #leaving(): void {
     this.#connected = true;
-    this.#callers = new Callers();
+    this.#waiters = new ConnectWaiters();
   }
 
-  #tryAgain({ refusal, why, lasted }: End): boolean {
+  /** Returns whether another attempt follows a result. */
+  #tryAgain({ refusal, why, lasted }: ConnectionResult): boolean {
     if (refusal?.final === true) return false;
     if (this.#ended || this.#attempt >= this.#retryMax) return false;
     return lasted !== undefined || worthRetrying(why(), this.#connected);
   }
 
-  /** Whether the next attempt is still wanted. */
+  /** True while the next attempt is still wanted. */
   get #goesOn(): boolean {
     return !this.#ended && this.#retryMax > 0;
   }
 
-  #tell(end: End, attempt: number, nextDelay: number | undefined, messages: MessageCounts | undefined): void {
-    const { core } = this.#way;
-    const { reason, unhandled = 0 } = end;
+  /** Logs a result and emits `disconnect`. `nextDelay` is `undefined` if no attempt follows. */
+  #tell(
+    result: ConnectionResult,
+    attempt: number,
+    nextDelay: number | undefined,
+    messages: MessageCounts | undefined,
+  ): void {
+    const { core } = this.#context;
+    const { reason, unhandled = 0 } = result;
     const permanent = nextDelay === undefined;
     const next = permanent ? "" : `, trying again in ${nextDelay} ms`;
     writeNote(core.log, "info", () => `Disconnected: ${reason}${next}`);
@@ -274,19 +281,19 @@ export class ConnectLoop {
       core.faults.note("warn", "messages not handled", () => `${unhandled} messages of the server were not handled`);
     }
     if (!core.events.has("disconnect")) return;
-    const state = { reason, error: end.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay, unhandled };
-    const refusal = end.refusal ?? refusalOf(state.error);
+    const state = { reason, error: result.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay, unhandled };
+    const refusal = result.refusal ?? refusalOf(state.error);
     const told = refusal === undefined ? state : { ...state, refusal };
     core.events.emit("disconnect", messages === undefined ? told : { ...told, messages });
   }
 }
 
-/** What a server said that did not let the client in. */
+/** Returns what a server said that did not let the client in. */
 function refusalOf(error: unknown): Refusal | undefined {
   return error instanceof HandshakeError ? error.refusal : undefined;
 }
 
-/** The end of an attempt that brought no connection. */
-export function failed(error: unknown, reason: CloseReason): End {
+/** Returns the result of an attempt that brought no connection. */
+export function failed(error: unknown, reason: CloseReason): ConnectionResult {
   return { reason, why: () => error, retryAfter: 0, lasted: undefined };
 }

@@ -1,18 +1,18 @@
 /**
- * Who waits for a client's next connection: one promise for all of them, which each may leave for itself.
+ * Those who wait for a client's next connection. They share one promise, and each may leave by itself.
  *
  * @module
  */
 
-/** Those who wait for one connection. It is settled once. */
-export class Callers {
+/** Those who wait for one connection. They are told once. */
+export class ConnectWaiters {
   readonly #outcome = Promise.withResolvers<void>();
-  /** How many have come and not left. */
+  /** The number of those who have come and not left. */
   #waiting = 0;
   #settled = false;
 
   constructor() {
-    // Nobody has to watch it.
+    // A rejection is no error where nobody waits.
     this.#outcome.promise.catch(() => {});
   }
 
@@ -20,7 +20,7 @@ export class Callers {
    * Waits with the others.
    *
    * @param signal Leaves when it is aborted.
-   * @param giveUp Called when the last one leaves; returns whether all is given up. Then that one waits for the outcome, too.
+   * @param giveUp Called when the last one leaves. Returns whether all is given up: then that one, too, waits for the outcome.
    */
   join(signal: AbortSignal | undefined, giveUp: (reason: unknown) => boolean): Promise<void> {
     const { promise } = this.#outcome;
@@ -28,7 +28,7 @@ export class Callers {
     if (signal === undefined) return promise;
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        // It came in time: the promise says so in a moment.
+        // If the outcome is settled, the promise is about to say so.
         if (this.#settled || this.#waiting === 1 && giveUp(signal.reason)) return;
         this.#waiting--;
         reject(signal.reason);
@@ -38,13 +38,13 @@ export class Callers {
     });
   }
 
-  /** There is a connection. */
+  /** Called when there is a connection. */
   resolve(): void {
     this.#settled = true;
     this.#outcome.resolve();
   }
 
-  /** There will be none. The error is made only if somebody waits: with its stack it costs more than all the rest. */
+  /** Called when there will be none. The error is made only if somebody waits, as its stack is expensive. */
   reject(why: () => unknown): void {
     if (!this.#settled && this.#waiting > 0) this.#outcome.reject(why());
     this.#settled = true;

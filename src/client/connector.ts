@@ -1,5 +1,5 @@
 /**
- * A client's way to its server: one state, from the first attempt to the end for good, over as many connections as it takes.
+ * The connector of a client: one state from the first attempt to the final end, over as many connections as it takes.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { ResettablePromise } from "../base/resettable_promise.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
-import { ConnectLoop, type End, failed, type Way } from "./connect_loop.ts";
+import { type ClientContext, type ConnectionResult, ConnectLoop, failed } from "./connect_loop.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
@@ -23,31 +23,30 @@ import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
 /** The state of a client. */
 export type ClientState = "disconnected" | "connecting" | "connected" | "reconnecting" | "closing";
 
-/** The way to one server. */
+/** The connector of one client. */
 export class Connector {
-  /** What is sent goes through here. */
   readonly outgoing: Outgoing;
-  readonly #way: Way;
+  readonly #context: ClientContext;
   readonly #onEnd: () => void;
-  /** Over all lives. */
+  /** The load of handlers, over all connect loops. */
   readonly #load = new HandlerLoad();
-  #life: ConnectLoop | undefined = undefined;
-  /** What begins when what was given up is over; somebody waits for it. */
+  #loop: ConnectLoop | undefined = undefined;
+  /** The loop that begins after one that was given up. Somebody waits for it. */
   #following: ConnectLoop | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   readonly #closed = new ResettablePromise();
 
   /**
-   * @param core Routes, events and limits.
-   * @param target Whom to reach.
-   * @param policy When to try again.
-   * @param queue What keeps messages meanwhile.
+   * @param core The routes, events and limits.
+   * @param target The server to connect to.
+   * @param policy When to try again; `undefined` for never.
+   * @param queue The queue that keeps messages while there is no connection.
    * @param handle The second argument of handlers.
-   * @param onEnd Called when it is over for good.
+   * @param onEnd Called when the client is disconnected and no attempt follows.
    */
   constructor(
     core: EndpointCore<ClientEvents>,
-    target: Way["target"],
+    target: ClientContext["target"],
     policy: ReconnectPolicy | undefined,
     queue: OutgoingQueue | undefined,
     handle: unknown,
@@ -55,32 +54,31 @@ export class Connector {
   ) {
     const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
     const outgoing = this.outgoing = new Outgoing(queue, core, headerSize);
-    this.#way = { core, target, policy, outgoing, handle, seenNative: false, unref: false };
+    this.#context = { core, target, policy, outgoing, handle, seenNative: false, unref: false };
     this.#onEnd = onEnd;
   }
 
-  /** The state. */
   get state(): ClientState {
-    const life = this.#following ?? this.#life;
-    if (life === undefined) return "disconnected";
-    // What is given up, or what ended, is put away.
-    return this.#closing !== undefined || life.ended && life.peer === undefined ? "closing" : life.state;
+    const loop = this.#following ?? this.#loop;
+    if (loop === undefined) return "disconnected";
+    // A loop that was given up or has ended still closes its sockets.
+    return this.#closing !== undefined || loop.ended && loop.peer === undefined ? "closing" : loop.state;
   }
 
-  /** The connection, if there is one. */
+  /** The session of the current connection. */
   get peer(): Peer | undefined {
-    return this.#life?.peer;
+    return this.#loop?.peer;
   }
 
-  /** Settles, never rejects, when it is over for good. */
+  /** Resolves when the client is disconnected and no attempt follows; never rejects. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
 
-  /** Connects, or waits for what is under way. */
+  /** Connects, or waits for the attempt that is under way. */
   connect(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#closing !== undefined || this.#life?.state === "closing") {
+    if (this.#closing !== undefined || this.#loop?.state === "closing") {
       return Promise.reject(
         new ConnectionError(
           "closed",
@@ -90,33 +88,33 @@ export class Connector {
         ),
       );
     }
-    const life = this.#underWay(false, this.#way.policy?.attempts ?? 0);
-    return life.join(signal, (reason) => this.#giveUp(life, reason));
+    const loop = this.#underWay(false, this.#context.policy?.attempts ?? 0);
+    return loop.join(signal, (reason) => this.#giveUp(loop, reason));
   }
 
-  /** Tries no more; an open connection stays. */
+  /** Makes no more attempts. An open connection stays. */
   stopRetry(): void {
-    for (const life of [this.#life, this.#following]) {
-      if (life === undefined) continue;
-      life.stopRetry();
-      if (life.retrying) this.#giveUp(life, new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
+    for (const loop of [this.#loop, this.#following]) {
+      if (loop === undefined) continue;
+      loop.stopRetry();
+      if (loop.retrying) this.#giveUp(loop, new ConnectionError("closed", "Cannot connect: stopRetry() was called"));
     }
   }
 
-  /** Tries `max` times more in a row from now on, and begins if there is nothing under way. */
-  retry(max: number = this.#way.policy?.attempts ?? DEFAULT_RECONNECT.attempts): Promise<void> {
+  /** Makes up to `max` more attempts in a row, and begins at once if nothing is under way. */
+  retry(max: number = this.#context.policy?.attempts ?? DEFAULT_RECONNECT.attempts): Promise<void> {
     if (this.#closing === undefined) this.#underWay(true, max).retry(max);
     return this.connect(undefined);
   }
 
-  /** Closes it for good. */
+  /** Closes the client. */
   close(drain: number): Promise<void> {
     const { peer } = this;
     if (this.#closing !== undefined) {
       if (drain <= 0) void peer?.close("manual", 0);
       return peer?.awaited(this.#closing) ?? this.#closing;
     }
-    if (this.#life === undefined) {
+    if (this.#loop === undefined) {
       this.#onEnd();
       this.#closed.release();
       return Promise.resolve();
@@ -124,22 +122,22 @@ export class Connector {
     // Kept before anything happens: a listener to `closing` may close once more.
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closing = promise;
-    resolve(this.#close(this.#life, drain));
+    resolve(this.#close(this.#loop, drain));
     return peer?.awaited(promise) ?? promise;
   }
 
-  /** Lets the process end although it is open. */
+  /** Lets the process end while the client is open. */
   unref(): void {
-    this.#way.unref = true;
-    this.#life?.unref();
+    this.#context.unref = true;
+    this.#loop?.unref();
     this.#following?.unref();
   }
 
-  async #close(life: ConnectLoop, drain: number): Promise<void> {
+  async #close(loop: ConnectLoop, drain: number): Promise<void> {
     const over = this.closed;
-    life.end();
-    this.#way.core.events.emit("closing");
-    const { peer } = life;
+    loop.end();
+    this.#context.core.events.emit("closing");
+    const { peer } = loop;
     if (peer?.session.open) {
       // One limit for both: what waits for the connection, and the connection's own end.
       const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(peer, drain) : 0;
@@ -148,62 +146,62 @@ export class Connector {
       void peer?.close("manual", drain);
       const reason = new ConnectionError("closed", "Cannot connect: the client was closed");
       if (this.#following !== undefined) this.#giveUp(this.#following, reason);
-      this.#giveUp(life, reason);
+      this.#giveUp(loop, reason);
     }
     await over;
   }
 
-  /** What there is to wait for: it begins now if there is nothing, and after what was given up if that is not over. */
+  /** Returns the loop to wait for. A new one begins now, or after one that was given up and has not ended yet. */
   #underWay(retrying: boolean, retryMax: number): ConnectLoop {
-    const life = this.#life;
-    if (life?.ended) return this.#following ??= new ConnectLoop(this.#way, retrying, retryMax);
-    if (life !== undefined) return life;
+    const loop = this.#loop;
+    if (loop?.ended) return this.#following ??= new ConnectLoop(this.#context, retrying, retryMax);
+    if (loop !== undefined) return loop;
     this.#closed.reset();
     this.outgoing.open();
-    this.#life = new ConnectLoop(this.#way, retrying, retryMax);
-    void this.#live(this.#life);
-    return this.#life;
+    this.#loop = new ConnectLoop(this.#context, retrying, retryMax);
+    void this.#run(this.#loop);
+    return this.#loop;
   }
 
-  /** Ends what is under way, but for an open connection, or what was to follow it. */
-  #giveUp(life: ConnectLoop, reason: unknown): void {
-    life.giveUp(reason);
-    if (life !== this.#following) return;
+  /** Gives up a loop, or the one that was to follow it. An open connection stays. */
+  #giveUp(loop: ConnectLoop, reason: unknown): void {
+    loop.giveUp(reason);
+    if (loop !== this.#following) return;
     this.#following = undefined;
-    life.reject(() => reason);
+    loop.reject(() => reason);
   }
 
-  /** One life after another, to the end for good. */
-  async #live(life: ConnectLoop): Promise<void> {
-    const { core } = this.#way;
+  /** Runs one connect loop after another, until no other follows. */
+  async #run(loop: ConnectLoop): Promise<void> {
+    const { core } = this.#context;
     let shared: PeerShared | undefined;
-    let end: End;
+    let result: ConnectionResult;
     for (;;) {
       try {
         if (shared === undefined) {
           shared = makeShared(await loadTransport(core.transport), core, this.#load);
           this.outgoing.begin(shared);
         }
-        end = await life.run(shared);
+        result = await loop.run(shared);
       } catch (error) {
-        end = failed(error, handshakeReason(error));
+        result = failed(error, handshakeReason(error));
       }
-      if (this.#closing !== undefined && end.lasted === undefined) end = { ...end, reason: "manual" };
+      if (this.#closing !== undefined && result.lasted === undefined) result = { ...result, reason: "manual" };
       await Promise.all([core.workers.close(), shared?.budget.over()]);
       const next = this.#following;
       if (next === undefined) break;
       this.#following = undefined;
-      this.#life = next;
-      life.finish(end, 0);
-      life = next;
+      this.#loop = next;
+      loop.finish(result, 0);
+      loop = next;
     }
-    const lost = this.outgoing.end(() => closedError("Cannot send what was queued", end.reason, end.why()));
+    const lost = this.outgoing.end(() => closedError("Cannot send what was queued", result.reason, result.why()));
     shared?.close();
-    this.#life = undefined;
+    this.#loop = undefined;
     this.#closing = undefined;
     this.#onEnd();
-    // In this order: whoever hears of the end may connect again at once.
+    // In this order, as whoever hears of the end may connect again at once.
     this.#closed.release();
-    life.finish(end, lost);
+    loop.finish(result, lost);
   }
 }

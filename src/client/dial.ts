@@ -1,5 +1,5 @@
 /**
- * One attempt to reach a server: a connection, and what is agreed on over it, within one time limit.
+ * One attempt to connect: a connection and its handshake, within one time limit.
  *
  * @module
  */
@@ -8,46 +8,42 @@ import { ConnectionError } from "../errors.ts";
 import { Channel } from "../link/channel.ts";
 import { negotiate } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
-import type { Stop } from "../base/stop.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { Endpoint } from "../base/address.ts";
-import type { Connection } from "../transport.ts";
 import { ClientHandshake } from "../wire/handshake/client.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 
-/** Whom to reach, and how. */
+/** The server to connect to, and how to connect. */
 export interface Target {
-  /** Where. */
   readonly endpoint: Endpoint;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
-  /** What it must speak. */
+  /** The protocol that the server must speak, or `"auto"`. */
   readonly protocol: string;
-  /** Whether nothing less than native will do. */
+  /** True if only a native connection is accepted. */
   readonly nativeOnly: boolean;
-  /** What proves who the client is. */
+  /** What the server's `authenticate` gets. */
   readonly credentials: unknown;
-  /** For all of it, in milliseconds. */
+  /** The time limit of the whole attempt, in milliseconds. */
   readonly timeout: number;
-  /** Whether the process may end meanwhile. */
+  /** True if the process may end meanwhile. */
   readonly unref: boolean;
 }
 
-/** An open connection, and what was agreed on. */
+/** An open connection, and what was agreed on over it. */
 export interface Dialed {
   readonly channel: Channel;
-  /** What was agreed on. */
   readonly outcome: HandshakeOutcome;
 }
 
 /**
- * Reaches a server. What fails leaves no socket behind.
+ * Connects to a server and does the handshake. An attempt that fails leaves no socket open.
  *
- * @throws {ConnectionError | HandshakeError | ProtocolError} It could not be reached, or there is no agreement.
- * @throws {unknown} The reason of `stop`.
+ * @throws {ConnectionError | HandshakeError | ProtocolError} The server could not be reached, or the handshake failed.
+ * @throws {unknown} The reason of `signal`, as it is.
  */
-export async function reach(target: Target, shared: PeerShared, stop: Stop): Promise<Dialed> {
+export async function dial(target: Target, shared: PeerShared, signal: AbortSignal): Promise<Dialed> {
   const { transport, wheel } = shared;
   const { timeout } = target;
   const began = shared.clock.now();
@@ -55,19 +51,21 @@ export async function reach(target: Target, shared: PeerShared, stop: Stop): Pro
   const deadline = new Timeout(() =>
     late.abort(new ConnectionError("timed-out", `Cannot connect: no connection within ${timeout} ms`))
   );
-  if (stop.given) throw stop.reason;
-  stop.listen((reason) => late.abort(reason));
-  wheel.add(deadline, timeout);
+  signal.throwIfAborted();
   let channel: Channel | undefined;
+  const giveUp = (): void => {
+    if (channel === undefined) late.abort(signal.reason);
+    else cut(channel, signal.reason);
+  };
+  signal.addEventListener("abort", giveUp, { once: true });
+  wheel.add(deadline, timeout);
   try {
     const { bufferSize, endpoint } = target;
-    const connection = await transport.connect(endpoint, { signal: late.signal, bufferSize });
-    channel = new Channel(connection);
+    channel = new Channel(await transport.connect(endpoint, { signal: late.signal, bufferSize }));
     wheel.remove(deadline);
-    if (target.unref) connection.unref();
-    stop.listen((reason) => cut(connection, reason));
-    // In the very moment in which it was reached.
-    if (late.signal.aborted) cut(connection, late.signal.reason);
+    if (target.unref) channel.unref();
+    // It may have been aborted in the very moment in which the socket connected.
+    if (late.signal.aborted) cut(channel, late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
       offer: shared.features.offer,
@@ -79,19 +77,19 @@ export async function reach(target: Target, shared: PeerShared, stop: Stop): Pro
       wheel,
       timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
-    // What was given up in the very moment it was reached is given up all the same.
-    if (stop.given) throw stop.reason;
+    // The same, in the moment in which the handshake was done.
+    signal.throwIfAborted();
     return { channel, outcome };
   } catch (error) {
     await channel?.linger(wheel);
-    throw stop.given ? stop.reason : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     wheel.remove(deadline);
-    stop.listen(undefined);
+    signal.removeEventListener("abort", giveUp);
   }
 }
 
-/** Gives a connection up. What for is told to the caller, and may be anything. */
-function cut(connection: Connection, reason: unknown): void {
-  connection.abort(reason instanceof Error ? reason : undefined);
+/** Aborts a channel. The caller of `dial` gets the reason, which may be anything. */
+function cut(channel: Channel, reason: unknown): void {
+  channel.abort(reason instanceof Error ? reason : undefined);
 }

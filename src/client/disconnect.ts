@@ -11,7 +11,7 @@ import type { CloseReason } from "../link/close_reason.ts";
 export interface DisconnectState {
   /** Why it ended. */
   readonly reason: CloseReason;
-  /** The error behind it, if there is one. */
+  /** The error that caused it, if there is one. */
   readonly error?: unknown;
   /** What the server said that shut the client out: its code and text, and whether coming back is pointless. */
   readonly refusal?: Refusal;
@@ -38,7 +38,7 @@ export interface MessageCounts {
   /** Never written: they waited longer than `age`. */
   readonly expired: number;
   /**
-   * The peer has them: it answered something that was sent behind them. That says that they came, not that they were handled;
+   * The peer has them: it answered something that was sent after them. That says that they came, not that they were handled;
    * ask by `request` where that matters.
    */
   readonly delivered: number;

@@ -1,6 +1,6 @@
 /**
  * Messages of one type as an async iterator. While the loop is busy with one, the next one waits as it would for a slow
- * handler, and all others behind it, so that in the end the server stops sending.
+ * handler, and all others after it, so that in the end the server stops sending.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a client sends: straight to its connection, or into a queue while there is none.
+ * The sending side of a client: straight to its connection, or into a queue while there is none.
  *
  * @module
  */
@@ -21,11 +21,11 @@ import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_que
 /** How long to wait for ids, which are free when somebody answers or gives up, in milliseconds. */
 const PAUSE = 20;
 
-/** What goes wrong with a queued message is told here. */
+/** The part of a client that its sending side uses. */
 export interface OutgoingHost {
-  /** A message cannot be sent. */
+  /** Called when a queued message cannot be sent. */
   error(error: unknown): void;
-  /** Limits, in bytes. */
+  /** The limits of the client. */
   readonly limits: { readonly maxMessageSize: number; readonly handshakeTimeout: number };
 }
 
@@ -34,25 +34,25 @@ export class Outgoing {
   readonly #queue: OutgoingQueue | undefined;
   readonly #host: OutgoingHost;
   #shared: PeerShared | undefined = undefined;
-  /** Whether messages may be queued. */
+  /** True while messages may be queued. */
   #open = false;
-  /** Requests that were made before there was a clock. */
+  /** The requests that were made before there was a clock. */
   #later: ((shared: PeerShared) => void)[] = [];
-  /** The largest frame that the last server took, and what its header takes, in bytes. */
+  /** The largest frame that the last server takes, and the size of its header, in bytes. */
   #most: number;
   #headerSize: number;
   #peer: Peer | undefined = undefined;
-  /** While listeners to `connect` run: what they send goes first. */
+  /** True while listeners to `connect` run. What they send goes first. */
   #greeting = false;
-  /** The connection whose listeners to `connect` returned promises: what is queued waits for these. */
+  /** The connection whose listeners to `connect` returned promises. Queued messages wait for these. */
   #greeted: Peer | undefined = undefined;
   #pumping = false;
   #counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
 
   /**
-   * @param queue Keeps messages while there is no connection; without it sending throws then.
-   * @param host Is told what goes wrong.
-   * @param headerSize What a header takes before a server is known, in bytes.
+   * @param queue The queue for messages while there is no connection. Without it sending throws then.
+   * @param host The client.
+   * @param headerSize The size of a header before a server is known, in bytes.
    */
   constructor(queue: OutgoingQueue | undefined, host: OutgoingHost, headerSize: number) {
     this.#queue = queue;
@@ -61,12 +61,12 @@ export class Outgoing {
     this.#headerSize = headerSize;
   }
 
-  /** From now on messages may be queued. */
+  /** Allows messages to be queued from now on. */
   open(): void {
     this.#open = true;
   }
 
-  /** The sockets are there, and with them the time. */
+  /** Called when the sockets are loaded, and with them the clock. */
   begin(shared: PeerShared): void {
     this.#shared = shared;
     this.#queue?.begin(this.now);
@@ -74,7 +74,7 @@ export class Outgoing {
     this.#later = [];
   }
 
-  /** There is a connection: `greet` sends first. What is queued follows when the promises that it returns are settled. */
+  /** Called when there is a connection. `greet` sends first; queued messages follow when the promises that it returns are settled. */
   attach(peer: Peer, greet: () => Promise<unknown>[]): void {
     this.#peer = peer;
     this.#most = peer.session.maxMessageSize;
@@ -91,7 +91,7 @@ export class Outgoing {
     else void this.#hold(peer, pending);
   }
 
-  /** Lets what is queued wait for `pending`, at most for `handshakeTimeout`. */
+  /** Lets queued messages wait for `pending`, at most for `handshakeTimeout`. */
   async #hold(peer: Peer, pending: Promise<unknown>[]): Promise<void> {
     this.#greeted = peer;
     await this.#within(this.#host.limits.handshakeTimeout, Promise.all(pending), peer);
@@ -99,7 +99,7 @@ export class Outgoing {
     if (this.#peer === peer) void this.#pump(peer);
   }
 
-  /** The connection is over. */
+  /** Called when the connection is over. */
   detach(peer: Peer): void {
     const { deliveries } = peer;
     if (deliveries !== undefined) {
@@ -110,7 +110,7 @@ export class Outgoing {
     if (this.#peer === peer) this.#peer = undefined;
   }
 
-  /** There will be no connection any more; returns how many messages never had one. */
+  /** Called when no connection follows. Returns the number of messages that never had one. */
   end(error: () => unknown): number {
     this.#open = false;
     this.#shared = undefined;
@@ -118,18 +118,18 @@ export class Outgoing {
     return this.#queue?.clear(error) ?? 0;
   }
 
-  /** What became of messages since it was asked last; `undefined` where that is not counted. */
+  /** Returns what became of messages since the last call; `undefined` where that is not counted. */
   counts(lost: number): MessageCounts | undefined {
     if (this.#queue === undefined) return undefined;
-    // What expires behind messages that were sent is told the next time: the order names them.
-    const { delivered, uncertain, lost: behind } = this.#counts;
-    if (delivered + uncertain + behind === 0) this.#counts.expired += this.#queue.expire(this.now);
+    // Messages that expire after others were sent are told the next time, as the order names them.
+    const { delivered, uncertain, lost: unsent } = this.#counts;
+    if (delivered + uncertain + unsent === 0) this.#counts.expired += this.#queue.expire(this.now);
     const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.messages };
     this.#counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
     return counts;
   }
 
-  /** Messages that wait for a connection. */
+  /** The number of messages that wait for a connection. */
   get queued(): number {
     return this.#queue?.size ?? 0;
   }
@@ -165,7 +165,7 @@ export class Outgoing {
     return await promise as ReplyOut;
   }
 
-  /** Whether there is a connection, and nothing that goes before. */
+  /** True while there is a connection, and nothing queued goes first. */
   get #direct(): boolean {
     const peer = this.#peer;
     if (peer === undefined || !peer.session.open) return this.#queue === undefined && peer !== undefined;
@@ -173,20 +173,20 @@ export class Outgoing {
     return this.#queue.size === 0 && this.#greeted !== peer;
   }
 
-  /** The session to ask right now; `undefined` if the request has to wait. A login is a request: it goes before the queue. */
+  /** The session for a request that is made now; `undefined` if it has to wait. A login is a request, so it goes before the queue. */
   get peer(): Peer | undefined {
     const peer = this.#peer;
     return this.#direct || peer !== undefined && peer.session.open && this.#greeted === peer ? peer : undefined;
   }
 
-  /** The connection, whatever waits. */
+  /** The current session, whatever waits. */
   get current(): Peer | undefined {
     return this.#peer;
   }
 
   /** The time, by the transport's clock. */
   get now(): number {
-    // Nothing is too old before there is a clock.
+    // Before there is a clock nothing is too old.
     return this.#shared?.clock.now() ?? NaN;
   }
 
@@ -196,7 +196,7 @@ export class Outgoing {
     await this.#peer?.ready();
   }
 
-  /** Settles when nothing is queued, or after `ms` milliseconds, or when the connection is over; returns how long it took. */
+  /** Waits until nothing is queued, for at most `ms` milliseconds, while there is the connection. Returns how long it took. */
   async emptied(peer: Peer, ms: number): Promise<number> {
     if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
     const { clock } = this.#shared.transport;
@@ -205,7 +205,7 @@ export class Outgoing {
     return clock.now() - since;
   }
 
-  /** Sends what is queued, as fast as the connection takes it. */
+  /** Sends queued messages, as fast as the connection takes them. */
   async #pump(peer: Peer): Promise<void> {
     const queue = this.#queue;
     if (queue === undefined || this.#pumping || this.#greeted === peer) return;
@@ -221,11 +221,11 @@ export class Outgoing {
       } catch (error) {
         if (error instanceof BackpressureError) {
           await peer.ready();
-          await this.#within(PAUSE, new Promise(() => {}), peer);
+          await this.#shared?.wheel.within(PAUSE, peer.session.closed);
           continue;
         }
         queue.shift(message);
-        // As a rule the new server does not take it: its limit may be another than that of the last one.
+        // Usually the new server does not take it, as its limit may be another than that of the last one.
         if (message.request === undefined) {
           this.#counts.lost++;
           this.#host.error(error);
@@ -237,24 +237,19 @@ export class Outgoing {
     if (next !== undefined && next !== peer) void this.#pump(next);
   }
 
-  /** Settles when `what` does, after `ms` milliseconds, or when the connection is over. A closed wheel calls nobody. */
+  /** Waits for `what`, for at most `ms` milliseconds, while there is the connection. */
   async #within(ms: number, what: Promise<unknown>, peer: Peer): Promise<void> {
-    if (this.#shared === undefined) return;
-    const { wheel } = this.#shared;
-    let limit: Timeout | undefined;
-    const late = new Promise<void>((resolve) => wheel.add(limit = new Timeout(resolve), ms));
-    await Promise.race([what, late, peer.session.closed]);
-    wheel.remove(limit!);
+    await this.#shared?.wheel.within(ms, Promise.race([what, peer.session.closed]));
   }
 
-  /** The queue, where it may be used now. */
+  /** Returns the queue, or throws if messages may not be queued now. */
   #waiting(what: string): OutgoingQueue {
     if (!this.#open || this.#queue === undefined) throw closedError(what, this.#peer?.session.reason);
     return this.#queue;
   }
 
   /**
-   * Bytes of its own for the queue: what the caller does to a payload afterwards changes nothing.
+   * Returns bytes of its own for the queue, so that what the caller does to a payload afterwards changes nothing.
    *
    * @throws {PayloadError} `payload-too-large`: as far as is known, the server does not take it.
    */
@@ -292,7 +287,7 @@ class WaitingRequest implements QueuedRequest {
     this.#reject = reject;
   }
 
-  /** Begins to wait. */
+  /** Called when there is a clock. */
   begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
     const { signal } = this.#options;
     const { wheel, transport: { clock } } = shared;
@@ -312,7 +307,7 @@ class WaitingRequest implements QueuedRequest {
       wheel.remove(this.#limit!);
       signal?.removeEventListener("abort", abort);
     };
-    // Between the call and the first time that there is a clock.
+    // It may have been aborted before there was a clock.
     if (signal?.aborted) abort();
   }
 

@@ -1,5 +1,5 @@
 /**
- * What a client sends while it is not connected: kept in order, within limits, until there is a connection again.
+ * The queue of a client that is not connected. It keeps messages in order, within limits, until there is a connection again.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const OPTIONS = {
   age: optional(wholeOrInfinity(1), Infinity),
 } satisfies OptionTable<QueueOptions>;
 
-/** Something to be sent. */
+/** A message or request in the queue. */
 export interface QueuedMessage {
   /** The name of its type. */
   readonly name: string;
@@ -36,41 +36,41 @@ export interface QueuedMessage {
   readonly content: Uint8Array;
   /** When it was taken, by the transport's clock; NaN before there is one. */
   at: number;
-  /** What waits for its answer; `undefined` for a message. */
+  /** The request that waits for the answer; `undefined` for a message. */
   readonly request?: QueuedRequest;
 }
 
 /** A request that waits to be sent. */
 export interface QueuedRequest {
-  /** Makes the value of the answer. */
+  /** The codec of the answer. */
   readonly codec: AnswerCodec;
-  /** Whether nobody waits for it any more, see {@linkcode OutgoingQueue.leave}. */
+  /** True once nobody waits for it any more, see {@linkcode OutgoingQueue.leave}. */
   readonly left: boolean;
-  /** Sends it. */
+  /** Sends the request. */
   send(message: QueuedMessage): void;
-  /** It will not be sent. */
+  /** Called when the request will not be sent. */
   fail(error: unknown): void;
 }
 
 /** The queue. */
 export class OutgoingQueue {
   readonly #limits: Required<QueueOptions>;
-  /** Below so many bytes a message of any size is taken. */
+  /** The number of bytes up to which a message of any size is taken. */
   readonly #mark: number;
   readonly #entries = new Fifo<QueuedMessage>();
   #bytes = 0;
-  /** How many of the entries are requests that nobody waits for any more; the first one never is. */
+  /** The number of entries that are requests which nobody waits for any more. The first entry never is. */
   #left = 0;
-  /** How many are requests that somebody waits for. */
+  /** The number of requests that somebody waits for. */
   #requests = 0;
   readonly #onEmpty = new Waiters();
   readonly #onRoom = new Waiters();
-  /** Whether so much waits that `send` says so, until half of it is left. */
+  /** True from the moment when `send` returns false until half of what waited is left. */
   #full = false;
 
   /**
-   * @param options Its limits.
-   * @param highWaterMark How much may wait before `send` says so, in bytes.
+   * @param options The limits of the queue.
+   * @param highWaterMark The number of bytes above which `send` returns false.
    * @throws {RangeError | TypeError} One is unknown, out of range or of the wrong type.
    */
   constructor(options: QueueOptions, highWaterMark: number) {
@@ -78,28 +78,28 @@ export class OutgoingQueue {
     this.#mark = Math.min(highWaterMark, this.#limits.bytes / 2);
   }
 
-  /** How many wait. */
+  /** The number of messages and requests that wait. */
   get size(): number {
     return this.#entries.size - this.#left;
   }
 
-  /** How many of them are messages. */
+  /** The number of messages that wait. */
   get messages(): number {
     return this.size - this.#requests;
   }
 
-  /** Bytes of their payloads. */
+  /** The number of bytes in the payloads that wait. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Returns whether more may be sent: what is sent next is taken, whatever its size. */
+  /** True while the next message is taken, whatever its size. */
   get takesMore(): boolean {
     return this.size < this.#limits.messages && this.#bytes <= this.#mark;
   }
 
   /**
-   * Takes one. The caller gives `content` away. Returns what the queue keeps.
+   * Adds a message or request. The caller gives `content` away. Returns the entry.
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
@@ -120,17 +120,17 @@ export class OutgoingQueue {
     return message;
   }
 
-  /** The time is known: what was taken before begins to age. */
+  /** Called when there is a clock. Entries from before begin to age. */
   begin(now: number): void {
     for (const message of this.#entries) if (Number.isNaN(message.at)) message.at = now;
   }
 
-  /** The first one. */
+  /** The first entry. */
   get first(): QueuedMessage | undefined {
     return this.#entries.first;
   }
 
-  /** Takes `message` out, if it is still the first one. */
+  /** Removes `message`, if it is still the first entry. */
   shift(message: QueuedMessage): void {
     if (this.first !== message) return;
     this.#entries.shift();
@@ -138,7 +138,7 @@ export class OutgoingQueue {
     this.#trim();
   }
 
-  /** Nobody waits for the request any more, whose `left` is true by now: its place is free. */
+  /** Called when nobody waits for a request any more, and its `left` is true. Its place is free then. */
   leave(message: QueuedMessage): void {
     this.#left++;
     this.#forget(message);
@@ -149,7 +149,7 @@ export class OutgoingQueue {
     this.#left = 0;
   }
 
-  /** Leaves out what is too old; returns how many messages that were. Requests have timeouts of their own. */
+  /** Removes what is too old. Returns the number of messages among it. Requests have timeouts of their own. */
   expire(now: number): number {
     let expired = 0;
     for (let first = this.first; first !== undefined && now - first.at > this.#limits.age; first = this.first) {
@@ -162,7 +162,7 @@ export class OutgoingQueue {
     return expired;
   }
 
-  /** Takes all out; returns how many messages that were. Requests fail. */
+  /** Removes everything. Returns the number of messages among it. Requests fail. */
   clear(error: () => unknown): number {
     const left = this.#entries.clear();
     this.#bytes = 0;
@@ -174,13 +174,13 @@ export class OutgoingQueue {
     return left.filter(({ request }) => request === undefined).length;
   }
 
-  /** Settles when a message may be sent: at once below the marks, else when half of them is left. */
+  /** Resolves when a message may be sent: at once below the limits, otherwise when half of them is left. */
   ready(): Promise<void> {
     if (!this.#full) return Promise.resolve();
     return this.#onRoom.wait();
   }
 
-  /** Settles when nothing waits. */
+  /** Resolves when nothing waits. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return this.#onEmpty.wait();

@@ -6,12 +6,12 @@
 
 import type { Clock, TimerHandle } from "../base/clock.ts";
 
-/** A wait, one at a time. */
+/** A wait that can be cut short. It runs one at a time. */
 export class Pause {
   #running: { readonly clock: Clock; readonly timer: TimerHandle; readonly done: () => void } | undefined = undefined;
   #unref = false;
 
-  /** Waits so many milliseconds, or until {@linkcode end}. */
+  /** Waits for `ms` milliseconds, or until {@linkcode end}. */
   run(clock: Clock, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -24,7 +24,7 @@ export class Pause {
     });
   }
 
-  /** Ends the wait, if there is one: none that comes later. */
+  /** Ends the current wait, if there is one. Later ones are not affected. */
   end(): void {
     if (this.#running === undefined) return;
     const { clock, timer, done } = this.#running;
@@ -32,7 +32,7 @@ export class Pause {
     done();
   }
 
-  /** Lets the process end meanwhile, from now on. */
+  /** Lets the process end during a wait, from now on. */
   unref(): void {
     this.#unref = true;
     this.#running?.clock.unref(this.#running.timer);

@@ -30,7 +30,7 @@ export interface ReconnectOptions {
   readonly jitter?: boolean;
 }
 
-/** The same, decided. */
+/** The options with their defaults. */
 export type ReconnectPolicy = Required<ReconnectOptions>;
 
 /** Where the delay stops doubling by default, in milliseconds. */
@@ -51,7 +51,7 @@ const OPTIONS = {
 export const DEFAULT_RECONNECT: ReconnectPolicy = reconnectOf("reconnect", true)!;
 
 /**
- * The policy that an option asks for; `undefined` for none.
+ * Returns the policy that an option asks for; `undefined` for none.
  *
  * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
  */
@@ -64,7 +64,7 @@ export function reconnectOf(name: string, reconnect: unknown): ReconnectPolicy |
 }
 
 /**
- * How long to wait before an attempt, in milliseconds.
+ * Returns how long to wait before an attempt, in milliseconds.
  *
  * @param policy The policy.
  * @param attempt Its number in a row, from 1.
@@ -78,7 +78,7 @@ export function delayBefore(policy: ReconnectPolicy, attempt: number, error: unk
   return Math.min(0x7fffffff, Math.round(least + (policy.jitter ? random * longest : longest)));
 }
 
-/** Whether another attempt can go better. */
+/** Returns whether another attempt can go better. */
 export function worthRetrying(error: unknown, connectedBefore: boolean): boolean {
   if (error instanceof ConfigError) return false;
   if (!(error instanceof HandshakeError)) return true;

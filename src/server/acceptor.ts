@@ -1,6 +1,6 @@
 /**
- * One life of a server, from listening to the end of closing: accepts connections, agrees with each beside all others, and has
- * the sessions of those that came in.
+ * The acceptor of a server, from listening to the end of closing. It accepts connections, does the handshake with each beside
+ * all others, and has the sessions of those that came in. A server that starts again gets another one.
  *
  * @module
  */
@@ -30,41 +30,41 @@ import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 
-/** What all lives of a server have in common. */
+/** The state that all acceptors of one server share. */
 export interface ServerState<P> {
-  /** Routes, events, limits and the log. */
+  /** The routes, events, limits and the log. */
   readonly core: EndpointCore<ServerEvents<P>>;
-  /** Where to listen, and for whom. */
+  /** The addresses to listen at, and for whom. */
   readonly places: readonly Place<P>[];
-  /** How many connections there may be. */
+  /** The numbers of connections that there may be. */
   readonly limits: ServerLimits;
   /** The number of the last client. */
   lastId: number;
-  /** How many connections failed the handshake. */
+  /** The number of connections that failed the handshake. */
   rejected: number;
-  /** How many clients were closed because they did not read. */
+  /** The number of clients that were closed because they did not read. */
   slowConsumers: number;
-  /** How many copies of broadcasts full clients did not get. */
+  /** The number of copies of broadcasts that full clients did not get. */
   broadcastsDropped: number;
-  /** Whether the process may end although it listens. */
+  /** True if the process may end while the server listens. */
   unref: boolean;
 }
 
-/** One life of a server. */
+/** The acceptor. It listens from {@linkcode Acceptor.start} on. */
 export class Acceptor<P> implements ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   readonly #owner: ServerState<P>;
   readonly #shared: PeerShared;
   readonly #handshakes: PendingHandshakes;
-  readonly #gate: ConnectionLimits;
+  readonly #limits: ConnectionLimits;
   readonly #strangers: StrangerTurns;
   readonly #listeners: Listener[] = [];
   readonly #accepting: Promise<void>[] = [];
   readonly #welcoming = new Set<Promise<void>>();
   readonly #peers = new Set<Peer>();
   #closing = false;
-  /** What was said about those who are not let in, since the last one was let in. */
+  /** The kinds of refusals that were logged since the last client came in. */
   readonly #said = new Set<unknown>();
 
   private constructor(owner: ServerState<P>, transport: Transport) {
@@ -73,17 +73,17 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#shared = makeShared(transport, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
-    this.#gate = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
+    this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(core.events);
   }
 
   /**
    * Listens, and begins to accept.
    *
-   * @param owner What it has in common with other lives.
+   * @param owner The state that it shares with other acceptors of the server.
    * @param transport The sockets.
-   * @param at Where to listen, one for each place.
-   * @throws {ConnectionError} One of them is not to be had; nothing listens then.
+   * @param at The addresses, one for each place.
+   * @throws {ConnectionError} It cannot listen at one of them. Then nothing listens.
    */
   static async start<P>(owner: ServerState<P>, transport: Transport, at: readonly Endpoint[]): Promise<Acceptor<P>> {
     const run = new Acceptor(owner, transport);
@@ -103,55 +103,55 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return run;
   }
 
-  /** Where events go. */
+  /** The routes and events. */
   get core(): EndpointCore<ServerEvents<P>> {
     return this.#owner.core;
   }
 
-  /** Where it listens, with the actual ports. */
+  /** The addresses it listens at, with the actual ports. */
   get addresses(): readonly Address[] {
     return this.#listeners.map((listener) => listener.address);
   }
 
-  /** How many connections are in their handshake. */
+  /** The number of connections in their handshake. */
   get pendingHandshakes(): number {
     return this.#handshakes.size;
   }
 
-  /** How many connections are no client's any more and not over. */
+  /** The number of connections that are being closed. */
   get closing(): number {
     return this.#peers.size - this.groups.clients.size;
   }
 
-  /** Whether no more connections may be open. */
+  /** True while as many connections are open as may be. */
   get full(): boolean {
-    return this.#gate.full;
+    return this.#limits.full;
   }
 
-  /** Bytes waiting to be sent, over all clients. */
+  /** The number of bytes that wait to be sent, over all clients. */
   get buffered(): number {
     const { buffered, held } = this.#shared.total;
     return buffered + held;
   }
 
-  /** Lets the process end although it listens and clients are connected. */
+  /** Lets the process end while it listens and clients are connected. */
   unref(): void {
     for (const listener of this.#listeners) listener.unref();
     for (const { session } of this.#peers) session.unref();
   }
 
-  /** Lets nothing take any more time that closing still waits for. */
+  /** Cuts all that closing still waits for. */
   cut(): void {
     for (const peer of this.#peers) void peer.close("server-closed", 0);
   }
 
-  /** Stops accepting, lets what runs take `drain` milliseconds, and cuts what is left. Never rejects. */
+  /** Stops accepting, gives running work `drain` milliseconds, and cuts what is left. Never rejects. */
   async close({ drain, retryAfter }: Closing): Promise<void> {
     this.#closing = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
-    // Close the timers last: lingering connections still need their deadline.
+    // The wheel is closed last: leaving a peer that was not let in still needs its time limit.
     await Promise.all([
       ...this.#welcoming,
       ...[...this.#peers].map((peer) => peer.close("server-closed", drain, { retryAfter })),
@@ -160,7 +160,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#shared.close();
   }
 
-  /** What the caller of `close` waits for: `end`, or, if that is a handler, the end of everything but such handlers. */
+  /** Returns what the caller of `close` waits for: `end`, or, for a handler, the end of everything but such handlers. */
   awaited(end: Promise<void>): Promise<void> {
     const { inside } = this.#shared;
     if (inside.dispatcher === undefined) return end;
@@ -169,7 +169,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return Promise.race([end, all.then(() => {})]);
   }
 
-  /** Says so when there may be more connections than the process may have files and sockets. */
+  /** Logs it when the limits allow more connections than the process may have files and sockets. */
   #checkDescriptors(most: number | undefined): void {
     const { core: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
     if (most === undefined || maxConnections + maxPendingHandshakes <= most) return;
@@ -189,7 +189,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
         const network = networkOf(connection.remote);
         const refusal = this.#handshakes.refusal(network);
         if (refusal !== undefined) {
-          // There may be thousands a second: nothing is made for one, and nobody waits for it.
+          // There may be thousands a second, so nothing is made for one, and nobody waits for it.
           this.#reject(connection.remote, refusal);
           connection.abort(refusal);
           continue;
@@ -206,51 +206,52 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     }
   }
 
-  /** Lets one connection in or sees it off, beside all others. */
+  /** Does the handshake with one connection, and lets it in or refuses it. It runs beside all others. */
   async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
     const { core, unref } = this.#owner;
     if (unref) accepted.unref();
     core.events.emit("handshake", accepted.remote);
     const channel = new Channel(accepted);
-    let pass: ConnectionSlot | undefined;
+    let slot: ConnectionSlot | undefined;
     try {
-      pass = this.#gate.enter(accepted.remote);
-      const [outcome, principal] = await this.#agree(channel, network, place, pass);
-      // Where there is no handshake, nothing was decided before.
-      pass.open();
-      if (!this.#closing) return this.#admit({ channel, outcome, principal, pass, recovery: place.recovery });
+      slot = this.#limits.enter(accepted.remote);
+      const [outcome, principal] = await this.#agree(channel, network, place, slot);
+      // Without a handshake it has not been counted yet.
+      slot.open();
+      if (!this.#closing) return this.#admit({ channel, outcome, principal, slot, recovery: place.recovery });
       channel.abort();
-      pass.leave();
+      slot.leave();
     } catch (error) {
-      pass?.leave();
+      slot?.leave();
       this.#reject(accepted.remote, error);
-      // Its connection is closed already.
+      // The connection of one of a crowd is closed already.
       if (this.#handshakes.isCrowd(error)) return;
-      const unheard = pass === undefined && error instanceof HandshakeError;
+      const unheard = slot === undefined && error instanceof HandshakeError;
       await this.#handshakes.leave(channel, unheard ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 
+  /** Does the handshake. Returns its outcome, and what `authenticate` returned. */
   async #agree(
     channel: Channel,
     network: string,
     place: Place<P>,
-    pass: ConnectionSlot,
+    slot: ConnectionSlot,
   ): Promise<[HandshakeOutcome, P]> {
     const { core: { features, limits } } = this.#owner;
     const { protocol } = place;
     const machine = new ServerHandshake({
       protocol,
       offer: features.offer,
-      // Randomness is dear: it is taken where it is sent.
+      // Randomness is expensive, so an id is made only for a peer that gets one.
       helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
       nonce: crypto.randomUUID(),
       now: Date.now(),
     });
-    // Without `authenticate`, `P` is what a program says that it is.
+    // Without `authenticate` the program says what `P` is.
     let principal = undefined as P;
     const letIn = (): HandshakeStep => {
-      pass.open();
+      slot.open();
       return machine.accept();
     };
     const refuse = (error: unknown): HandshakeStep => {
@@ -296,6 +297,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return [outcome, principal];
   }
 
+  /** Lets a client in. */
   #admit(arrival: Omit<AcceptedClient<P>, "id">): void {
     const { groups, core } = this;
     const from = this.#strangers.begin();
@@ -313,18 +315,19 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     peer.session.run();
   }
 
-  /** Called by a client's session: its connection is over. */
+  /** Called when a client's connection is over. */
   gone(peer: Peer, reason: CloseReason): void {
     this.#peers.delete(peer);
     if (reason === "slow-consumer") this.#owner.slowConsumers++;
   }
 
+  /** Counts, tells and logs a connection that was not let in. */
   #reject(address: Address, error: unknown): void {
     const { core } = this.#owner;
     this.#owner.rejected++;
     const reason = this.#closing ? "server-closed" : handshakeReason(error);
     const told = core.events.emit("rejected", { address, reason, error });
-    // What may come thousands of times a second is said once; a port scan is nothing to warn of.
+    // A refusal that may happen thousands of times a second is logged once. A port scan is no reason for a warning.
     const crowd = this.#handshakes.isCrowd(error);
     const kind = crowd ? error : reason;
     const known = this.#said.has(kind);

@@ -93,7 +93,7 @@ class Refused extends Error {
 
 /** Who waits for the answer. */
 export interface Asking {
-  /** Nobody else reads it meanwhile. */
+  /** The connection, which nobody else reads meanwhile. */
   readonly channel: Channel;
   /** Takes what the peer sends meanwhile: the step after that. */
   readonly early: (chunk: Uint8Array) => HandshakeStep;
@@ -175,7 +175,7 @@ export function ask<P>(
   });
 }
 
-/** What is dear is made when it is looked at: a value takes many times the bytes of its text. */
+/** The context of one peer. Expensive members are made when they are read: a value takes many times the bytes of its text. */
 class Context implements AuthenticateContext {
   readonly address: Address;
   readonly protocol: string;

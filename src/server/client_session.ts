@@ -1,6 +1,6 @@
 /**
- * One connected client of a server, from admission to its end: passes on what its session tells. One object for each client
- * instead of a closure for each event: most clients are idle most of the time, and there may be many.
+ * One connected client of a server, from admission to its end. It passes the events of its session on. There is one object
+ * for each client instead of a closure for each event, as there may be many clients, and usually most of them are idle.
  *
  * @module
  */
@@ -19,49 +19,48 @@ import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";
 import type { ServerEvents } from "./server_events.ts";
 
-/** What the members of a server have in common. */
+/** The part of a server that its clients share. */
 export interface ClientSessionHost<P> {
-  /** Where events go. */
+  /** The routes and events. */
   readonly core: EndpointCore<ServerEvents<P>>;
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
-  /** A client's connection is over. */
+  /** Called when a client's connection is over. */
   gone(peer: Peer, reason: CloseReason): void;
 }
 
 /** A client that was let in. */
 export interface AcceptedClient<P> {
-  /** Its number. */
+  /** The client's number. */
   readonly id: number;
   readonly channel: Channel;
-  /** What the handshake brought. */
   readonly outcome: HandshakeOutcome;
-  /** What `authenticate` returned. */
+  /** The value that `authenticate` returned. */
   readonly principal: P;
-  /** What it holds of the limits, until its end. */
-  readonly pass: ConnectionSlot;
-  /** What a torn stream of a Python peer does. */
+  /** The client's place among the limits, until its end. */
+  readonly slot: ConnectionSlot;
+  /** What happens to a torn stream of a Python peer. */
   readonly recovery: Recovery;
 }
 
 /** One connected client. */
 export class ClientSession<P> implements PeerOwner {
-  /** How handlers see it. */
+  /** The client as handlers see it. */
   readonly info: ConnectedClient<P>;
-  /** Its connection, which is not read yet. */
+  /** The client's session. Its connection is not read yet. */
   readonly peer: Peer;
   readonly #host: ClientSessionHost<P>;
-  readonly #pass: ConnectionSlot;
+  readonly #slot: ConnectionSlot;
 
   /**
-   * @param host What it has in common with others.
-   * @param shared The same for its session.
+   * @param host The part of the server that all clients share.
+   * @param shared The same for their sessions.
    * @param arrival The client.
    */
   constructor(host: ClientSessionHost<P>, shared: PeerShared, arrival: AcceptedClient<P>) {
-    const { id, channel, outcome, principal, pass, recovery } = arrival;
+    const { id, channel, outcome, principal, slot, recovery } = arrival;
     this.#host = host;
-    this.#pass = pass;
+    this.#slot = slot;
     this.info = new ConnectedClient(id, channel.remote, principal, this, host.groups);
     this.peer = new Peer(channel, outcome, "server", shared, recovery, this, this.info);
   }
@@ -84,7 +83,7 @@ export class ClientSession<P> implements PeerOwner {
     const { groups, core } = this.#host;
     groups.leave(this.info);
     this.#host.gone(this.peer, reason);
-    this.#pass.leave();
+    this.#slot.leave();
     writeNote(core.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
     const { unhandled } = this.peer;
     if (unhandled > 0) {

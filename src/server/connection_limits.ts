@@ -1,5 +1,5 @@
 /**
- * How many connections there may be, in all and from one address. A connection passes twice: when it is accepted, and when
+ * The limits of open connections, in all and from one address. A connection is checked twice: when it is accepted, and when
  * its handshake is done, as others may have come in meanwhile.
  *
  * @module
@@ -11,19 +11,19 @@ import { type Address, ipOf } from "../base/address.ts";
 /** When a peer that finds the server full may try again, in milliseconds. */
 const RETRY_AFTER = 1_000;
 
-/** A connection that was let through. */
+/** The place that one connection has among the limits. */
 export interface ConnectionSlot {
   /**
-   * Takes a place among the open connections; a second call changes nothing.
+   * Counts the connection as open. A second call changes nothing.
    *
-   * @throws {HandshakeError} `too-many-connections`: there is none.
+   * @throws {HandshakeError} `too-many-connections`: as many are open as may be.
    */
   open(): void;
-  /** Gives back what it took: the connection is over. A second call changes nothing. */
+  /** Called when the connection is over: its place is free. A second call changes nothing. */
   leave(): void;
 }
 
-/** The counts. */
+/** The number of connections, counted against its limits. */
 export class ConnectionLimits {
   readonly #most: number;
   readonly #mostPerAddress: number;
@@ -31,8 +31,8 @@ export class ConnectionLimits {
   #open = 0;
 
   /**
-   * @param most How many connections may be open.
-   * @param mostPerAddress How many one IP address may have, open or in their handshake.
+   * @param most The largest number of open connections.
+   * @param mostPerAddress The largest number of one IP address, open or in their handshake.
    */
   constructor(most: number, mostPerAddress: number) {
     this.#most = most;
@@ -40,7 +40,7 @@ export class ConnectionLimits {
   }
 
   /**
-   * Lets a connection through to its handshake.
+   * Returns the place of a connection that begins its handshake.
    *
    * @throws {HandshakeError} `too-many-connections`: there is no place for it.
    */
@@ -55,19 +55,19 @@ export class ConnectionLimits {
     return new Slot(this, ip);
   }
 
-  /** Takes a place. */
+  /** Counts one more open connection. Called by its slot. */
   take(): void {
     this.#checkRoom();
     this.#open++;
   }
 
-  /** Gives back what a connection took. */
+  /** Frees the place of a connection. Called by its slot. */
   leave(ip: string, open: boolean): void {
     if (open) this.#open--;
     if (ip !== "") this.#forget(ip);
   }
 
-  /** Whether as many are open as may be. */
+  /** True while as many connections are open as may be. */
   get full(): boolean {
     return this.#open >= this.#most;
   }
@@ -84,29 +84,29 @@ export class ConnectionLimits {
 }
 
 class Slot implements ConnectionSlot {
-  readonly #gate: ConnectionLimits;
+  readonly #limits: ConnectionLimits;
   readonly #ip: string;
   #state: "in" | "open" | "gone" = "in";
 
-  constructor(gate: ConnectionLimits, ip: string) {
-    this.#gate = gate;
+  constructor(limits: ConnectionLimits, ip: string) {
+    this.#limits = limits;
     this.#ip = ip;
   }
 
   open(): void {
     if (this.#state !== "in") return;
-    this.#gate.take();
+    this.#limits.take();
     this.#state = "open";
   }
 
   leave(): void {
     if (this.#state === "gone") return;
-    this.#gate.leave(this.#ip, this.#state === "open");
+    this.#limits.leave(this.#ip, this.#state === "open");
     this.#state = "gone";
   }
 }
 
-/** Our own log says how many there are; the peer is only told that there are too many. */
+/** Returns the error of a peer that finds no place. The log says how many there are; the peer is only told that there are too many. */
 function full(why: string, which: string): HandshakeError {
   const message = `The server has too many connections ${which}`;
   return new HandshakeError("too-many-connections", `Cannot let the peer in: ${why}`, {

@@ -18,7 +18,7 @@ export interface TagSelector {
   readonly value?: unknown;
 }
 
-/** Who carries one tag. A tag without a value is in no group of a value: nobody can ask for that one. */
+/** The clients that carry one tag. A tag without a value is in no group of a value, as nobody can ask for that one. */
 interface Group<P> {
   readonly all: Set<ConnectedClient<P>>;
   readonly byValue: Map<unknown, Set<ConnectedClient<P>>>;
@@ -26,10 +26,10 @@ interface Group<P> {
 
 const NOBODY: readonly never[] = [];
 
-/** The clients of one life of a server. */
+/** The clients of one acceptor, with an index of their tags. */
 export class Groups<P> implements TagKeeper<P> {
   readonly #peers = new Map<ConnectedClient<P>, Peer>();
-  /** Those that can be found by no tag any more. */
+  /** The clients that are not found by their tags any more. */
   readonly #leaving = new Set<ConnectedClient<P>>();
   readonly #groups = new Map<string, Group<P>>();
   readonly #events: Events<ServerEvents<P>>;
@@ -44,33 +44,33 @@ export class Groups<P> implements TagKeeper<P> {
     return this.#peers;
   }
 
-  /** How many names and values are indexed; 0 when nobody carries a tag. */
+  /** The number of names and values in the index; 0 when nobody carries a tag. */
   get size(): number {
     let size = this.#groups.size;
     for (const { byValue } of this.#groups.values()) size += byValue.size;
     return size;
   }
 
-  /** Takes a client in that is connected now. */
+  /** Adds a client that is connected now. */
   join(client: ConnectedClient<P>, peer: Peer): void {
     this.#peers.set(client, peer);
   }
 
-  /** Lets go of a client. */
+  /** Removes a client. */
   leave(client: ConnectedClient<P>): void {
     this.untag(client);
     this.#peers.delete(client);
     this.#leaving.delete(client);
   }
 
-  /** A client is still there, but nothing can be sent to it any more: from now on its tags concern nobody here. */
+  /** Takes a client out of the index. It is still there, but nothing can be sent to it any more. */
   untag(client: ConnectedClient<P>): void {
     if (!this.#indexes(client)) return;
     this.#leaving.add(client);
     for (const [name, value] of client.tags) this.#remove(client, name, value);
   }
 
-  /** Who carries a tag, in the order they got it. */
+  /** Returns the clients that carry a tag, in the order in which they got it. */
   byTag(name: string, value?: unknown): Iterable<ConnectedClient<P>> {
     const group = this.#groups.get(name);
     return (value === undefined ? group?.all : group?.byValue.get(value)) ?? NOBODY;
@@ -105,12 +105,12 @@ export class Groups<P> implements TagKeeper<P> {
     if (this.#events.has("tag")) this.#events.emit("tag", client, { action: "cleared" });
   }
 
-  /** Whether this one can be found by its tags. */
+  /** Returns whether a client can be found by its tags. */
   #indexes(client: ConnectedClient<P>): boolean {
     return this.#peers.has(client) && !this.#leaving.has(client);
   }
 
-  /** Empty groups go: names and values may be as many as the clients there ever were. */
+  /** Takes a tag out of the index. Empty groups go, as there may be as many names and values as there ever were clients. */
   #remove(client: ConnectedClient<P>, name: string, value: unknown): void {
     const group = this.#groups.get(name)!;
     group.all.delete(client);
@@ -119,7 +119,7 @@ export class Groups<P> implements TagKeeper<P> {
   }
 }
 
-/** Puts a client among those with a value. */
+/** Adds a client to those with a value. */
 function put<P>({ byValue }: Group<P>, client: ConnectedClient<P>, value: unknown): void {
   if (value === undefined) return;
   const same = byValue.get(value);
@@ -127,7 +127,7 @@ function put<P>({ byValue }: Group<P>, client: ConnectedClient<P>, value: unknow
   else same.add(client);
 }
 
-/** Takes a client from among those with a value. */
+/** Removes a client from those with a value. */
 function take<P>({ byValue }: Group<P>, client: ConnectedClient<P>, value: unknown): void {
   const same = value === undefined ? undefined : byValue.get(value);
   if (same?.delete(client) && same.size === 0) byValue.delete(value);

@@ -1,6 +1,5 @@
 /**
- * One life of a server after the other: starting, closing, restarting, and what happens when these calls cross. The last call
- * counts.
+ * Starting, closing and restarting a server, and what happens when these calls cross. The last call counts.
  *
  * @module
  */
@@ -16,34 +15,34 @@ import { Acceptor, type ServerState } from "./acceptor.ts";
 /** A restart under way. */
 interface Restart {
   readonly promise: Promise<void>;
-  /** Whether it still closes, or starts already. */
+  /** The part that is under way. */
   phase: "closing" | "starting";
-  /** Whether `close` was called after it. */
+  /** True once `close` was called after it. */
   cancelled: boolean;
 }
 
-/** The lives of a server. */
+/** The lifecycle of one server: it has an acceptor while it runs. */
 export class ServerLifecycle<P> {
   readonly #owner: ServerState<P>;
   readonly #closed = new ResettablePromise();
   #run: Acceptor<P> | undefined = undefined;
-  /** Where it listened last. */
+  /** The addresses it listened at last. */
   #addresses: readonly Address[] | undefined = undefined;
   #starting: Promise<void> | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   #restarting: Restart | undefined = undefined;
 
-  /** @param owner What all lives have in common. */
+  /** @param owner The state that all acceptors share. */
   constructor(owner: ServerState<P>) {
     this.#owner = owner;
   }
 
-  /** The life it leads now. */
+  /** The current acceptor; `undefined` while the server does not run. */
   get run(): Acceptor<P> | undefined {
     return this.#run;
   }
 
-  /** Settles when it is closed for good, not between the two lives of a restart; never rejects. */
+  /** Resolves when the server is closed, but not in the middle of a restart; never rejects. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -87,7 +86,7 @@ export class ServerLifecycle<P> {
     return this.#run?.awaited(end) ?? end;
   }
 
-  /** Listens; at the ports of `before`, if there was a life before. */
+  /** Listens, at the ports of `before` if the server ran before. */
   async #start(before?: readonly Address[]): Promise<void> {
     const { core, places } = this.#owner;
     this.#closed.reset();
@@ -121,7 +120,7 @@ export class ServerLifecycle<P> {
       this.#run = undefined;
       this.#starting = undefined;
     }
-    // In this order: who hears of it may start again at once.
+    // In this order, as whoever hears of it may start again at once.
     this.#closing = undefined;
     const restart = this.#restarting;
     if (restart === undefined || restart.phase === "starting" || restart.cancelled) this.#closed.release();

@@ -15,11 +15,11 @@ import type { Clock } from "../base/clock.ts";
 import type { Channel } from "../link/channel.ts";
 import { Held, Shares } from "./shares.ts";
 
-/** How many there may be. */
+/** The limits of connections that are not in yet. */
 export interface PendingLimits {
-  /** In all. */
+  /** The largest number in all, those that were refused and are being left included. */
   readonly maxPendingHandshakes: number;
-  /** In their handshake, of one network. */
+  /** The largest number of one network in their handshake. */
   readonly maxPendingPerAddress: number;
 }
 
@@ -29,10 +29,10 @@ export interface PendingLimits {
  */
 const RESPITE = 3_000;
 
-/** One in its handshake. */
+/** A connection in its handshake. */
 export class Pending extends Held {
   readonly channel: Channel;
-  /** Where it comes from. */
+  /** The network it comes from. */
   readonly network: string;
   /** When it was greeted. */
   readonly since: number;
@@ -46,23 +46,23 @@ export class Pending extends Held {
   }
 }
 
-/** The set of them. */
+/** The connections that are not in yet. */
 export class PendingHandshakes {
   readonly #limits: PendingLimits;
   readonly #wheel: TimerWheel;
   readonly #clock: Clock;
-  /** Those whose answer is not whole yet. */
+  /** The connections whose answer is not whole yet. */
   readonly #answering = new Shares<Pending>();
-  /** Those that wait for the program's decision. */
+  /** The connections that wait for the program's decision. */
   readonly #deciding = new Shares<Pending>();
   readonly #leaving = new Set<Channel>();
-  /** One for all that give way, and one for all that are too many: each costs a stack, and there may be thousands a second. */
+  /** One error for all that give way, and one for all that are too many. Each costs a stack, and there may be thousands a second. */
   readonly #gaveWay: HandshakeError;
   readonly #tooMany: HandshakeError;
 
   /**
-   * @param limits How many there may be.
-   * @param wheel For time limits.
+   * @param limits The limits.
+   * @param wheel The wheel for time limits.
    * @param clock The time.
    */
   constructor(limits: PendingLimits, wheel: TimerWheel, clock: Clock) {
@@ -80,14 +80,14 @@ export class PendingHandshakes {
     );
   }
 
-  /** How many are in their handshake. */
+  /** The number of connections in their handshake. */
   get size(): number {
     return this.#answering.size + this.#deciding.size;
   }
 
   /**
-   * Why a connection of this network may not begin, before anything is made for it; `undefined` if it may. The error is the same
-   * for all.
+   * Returns why a connection of this network may not begin, before anything is made for it; `undefined` if it may. The error is
+   * the same for all.
    */
   refusal(network: string): HandshakeError | undefined {
     if (network === "") return undefined;
@@ -101,7 +101,7 @@ export class PendingHandshakes {
     return this.#full && this.#leaving.size === 0 && this.#gainsNothing(network) ? this.#gaveWay : undefined;
   }
 
-  /** Whether one more would only take the place of another of the same network, or of one with no more than it. */
+  /** Returns whether one more would only take the place of another of its network, or of one with no more than that. */
   #gainsNothing(network: string): boolean {
     const losing = this.#losing;
     const count = losing.count(network);
@@ -111,7 +111,7 @@ export class PendingHandshakes {
     return count < losing.size && this.#clock.now() - losing.oldestOf(network)!.since < RESPITE;
   }
 
-  /** A peer begins its handshake; {@linkcode end} it. */
+  /** Called when a peer begins its handshake. {@linkcode end} it. */
   begin(channel: Channel, network: string): Pending {
     this.#makeRoom();
     const pending = new Pending(channel, network, this.#clock.now());
@@ -119,49 +119,51 @@ export class PendingHandshakes {
     return pending;
   }
 
-  /** A peer's answer is whole, and the program takes its time to decide. */
+  /** Called when a peer's answer is whole, and the program takes its time to decide. */
   decides(pending: Pending): void {
     this.#answering.delete(pending);
     this.#deciding.add(pending.network, pending);
   }
 
-  /** A peer's handshake is over; where there is no agreement, {@linkcode leave} it. A second call changes nothing. */
+  /** Called when a peer's handshake is over. If it failed, {@linkcode leave} the peer. A second call changes nothing. */
   end(pending: Pending): void {
     this.#answering.delete(pending);
     this.#deciding.delete(pending);
   }
 
-  /** Leaves a peer that there is no agreement with, after a last word if there is one. Never rejects. */
+  /** Closes the connection of a peer that is not let in, after a last word if there is one. Never rejects. */
   async leave(channel: Channel, lastWord?: Uint8Array): Promise<void> {
     // A stranger in its handshake does not have to go for the sake of one that is going anyway.
     if (this.#full && !this.#dropLeaving()) return channel.abort(this.#gaveWay);
     this.#leaving.add(channel);
-    // What was written goes out before FIN; that it cannot be written shows there, too.
+    // What was written goes out before FIN. If it cannot be written, that shows there, too.
     if (lastWord !== undefined) channel.write(lastWord).catch(() => {});
     await channel.linger(this.#wheel);
     this.#leaving.delete(channel);
   }
 
-  /** Whether this is the error of one of many: of one that gave way, or that might not begin. It is closed already. */
+  /** Returns whether an error is that of one of many, which gave way or might not begin. Its connection is closed already. */
   isCrowd(error: unknown): boolean {
     return error === this.#gaveWay || error === this.#tooMany;
   }
 
-  /** Closes all: the server stops. */
+  /** Closes all. Called when the server stops. */
   closeAll(): void {
     for (const { channel } of [...this.#answering, ...this.#deciding]) channel.abort();
     for (const channel of this.#leaving) channel.abort();
   }
 
+  /** True while there are as many as there may be. */
   get #full(): boolean {
     return this.size + this.#leaving.size >= this.#limits.maxPendingHandshakes;
   }
 
-  /** Where room is made. */
+  /** The group that loses one when room is needed. */
   get #losing(): Shares<Pending> {
     return this.#deciding.size > this.#limits.maxPendingHandshakes / 2 ? this.#deciding : this.#answering;
   }
 
+  /** Closes one connection if there are as many as there may be. */
   #makeRoom(): void {
     if (!this.#full || this.#dropLeaving()) return;
     // Of those that wait for a decision the newest goes: the others are closer to theirs.
@@ -171,7 +173,7 @@ export class PendingHandshakes {
     pending.channel.abort(this.#gaveWay);
   }
 
-  /** Cuts the connection that has been left for the longest; false if there is none. */
+  /** Cuts the connection that is being left for the longest time. Returns false if there is none. */
   #dropLeaving(): boolean {
     for (const channel of this.#leaving) {
       this.#leaving.delete(channel);

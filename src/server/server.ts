@@ -73,7 +73,8 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
-   * @throws {ConfigError} `invalid-config`: two options exclude each other.
+   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
+   * checksums of the protocol.
    */
   constructor(config: ServerConfig<P> = {}) {
     const options = readOptions("a server's config", config, SERVER_OPTIONS);

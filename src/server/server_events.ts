@@ -15,7 +15,7 @@ import type { ConnectedClient } from "./connected_client.ts";
 export interface DisconnectInfo {
   /** The reason. */
   readonly reason: CloseReason;
-  /** The error behind it, if there is one. */
+  /** The error that caused it, if there is one. */
   readonly error?: unknown;
   /**
    * How many messages had come and were not handled: they waited for other handlers, or came while the connection was being
