@@ -33,6 +33,7 @@
 import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
+export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
 export { Client, type ClientCloseOptions, type ClientConnectOptions, type ClientStats } from "./src/client/client.ts";
 export type { ClientConfig } from "./src/client/client_config.ts";
 export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";

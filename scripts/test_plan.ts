@@ -56,6 +56,7 @@ const ROWS = {
     "session_room",
     "session_timer_wheel",
     "test_plan",
+    "to_streams",
     "types",
     "waiters",
     "wire_*",

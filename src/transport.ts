@@ -105,8 +105,4 @@ export interface Connection {
   abort(reason?: Error): void;
   /** Lets the process exit even while this connection is open. */
   unref(): void;
-  /** The incoming direction as a stream, made on first use; from then on used instead of `read`. Cancelling it aborts. */
-  readonly readable: ReadableStream<Uint8Array>;
-  /** The outgoing direction as a stream, made on first use; from then on used instead of `write` and `closeWrite`. */
-  readonly writable: WritableStream<Uint8Array>;
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import { describe, it } from "@std/testing/bdd";
 import { nodeTransport } from "../src/adapters/node.ts";
 import { fromStreams } from "../src/adapters/streams.ts";
+import { toStreams } from "../src/adapters/web_streams.ts";
 import { ConnectionError } from "../src/errors.ts";
 import type { Connection, Transport } from "../src/transport.ts";
 import { conformance } from "./conformance.ts";
@@ -11,7 +12,7 @@ conformance("streams over node", () => throughStreams(nodeTransport()), { networ
 // The same transport, with each connection taken apart into its streams and put together again.
 function throughStreams(transport: Transport): Transport {
   const wrap = (inner: Connection) => {
-    const outer = fromStreams(inner, inner);
+    const outer = fromStreams(toStreams(inner), inner);
     outer.unref = () => inner.unref();
     return outer;
   };

@@ -21,6 +21,7 @@ import {
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toStreams } from "../src/adapters/web_streams.ts";
 import { addressText } from "../src/base/address.ts";
 import { ConnectionError } from "../src/errors.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";
@@ -637,11 +638,11 @@ function failures(test: Test, { network }: Capabilities): void {
 function streams(test: Test): void {
   test("8 MiB through readable.pipeTo(writable) come back intact", async (transport) => {
     await using pair = await open(transport);
-    assertStrictEquals(pair.server.readable, pair.server.readable);
-    assertStrictEquals(pair.server.writable, pair.server.writable);
-    const piping = pair.server.readable.pipeTo(pair.server.writable);
+    const { readable, writable } = toStreams(pair.server);
+    const client = toStreams(pair.client);
+    const piping = readable.pipeTo(writable);
     const sent = noise(8 << 20, 16);
-    const writer = pair.client.writable.getWriter();
+    const writer = client.writable.getWriter();
     const writing = (async () => {
       for (let at = 0; at < sent.length; at += 50_000) {
         await writer.ready;
@@ -650,7 +651,7 @@ function streams(test: Test): void {
       await writer.close();
     })();
     const received: Uint8Array[] = [];
-    for await (const chunk of pair.client.readable) received.push(chunk);
+    for await (const chunk of client.readable) received.push(chunk);
     await Promise.all([writing, piping]);
     assertEquals(await hash(concat(received)), await hash(sent));
     assertEquals([await pair.client.closed, await pair.server.closed], [undefined, undefined]);
@@ -658,7 +659,7 @@ function streams(test: Test): void {
 
   test("a writable stream waits for a peer that does not read", async (transport) => {
     await using pair = await open(transport);
-    const writer = pair.client.writable.getWriter();
+    const writer = toStreams(pair.client).writable.getWriter();
     let taken = 0;
     const writing = (async () => {
       for (; taken < 64 << 20; taken += 65536) {
@@ -679,7 +680,7 @@ function streams(test: Test): void {
 
   test("a readable stream that nobody reads slows the peer down", async (transport) => {
     await using pair = await open(transport);
-    const { readable } = pair.server;
+    const { readable } = toStreams(pair.server);
     const writing = pair.client.write(new Uint8Array(32 << 20));
     assertEquals(await settled(writing, 100), false);
     pair.client.abort();
@@ -690,14 +691,14 @@ function streams(test: Test): void {
   test("cancelling readable aborts", async (transport) => {
     await using pair = await open(transport);
     const reason = new Error("enough");
-    await pair.client.readable.cancel(reason);
+    await toStreams(pair.client).readable.cancel(reason);
     assertStrictEquals(await pair.client.closed, reason);
     await ended(pair.server);
   });
 
   test("cancelling a readable that waits aborts, with any reason", async (transport) => {
     await using pair = await open(transport);
-    const reader = pair.client.readable.getReader();
+    const reader = toStreams(pair.client).readable.getReader();
     const reading = reader.read();
     await reader.cancel("enough");
     assertEquals((await reading).done, true);
@@ -709,8 +710,9 @@ function streams(test: Test): void {
   test("aborting the connection errors its streams", async (transport) => {
     await using pair = await open(transport);
     const reason = new Error("enough");
-    const reading = pair.client.readable.getReader().read();
-    const writer = pair.client.writable.getWriter();
+    const { readable, writable } = toStreams(pair.client);
+    const reading = readable.getReader().read();
+    const writer = writable.getWriter();
     writer.closed.catch(() => {});
     pair.client.abort(reason);
     assertStrictEquals(await reading.catch((error) => error), reason);

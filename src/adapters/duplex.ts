@@ -1,6 +1,6 @@
 /**
  * The half of a {@linkcode Connection} that is the same on every runtime: one read and one write at a time, half-close,
- * abort, `closed`, and the streams. What differs is behind a {@linkcode Channel}.
+ * abort, and `closed`. What differs is behind a {@linkcode Channel}.
  *
  * When writing fails, reading goes on: what the peer sent before can still be had, and the error follows it. FIN and reset
  * are noticed by reading: `closed` does not settle by itself while nobody reads.
@@ -14,7 +14,6 @@ import type { Address } from "../base/address.ts";
 import type { ChunkReader, Connection } from "../transport.ts";
 import { addressText } from "../base/address.ts";
 import { brokenError } from "./system_errors.ts";
-import { readableOf, writableOf } from "./web_streams.ts";
 
 /** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */
 export interface Channel {
@@ -51,8 +50,6 @@ export class Duplex implements Connection, ChunkReader {
   #finishing: Promise<void> | undefined;
   #finished = false;
   #abortFinish: ((reason: Error) => void) | undefined;
-  #readable: ReadableStream<Uint8Array> | undefined;
-  #writable: WritableStream<Uint8Array> | undefined;
 
   /** @param channel The runtime's socket. */
   constructor(channel: Channel) {
@@ -73,14 +70,6 @@ export class Duplex implements Connection, ChunkReader {
       if (this.#state === "over") this.#closed.resolve(this.#error);
     }
     return this.#closed.promise;
-  }
-
-  get readable(): ReadableStream<Uint8Array> {
-    return this.#readable ??= readableOf(this);
-  }
-
-  get writable(): WritableStream<Uint8Array> {
-    return this.#writable ??= writableOf(this);
   }
 
   read(): Promise<Uint8Array | null> {

@@ -1,5 +1,5 @@
 /**
- * The two directions of a connection as Web Streams, made of its `read` and `write`.
+ * A {@linkcode Connection} as a pair of Web Streams, made of its `read` and `write`: the way back from `fromStreams`.
  *
  * @module
  */
@@ -7,14 +7,49 @@
 import { ConnectionError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 
+/** The two directions of a connection. */
+export interface ConnectionStreams {
+  /** What comes in. It is no byte stream (`type: "bytes"`), which would take a chunk's whole `ArrayBuffer` away. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What goes out. A chunk must not be changed before its write settles. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
 /**
- * The incoming direction. It reads only when somebody asks for a chunk; cancelling aborts the connection.
+ * Creates two streams that stand in place of `read`, `write` and `closeWrite` of a connection. Nothing else may read or
+ * write it from then on, so call this once.
  *
- * It is no byte stream (`type: "bytes"`): that would take each chunk's whole `ArrayBuffer` away, which chunks may share.
+ * `readable` reads only when somebody asks it for a chunk, so that a slow reader slows the peer down. It ends with the
+ * peer's FIN, and cancelling it aborts the connection. A write to `writable` settles when the socket can take more.
+ * Closing it sends FIN while reading goes on. Aborting it aborts the connection, also while a write is pending. An error
+ * of the connection fails both streams: `writable` at once, `readable` with its next read.
  *
- * @param connection The connection.
+ * @param connection The connection, such as one that a `Transport` opened.
+ * @returns The streams.
+ *
+ * @example An echo by `pipeTo`
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { toStreams } from "@veltix/core";
+ * import { connectionPair } from "@veltix/core/memory";
+ *
+ * const [client, server] = connectionPair();
+ * const { readable, writable } = toStreams(server);
+ * const echoing = readable.pipeTo(writable);
+ *
+ * await client.write(new TextEncoder().encode("hello"));
+ * await client.closeWrite();
+ * let heard = "";
+ * for await (const part of toStreams(client).readable.pipeThrough(new TextDecoderStream())) heard += part;
+ * await echoing;
+ * assertEquals(heard, "hello");
+ * ```
  */
-export function readableOf(connection: Connection): ReadableStream<Uint8Array> {
+export function toStreams(connection: Connection): ConnectionStreams {
+  return { readable: readableOf(connection), writable: writableOf(connection) };
+}
+
+function readableOf(connection: Connection): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
       const chunk = await connection.read();
@@ -22,16 +57,11 @@ export function readableOf(connection: Connection): ReadableStream<Uint8Array> {
       else controller.enqueue(chunk);
     },
     cancel: (reason) => connection.abort(toError(reason)),
+    // By default one chunk would be read before anybody asks.
   }, { highWaterMark: 0 });
 }
 
-/**
- * The outgoing direction. A write settles when the socket can take more; closing sends FIN; aborting aborts the
- * connection, also while a write is pending.
- *
- * @param connection The connection.
- */
-export function writableOf(connection: Connection): WritableStream<Uint8Array> {
+function writableOf(connection: Connection): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
     start(controller): void {
       // `abort` below is called only after a pending write, which a peer that does not read may hold up for ever.
