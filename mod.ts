@@ -34,7 +34,10 @@ import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
 export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
-export { Client, type ClientCloseOptions, type ClientConnectOptions, type ClientStats } from "./src/client/client.ts";
+// Its types are those of the core, where each member has its docs.
+// @ts-types="./src/client/client.ts"
+export { Client } from "./src/auto/client.ts";
+export type { ClientCloseOptions, ClientConnectOptions, ClientStats } from "./src/client/client.ts";
 export type { ClientConfig } from "./src/client/client_config.ts";
 export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
 export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
@@ -103,7 +106,9 @@ export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server/connected_client.ts";
 export type { TagSelector } from "./src/server/groups.ts";
-export { Server, type ServerStats } from "./src/server/server.ts";
+// @ts-types="./src/server/server.ts"
+export { Server } from "./src/auto/server.ts";
+export type { ServerStats } from "./src/server/server.ts";
 export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";

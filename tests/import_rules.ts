@@ -8,8 +8,8 @@
 /** A file of the package: its path from the root of the repository, and its text. */
 export type Sources = Record<string, string>;
 
-/** The only files that join the core to the adapters. */
-const ENTRIES = ["mod.ts", "src/load_threads.ts", "src/load_transport.ts"];
+/** The only file that may import any room. */
+const ENTRIES = ["mod.ts"];
 
 /** The features of the protocol, which a session must not know one by one. */
 const FEATURES = "src/session/features/";
@@ -31,8 +31,10 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   session: [...LINK, "link"],
   workers: [...GROUND, "wire", "message", "app", "thread_seam"],
   app: [...APP, "thread_seam"],
-  server: [...APP, "app", "load_threads", "load_transport"],
-  client: [...APP, "app", "load_threads", "load_transport"],
+  server: [...APP, "app"],
+  client: [...APP, "app"],
+  // The only room that joins the core to the adapters. No room imports it: the entry does.
+  auto: [...GROUND, "transport", "thread_seam", "app", "server", "client", "adapters"],
   adapters: [...GROUND, "transport", "thread_seam"],
   logger: GROUND,
 };
@@ -47,7 +49,8 @@ const PACKAGES: Record<string, RegExp> = {
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
   "src/app/shared.ts: POOLS": "A cache of free buffers of a transport: one is as good as another, for all alike.",
-  "src/load_transport.ts: LOADED": "A cache of what the module loader keeps anyway: an adapter is the same for all.",
+  "src/auto/load_transport.ts: LOADED":
+    "A cache of what the module loader keeps anyway: an adapter is the same for all.",
   "src/logger/logger.ts: #instance": "The one logger of a program that asks for one, by `getInstance`.",
 };
 

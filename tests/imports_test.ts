@@ -54,6 +54,17 @@ describe("findViolations()", () => {
     ["sees the core import an adapter, even lazily", {
       "src/server/server.ts": 'const adapter = await import("../adapters/node.ts");',
     }, ['src/server/server.ts imports "src/adapters/node.ts": "server" may not import "adapters"']],
+    ["sees the core choose sockets and threads, which only the entry may", {
+      "src/server/server.ts": 'import { loadTransport } from "../auto/load_transport.ts";',
+      "src/client/client.ts": 'const threads = import("../auto/load_threads.ts");',
+      "src/app/endpoint_core.ts": 'import type { RUNTIME } from "../auto/platform.ts";',
+      "src/adapters/node.ts": 'export * from "../auto/client.ts";',
+    }, [
+      'src/server/server.ts imports "src/auto/load_transport.ts": "server" may not import "auto"',
+      'src/client/client.ts imports "src/auto/load_threads.ts": "client" may not import "auto"',
+      'src/app/endpoint_core.ts imports "src/auto/platform.ts": "app" may not import "auto"',
+      'src/adapters/node.ts imports "src/auto/client.ts": "adapters" may not import "auto"',
+    ]],
     ["sees an adapter import the core", {
       "src/adapters/deno.ts": 'export * from "../wire/mod.ts";',
     }, ['src/adapters/deno.ts imports "src/wire/mod.ts": "adapters" may not import "wire"']],

@@ -1,6 +1,6 @@
 import { assert, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { loadTransport } from "../src/load_transport.ts";
+import { loadTransport } from "../src/auto/load_transport.ts";
 
 describe("loadTransport()", () => {
   it("gives the same sockets to all who ask, also to those who ask at once before there are any", async () => {

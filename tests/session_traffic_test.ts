@@ -116,7 +116,7 @@ describe("traffic events", () => {
   });
 
   it("are made for nobody: without a listener there is no tap, and with the last one it goes", () => {
-    const options = readOptions("options", { logger: new Lines() }, COMMON_OPTIONS);
+    const options = readOptions("options", { logger: new Lines(), transport: memoryWorld().transport }, COMMON_OPTIONS);
     const core = new EndpointCore<Record<string, unknown[]>>(options, [
       ...TRAFFIC_EVENTS,
       "error",

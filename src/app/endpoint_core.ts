@@ -11,10 +11,12 @@ import { type Log, writeNote } from "./log.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../thread_seam.ts";
+import type { Transport } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
+import { noThreads, noTransport, type Platform } from "./platform.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
@@ -68,6 +70,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly tuning: Tuning;
   /** What a torn stream does. */
   readonly recovery: Recovery;
+  /** What finds sockets and threads. */
+  readonly #platform: Platform | undefined;
   /** Whether the log gets a line for each message. */
   readonly #traces: boolean;
   /** Who watches single messages. */
@@ -84,14 +88,23 @@ export class EndpointCore<Map extends EventMap> {
   /**
    * @param options The options, checked.
    * @param names All events there are.
+   * @param platform What finds sockets and threads. Without it, `transport` must be a Transport.
    * @param extra Features beside those of the library.
    * @throws {RangeError} Two options do not fit together.
+   * @throws {ConfigError} `unsupported`: `transport` is a name, and there is no platform.
    */
-  constructor(options: CommonOptions, names: readonly (keyof Map & string)[], extra: readonly Feature[] = []) {
+  constructor(
+    options: CommonOptions,
+    names: readonly (keyof Map & string)[],
+    platform?: Platform,
+    extra: readonly Feature[] = [],
+  ) {
+    this.#platform = platform;
     this.limits = limitsOf(options);
     this.tuning = readTuning(options);
     this.bufferSize = options.bufferSize;
     this.transport = options.transport;
+    if (typeof this.transport === "string" && platform === undefined) throw noTransport(this.transport, "transport");
     this.log = options.logger;
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
@@ -104,6 +117,12 @@ export class EndpointCore<Map extends EventMap> {
       lost: (error) => this.faults.error("error", error),
       watched: (name, on) => this.#watch(name, on),
     });
+  }
+
+  /** Brings the sockets, at once where they are loaded. */
+  sockets(): Transport | Promise<Transport> {
+    const { transport } = this;
+    return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
   }
 
   /** Adds a route. Throws what `Routes.add` does. */
@@ -121,9 +140,11 @@ export class EndpointCore<Map extends EventMap> {
     type: AnyMessageType,
     module: string | URL,
     options: WorkerRouteOptions | undefined,
-    load: () => Promise<Threads>,
     describe: (peer: Peer) => WorkerPeer | undefined,
   ): void {
+    const platform = this.#platform;
+    if (platform === undefined) throw noThreads();
+    const load = (): Promise<Threads> => platform.loadThreads();
     const { handler, pool, type: raw } = this.workers.make(type, module, options ?? {}, load);
     const handle = (message: Message, peer: Peer): unknown => handler(message as IncomingMessage, describe(peer));
     this.route(raw as MessageType<unknown>, handle);

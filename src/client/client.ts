@@ -5,13 +5,13 @@
  */
 
 import type { EventOptions, Listener } from "../app/events.ts";
-import { loadThreads } from "../load_threads.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { readOptions } from "../base/checks.ts";
 import { drainOf, endpointOf } from "../app/config.ts";
 import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import { platformOf } from "../app/platform.ts";
 import type { RequestOptions } from "../session/requests.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";
 import type { SessionStats } from "../session/counters.ts";
@@ -83,12 +83,17 @@ export class Client implements AsyncDisposable {
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
    * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
-   * checksums of the protocol.
+   * checksums of the protocol, or `transport` is a name and the entry of the package that the class comes from loads none.
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
     const { protocol: spoken, credentials, queueWhileDown, reconnect } = options;
-    const core = this.#core = new EndpointCore<ClientEvents>(options, CLIENT_EVENTS, extraFeatures(config));
+    const core = this.#core = new EndpointCore<ClientEvents>(
+      options,
+      CLIENT_EVENTS,
+      platformOf(new.target),
+      extraFeatures(config),
+    );
     const target = {
       endpoint: endpointOf(options, { hostname: "127.0.0.1", port: 8080 }),
       bufferSize: core.bufferSize,
@@ -241,7 +246,7 @@ export class Client implements AsyncDisposable {
     module: string | URL,
     options?: WorkerRouteOptions,
   ): void {
-    this.#core.workerRoute(type as AnyMessageType, module, options, loadThreads, () => undefined);
+    this.#core.workerRoute(type as AnyMessageType, module, options, () => undefined);
   }
 
   /**

@@ -5,7 +5,6 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { loadTransport } from "../load_transport.ts";
 import { HandlerLoad } from "../app/handler_load.ts";
 import { closedError, handshakeReason } from "../link/close_reason.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
@@ -179,7 +178,7 @@ export class Connector {
     for (;;) {
       try {
         if (shared === undefined) {
-          shared = makeShared(await loadTransport(core.transport), core, this.#load);
+          shared = makeShared(await core.sockets(), core, this.#load);
           this.outgoing.begin(shared);
         }
         result = await loop.run(shared);

@@ -5,7 +5,6 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { loadTransport } from "../load_transport.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/config.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
@@ -96,7 +95,7 @@ export class ServerLifecycle<P> {
         const was = before?.[i];
         return was !== undefined && "port" in was ? { ...at, port: was.port } : at;
       });
-      run = this.#run = await Acceptor.start(this.#owner, await loadTransport(core.transport), at);
+      run = this.#run = await Acceptor.start(this.#owner, await core.sockets(), at);
     } catch (error) {
       this.#starting = undefined;
       if (this.#closing === undefined) this.#closed.release();

@@ -5,12 +5,12 @@
  */
 
 import type { EventOptions, Listener as EventListener } from "../app/events.ts";
-import { loadThreads } from "../load_threads.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { readOptions } from "../base/checks.ts";
 import { closingOf } from "../app/config.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import { platformOf } from "../app/platform.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";
 import type { Address } from "../base/address.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
@@ -74,13 +74,18 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
    * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
-   * checksums of the protocol.
+   * checksums of the protocol, or `transport` is a name and the entry of the package that the class comes from loads none.
    */
   constructor(config: ServerConfig<P> = {}) {
     const options = readOptions("a server's config", config, SERVER_OPTIONS);
     this.#owner = {
       places: placesOf(options),
-      core: new EndpointCore<ServerEvents<P>>(options, SERVER_EVENTS, extraFeatures(config)),
+      core: new EndpointCore<ServerEvents<P>>(
+        options,
+        SERVER_EVENTS,
+        platformOf(new.target),
+        extraFeatures(config),
+      ),
       limits: serverLimitsOf(options),
       lastId: 0,
       rejected: 0,
@@ -254,7 +259,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     options?: WorkerRouteOptions,
   ): void {
     const describe = ({ id, address }: ConnectedClient): WorkerPeer => ({ id, address });
-    this.#owner.core.workerRoute(type as AnyMessageType, module, options, loadThreads, describe);
+    this.#owner.core.workerRoute(type as AnyMessageType, module, options, describe);
   }
 
   /**

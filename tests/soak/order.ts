@@ -16,7 +16,7 @@ import {
   type TcpEndpoint,
   text,
 } from "@veltix/core";
-import { loadTransport } from "../../src/load_transport.ts";
+import { loadTransport } from "../../src/auto/load_transport.ts";
 import { Flag, SystemCode } from "../../src/wire/frame.ts";
 import { type Commands, play } from "../processes/role.ts";
 import { sleep, until } from "../processes/waiting.ts";

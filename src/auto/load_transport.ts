@@ -1,20 +1,19 @@
 /**
- * Where the core meets the adapters: finds the sockets that a `transport` names, and imports only those.
+ * Finds the sockets that a `transport` names, and imports only those.
  *
  * @module
  */
 
-import type { TransportChoice } from "./app/config.ts";
+import type { TransportChoice } from "../app/config.ts";
 // The adapters come later, perhaps when a test has faked time already.
-import "./base/real_time.ts";
-import type { Transport } from "./transport.ts";
+import "../base/real_time.ts";
+import type { Transport } from "../transport.ts";
 
 /** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */
 const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
 
-/** The sockets of a `transport`. A runtime never loads another's adapter. */
-export function loadTransport(core: TransportChoice): Transport | Promise<Transport> {
-  if (typeof core === "object") return core;
+/** The sockets of that name. A runtime never loads another's adapter. */
+export function loadTransport(core: Exclude<TransportChoice, Transport>): Transport | Promise<Transport> {
   const name = core === "auto" ? preferred() : core;
   return LOADED[name] ?? load(name);
 }
@@ -28,11 +27,11 @@ async function load(name: "bun" | "deno" | "node"): Promise<Transport> {
 async function make(name: "bun" | "deno" | "node"): Promise<Transport> {
   switch (name) {
     case "bun":
-      return (await import("./adapters/bun.ts")).bunTransport();
+      return (await import("../adapters/bun.ts")).bunTransport();
     case "deno":
-      return (await import("./adapters/deno.ts")).denoTransport();
+      return (await import("../adapters/deno.ts")).denoTransport();
     case "node":
-      return (await import("./adapters/node.ts")).nodeTransport();
+      return (await import("../adapters/node.ts")).nodeTransport();
   }
 }
 
