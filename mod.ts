@@ -99,7 +99,6 @@ export {
   DEFAULT_LIMITS,
   type LimitOptions,
   type Limits,
-  type TransportChoice,
 } from "./src/app/config.ts";
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
@@ -117,6 +116,7 @@ export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/counters.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
 export type * from "./src/transport.ts";
+export type { TransportChoice } from "./src/app/transport_choice.ts";
 export type { WorkerPeer } from "./src/workers/worker_messages.ts";
 export { type WorkerHandler, workerHandler, type WorkerResult } from "./src/workers/worker_handler.ts";
 export type { WorkerMessage } from "./src/workers/worker_message.ts";

@@ -23,8 +23,8 @@ export interface ConnectOptions extends SocketOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One runtime's sockets. */
-export interface Transport extends EventLoop {
+/** Sockets: those of a runtime, or anything else that carries bytes both ways. */
+export interface Transport {
   /** Its name, for logs and statistics, such as `"node"`. */
   readonly name: string;
   /**
@@ -38,6 +38,11 @@ export interface Transport extends EventLoop {
   listen(at: Endpoint, options?: SocketOptions): Promise<Listener>;
   /** How many files and sockets the process may have open at once; `undefined` where that can't be known. Never rejects. */
   descriptors?(): Promise<number | undefined>;
+  /**
+   * The time and the turns that its connections live by, where it has some of its own, as a network with a fake clock. A
+   * Server or a Client with this transport follows them. @default the event loop of the runtime
+   */
+  readonly eventLoop?: EventLoop;
 }
 
 /** Accepts connections. Iterating ends when it is closed and throws when accepting fails for good. */

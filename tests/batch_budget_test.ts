@@ -6,7 +6,7 @@ import { Client, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
 import { BATCH_FRAMES, BatchBudget, type Share } from "../src/link/batch_budget.ts";
 import { StrangerTurns } from "../src/link/stranger_turns.ts";
 import type { Clock } from "../src/base/clock.ts";
-import type { Transport } from "../src/transport.ts";
+import type { EventLoop, Transport } from "../src/transport.ts";
 import { HOST, Lines, memoryWorld, until } from "./session_support.ts";
 
 const NOTE = messageType(200, "note", text);
@@ -30,7 +30,7 @@ class Loop {
         this.#next = fn;
         this.crowded = crowded;
       },
-    } as unknown as Transport);
+    } as unknown as EventLoop);
   }
 
   look(): void {
@@ -277,9 +277,9 @@ it("a Server and a Client that are closed wait for no turn any more", async () =
     let pending = 0;
     let longest = 0;
     let time = 0;
-    const { clock, yield: others } = world.transport;
-    const watched: Transport = {
-      ...world.transport,
+    const { clock, defer, yield: others } = world.transport.eventLoop!;
+    const eventLoop: EventLoop = {
+      defer,
       // Each look at the clock finds that more time went by, so that rounds are over soon.
       clock: {
         now: () => time += 3,
@@ -294,6 +294,7 @@ it("a Server and a Client that are closed wait for no turn any more", async () =
         step();
       },
     };
+    const watched: Transport = { ...world.transport, eventLoop };
     const server = new Server({
       hostname: HOST,
       port: 0,

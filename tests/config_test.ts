@@ -80,6 +80,26 @@ const SIZES = "bufferSize must be small, medium, large, huge or a number, not ";
 const SOCKETS = "transport must be auto, bun, deno, node or a Transport, not ";
 const LOGGER = "logger must have the methods warn and error";
 
+/** Transports whose event loop is not whole. */
+function wrongLoops(): Wrong[] {
+  const clock = { now: () => 0, setTimeout: () => 0, clearTimeout: () => {}, unref: () => {} };
+  const loop = { defer: () => {}, yield: () => {}, clock };
+  const wrong = (eventLoop: unknown, text: string): Wrong => [
+    { connect: () => {}, listen: () => {}, eventLoop },
+    TypeError,
+    `transport.eventLoop${text}`,
+  ];
+  return [
+    wrong(null, " must be an EventLoop, not null"),
+    wrong("node", ' must be an EventLoop, not "node"'),
+    ...["defer", "yield"].map((name) => wrong({ ...loop, [name]: 1 }, `.${name} must be a function, not 1`)),
+    wrong({ ...loop, clock: undefined }, ".clock must be a Clock, not undefined"),
+    ...Object.keys(clock).map((name) =>
+      wrong({ ...loop, clock: { ...clock, [name]: undefined } }, `.clock.${name} must be a function, not undefined`)
+    ),
+  ];
+}
+
 const COMMON: Record<string, Wrong[]> = {
   ...Object.fromEntries(Object.entries(LEAST).map(([name, least]) => [name, whole(name, least)])),
   hostname: text("hostname"),
@@ -101,7 +121,10 @@ const COMMON: Record<string, Wrong[]> = {
     ["memory", RangeError, `${SOCKETS}"memory"`],
     [null, TypeError, `${SOCKETS}null`],
     [7, TypeError, `${SOCKETS}7`],
-    [{ connect: () => {} }, TypeError, `${SOCKETS}of type object`],
+    [{}, TypeError, "transport.connect must be a function, not undefined"],
+    [{ connect: () => {} }, TypeError, "transport.listen must be a function, not undefined"],
+    [{ connect: "x", listen: () => {} }, TypeError, 'transport.connect must be a function, not "x"'],
+    ...wrongLoops(),
     [memoryTransport, TypeError, `${SOCKETS}of type function`],
   ],
   recovery: [

@@ -21,11 +21,12 @@ import {
 import { connect as connectRaw, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runtimeLoop } from "../src/adapters/runtime_loop.ts";
 import { toStreams } from "../src/adapters/web_streams.ts";
 import { addressText } from "../src/base/address.ts";
 import { ConnectionError } from "../src/errors.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";
-import type { ChunkReader, Connection, Listener, Transport } from "../src/transport.ts";
+import type { ChunkReader, Connection, EventLoop, Listener, Transport } from "../src/transport.ts";
 
 /** What a transport can do. */
 export interface Capabilities {
@@ -40,6 +41,8 @@ export interface Capabilities {
 const HOST = "127.0.0.1";
 const ANYWHERE = { hostname: HOST, port: 0 };
 const DEADLINE = 50_000;
+/** Where the runtime's own event loop is, for a program of its own. */
+const LOOP = new URL("../src/adapters/runtime_loop.ts", import.meta.url).href;
 
 /** A URL, what was pasted with a space or a port, empty and too long labels, what only looks like an address, and so on. */
 const IMPOSSIBLE_NAMES = [
@@ -74,6 +77,11 @@ export function conformance(name: string, make: () => Transport, capabilities: C
     }
     if (capabilities.program) programs(test, capabilities.program);
   });
+}
+
+/** The event loop that a Server or a Client with this transport lives by. */
+function loopOf(transport: Transport): EventLoop {
+  return transport.eventLoop ?? runtimeLoop();
 }
 
 type Test = (title: string, fn: (transport: Transport) => Promise<void>) => void;
@@ -722,15 +730,16 @@ function streams(test: Test): void {
 
 function turns(test: Test): void {
   test("defer() runs after what runs now, and before yield()", async (transport) => {
+    const loop = loopOf(transport);
     for (const start of [(fn: () => void) => fn(), (fn: () => void) => void setTimeout(fn, 0)]) {
       const order: string[] = [];
       await new Promise<void>((resolve) =>
         start(() => {
-          transport.yield(() => {
+          loop.yield(() => {
             order.push("yield");
             resolve();
           });
-          transport.defer(() => order.push("defer"));
+          loop.defer(() => order.push("defer"));
           order.push("now");
         })
       );
@@ -739,37 +748,40 @@ function turns(test: Test): void {
   });
 
   test("defer() runs before bytes that come later are read", async (transport) => {
+    const loop = loopOf(transport);
     await using pair = await open(transport);
     for (let round = 0; round < 20; round++) {
       await pair.client.write(new Uint8Array([round]));
       let deferred = false;
       const reading = pair.server.read();
-      transport.defer(() => deferred = true);
+      loop.defer(() => deferred = true);
       await reading;
       assert(deferred, `round ${round}`);
     }
   });
 
   test("deferred calls of one turn run together, before the next read settles", async (transport) => {
+    const loop = loopOf(transport);
     await using pair = await open(transport);
     await pair.client.write(new Uint8Array([1]));
     assertEquals(await pair.server.read(), new Uint8Array([1]));
     const order: string[] = [];
     await Promise.resolve();
-    transport.defer(() => order.push("first"));
+    loop.defer(() => order.push("first"));
     await Promise.resolve();
-    transport.defer(() => order.push("second"));
+    loop.defer(() => order.push("second"));
     await pair.client.write(new Uint8Array([2]));
     await pair.server.read().then(() => order.push("read"));
     assertEquals(order, ["first", "second", "read"]);
   });
 
   test("yield() lets sockets and timers have their turn", async (transport) => {
+    const loop = loopOf(transport);
     await using pair = await open(transport);
     const echoing = echo(pair.server);
     let back = 0;
     let fired = false;
-    const timer = transport.clock.setTimeout(() => fired = true, 1);
+    const timer = loop.clock.setTimeout(() => fired = true, 1);
     const client = (async () => {
       for (; back < 10; back++) {
         await pair.client.write(new Uint8Array([back]));
@@ -781,17 +793,18 @@ function turns(test: Test): void {
       const spin = () => {
         if (back === 10 && fired) resolve();
         else if (left-- === 0) reject(new Error(`only ${back} echoes came, timer fired: ${fired}`));
-        else transport.yield(spin);
+        else loop.yield(spin);
       };
       spin();
     });
     await client;
-    transport.clock.clearTimeout(timer);
+    loop.clock.clearTimeout(timer);
     await pair.client.closeWrite();
     await echoing;
   });
 
-  test("the clock goes forward, fires, and forgets", async ({ clock }) => {
+  test("the clock goes forward, fires, and forgets", async (transport) => {
+    const { clock } = loopOf(transport);
     const start = clock.now();
     let forgotten = true;
     const timer = clock.setTimeout(() => forgotten = false, 5);
@@ -1034,6 +1047,7 @@ function programs(test: Test, { factory, url }: { url: string; factory: string }
     const accepting = listener[Symbol.asyncIterator]();
     const client = await transport.connect(listener.address);
     const server = (await accepting.next()).value;
+    const { clock } = transport.eventLoop ?? (await import(${JSON.stringify(LOOP)})).runtimeLoop();
     const ignore = () => {};
     client.read().catch(ignore);
     accepting.next().catch(ignore);
@@ -1042,7 +1056,7 @@ function programs(test: Test, { factory, url }: { url: string; factory: string }
     const { code, output } = await run(`${start}
       listener.unref(); client.unref(); server.unref();
       server.read().catch(ignore);
-      transport.clock.unref(transport.clock.setTimeout(ignore, 1e6));
+      clock.unref(clock.setTimeout(ignore, 1e6));
       console.log("at the end");
     `);
     assertEquals([output.trim(), code], ["at the end", 0]);
@@ -1102,7 +1116,7 @@ function programs(test: Test, { factory, url }: { url: string; factory: string }
   test("without unref() a connection holds the program", async () => {
     const { output } = await run(`${start}
       listener.unref(); server.unref();
-      transport.clock.unref(transport.clock.setTimeout(() => { console.log("still here"); client.abort(); }, 200));
+      clock.unref(clock.setTimeout(() => { console.log("still here"); client.abort(); }, 200));
     `);
     assertEquals(output.trim(), "still here");
   });

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { takingTurns } from "../src/adapters/clock.ts";
+import { takingTurns } from "../src/base/event_loop.ts";
 
 describe("the yield of sockets on Deno", () => {
   for (const connections of [1, 2, 5]) {

@@ -48,7 +48,7 @@ const PACKAGES: Record<string, RegExp> = {
 
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
-  "src/app/shared.ts: POOLS": "A cache of free buffers of a transport: one is as good as another, for all alike.",
+  "src/app/shared.ts: POOLS": "A cache of free buffers of an event loop: one is as good as another, for all alike.",
   "src/auto/load_transport.ts: LOADED":
     "A cache of what the module loader keeps anyway: an adapter is the same for all.",
   "src/logger/logger.ts: #instance": "The one logger of a program that asks for one, by `getInstance`.",

@@ -219,7 +219,7 @@ describe("memory transport by itself", () => {
     const reading = server.read().then(() => order.push("read"));
     await client.write(new Uint8Array(1)).then(() => order.push("written"));
     await Promise.resolve();
-    transport.defer(() => order.push("deferred"));
+    transport.eventLoop!.defer(() => order.push("deferred"));
     await reading;
     assertEquals(order, ["written", "deferred", "read"]);
   });

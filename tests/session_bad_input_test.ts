@@ -24,6 +24,7 @@ import {
   SPOKEN,
   until,
   watched,
+  withTime,
   type World,
   WORLDS,
 } from "./session_support.ts";
@@ -354,7 +355,7 @@ describe("a native connection", () => {
       clearTimeout: (timer: unknown) => clock.clearTimeout(timer),
       unref: () => {},
     };
-    await using met = await meet({ clock, transport: { ...transport, clock: late } }, "native");
+    await using met = await meet({ clock, transport: withTime(transport, late) }, "native");
     const frame = met.raw.encode({ code: 200, content: "x".repeat(5_000) });
     await met.raw.connection.write(frame.subarray(0, 3_000));
     await clock.advance(9_000);

@@ -453,7 +453,7 @@ describe("the end of a connection", () => {
         const connecting = client.connect({ signal: controller.signal }).then(() => "connected", (error) => error);
         // Turns first, then single microtasks within one.
         for (let i = 0; i < Math.floor(count / 12); i++) {
-          await new Promise<void>((resolve) => world.transport.yield(resolve));
+          await new Promise<void>((resolve) => world.transport.eventLoop!.yield(resolve));
         }
         await microtasks(count % 12);
         const was = client.state;
@@ -480,7 +480,7 @@ describe("the end of a connection", () => {
       await using served = await serve(world);
       const raw = Raw.connect(world, served.address, "native").catch(() => undefined);
       for (let i = 0; i < Math.floor(count / 12); i++) {
-        await new Promise<void>((resolve) => world.transport.yield(resolve));
+        await new Promise<void>((resolve) => world.transport.eventLoop!.yield(resolve));
       }
       await microtasks(count % 12);
       await served.server.close({ drain: 0 });

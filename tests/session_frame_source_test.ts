@@ -1,7 +1,7 @@
 import { Channel } from "../src/link/channel.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { eventLoop } from "../src/adapters/clock.ts";
+import { anyLoop } from "../src/base/event_loop.ts";
 import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
 import type { SessionShared } from "../src/session/shared.ts";
 import { BATCH_FRAMES, BatchBudget } from "../src/link/batch_budget.ts";
@@ -22,7 +22,7 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   let left = COUNT;
   // Time stands still, so that it ends no batch.
   const clock = { now: () => 0 } as Clock;
-  const loop = { clock, ...eventLoop() };
+  const loop = { ...anyLoop, clock };
   let frames = 0;
   let inTurn = 0;
   let most = 0;
@@ -81,7 +81,7 @@ describe("a receiver", () => {
       const chunk = new Uint8Array(piece.length * count);
       for (let i = 0; i < count; i++) chunk.set(piece, i * piece.length);
       const clock = { now: () => 0 } as Clock;
-      const loop = { clock, ...eventLoop() };
+      const loop = { ...anyLoop, clock };
       let given = false;
       const source = new FrameSource(
         new Channel(

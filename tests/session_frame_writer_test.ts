@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
-import { eventLoop } from "../src/adapters/clock.ts";
+import { anyLoop } from "../src/base/event_loop.ts";
 import { Server } from "../mod.ts";
 import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/link/buffer_pool.ts";
@@ -10,7 +10,7 @@ import { FrameWriter, type FrameWriterShared } from "../src/link/frame_writer.ts
 import { TotalBuffer } from "../src/link/total_buffer.ts";
 import { TimerWheel } from "../src/base/timer_wheel.ts";
 import { FlushQueue } from "../src/link/flush_queue.ts";
-import type { Connection, Transport } from "../src/transport.ts";
+import type { Connection, EventLoop, Transport } from "../src/transport.ts";
 import { crc32 } from "../src/wire/crc32.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
@@ -46,7 +46,7 @@ function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "nati
   const shared: FrameWriterShared = {
     pool: new BufferPool(),
     wheel,
-    flushes: new FlushQueue(eventLoop() as Transport),
+    flushes: new FlushQueue(anyLoop),
     clock,
     tuning: { eager: false },
     total: new TotalBuffer(marks, wheel, clock),
@@ -452,10 +452,10 @@ describe("a frame writer", () => {
 });
 
 describe("free buffers", () => {
-  it("are shared by all that use the same sockets, until the last of them is closed", async () => {
-    const transport = { ...eventLoop(), clock: new FakeClock() } as unknown as Transport;
-    const first = scripted({}, transport).shared;
-    const second = scripted({}, transport).shared;
+  it("are shared by all that live by the same event loop, until the last of them is closed", async () => {
+    const loop: EventLoop = { ...anyLoop, clock: new FakeClock() };
+    const first = scripted({}, loop).shared;
+    const second = scripted({}, loop).shared;
     const other = scripted().shared;
     const buffer = first.pool.take(0);
     first.pool.give(buffer);
@@ -463,21 +463,22 @@ describe("free buffers", () => {
     assertStrictEquals(second.pool.take(0), buffer);
     second.pool.give(buffer);
     first.close();
-    const third = scripted({}, transport).shared;
+    const third = scripted({}, loop).shared;
     assertStrictEquals(third.pool.take(0), buffer);
     third.pool.give(buffer);
     for (const shared of [second, third, other]) shared.close();
     // One that could not begin has used none.
     const no = (): Promise<never> => Promise.reject(new Error("taken"));
-    const taken = { ...transport, name: "taken", connect: no, listen: no } as Transport;
+    const taken: EventLoop = { ...loop };
+    const transport: Transport = { name: "taken", connect: no, listen: no, eventLoop: taken };
     const kept = scripted({}, taken).shared;
-    await assertRejects(() => new Server({ port: 1, transport: taken }).start());
+    await assertRejects(() => new Server({ port: 1, transport }).start());
     kept.pool.give(buffer);
     kept.close();
     const anew = scripted({}, taken).shared;
     assert(anew.pool.take(0) !== buffer);
     anew.close();
-    const later = scripted({}, transport).shared;
+    const later = scripted({}, loop).shared;
     assert(later.pool.take(0) !== buffer);
     later.close();
   });

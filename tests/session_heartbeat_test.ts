@@ -19,6 +19,7 @@ import {
   SPOKEN,
   turn,
   until,
+  withTime,
   type World,
 } from "./session_support.ts";
 import { Random } from "./wire_support.ts";
@@ -201,7 +202,7 @@ describe("the heartbeat", () => {
       const base = memoryWorld();
       let skew = 0;
       const clock = { ...methods(base.clock), now: () => base.clock.now() + skew };
-      const world = { clock: base.clock, transport: { ...base.transport, clock } };
+      const world = { clock: base.clock, transport: withTime(base.transport, clock) };
       await using met = await face(world, release);
       let alive = true;
       const seen = listen(base, met.raw, (id) => alive && void pong(met.raw, id));

@@ -42,7 +42,9 @@ for (const world of WORLDS) {
           const later = async (): Promise<void> => {
             most = Math.max(most, ++running);
             const turns = random.below(4);
-            for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => made.transport.yield(resolve));
+            for (let i = 0; i < turns; i++) {
+              await new Promise<void>((resolve) => made.transport.eventLoop!.yield(resolve));
+            }
             running--;
           };
           await using served = await serve(made, { protocol, ...config }, (server) => {
@@ -144,7 +146,7 @@ for (const world of WORLDS) {
           const ping = other.send({ code: 0, requestId: 1, flags: 1 })
             .then(() => other.frame())
             .then(() => answered = true);
-          while (!answered) await new Promise<void>((resolve) => made.transport.yield(resolve));
+          while (!answered) await new Promise<void>((resolve) => made.transport.eventLoop!.yield(resolve));
           await ping;
           taken.push(flooder.stats().framesReceived - before);
         }
@@ -182,7 +184,7 @@ describe("a connection", () => {
         server.route(SYNC, () => {
           now += ms;
           most = Math.max(most, ++inTurn);
-          if (inTurn === 1) transport.yield(() => inTurn = 0);
+          if (inTurn === 1) transport.eventLoop!.yield(() => inTurn = 0);
         });
         server.route(ASYNC, () => gate.promise);
         server.route(ECHO, ({ content }) => content);
@@ -233,7 +235,7 @@ describe("a connection", () => {
         now += 10;
         handled++;
         most = Math.max(most, ++running);
-        if (running === 1) transport.yield(() => running = 0);
+        if (running === 1) transport.eventLoop!.yield(() => running = 0);
       });
       server.route(ECHO, ({ content }) => {
         before = handled;

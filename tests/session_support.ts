@@ -8,16 +8,17 @@
 import { FeatureSet } from "../src/session/feature.ts";
 import { assertEquals } from "@std/assert";
 import { Client, type ClientConfig, Server, type ServerConfig } from "../mod.ts";
-import { eventLoop } from "../src/adapters/clock.ts";
 import { FakeClock, memoryTransport } from "../src/adapters/memory.ts";
 import type { MemoryOptions } from "../src/adapters/memory_network.ts";
 import { COMMON_OPTIONS, limitsOf } from "../src/app/config.ts";
 import { readOptions } from "../src/base/checks.ts";
+import { runtimeLoop } from "../src/adapters/runtime_loop.ts";
 import { readTuning } from "../src/app/tuning.ts";
 import { Routes } from "../src/app/routes.ts";
 import { makeShared, type PeerShared } from "../src/app/shared.ts";
 import type { Address, TcpEndpoint } from "../src/base/address.ts";
-import type { Connection, Listener, Transport } from "../src/transport.ts";
+import { anyLoop } from "../src/base/event_loop.ts";
+import type { Clock, Connection, EventLoop, Listener, Transport } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
@@ -53,14 +54,19 @@ const OUTSIDE = new WeakSet<FakeClock>();
 export function memoryWorld(options: Omit<MemoryOptions, "clock"> = {}): World {
   const clock = new FakeClock();
   INSIDE.add(clock);
-  return { clock, transport: memoryTransport({ ...options, clock }) };
+  return { clock, transport: withTime(memoryTransport({ ...options, clock }), clock) };
 }
 
 /** The sockets of this runtime, with time that only the test moves. */
 export async function realWorld(): Promise<World> {
   const clock = new FakeClock();
   OUTSIDE.add(clock);
-  return { clock, transport: { ...await realTransport(), clock } };
+  return { clock, transport: withTime(await realTransport(), clock) };
+}
+
+/** A transport whose time is that of a clock. */
+export function withTime(transport: Transport, clock: Clock): Transport {
+  return { ...transport, eventLoop: { ...transport.eventLoop ?? runtimeLoop(), clock } };
 }
 
 /** What `transport: "auto"` stands for here. */
@@ -336,7 +342,7 @@ export interface ScriptedWrite {
 /** A connection whose writes the test lets through one by one, and what a session's parts share there. */
 export function scripted(
   tuning: Partial<PeerShared["tuning"]> = {},
-  transport?: Transport,
+  loop?: EventLoop,
 ): { connection: Connection; writes: ScriptedWrite[]; shared: PeerShared; clock: FakeClock } {
   const clock = new FakeClock();
   const writes: ScriptedWrite[] = [];
@@ -351,7 +357,7 @@ export function scripted(
   const options = { highWaterMark: most, maxBufferedBytes: most, maxTotalBufferedBytes: most, handshakeTimeout: 1_000 };
   const checked = readOptions("options", options, COMMON_OPTIONS);
   const limits = limitsOf(checked);
-  const shared = makeShared(transport ?? { ...eventLoop(), clock } as unknown as Transport, {
+  const shared = makeShared(loop ?? { ...anyLoop, clock }, {
     routes: new Routes(),
     observers: {},
     tuning: { ...readTuning(checked), ...tuning },

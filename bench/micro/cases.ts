@@ -7,7 +7,7 @@
 import * as zlib from "node:zlib";
 import { bytes, Client, json, messageType, Server, text } from "../../mod.ts";
 import { memoryTransport } from "../../src/adapters/memory.ts";
-import { systemClock } from "../../src/adapters/clock.ts";
+import { runtimeClock } from "../../src/adapters/runtime_loop.ts";
 import { RequestTable } from "../../src/session/requests.ts";
 import { requestIds } from "../../src/session/request_ids.ts";
 import { TimerWheel } from "../../src/base/timer_wheel.ts";
@@ -173,7 +173,7 @@ async function memoryCases(): Promise<MicroCases> {
 
 /** A request's entry: made, timed, found by its answer and taken out. */
 function requestCase(): Pick<MicroCases, "cases"> & { close(): void } {
-  const clock = systemClock();
+  const clock = runtimeClock();
   const wheel = new TimerWheel(clock);
   const nothing = (): void => {};
   const host = { since: -1, answered: nothing, abandoned: nothing, settled: nothing };

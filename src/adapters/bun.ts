@@ -9,7 +9,6 @@ import type { Address, Endpoint } from "../base/address.ts";
 import type { Connection, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { BunChannel, type BunSocket } from "./bun_channel.ts";
-import { eventLoop, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
@@ -56,9 +55,7 @@ export function bunTransport(): Transport {
     name: "bun",
     connect,
     listen: (at, options) => listenAnew(at, () => listenBun(bun, at, options), connect),
-    clock: systemClock(),
     descriptors: descriptorLimit,
-    ...eventLoop(),
   };
 }
 

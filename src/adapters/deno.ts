@@ -9,7 +9,6 @@
 import type { Address, Endpoint } from "../base/address.ts";
 import type { ChunkReader, Connection, ConnectOptions, Listener, SocketOptions, Transport } from "../transport.ts";
 import { realTime } from "../base/real_time.ts";
-import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
@@ -17,6 +16,7 @@ import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
 import { notItself } from "./self_connect.ts";
 import { listenAnew } from "./stale_socket.ts";
+import { runtimeLoop } from "./runtime_loop.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -59,10 +59,8 @@ export function denoTransport(): Transport {
     name: "deno",
     connect,
     listen: (at, options) => listenAnew(at, () => listenDeno(deno, at, options), connect),
-    clock: systemClock(),
     descriptors: descriptorLimit,
-    ...eventLoop(),
-    yield: fairYield(),
+    eventLoop: runtimeLoop(),
   };
 }
 

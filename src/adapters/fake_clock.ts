@@ -5,7 +5,7 @@
  */
 
 import type { Clock, TimerHandle } from "../base/clock.ts";
-import { eventLoop } from "./clock.ts";
+import { anyLoop } from "../base/event_loop.ts";
 
 interface Timer {
   readonly due: number;
@@ -33,7 +33,7 @@ const MOST_TURNS = 100_000;
  * ```
  */
 export class FakeClock implements Clock {
-  readonly #turn = eventLoop().yield;
+  readonly #turn = anyLoop.yield;
   readonly #timers = new Set<Timer>();
   #now: number;
   #turns = 0;

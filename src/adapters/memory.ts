@@ -6,7 +6,7 @@
  */
 
 import type { Connection, Transport } from "../transport.ts";
-import { eventLoop } from "./clock.ts";
+import { anyLoop } from "../base/event_loop.ts";
 import { type MemoryOptions, Network } from "./memory_network.ts";
 
 export type * from "../transport.ts";
@@ -42,8 +42,7 @@ export function memoryTransport(options?: MemoryOptions): Transport {
     name: "memory",
     connect: (to, options) => network.connect(to, options),
     listen: (at, options) => network.listen(at, options),
-    clock: network.clock,
-    ...eventLoop(),
+    eventLoop: { ...anyLoop, clock: network.clock },
   };
 }
 

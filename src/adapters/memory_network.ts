@@ -5,15 +5,16 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { anyLoop } from "../base/event_loop.ts";
 import type { Endpoint } from "../base/address.ts";
 import type { ChunkReader, Connection, ConnectOptions, Listener, SocketOptions } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
-import { eventLoop, systemClock } from "./clock.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint, DEFAULT_BUFFER_SIZE } from "./endpoint.ts";
 import { FakeClock } from "./fake_clock.ts";
 import type { Faults } from "./faults.ts";
 import { Pipe, resetError } from "./pipe.ts";
+import { runtimeClock } from "./runtime_loop.ts";
 import { connectError, listenError, systemError } from "./system_errors.ts";
 
 /** Which direction a script is asked for. */
@@ -45,14 +46,14 @@ export class Network {
   #index = 0;
 
   constructor(options: MemoryOptions = {}) {
-    const { clock = systemClock(), faults, pipeSize = 262144 } = options;
+    const { clock = runtimeClock(), faults, pipeSize = 262144 } = options;
     if (!Number.isSafeInteger(pipeSize) || pipeSize < 1) {
       throw new RangeError(`Cannot use "pipeSize": it must be a positive integer, got ${pipeSize}`);
     }
     this.clock = clock;
     this.#faults = faults;
     this.#pipeSize = pipeSize;
-    this.#turn = clock instanceof FakeClock ? (fn) => clock.turn(fn) : eventLoop().yield;
+    this.#turn = clock instanceof FakeClock ? (fn) => clock.turn(fn) : anyLoop.yield;
   }
 
   freePort(): number {

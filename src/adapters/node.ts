@@ -10,13 +10,13 @@ import { dirname } from "node:path";
 import type { Address, Endpoint } from "../base/address.ts";
 import type { Connection, Listener, SocketOptions, Transport } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
-import { eventLoop, fairYield, systemClock } from "./clock.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
 import { listenAnew } from "./stale_socket.ts";
+import { runtimeLoop } from "./runtime_loop.ts";
 import { brokenError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -47,10 +47,8 @@ export function nodeTransport(): Transport {
     name: "node",
     connect,
     listen: (at, options) => listenAnew(at, () => listenNode(at, options), connect),
-    clock: systemClock(),
     descriptors: descriptorLimit,
-    ...eventLoop(),
-    yield: fairYield(),
+    eventLoop: runtimeLoop(),
   };
 }
 

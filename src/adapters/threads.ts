@@ -7,11 +7,11 @@
 
 import { Worker } from "node:worker_threads";
 import type { Thread, ThreadEvents, Threads } from "../thread_seam.ts";
-import { systemClock } from "./clock.ts";
+import { runtimeClock } from "./runtime_loop.ts";
 
 /** Makes the threads of this runtime. */
 export function workerThreads(): Threads {
-  return { cores: globalThis.navigator?.hardwareConcurrency ?? 1, clock: systemClock(), start };
+  return { cores: globalThis.navigator?.hardwareConcurrency ?? 1, clock: runtimeClock(), start };
 }
 
 function start(source: string, data: unknown, events: ThreadEvents): Thread {

@@ -23,12 +23,9 @@ import { CONSOLE, type Log } from "./log.ts";
 import { type HeartbeatOptions, type PerformanceMode, type RateLimitOptions, TUNING_OPTIONS } from "./tuning.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
-import type { Transport } from "../transport.ts";
+import { type TransportChoice, transportOf } from "./transport_choice.ts";
 import { protocol } from "../wire/protocols.ts";
 import { requireDigest } from "../wire/python/sha256.ts";
-
-/** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
-export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
 
 /**
  * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun read up to 64 and 512 KiB at once
@@ -150,7 +147,6 @@ const LIMITS = {
 } satisfies OptionTable<LimitOptions>;
 
 const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, large: 64, huge: 1024 };
-const TRANSPORTS: readonly unknown[] = ["auto", "bun", "deno", "node"];
 const LONGEST_DRAIN = 0x7fffffff;
 
 /** The options of {@linkcode CommonConfig}. */
@@ -219,15 +215,6 @@ function bufferBytes(name: string, size: unknown): number {
   if (typeof size === "string" && Object.hasOwn(BUFFER_SIZES, size)) return BUFFER_SIZES[size] * 1024;
   const right = `${name} must be ${Object.keys(BUFFER_SIZES).join(", ")} or a number, not ${show(size)}`;
   throw typeof size === "string" ? new RangeError(right) : new TypeError(right);
-}
-
-function transportOf(name: string, transport: unknown): TransportChoice {
-  if (TRANSPORTS.includes(transport)) return transport as TransportChoice;
-  const { connect, listen, defer, yield: letOthers, clock } = (transport ?? {}) as Partial<Transport>;
-  const whole = [connect, listen, defer, letOthers, clock?.now, clock?.setTimeout, clock?.clearTimeout, clock?.unref];
-  if (whole.every((member) => typeof member === "function")) return transport as Transport;
-  const right = `${name} must be ${TRANSPORTS.join(", ")} or a Transport, not ${show(transport)}`;
-  throw typeof transport === "string" ? new RangeError(right) : new TypeError(right);
 }
 
 function logOf(name: string, value: unknown): Log {

@@ -6,17 +6,20 @@
 
 import { type EventMap, Events } from "./events.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
-import { type CommonOptions, type Limits, limitsOf, type TransportChoice } from "./config.ts";
+import { type CommonOptions, type Limits, limitsOf } from "./config.ts";
 import { type Log, writeNote } from "./log.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../thread_seam.ts";
+import type { EventLoop } from "../base/clock.ts";
+import { anyLoop } from "../base/event_loop.ts";
 import type { Transport } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import { noThreads, noTransport, type Platform } from "./platform.ts";
+import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
@@ -123,6 +126,11 @@ export class EndpointCore<Map extends EventMap> {
   sockets(): Transport | Promise<Transport> {
     const { transport } = this;
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
+  }
+
+  /** The time and the turns that those live by who use these sockets. */
+  loopOf(transport: Transport): EventLoop {
+    return transport.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
   }
 
   /** Adds a route. Throws what `Routes.add` does. */

@@ -6,12 +6,15 @@
  */
 
 import { ConfigError } from "../errors.ts";
+import type { EventLoop } from "../base/clock.ts";
 import type { Threads } from "../thread_seam.ts";
 import type { Transport } from "../transport.ts";
-import type { TransportChoice } from "./config.ts";
+import type { TransportChoice } from "./transport_choice.ts";
 
 /** Finds what differs between runtimes. */
 export interface Platform {
+  /** The time and the turns of the runtime, for a transport that has none of its own. */
+  readonly eventLoop: EventLoop;
   /** Loads the sockets of a name, or rejects with a `ConfigError`. */
   loadTransport(name: Exclude<TransportChoice, Transport>): Transport | Promise<Transport>;
   /** Loads what starts threads. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Transport } from "../transport.ts";
+import type { EventLoop } from "../base/clock.ts";
 import type { HandlerLoad } from "./handler_load.ts";
 import { BatchBudget } from "../link/batch_budget.ts";
 import { BufferPool } from "../link/buffer_pool.ts";
@@ -18,8 +18,6 @@ import { TotalBuffer } from "../link/total_buffer.ts";
 
 /** What all peers of a Server or a Client share. */
 export interface PeerShared extends SessionShared, DispatcherShared {
-  /** The sockets. */
-  readonly transport: Transport;
   readonly tuning: Tuning;
   readonly limits: SessionShared["limits"] & DispatcherShared["limits"];
   /** Ends it, once, when the last connection is gone. */
@@ -27,22 +25,22 @@ export interface PeerShared extends SessionShared, DispatcherShared {
 }
 
 /** A program may have a thousand Clients: each would make buffers that others have just given back. */
-const POOLS = new WeakMap<Transport, { readonly pool: BufferPool; users: number }>();
+const POOLS = new WeakMap<EventLoop, { readonly pool: BufferPool; users: number }>();
 
-/** The pool of those who use the same sockets, and what its last user frees it by. */
-function lend(transport: Transport): { readonly pool: BufferPool; leave(): void } {
-  const lent = POOLS.get(transport) ?? { pool: new BufferPool(), users: 0 };
-  POOLS.set(transport, lent);
+/** The pool of those who live by the same event loop, whatever their sockets, and what its last user frees it by. */
+function lend(loop: EventLoop): { readonly pool: BufferPool; leave(): void } {
+  const lent = POOLS.get(loop) ?? { pool: new BufferPool(), users: 0 };
+  POOLS.set(loop, lent);
   lent.users++;
   const leave = (): void => {
-    if (--lent.users === 0) POOLS.delete(transport);
+    if (--lent.users === 0) POOLS.delete(loop);
   };
   return { pool: lent.pool, leave };
 }
 
 /** Brings it together. */
 export function makeShared(
-  transport: Transport,
+  loop: EventLoop,
   { features, routes, limits, observers, tuning, faults }:
     & Pick<PeerShared, "features" | "routes" | "limits" | "observers" | "tuning">
     & {
@@ -50,12 +48,11 @@ export function makeShared(
     },
   load?: HandlerLoad,
 ): PeerShared {
-  const { pool, leave } = lend(transport);
-  const { clock } = transport;
+  const { pool, leave } = lend(loop);
+  const { clock } = loop;
   const wheel = new TimerWheel(clock);
   faults?.begin(wheel, clock);
   return {
-    transport,
     clock,
     routes,
     limits,
@@ -66,8 +63,8 @@ export function makeShared(
     rate: tuning.rate,
     wheel,
     pool,
-    flushes: new FlushQueue(transport, tuning.gather),
-    budget: new BatchBudget(transport),
+    flushes: new FlushQueue(loop, tuning.gather),
+    budget: new BatchBudget(loop),
     features,
     total: new TotalBuffer(limits, wheel, clock),
     close: () => {

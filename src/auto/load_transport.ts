@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TransportChoice } from "../app/config.ts";
+import type { TransportChoice } from "../app/transport_choice.ts";
 // The adapters come later, perhaps when a test has faked time already.
 import "../base/real_time.ts";
 import type { Transport } from "../transport.ts";

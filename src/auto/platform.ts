@@ -5,8 +5,9 @@
  */
 
 import type { Platform } from "../app/platform.ts";
+import { runtimeLoop } from "../adapters/runtime_loop.ts";
 import { loadThreads } from "./load_threads.ts";
 import { loadTransport } from "./load_transport.ts";
 
-/** The platform of every runtime. */
-export const RUNTIME: Platform = { loadTransport, loadThreads };
+/** The platform of every runtime. There is one event loop in a program, so that all who use it take turns with each other. */
+export const RUNTIME: Platform = { eventLoop: runtimeLoop(), loadTransport, loadThreads };

@@ -12,6 +12,7 @@ import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
+import type { Transport } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
 import { dial, type Dialed, type Target } from "./dial.ts";
 import { ConnectWaiters } from "./connect_waiters.ts";
@@ -29,7 +30,7 @@ export interface ClientContext {
   /** The routes, events and limits. */
   readonly core: EndpointCore<ClientEvents>;
   /** The server to connect to. */
-  readonly target: Omit<Target, "nativeOnly" | "unref">;
+  readonly target: Omit<Target, "transport" | "nativeOnly" | "unref">;
   /** When to try again; `undefined` for never. */
   readonly policy: ReconnectPolicy | undefined;
   readonly outgoing: Outgoing;
@@ -158,11 +159,11 @@ export class ConnectLoop {
   }
 
   /** Makes attempts, and runs the connections that they bring, until no other is to follow. */
-  async run(shared: PeerShared): Promise<ConnectionResult> {
+  async run(shared: PeerShared, transport: Transport): Promise<ConnectionResult> {
     const { core, outgoing, policy } = this.#context;
     let result: ConnectionResult;
     for (let wait = 0;;) {
-      result = await this.#once(shared, this.#attempt);
+      result = await this.#once(shared, transport, this.#attempt);
       this.#peer = undefined;
       if (result.lasted !== undefined) {
         this.#connected = true;
@@ -197,7 +198,7 @@ export class ConnectLoop {
   }
 
   /** Makes one attempt, and runs the connection that it brings. */
-  async #once(shared: PeerShared, attempt: number): Promise<ConnectionResult> {
+  async #once(shared: PeerShared, transport: Transport, attempt: number): Promise<ConnectionResult> {
     const context = this.#context;
     const { core, outgoing } = context;
     const { clock } = shared;
@@ -206,7 +207,7 @@ export class ConnectLoop {
     let dialed: Dialed;
     try {
       const { target, seenNative: nativeOnly, unref } = context;
-      dialed = await dial({ ...target, nativeOnly, unref }, shared, signal);
+      dialed = await dial({ ...target, transport, nativeOnly, unref }, shared, signal);
     } catch (error) {
       // An attempt that was given up here is no failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));

@@ -11,6 +11,7 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
+import type { Transport } from "../transport.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
@@ -173,15 +174,17 @@ export class Connector {
   /** Runs one connect loop after another, until no other follows. */
   async #run(loop: ConnectLoop): Promise<void> {
     const { core } = this.#context;
+    let transport: Transport | undefined;
     let shared: PeerShared | undefined;
     let result: ConnectionResult;
     for (;;) {
       try {
         if (shared === undefined) {
-          shared = makeShared(await core.sockets(), core, this.#load);
+          transport = await core.sockets();
+          shared = makeShared(core.loopOf(transport), core, this.#load);
           this.outgoing.begin(shared);
         }
-        result = await loop.run(shared);
+        result = await loop.run(shared, transport!);
       } catch (error) {
         result = failed(error, handshakeReason(error));
       }

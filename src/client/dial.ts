@@ -10,12 +10,14 @@ import { negotiate } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { Endpoint } from "../base/address.ts";
+import type { Transport } from "../transport.ts";
 import { ClientHandshake } from "../wire/handshake/client.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 
 /** The server to connect to, and how to connect. */
 export interface Target {
+  readonly transport: Transport;
   readonly endpoint: Endpoint;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
@@ -44,8 +46,8 @@ export interface Dialed {
  * @throws {unknown} The reason of `signal`, as it is.
  */
 export async function dial(target: Target, shared: PeerShared, signal: AbortSignal): Promise<Dialed> {
-  const { transport, wheel } = shared;
-  const { timeout } = target;
+  const { wheel } = shared;
+  const { timeout, transport } = target;
   const began = shared.clock.now();
   const late = new AbortController();
   const deadline = new Timeout(() =>

@@ -199,7 +199,7 @@ export class Outgoing {
   /** Waits until nothing is queued, for at most `ms` milliseconds, while there is the connection. Returns how long it took. */
   async emptied(peer: Peer, ms: number): Promise<number> {
     if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
-    const { clock } = this.#shared.transport;
+    const { clock } = this.#shared;
     const since = clock.now();
     await this.#within(ms, this.#queue.empty(), peer);
     return clock.now() - since;
@@ -290,7 +290,7 @@ class WaitingRequest implements QueuedRequest {
   /** Called when there is a clock. */
   begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
     const { signal } = this.#options;
-    const { wheel, transport: { clock } } = shared;
+    const { clock, wheel } = shared;
     this.#until = clock.now() + timeout;
     const giveUp = (error: unknown): void => {
       this.fail(error);

@@ -70,7 +70,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   private constructor(owner: ServerState<P>, transport: Transport) {
     const { core, limits } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(transport, core);
+    this.#shared = makeShared(core.loopOf(transport), core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
     this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);

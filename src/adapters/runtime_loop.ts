@@ -1,0 +1,38 @@
+/**
+ * The event loop of Deno, Bun or Node, whichever this is.
+ *
+ * @module
+ */
+
+import type { Clock, EventLoop, TimerHandle } from "../base/clock.ts";
+import { anyLoop, takingTurns } from "../base/event_loop.ts";
+import { realTime } from "../base/real_time.ts";
+
+interface Runtime {
+  Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
+}
+
+/** Makes a clock that shows the real time. */
+export function runtimeClock(): Clock {
+  return { ...anyLoop.clock, unref: (timer) => setRef(timer, "unref"), ref: (timer) => setRef(timer, "ref") };
+}
+
+function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
+  if (typeof timer !== "number") anyLoop.clock[how]!(timer);
+  else (globalThis as Runtime).Deno?.[`${how}Timer`]?.(timer);
+}
+
+/** Makes the event loop, which is fair to sockets on Deno, too. */
+export function runtimeLoop(): EventLoop {
+  return { clock: runtimeClock(), defer: anyLoop.defer, yield: fairYield() };
+}
+
+function fairYield(): EventLoop["yield"] {
+  const { now, setImmediate, setTimeout } = realTime;
+  if ((globalThis as Runtime).Deno === undefined || setImmediate === undefined) return anyLoop.yield;
+  return takingTurns({
+    now,
+    setImmediate: (fn) => void setImmediate(fn),
+    setTimer: (fn) => void setTimeout(fn, 0),
+  });
+}

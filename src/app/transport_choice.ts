@@ -1,0 +1,48 @@
+/**
+ * The option `transport`.
+ *
+ * @module
+ */
+
+import type { EventLoop } from "../base/clock.ts";
+import { checkFunction, show } from "../base/checks.ts";
+import type { Transport } from "../transport.ts";
+
+/** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
+export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
+
+const NAMES: readonly unknown[] = ["auto", "bun", "deno", "node"];
+
+/**
+ * The option `transport`, checked. Returns it.
+ *
+ * @param name The option, for messages.
+ * @throws {RangeError | TypeError} It is neither a name nor a Transport, or a member of it is wrong.
+ */
+export function transportOf(name: string, value: unknown): TransportChoice {
+  if (NAMES.includes(value)) return value as TransportChoice;
+  if (typeof value !== "object" || value === null) {
+    const right = `${name} must be ${NAMES.join(", ")} or a Transport, not ${show(value)}`;
+    throw typeof value === "string" ? new RangeError(right) : new TypeError(right);
+  }
+  const transport = value as Transport;
+  checkFunction(`${name}.connect`, transport.connect);
+  checkFunction(`${name}.listen`, transport.listen);
+  if (transport.eventLoop !== undefined) checkLoop(`${name}.eventLoop`, transport.eventLoop);
+  return transport;
+}
+
+/** A part of an event loop would mix two times. */
+function checkLoop(name: string, loop: EventLoop): void {
+  checkObject(name, loop, "an EventLoop");
+  checkFunction(`${name}.defer`, loop.defer);
+  checkFunction(`${name}.yield`, loop.yield);
+  checkObject(`${name}.clock`, loop.clock, "a Clock");
+  for (const part of ["now", "setTimeout", "clearTimeout", "unref"] as const) {
+    checkFunction(`${name}.clock.${part}`, loop.clock[part]);
+  }
+}
+
+function checkObject(name: string, value: unknown, what: string): void {
+  if (typeof value !== "object" || value === null) throw new TypeError(`${name} must be ${what}, not ${show(value)}`);
+}
