@@ -16,6 +16,7 @@ import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
 import { runtimeApi } from "./runtime.ts";
 import { listenAnew } from "./stale_socket.ts";
+import { runtimeLoop } from "./runtime_loop.ts";
 import { listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";
@@ -56,6 +57,7 @@ export function bunTransport(): Transport {
     connect,
     listen: (at, options) => listenAnew(at, () => listenBun(bun, at, options), connect),
     descriptors: descriptorLimit,
+    eventLoop: runtimeLoop(),
   };
 }
 
