@@ -299,6 +299,12 @@ describe("listen, in the config of a Server,", () => {
       [{ hostname: "" }, TypeError, 'listen[1].hostname must be a non-empty string, not ""'],
       [{ path: "" }, TypeError, 'listen[1].path must be a non-empty string, not ""'],
       [{ recovery: "x" }, RangeError, 'listen[1].recovery must be close or resync, not "x"'],
+      [
+        { transport: "memory" },
+        RangeError,
+        'listen[1].transport must be auto, bun, deno, node or a Transport, not "mem',
+      ],
+      [{ transport: { connect: () => {} } }, TypeError, "listen[1].transport.listen must be a function, not undefined"],
       [{ protocol: 2 }, TypeError, "listen[1].protocol must be a string, not 2"],
       [{ protocol: "1.6" }, RangeError, 'Cannot find the protocol "1.6"'],
     ];

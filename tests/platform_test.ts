@@ -78,6 +78,18 @@ describe("the classes of the core", () => {
     }
   });
 
+  it("refuse it in a listener, too, and need none for the server where each listener has its own", async () => {
+    const transport = memoryTransport();
+    unsupported(() => new CoreServer({ transport, listen: [{}, { transport: "auto" }] }), 'listen[1].transport "auto"');
+    unsupported(() => new CoreServer({ listen: [{ transport }, {}] }), 'transport "auto" cannot be loaded');
+    await using server = new CoreServer({ listen: [{ transport, port: 1 }, { transport, port: 2 }] });
+    await server.start();
+    for (const port of [1, 2]) {
+      await using client = new CoreClient({ transport, port });
+      await client.connect();
+    }
+  });
+
   it("refuse worker routes, and their code stays free", () => {
     for (const Peer of [CoreClient, CoreServer]) {
       const peer = new Peer({ transport: memoryTransport() });

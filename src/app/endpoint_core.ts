@@ -92,6 +92,7 @@ export class EndpointCore<Map extends EventMap> {
    * @param options The options, checked.
    * @param names All events there are.
    * @param platform What finds sockets and threads. Without it, `transport` must be a Transport.
+   * @param transport Which sockets to use.
    * @param extra Features beside those of the library.
    * @throws {RangeError} Two options do not fit together.
    * @throws {ConfigError} `unsupported`: `transport` is a name, and there is no platform.
@@ -100,14 +101,15 @@ export class EndpointCore<Map extends EventMap> {
     options: CommonOptions,
     names: readonly (keyof Map & string)[],
     platform?: Platform,
+    transport: TransportChoice = options.transport,
     extra: readonly Feature[] = [],
   ) {
     this.#platform = platform;
     this.limits = limitsOf(options);
     this.tuning = readTuning(options);
     this.bufferSize = options.bufferSize;
-    this.transport = options.transport;
-    if (typeof this.transport === "string" && platform === undefined) throw noTransport(this.transport, "transport");
+    this.transport = transport;
+    this.checkSockets(transport);
     this.log = options.logger;
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
@@ -122,9 +124,18 @@ export class EndpointCore<Map extends EventMap> {
     });
   }
 
+  /**
+   * Checks that there will be such sockets. `prefix` stands before the name of the option in messages.
+   *
+   * @throws {ConfigError} `unsupported`: it is a name, and there is no platform.
+   */
+  checkSockets(transport: TransportChoice, prefix: string = ""): void {
+    if (typeof transport === "object" || this.#platform !== undefined) return;
+    throw noTransport(transport, `${prefix}transport`);
+  }
+
   /** Brings the sockets, at once where they are loaded. */
-  sockets(): Transport | Promise<Transport> {
-    const { transport } = this;
+  sockets(transport: TransportChoice = this.transport): Transport | Promise<Transport> {
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
   }
 

@@ -92,6 +92,7 @@ export class Client implements AsyncDisposable {
       options,
       CLIENT_EVENTS,
       platformOf(new.target),
+      undefined,
       extraFeatures(config),
     );
     const target = {

@@ -17,8 +17,8 @@ import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { Channel } from "../link/channel.ts";
 import { StrangerTurns } from "../link/stranger_turns.ts";
-import { type Address, addressText, type Endpoint, networkOf } from "../base/address.ts";
-import type { Connection, Listener, Transport } from "../transport.ts";
+import { type Address, addressText, networkOf } from "../base/address.ts";
+import type { Connection, EventLoop, Listener } from "../transport.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
 import { refusalMessage } from "../wire/handshake/refusal.ts";
 import { ServerHandshake } from "../wire/handshake/server.ts";
@@ -29,6 +29,7 @@ import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./cl
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
+import { checkDescriptors, type Spot } from "./spots.ts";
 
 /** The state that all acceptors of one server share. */
 export interface ServerState<P> {
@@ -67,10 +68,10 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** The kinds of refusals that were logged since the last client came in. */
   readonly #said = new Set<unknown>();
 
-  private constructor(owner: ServerState<P>, transport: Transport) {
+  private constructor(owner: ServerState<P>, loop: EventLoop) {
     const { core, limits } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(core.loopOf(transport), core);
+    this.#shared = makeShared(loop, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
     this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
@@ -81,16 +82,16 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    * Listens, and begins to accept.
    *
    * @param owner The state that it shares with other acceptors of the server.
-   * @param transport The sockets.
-   * @param at The addresses, one for each place.
+   * @param loop The time and the turns of all its connections.
+   * @param spots The addresses with their sockets, one for each place.
    * @throws {ConnectionError} It cannot listen at one of them. Then nothing listens.
    */
-  static async start<P>(owner: ServerState<P>, transport: Transport, at: readonly Endpoint[]): Promise<Acceptor<P>> {
-    const run = new Acceptor(owner, transport);
+  static async start<P>(owner: ServerState<P>, loop: EventLoop, spots: readonly Spot[]): Promise<Acceptor<P>> {
+    const run = new Acceptor(owner, loop);
     const { bufferSize } = owner.core;
     try {
-      run.#checkDescriptors(await transport.descriptors?.());
-      for (const endpoint of at) run.#listeners.push(await transport.listen(endpoint, { bufferSize }));
+      await checkDescriptors(owner.core.log, owner.limits, spots);
+      for (const { at, transport } of spots) run.#listeners.push(await transport.listen(at, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));
       run.#shared.close();
@@ -167,20 +168,6 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     inside.waits = true;
     const all = Promise.all([...this.#peers].map((peer) => peer.ends()));
     return Promise.race([end, all.then(() => {})]);
-  }
-
-  /** Logs it when the limits allow more connections than the process may have files and sockets. */
-  #checkDescriptors(most: number | undefined): void {
-    const { core: { log }, limits: { maxConnections, maxPendingHandshakes } } = this.#owner;
-    if (most === undefined || maxConnections + maxPendingHandshakes <= most) return;
-    const limit = `this process may have ${most} files and sockets open`;
-    if (maxConnections === Infinity) {
-      writeNote(log, "debug", () => `No limit of connections is set, and ${limit}: set maxConnections below it`);
-      return;
-    }
-    const sum = maxConnections + maxPendingHandshakes;
-    const text = `maxConnections and maxPendingHandshakes allow ${sum} connections, but ${limit}`;
-    writeNote(log, "warn", () => `${text}: raise the limit (ulimit -n) or lower them`);
   }
 
   async #accept(listener: Listener, place: Place<P>): Promise<void> {

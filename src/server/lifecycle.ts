@@ -10,6 +10,7 @@ import type { Closing } from "../app/config.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import { type Address, addressText } from "../base/address.ts";
 import { Acceptor, type ServerState } from "./acceptor.ts";
+import { spotsOf } from "./spots.ts";
 
 /** A restart under way. */
 interface Restart {
@@ -91,11 +92,8 @@ export class ServerLifecycle<P> {
     this.#closed.reset();
     let run: Acceptor<P>;
     try {
-      const at = places.map(({ at }, i) => {
-        const was = before?.[i];
-        return was !== undefined && "port" in was ? { ...at, port: was.port } : at;
-      });
-      run = this.#run = await Acceptor.start(this.#owner, await core.sockets(), at);
+      const loop = core.loopOf(await core.sockets());
+      run = this.#run = await Acceptor.start(this.#owner, loop, await spotsOf(core, places, before));
     } catch (error) {
       this.#starting = undefined;
       if (this.#closing === undefined) this.#closed.release();

@@ -19,7 +19,7 @@ import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcas
 import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
 import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
-import { placesOf, SERVER_OPTIONS, type ServerConfig, serverLimitsOf } from "./server_config.ts";
+import { ownTransportOf, placesOf, SERVER_OPTIONS, type ServerConfig, serverLimitsOf } from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** A server's counters. */
@@ -78,14 +78,18 @@ export class Server<P = undefined> implements AsyncDisposable {
    */
   constructor(config: ServerConfig<P> = {}) {
     const options = readOptions("a server's config", config, SERVER_OPTIONS);
+    const places = placesOf<P>(options);
+    const core = new EndpointCore<ServerEvents<P>>(
+      options,
+      SERVER_EVENTS,
+      platformOf(new.target),
+      ownTransportOf(config, places),
+      extraFeatures(config),
+    );
+    places.forEach(({ transport }, i) => transport !== undefined && core.checkSockets(transport, `listen[${i}].`));
     this.#owner = {
-      places: placesOf(options),
-      core: new EndpointCore<ServerEvents<P>>(
-        options,
-        SERVER_EVENTS,
-        platformOf(new.target),
-        extraFeatures(config),
-      ),
+      places,
+      core,
       limits: serverLimitsOf(options),
       lastId: 0,
       rejected: 0,

@@ -18,6 +18,7 @@ import {
   wholeOrInfinity,
 } from "../base/checks.ts";
 import { COMMON_OPTIONS, type CommonConfig, contradiction, endpointOf, protocolOf } from "../app/config.ts";
+import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
@@ -37,6 +38,12 @@ export interface ListenerConfig<P = undefined> {
   readonly authenticate?: Authenticate<P>;
   /** What a torn stream does there, with Python peers. @default the server's `recovery` */
   readonly recovery?: "close" | "resync";
+  /**
+   * Which sockets to use there. Time and turns of all listeners are those of the server's `transport`; where that is not
+   * given and each listener has one of its own, those of the first listener.
+   * @default the server's `transport`
+   */
+  readonly transport?: TransportChoice;
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -108,6 +115,8 @@ export interface Place<P> {
   readonly authenticate: Authenticate<P> | undefined;
   /** What a torn stream does, where frames have a magic. */
   readonly recovery: Recovery;
+  /** Which sockets to use; `undefined` for those of the server. */
+  readonly transport: TransportChoice | undefined;
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
@@ -119,6 +128,7 @@ const LISTENER_OPTIONS = {
   protocol: optional(protocolOf),
   authenticate: optional((name, value) => checkFunction(name, value as Authenticate<unknown>)),
   recovery: optional(oneOf("close", "resync")),
+  transport: optional(transportOf),
 } satisfies OptionTable<ListenerConfig>;
 
 /** How a {@linkcode ServerConfig} is read. */
@@ -127,6 +137,7 @@ export const SERVER_OPTIONS = {
   ...LISTENER_OPTIONS,
   protocol: optional(protocolOf, "2.0"),
   recovery: COMMON_OPTIONS.recovery,
+  transport: COMMON_OPTIONS.transport,
   listen: optional(listenersOf),
   maxConnections: optional(wholeOrInfinity(1), Infinity),
   maxConnectionsPerAddress: optional(wholeOrInfinity(1), Infinity),
@@ -152,7 +163,7 @@ function listenersOf(name: string, listen: unknown): Checked<typeof LISTENER_OPT
 export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
-    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery);
+    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined);
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
@@ -162,7 +173,7 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
-    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, prefix);
+    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, listener.transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
     }
@@ -180,16 +191,31 @@ export function serverLimitsOf(options: ServerOptions): ServerLimits {
   return { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress };
 }
 
+/**
+ * Returns the transport that the server itself uses: that of `config`. Where it has none, and each listener has its own, it
+ * is that of the first.
+ */
+export function ownTransportOf<P>(
+  { transport }: ServerConfig<P>,
+  places: readonly Place<P>[],
+): TransportChoice | undefined {
+  if (transport !== undefined || places.some((place) => place.transport === undefined)) return transport;
+  return places[0].transport;
+}
+
 function placeOf<P>(
   at: Endpoint,
   spoken: string,
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
+  transport: TransportChoice | undefined,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
   const authenticate = decides as Authenticate<P> | undefined;
-  if (authenticate === undefined || protocol.handshake !== "none") return { at, protocol, authenticate, recovery };
+  if (authenticate === undefined || protocol.handshake !== "none") {
+    return { at, protocol, authenticate, recovery, transport };
+  }
   throw new ConfigError(
     "invalid-config",
     `${prefix}protocol "${spoken}" goes without authenticate: that release has no handshake to ask a peer in`,
