@@ -16,7 +16,7 @@ export interface Threads {
   /**
    * Starts a thread. It never keeps the program alive.
    *
-   * @param source The script, which finds `data` as `workerData` of `node:worker_threads`.
+   * @param source The script, which finds `data` as `workerData`, and as `parentPort` what posts to the program.
    * @param data A value that can be cloned.
    * @param events Receives what it says, and its end.
    */

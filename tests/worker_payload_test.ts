@@ -61,7 +61,6 @@ describe("a payload for a worker", () => {
 describe("threads", () => {
   it("take a buffer away, pass it back, and tell how they end", async () => {
     const source = `
-      const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
       parentPort.on("message", (buffer) => {
         parentPort.postMessage(buffer, [buffer]);
         parentPort.postMessage([buffer.byteLength, workerData]);
@@ -85,7 +84,7 @@ describe("threads", () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let ends = 0;
     const source = `
-      process.getBuiltinModule("node:worker_threads").parentPort.postMessage("loops");
+      parentPort.postMessage("loops");
       for (;;);
     `;
     const alive = setTimeout(() => {}, 60_000);

@@ -14,8 +14,11 @@ export function workerThreads(): Threads {
   return { cores: globalThis.navigator?.hardwareConcurrency ?? 1, clock: runtimeClock(), start };
 }
 
+/** Where a script finds its data and the way back. */
+const PORT = `const { parentPort, workerData } = globalThis.process.getBuiltinModule("node:worker_threads");\n`;
+
 function start(source: string, data: unknown, events: ThreadEvents): Thread {
-  const worker = new Worker(source, { eval: true, workerData: data });
+  const worker = new Worker(PORT + source, { eval: true, workerData: data });
   let thrown: Error | undefined;
   let over = false;
   worker.on("message", (value) => events.message(value));

@@ -8,9 +8,11 @@
 /** Where a worker handler keeps what serves the program; shared by all copies of this package. */
 export const SERVE = "@veltix/core/serve-1";
 
-/** The script. Its `workerData` is `{ module, serve }`: the URL of the module, and {@linkcode SERVE}. */
+/**
+ * The script. It finds `parentPort`, and `workerData`, which is `{ module, serve }`: the URL of the module, and
+ * {@linkcode SERVE}.
+ */
 export const BOOTSTRAP = `
-const { parentPort, workerData } = globalThis.process.getBuiltinModule("node:worker_threads");
 const text = (value) => typeof value === "string" ? value : undefined;
 import(workerData.module).then((module) => {
   const handler = module.default;
