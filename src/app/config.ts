@@ -5,10 +5,8 @@
  */
 
 import {
-  checkBoolean,
-  type Checked,
   checkFunction,
-  nonEmpty,
+  type Checks,
   oneOf,
   optional,
   type OptionTable,
@@ -20,8 +18,15 @@ import {
 import { ConfigError } from "../errors.ts";
 import { fingerprint } from "../message/contract.ts";
 import { CONSOLE, type Log } from "./log.ts";
-import { type HeartbeatOptions, type PerformanceMode, type RateLimitOptions, TUNING_OPTIONS } from "./tuning.ts";
+import {
+  type HeartbeatOptions,
+  type PerformanceMode,
+  type RateLimitOptions,
+  TUNING_OPTIONS,
+  type TuningOptions,
+} from "./tuning.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
+import type { Recovery } from "../wire/decoder_options.ts";
 import type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
 import { type TransportChoice, transportOf } from "./transport_choice.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -131,8 +136,13 @@ export interface CommonConfig extends LimitOptions {
 /** All limits, with defaults filled in. */
 export type Limits = Required<LimitOptions>;
 
+/** The limits as they are read. */
+interface ReadLimits extends Omit<Limits, "highWaterMark"> {
+  readonly highWaterMark: number | undefined;
+}
+
 /** The least value of each limit, and its default. The largest is what a signed 32-bit timer or size can hold. */
-const LIMITS = {
+const LIMITS: Checks<ReadLimits> = {
   maxMessageSize: optional(whole(256), 10 * 1024 * 1024),
   handshakeTimeout: optional(whole(1), 5_000),
   maxConcurrentHandlers: optional(whole(1), 100),
@@ -144,13 +154,23 @@ const LIMITS = {
   maxTotalBufferedBytes: optional(whole(1), 256 * 1024 * 1024),
   writeTimeout: optional(whole(1), 10_000),
   maxDrain: optional(whole(1), 60_000),
-} satisfies OptionTable<LimitOptions>;
+};
 
 const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, large: 64, huge: 1024 };
-const LONGEST_DRAIN = 0x7fffffff;
 
-/** The options of {@linkcode CommonConfig}. */
-export const COMMON_OPTIONS = {
+/** The options of {@linkcode CommonConfig}, read. */
+export interface CommonOptions extends ReadLimits, TuningOptions {
+  readonly recovery: Recovery;
+  readonly transport: TransportChoice;
+  /** In bytes. */
+  readonly bufferSize: number;
+  readonly logger: Log;
+  /** The fingerprint. */
+  readonly contract: string | undefined;
+}
+
+/** How they are read. */
+export const COMMON_OPTIONS: Checks<CommonOptions> = {
   ...LIMITS,
   ...TUNING_OPTIONS,
   recovery: optional(oneOf("close", "resync"), "close"),
@@ -160,9 +180,6 @@ export const COMMON_OPTIONS = {
   contract: optional((_name, value) => fingerprint(value as NonNullable<CommonConfig["contract"]>)),
 } satisfies OptionTable<CommonConfig>;
 
-/** The same, read. */
-export type CommonOptions = Checked<typeof COMMON_OPTIONS>;
-
 /** The defaults of {@linkcode LimitOptions}, for a server. */
 export const DEFAULT_LIMITS: Limits = Object.freeze(limitsOf(readOptions("limits", {}, LIMITS)));
 
@@ -171,7 +188,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze(limitsOf(readOptions("limits
  *
  * @throws {RangeError} Two do not fit together.
  */
-export function limitsOf(options: Checked<typeof LIMITS>): Limits {
+export function limitsOf(options: ReadLimits): Limits {
   const { maxBufferedBytes } = options;
   const { highWaterMark = Math.min(1024 * 1024, maxBufferedBytes / 2) } = options;
   if (highWaterMark > maxBufferedBytes) {
@@ -226,54 +243,4 @@ function logOf(name: string, value: unknown): Log {
     if (logger[method] !== undefined) checkFunction(`${name}.${method}`, logger[method]);
   }
   return logger;
-}
-
-/** How long closing may take, and when peers may come back, checked. */
-export interface Closing {
-  /** In milliseconds. */
-  readonly drain: number;
-  /** In milliseconds; `undefined` where that is not said. */
-  readonly retryAfter: number | undefined;
-}
-
-/** What a client that is shut out is told, checked. */
-export interface ClosingWords {
-  /** Why, for programs. */
-  readonly code?: string;
-  /** Why, for people. */
-  readonly message?: string;
-  /** Whether coming back is pointless. */
-  readonly final?: boolean;
-}
-
-const CLIENT_CLOSING = {
-  drain: optional((name, value) => {
-    if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${show(value)}`);
-    if (value >= 0 && value <= LONGEST_DRAIN) return value;
-    throw new RangeError(`${name} must be 0 to ${LONGEST_DRAIN} ms, not ${value}`);
-  }, 5_000),
-} satisfies OptionTable<Pick<Closing, "drain">>;
-
-const CLOSING = { ...CLIENT_CLOSING, retryAfter: optional(whole(0)) } satisfies OptionTable<Closing>;
-
-const SHUTTING = {
-  ...CLOSING,
-  code: optional(nonEmpty),
-  message: optional(nonEmpty),
-  final: optional(checkBoolean),
-} satisfies OptionTable<Closing & ClosingWords>;
-
-/** How to close a server, checked. */
-export function closingOf(options: Partial<Closing>): Closing {
-  return readOptions("close()", options, CLOSING);
-}
-
-/** How to close one connection of a server, checked. */
-export function shuttingOf(options: Partial<Closing> & ClosingWords): Closing & ClosingWords {
-  return readOptions("close()", options, SHUTTING);
-}
-
-/** How long closing a client may take, checked. */
-export function drainOf(options: Partial<Pick<Closing, "drain">>): number {
-  return readOptions("close()", options, CLIENT_CLOSING).drain;
 }

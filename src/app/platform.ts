@@ -1,6 +1,6 @@
 /**
  * What the entry of the package brings along, so that the core finds sockets and threads and yet imports none. The entry
- * has classes of its own with a {@linkcode PLATFORM}; a program that needs no loaders takes those of the core.
+ * has classes of its own with a static member `platform`; a program that needs no loaders takes those of the core.
  *
  * @module
  */
@@ -21,12 +21,9 @@ export interface Platform {
   loadThreads(): Promise<Threads>;
 }
 
-/** The static member of a class in which a constructor finds its {@linkcode Platform}. */
-export const PLATFORM: unique symbol = Symbol("platform");
-
 /** The platform of a class, inherited ones included; `undefined` for those of the core. */
 export function platformOf(made: object): Platform | undefined {
-  return (made as { readonly [PLATFORM]?: Platform })[PLATFORM];
+  return (made as { readonly platform?: Platform }).platform;
 }
 
 /** The error for a transport by name where nobody can load it. */

@@ -5,8 +5,8 @@
  */
 
 import {
-  type Check,
-  type Checked,
+  type Checks,
+  type Given,
   oneOf,
   optional,
   type OptionTable,
@@ -90,16 +90,23 @@ const RATE = {
 } satisfies OptionTable<RateLimitOptions>;
 
 /** The options that {@linkcode readTuning} takes. */
-export const TUNING_OPTIONS = {
+export interface TuningOptions {
+  readonly performanceMode: PerformanceMode;
+  readonly heartbeat: Given<HeartbeatOptions> | false | undefined;
+  readonly rateLimit: Rate | undefined;
+}
+
+/** How they are read. */
+export const TUNING_OPTIONS: Checks<TuningOptions> = {
   performanceMode: optional(oneOf("low", "balanced", "high"), "balanced"),
   heartbeat: optional((name, value) =>
     value === false ? value : readOptions(name, value as object, HEARTBEAT, `${name}.`)
   ),
   rateLimit: optional(rateOf),
-} satisfies Readonly<Record<string, Check<unknown>>>;
+};
 
 /** The pace that checked options ask for. */
-export function readTuning({ performanceMode, heartbeat, rateLimit }: Checked<typeof TUNING_OPTIONS>): Tuning {
+export function readTuning({ performanceMode, heartbeat, rateLimit }: TuningOptions): Tuning {
   const { gather, eager, ...defaults } = MODES[performanceMode];
   const { idle = defaults.idle, timeout } = heartbeat || {};
   const off = heartbeat === false;

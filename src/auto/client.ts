@@ -4,12 +4,12 @@
  * @module
  */
 
-import { PLATFORM, type Platform } from "../app/platform.ts";
+import type { Platform } from "../app/platform.ts";
 import { Client as CoreClient } from "../client/client.ts";
 import { RUNTIME } from "./platform.ts";
 
 /** See `Client` of the core, whose types and docs the entry shows. */
 export class Client extends CoreClient {
   /** What finds sockets and threads. */
-  static readonly [PLATFORM]: Platform = RUNTIME;
+  static readonly platform: Platform = RUNTIME;
 }

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { PLATFORM, type Platform } from "../app/platform.ts";
+import type { Platform } from "../app/platform.ts";
 import { Server as CoreServer } from "../server/server.ts";
 import { RUNTIME } from "./platform.ts";
 
 /** See `Server` of the core, whose types and docs the entry shows. */
 export class Server<P = undefined> extends CoreServer<P> {
   /** What finds sockets and threads. */
-  static readonly [PLATFORM]: Platform = RUNTIME;
+  static readonly platform: Platform = RUNTIME;
 }

@@ -10,6 +10,12 @@ export type Check<Value> = (name: string, value: unknown) => Value;
 /** One check for each option: one that is missing, or one too many, does not compile. */
 export type OptionTable<Options extends object> = Readonly<Record<keyof Options, Check<unknown>>>;
 
+/** The same for a table that is exported: what each check returns is written down. */
+export type Checks<Read extends object> = { readonly [Name in keyof Read]: Check<Read[Name]> };
+
+/** Options that are read and have no defaults: each is there, and may be `undefined`. */
+export type Given<Options extends object> = { readonly [Name in keyof Required<Options>]: Options[Name] };
+
 /** The options that a table reads, with their defaults. */
 export type Checked<Table extends Readonly<Record<string, Check<unknown>>>> = {
   readonly [Name in keyof Table]: ReturnType<Table[Name]>;

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { nonEmpty, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
-import { COMMON_OPTIONS, type CommonConfig, protocolOf } from "../app/config.ts";
+import { type Checks, type Given, nonEmpty, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
+import { COMMON_OPTIONS, type CommonConfig, type CommonOptions, protocolOf } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
-import { reconnectOf, type ReconnectOptions } from "./reconnect.ts";
+import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
 export interface ClientConfig extends CommonConfig {
@@ -41,8 +41,16 @@ export interface ClientConfig extends CommonConfig {
   readonly queueWhileDown?: boolean | QueueOptions;
 }
 
-/** How a {@linkcode ClientConfig} is read. */
-export const CLIENT_OPTIONS = {
+/** The options of {@linkcode ClientConfig}, read. */
+export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "port" | "hostname" | "path">> {
+  readonly protocol: string;
+  readonly credentials: unknown;
+  readonly reconnect: ReconnectPolicy | undefined;
+  readonly queueWhileDown: boolean | QueueOptions;
+}
+
+/** How they are read. */
+export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   ...COMMON_OPTIONS,
   // A Python server may be held up for 5 s by another client's handshake.
   handshakeTimeout: optional(whole(1), 10_000),

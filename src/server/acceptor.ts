@@ -7,7 +7,7 @@
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
-import type { Closing } from "../app/config.ts";
+import type { Closing } from "../app/closing.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
 import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";

@@ -6,7 +6,7 @@
 
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
-import { type Checked, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
+import { type Checks, type Given, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import { encodeFrame } from "../wire/encoder.ts";
@@ -24,7 +24,12 @@ export interface BroadcastOptions {
   readonly onFull?: "skip" | "close";
 }
 
-const OPTIONS = {
+/** The same, read. */
+export interface BroadcastSelection extends Given<Omit<BroadcastOptions, "onFull">> {
+  readonly onFull: "skip" | "close";
+}
+
+const OPTIONS: Checks<BroadcastSelection> = {
   to: unchecked<BroadcastOptions["to"]>(),
   except: unchecked<BroadcastOptions["except"]>(),
   onFull: optional((name, value) => {
@@ -36,7 +41,7 @@ const OPTIONS = {
 const DEFAULTS = Object.freeze(readOptions("broadcast()", {}, OPTIONS));
 
 /** The options of a broadcast, checked. Nothing is made for one without any. */
-export function broadcastOptions(options: BroadcastOptions | undefined): Checked<typeof OPTIONS> {
+export function broadcastOptions(options: BroadcastOptions | undefined): BroadcastSelection {
   return options === undefined ? DEFAULTS : readOptions("broadcast()", options, OPTIONS);
 }
 
@@ -51,7 +56,7 @@ export interface BroadcastResult {
 }
 
 /** The peers of the clients that a broadcast is for, each once. Who is not connected is left out. */
-export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastOptions): Iterable<Peer> {
+export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastSelection): Iterable<Peer> {
   const { clients } = groups;
   if (to === undefined && except === undefined) return clients.values();
   const left = new Set(except);

@@ -10,7 +10,7 @@ import type { Peer } from "../app/peer.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { nonEmpty } from "../base/checks.ts";
-import { shuttingOf } from "../app/config.ts";
+import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
 
 /** Options for closing a connection or a server. */

@@ -6,7 +6,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
-import type { Closing } from "../app/config.ts";
+import type { Closing } from "../app/closing.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import { type Address, addressText } from "../base/address.ts";
 import { Acceptor, type ServerState } from "./acceptor.ts";

@@ -8,7 +8,7 @@ import type { EventOptions, Listener as EventListener } from "../app/events.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { readOptions } from "../base/checks.ts";
-import { closingOf } from "../app/config.ts";
+import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";

@@ -7,17 +7,24 @@
 import { ConfigError } from "../errors.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import {
-  type Checked,
   checkFunction,
+  type Checks,
+  type Given,
   nonEmpty,
   oneOf,
   optional,
-  type OptionTable,
   readOptions,
   whole,
   wholeOrInfinity,
 } from "../base/checks.ts";
-import { COMMON_OPTIONS, type CommonConfig, contradiction, endpointOf, protocolOf } from "../app/config.ts";
+import {
+  COMMON_OPTIONS,
+  type CommonConfig,
+  type CommonOptions,
+  contradiction,
+  endpointOf,
+  protocolOf,
+} from "../app/config.ts";
 import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
@@ -121,7 +128,17 @@ export interface Place<P> {
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
 
-const LISTENER_OPTIONS = {
+/** The options of {@linkcode ListenerConfig}, read. */
+export type ListenerOptions = Given<ListenerConfig<unknown>>;
+
+/** The options of {@linkcode ServerConfig}, read. */
+export interface ServerOptions
+  extends CommonOptions, ServerLimits, Omit<ListenerOptions, "protocol" | "recovery" | "transport"> {
+  readonly protocol: string;
+  readonly listen: readonly ListenerOptions[] | undefined;
+}
+
+const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   port: optional(whole(0, 65535)),
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),
@@ -129,10 +146,10 @@ const LISTENER_OPTIONS = {
   authenticate: optional((name, value) => checkFunction(name, value as Authenticate<unknown>)),
   recovery: optional(oneOf("close", "resync")),
   transport: optional(transportOf),
-} satisfies OptionTable<ListenerConfig>;
+};
 
-/** How a {@linkcode ServerConfig} is read. */
-export const SERVER_OPTIONS = {
+/** How they are read. */
+export const SERVER_OPTIONS: Checks<ServerOptions> = {
   ...COMMON_OPTIONS,
   ...LISTENER_OPTIONS,
   protocol: optional(protocolOf, "2.0"),
@@ -143,12 +160,9 @@ export const SERVER_OPTIONS = {
   maxConnectionsPerAddress: optional(wholeOrInfinity(1), Infinity),
   maxPendingHandshakes: optional(whole(1), 2_048),
   maxPendingPerAddress: optional(wholeOrInfinity(1), Infinity),
-} satisfies OptionTable<ServerConfig>;
+};
 
-/** The same, read. */
-export type ServerOptions = Checked<typeof SERVER_OPTIONS>;
-
-function listenersOf(name: string, listen: unknown): Checked<typeof LISTENER_OPTIONS>[] {
+function listenersOf(name: string, listen: unknown): ListenerOptions[] {
   if (!Array.isArray(listen) || listen.length === 0) {
     throw new TypeError(`${name} must be an array of at least one place`);
   }
