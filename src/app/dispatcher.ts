@@ -30,7 +30,6 @@ import { kindOf, type Observers } from "../session/observers.ts";
 
 /** The peer whose messages are dispatched. */
 export interface DispatcherHost extends MessageOrigin {
-  readonly session: Session;
   /** The second argument of handlers. */
   readonly handle: unknown;
   readonly owner: {
@@ -81,6 +80,8 @@ class Waiters {
 /** Hands the messages of one connection to their handlers. */
 export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHost {
   readonly #host: DispatcherHost;
+  /** Set by {@linkcode serve}. */
+  #session!: Session;
   readonly #shared: DispatcherShared;
   /** What waits for a handler. Made when something does. */
   #queue: MessageQueue | undefined = undefined;
@@ -110,10 +111,15 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     this.#gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
   }
 
+  /** Begins with the messages of `session`. */
+  serve(session: Session): void {
+    this.#session = session;
+  }
+
   /** Whether as much waits as may. A peer that needs credit stops by itself. */
   get full(): boolean {
     if (this.#gate?.held === true) return true;
-    if (this.#host.session.flowControlled) return false;
+    if (this.#session.flowControlled) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
     const queue = this.#queue;
     return queue !== undefined && (queue.size >= maxQueuedMessages || queue.bytes >= maxQueuedBytes);
@@ -126,7 +132,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
 
   /** The peer sent more than it may. */
   rateExceeded(): void {
-    this.#host.session.rateExceeded();
+    this.#session.rateExceeded();
   }
 
   /** Messages that wait for a handler. */
@@ -155,7 +161,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
    * @throws {ProtocolError} A native request has the id of one that is not answered yet.
    */
   accept(frame: ReceivedFrame, receivedAt: number): void {
-    const request = this.#host.session.native && (frame.flags & Flag.REQUEST) !== 0;
+    const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
     const before = request ? this.#open?.get(frame.requestId) : undefined;
     if (before !== undefined && !before.answered && before.aborted === undefined) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
@@ -163,8 +169,8 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     const route = this.#shared.routes.get(frame.code);
     const asks = this.#asks(route, request);
     if (this.#gate?.admits(frame) === false) {
-      this.#host.session.taken(frame.size);
-      if (request && !this.#closed) this.#host.session.rejectRequest(frame, RATE_LIMITED);
+      this.#session.taken(frame.size);
+      if (request && !this.#closed) this.#session.rejectRequest(frame, RATE_LIMITED);
       return;
     }
     if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.size)) {
@@ -175,7 +181,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     if (!request && queue.pack(frame, receivedAt)) return;
     // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
     const { code, content, requestId, sentAt } = frame;
-    const share = this.#host.session.flowControlled ? 16 / 15 : 4;
+    const share = this.#session.flowControlled ? 16 / 15 : 4;
     const whole = content.buffer.byteLength;
     const large = content.length * share >= whole;
     const kept = { code, content: large ? content : content.slice(), requestId, sentAt };
@@ -239,7 +245,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
 
   /** Whether a message of `size` bytes may be handed out now; `asks`: whether an answer will be sent. */
   #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
-    if (asks && this.#host.session.sender.writer.full) return false;
+    if (asks && this.#session.sender.writer.full) return false;
     if (this.#gate?.flows(code) === false) return false;
     const { limits: { maxHandlerBytes, maxConcurrentHandlers }, load } = this.#shared;
     const running = load === undefined ? this.#running : load.running;
@@ -249,7 +255,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
       const busy = load === undefined ? this.#busy : load.busy;
       if (route?.ordered === true && busy?.has(route) === true) return false;
     }
-    return !asks || this.#host.session.sender.writer.affords(this.#sizes(route));
+    return !asks || this.#session.sender.writer.affords(this.#sizes(route));
   }
 
   #sizes(route: Route | undefined): AnswerSizes {
@@ -271,7 +277,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
       if (load === undefined) (this.#busy ??= new Set()).add(route);
       else (load.busy ??= new Set()).add(route);
     }
-    if (message.wantsReply) this.#host.session.sender.writer.reserve(message, this.#sizes(route));
+    if (message.wantsReply) this.#session.sender.writer.reserve(message, this.#sizes(route));
   }
 
   /** Takes it off. */
@@ -286,7 +292,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
       load.bytes -= message.kept;
     }
     if (route?.ordered === true) (load === undefined ? this.#busy : load.busy)?.delete(route);
-    if (message.reserved !== 0) this.#host.session.sender.writer.release(message, this.#sizes(route));
+    if (message.reserved !== 0) this.#session.sender.writer.release(message, this.#sizes(route));
   }
 
   /** A message that waited, for whoever takes its type by now. */
@@ -303,7 +309,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
 
   /** Whether a message is to be answered: a native one says so, another one's route does. */
   #asks(route: Route | undefined, request: boolean): boolean {
-    return this.#host.session.native ? request : route === undefined || route.type.reply !== undefined;
+    return this.#session.native ? request : route === undefined || route.type.reply !== undefined;
   }
 
   #message(frame: Received, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
@@ -314,7 +320,8 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
   /** Gives a message to its handler. */
   #hand(message: IncomingMessage): void {
     const { route } = message;
-    const { handle, owner, session } = this.#host;
+    const { handle, owner } = this.#host;
+    const session = this.#session;
     const size = message.content.length;
     this.#gate?.handed(size);
     session.taken(size);
@@ -443,7 +450,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
   #refuse(message: IncomingMessage, error: unknown): void {
     message.answered = true;
     try {
-      this.#host.session.refuse(message, error);
+      this.#session.refuse(message, error);
     } catch (failure) {
       this.#host.owner.error(failure, message);
     }

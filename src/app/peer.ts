@@ -67,6 +67,7 @@ export class Peer implements DispatcherHost, SessionOwner {
     this.handle = handle;
     this.inbox = new Dispatcher(this, shared);
     this.session = new Session(channel, outcome, side, shared, recovery, this, handle);
+    this.inbox.serve(this.session);
   }
 
   /** The number of messages that came and whose handlers were not called because the connection ended. */
@@ -86,13 +87,13 @@ export class Peer implements DispatcherHost, SessionOwner {
   /** Sends a message; see `Client.send`. */
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
     const { name, code } = type;
-    this.session.checkOpen(`Cannot send "${name}"`);
+    if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)));
   }
 
   /** Sends a message whose payload is encoded already. */
   sendContent(name: string, code: number, content: Uint8Array | string): boolean {
-    this.session.checkOpen(`Cannot send "${name}"`);
+    if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     return this.session.sender.send(name, code, content);
   }
 
@@ -104,7 +105,7 @@ export class Peer implements DispatcherHost, SessionOwner {
   ): Promise<ReplyOut> {
     try {
       const { name, code, reply } = type;
-      this.session.checkOpen(`Cannot request "${name}"`);
+      if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
       return this.session.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
@@ -121,14 +122,14 @@ export class Peer implements DispatcherHost, SessionOwner {
     codec: AnswerCodec,
     options: RequestOptions,
   ): Promise<unknown> {
-    this.session.checkOpen(`Cannot request "${name}"`);
+    if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
     return this.session.sender.ask(name, code, content, codec, options);
   }
 
   /** Sends a PING. Resolves with the round trip in milliseconds. Never throws. */
   ping(options: RequestOptions): Promise<number> {
     try {
-      this.session.checkOpen("Cannot ping");
+      if (!this.session.open) throw closedError("Cannot ping", this.session.reason);
       return this.session.sender.ping(options) as Promise<number>;
     } catch (error) {
       return Promise.reject(error);

@@ -149,6 +149,25 @@ export class FeatureSet {
 
 const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 
+/** Sees the messages of a session. */
+export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
+
+/** Returns what sees each message: the one part that does, several as one, or `undefined` for none. */
+export function meterOf(parts: readonly FeaturePart[]): MessageMeter | undefined {
+  const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
+  if (seeing.length === 0) return undefined;
+  const [first] = seeing;
+  if (seeing.length === 1 && first.message !== undefined && first.handled !== undefined) return first as MessageMeter;
+  return {
+    message(size: number): void {
+      for (const part of seeing) part.message?.(size);
+    },
+    handled(size: number, host: FeatureHost): void {
+      for (const part of seeing) part.handled?.(size, host);
+    },
+  };
+}
+
 /** Attaches the features of a session. */
 export function attachFeatures(
   { list }: AgreedFeatures,

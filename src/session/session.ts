@@ -8,7 +8,7 @@
 import { ConnectionError, ProtocolError, type Refusal } from "../errors.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
-import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
+import { type CloseReason, reasonOf } from "../link/close_reason.ts";
 import { FrameSource, type FrameSourceEvents } from "../link/frame_source.ts";
 import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
 import type { Channel } from "../link/channel.ts";
@@ -21,7 +21,7 @@ import type { SessionCounters } from "./counters.ts";
 import { Departure, type DepartureHost } from "./departure.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
-import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
+import { attachFeatures, type FeatureHost, type FeaturePart, type MessageMeter, meterOf } from "./feature.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
@@ -47,6 +47,10 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
   readonly #shared: SessionShared;
   readonly #owner: SessionOwner;
   readonly #features: readonly FeaturePart[];
+  /** What sees each message. */
+  readonly #meter: MessageMeter | undefined;
+  /** Those that look at replies. */
+  readonly #replyParts: readonly FeaturePart[] | undefined;
   /** Those that transform payloads. */
   readonly #decoders: readonly FeaturePart[] | undefined;
   readonly #heartbeat: Heartbeat | undefined;
@@ -94,6 +98,9 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     this.flowControlled = features.some((part) => part.limitsPeer === true);
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
     if (encoders.length > 0) this.sender.transform(encoders);
+    this.#meter = meterOf(features);
+    const replyParts = features.filter((part) => part.reply !== undefined);
+    this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined);
     this.#decoders = decoders.length > 0 ? decoders : undefined;
     const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
@@ -182,11 +189,6 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     };
   }
 
-  /** Throws the error for what needs an open session. */
-  checkOpen(what: string): void {
-    if (!this.open) throw closedError(what, this.reason);
-  }
-
   /** Begins to read. */
   run(): void {
     this.source.run();
@@ -218,8 +220,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** A message no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
-    if (this.over) return;
-    for (const part of this.#features) part.handled?.(this.protocol.headerSize + size, this);
+    if (this.#meter !== undefined && !this.over) this.#meter.handled(this.protocol.headerSize + size, this);
   }
 
   /** Closes a peer that sent more than it may. */
@@ -258,7 +259,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     else if (pending.ids.answers(frame)) this.#answered(this.#decode(frame));
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
-      for (const part of this.#features) part.message?.(this.protocol.headerSize + size);
+      this.#meter?.message(this.protocol.headerSize + size);
       if (this.#departure.open) this.inbox.accept(this.#decode(frame), receivedAt);
       else this.#late(frame, receivedAt);
     }
@@ -388,7 +389,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** An answer, or what looks like one. */
   #answered(frame: ReceivedFrame): void {
-    for (const part of this.#features) if (part.reply?.(frame, this) === true) return;
+    if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
     if (!this.sender.pending.settle(frame) && this.#countUseless()) this.inbox.permits(frame);
   }
 
