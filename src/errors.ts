@@ -75,7 +75,7 @@ export class VeltixError<Code extends string = string> extends Error {
    *
    * @param code The stable code.
    * @param message What failed, a colon, and the state.
-   * @param options `cause`, the error behind this one.
+   * @param options `cause`, the error that caused this one.
    */
   constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -145,7 +145,7 @@ export class HandshakeError extends VeltixError<HandshakeErrorCode> {
    *
    * @param code The stable code.
    * @param message What failed, a colon, and the state.
-   * @param options `cause`, the error behind this one, and `refusal`.
+   * @param options `cause`, the error that caused this one, and `refusal`.
    */
   constructor(
     code: HandshakeErrorCode,

@@ -66,7 +66,7 @@ export class BunChannel implements Channel, Tap {
   }
 
   close(error?: Error): void {
-    // Nobody waits any more, and an error with its stack is dear.
+    // Nobody waits any more, and an error with its stack is expensive.
     if (this.#released) return;
     // Once both sides have sent FIN, Bun closes at once, without `end`.
     const clean = error === undefined && this.#finished && this.#unsent === undefined;

@@ -30,7 +30,7 @@ function onEnd(this: ReadSocket): void {
 
 function onClose(this: ReadSocket): void {
   const chunks = this[CHUNKS];
-  // Mostly the end came before, and an error with its stack is dear.
+  // Usually the end came before, and an error with its stack is expensive.
   if (!chunks.ended) chunks.end(this.errored ?? systemError("ECONNRESET"));
 }
 

@@ -22,7 +22,7 @@ export type Handler<Out, ReplyIn, Peer> = (message: Message<Out, ReplyIn>, peer:
 export interface RouteOptions {
   /**
    * Handles this route's messages one at a time per connection: each waits until the promise of the one before is settled.
-   * What comes behind a waiting message on the same connection waits, too, whatever its type. On a client the first message of
+   * What comes after a waiting message on the same connection waits, too, whatever its type. On a client the first message of
    * a new connection waits for a handler that a connection before has left at work.
    * @default false
    */

@@ -9,7 +9,7 @@ import type { TransportChoice } from "../app/transport_choice.ts";
 import "../base/real_time.ts";
 import type { Transport } from "../transport.ts";
 
-/** Those that were loaded. To ask the module loader each time is dear beside a whole `connect()`. */
+/** Those that were loaded. To ask the module loader each time is expensive beside a whole `connect()`. */
 const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
 
 /** The sockets of that name. A runtime never loads another's adapter. */

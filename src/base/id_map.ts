@@ -1,7 +1,7 @@
 /**
  * Entries by their id, for ids that are counted up and soon forgotten: a ring of places, and a `Map` for what meets a taken
  * place. V8 keeps what was in the old table of a `Map` that had to grow or to be cleaned alive until its next full
- * collection, which happens every few hundred entries: collecting it was dear, above all on Deno.
+ * collection, which happens every few hundred entries: collecting it was expensive, above all on Deno.
  *
  * @module
  */

@@ -20,7 +20,7 @@ export interface WriteBuffer {
 
 /** Makes a buffer of `size` bytes. */
 export function writeBuffer(size: number): WriteBuffer {
-  // To ask an array for its buffer is dear on Bun.
+  // To ask an array for its buffer is expensive on Bun.
   const buffer = new ArrayBuffer(size);
   return { bytes: new Uint8Array(buffer), view: new DataView(buffer) };
 }

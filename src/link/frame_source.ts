@@ -181,7 +181,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     }
   }
 
-  /** Asks for the next chunk, and for the one behind it when it was there already. */
+  /** Asks for the next chunk, and for the one after it when it was there already. */
   #read(): void {
     let more: boolean;
     do {

@@ -22,7 +22,7 @@ export interface HandshakeMachine {
   push(chunk: Uint8Array): HandshakeStep;
   /** Lets a peer in; only on a server. */
   accept?(): HandshakeStep;
-  /** What came of a peer that closed, or came no further in time, and what may be behind it; for messages. */
+  /** What came of a peer that closed, or came no further in time, and what may be the cause; for messages. */
   unfinished(how: "closed" | "late"): string;
 }
 

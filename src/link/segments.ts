@@ -16,7 +16,7 @@ export interface Segment {
   readonly bytes: Uint8Array;
   /** What frames are written into; goes back to the pool. `undefined` for bytes that only pass through. */
   readonly buffer: WriteBuffer | undefined;
-  /** Where they end; frames may be added behind it while the segment is open. */
+  /** Where they end; frames may be added after it while the segment is open. */
   used: number;
   /** How far they are written. */
   sent: number;

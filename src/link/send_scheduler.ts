@@ -39,7 +39,7 @@ export const CONTROL: Lane = { limited: false, ordered: false, charged: false };
 /** The same where they are about messages before them. */
 export const BEHIND: Lane = { limited: false, ordered: true, charged: false };
 
-/** Frames of one size behind each other: a burst is mostly of one kind. */
+/** Frames of one size after each other: a burst is usually of one kind. */
 interface Run {
   /** Of each, in bytes; negative for those that need no credit. */
   readonly size: number;
@@ -65,7 +65,7 @@ export class SendScheduler {
   #takenBytes = 0;
   #passedBytes = 0;
   #current: "main" | "past" = "main";
-  /** Whether there is one line only: mostly. */
+  /** Whether there is one line only, as usual. */
   #plain = true;
 
   /** @param pool Where buffers come from. */

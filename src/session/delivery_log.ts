@@ -1,5 +1,5 @@
 /**
- * What became of the messages of one connection. A message counts as delivered when an answer to something sent behind it
+ * What became of the messages of one connection. A message counts as delivered when an answer to something sent after it
  * came back; PINGs are sent as such barriers. What was passed to the socket without such an answer is uncertain when the
  * connection ends, and what never was is lost.
  *
@@ -10,7 +10,7 @@ import { Fifo } from "../base/fifo.ts";
 import type { FrameWriter } from "../link/frame_writer.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** A barrier goes out behind this many messages. */
+/** A barrier goes out after this many messages. */
 const BARRIER_MESSAGES = 256;
 /** And this long after a message without one, in milliseconds. */
 const BARRIER_MS = 1_000;
@@ -35,7 +35,7 @@ export interface Barrier {
 
 /** How messages are proven. */
 export interface DeliveriesHost {
-  /** Sends a barrier behind all messages; its answer calls {@linkcode DeliveryLog.deliver}. `undefined` if it can't be sent. */
+  /** Sends a barrier after all messages; its answer calls {@linkcode DeliveryLog.deliver}. `undefined` if it can't be sent. */
   barrier(): Barrier | undefined;
   /** Nothing depends on the answer of a barrier any more, which may have come. */
   outdated(barrier: Barrier): void;
@@ -99,7 +99,7 @@ export class DeliveryLog {
     if (barrier !== undefined) this.#barriers.push(barrier);
   }
 
-  /** An answer came to what was sent behind the first `count` messages. */
+  /** An answer came to what was sent after the first `count` messages. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
     this.#delivered = count;

@@ -43,7 +43,7 @@ export interface DepartureHost {
   readonly inbox: Inbox;
   /** It stopped being open: nothing more can be sent. */
   closing(): void;
-  /** It is over, nothing is read or written any more. Called once; `why` makes the error behind it, if there is one. */
+  /** It is over, nothing is read or written any more. Called once; `why` makes the error that caused it, if there is one. */
   ended(reason: CloseReason, why: () => unknown): void;
 }
 
@@ -243,7 +243,7 @@ export class Departure {
       flushed: () => writer.flushed(),
       finish: async () => {
         if (!this.#orderly) source.discard();
-        // Nothing is written behind FIN, not even a PONG.
+        // Nothing is written after FIN, not even a PONG.
         writer.close();
         await Promise.all([channel.closeWrite().catch(() => {}), source.over()]);
         if (this.#orderly) await inbox.idle();

@@ -30,7 +30,7 @@ export class Ending {
 
   /**
    * @param wheel For the limits.
-   * @param hold Whether the process stays alive for them: a program that awaits `close()` must get to what comes behind it,
+   * @param hold Whether the process stays alive for them: a program that awaits `close()` must get to what comes after it,
    * and a socket after the peer's FIN does not keep Node alive.
    */
   constructor(wheel: TimerWheel, hold: boolean) {

@@ -47,7 +47,7 @@ export interface LimitedInfo {
   readonly code: number;
 }
 
-/** The events about single messages. `Peer` is what comes behind the first argument: the client, on a server. */
+/** The events about single messages. `Peer` is what comes after the first argument: the client, on a server. */
 export type TrafficEvents<Peer extends readonly unknown[]> = {
   /** A frame was taken to be sent: a message, a request, a reply or one of the library's own. Broadcasts are counted, not told. */
   sent: [info: FrameInfo, ...peer: Peer];

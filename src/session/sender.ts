@@ -132,12 +132,12 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#deliveries?.counts;
   }
 
-  /** Sends a last barrier behind all messages, so that an orderly end leaves none uncertain. */
+  /** Sends a last barrier after all messages, so that an orderly end leaves none uncertain. */
   cover(): void {
     this.#deliveries?.cover(true);
   }
 
-  /** Sends a barrier behind all messages so far. */
+  /** Sends a barrier after all messages so far. */
   barrier(): Pending | undefined {
     return this.#background(BEHIND, ENDLESS, false, this.#deliveries!.sent);
   }

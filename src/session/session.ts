@@ -275,7 +275,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   dropped(error: ProtocolError): void {
     this.#owner.error(error);
-    // The gap behind the last frame is told of when nothing is read any more.
+    // The gap after the last frame is told of when nothing is read any more.
     if (!this.source.discarding) this.#countUseless();
   }
 

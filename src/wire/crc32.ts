@@ -8,9 +8,9 @@
 
 import { bytesOf, viewOf } from "./integers.ts";
 
-/** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes behind it. */
+/** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes after it. */
 const [T0, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14, T15] = makeTables(16);
-/** What the initial value 0xFFFFFFFF becomes behind 12 bytes: it meets the first four of them. */
+/** What the initial value 0xFFFFFFFF becomes after 12 bytes: it meets the first four of them. */
 const BEGUN = T11[255] ^ T10[255] ^ T9[255] ^ T8[255];
 const CRC8 = makeCrc8Tables(11);
 /** The same for the initial value 0xFF and 11 bytes. */
@@ -96,7 +96,7 @@ export function crc32Header(head: number, size: number, id: number): number {
 }
 
 /**
- * The CRC-8, polynomial 0x07, initial value 0xFF, of the 11 bytes behind the first of a native header: flags and code, size,
+ * The CRC-8, polynomial 0x07, initial value 0xFF, of the 11 bytes after the first of a native header: flags and code, size,
  * id.
  */
 export function crc8Header(head: number, size: number, id: number): number {
@@ -125,7 +125,7 @@ function makeTables(count: number): Int32Array[] {
   return tables;
 }
 
-/** At `256 * k + n` the CRC-8 of the byte `n` with `k` zero bytes behind it. */
+/** At `256 * k + n` the CRC-8 of the byte `n` with `k` zero bytes after it. */
 function makeCrc8Tables(count: number): Uint8Array {
   const tables = new Uint8Array(256 * count);
   for (let n = 0; n < 256; n++) {

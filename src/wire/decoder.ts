@@ -84,10 +84,10 @@ export class FrameDecoder {
   }
 
   /**
-   * Nothing more comes, or nothing more is of interest: with `recovery: "resync"`, `onSkip` hears of the gap behind the last
+   * Nothing more comes, or nothing more is of interest: with `recovery: "resync"`, `onSkip` hears of the gap after the last
    * frame, if there is one.
    *
-   * @returns How many bytes that gap has. Those of an unfinished frame behind it are {@linkcode partial}.
+   * @returns How many bytes that gap has. Those of an unfinished frame after it are {@linkcode partial}.
    */
   end(): number {
     return this.#reader.end();

@@ -25,7 +25,7 @@ export interface DecoderOptions {
    * @default "close"
    */
   readonly recovery?: "close" | "resync";
-  /** Called with `recovery: "resync"` for each gap between two frames or behind the last, with how many bytes were skipped. */
+  /** Called with `recovery: "resync"` for each gap between two frames or after the last, with how many bytes were skipped. */
   readonly onSkip?: (error: ProtocolError) => void;
 }
 
@@ -39,7 +39,7 @@ export interface ReaderOptions extends Omit<DecoderOptions, "onDrop" | "onSkip">
 export interface FrameLosses {
   /** A frame, because its checksum does not match. */
   drop?(error: ProtocolError): void;
-  /** What lies between two frames, or behind the last. */
+  /** What lies between two frames, or after the last. */
   skip?(error: ProtocolError): void;
 }
 

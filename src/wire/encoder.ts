@@ -1,5 +1,5 @@
 /**
- * Frames to bytes. The content is written first, straight into the caller's buffer behind the room for the header, and
+ * Frames to bytes. The content is written first, straight into the caller's buffer after the room for the header, and
  * {@linkcode sealFrame} then fills the header in: so many frames share one buffer and one write, and none has an array of
  * its own.
  *
@@ -53,7 +53,7 @@ function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
 }
 
 /**
- * Fills in the header at `at`, for a content of `size` bytes that already stands behind it. Trusts its arguments.
+ * Fills in the header at `at`, for a content of `size` bytes that already stands after it. Trusts its arguments.
  *
  * @param view Where the frame stands.
  * @param content The same content as an array of which it is sure that nobody writes to it meanwhile, where there is one: it saves

@@ -25,7 +25,7 @@ export class FrameReader {
   readonly #features: number;
   readonly #check: HeaderCheck | undefined;
   readonly #losses: FrameLosses | undefined;
-  /** The search behind torn frames, where there is one. */
+  /** The search after torn frames, where there is one. */
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
   /** The beginning of an unfinished frame. */
@@ -126,12 +126,12 @@ export class FrameReader {
     return this.#lent;
   }
 
-  /** Whether there is more behind the last frame: at least the beginning of one. */
+  /** Whether there is more after the last frame: at least the beginning of one. */
   get more(): boolean {
     return this.#at < this.#bytes.length;
   }
 
-  /** Nothing more comes, or nothing more is of interest; returns how many bytes the gap behind the last frame has. */
+  /** Nothing more comes, or nothing more is of interest; returns how many bytes the gap after the last frame has. */
   end(): number {
     return this.#resync?.end() ?? 0;
   }
@@ -243,7 +243,7 @@ export class FrameReader {
     if (fault === undefined) return resync === undefined || there < protocol.headerSize || !resync.torn(buffer, at);
     if (resync !== undefined) {
       if (fault.code !== "message-too-large" || resync.gap > 0) return false;
-      // Right behind a good frame it is one that is too large, unless it was torn: its content is not searched.
+      // Right after a good frame it is one that is too large, unless it was torn: its content is not searched.
       if (there < protocol.headerSize) return true;
       if (resync.restarts(buffer, at)) return false;
     }

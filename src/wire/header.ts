@@ -1,5 +1,5 @@
 /**
- * What can be said against a header before the frame behind it has come.
+ * What can be said against a header before the frame after it has come.
  *
  * @module
  */

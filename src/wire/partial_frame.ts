@@ -24,7 +24,7 @@ export class PartialFrame {
     return this.#size;
   }
 
-  /** Where they stand, at the beginning; there may be room behind them. */
+  /** Where they stand, at the beginning; there may be room after them. */
   get buffer(): Uint8Array {
     return this.#buffer;
   }
@@ -55,7 +55,7 @@ export class PartialFrame {
     this.#size = size;
   }
 
-  /** Hands out what it holds with `chunk[start..)` behind it, in one buffer, and holds nothing any more. */
+  /** Hands out what it holds with `chunk[start..)` after it, in one buffer, and holds nothing any more. */
   join(chunk: Uint8Array, start: number): Uint8Array {
     const size = this.#size;
     const joined = new Uint8Array(size + chunk.length - start);

@@ -15,7 +15,7 @@ export const SMALLEST_HEADER = 14;
  */
 export function takePayload(content: Uint8Array): Payload {
   const { buffer, byteLength, byteOffset } = content;
-  // Nothing stands behind the payload, and in front of it there is no room for another frame beside its own header.
+  // Nothing stands after the payload, and in front of it there is no room for another frame beside its own header.
   const alone = byteOffset + byteLength === buffer.byteLength && byteOffset < 2 * SMALLEST_HEADER;
   if (alone && buffer instanceof ArrayBuffer) return { buffer, start: byteOffset };
   return { buffer: ownBuffer(content, false), start: 0 };

@@ -32,7 +32,7 @@ export interface TaskInfo {
 export interface Payload {
   /** Nobody else looks at it. */
   readonly buffer: ArrayBuffer;
-  /** Where the payload begins: behind the header, where the frame came with it. */
+  /** Where the payload begins: after the header, where the frame came with it. */
   readonly start: number;
 }
 

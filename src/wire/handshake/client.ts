@@ -111,7 +111,7 @@ export class ClientHandshake {
     }
   }
 
-  /** What came of a server that came no further, and what may be behind it. */
+  /** What came of a server that came no further, and what may be the cause. */
   unfinished(how: "closed" | "late"): string {
     if (this.#state === "message-3") {
       const announced = `it greeted as release "${named(this.#release)}"`;

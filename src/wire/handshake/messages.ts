@@ -104,7 +104,7 @@ export function checkFits(message: Uint8Array): void {
   if (typeof spans === "string") throw new RangeError(`Cannot encode the handshake: it ${FAULTS[spans]}`);
 }
 
-/** A text behind some free bytes, where it is short and in ASCII: the encoder takes ten times as long on Deno. */
+/** A text after some free bytes, where it is short and in ASCII: the encoder takes ten times as long on Deno. */
 function asciiBehind(free: number, text: string): Uint8Array | undefined {
   if (text.length > 1024) return undefined;
   const bytes = new Uint8Array(free + text.length);
@@ -156,7 +156,7 @@ export function firstFrame(protocol: Protocol, bytes: Uint8Array): DecodedFrame 
   return frame ?? (decoder.count === 0 ? "partial" : "damaged");
 }
 
-/** The version inside a HELLO's content, three plain numbers, or `undefined`. Bytes behind the text are ignored. */
+/** The version inside a HELLO's content, three plain numbers, or `undefined`. Bytes after the text are ignored. */
 export function helloVersion(content: Uint8Array): string | undefined {
   const size = content.length < 2 ? 0 : get16(content, 0);
   if (size > content.length - 2) return undefined;

@@ -100,7 +100,7 @@ export class ServerHandshake {
     }
   }
 
-  /** What came of a client that came no further, and what may be behind it. */
+  /** What came of a client that came no further, and what may be the cause. */
   unfinished(how: "closed" | "late"): string {
     const { release } = this.#options.protocol;
     if (this.#first.length > 0) return `it sent ${this.#strange ? this.#looks() : "the beginning of an answer"}`;

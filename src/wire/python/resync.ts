@@ -58,7 +58,7 @@ export class Resync {
   /**
    * Whether a checksum over `size` bytes may be computed, of a frame that ends `behind` bytes before the end of what came.
    *
-   * What earns work is how far the frames looked at reach, not what came behind them: that depends on the cutting. No more
+   * What earns work is how far the frames looked at reach, not what came after them: that depends on the cutting. No more
    * is saved up than four of the largest frames need, so that a long good stream does not pay for a long standstill.
    */
   affords(size: number, behind: number): boolean {
@@ -141,7 +141,7 @@ export class Resync {
 
   /**
    * How many bytes must be there to check the frame at `at`, or to know how many that are; `Infinity` if it can be none. The
-   * checksum of an empty one means nothing: the magic behind it has to vouch for it.
+   * checksum of an empty one means nothing: the magic after it has to vouch for it.
    */
   #reaches(view: DataView, at: number, there: number): number {
     const { headerSize, layout } = this.#protocol;
@@ -174,7 +174,7 @@ export class Resync {
     if (this.gap > 0) this.#tell("between two frames");
   }
 
-  /** No more frames: tells of the gap behind the last, and returns how long it is. */
+  /** No more frames: tells of the gap after the last, and returns how long it is. */
   end(): number {
     const { gap } = this;
     if (gap > 0) this.#tell("behind the last frame");
