@@ -6,7 +6,13 @@ import { bytes, Client, messageType, type ServerConfig, text } from "../mod.ts";
 import { ConnectionError } from "../src/errors.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { CreditMeter, creditOffer, creditTerms } from "../src/session/features/credit.ts";
-import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE } from "../src/link/send_scheduler.ts";
+import {
+  CONTROL,
+  MESSAGE,
+  ORDERED_CONTROL,
+  type Priority,
+  REPLY as ANSWER_PRIORITY,
+} from "../src/link/send_scheduler.ts";
 import { FrameWriter } from "../src/link/frame_writer.ts";
 import type { Connection } from "../src/transport.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
@@ -477,8 +483,8 @@ describe("the queues of a frame writer", () => {
       /** Requests that are not cancelled, with where they end. */
       const open: { id: number; end: number }[] = [];
       const size = (): number => random.pick([0, 3, 70, 900, 5_000, 40_000]);
-      const put = (lane: Lane, code: number, id: number, content = new Uint8Array(size())): void => {
-        writer.frame(code, code === 202 ? REPLY : code === 3 ? 0 : REQUEST, id, content, 0, 2 ** 24, lane);
+      const put = (priority: Priority, code: number, id: number, content = new Uint8Array(size())): void => {
+        writer.frame(code, code === 202 ? REPLY : code === 3 ? 0 : REQUEST, id, content, 0, 2 ** 24, priority);
       };
       const step = async (): Promise<void> => {
         switch (random.below(9)) {
@@ -490,10 +496,10 @@ describe("the queues of a frame writer", () => {
             break;
           }
           case 3:
-            put(BEHIND, 201, ++ordered, new Uint8Array(4));
+            put(ORDERED_CONTROL, 201, ++ordered, new Uint8Array(4));
             break;
           case 4:
-            put(random.pick([ANSWER, CONTROL]), 202, ++unordered);
+            put(random.pick([ANSWER_PRIORITY, CONTROL]), 202, ++unordered);
             break;
           case 5: {
             const bytes = random.pick([1, 60, 1_000, 50_000]);
@@ -505,7 +511,7 @@ describe("the queues of a frame writer", () => {
             if (open.length === 0) break;
             const [{ id, end }] = open.splice(random.below(open.length), 1);
             // As a sender does it: behind what is held only if the request is.
-            put(end > writer.released ? BEHIND : CONTROL, 3, id, new Uint8Array(0));
+            put(end > writer.released ? ORDERED_CONTROL : CONTROL, 3, id, new Uint8Array(0));
             break;
           }
           case 7:

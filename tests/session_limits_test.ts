@@ -8,7 +8,7 @@ import { RemoteError, TimeoutError } from "../src/errors.ts";
 import { FrameWriter } from "../src/link/frame_writer.ts";
 import { readTuning, TUNING_OPTIONS } from "../src/app/tuning.ts";
 import { readOptions } from "../src/base/checks.ts";
-import { RateLimit } from "../src/app/rate_limit.ts";
+import { TokenBuckets } from "../src/app/token_buckets.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   deferred,
@@ -190,7 +190,7 @@ describe("rateLimit", () => {
   it("saves up no more than a burst while nothing comes", async () => {
     for (const rate of [{ messages: 10, bytes: Infinity }, { messages: Infinity, bytes: 10 }]) {
       const clock = new FakeClock();
-      const limit = new RateLimit({ ...rate, burst: 2, action: "throttle" }, clock);
+      const limit = new TokenBuckets({ ...rate, burst: 2, action: "throttle" }, clock);
       await clock.advance(3_600_000);
       for (let i = 0; i < 20; i++) {
         assertEquals(limit.wait(), 0);
@@ -202,7 +202,7 @@ describe("rateLimit", () => {
 
   it("lets a message larger than the bucket through, and the next when it is paid off", () => {
     const clock = new FakeClock();
-    const limit = new RateLimit({ messages: Infinity, bytes: 100, burst: 1, action: "throttle" }, clock);
+    const limit = new TokenBuckets({ messages: Infinity, bytes: 100, burst: 1, action: "throttle" }, clock);
     assertEquals(limit.wait(), 0);
     limit.spend(1_000);
     assertEquals(limit.wait(), 9_010);
@@ -215,7 +215,7 @@ describe("rateLimit", () => {
       const messages = random.pick([Infinity, 1, 7, 1_000]);
       const bytes = messages === Infinity ? 500 : random.pick([Infinity, 500, 100_000]);
       const burst = random.pick([0.1, 1, 5]);
-      const limit = new RateLimit({ messages, bytes, burst, action: "throttle" }, clock);
+      const limit = new TokenBuckets({ messages, bytes, burst, action: "throttle" }, clock);
       let count = 0;
       let sum = 0;
       for (let i = 0; i < 400; i++) {
@@ -236,7 +236,7 @@ describe("rateLimit", () => {
       }
     }
     const clock = new FakeClock();
-    const limit = new RateLimit({ messages: 10, bytes: 1_000, burst: 0.5, action: "throttle" }, clock);
+    const limit = new TokenBuckets({ messages: 10, bytes: 1_000, burst: 0.5, action: "throttle" }, clock);
     for (let i = 0; i < 100; i++) {
       assertEquals(limit.wait(), 0);
       limit.spend(100);

@@ -20,8 +20,8 @@ import type { AnswerSizes } from "../link/answer_sizes.ts";
 import { answerError } from "../session/error_reply.ts";
 import { IncomingMessage, type MessageOrigin } from "./incoming_message.ts";
 import { type MessageMaker, MessageQueue, type Received } from "./message_queue.ts";
-import { RateGate, type RateGateHost } from "./rate_gate.ts";
-import type { Rate } from "./rate_limit.ts";
+import { RateLimiter, type RateLimiterHost } from "./rate_limiter.ts";
+import type { Rate } from "./token_buckets.ts";
 import type { Session } from "../session/session.ts";
 import type { Inbox } from "../session/owner.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -78,7 +78,7 @@ class Waiters {
 }
 
 /** Hands the messages of one connection to their handlers. */
-export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHost {
+export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiterHost {
   readonly #host: DispatcherHost;
   /** Set by {@linkcode serve}. */
   #session!: Session;
@@ -98,7 +98,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
   /** Native requests that are queued or in an asynchronous handler, by id. */
   #open: IdMap<IncomingMessage> | undefined = undefined;
   /** Where there is a rate limit. */
-  readonly #gate: RateGate | undefined;
+  readonly #rateLimiter: RateLimiter | undefined;
 
   /**
    * @param host The connection.
@@ -108,7 +108,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     this.#host = host;
     this.#shared = shared;
     if (shared.load !== undefined) shared.load.waiting = this;
-    this.#gate = shared.rate === undefined ? undefined : new RateGate(shared.rate, shared, this);
+    this.#rateLimiter = shared.rate === undefined ? undefined : new RateLimiter(shared.rate, shared, this);
   }
 
   /** Begins with the messages of `session`. */
@@ -118,7 +118,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
 
   /** Whether as much waits as may. A peer that needs credit stops by itself. */
   get full(): boolean {
-    if (this.#gate?.held === true) return true;
+    if (this.#rateLimiter?.held === true) return true;
     if (this.#session.flowControlled) return false;
     const { maxQueuedBytes, maxQueuedMessages } = this.#shared.limits;
     const queue = this.#queue;
@@ -168,7 +168,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     }
     const route = this.#shared.routes.get(frame.code);
     const asks = this.#asks(route, request);
-    if (this.#gate?.admits(frame) === false) {
+    if (this.#rateLimiter?.admits(frame) === false) {
       this.#session.taken(frame.size);
       if (request && !this.#closed) this.#session.rejectRequest(frame, RATE_LIMITED);
       return;
@@ -206,7 +206,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
 
   /** Counts a frame that is no message, but costs as much. False if it is not to be answered. */
   permits(frame: ReceivedFrame): boolean {
-    return this.#gate?.counts(frame) ?? true;
+    return this.#rateLimiter?.counts(frame) ?? true;
   }
 
   /** Settles when more may come, or when it is closed. */
@@ -237,7 +237,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     this.#closed = true;
     const { load } = this.#shared;
     if (load?.waiting === this) load.waiting = undefined;
-    this.#gate?.close();
+    this.#rateLimiter?.close();
     this.#left += this.waiting;
     this.#queue?.clear();
     this.#wake();
@@ -246,7 +246,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
   /** Whether a message of `size` bytes may be handed out now; `asks`: whether an answer will be sent. */
   #free(route: Route | undefined, asks: boolean, code: number, size: number): boolean {
     if (asks && this.#session.sender.writer.full) return false;
-    if (this.#gate?.flows(code) === false) return false;
+    if (this.#rateLimiter?.flows(code) === false) return false;
     const { limits: { maxHandlerBytes, maxConcurrentHandlers }, load } = this.#shared;
     const running = load === undefined ? this.#running : load.running;
     if (running > 0) {
@@ -323,7 +323,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateGateHos
     const { handle, owner } = this.#host;
     const session = this.#session;
     const size = message.content.length;
-    this.#gate?.handed(size);
+    this.#rateLimiter?.handed(size);
     session.taken(size);
     if (message.aborted !== undefined) {
       this.#finished(message);

@@ -15,7 +15,7 @@ import {
   whole,
 } from "../base/checks.ts";
 import type { HeartbeatPace } from "../link/heartbeat.ts";
-import type { Rate } from "./rate_limit.ts";
+import type { Rate } from "./token_buckets.ts";
 
 /** How eagerly small writes are sent and dead peers are sought; see `CommonConfig`. */
 export type PerformanceMode = "low" | "balanced" | "high";

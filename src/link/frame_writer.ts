@@ -12,7 +12,7 @@ import type { Channel } from "./channel.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
-import { ANSWER, type CreditTerms, type Lane, MESSAGE, SendScheduler } from "./send_scheduler.ts";
+import { type CreditTerms, MESSAGE, type Priority, REPLY, SendScheduler } from "./send_scheduler.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
@@ -174,7 +174,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
    * Takes one frame.
    *
    * @param most The largest frame the peer takes; a larger one returns -1 and takes nothing.
-   * @param lane How it travels.
+   * @param priority How it travels.
    * @returns Its size, header included.
    * @throws {BackpressureError} The buffer, or all of them together, are full; nothing is taken.
    */
@@ -185,7 +185,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     payload: Uint8Array | string,
     sentAt: number,
     most: number,
-    lane: Lane = MESSAGE,
+    priority: Priority = MESSAGE,
   ): number {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.#state === "closed") return 0;
@@ -193,13 +193,13 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     // Long text is encoded first: a bound of three bytes a character would ask for too much room.
     const content = typeof payload === "string" && payload.length > WRITE_SLICE ? encodeUtf8(payload) : payload;
     const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
-    if (lane === ANSWER && !this.#answers(bound)) {
+    if (priority === REPLY && !this.#answers(bound)) {
       return this.#answerLater(code, flags, requestId, content, sentAt, bound, most);
     }
-    if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, lane);
+    if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
-    this.#admit(bound, lane);
-    this.#bytes(code, flags, requestId, content, sentAt, bound, lane);
+    this.#admit(bound, priority);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, priority);
     return bound;
   }
 
@@ -212,21 +212,21 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     sentAt: number,
     bound: number,
     most: number,
-    lane: Lane,
+    priority: Priority,
   ): number {
     const { headerSize } = this.#protocol;
-    const segment = this.#scheduler.room(bound, lane, this.#alone);
+    const segment = this.#scheduler.room(bound, priority, this.#alone);
     const at = segment.used;
     const size = writeUtf8(content, segment.bytes, at + headerSize);
     const total = headerSize + size;
     if (total > most) {
-      this.#scheduler.trim(lane);
+      this.#scheduler.trim(priority);
       return -1;
     }
-    this.#admit(total, lane);
+    this.#admit(total, priority);
     sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
-    this.#scheduler.add(total, lane);
+    this.#scheduler.add(total, priority);
     this.#taken(total);
     // A release without framing (1.2) takes one frame a read.
     if (this.#protocol.maxFrameSize !== undefined) this.#scheduler.seal();
@@ -241,7 +241,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     content: Uint8Array,
     sentAt: number,
     total: number,
-    lane: Lane,
+    priority: Priority,
   ): void {
     const { headerSize, integrity, maxFrameSize } = this.#protocol;
     // Another thread may write to a shared one meanwhile, or make it longer. It is looked at once: the checksum is that of the copy.
@@ -249,16 +249,16 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     const size = total - headerSize;
     const source = shared ? content.subarray(0, size) : content;
     if (total > WRITE_SLICE && integrity !== "sha256") {
-      this.#pieces(code, flags, requestId, shared ? new Uint8Array(source) : source, sentAt, lane);
+      this.#pieces(code, flags, requestId, shared ? new Uint8Array(source) : source, sentAt, priority);
       return;
     }
-    const segment = this.#scheduler.room(total, lane, this.#alone);
+    const segment = this.#scheduler.room(total, priority, this.#alone);
     const at = segment.used;
     segment.bytes.set(source, at + headerSize);
     const { view } = segment.buffer;
     sealFrame(this.#protocol, view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
     segment.used = at + total;
-    this.#scheduler.add(total, lane);
+    this.#scheduler.add(total, priority);
     this.#taken(total);
     if (maxFrameSize !== undefined) this.#scheduler.seal();
   }
@@ -270,21 +270,21 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     requestId: number | string,
     bytes: Uint8Array,
     sentAt: number,
-    lane: Lane,
+    priority: Priority,
   ): void {
     const { headerSize } = this.#protocol;
     const size = bytes.length;
     for (let from = 0; from < size;) {
       const before = from === 0 ? headerSize : 0;
       const part = Math.min(WRITE_SLICE - before, size - from);
-      const segment = this.#scheduler.room(before + part, lane, false);
+      const segment = this.#scheduler.room(before + part, priority, false);
       const at = segment.used;
       segment.bytes.set(bytes.subarray(from, from + part), at + before);
       if (from === 0) sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
       segment.used = at + before + part;
       from += part;
     }
-    this.#scheduler.add(headerSize + size, lane);
+    this.#scheduler.add(headerSize + size, priority);
     this.#taken(headerSize + size);
   }
 
@@ -358,7 +358,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
    *
    * @throws {BackpressureError} There is none.
    */
-  #admit(size: number, { limited }: Lane): void {
+  #admit(size: number, { limited }: Priority): void {
     if (!limited) return;
     const { limits, total } = this.#shared;
     if (this.#buffered + size <= limits.highWaterMark) return;
@@ -406,7 +406,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
     const size = text ? this.#protocol.headerSize + content.length : bound;
     if (size > most) return -1;
     // A text takes less room than its bound.
-    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, ANSWER);
+    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
     else {
       // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
       if (!text) content = new Uint8Array(content.subarray(0, size - this.#protocol.headerSize));
@@ -418,7 +418,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
 
   /** Takes an answer that waited for room. */
   put({ code, flags, requestId, content, sentAt, size }: HeldAnswer): void {
-    this.#bytes(code, flags, requestId, content, sentAt, size, ANSWER);
+    this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
   }
 
   /** There may be room for what waits to be started. */

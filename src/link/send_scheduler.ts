@@ -18,26 +18,26 @@ export interface CreditTerms {
   readonly least: number;
 }
 
-/** How a frame travels. */
-export interface Lane {
-  /** Whether it is refused where there is no room for it. */
+/** How a frame is queued. */
+export interface Priority {
+  /** True if the frame is refused when there is no room for it. */
   readonly limited: boolean;
-  /** Whether it stays behind what is held. */
+  /** True if the frame stays behind messages that are held. */
   readonly ordered: boolean;
-  /** Whether it needs credit. */
+  /** True if the frame needs credit. */
   readonly charged: boolean;
 }
 
 /** Messages and requests. */
-export const MESSAGE: Lane = { limited: true, ordered: true, charged: true };
+export const MESSAGE: Priority = { limited: true, ordered: true, charged: true };
 /** Answers of handlers: one that finds no room waits for it, and with it the next request of the connection. */
-export const ANSWER: Lane = { limited: false, ordered: false, charged: false };
+export const REPLY: Priority = { limited: false, ordered: false, charged: false };
 /** Answers of the library itself: a peer that asks and does not read is not served for ever. */
-export const OWN: Lane = { limited: true, ordered: false, charged: false };
+export const LIBRARY_REPLY: Priority = { limited: true, ordered: false, charged: false };
 /** Frames without which the connection would not go on: short, and never many. */
-export const CONTROL: Lane = { limited: false, ordered: false, charged: false };
+export const CONTROL: Priority = { limited: false, ordered: false, charged: false };
 /** The same where they are about messages before them. */
-export const BEHIND: Lane = { limited: false, ordered: true, charged: false };
+export const ORDERED_CONTROL: Priority = { limited: false, ordered: true, charged: false };
 
 /** Frames of one size after each other: a burst is usually of one kind. */
 interface Run {
@@ -46,16 +46,16 @@ interface Run {
   count: number;
 }
 
-/** The lines of one connection. */
+/** The two queues of one connection: ordered frames, and urgent ones that overtake what has no credit. */
 export class SendScheduler {
-  readonly #main: Segments;
+  readonly #ordered: Segments;
   readonly #pool: BufferPool;
-  /** What goes past held messages; made when that happens. */
-  #past: Segments | undefined = undefined;
-  #pastBytes = 0;
-  /** Bytes of the main line that go before what goes past: they end with a frame. */
+  /** Frames that overtake held messages. Made when that happens. */
+  #urgent: Segments | undefined = undefined;
+  #urgentBytes = 0;
+  /** Ordered bytes that must be written before the urgent queue. They always end on a frame boundary. */
   #before = 0;
-  /** Bytes of the main line that may go. */
+  /** Ordered bytes that may be written. */
   #free = 0;
   #credit = Infinity;
   #least = 0;
@@ -71,7 +71,7 @@ export class SendScheduler {
   /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
     this.#pool = pool;
-    this.#main = new Segments(pool);
+    this.#ordered = new Segments(pool);
   }
 
   /** From now on messages need the peer's credit. */
@@ -97,7 +97,7 @@ export class SendScheduler {
 
   /** How far the main line goes before whatever is added past it. */
   get released(): number {
-    return this.#passedBytes + (this.#pastBytes > 0 ? this.#before : this.#free);
+    return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
   }
 
   /** Bytes that wait for credit. */
@@ -114,47 +114,47 @@ export class SendScheduler {
    * A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once where nothing
    * is held.
    */
-  room(size: number, lane: Lane, alone: boolean): OpenSegment {
-    return this.#plain ? this.#main.room(size, alone) : this.#line(lane).room(size, false);
+  room(size: number, priority: Priority, alone: boolean): OpenSegment {
+    return this.#plain ? this.#ordered.room(size, alone) : this.#line(priority).room(size, false);
   }
 
   /** Gives the room back: there will be no frame. */
-  trim(lane: Lane): void {
-    this.#line(lane).trim();
+  trim(priority: Priority): void {
+    this.#line(priority).trim();
   }
 
   /** Counts a frame of `size` bytes that now stands in its room. */
-  add(size: number, lane: Lane): void {
-    if (this.#plain && (this.#credit > 0 || !lane.charged)) {
+  add(size: number, priority: Priority): void {
+    if (this.#plain && (this.#credit > 0 || !priority.charged)) {
       this.#takenBytes += size;
       this.#free += size;
-      if (lane.charged) this.#credit -= size > this.#least ? size : this.#least;
+      if (priority.charged) this.#credit -= size > this.#least ? size : this.#least;
       return;
     }
-    if (this.#line(lane) !== this.#main) {
-      if (this.#pastBytes === 0) this.#before = this.#free;
-      this.#pastBytes += size;
+    if (this.#line(priority) !== this.#ordered) {
+      if (this.#urgentBytes === 0) this.#before = this.#free;
+      this.#urgentBytes += size;
       return;
     }
     this.#takenBytes += size;
-    if (this.holding || lane.charged && this.#credit <= 0) {
-      this.#hold(lane.charged ? size : -size);
+    if (this.holding || priority.charged && this.#credit <= 0) {
+      this.#hold(priority.charged ? size : -size);
       this.#plain = false;
     } else {
-      if (lane.charged) this.#credit -= Math.max(size, this.#least);
+      if (priority.charged) this.#credit -= Math.max(size, this.#least);
       this.#free += size;
     }
   }
 
   /** Adds a message that is encoded already, and that others may send, too. */
   share(bytes: Uint8Array): void {
-    this.#main.share(bytes);
+    this.#ordered.share(bytes);
     this.add(bytes.length, MESSAGE);
   }
 
   /** Lets the next frame begin a write of its own. */
   seal(): void {
-    this.#main.seal();
+    this.#ordered.seal();
   }
 
   /** The peer grants more: held messages go on. */
@@ -173,26 +173,26 @@ export class SendScheduler {
       run.count -= count;
       if (run.count === 0) this.#held!.shift();
     }
-    this.#plain = this.#past === undefined;
+    this.#plain = this.#urgent === undefined;
   }
 
   /** What to write next, at most `most` bytes of it; `undefined` when nothing may go. */
   next(most: number): Uint8Array | undefined {
-    this.#current = this.#pastBytes > 0 && this.#before === 0 ? "past" : "main";
+    this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "past" : "main";
     const past = this.#current === "past";
-    const free = past ? this.#pastBytes : this.#pastBytes > 0 ? this.#before : this.#free;
+    const free = past ? this.#urgentBytes : this.#urgentBytes > 0 ? this.#before : this.#free;
     if (free === 0) {
       // An idle connection owns no buffer.
-      if (!this.holding) this.#main.next();
+      if (!this.holding) this.#ordered.next();
       return undefined;
     }
-    const segment = (past ? this.#past! : this.#main).next()!;
+    const segment = (past ? this.#urgent! : this.#ordered).next()!;
     return segment.bytes.subarray(segment.sent, segment.sent + Math.min(segment.used - segment.sent, most, free));
   }
 
   /** Counts what {@linkcode next} gave out as passed to the socket. */
   pass(size: number): void {
-    if (this.#current === "past") this.#pastBytes -= size;
+    if (this.#current === "past") this.#urgentBytes -= size;
     else {
       this.#passedBytes += size;
       this.#free -= size;
@@ -203,22 +203,22 @@ export class SendScheduler {
   /** The socket has taken `size` bytes: whether there is a whole segment to go on with. */
   advance(size: number): boolean {
     if (this.#current === "past") {
-      this.#past!.advance(size);
-      if (this.#pastBytes === 0) {
-        this.#past!.next();
-        this.#past = undefined;
+      this.#urgent!.advance(size);
+      if (this.#urgentBytes === 0) {
+        this.#urgent!.next();
+        this.#urgent = undefined;
         this.#plain = !this.holding;
         return this.#free > 0;
       }
       return true;
     }
-    return this.#main.advance(size) && this.#free > 0 || this.#pastBytes > 0;
+    return this.#ordered.advance(size) && this.#free > 0 || this.#urgentBytes > 0;
   }
 
   /** Forgets all. */
   clear(): void {
-    this.#main.clear();
-    this.#past?.clear();
+    this.#ordered.clear();
+    this.#urgent?.clear();
   }
 
   #hold(size: number): void {
@@ -228,8 +228,10 @@ export class SendScheduler {
     else held.push(this.#lastRun = { size, count: 1 });
   }
 
-  #line(lane: Lane): Segments {
-    if (lane.ordered || !this.holding) return this.#past === undefined || lane.ordered ? this.#main : this.#past;
-    return this.#past ??= new Segments(this.#pool);
+  #line(priority: Priority): Segments {
+    if (priority.ordered || !this.holding) {
+      return this.#urgent === undefined || priority.ordered ? this.#ordered : this.#urgent;
+    }
+    return this.#urgent ??= new Segments(this.#pool);
   }
 }

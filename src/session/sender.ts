@@ -13,7 +13,7 @@ import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
-import { ANSWER, BEHIND, CONTROL, type Lane, MESSAGE, OWN } from "../link/send_scheduler.ts";
+import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
 import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
@@ -139,7 +139,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends a barrier after all messages so far. */
   barrier(): Pending | undefined {
-    return this.#background(BEHIND, ENDLESS, false, this.#deliveries!.sent);
+    return this.#background(ORDERED_CONTROL, ENDLESS, false, this.#deliveries!.sent);
   }
 
   /** The answer of a barrier is not waited for any more. */
@@ -185,17 +185,17 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     const { clock } = this.#shared;
     const sent = clock.now();
     const codec = { decode: () => clock.now() - sent };
-    return this.#ask("ping", SystemCode.PING, NOTHING, OWN, codec, timeout, signal).promise;
+    return this.#ask("ping", SystemCode.PING, NOTHING, LIBRARY_REPLY, codec, timeout, signal).promise;
   }
 
   /** Sends the PING of a heartbeat, if there is room: where there is none, the peer has enough to answer. */
   beat(): void {
-    this.#background(OWN, BEAT_TIMEOUT, true);
+    this.#background(LIBRARY_REPLY, BEAT_TIMEOUT, true);
   }
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
   answer({ type, requestId, sentAt }: Request, flags: number, content: Uint8Array | string): number {
-    return this.#frame(type.name, type.code, flags, requestId, content, ANSWER, sentAt);
+    return this.#frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
   }
 
   /**
@@ -204,7 +204,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    */
   reply(name: string, code: number, flags: number, to: ReceivedFrame, content: Uint8Array | string): void {
     try {
-      this.#frame(name, code, flags, to.requestId, content, OWN, to.sentAt);
+      this.#frame(name, code, flags, to.requestId, content, LIBRARY_REPLY, to.sentAt);
     } catch (error) {
       if (error instanceof PayloadError) throw error;
       if (error instanceof BackpressureError && error.code === "total-buffer-full") this.#leftOut++;
@@ -226,7 +226,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    * @param ordered True if it must come after all messages so far. Otherwise it overtakes those that wait for credit.
    */
   control(name: string, code: number, id: number, content: Uint8Array | string, ordered = false): void {
-    this.#frame(name, code, 0, id, content, ordered ? BEHIND : CONTROL);
+    this.#frame(name, code, 0, id, content, ordered ? ORDERED_CONTROL : CONTROL);
   }
 
   /** From now on payloads go through these encoders. */
@@ -242,8 +242,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** A request ended without an answer: its handler may stop. */
   abandoned({ requestId, end, what }: Pending): void {
     if (!this.#native || end < 0) return;
-    const lane = end > this.writer.released ? BEHIND : CONTROL;
-    this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, lane);
+    const priority = end > this.writer.released ? ORDERED_CONTROL : CONTROL;
+    this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
   }
 
   /** An answer came: whatever was sent before the request has arrived. */
@@ -274,9 +274,9 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** A PING that nobody awaits. */
-  #background(lane: Lane, timeout: number, quiet: boolean, covers = -1): Pending | undefined {
+  #background(priority: Priority, timeout: number, quiet: boolean, covers = -1): Pending | undefined {
     try {
-      const entry = this.#ask("ping", SystemCode.PING, NOTHING, lane, NO_CODEC, timeout, undefined, quiet);
+      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, NO_CODEC, timeout, undefined, quiet);
       entry.covers = covers;
       entry.promise.catch(() => {});
       return entry;
@@ -291,7 +291,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     what: string,
     code: number,
     content: Uint8Array | string,
-    lane: Lane,
+    priority: Priority,
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
@@ -299,7 +299,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ): Pending {
     const entry = this.pending.add(this.pending.ids.next(), what, codec, timeout, signal, quiet);
     try {
-      this.#frame(what, code, this.#request, entry.requestId, content, lane);
+      this.#frame(what, code, this.#request, entry.requestId, content, priority);
     } catch (error) {
       this.pending.forget(entry);
       throw error;
@@ -313,7 +313,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     flags: number,
     id: RequestId,
     content: Uint8Array | string,
-    lane: Lane,
+    priority: Priority,
     sentAt?: number,
   ): number {
     const { protocol } = this;
@@ -328,7 +328,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     // The library's own frames are short: no sensible peer is too small for them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
-    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, lane);
+    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority);
     if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
     this.#frames++;
     const { sent } = this.#shared.observers;

@@ -18,7 +18,7 @@ import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { SessionCounters } from "./counters.ts";
-import { Departure, type DepartureHost } from "./departure.ts";
+import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
 import { attachFeatures, type FeatureHost, type FeaturePart, type MessageMeter, meterOf } from "./feature.ts";
@@ -29,7 +29,7 @@ import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./se
 import type { SessionShared } from "./shared.ts";
 
 /** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
-export class Session implements DepartureHost, FeatureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
+export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
   readonly protocol: Protocol;
   /** `"native"`, or the release that the peer announced. */
   readonly protocolName: string;
@@ -54,7 +54,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
   /** Those that transform payloads. */
   readonly #decoders: readonly FeaturePart[] | undefined;
   readonly #heartbeat: Heartbeat | undefined;
-  readonly #departure: Departure;
+  readonly #shutdown: Shutdown;
   #framesIgnored = 0;
   /** Messages without a request that came while the session was being closed. */
   #tooLate = 0;
@@ -93,7 +93,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     this.#owner = owner;
     this.sender = new Sender(channel, outcome, side, shared, this);
     this.source = new FrameSource(channel, protocol, shared.limits.maxMessageSize, recovery, agreed, shared, this);
-    this.#departure = new Departure(this);
+    this.#shutdown = new Shutdown(this);
     const features = this.#features = attachFeatures(agreed, outcome, this, clock);
     this.flowControlled = features.some((part) => part.limitsPeer === true);
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
@@ -123,17 +123,17 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** Whether messages can be sent. */
   get open(): boolean {
-    return this.#departure.open;
+    return this.#shutdown.open;
   }
 
   /** True once nothing is read or written any more. */
   get over(): boolean {
-    return this.#departure.over;
+    return this.#shutdown.over;
   }
 
   /** True from the moment that the peer says that it goes away until it is over. */
   get leaving(): boolean {
-    return this.#departure.leaving;
+    return this.#shutdown.leaving;
   }
 
   /** How long a peer that goes away may take at most, in milliseconds. */
@@ -143,17 +143,17 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** Why it ended, as soon as it does. */
   get reason(): CloseReason | undefined {
-    return this.#departure.reason;
+    return this.#shutdown.reason;
   }
 
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   get retryAfter(): number {
-    return this.#departure.retryAfter;
+    return this.#shutdown.retryAfter;
   }
 
   /** What the peer said that shut this side out. */
   get refusal(): Refusal | undefined {
-    return this.#departure.refusal;
+    return this.#shutdown.refusal;
   }
 
   /** The number of messages that came too late for a handler. */
@@ -200,20 +200,20 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
    * make it sooner. Settles when it is over.
    */
   close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
-    this.#departure.close(reason, { ...how, drain });
+    this.#shutdown.close(reason, { ...how, drain });
     return this.closed;
   }
 
   /** Lets the process end although it is open. */
   unref(): void {
-    this.#departure.unref();
+    this.#shutdown.unref();
     this.channel.unref();
   }
 
   // For features.
 
   leave(parting: PeerParting): boolean {
-    return this.#departure.leave(parting);
+    return this.#shutdown.leave(parting);
   }
 
   // For the layer above.
@@ -225,7 +225,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** Closes a peer that sent more than it may. */
   rateExceeded(): void {
-    this.#departure.expel("rate-limited");
+    this.#shutdown.expel("rate-limited");
   }
 
   /** Sends the error of a handler, where the peer understands one. Throws what sending throws. */
@@ -260,7 +260,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
       this.#meter?.message(this.protocol.headerSize + size);
-      if (this.#departure.open) this.inbox.accept(this.#decode(frame), receivedAt);
+      if (this.#shutdown.open) this.inbox.accept(this.#decode(frame), receivedAt);
       else this.#late(frame, receivedAt);
     }
   }
@@ -281,7 +281,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   broken(error: ProtocolError): void {
     this.#owner.error(error);
-    this.#departure.broken(error);
+    this.#shutdown.broken(error);
   }
 
   finished(partial: number): void {
@@ -291,19 +291,19 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
     }
     // Nothing can be heard any more.
     this.#heartbeat?.stop();
-    this.#departure.finished();
+    this.#shutdown.finished();
   }
 
   // Called by the frame source, and by the sender.
 
   lost(error: Error): void {
-    this.#departure.drop(error, reasonOf(error));
+    this.#shutdown.drop(error, reasonOf(error));
   }
 
   // Called by the frame source, and by the heartbeat.
 
   dead(error: ConnectionError): void {
-    this.#departure.drop(error, "heartbeat");
+    this.#shutdown.drop(error, "heartbeat");
   }
 
   // Called by the sender.
@@ -318,7 +318,7 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
   }
 
   overrun(error: Error): void {
-    this.#departure.drop(error, "slow-consumer");
+    this.#shutdown.drop(error, "slow-consumer");
   }
 
   // Called by the heartbeat.
@@ -346,14 +346,14 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   writeStalled(): void {
     const { writeTimeout } = this.#shared.limits;
-    this.#departure.drop(
+    this.#shutdown.drop(
       new ConnectionError("timed-out", `The peer took nothing for ${writeTimeout} ms`),
       "slow-consumer",
     );
   }
 
   crowdsOut(): void {
-    this.#departure.drop(
+    this.#shutdown.drop(
       new ConnectionError(
         "timed-out",
         `The peer takes its ${this.buffered} bytes too slowly, and others need the room`,
@@ -414,10 +414,10 @@ export class Session implements DepartureHost, FeatureHost, HeartbeatHost, Frame
 
   /** A message for a connection that is being closed: its handler is called only where both sides take part in the end. */
   #late(frame: ReceivedFrame, receivedAt: number): void {
-    if (this.#departure.told) {
+    if (this.#shutdown.told) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#departure.serving) return this.inbox.accept(this.#decode(frame), receivedAt);
+    if (this.#shutdown.serving) return this.inbox.accept(this.#decode(frame), receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) {

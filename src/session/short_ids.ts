@@ -19,7 +19,7 @@ export function shortIds(
   clock: Clock,
 ): RequestIds {
   return numbering.kind === "whole"
-    ? new FarIds(pending, clock)
+    ? new RotatingIds(pending, clock)
     : new RangeIds(pending, clock, rangeOf(numbering, side));
 }
 
@@ -215,7 +215,7 @@ const SPREAD = 16384;
  * only a frame whose id waits or rests is an answer. That goes wrong with more than some 16,000 frames under way, and with a client
  * that comes back with its counter just there and is asked before it says anything; 3.0.1 does not need it.
  */
-class FarIds implements RequestIds {
+class RotatingIds implements RequestIds {
   readonly #pending: PendingIds;
   readonly #taken: TakenIds;
   /** Where the peer's counter stands; `undefined` before it has said anything. */

@@ -6,12 +6,12 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
-import { type Rate, RateLimit } from "./rate_limit.ts";
+import { type Rate, TokenBuckets } from "./token_buckets.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import type { Observers } from "../session/observers.ts";
 
 /** Whose messages they are. */
-export interface RateGateHost {
+export interface RateLimiterHost {
   /** The second argument of handlers, for observers. */
   readonly handle: unknown;
   /** Messages that waited for the rate may flow again. */
@@ -21,17 +21,17 @@ export interface RateGateHost {
 }
 
 /** The gate of one connection. */
-export class RateGate {
-  readonly #limit: RateLimit;
+export class RateLimiter {
+  readonly #limit: TokenBuckets;
   readonly #rate: Rate;
   readonly #clock: Clock;
   readonly #wheel: TimerWheel;
   readonly #observers: Observers;
-  readonly #host: RateGateHost;
+  readonly #host: RateLimiterHost;
   /** Runs while messages wait. */
   #waiting: Timeout | undefined = undefined;
   /** Frames that are no messages have buckets of their own where messages wait: what waits would keep theirs empty. */
-  #others: RateLimit | undefined = undefined;
+  #others: TokenBuckets | undefined = undefined;
   #holding: Timeout | undefined = undefined;
   /** Whether nothing is to be read for now, as such a frame came too early. */
   held = false;
@@ -48,9 +48,9 @@ export class RateGate {
       readonly wheel: TimerWheel;
       readonly observers: Observers;
     },
-    host: RateGateHost,
+    host: RateLimiterHost,
   ) {
-    this.#limit = new RateLimit(rate, clock);
+    this.#limit = new TokenBuckets(rate, clock);
     this.#rate = rate;
     this.#clock = clock;
     this.#wheel = wheel;
@@ -94,7 +94,7 @@ export class RateGate {
    */
   counts(frame: ReceivedFrame): boolean {
     if (!this.#throttles) return this.admits(frame);
-    this.#others ??= new RateLimit(this.#rate, this.#clock);
+    this.#others ??= new TokenBuckets(this.#rate, this.#clock);
     const early = this.#others.wait() > 0;
     this.#others.spend(frame.size);
     if (!early || this.held) return true;

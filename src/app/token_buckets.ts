@@ -20,7 +20,7 @@ export interface Rate {
 }
 
 /** The buckets of one connection. */
-export class RateLimit {
+export class TokenBuckets {
   readonly #rate: Rate;
   readonly #clock: Clock;
   #messages: number;

@@ -8,7 +8,7 @@
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** What an end goes through. None of its promises rejects. */
-export interface EndingSteps {
+export interface ShutdownSteps {
   /** Settles when nothing runs and nobody waits any more. */
   work(): Promise<unknown>;
   /** Settles when all bytes are written. */
@@ -18,7 +18,7 @@ export interface EndingSteps {
 }
 
 /** One end. */
-export class Ending {
+export class ShutdownRun {
   readonly #wheel: TimerWheel;
   readonly #hold: boolean;
   /** One for each call that asked for an end by a time: the earliest cuts. */
@@ -61,7 +61,7 @@ export class Ending {
    * Goes through the steps: the first two within `drain` milliseconds, the last within `linger`, or within `late` where the
    * work was not done in time.
    */
-  async run(drain: number, linger: number, late: number, steps: EndingSteps): Promise<void> {
+  async run(drain: number, linger: number, late: number, steps: ShutdownSteps): Promise<void> {
     if (drain <= 0) this.cut();
     if (this.#hold) this.#wheel.hold();
     let worked = false;

@@ -6,7 +6,7 @@
 
 import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
-import { Ending } from "./ending.ts";
+import { ShutdownRun } from "./shutdown_steps.ts";
 import { type Channel, LINGER_BYTES, LINGER_TIME } from "../link/channel.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
@@ -23,7 +23,7 @@ const LATE_LINGER = 100;
 const LEAVE_GRACE = LINGER_TIME + 1_000;
 
 /** What is ended, and hears of it. */
-export interface DepartureHost {
+export interface ShutdownHost {
   readonly channel: Channel;
   /** Which end this is. */
   readonly side: "client" | "server";
@@ -48,14 +48,14 @@ export interface DepartureHost {
 }
 
 /** The end of one connection, and its state until then. */
-export class Departure {
-  readonly #host: DepartureHost;
+export class Shutdown {
+  readonly #host: ShutdownHost;
   #state: "open" | "closing" | "closed" = "open";
   #orderly = false;
   #reason: CloseReason | undefined = undefined;
   /** Whether the peer asked for it. */
   #asked = false;
-  #ending: Ending | undefined = undefined;
+  #run: ShutdownRun | undefined = undefined;
   /** Whether the peer said that it goes away. */
   #told = false;
   /** Released when it did. */
@@ -67,7 +67,7 @@ export class Departure {
   refusal: Refusal | undefined = undefined;
 
   /** @param host What is ended, and hears of it. */
-  constructor(host: DepartureHost) {
+  constructor(host: ShutdownHost) {
     this.#host = host;
   }
 
@@ -115,7 +115,7 @@ export class Departure {
   close(reason: CloseReason, how: Parting): void {
     const { drain } = how;
     if (this.#state !== "open") {
-      this.#ending?.hurry(drain);
+      this.#run?.hurry(drain);
       return;
     }
     const { canGoAway, sender } = this.#host;
@@ -151,7 +151,7 @@ export class Departure {
     const drain = Math.min(wanted, this.#host.maxDrain);
     const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
     void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, undefined, why);
-    this.#ending?.hurry(drain + LEAVE_GRACE);
+    this.#run?.hurry(drain + LEAVE_GRACE);
     return true;
   }
 
@@ -162,7 +162,7 @@ export class Departure {
     sender.pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
     this.#orderly = false;
     if (this.#state !== "open") {
-      this.#ending?.hurry(LINGER_TIME);
+      this.#run?.hurry(LINGER_TIME);
       return;
     }
     this.#begin(reasonOf(error));
@@ -177,7 +177,7 @@ export class Departure {
     sender.pending.rejectAll(() => closedError("No answer will come", reason));
     this.#orderly = false;
     if (this.#state !== "open") {
-      this.#ending?.hurry(LINGER_TIME);
+      this.#run?.hurry(LINGER_TIME);
       return;
     }
     this.#begin(reason);
@@ -191,7 +191,7 @@ export class Departure {
     // Nothing is granted any more.
     sender.writer.ungranted();
     sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
-    if (this.#asked) this.#ending?.hurry(PEER_DRAIN);
+    if (this.#asked) this.#run?.hurry(PEER_DRAIN);
     if (this.#state !== "open") return;
     this.#begin("peer-closed");
     void this.#end(undefined, PEER_DRAIN, LINGER_TIME);
@@ -233,8 +233,8 @@ export class Departure {
     why: () => unknown = () => error,
   ): Promise<void> {
     const { channel, inbox, source, sender: { writer, pending }, wheel } = this.#host;
-    const ending = this.#ending = new Ending(wheel, !this.#unref);
-    await ending.run(drain, linger, late, {
+    const run = this.#run = new ShutdownRun(wheel, !this.#unref);
+    await run.run(drain, linger, late, {
       work: async () => {
         if (error !== undefined) return;
         await before?.();
@@ -257,7 +257,7 @@ export class Departure {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#orderly = false;
-    this.#ending?.cut();
+    this.#run?.cut();
     const { inbox, source, sender } = this.#host;
     sender.close();
     inbox.close();
