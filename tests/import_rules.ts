@@ -29,7 +29,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   message: [...GROUND, "wire"],
   link: LINK,
   session: [...LINK, "link"],
-  workers: [...GROUND, "wire", "message", "app", "thread_seam"],
+  workers: [...GROUND, "wire", "message", "thread_seam"],
   app: [...APP, "thread_seam"],
   server: [...APP, "app"],
   client: [...APP, "app"],

@@ -20,7 +20,7 @@ export interface RateLimiterHost {
   rateExceeded(): void;
 }
 
-/** The gate of one connection. */
+/** The rate limiter of one connection. */
 export class RateLimiter {
   readonly #limit: TokenBuckets;
   readonly #rate: Rate;

@@ -9,5 +9,5 @@ import { runtimeLoop } from "../adapters/runtime_loop.ts";
 import { loadThreads } from "./load_threads.ts";
 import { loadTransport } from "./load_transport.ts";
 
-/** The platform of every runtime. There is one event loop in a program, so that all who use it take turns with each other. */
+/** The platform of every runtime. Its event loop is for transports without one of their own: all of them take turns. */
 export const RUNTIME: Platform = { eventLoop: runtimeLoop(), loadTransport, loadThreads };

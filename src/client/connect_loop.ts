@@ -96,7 +96,7 @@ export class ConnectLoop {
     return this.#peer === undefined ? "connecting" : "closing";
   }
 
-  /** The session of the current connection. */
+  /** The peer of the current connection. */
   get peer(): Peer | undefined {
     return this.#peer;
   }

@@ -65,7 +65,7 @@ export class Connector {
     return this.#closing !== undefined || loop.ended && loop.peer === undefined ? "closing" : loop.state;
   }
 
-  /** The session of the current connection. */
+  /** The peer of the current connection. */
   get peer(): Peer | undefined {
     return this.#loop?.peer;
   }

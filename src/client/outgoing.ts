@@ -173,18 +173,18 @@ export class Outgoing {
     return this.#queue.size === 0 && this.#greeted !== peer;
   }
 
-  /** The session for a request that is made now; `undefined` if it has to wait. A login is a request, so it goes before the queue. */
+  /** The peer for a request that is made now; `undefined` if it has to wait. A login is a request, so it goes before the queue. */
   get peer(): Peer | undefined {
     const peer = this.#peer;
     return this.#direct || peer !== undefined && peer.session.open && this.#greeted === peer ? peer : undefined;
   }
 
-  /** The current session, whatever waits. */
+  /** The current peer, whatever waits. */
   get current(): Peer | undefined {
     return this.#peer;
   }
 
-  /** The time, by the transport's clock. */
+  /** The time, by the clock of the connections. */
   get now(): number {
     // Before there is a clock nothing is too old.
     return this.#shared?.clock.now() ?? NaN;

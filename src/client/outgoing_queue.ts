@@ -34,7 +34,7 @@ export interface QueuedMessage {
   readonly code: number;
   /** The payload, the queue's own. */
   readonly content: Uint8Array;
-  /** When it was taken, by the transport's clock; NaN before there is one. */
+  /** When it was taken, by the clock of the connections; NaN before there is one. */
   at: number;
   /** The request that waits for the answer; `undefined` for a message. */
   readonly request?: QueuedRequest;

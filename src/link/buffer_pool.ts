@@ -25,7 +25,7 @@ export function writeBuffer(size: number): WriteBuffer {
   return { bytes: new Uint8Array(buffer), view: new DataView(buffer) };
 }
 
-/** Lends buffers; one for all that use the same sockets. */
+/** Lends buffers; one for all that live by the same event loop. */
 export class BufferPool {
   readonly #free: WriteBuffer[][] = POOL_SIZES.map(() => []);
 

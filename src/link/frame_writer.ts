@@ -174,7 +174,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
    * Takes one frame.
    *
    * @param most The largest frame the peer takes; a larger one returns -1 and takes nothing.
-   * @param priority How it travels.
+   * @param priority How it is queued.
    * @returns Its size, header included.
    * @throws {BackpressureError} The buffer, or all of them together, are full; nothing is taken.
    */

@@ -64,8 +64,8 @@ export class SendScheduler {
   #lastRun: Run | undefined = undefined;
   #takenBytes = 0;
   #passedBytes = 0;
-  #current: "main" | "past" = "main";
-  /** Whether there is one line only, as usual. */
+  #current: "ordered" | "urgent" = "ordered";
+  /** True while there is one queue only, as usual. */
   #plain = true;
 
   /** @param pool Where buffers come from. */
@@ -95,7 +95,7 @@ export class SendScheduler {
     return this.#passedBytes;
   }
 
-  /** How far the main line goes before whatever is added past it. */
+  /** The position in the ordered bytes that is written before an urgent frame which is added now. */
   get released(): number {
     return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
   }
@@ -107,7 +107,7 @@ export class SendScheduler {
 
   /** Whether what {@linkcode next} gave out last went past held messages. */
   get overtaking(): boolean {
-    return this.#current === "past";
+    return this.#current === "urgent";
   }
 
   /**
@@ -178,21 +178,21 @@ export class SendScheduler {
 
   /** What to write next, at most `most` bytes of it; `undefined` when nothing may go. */
   next(most: number): Uint8Array | undefined {
-    this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "past" : "main";
-    const past = this.#current === "past";
-    const free = past ? this.#urgentBytes : this.#urgentBytes > 0 ? this.#before : this.#free;
+    this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "urgent" : "ordered";
+    const urgent = this.#current === "urgent";
+    const free = urgent ? this.#urgentBytes : this.#urgentBytes > 0 ? this.#before : this.#free;
     if (free === 0) {
       // An idle connection owns no buffer.
       if (!this.holding) this.#ordered.next();
       return undefined;
     }
-    const segment = (past ? this.#urgent! : this.#ordered).next()!;
+    const segment = (urgent ? this.#urgent! : this.#ordered).next()!;
     return segment.bytes.subarray(segment.sent, segment.sent + Math.min(segment.used - segment.sent, most, free));
   }
 
   /** Counts what {@linkcode next} gave out as passed to the socket. */
   pass(size: number): void {
-    if (this.#current === "past") this.#urgentBytes -= size;
+    if (this.#current === "urgent") this.#urgentBytes -= size;
     else {
       this.#passedBytes += size;
       this.#free -= size;
@@ -202,7 +202,7 @@ export class SendScheduler {
 
   /** The socket has taken `size` bytes: whether there is a whole segment to go on with. */
   advance(size: number): boolean {
-    if (this.#current === "past") {
+    if (this.#current === "urgent") {
       this.#urgent!.advance(size);
       if (this.#urgentBytes === 0) {
         this.#urgent!.next();

@@ -47,7 +47,7 @@ export interface AcceptedClient<P> {
 export class ClientSession<P> implements PeerOwner {
   /** The client as handlers see it. */
   readonly info: ConnectedClient<P>;
-  /** The client's session. Its connection is not read yet. */
+  /** The client as the application reaches it. Its connection is not read yet. */
   readonly peer: Peer;
   readonly #host: ClientSessionHost<P>;
   readonly #slot: ConnectionSlot;
