@@ -3,12 +3,12 @@
  * alone.
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, type ConnectedClient, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
 import { EXTRA_FEATURES } from "../src/app/endpoint_core.ts";
 import { encodeUtf8 } from "../src/base/utf8.ts";
-import { ProtocolError } from "../src/errors.ts";
+import { ProtocolError, RemoteError } from "../src/errors.ts";
 import type { EncodedPayload } from "../src/session/sender.ts";
 import { type Feature, type FeaturePart, FeatureSet } from "../src/session/feature.ts";
 import { sealFrame } from "../src/wire/encoder.ts";
@@ -204,14 +204,223 @@ describe("a feature of a test", () => {
   });
 });
 
+/** Halves or doubles payloads on the wire: each byte stands for two equal ones, or the other way round. */
+function resizing(kind: "smaller" | "larger"): Feature {
+  const half = (content: Uint8Array): Uint8Array => content.filter((_, i) => i % 2 === 0);
+  const twice = (content: Uint8Array): Uint8Array =>
+    Uint8Array.from({ length: 2 * content.length }, (_, i) => content[i >> 1]);
+  const [encode, decode] = kind === "smaller" ? [half, twice] : [twice, half];
+  return {
+    name: "resizing",
+    flags: INVERTED,
+    offer: () => ({}),
+    attach: () => ({
+      encode: (_code, _flags, content) => ({ flags: INVERTED, content: encode(content as Uint8Array) }),
+      decode: ({ content, flags }) => flags === 0 ? undefined : decode(content),
+    }),
+  };
+}
+
+describe("a feature that changes the size of payloads", () => {
+  for (const kind of ["smaller", "larger"] as const) {
+    for (const handler of ["at once", "later"] as const) {
+      it(`leaves flow control whole: ${kind} on the wire, handled ${handler}`, async () => {
+        const world = memoryWorld();
+        const seen: number[] = [];
+        const config = { maxQueuedBytes: 4_000, maxQueuedMessages: 100, maxConcurrentHandlers: 1, logger: new Lines() };
+        await using server = new Server({
+          hostname: HOST,
+          port: 0,
+          transport: world.transport,
+          ...config,
+          [EXTRA_FEATURES]: [resizing(kind)],
+        } as never);
+        server.route(DATA, ({ data }) => {
+          seen.push(data.length);
+          return handler === "later" ? Promise.resolve() : undefined;
+        });
+        await server.start();
+        const features = { resizing: {}, credit: { window: 1_000_000 } };
+        await using raw = await Raw.connect(world, server.addresses[0] as TcpEndpoint, "native", { features });
+        // Each costs 16 bytes and 24: half of the window is 50 of them.
+        const frame = new Uint8Array(40);
+        sealFrame(raw.protocol, new DataView(frame.buffer), 0, 301, INVERTED, 0, 24, 0);
+        for (let i = 0; i < 75; i++) await raw.connection.write(frame);
+        await until(() => seen.length === 75);
+        assertEquals(new Set(seen), new Set([kind === "smaller" ? 48 : 12]));
+        const granted = (await raw.frame())!;
+        assertEquals([granted.code, new DataView(granted.content.slice().buffer).getUint32(0)], [5, 50 * 40]);
+      });
+    }
+  }
+});
+
+describe("a feature that fails", () => {
+  /** Throws at payloads that begin with `bad`, at each control frame, and at the end. */
+  const failing = (): Feature => ({
+    name: "failing",
+    codes: [WHISPER],
+    flags: INVERTED,
+    offer: () => ({}),
+    check: (_flags, code) => code === WHISPER ? true : undefined,
+    attach: () => ({
+      encode: (_code, _flags, content) => {
+        if (content === "unsendable") throw new RangeError("encode failed");
+        return { flags: INVERTED, content: typeof content === "string" ? encodeUtf8(content) : content };
+      },
+      decode: ({ content }) => {
+        if (new TextDecoder().decode(content).startsWith("bad")) throw new RangeError("decode failed");
+        return undefined;
+      },
+      control: () => {
+        throw new RangeError("control failed");
+      },
+      leave: () => {
+        throw new RangeError("leave failed");
+      },
+      close: () => {
+        throw new RangeError("close failed");
+      },
+    }),
+  });
+
+  it("costs its own message, answer or frame, and nothing else", async () => {
+    const errors: string[] = [];
+    const got: string[] = [];
+    const failures = (side: string) => (error: unknown): void =>
+      void errors.push(`${side}: ${(error as Error).message}`);
+    await using server = new Server(
+      { hostname: HOST, port: 0, logger: new Lines(), [EXTRA_FEATURES]: [failing()] } as never,
+    );
+    server.on("error", failures("server"));
+    server.route(SHOUT, ({ data }) => {
+      got.push(data);
+      return data === "answer badly" ? "bad answer" : data;
+    });
+    let whisper = (): void => {};
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    const here = failing();
+    const { attach } = here;
+    const spying: Feature = {
+      ...here,
+      attach(ours, theirs, host, clock): FeaturePart {
+        whisper = () => host.sender.control("whisper", WHISPER, 1, "");
+        return attach!(ours, theirs, host, clock)!;
+      },
+    };
+    await using client = new Client({ ...address, logger: new Lines(), [EXTRA_FEATURES]: [spying] } as never);
+    client.on("error", failures("client"));
+    await client.connect();
+
+    client.send(SHOUT, "bad message");
+    const refused = await assertRejects(() => client.request(SHOUT, "bad request"), RemoteError);
+    assertEquals([refused.code, refused.message], ["handler-failed", "The payload cannot be read"]);
+    await assertRejects(() => client.request(SHOUT, "answer badly"), RangeError, "decode failed");
+    assertThrows(() => client.send(SHOUT, "unsendable"), RangeError, "encode failed");
+    await assertRejects(() => client.request(SHOUT, "unsendable"), RangeError, "encode failed");
+    whisper();
+    assertEquals(await client.request(SHOUT, "good"), "good");
+    assertEquals(got, ["answer badly", "good"]);
+    assertEquals(errors, [
+      "server: decode failed",
+      "server: decode failed",
+      "client: decode failed",
+      "server: control failed",
+    ]);
+    errors.length = 0;
+    await client.close();
+    await server.close();
+    assertEquals(errors.sort(), ["client: close failed", "client: leave failed", "server: close failed"]);
+  });
+
+  it("keeps a broadcast from no other client", async () => {
+    const throwing: Feature = {
+      ...failing(),
+      attach: () => ({
+        encode: () => {
+          throw new RangeError("encode failed");
+        },
+      }),
+    };
+    const extra = { [EXTRA_FEATURES]: [throwing] };
+    await using server = new Server({ hostname: HOST, port: 0, logger: new Lines(), ...extra } as never);
+    const errors: string[] = [];
+    server.on("error", (error) => void errors.push((error as Error).message));
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    const heard: string[] = [];
+    const meet = async (name: string, config: object): Promise<Client> => {
+      const client = new Client({ ...address, logger: new Lines(), ...config } as never);
+      client.route(DATA, ({ data }) => void heard.push(`${name} ${data.length}`));
+      await client.connect();
+      return client;
+    };
+    await using _with = await meet("with", { [EXTRA_FEATURES]: [{ ...failing(), attach: undefined }] });
+    await using _without = await meet("without", {});
+    assertEquals(server.broadcast(DATA, new Uint8Array(3)), { sent: 1, dropped: 1, closed: 0 });
+    await until(() => heard.length === 1);
+    assertEquals([heard, errors], [["without 3"], ["encode failed"]]);
+  });
+});
+
+describe("several features", () => {
+  it("decode in the reverse of the order in which they encode", async () => {
+    const wrapping = (name: string, flag: number): Feature => ({
+      name,
+      flags: flag,
+      offer: () => ({}),
+      attach: () => ({
+        encode: (_code, _flags, content) => ({
+          flags: flag,
+          content: encodeUtf8(`${name}(${new TextDecoder().decode(content as Uint8Array)})`),
+        }),
+        decode: ({ content, flags }) => {
+          const inside = new TextDecoder().decode(content);
+          if ((flags & flag) === 0) return undefined;
+          if (!inside.startsWith(`${name}(`)) {
+            throw new ProtocolError("protocol-error", `${name} was not the last: ${inside}`);
+          }
+          return encodeUtf8(inside.slice(name.length + 1, -1));
+        },
+      }),
+    });
+    const features = { [EXTRA_FEATURES]: [wrapping("a", 0x08), wrapping("b", 0x10)] };
+    await using server = new Server({ hostname: HOST, port: 0, logger: new Lines(), ...features } as never);
+    server.route(DATA, () => {});
+    server.route(messageType(303, "echo", bytes, bytes), ({ data }) => data);
+    await server.start();
+    await using client = new Client(
+      { ...server.addresses[0] as TcpEndpoint, logger: new Lines(), ...features } as never,
+    );
+    await client.connect();
+    const answer = await client.request(messageType(303, "echo", bytes, bytes), encodeUtf8("x"));
+    assertEquals(new TextDecoder().decode(answer), "x");
+  });
+});
+
 describe("FeatureSet", () => {
   const terms = { limits: { maxMessageSize: 1, maxQueuedBytes: 1, maxQueuedMessages: 1 }, contract: undefined };
   const feature = (name: string, flags: number): Feature => ({ name, flags, offer: () => ({}) });
 
-  it("refuses two features with one name or one flag", () => {
-    for (const second of [feature("a", 0), feature("b", 0x18)]) {
-      assertThrows(() => new FeatureSet([feature("a", 0x08), second], terms), TypeError, `"${second.name}"`);
+  it("refuses a name, a flag or a code that is not free", () => {
+    const first = { ...feature("a", 0x08), codes: [120] };
+    const taken: [Feature, string][] = [
+      [feature("a", 0), "its name is not free"],
+      [feature("b", 0x18), "its flags are not free"],
+      [feature("b", 0x01), "its flags are not free"],
+      [{ ...feature("b", 0), codes: [121, 120] }, "its code 120 is not free"],
+      [{ ...feature("b", 0), codes: [3] }, "its code 3 is not free"],
+      [{ ...feature("b", 0), codes: [200] }, "its code 200 is not free"],
+    ];
+    for (const [second, text] of taken) {
+      assertThrows(
+        () => new FeatureSet([first, second], terms),
+        TypeError,
+        `Cannot offer the feature "${second.name}": ${text}`,
+      );
     }
+    new FeatureSet([first, { ...feature("constructor", 0x10), codes: [121] }], terms);
   });
 
   it("asks the checks of all features in force, the first verdict counts", () => {

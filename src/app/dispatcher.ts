@@ -173,18 +173,19 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
       if (request && !this.#closed) this.#session.rejectRequest(frame, RATE_LIMITED);
       return;
     }
-    if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.size)) {
+    if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.content.length)) {
       this.#hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
     const queue = this.#queue ??= new MessageQueue(this);
-    if (!request && queue.pack(frame, receivedAt)) return;
+    // A packed message is charged for its content alone.
+    if (!request && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
     // A small payload would keep the whole chunk it came in alive while it waits. Credit counts payloads, not chunks.
-    const { code, content, requestId, sentAt } = frame;
+    const { code, content, requestId, sentAt, size } = frame;
     const share = this.#session.flowControlled ? 16 / 15 : 4;
     const whole = content.buffer.byteLength;
     const large = content.length * share >= whole;
-    const kept = { code, content: large ? content : content.slice(), requestId, sentAt };
+    const kept = { code, content: large ? content : content.slice(), requestId, sentAt, size };
     const message = this.#message(kept, route, receivedAt, asks);
     if (request) this.#opened(message);
     queue.push(message, large ? whole : content.length);
@@ -297,11 +298,11 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
 
   /** A message that waited, for whoever takes its type by now. */
   #current(message: IncomingMessage): IncomingMessage {
-    const { content, receivedAt, requestId, sentAt, type: { code } } = message;
+    const { charged: size, content, receivedAt, requestId, sentAt, type: { code } } = message;
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
     const asks = this.#asks(route, message.wantsReply);
-    const current = this.#message({ code, content, requestId, sentAt }, route, receivedAt, asks);
+    const current = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
     current.kept = message.kept;
     if (this.#open?.get(requestId) === message) this.#opened(current);
     return current;
@@ -312,9 +313,17 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
     return this.#session.native ? request : route === undefined || route.type.reply !== undefined;
   }
 
-  #message(frame: Received, route: Route | undefined, receivedAt: number, asks: boolean): IncomingMessage {
+  /** Makes a message. `size` is that of its payload as it came, where that may be another than its content's. */
+  #message(
+    frame: Received & { readonly size?: number },
+    route: Route | undefined,
+    receivedAt: number,
+    asks: boolean,
+  ): IncomingMessage {
     const type = route === undefined ? unknownType(frame.code) : route.type;
-    return new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
+    const message = new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
+    if (frame.size !== undefined && frame.size !== message.content.length) message.charged = frame.size;
+    return message;
   }
 
   /** Gives a message to its handler. */
@@ -324,7 +333,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
     const session = this.#session;
     const size = message.content.length;
     this.#rateLimiter?.handed(size);
-    session.taken(size);
+    session.taken(message.charged);
     if (message.aborted !== undefined) {
       this.#finished(message);
       this.#wakeIdle();

@@ -29,6 +29,7 @@ export interface MessageOrigin {
 class Extra {
   reserved = 0;
   kept = 0;
+  charged: number | undefined = undefined;
   onDone: (() => void) | undefined = undefined;
   controller: AbortController | undefined = undefined;
   aborted: { readonly reason: unknown } | undefined = undefined;
@@ -110,6 +111,15 @@ export class IncomingMessage implements Message<unknown, unknown> {
 
   get #ownExtra(): Extra {
     return this.#extra ??= new Extra();
+  }
+
+  /** What the message costs its sender: the size of its payload as it came, in bytes. */
+  get charged(): number {
+    return this.#extra?.charged ?? this.content.length;
+  }
+
+  set charged(bytes: number) {
+    this.#ownExtra.charged = bytes;
   }
 
   /** The room that is kept for its answer, see `ReplyRoom`. */

@@ -89,14 +89,18 @@ export function broadcastTo(
     }
     let bytes = encoded.get(protocol.layout);
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
+    const { sender } = peer.session;
     try {
-      const { sender } = peer.session;
       if (sender.transforms) sender.send("broadcast", code, content);
       else sender.encoded(bytes);
       sent++;
     } catch (error) {
-      if (!(error instanceof BackpressureError)) throw error;
-      if (onFull === "close" && error.code === "buffer-full") {
+      if (!(error instanceof BackpressureError)) {
+        if (!sender.transforms) throw error;
+        // A feature of this peer failed, or made the payload larger than the peer takes. The others get theirs.
+        peer.owner.error(error);
+        dropped++;
+      } else if (onFull === "close" && error.code === "buffer-full") {
         closed++;
         void peer.close("slow-consumer", 0);
       } else dropped++;

@@ -9,7 +9,7 @@ import type { PeerObject } from "../base/untrusted.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
-import type { HeaderCheck } from "../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../wire/frame.ts";
 import type { Inbox } from "./owner.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import type { PayloadEncoder, Sender } from "./sender.ts";
@@ -31,6 +31,8 @@ export interface Feature {
   readonly name: string;
   /** The frame flags that it owns, or-ed: bits that the protocol itself does not use. @default 0 */
   readonly flags?: number;
+  /** The system codes that it owns: below 200, and none that every session knows. @default none */
+  readonly codes?: readonly number[];
   /** Returns the parameters that this side offers; `undefined` offers nothing. Called once for a Server or a Client. */
   offer(terms: FeatureTerms): PeerObject | undefined;
   /**
@@ -62,7 +64,10 @@ export interface FeatureHost {
   leave(parting: PeerParting): boolean;
 }
 
-/** What a feature does in one session. Each member is optional; one that is not there costs nothing. */
+/**
+ * What a feature does in one session. Each member is optional; one that is not there costs nothing. A `ProtocolError` that
+ * one throws ends the session. Anything else that it throws is told as an `error`, and costs no more than its own frame.
+ */
 export interface FeaturePart {
   /** True if it keeps the peer from sending more than it may: then reading never has to stop. */
   readonly limitsPeer?: boolean;
@@ -75,7 +80,10 @@ export interface FeaturePart {
   /** A message of `size` bytes with its header no longer waits: it was handed to its handler, or left out. */
   handled?(size: number, host: FeatureHost): void;
   readonly encode?: PayloadEncoder["encode"];
-  /** Transforms the payload of one that came, given its flags. Throws a `ProtocolError` if it is malformed. */
+  /**
+   * Transforms the payload of one that came, given its flags. The parts are asked in the reverse of the order in which they
+   * encode. Throws a `ProtocolError` if the payload is malformed.
+   */
   decode?(frame: ReceivedFrame): Uint8Array | undefined;
   /** This side begins an orderly end. A feature with this member makes the peer finish in its turn. */
   leave?(reason: string, how: Parting, host: FeatureHost): void;
@@ -100,19 +108,25 @@ export class FeatureSet {
   readonly #agreed = new Map<string, AgreedFeatures>();
 
   /**
-   * @param features No two own the same name, flag or code.
-   * @throws {TypeError} Two have the same name or share a flag.
+   * @throws {TypeError} Two have the same name, or one has a flag or a code that another one or the protocol has.
    */
   constructor(features: readonly Feature[], terms: FeatureTerms) {
-    const offered: Record<string, PeerObject> = {};
-    let flags = 0;
+    const offered: Record<string, PeerObject> = Object.create(null);
+    const names = new Set<string>();
+    const taken = new Set(PROTOCOL_CODES);
+    let used = Flag.REQUEST | Flag.REPLY | Flag.ERROR;
     for (const feature of features) {
-      if (offered[feature.name] !== undefined || (flags & (feature.flags ?? 0)) !== 0) {
-        throw new TypeError(`Cannot offer the feature "${feature.name}": another one has its name or one of its flags`);
+      const { name, flags = 0, codes = [] } = feature;
+      const foreign = codes.find((code) => taken.has(code) || code >= FIRST_APPLICATION_CODE);
+      if (names.has(name) || (used & flags) !== 0 || foreign !== undefined) {
+        const what = names.has(name) ? "name is" : foreign === undefined ? "flags are" : `code ${foreign} is`;
+        throw new TypeError(`Cannot offer the feature "${name}": its ${what} not free`);
       }
-      flags |= feature.flags ?? 0;
+      names.add(name);
+      used |= flags;
+      for (const code of codes) taken.add(code);
       const parameters = feature.offer(terms);
-      if (parameters !== undefined) offered[feature.name] = parameters;
+      if (parameters !== undefined) offered[name] = parameters;
     }
     this.#features = features.filter(({ name }) => offered[name] !== undefined);
     this.offer = {
@@ -147,6 +161,15 @@ export class FeatureSet {
   }
 }
 
+/** The system codes of the protocol itself. */
+const PROTOCOL_CODES: readonly number[] = [
+  SystemCode.PING,
+  SystemCode.PONG,
+  SystemCode.CANCEL,
+  SystemCode.HELLO,
+  SystemCode.HELLO_ACK,
+];
+
 const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 
 /** Sees the messages of a session. */
@@ -166,6 +189,19 @@ export function meterOf(parts: readonly FeaturePart[]): MessageMeter | undefined
       for (const part of seeing) part.handled?.(size, host);
     },
   };
+}
+
+/** Returns a frame with the payload that its decoders make. Its size stays the one that came. */
+export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
+  for (const part of decoders) {
+    const content = part.decode!(frame);
+    if (content !== undefined) frame = copyWith(frame, content);
+  }
+  return frame;
+}
+
+function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, content: Uint8Array): ReceivedFrame {
+  return { code, flags, requestId, sentAt, size, content };
 }
 
 /** Attaches the features of a session. */

@@ -206,6 +206,16 @@ export class RequestTable implements PendingIds {
     return true;
   }
 
+  /** Rejects the request whose answer came and cannot be read. Nothing happens if nobody waits for it. */
+  fail(id: RequestId, error: unknown): void {
+    const entry = this.#entries?.get(id);
+    if (entry === undefined) return;
+    this.forget(entry);
+    this.#host.answered(entry);
+    this.#host.settled(entry, "failed");
+    entry.reject(error);
+  }
+
   /** It was not sent. */
   forget(entry: Pending): void {
     this.#remove(entry);

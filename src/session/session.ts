@@ -21,7 +21,7 @@ import type { SessionCounters } from "./counters.ts";
 import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
-import { attachFeatures, type FeatureHost, type FeaturePart, type MessageMeter, meterOf } from "./feature.ts";
+import { attachFeatures, decodeBy, type FeatureHost, type FeaturePart, type MessageMeter, meterOf } from "./feature.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
@@ -51,7 +51,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
   readonly #meter: MessageMeter | undefined;
   /** Those that look at replies. */
   readonly #replyParts: readonly FeaturePart[] | undefined;
-  /** Those that transform payloads. */
+  /** Those that transform payloads, in the reverse of the order in which the peer did. */
   readonly #decoders: readonly FeaturePart[] | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #shutdown: Shutdown;
@@ -101,7 +101,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.#meter = meterOf(features);
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
-    const decoders = features.filter((part) => part.decode !== undefined);
+    const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
     const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
     this.#heartbeat = tuning === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, tuning);
@@ -256,11 +256,11 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
-    else if (pending.ids.answers(frame)) this.#answered(this.#decode(frame));
+    else if (pending.ids.answers(frame)) this.#answered(frame);
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
       this.#meter?.message(this.protocol.headerSize + size);
-      if (this.#shutdown.open) this.inbox.accept(this.#decode(frame), receivedAt);
+      if (this.#shutdown.open) this.#accept(frame, receivedAt);
       else this.#late(frame, receivedAt);
     }
   }
@@ -370,27 +370,52 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
   #system(frame: ReceivedFrame): void {
     if (controlFrame(frame, this)) return;
     if (this.sender.pending.ids.answers(frame)) return this.#answered(frame);
-    for (const part of this.#features) if (part.control?.(frame, this) === true) return;
+    for (const part of this.#features) {
+      try {
+        if (part.control?.(frame, this) === true) return;
+      } catch (error) {
+        return this.#hookFailed(error);
+      }
+    }
     this.#framesIgnored++;
     if (this.#countUseless()) this.inbox.permits(frame);
   }
 
-  /** Undoes what the features of the peer did to a payload. */
-  #decode(frame: ReceivedFrame): ReceivedFrame {
-    if (this.#decoders === undefined) return frame;
-    for (const part of this.#decoders) {
-      const content = part.decode!(frame);
-      if (content === undefined) continue;
-      const { code, flags, requestId, sentAt } = frame;
-      frame = { code, flags, requestId, sentAt, content, size: content.length };
+  /** Hands a message or a request on. */
+  #accept(frame: ReceivedFrame, receivedAt: number): void {
+    let decoded = frame;
+    try {
+      if (this.#decoders !== undefined) decoded = decodeBy(this.#decoders, frame);
+    } catch (error) {
+      this.#hookFailed(error);
+      this.taken(frame.size);
+      if ((frame.flags & Flag.REQUEST) !== 0) this.rejectRequest(frame, UNREADABLE);
+      return;
     }
-    return frame;
+    this.inbox.accept(decoded, receivedAt);
   }
 
-  /** An answer, or what looks like one. */
+  /** Settles the request that a frame answers, if there is one. */
   #answered(frame: ReceivedFrame): void {
-    if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
-    if (!this.sender.pending.settle(frame) && this.#countUseless()) this.inbox.permits(frame);
+    const { pending } = this.sender;
+    let answer = frame;
+    try {
+      if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
+      if (this.#decoders !== undefined && frame.code >= FIRST_APPLICATION_CODE) {
+        answer = decodeBy(this.#decoders, frame);
+      }
+    } catch (error) {
+      this.#hookFailed(error);
+      pending.fail(frame.requestId, error);
+      return;
+    }
+    if (!pending.settle(answer) && this.#countUseless()) this.inbox.permits(frame);
+  }
+
+  /** A hook of a feature threw. Only a `ProtocolError` ends the session. */
+  #hookFailed(error: unknown): void {
+    if (error instanceof ProtocolError) throw error;
+    this.#owner.error(error);
   }
 
   /**
@@ -417,7 +442,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     if (this.#shutdown.told) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#shutdown.serving) return this.inbox.accept(this.#decode(frame), receivedAt);
+    if (this.#shutdown.serving) return this.#accept(frame, receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
@@ -427,14 +452,20 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.rejectRequest(frame, GOING_AWAY);
   }
 
-  // Called by the departure.
+  // Called by the shutdown.
 
   get canGoAway(): boolean {
     return this.#features.some((part) => part.leave !== undefined);
   }
 
   goAway(reason: CloseReason, how: Parting): void {
-    for (const part of this.#features) part.leave?.(reason, how, this);
+    for (const part of this.#features) {
+      try {
+        part.leave?.(reason, how, this);
+      } catch (error) {
+        this.#owner.error(error);
+      }
+    }
   }
 
   closing(): void {
@@ -443,7 +474,13 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   ended(reason: CloseReason, getError: () => unknown): void {
     this.#heartbeat?.stop();
-    for (const part of this.#features) part.close?.();
+    for (const part of this.#features) {
+      try {
+        part.close?.();
+      } catch (error) {
+        this.#owner.error(error);
+      }
+    }
     this.#closed?.release();
     this.#owner.closed(reason, getError);
   }
@@ -452,3 +489,4 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 /** How many frames may mean nothing, beside one for each that meant something. */
 const USELESS = 1_000;
 const GOING_AWAY = answerError("going-away", "The connection is being closed");
+const UNREADABLE = answerError("handler-failed", "The payload cannot be read");

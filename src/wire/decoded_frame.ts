@@ -11,7 +11,7 @@ const PINNED = 65_536;
 
 /** A frame that came in. */
 export interface ReceivedFrame extends Frame {
-  /** Bytes of the payload. */
+  /** Bytes of the payload as it came, before features transformed it. */
   readonly size: number;
 }
 

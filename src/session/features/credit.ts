@@ -42,6 +42,7 @@ export function creditTerms(parameters: PeerObject): CreditTerms {
 /** The feature `credit`: messages and requests need credit; the parameters are {@linkcode CreditTerms}. */
 export const credit: Feature = {
   name: "credit",
+  codes: [SystemCode.CREDIT],
   offer: ({ limits }) => creditOffer(limits),
   attach(ours, theirs, { sender }, clock): FeaturePart {
     sender.writer.limit(creditTerms(theirs));

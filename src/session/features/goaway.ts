@@ -21,6 +21,7 @@ const MAX_BYTES = 4_096;
 /** The feature `goaway`: a side that is told finishes and half-closes, so that the other can wait for that. */
 export const goAway: Feature = {
   name: "goaway",
+  codes: [SystemCode.GOAWAY],
   offer: () => ({}),
   attach: () => PART,
 };
