@@ -8,7 +8,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { existsSync } from "node:fs";
-import process from "node:process";
 import { FIGURES } from "../bench/goals.ts";
 import { arePeersInstalled } from "../bench/peers/install.ts";
 import { microCases } from "../bench/micro/cases.ts";
@@ -19,7 +18,7 @@ import type { Outcome } from "../bench/workload.ts";
 import { ALL_WORKLOADS, type WorkloadName } from "../bench/workloads/all.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 import { pythonSample, RUNTIME, sample } from "./bench_support.ts";
-import { RUNTIME_INDEX } from "./wire_support.ts";
+import { isMine } from "./wire_support.ts";
 
 /** Peers that need nothing besides npm, by the runtime that they run on. */
 const PEERS: Readonly<Record<Runtime, readonly SubjectName[]>> = {
@@ -69,8 +68,7 @@ describe("the benchmark", () => {
   });
 
   for (const [i, workload] of (["memory", "latency", "fps", "python_burst", "python_stress"] as const).entries()) {
-    // The runtimes share them, unless everything is required.
-    if (process.env.VELTIX_REQUIRE_ALL === undefined && i % 3 !== RUNTIME_INDEX) continue;
+    if (!isMine(i)) continue;
     it(`runs Python's "${workload.replace("python_", "")}" and loses nothing`, async () => {
       const outcome = await sample(workload);
       assertFigures(workload, outcome);

@@ -18,3 +18,4 @@ for (let i = 0; i < count; i++) {
   });
 }
 Atomics.store(done, 0, 1);
+Atomics.notify(done, 0);

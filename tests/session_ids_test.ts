@@ -25,7 +25,7 @@ import {
   until,
   type World,
 } from "./session_support.ts";
-import { Random } from "./wire_support.ts";
+import { isMine, Random } from "./wire_support.ts";
 
 const NOTE = messageType(200, "note", text);
 const UPPER = messageType(201, "upper", text, text);
@@ -277,9 +277,10 @@ for (const release of Object.keys(COUNTERS)) {
     const { size } = COUNTERS[release][role];
     describe(`a Python ${role} of ${release}`, () => {
       it("takes nothing for something else, and nor do we, wherever its counter stands and begins anew", async () => {
-        let seed = 1;
         // The ends of the counter, and where it meets ids of ours by other rules.
-        for (const at of [0, size - 200, 16_300, 32_700, 65_000]) await work(role, release, at, seed++);
+        for (const [i, at] of [0, size - 200, 16_300, 32_700, 65_000].entries()) {
+          if (isMine(i)) await work(role, release, at, i + 1);
+        }
       });
     });
   }

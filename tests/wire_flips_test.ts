@@ -4,7 +4,7 @@ import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import type { Frame } from "../src/wire/frame.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { encodeAll, join, Random, randomFrame, show, withoutStacks } from "./wire_support.ts";
+import { encodeAll, isMine, join, Random, randomFrame, show, withoutStacks } from "./wire_support.ts";
 
 const NATIVE = protocol("native");
 const FRAMES = 1000;
@@ -34,14 +34,17 @@ describe("a single flipped bit in a stream of 1,000 native frames", () => {
   it("is found wherever it lies, from no byte beyond its own frame, and no changed frame is delivered", () => {
     let bits = 0;
     for (let i = 0; i < FRAMES; i++) {
+      if (!isMine(i)) continue;
       const before = i === 0 ? new Uint8Array(0) : encoded[i - 1];
       bits += flipAll(before, encoded[i], new Uint8Array(0), i === 0 ? [] : [frames[i - 1]]);
     }
-    assertEquals(bits, encoded.reduce((sum, { length }) => sum + 8 * length, 0));
+    assertEquals(bits, encoded.filter((_, i) => isMine(i)).reduce((sum, { length }) => sum + 8 * length, 0));
   });
 
   it("is found with the rest of the stream behind it", () => {
-    for (let i = 1; i < FRAMES - 1; i += 5) flipAll(encoded[i - 1], encoded[i], encoded[i + 1], [frames[i - 1]]);
+    for (let i = 1; i < FRAMES - 1; i += 5) {
+      if (isMine(i)) flipAll(encoded[i - 1], encoded[i], encoded[i + 1], [frames[i - 1]]);
+    }
   });
 
   it("delivers the whole stream up to the flipped frame", () => {

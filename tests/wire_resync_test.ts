@@ -19,6 +19,7 @@ import {
   cutEvery,
   cutRandomly,
   encodeAll,
+  isMine,
   join,
   PROTOCOLS,
   Random,
@@ -486,7 +487,8 @@ for (const spoken of MAGIC) {
     });
 
     it("ends a megabyte of forged headers, having checked no more than four times what came", () => {
-      for (const size of [0, 30, 47, 80, 4_096, 65_536, 900_000]) {
+      for (const [i, size] of [0, 80, 65_536, 30, 47, 4_096, 900_000].entries()) {
+        if (!isMine(i)) continue;
         const hostile = repeat(forged(spoken, size), MIB);
         const [whole, cut] = [resync(spoken, [hostile]), resync(spoken, cutEvery(hostile, 1_000))];
         assert(whole.checked <= 4 * MIB, `size ${size}: ${whole.checked} bytes`);

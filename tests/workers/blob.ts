@@ -1,7 +1,7 @@
 /** A worker that answers with bytes of all kinds. */
 
 import { existsSync } from "node:fs";
-import { workerHandler } from "../../mod.ts";
+import { workerHandler } from "../../src/workers/worker_handler.ts";
 import { BLOB } from "./contract.ts";
 
 const kept = new Uint8Array([7, 7, 7]);

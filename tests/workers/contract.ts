@@ -4,7 +4,9 @@
  * @module
  */
 
-import { bytes, json, messageType, text } from "../../mod.ts";
+// Not all of `mod.ts`, as each thread of each test loads it anew; `note.ts` imports what a program's worker would.
+import { bytes, json, text } from "../../src/message/codecs.ts";
+import { messageType } from "../../src/message/message_type.ts";
 
 /** What to do. */
 export interface Job {

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import process from "node:process";
 import { threadId } from "node:worker_threads";
-import { workerHandler } from "../../mod.ts";
+import { workerHandler } from "../../src/workers/worker_handler.ts";
 import { JOB } from "./contract.ts";
 
 const never = new Promise<never>(() => {});
