@@ -5,6 +5,7 @@
  * @module
  */
 
+import * as modules from "node:module";
 import process from "node:process";
 import { createInterface } from "node:readline";
 
@@ -17,6 +18,8 @@ export type ChildLine =
 
 /** Writes one line to the orchestrator. */
 export function tell(line: ChildLine): void {
+  // The orchestrator kills a child after its result, so Node is to write its compile cache now, where it has one.
+  if (line.type === "result" && "flushCompileCache" in modules) (modules.flushCompileCache as () => void)();
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 

@@ -1,6 +1,7 @@
 /**
  * Every runtime as client against every runtime as server, two processes a pair: they agree on what goes over the wire and
- * on how a connection ends. `tests/pairs` has the programs. On Bun and Node the two meet in one process.
+ * on how a connection ends. `tests/pairs` has the programs. Two of one runtime meet in one process, and in two only where
+ * nothing may be left out.
  *
  * @module
  */
@@ -109,6 +110,7 @@ describe("a client and a server", () => {
       for (const client of runtimes) {
         const name = `agree on everything in two: a ${client.name} client and a ${server.name} server`;
         const missing = [client, server].find(({ problem }) => problem !== undefined);
+        if (client === server && process.env.VELTIX_REQUIRE_ALL !== "1") continue;
         if (missing === undefined) it(name, () => meet(client, server));
         else it.skip(`${name}: ${describeProblem(missing)}`, () => {});
       }

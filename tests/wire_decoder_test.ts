@@ -11,6 +11,7 @@ import {
   cutRandomly,
   decode,
   encodeAll,
+  isMine,
   join,
   PROTOCOLS,
   Random,
@@ -65,6 +66,7 @@ for (const spoken of PROTOCOLS) {
       const short = encodeAll(spoken, frames.slice(0, 2));
       const wanted = { ...expected, frames: expected.frames.slice(0, 2) };
       for (let a = 0; a <= short.length; a++) {
+        if (!isMine(a)) continue;
         for (let b = a; b <= short.length; b++) {
           const chunks = [short.slice(0, a), short.slice(a, b), short.slice(b)];
           assertEquals(decode(spoken, chunks), wanted, `cut at ${a} and ${b}`);

@@ -218,6 +218,7 @@ for (const spoken of MAGIC) {
 
     it("brings every frame once and in order after a tear of any length, wherever the stream is cut", () => {
       for (let length = 1; length < torn.length; length++) {
+        if (!isMine(length)) continue;
         const stream = join(first, torn.subarray(0, length), torn, ...others);
         const wanted = { frames: frames.map(show), gaps: [gap(length)], failure: undefined, skipped: length };
         for (let cut = 0; cut <= stream.length; cut++) {
