@@ -65,7 +65,7 @@ class Loop {
   }
 }
 
-const fresh = (): Share => ({ round: -1, used: 0 });
+const fresh = (): Share => ({ round: -1, used: 0, usedBefore: Infinity });
 
 describe("the budget of connections that are busy at once", () => {
   for (const connections of [1, 3, 10, 100, 1_000]) {
@@ -144,6 +144,34 @@ describe("the budget of connections that are busy at once", () => {
     assert(rest >= 2 / FRAME_MS, `${rest}`);
     // It is known to be busy from then on.
     assertEquals(loop.batch(other, 1_000), 0);
+  });
+
+  it("knows who takes little by two rounds: one that took long, as another process ran in it, makes nobody wait", () => {
+    const loop = new Loop();
+    const shares = Array.from({ length: 50 }, fresh);
+    const go = (i: number): void => {
+      loop.batch(shares[i], 5_000);
+      loop.budget.wait({ proceed: () => go(i) }, shares[i]);
+    };
+    for (let i = 0; i < 50; i++) go(i);
+    const guest = fresh();
+    for (let round = 0; round < 3; round++) {
+      loop.look();
+      assert(loop.single(guest, 0.1));
+    }
+    loop.look();
+    assert(loop.single(guest, 5));
+    loop.look();
+    // Half a millisecond of frames that came together is not cut, either.
+    assertEquals(loop.batch(guest, 20), 20);
+    // More of them go on first of all who wait.
+    loop.look();
+    const count = loop.batch(guest, 60);
+    assert(count > 20 && count < 60, `${count}`);
+    let rest = 0;
+    loop.budget.wait({ proceed: () => void (rest = loop.batch(guest, 60 - count)) }, guest);
+    loop.look();
+    assertEquals(rest, 60 - count);
   });
 
   it("lets those go first who send many short frames, and one at least of those who send long ones", () => {

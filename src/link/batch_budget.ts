@@ -1,7 +1,8 @@
 /**
  * How much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is about
  * one read full of small frames; fewer cost a burst of them throughput. Connections that have more go on one after the
- * other, for a round of 12 ms. Then the sockets are looked at: whoever comes in between is served at once.
+ * other, for a round of 12 ms. Then the sockets are looked at: whoever comes in between is served at once. Where there is a
+ * line, those who usually take little stand at its head.
  *
  * @module
  */
@@ -17,7 +18,10 @@ const BATCH_MS = 2;
 const ROUND_MS = 12;
 /** A batch of a connection that was quiet is handed out all the same when a round is over, for so many milliseconds. */
 const GUEST_MS = 0.1;
-/** A connection that took less than this in its last round, in milliseconds, is served at once. */
+/**
+ * A connection that took less than this, in milliseconds, in its last round or in the one before, is served at once. One
+ * round tells nothing: the system may have run another process in the middle of it.
+ */
 const LIGHT_MS = 0.5;
 /** From here on, in milliseconds, it was not many frames that took the time of a batch, but long ones. */
 const HEAVY_MS = 2 * BATCH_MS;
@@ -47,8 +51,10 @@ export interface BatchWaiter {
 export interface Share {
   /** The last round in which it handed out something; -1 before the first, -2 when it has waited in line. */
   round: number;
-  /** How long that took in this round, in milliseconds. */
+  /** How long that took in this round, in milliseconds; Infinity where it had more. */
   used: number;
+  /** The same of the round before that in which it handed out something; Infinity where there was none. */
+  usedBefore: number;
 }
 
 /** The budget of one batch, and of the rounds that the connections of one Server or Client share. */
@@ -68,7 +74,8 @@ export class BatchBudget {
   #crowd = 0;
   /** Whether the end of this round is waited for. */
   #looking = false;
-  /** Who goes on after that. */
+  /** Who goes on after that: first those that take little. */
+  readonly #light = new Fifo<BatchWaiter>();
   readonly #waiting = new Fifo<BatchWaiter>();
   /** Those behind them: whose single frames take long, or may. Made when there is one. */
   #heavy: Fifo<BatchWaiter> | undefined = undefined;
@@ -116,7 +123,7 @@ export class BatchBudget {
   exhausted(share: Share): boolean {
     if (!this.#looking || share.round === CALLED) return false;
     if (share.round === this.#round && share.used >= BATCH_MS) return true;
-    if (!this.late || share.round >= 0 && share.used < LIGHT_MS) return false;
+    if (!this.late || isLight(share)) return false;
     // Where single frames take long, whoever is not known for less waits in line, too.
     if (this.#worked >= 2 * ROUND_MS) return true;
     // It was busy just now: when the time is up it waits in line.
@@ -135,6 +142,7 @@ export class BatchBudget {
     const since = from - this.#roundFrom;
     if (!this.#looking && since >= ROUND_MS && (this.#worked < since / 2 || since > LONGEST_MS)) this.#next(from);
     if (share.round !== this.#round) {
+      if (share.round !== NEW) share.usedBefore = share.used;
       share.round = this.#round;
       share.used = 0;
     }
@@ -147,9 +155,13 @@ export class BatchBudget {
   /** Lets `waiter` go on when the others had their turn. */
   wait(waiter: BatchWaiter, share?: Share): void {
     const heavy = share !== undefined && (share.round === NEW || share.used >= HEAVY_MS);
-    if (heavy) (this.#heavy ??= new Fifo()).push(waiter);
+    if (share !== undefined && share.usedBefore < LIGHT_MS) this.#light.push(waiter);
+    else if (heavy) (this.#heavy ??= new Fifo()).push(waiter);
     else this.#waiting.push(waiter);
-    if (share !== undefined) share.round = CALLED;
+    if (share !== undefined) {
+      share.round = CALLED;
+      share.used = Infinity;
+    }
     this.#look();
   }
 
@@ -160,7 +172,8 @@ export class BatchBudget {
 
   /** How long the next batch may take. */
   #left(share: Share | undefined): number {
-    return this.late && share?.round !== CALLED ? GUEST_MS : BATCH_MS;
+    if (!this.late || share === undefined || share.round === CALLED) return BATCH_MS;
+    return isLight(share) ? LIGHT_MS : GUEST_MS;
   }
 
   /** Sees to it that the sockets are looked at; then the next round begins. */
@@ -176,6 +189,7 @@ export class BatchBudget {
     const from = this.#loop.clock.now();
     this.#next(from);
     this.#crowd = this.#inLine;
+    this.#call(this.#light, from, ROUND_MS);
     this.#call(this.#waiting, from, ROUND_MS);
     // One of these at least: they are not to wait for good.
     if (this.#heavy !== undefined) this.#call(this.#heavy, from, ROUND_MS / 2);
@@ -196,7 +210,7 @@ export class BatchBudget {
   }
 
   get #inLine(): number {
-    return this.#waiting.size + (this.#heavy?.size ?? 0);
+    return this.#light.size + this.#waiting.size + (this.#heavy?.size ?? 0);
   }
 
   #next(now: number): void {
@@ -205,4 +219,8 @@ export class BatchBudget {
     this.#active = 0;
     this.#worked = 0;
   }
+}
+
+function isLight(share: Share): boolean {
+  return share.round >= 0 && Math.min(share.used, share.usedBefore) < LIGHT_MS;
 }

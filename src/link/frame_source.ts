@@ -88,6 +88,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   #turnFrames = 0;
   /** What it has used of the last round that it was busy in. */
   round = -1;
+  usedBefore: number = Infinity;
   used = 0;
   #dropped = 0;
   /** Made when a frame does not come as a whole. */

@@ -16,6 +16,7 @@ const WEIGHT = 0.1;
 /** All strangers of a Server together. */
 export class StrangerTurns implements Share {
   round = -1;
+  usedBefore: number = Infinity;
   used = 0;
   readonly #budget: BatchBudget;
   readonly #clock: Clock;
