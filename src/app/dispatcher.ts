@@ -25,6 +25,7 @@ import type { Rate } from "./token_buckets.ts";
 import type { Session } from "../session/session.ts";
 import type { Inbox } from "../session/owner.ts";
 import type { Route, Routes } from "./routes.ts";
+import { DispatcherWaiters } from "./dispatcher_waiters.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import { kindOf, type Observers } from "../session/observers.ts";
 
@@ -65,18 +66,6 @@ export interface DispatcherShared {
   };
 }
 
-/** Who waits for a dispatcher. */
-class Waiters {
-  /** For room in the queue. */
-  room: (() => void)[] = [];
-  /** Until nothing waits and nothing runs. */
-  idle: (() => void)[] = [];
-  /** The same, but for the handlers that wait for the end of their own connection. */
-  quiet: (() => void)[] = [];
-  /** The messages of those handlers. */
-  readonly excused = new Set<IncomingMessage>();
-}
-
 /** Hands the messages of one connection to their handlers. */
 export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiterHost {
   readonly #host: DispatcherHost;
@@ -92,7 +81,7 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
   #left = 0;
   #pumping = false;
   /** Made when somebody does. */
-  #waiters: Waiters | undefined = undefined;
+  #waiters: DispatcherWaiters | undefined = undefined;
   /** Ordered routes at work, but on a client. Made when it is needed, as is the next one. */
   #busy: Set<Route> | undefined = undefined;
   /** Native requests that are queued or in an asynchronous handler, by id. */
@@ -212,25 +201,24 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
 
   /** Settles when more may come, or when it is closed. */
   room(): Promise<void> {
-    return new Promise((resolve) => this.#waits.room.push(resolve));
+    return this.#waits.room.wait();
   }
 
   /** Settles when nothing waits and no handler runs, or when it is closed. */
   idle(): Promise<void> {
     if (this.busy === 0 || this.#closed) return Promise.resolve();
-    return new Promise((resolve) => this.#waits.idle.push(resolve));
+    return this.#waits.idle.wait();
   }
 
   /** Settles when handlers wait for the end, and nothing but them is under way; never rejects. */
   quiet(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waits.quiet.push(resolve);
-      this.#wakeIdle();
-    });
+    const quiet = this.#waits.quiet.wait();
+    this.#wakeIdle();
+    return quiet;
   }
 
-  get #waits(): Waiters {
-    return this.#waiters ??= new Waiters();
+  get #waits(): DispatcherWaiters {
+    return this.#waiters ??= new DispatcherWaiters();
   }
 
   /** Forgets what waits. */
@@ -503,26 +491,14 @@ export class Dispatcher implements BatchWaiter, Inbox, MessageMaker, RateLimiter
   }
 
   #wake(): void {
-    const waiters = this.#waiters;
-    if (waiters === undefined) return;
-    if (waiters.room.length > 0 && (this.#closed || !this.full)) waiters.room = call(waiters.room);
+    if (this.#waiters === undefined) return;
+    if (this.#closed || !this.full) this.#waiters.room.release();
     this.#wakeIdle();
   }
 
   #wakeIdle(): void {
-    const waiters = this.#waiters;
-    if (waiters === undefined) return;
-    const { excused, idle, quiet } = waiters;
-    const { busy } = this;
-    if (quiet.length > 0 && excused.size > 0 && busy <= excused.size) waiters.quiet = call(quiet);
-    if (idle.length > 0 && (this.#closed || busy === 0)) waiters.idle = call(idle);
+    this.#waiters?.settle(this.busy, this.#closed);
   }
-}
-
-/** Lets those go on who wait; returns who waits now: nobody. */
-function call(waiting: readonly (() => void)[]): (() => void)[] {
-  for (const resolve of waiting) resolve();
-  return [];
 }
 
 const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
