@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BackpressureError, TimeoutError } from "../errors.ts";
+import { BackpressureError } from "../errors.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
@@ -14,9 +14,9 @@ import { noReplyCodec } from "../app/peer.ts";
 import { checkTimeout, payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
-import { Timeout } from "../base/timer_wheel.ts";
 import type { MessageCounts } from "./disconnect.ts";
-import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
+import type { OutgoingQueue } from "./outgoing_queue.ts";
+import { WaitingRequest } from "./waiting_request.ts";
 
 /** How long to wait for ids, which are free when somebody answers or gives up, in milliseconds. */
 const PAUSE = 20;
@@ -257,74 +257,5 @@ export class Outgoing {
     const bytes = typeof content === "string" ? encodeUtf8(content) : content;
     if (this.#headerSize + bytes.length > this.#most) throw payloadTooLarge(name, content, this.#most);
     return bytes === content ? new Uint8Array(bytes) : bytes;
-  }
-}
-
-/** A request whose time runs while it waits for a connection. */
-class WaitingRequest implements QueuedRequest {
-  readonly codec: AnswerCodec;
-  readonly #outgoing: Outgoing;
-  readonly #options: RequestOptions;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  #limit: Timeout | undefined = undefined;
-  #stop = (): void => {};
-  #until = 0;
-  #over = false;
-  left = false;
-
-  constructor(
-    outgoing: Outgoing,
-    codec: AnswerCodec,
-    options: RequestOptions,
-    resolve: (value: unknown) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#outgoing = outgoing;
-    this.codec = codec;
-    this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  /** Called when there is a clock. */
-  begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
-    const { signal } = this.#options;
-    const { clock, wheel } = shared;
-    this.#until = clock.now() + timeout;
-    const giveUp = (error: unknown): void => {
-      this.fail(error);
-      this.left = true;
-      queue.leave(message);
-    };
-    this.#limit = new Timeout(() =>
-      giveUp(new TimeoutError("timeout", `No connection to send "${message.name}" within ${timeout} ms`))
-    );
-    wheel.add(this.#limit, timeout);
-    const abort = (): void => giveUp(signal!.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#stop = () => {
-      wheel.remove(this.#limit!);
-      signal?.removeEventListener("abort", abort);
-    };
-    // It may have been aborted before there was a clock.
-    if (signal?.aborted) abort();
-  }
-
-  send({ name, code, content }: QueuedMessage): void {
-    if (this.#over) return;
-    const peer = this.#outgoing.current!;
-    const timeout = Math.max(1, this.#until - this.#outgoing.now);
-    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
-    this.#over = true;
-    this.#stop();
-    answer.then(this.#resolve, this.#reject);
-  }
-
-  fail(error: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#stop();
-    this.#reject(error);
   }
 }

@@ -1,0 +1,89 @@
+/**
+ * A request that waits for a connection, and is sent once there is one.
+ *
+ * @module
+ */
+
+import type { Peer } from "../app/peer.ts";
+import type { PeerShared } from "../app/shared.ts";
+import { Timeout } from "../base/timer_wheel.ts";
+import { TimeoutError } from "../errors.ts";
+import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
+
+/** The way that a request takes once there is a connection. */
+export interface RequestWay {
+  /** The peer at the other end, while there is a connection. */
+  readonly current: Peer | undefined;
+  /** The time, by the client's clock. */
+  readonly now: number;
+}
+
+/** A request whose time runs while it waits for a connection. */
+export class WaitingRequest implements QueuedRequest {
+  readonly codec: AnswerCodec;
+  readonly #way: RequestWay;
+  readonly #options: RequestOptions;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #limit: Timeout | undefined = undefined;
+  #stop = (): void => {};
+  #until = 0;
+  #over = false;
+  left = false;
+
+  constructor(
+    way: RequestWay,
+    codec: AnswerCodec,
+    options: RequestOptions,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#way = way;
+    this.codec = codec;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Called when there is a clock. */
+  begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
+    const { signal } = this.#options;
+    const { clock, wheel } = shared;
+    this.#until = clock.now() + timeout;
+    const giveUp = (error: unknown): void => {
+      this.fail(error);
+      this.left = true;
+      queue.leave(message);
+    };
+    this.#limit = new Timeout(() =>
+      giveUp(new TimeoutError("timeout", `No connection to send "${message.name}" within ${timeout} ms`))
+    );
+    wheel.add(this.#limit, timeout);
+    const abort = (): void => giveUp(signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#stop = () => {
+      wheel.remove(this.#limit!);
+      signal?.removeEventListener("abort", abort);
+    };
+    // It may have been aborted before there was a clock.
+    if (signal?.aborted) abort();
+  }
+
+  send({ name, code, content }: QueuedMessage): void {
+    if (this.#over) return;
+    const peer = this.#way.current!;
+    const timeout = Math.max(1, this.#until - this.#way.now);
+    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
+    this.#over = true;
+    this.#stop();
+    answer.then(this.#resolve, this.#reject);
+  }
+
+  fail(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stop();
+    this.#reject(error);
+  }
+}
