@@ -1,6 +1,6 @@
 /**
- * What is known of a peer's pace while more than the high-water mark waits for it: whether it takes anything at all, and
- * whether it takes so little that it has to make room for others.
+ * Measures a peer's pace while more than the high-water mark waits for it. The peer must take something, and it must take
+ * enough not to crowd out others.
  *
  * @module
  */
@@ -9,35 +9,35 @@ import type { Clock } from "../base/clock.ts";
 import { TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
 
-/** One write takes at most this many bytes. */
+/** The most bytes of one write. */
 export const WRITE_SLICE: number = 256 * 1024;
-/** The same after a write that took longer than {@linkcode SLOW_WRITE}: a slow peer's progress shows by whole writes. */
+/** The same after a write that took longer than {@linkcode SLOW_WRITE}. A slow peer's progress shows only in finished writes. */
 const SLOW_SLICE = 16 * 1024;
-/** In milliseconds. */
+/** How long a write may take before the peer counts as slow, in milliseconds. */
 const SLOW_WRITE = 100;
 
-/** A connection that has held more than its share for less than this does not give way, in milliseconds. */
+/** How long a connection may hold more than its share before it has to give way, in milliseconds. */
 const CRAWL_AFTER = 1_000;
 
-/** The buffer that is full. */
+/** The full buffer. */
 export interface BacklogOwner {
   /** Bytes that wait to be sent. */
   readonly buffered: number;
-  /** Bytes passed to the socket so far. */
+  /** Bytes that the socket has taken so far. */
   readonly written: number;
 }
 
-/** Receives its events. */
+/** Receives the events of a {@linkcode Backlog}. */
 export interface BacklogEvents {
-  /** The peer took nothing for `writeTimeout`. */
+  /** Called when the peer has taken nothing for `writeTimeout`. */
   writeStalled(): void;
-  /** The peer holds much of what all may hold together, and takes it too slowly. */
+  /** Called when the peer holds much of the buffer that all share, and takes it too slowly. */
   crowdsOut(): void;
 }
 
-/** What it shares with others. */
+/** What all backlogs of a Server or a Client share. */
 export interface BacklogShared {
-  /** For the write timeout. */
+  /** Runs the write timeout. */
   readonly wheel: TimerWheel;
   /** The room of all frame writers together. */
   readonly total: TotalBuffer;
@@ -47,20 +47,20 @@ export interface BacklogShared {
   readonly clock: Clock;
 }
 
-/** A full buffer, from the moment more than the high-water mark waits until half of it does. */
+/** Exists from the moment the buffer rises above the high-water mark until it has fallen to half of it. */
 export class Backlog extends TimerEntry implements Holder {
   readonly #owner: BacklogOwner;
   readonly #events: BacklogEvents;
   readonly #shared: BacklogShared;
   /** When the peer last took messages. */
   #progressAt: number;
-  /** Since when its pace is measured, and what was written by then. */
+  /** When the measurement of its pace began, and the bytes written by then. */
   #since: number;
   #from: number;
   #slice = WRITE_SLICE;
 
   /**
-   * @param owner The buffer.
+   * @param owner The full buffer.
    * @param events Receives events.
    * @param shared What it shares with others.
    */
@@ -75,7 +75,7 @@ export class Backlog extends TimerEntry implements Holder {
     shared.total.holders.add(this);
   }
 
-  /** The most of one write, in bytes. */
+  /** The most bytes of the next write. */
   get slice(): number {
     return this.#slice;
   }
@@ -85,14 +85,14 @@ export class Backlog extends TimerEntry implements Holder {
     return this.#owner.buffered;
   }
 
-  /** A write that began at `began` is done; `overtaking` if it went past messages. */
+  /** Called when a write that began at `began` is done. `overtaking` is true if it passed waiting messages. */
   wrote(began: number, overtaking: boolean): void {
     const { limits: { writeTimeout }, clock } = this.#shared;
     const now = clock.now();
     this.#slice = now - began > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
-    // A PING that goes past messages without credit ends in the socket's buffer, whether the peer lives or not.
+    // A PING that passes messages without credit shows nothing: the socket's buffer takes it even if the peer is dead.
     if (!overtaking) this.#progressAt = now;
-    // Its pace is that of the last while: a fast start buys no time.
+    // Only the last `writeTimeout` counts: a fast start buys no time.
     if (now - this.#since > writeTimeout) {
       this.#since = now;
       this.#from = this.#owner.written;
@@ -104,26 +104,26 @@ export class Backlog extends TimerEntry implements Holder {
     const { writeTimeout } = this.#shared.limits;
     const ms = now - this.#since;
     if (ms < Math.min(CRAWL_AFTER, writeTimeout)) return false;
-    // At this pace, what waits would take longer than a peer may take for one message.
+    // At this pace the buffer would take longer to empty than a peer may take for one message.
     return this.#owner.buffered * ms > (this.#owner.written - this.#from) * writeTimeout;
   }
 
-  /** Closes the connection for the sake of others. */
+  /** Closes the connection to make room for others. */
   giveWay(): void {
     this.#events.crowdsOut();
   }
 
-  /** It is full no more, or over. */
+  /** Called when the buffer is no longer full, or the connection is over. */
   end(): void {
     this.#shared.wheel.remove(this);
     this.#shared.total.holders.delete(this);
   }
 
-  /** Looks whether the peer took something in time. */
+  /** Checks that the peer has taken something in time. */
   override expire(): void {
     const { clock, limits, wheel } = this.#shared;
     const now = clock.now();
-    // Where nothing is written, others keep the room that its answer waits for.
+    // An empty buffer cannot stall: its answer waits for room that others hold.
     if (this.#owner.buffered === 0) this.#progressAt = now;
     const left = this.#progressAt + limits.writeTimeout - now;
     if (left <= 0) this.#events.writeStalled();

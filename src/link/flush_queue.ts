@@ -1,15 +1,15 @@
 /**
- * Gathers what the connections of one Server or Client send between two rounds of I/O, and writes it when the turn of the
- * event loop ends: a chunk full of requests is answered in one write.
+ * Gathers what the connections of one Server or Client send in one turn of the event loop, and writes it when the turn
+ * ends. A chunk full of requests is so answered in one write.
  *
  * @module
  */
 
 import type { EventLoop, TimerHandle } from "../base/clock.ts";
 
-/** Something to be written when the turn ends. */
+/** Something that is written when the turn ends. */
 export interface Flushable {
-  /** Writes what was gathered. */
+  /** Writes what has been gathered. */
   flush(): void;
 }
 
@@ -24,36 +24,36 @@ export class FlushQueue {
 
   /**
    * @param loop Where turns end.
-   * @param gather How long to wait instead of for the end of a turn, in milliseconds; 0 for that.
+   * @param gather How long to gather, in milliseconds; 0 for until the end of the turn.
    */
   constructor(loop: EventLoop, gather = 0) {
     this.#loop = loop;
     this.#gather = gather;
   }
 
-  /** Whether even the first write waits. */
+  /** True if even the first write waits. */
   get patient(): boolean {
     return this.#gather > 0;
   }
 
-  /** Whether the end of this turn is waited for: then nothing needs to be written before. */
+  /** True while a flush at the end of this turn is due, so that nothing needs to be written earlier. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** The number of this turn, of those whose end was waited for. */
+  /** The number of turns that have ended in a flush. */
   get turn(): number {
     return this.#turn;
   }
 
-  /** Waits for the end of this turn, if that is not done already. */
+  /** Sees to it that the end of this turn flushes. */
   begin(): void {
     if (this.#open) return;
     this.#open = true;
     this.#loop.defer(this.#end);
   }
 
-  /** Has something flushed at the end of this turn, or when enough was gathered. */
+  /** Flushes `writer` at the end of this turn, or when the time to gather is over. */
   add(writer: Flushable): void {
     this.begin();
     this.#waiting.push(writer);
@@ -62,7 +62,7 @@ export class FlushQueue {
     }
   }
 
-  /** Flushes something no more; the last one takes the timer with it. */
+  /** Takes `writer` off; the last one clears the timer. */
   remove(writer: Flushable): void {
     if (!this.patient || !this.#waiting.includes(writer)) return;
     this.#waiting = this.#waiting.filter((other) => other !== writer);

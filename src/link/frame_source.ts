@@ -1,6 +1,6 @@
 /**
- * The reading side of one connection: chunks in, frames out, a batch at a time, and an eye on frames that were begun
- * and do not go on.
+ * Reads one connection: it takes chunks and hands out frames, one batch at a time. A frame that begins and does not go on
+ * ends the connection.
  *
  * @module
  */
@@ -21,27 +21,27 @@ import type { BatchBudget, BatchWaiter, Share } from "./batch_budget.ts";
 import type { FlushQueue } from "./flush_queue.ts";
 import { Stall, type StallHost } from "./stall_watch.ts";
 
-/** Who takes what comes. */
+/** Receives what a {@linkcode FrameSource} reads. */
 export interface FrameSourceEvents {
-  /** The next frame. Throws a `ProtocolError` if it may not come now. */
+  /** Called with each frame. Throws a `ProtocolError` if the frame is not allowed now. */
   frame(frame: ReceivedFrame, receivedAt: number): void;
-  /** Whether no more frames can be taken now. */
+  /** Returns true if no more frames can be taken now. */
   full(): boolean;
-  /** Settles when more can be taken. */
+  /** Resolves when more can be taken. */
   room(): Promise<void>;
-  /** Something was left out: a frame whose checksum does not match, or what lies between two frames. */
+  /** Called for everything that is skipped: a frame with a wrong checksum, or bytes between two frames. */
   dropped(error: ProtocolError): void;
-  /** The peer broke the protocol. */
+  /** Called when the peer breaks the protocol. */
   broken(error: ProtocolError): void;
-  /** The peer's FIN, `partial` bytes into a frame. */
+  /** Called at the peer's FIN, `partial` bytes into a frame. */
   finished(partial: number): void;
-  /** The connection broke. */
+  /** Called when the connection breaks. */
   lost(error: Error): void;
-  /** A frame that was begun does not go on. */
+  /** Called when a frame that has begun does not go on. */
   dead(error: ConnectionError): void;
 }
 
-/** What is read only to be thrown away, in bytes: at most, and so far. */
+/** Bytes that are read only to be thrown away: the most, and so far. */
 interface Discard {
   most: number;
   thrown: number;
@@ -57,9 +57,9 @@ export interface NegotiatedFlags {
 export interface FrameSourceShared {
   /** The time. */
   readonly clock: Clock;
-  /** For frames that do not go on. */
+  /** Runs the checks of unfinished frames. */
   readonly wheel: TimerWheel;
-  /** Whose turn it is. */
+  /** Shares the time among the connections. */
   readonly budget: BatchBudget;
   /** The turns in which writes are gathered. */
   readonly flushes: FlushQueue;
@@ -151,12 +151,12 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     return this.#reader.partial;
   }
 
-  /** Whether nothing is read until what came is handed out. */
+  /** True while nothing is read, because what came has not been handed out yet. */
   get paused(): boolean {
     return this.#rest !== undefined;
   }
 
-  /** Whether what comes is thrown away. */
+  /** True while everything that comes is thrown away. */
   get discarding(): boolean {
     return this.#discard !== undefined;
   }
@@ -182,7 +182,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     }
   }
 
-  /** Asks for the next chunk, and for the one after it when it was there already. */
+  /** Asks for the next chunk, again and again while one is there at once. */
   #read(): void {
     let more: boolean;
     do {
@@ -194,7 +194,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     } while (more);
   }
 
-  /** Hands out a chunk, then reads on. */
+  /** Hands out a chunk and reads on. */
   #take(chunk: Uint8Array): void {
     this.#reader.feed(chunk);
     this.#hand(chunk, this.lastRead);
@@ -223,7 +223,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     this.#taken(chunk);
   }
 
-  /** Goes on with what came, or with what is thrown away. */
+  /** Goes on with the chunk that waited, or reads the next one. */
   proceed(): void {
     if (this.#rest === undefined) this.#read();
     else this.#hand(this.#rest, this.#shared.clock.now());
@@ -266,7 +266,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     this.#events.dropped(error);
   }
 
-  /** Settles, never rejects, when nothing more is read. */
+  /** Resolves when nothing more is read. Never rejects. */
   over(): Promise<void> {
     this.#over ??= new ResettablePromise();
     return this.#over.promise;
@@ -327,7 +327,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     return true;
   }
 
-  /** Whether frames may be handed out. */
+  /** True while frames may be handed out. */
   get #may(): boolean {
     return !this.discarding && !this.#events.full();
   }
@@ -341,7 +341,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     }
   }
 
-  /** Whether we are the ones who do not read. */
+  /** True while this side is the one that does not read. */
   get waits(): boolean {
     return this.paused || this.#events.full();
   }

@@ -1,5 +1,5 @@
 /**
- * An eye on a frame that was begun: it has to go on at some pace, and a fast start buys no time.
+ * Watches a frame that has begun to arrive. It must keep a minimum pace, and a fast start buys no time.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import { ConnectionError } from "../errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { LATE_MS, TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** A frame that was begun must come at this rate, in bytes a second, in all of the last {@linkcode STALL_MS}. */
+/** The least rate, in bytes per second, over the last {@linkcode STALL_MS}. */
 const STALL_RATE = 1024;
 const STALL_MS = 10_000;
-/** It is looked at every so many milliseconds: twice in that time. */
+/** The time between two checks, in milliseconds. */
 const STALL_STEP = STALL_MS / 2;
 
 /** What is watched. */
 export interface StallHost {
-  /** Bytes of the frame that was begun; 0 where there is none. */
+  /** Bytes of the unfinished frame; 0 if there is none. */
   readonly partial: number;
-  /** Grows with each frame that is whole, and with all that is passed over. */
+  /** Grows with each complete frame and with everything that is skipped. */
   readonly steps: number;
-  /** Whether we are the ones who do not read. */
+  /** True while this side has stopped reading. */
   readonly waits: boolean;
-  /** The frame does not go on. */
+  /** Called when the frame arrives too slowly. */
   stalled(error: ConnectionError): void;
 }
 
@@ -34,13 +34,13 @@ export class Stall extends TimerEntry {
   #from = 0;
   #due = 0;
   #steps = 0;
-  /** How much of the frame there was then, and at the last look since; negative where there was none. */
+  /** The size of the unfinished frame at `#from`, and at the check after it; -1 before that check. */
   #partial = 0;
   #middle = -1;
 
   /**
    * @param host What to watch.
-   * @param wheel For the next look.
+   * @param wheel Runs the checks.
    * @param clock The time.
    */
   constructor(host: StallHost, wheel: TimerWheel, clock: Clock) {
@@ -50,12 +50,12 @@ export class Stall extends TimerEntry {
     this.#clock = clock;
   }
 
-  /** Whether it is at it. */
+  /** True while a frame is watched. */
   get watching(): boolean {
     return this.tick >= 0;
   }
 
-  /** Begins, or begins anew. */
+  /** Starts to watch, or starts again. */
   watch(): void {
     this.#from = this.#clock.now();
     this.#steps = this.#host.steps;
@@ -64,16 +64,16 @@ export class Stall extends TimerEntry {
     this.#lookIn(STALL_STEP);
   }
 
-  /** Ends it. */
+  /** Stops watching. */
   stop(): void {
     this.#wheel.remove(this);
   }
 
-  /** Looks how the frame goes on. */
+  /** Checks the pace. */
   override expire(): void {
     const { partial, steps, waits } = this.#host;
     if (partial === 0) return;
-    // Another frame by now, or we are the ones who do not read: that is no stall.
+    // A different frame, or our own pause, is no stall.
     if (steps !== this.#steps || waits) {
       this.watch();
       return;
@@ -81,7 +81,7 @@ export class Stall extends TimerEntry {
     const now = this.#clock.now();
     const late = now - this.#due;
     if (late > LATE_MS) {
-      // What came while we stood still has not been read yet.
+      // Bytes that came while this process stood still have not been read yet.
       this.#from += late;
       this.#lookIn(1_000);
       return;
@@ -92,7 +92,7 @@ export class Stall extends TimerEntry {
       this.#middle = partial;
       this.#lookIn(STALL_STEP);
     } else if (came / seconds >= STALL_RATE) {
-      // From now on what counts is what comes from the last look on.
+      // The next check measures from the last one.
       this.#partial = this.#middle;
       this.#middle = partial;
       this.#from = now - STALL_STEP;
