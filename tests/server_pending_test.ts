@@ -38,6 +38,7 @@ class Crowd implements AsyncDisposable {
     this.#from.push(from);
     const raw = new Raw(await this.world.transport.connect(this.server.addresses[0]), "native");
     this.#raws.push(raw);
+    await soon(() => this.#from.length === 0);
     await turn();
     return raw;
   }
@@ -47,7 +48,7 @@ class Crowd implements AsyncDisposable {
     const raw = await this.come(hostname);
     await raw.message();
     await raw.connection.write(ANSWER);
-    await turn();
+    for (let i = 0; i < 5; i++) await turn();
     return raw;
   }
 
@@ -56,9 +57,7 @@ class Crowd implements AsyncDisposable {
     let out = false;
     const ended = (): void => void (out = true);
     raw.end().then(ended, ended);
-    await turn();
-    await turn();
-    return out;
+    return await soon(() => out);
   }
 
   /** Whether a peer that was greeted is let in when it answers. */
@@ -66,8 +65,7 @@ class Crowd implements AsyncDisposable {
     const { accepted } = this.server.stats();
     await raw.message();
     await raw.connection.write(ANSWER).catch(() => {});
-    await turn();
-    return this.server.stats().accepted > accepted;
+    return await soon(() => this.server.stats().accepted > accepted);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,6 +86,12 @@ class Crowd implements AsyncDisposable {
       [Symbol.asyncDispose]: () => listener.close(),
     };
   }
+}
+
+/** Whether something becomes true within some turns: on a busy machine one may not do for what takes several steps. */
+async function soon(check: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 50 && !check(); i++) await turn();
+  return check();
 }
 
 /** The same connection from another address. */
