@@ -5,36 +5,25 @@
  * @module
  */
 
-import {
-  BackpressureError,
-  ConfigError,
-  MessageTypeError,
-  PayloadError,
-  TimeoutError,
-  WorkerError,
-} from "../errors.ts";
+import { BackpressureError, ConfigError, TimeoutError, WorkerError } from "../errors.ts";
 import { replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { UnreadableError } from "../base/unreadable.ts";
 import type { Thread, Threads } from "../thread_seam.ts";
 import type { TimerHandle } from "../base/clock.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
+import { ModuleFaults } from "./module_faults.ts";
 import {
-  errorLike,
   type ErrorLikeness,
   isReport,
   likenessOf,
   ownBuffer,
   type Payload,
-  type Report,
+  revived,
   type TaskInfo,
 } from "./worker_messages.ts";
 
 /** How long a module may take to load, in milliseconds. */
 const LOAD_TIME = 30_000;
-/** How long no thread is started after a module did not load, in milliseconds: at first, and at most. */
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 30_000;
 
 /** What a pool is made of. */
 export interface PoolOptions {
@@ -81,12 +70,12 @@ export class WorkerPool {
   #queue: Task[] = [];
   #lastId = 0;
   #retired = false;
-  /** Why the module did not load the last time, how often in a row, and when it is tried again. */
-  #fault: { readonly error: Error; readonly pause: number; readonly until: number } | undefined = undefined;
+  readonly #faults: ModuleFaults;
 
   /** @param options What it is made of. */
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#faults = new ModuleFaults(options.type, options.module);
   }
 
   /** Whether it has no thread and nothing to do. */
@@ -136,7 +125,7 @@ export class WorkerPool {
       if (worker.task !== undefined) tasks.push(worker.task);
       this.#end(worker);
     }
-    this.#fault = undefined;
+    this.#faults.clear();
     for (const task of tasks) {
       this.#settle(task);
       task.reject(
@@ -161,8 +150,9 @@ export class WorkerPool {
     }
     const most = this.#options.threads ?? Math.max(1, threads.cores - 1);
     while (this.#queue.length > loading && this.#workers.size < most) {
-      if (this.#fault !== undefined && threads.clock.now() < this.#fault.until) {
-        if (this.#workers.size === 0) this.#rejectAll(this.#fault.error);
+      const fault = this.#faults.pausing(threads.clock.now());
+      if (fault !== undefined) {
+        if (this.#workers.size === 0) this.#rejectAll(fault);
         return;
       }
       this.#start(threads);
@@ -192,13 +182,13 @@ export class WorkerPool {
       });
       worker = { thread, state: "loading", task: undefined, timer: undefined };
     } catch (cause) {
-      this.#broken(this.#cannotLoad("no thread can be started", cause));
+      this.#broken(this.#faults.cannotLoad("no thread can be started", cause));
       return;
     }
     this.#workers.add(worker);
     worker.timer = threads.clock.setTimeout(() => {
       this.#end(worker);
-      this.#broken(this.#cannotLoad(`it took more than ${LOAD_TIME} ms`));
+      this.#broken(this.#faults.cannotLoad(`it took more than ${LOAD_TIME} ms`));
     }, LOAD_TIME);
     threads.clock.unref(worker.timer);
   }
@@ -239,9 +229,9 @@ export class WorkerPool {
       else task.resolve(report.reply === undefined ? undefined : new Uint8Array(report.reply));
     } else {
       if (worker.state !== "loading") return;
-      const fault = this.#faultOf(report);
+      const fault = this.#faults.of(report);
       if (fault === undefined) {
-        this.#fault = undefined;
+        this.#faults.clear();
         this.#free(worker);
       } else {
         this.#end(worker);
@@ -251,33 +241,13 @@ export class WorkerPool {
     this.#pump();
   }
 
-  /** What is wrong with the module, if anything is. */
-  #faultOf(report: Report): Error | undefined {
-    const { code, name, reply } = this.#options.type;
-    if (report.kind === "broken") return this.#cannotLoad(report.error.message, errorLike(report.error));
-    if (report.kind === "unusable") {
-      return this.#cannotLoad(`its default export is ${report.exported}, it must be what workerHandler() returns`);
-    }
-    if (report.kind !== "ready") return undefined;
-    const what = `Cannot handle "${name}", code ${code}, by "${this.#options.module}"`;
-    if (report.code !== code) {
-      return new MessageTypeError("type-mismatch", `${what}: it handles "${report.name}", code ${report.code}`);
-    }
-    if (report.replies === (reply !== undefined)) return undefined;
-    return new MessageTypeError("type-mismatch", `${what}: only one of the two types has a reply`);
-  }
-
-  #cannotLoad(why: string, cause?: unknown): ConfigError {
-    return new ConfigError("invalid-config", `Cannot use the worker "${this.#options.module}": ${why}`, { cause });
-  }
-
   /** The thread died. */
   #exited(worker: Worker, cause: Error): void {
     if (worker.state === "over") return;
     const { state, task } = worker;
     this.#drop(worker);
     if (state === "loading") {
-      this.#broken(this.#cannotLoad(`its thread ended before it was loaded: ${cause.message}`, cause));
+      this.#broken(this.#faults.cannotLoad(`its thread ended before it was loaded: ${cause.message}`, cause));
     } else {
       const text = `The worker for "${this.#options.type.name}" crashed: ${cause.message}`;
       const error = new WorkerError("worker-crashed", text, { cause });
@@ -292,13 +262,7 @@ export class WorkerPool {
 
   /** A thread is of no use: no other is started for a while, longer each time. */
   #broken(error: Error): void {
-    const now = this.#threads!.clock.now();
-    // Threads that were started together fail together: that is one failure.
-    const first = this.#fault === undefined || now >= this.#fault.until;
-    if (first) {
-      const pause = Math.min(this.#fault === undefined ? FIRST_PAUSE : 2 * this.#fault.pause, LONGEST_PAUSE);
-      this.#fault = { error, pause, until: now + pause };
-    }
+    const first = this.#faults.note(error, this.#threads!.clock.now());
     // What waits is left to the threads there are; without one, each message tells.
     if (this.#workers.size === 0 && this.#queue.length > 0) this.#rejectAll(error);
     else if (first) this.#options.failed(error);
@@ -354,11 +318,4 @@ export class WorkerPool {
     worker.state = "over";
     this.#workers.delete(worker);
   }
-}
-
-/** The error that a handler threw in its thread: the same name, code, text and stack, but not the same class. */
-function revived(error: ErrorLikeness): Error {
-  if (error.name !== "PayloadError") return errorLike(error);
-  const code = error.code === "payload-too-large" ? "payload-too-large" : "invalid-payload";
-  return error.unreadable ? new UnreadableError(code, error.message) : new PayloadError(code, error.message);
 }

@@ -5,6 +5,7 @@
  */
 
 import { UnreadableError } from "../base/unreadable.ts";
+import { PayloadError } from "../errors.ts";
 
 /** Who sent a message, as far as a worker is told. */
 export interface WorkerPeer {
@@ -113,4 +114,11 @@ export function ownBuffer(bytes: Uint8Array, owned: boolean): ArrayBuffer {
   const copy = new Uint8Array(bytes.byteLength);
   copy.set(bytes);
   return copy.buffer;
+}
+
+/** The error that a handler threw in its thread: the same name, code, text and stack, but not the same class. */
+export function revived(error: ErrorLikeness): Error {
+  if (error.name !== "PayloadError") return errorLike(error);
+  const code = error.code === "payload-too-large" ? "payload-too-large" : "invalid-payload";
+  return error.unreadable ? new UnreadableError(code, error.message) : new PayloadError(code, error.message);
 }
