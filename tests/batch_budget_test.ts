@@ -53,6 +53,17 @@ class Loop {
     return count;
   }
 
+  /** So many connections have much to do from now on, and wait in line for it. */
+  flood(connections: number): void {
+    for (const share of Array.from({ length: connections }, fresh)) {
+      const go = (): void => {
+        this.batch(share, 5_000);
+        this.budget.wait({ proceed: go }, share);
+      };
+      go();
+    }
+  }
+
   /** Hands out one frame that takes so long; whether it did. */
   single(share: Share, ms: number): boolean {
     if (this.budget.exhausted(share)) return false;
@@ -123,12 +134,7 @@ describe("the budget of connections that are busy at once", () => {
 
   it("serves at once who comes in between, however busy the others are", () => {
     const loop = new Loop();
-    const shares = Array.from({ length: 50 }, fresh);
-    const go = (i: number): void => {
-      loop.batch(shares[i], 5_000);
-      loop.budget.wait({ proceed: () => go(i) }, shares[i]);
-    };
-    for (let i = 0; i < 50; i++) go(i);
+    loop.flood(50);
     const guest = fresh();
     for (let round = 0; round < 20; round++) {
       loop.look();
@@ -148,12 +154,7 @@ describe("the budget of connections that are busy at once", () => {
 
   it("knows who takes little by two rounds: one that took long, as another process ran in it, makes nobody wait", () => {
     const loop = new Loop();
-    const shares = Array.from({ length: 50 }, fresh);
-    const go = (i: number): void => {
-      loop.batch(shares[i], 5_000);
-      loop.budget.wait({ proceed: () => go(i) }, shares[i]);
-    };
-    for (let i = 0; i < 50; i++) go(i);
+    loop.flood(50);
     const guest = fresh();
     for (let round = 0; round < 3; round++) {
       loop.look();
@@ -231,12 +232,7 @@ describe("the budget of connections that are busy at once", () => {
       assertEquals(done, 48);
       assert(longest < 2 * 12 + ms, `${longest} ms`);
       // Who is new is served at once where frames are light, however many are busy.
-      const busy = Array.from({ length: 50 }, fresh);
-      const on = (i: number): void => {
-        loop.batch(busy[i], 5_000);
-        loop.budget.wait({ proceed: () => on(i) }, busy[i]);
-      };
-      for (let i = 0; i < 50; i++) on(i);
+      loop.flood(50);
       for (let round = 0; round < 20; round++) {
         loop.look();
         assert(loop.single(fresh(), 0.1));
