@@ -155,6 +155,18 @@ describe("jsr.json, package.json and deno.json", () => {
     assert(npm.private, "the package is published on JSR, not from package.json");
   });
 
+  it("have no key twice, whose first value would be lost, and a command for each task", () => {
+    const keys = (value: unknown): number =>
+      typeof value !== "object" || value === null ? 0 : Object.values(value).reduce(
+        (sum, part) => sum + keys(part),
+        Array.isArray(value) ? 0 : Object.keys(value).length,
+      );
+    for (const file of ["deno.json", "jsr.json", "package.json"]) {
+      assertEquals(read(file).match(/"(?:[^"\\]|\\.)*"\s*:/g)?.length, keys(readJson(file)), file);
+    }
+    for (const [name, task] of Object.entries<{ command?: string }>(deno.tasks)) assert(task.command, name);
+  });
+
   it("pin the same versions of what the tests import, exactly", () => {
     for (const [name, specifier] of Object.entries<string>(deno.imports)) {
       const [, library, version] = /^npm:(.+)@(.+)$/.exec(specifier) ?? [];
