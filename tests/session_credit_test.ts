@@ -470,11 +470,8 @@ describe("the queues of a frame writer", () => {
         },
       } as Connection;
       const writer = new FrameWriter(watched, native, shared, {
-        lost: () => {},
-        writeStalled: () => {},
-        filled: () => {},
-        drained: () => {},
-        crowdsOut: () => {},
+        failed: () => {},
+        pressure: () => {},
         mayStart: () => {},
       });
       writer.limit({ window, least });

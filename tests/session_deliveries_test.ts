@@ -3,6 +3,7 @@
 import { Channel } from "../src/link/channel.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { FrameWriter } from "../src/link/frame_writer.ts";
 import { Sender } from "../src/session/sender.ts";
 import { Flag } from "../src/wire/frame.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
@@ -28,16 +29,12 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     own: {},
     transcript: [],
   };
-  const sender = new Sender(new Channel(script.connection), outcome, "client", script.shared, {
-    handle: undefined,
-    overrun: () => {},
-    lost: () => {},
-    writeStalled: () => {},
-    filled: () => {},
-    drained: () => {},
-    crowdsOut: () => {},
+  const writer = new FrameWriter(new Channel(script.connection), outcome.protocol, script.shared, {
+    failed: () => {},
+    pressure: () => {},
     mayStart: () => {},
   });
+  const sender = new Sender(writer, outcome, "client", script.shared, { handle: undefined, ended: () => {} });
   sender.track();
   const { writes } = script;
   let passed = 0;

@@ -2,7 +2,7 @@ import { Channel } from "../src/link/channel.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { anyLoop } from "../src/base/event_loop.ts";
-import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
+import { FrameSource } from "../src/link/frame_source.ts";
 import type { SessionShared } from "../src/session/shared.ts";
 import { BATCH_FRAMES, BatchBudget } from "../src/link/batch_budget.ts";
 import { FlushQueue } from "../src/link/flush_queue.ts";
@@ -14,6 +14,7 @@ import { protocol } from "../src/wire/protocols.ts";
 
 const NATIVE = protocol("native");
 const COUNT = 100_000;
+const NEVER_FULL = { full: false, room: () => Promise.resolve() };
 const NO_FEATURES = { flags: 0, check: undefined };
 
 /** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. */
@@ -40,10 +41,13 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
         if (++inTurn === 1) loop.yield(() => inTurn = 0);
         most = Math.max(most, inTurn);
       },
-      full: () => false,
-      finished: (partial: number) => void told.push(partial),
-      lost: (error: Error) => void told.push(error),
-    } as unknown as FrameSourceEvents,
+      inbox: NEVER_FULL,
+      skipped: () => {},
+    },
+    {
+      finished: (partial) => void told.push(partial),
+      failed: (error) => void told.push(error),
+    },
   );
   source.run();
   await source.over();
@@ -97,11 +101,8 @@ describe("a receiver", () => {
           flushes: new FlushQueue(loop),
           wheel: { add: () => {} },
         } as unknown as SessionShared,
-        {
-          dropped: () => {},
-          full: () => false,
-          finished: () => {},
-        } as unknown as FrameSourceEvents,
+        { inbox: NEVER_FULL, frame: () => {}, skipped: () => {} },
+        { finished: () => {}, failed: () => {} },
       );
       source.run();
       const passed = (): number => piece === bad ? source.dropped : source.skipped / piece.length;

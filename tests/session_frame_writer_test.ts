@@ -53,11 +53,8 @@ function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "nati
     limits: marks,
   };
   const writer = new FrameWriter(connection, protocol(release), shared, {
-    lost: (error) => events.push(`failed: ${error.message}`),
-    writeStalled: () => events.push("stalled"),
-    filled: () => {},
-    drained: () => {},
-    crowdsOut: () => events.push("crowds out"),
+    failed: (error, reason) => events.push(`${reason}: ${error.message}`),
+    pressure: () => {},
     mayStart: () => events.push("may start"),
   });
   const send = (content: Uint8Array | string, most = 2 ** 24): number => writer.frame(200, 0, 0, content, 0, most);
@@ -308,7 +305,7 @@ describe("a frame writer", () => {
     await clock.advance(9_900);
     assertEquals(events, []);
     await clock.advance(200);
-    assertEquals(events, ["stalled"]);
+    assertEquals(events, ["slow-consumer: The peer took nothing for 10000 ms"]);
     writer.close();
   });
 
@@ -325,7 +322,7 @@ describe("a frame writer", () => {
     }
     assertEquals(events, []);
     await clock.advance(1_100);
-    assertEquals(events, ["stalled"]);
+    assertEquals(events, ["slow-consumer: The peer took nothing for 10000 ms"]);
     writer.close();
   });
 
@@ -345,7 +342,7 @@ describe("a frame writer", () => {
     send("x");
     writes[0].reject(new Error("gone"));
     await turn();
-    assertEquals(events, ["failed: gone"]);
+    assertEquals(events, ["network-error: gone"]);
     writer.close();
     const other = make();
     other.send("x");

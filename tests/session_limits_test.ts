@@ -399,11 +399,8 @@ describe("performanceMode", () => {
       const { eager } = readTuning(readOptions("options", { performanceMode }, TUNING_OPTIONS));
       const { connection, writes, shared } = scripted({ eager });
       const writer = new FrameWriter(connection, protocol("native"), shared, {
-        lost: () => {},
-        writeStalled: () => {},
-        filled: () => {},
-        drained: () => {},
-        crowdsOut: () => {},
+        failed: () => {},
+        pressure: () => {},
         mayStart: () => {},
       });
       const send = (): number => writer.frame(200, 0, 0, "x", 0, 1_000);

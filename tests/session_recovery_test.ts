@@ -5,13 +5,12 @@ import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/asser
 import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
 import { put32 } from "../src/wire/integers.ts";
-import { FrameSource, type FrameSourceEvents } from "../src/link/frame_source.ts";
+import { FrameSource } from "../src/link/frame_source.ts";
 import type { SessionShared } from "../src/session/shared.ts";
 import { BatchBudget } from "../src/link/batch_budget.ts";
 import type { Clock } from "../src/base/clock.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";
 import type { Connection } from "../src/transport.ts";
-import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { face, HOST, memoryWorld, Raw, type Recorder, serve, turn, until, type World } from "./session_support.ts";
@@ -258,12 +257,14 @@ describe('recovery: "resync"', () => {
           flushes: { begin: () => {}, turn: 0 },
         } as unknown as SessionShared,
         {
-          frame: ({ code }: DecodedFrame) => void told.push(`frame ${code}`),
-          full: () => false,
-          dropped: ({ message }: Error) => void told.push(message),
+          frame: ({ code }) => void told.push(`frame ${code}`),
+          inbox: { full: false, room: () => Promise.resolve() },
+          skipped: ({ message }) => void told.push(message),
+        },
+        {
           finished: () => void told.push("FIN"),
-          lost: ({ message }: Error) => void told.push(message),
-        } as unknown as FrameSourceEvents,
+          failed: ({ message }) => void told.push(message),
+        },
       );
       source.run();
       if (wanted.length > 0) await source.over();

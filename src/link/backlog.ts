@@ -5,8 +5,10 @@
  * @module
  */
 
+import { ConnectionError } from "../errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
+import type { CloseReason } from "./close_reason.ts";
 import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
 
 /** The most bytes of one write. */
@@ -27,12 +29,10 @@ export interface BacklogOwner {
   readonly written: number;
 }
 
-/** Receives the events of a {@linkcode Backlog}. */
+/** Receives the end of a {@linkcode Backlog}. */
 export interface BacklogEvents {
-  /** Called when the peer has taken nothing for `writeTimeout`. */
-  writeStalled(): void;
-  /** Called when the peer holds much of the buffer that all share, and takes it too slowly. */
-  crowdsOut(): void;
+  /** Called when the peer takes its bytes too slowly, with the reason `"slow-consumer"`. */
+  failed(error: Error, reason: CloseReason): void;
 }
 
 /** What all backlogs of a Server or a Client share. */
@@ -110,7 +110,7 @@ export class Backlog extends TimerEntry implements Holder {
 
   /** Closes the connection to make room for others. */
   giveWay(): void {
-    this.#events.crowdsOut();
+    this.#fail(`The peer takes its ${this.buffered} bytes too slowly, and others need the room`);
   }
 
   /** Called when the buffer is no longer full, or the connection is over. */
@@ -126,7 +126,11 @@ export class Backlog extends TimerEntry implements Holder {
     // An empty buffer cannot stall: its answer waits for room that others hold.
     if (this.#owner.buffered === 0) this.#progressAt = now;
     const left = this.#progressAt + limits.writeTimeout - now;
-    if (left <= 0) this.#events.writeStalled();
+    if (left <= 0) this.#fail(`The peer took nothing for ${limits.writeTimeout} ms`);
     else wheel.add(this, left);
+  }
+
+  #fail(message: string): void {
+    this.#events.failed(new ConnectionError("timed-out", message), "slow-consumer");
   }
 }

@@ -8,6 +8,7 @@
 import { type ConnectionError, ProtocolError } from "../errors.ts";
 import type { ChunkReader } from "../transport.ts";
 import type { Channel } from "./channel.ts";
+import { type CloseReason, reasonOf } from "./close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { FrameLosses } from "../wire/decoder_options.ts";
 import type { HeaderCheck } from "../wire/frame.ts";
@@ -21,24 +22,29 @@ import type { BatchBudget, BatchWaiter, Share } from "./batch_budget.ts";
 import type { FlushQueue } from "./flush_queue.ts";
 import { Stall, type StallHost } from "./stall_watch.ts";
 
-/** Receives what a {@linkcode FrameSource} reads. */
-export interface FrameSourceEvents {
+/** Holds received messages until their handlers run. */
+export interface ReceiveQueue {
+  /** True while no more messages can be taken: then nothing is read. */
+  readonly full: boolean;
+  /** Settles when more can be taken, or when nothing more comes. */
+  room(): Promise<void>;
+}
+
+/** Receives frames. */
+export interface FrameReceiver {
+  readonly inbox: ReceiveQueue;
   /** Called with each frame. Throws a `ProtocolError` if the frame is not allowed now. */
   frame(frame: ReceivedFrame, receivedAt: number): void;
-  /** Returns true if no more frames can be taken now. */
-  full(): boolean;
-  /** Resolves when more can be taken. */
-  room(): Promise<void>;
   /** Called for everything that is skipped: a frame with a wrong checksum, or bytes between two frames. */
-  dropped(error: ProtocolError): void;
-  /** Called when the peer breaks the protocol. */
-  broken(error: ProtocolError): void;
+  skipped(error: ProtocolError): void;
+}
+
+/** Receives the end of a {@linkcode FrameSource}. */
+export interface FrameSourceEvents {
   /** Called at the peer's FIN, `partial` bytes into a frame. */
   finished(partial: number): void;
-  /** Called when the connection breaks. */
-  lost(error: Error): void;
-  /** Called when a frame that has begun does not go on. */
-  dead(error: ConnectionError): void;
+  /** Called when the connection fails, or the peer breaks the protocol. The latter has a `ProtocolError`. */
+  failed(error: Error, reason: CloseReason): void;
 }
 
 /** Bytes that are read only to be thrown away: the most, and so far. */
@@ -65,10 +71,22 @@ export interface FrameSourceShared {
   readonly flushes: FlushQueue;
 }
 
+/** The last turn in which a connection handed out frames, and its part of the rounds. */
+class Turn implements Share {
+  id = -1;
+  /** When it began, and after how many frames. */
+  from = 0;
+  frames = 0;
+  round = -1;
+  used = 0;
+  usedBefore: number = Infinity;
+}
+
 /** Reads one connection. */
-export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share, StallHost {
+export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, StallHost {
   readonly #channel: Channel;
   readonly #shared: FrameSourceShared;
+  readonly #receiver: FrameReceiver;
   readonly #events: FrameSourceEvents;
   readonly #reader: FrameReader;
   /** Made when the end is waited for, or there. */
@@ -82,14 +100,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   #rest: Uint8Array | undefined = undefined;
   #bytes = 0;
   #frames = 0;
-  /** The last turn in which frames were handed out, since when, and after how many in all it began. */
-  #turn = -1;
-  #turnFrom = 0;
-  #turnFrames = 0;
-  /** What it has used of the last round that it was busy in. */
-  round = -1;
-  usedBefore: number = Infinity;
-  used = 0;
+  /** Made with the first frame: most connections are idle. */
+  #turn: Turn | undefined = undefined;
   #dropped = 0;
   /** Made when a frame does not come as a whole. */
   #stall: Stall | undefined = undefined;
@@ -110,10 +122,12 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     recovery: Recovery,
     features: NegotiatedFlags,
     shared: FrameSourceShared,
+    receiver: FrameReceiver,
     events: FrameSourceEvents,
   ) {
     this.#channel = channel;
     this.#shared = shared;
+    this.#receiver = receiver;
     this.#events = events;
     this.lastRead = shared.clock.now();
     const search = protocol.magic === undefined ? "close" : recovery;
@@ -205,8 +219,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
     try {
       if (!this.#batch(now)) {
         this.#rest = chunk;
-        if (this.#events.full()) void this.#events.room().then(() => this.proceed());
-        else this.#shared.budget.wait(this, this);
+        if (this.#receiver.inbox.full) void this.#receiver.inbox.room().then(() => this.proceed());
+        else this.#shared.budget.wait(this, this.#turn);
         return;
       }
       if (this.#rest !== undefined) {
@@ -247,7 +261,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
 
   #lost(error: unknown): void {
     this.#reader.end();
-    this.#events.lost(error as Error);
+    this.#events.failed(error as Error, reasonOf(error));
     this.#end();
   }
 
@@ -258,12 +272,12 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   /** Called by the reader. */
   drop(error: ProtocolError): void {
     this.#dropped++;
-    this.#events.dropped(error);
+    this.#receiver.skipped(error);
   }
 
   /** Called by the reader. */
   skip(error: ProtocolError): void {
-    this.#events.dropped(error);
+    this.#receiver.skipped(error);
   }
 
   /** Resolves when nothing more is read. Never rejects. */
@@ -290,29 +304,30 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
   #batch(now: number): boolean {
     const reader = this.#reader;
     const { budget, flushes } = this.#shared;
+    const turn = this.#turn ??= new Turn();
     const receivedAt = Date.now();
     flushes.begin();
     let counts = false;
     try {
       if (!this.#may) return this.discarding;
-      if (budget.exhausted(this)) return false;
+      if (budget.exhausted(turn)) return false;
       // The chunks of a turn share its budget.
-      const begins = this.#turn !== flushes.turn;
+      const begins = turn.id !== flushes.turn;
       if (begins) {
-        this.#turn = flushes.turn;
-        this.#turnFrom = now;
-        this.#turnFrames = this.#frames;
-      } else if (!budget.resume(this.#frames - this.#turnFrames, this.#turnFrom, this)) return false;
+        turn.id = flushes.turn;
+        turn.from = now;
+        turn.frames = this.#frames;
+      } else if (!budget.resume(this.#frames - turn.frames, turn.from, turn)) return false;
       counts = true;
       let frame = reader.step();
-      if (begins) budget.start(reader.more, now, this);
+      if (begins) budget.start(reader.more, now, turn);
       // A gap before a frame is told of while it is read: whoever hears of it may close.
       while (frame !== undefined && !this.discarding) {
         let over: boolean;
         if (frame === null) over = budget.pass();
         else {
           this.#frames++;
-          this.#events.frame(frame, receivedAt);
+          this.#receiver.frame(frame, receivedAt);
           over = budget.spend();
         }
         if ((over || !this.#may) && reader.more) return this.discarding;
@@ -320,34 +335,38 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Share
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#events.broken(error);
+      this.#broken(error);
     } finally {
-      if (counts) budget.used(this, now);
+      if (counts) budget.used(turn, now);
     }
     return true;
   }
 
   /** True while frames may be handed out. */
   get #may(): boolean {
-    return !this.discarding && !this.#events.full();
+    return !this.discarding && !this.#receiver.inbox.full;
   }
 
   /** After all frames of a chunk. */
   #received(): void {
     if (this.discarding) return;
-    if (this.#reader.failure !== undefined) this.#events.broken(this.#reader.failure);
+    if (this.#reader.failure !== undefined) this.#broken(this.#reader.failure);
     else if (this.#reader.partial > 0 && this.#stall?.watching !== true) {
       (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.clock)).watch();
     }
   }
 
+  #broken(error: ProtocolError): void {
+    this.#events.failed(error, reasonOf(error));
+  }
+
   /** True while this side is the one that does not read. */
   get waits(): boolean {
-    return this.paused || this.#events.full();
+    return this.paused || this.#receiver.inbox.full;
   }
 
   /** The frame that was begun does not go on. */
   stalled(error: ConnectionError): void {
-    this.#events.dead(error);
+    this.#events.failed(error, "heartbeat");
   }
 }

@@ -9,6 +9,7 @@ import { BackpressureError } from "../errors.ts";
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Channel } from "./channel.ts";
+import { reasonOf } from "./close_reason.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -44,13 +45,9 @@ export interface FrameWriterShared {
 
 /** Receives the events of a frame writer. */
 export interface FrameWriterEvents extends BacklogEvents {
-  /** More than the high-water mark waits. */
-  filled(buffered: number): void;
-  /** It was full, and is not any more. */
-  drained(buffered: number): void;
-  /** A write failed. */
-  lost(error: Error): void;
-  /** There may be room for the answer of a handler that was not started for lack of it. */
+  /** Called when more than the high-water mark waits (`full`), and again when no more than half of it does. */
+  pressure(full: boolean, bufferedBytes: number): void;
+  /** Called when there may be room for the answer of a handler that was not started for lack of room. */
   mayStart(): void;
 }
 
@@ -442,7 +439,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   #fill(): void {
     if (this.full) return;
     this.#backlog = new Backlog(this, this.#events, this.#shared);
-    this.#events.filled(this.#buffered);
+    this.#events.pressure(true, this.#buffered);
   }
 
   /** Whether the next frame is written at once. */
@@ -495,7 +492,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
       backlog.end();
       this.#backlog = undefined;
       this.#wake();
-      this.#events.drained(this.#buffered);
+      this.#events.pressure(false, this.#buffered);
     }
     if (this.#flushed !== undefined) this.#wake();
     if (more || this.#shared.tuning.eager) this.#write();
@@ -507,7 +504,7 @@ export class FrameWriter implements Flushable, ReplyRoomOwner, RoomWaiter {
   }
 
   #failed(error: Error): void {
-    if (this.#state === "writing") this.#events.lost(error);
+    if (this.#state === "writing") this.#events.failed(error, reasonOf(error));
   }
 
   get #waiting(): number {

@@ -211,10 +211,9 @@ export function attachFeatures(
   host: FeatureHost,
   clock: Clock,
 ): readonly FeaturePart[] {
-  const parts: FeaturePart[] = [];
-  for (const feature of list) {
-    const part = feature.attach?.(own[feature.name], features.get(feature.name)!, host, clock);
-    if (part !== undefined) parts.push(part);
-  }
-  return parts;
+  const parts = list
+    .map((feature) => feature.attach?.(own[feature.name], features.get(feature.name)!, host, clock))
+    .filter((part) => part !== undefined);
+  // A copy has no spare room: V8 keeps space for 17 elements in an array that has grown.
+  return parts.slice();
 }

@@ -6,7 +6,7 @@
  */
 
 import { BackpressureError, PayloadError } from "../errors.ts";
-import type { Channel } from "../link/channel.ts";
+import type { CloseReason } from "../link/close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
@@ -14,7 +14,7 @@ import { isNative, type Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
-import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "../link/frame_writer.ts";
+import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
   type Pending,
@@ -59,12 +59,12 @@ export interface PayloadEncoder {
   encode(code: number, flags: number, content: Uint8Array | string): EncodedPayload | undefined;
 }
 
-/** The connection that speaks. */
-export interface SenderHost extends FrameWriterEvents {
+/** The session that sends. */
+export interface SenderHost {
   /** The second argument of observers. */
   readonly handle: unknown;
-  /** The peer asks more than it reads the answers of. */
-  overrun(error: Error): void;
+  /** Called with the reason `"slow-consumer"` if the peer asks more than it reads the answers of. */
+  ended(reason: CloseReason, error: Error): void;
 }
 
 /** The sending side of one connection, above its frame writer. */
@@ -86,14 +86,10 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #encoders: readonly PayloadEncoder[] | undefined = undefined;
 
   /**
-   * @param channel Where to.
-   * @param outcome What the handshake brought.
-   * @param side Which end this is.
-   * @param shared What it shares with others.
-   * @param host Is told how it goes.
+   * @param outcome The result of the handshake.
    */
   constructor(
-    channel: Channel,
+    writer: FrameWriter,
     outcome: HandshakeOutcome,
     side: "client" | "server",
     shared: SenderShared,
@@ -104,7 +100,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#native = isNative(outcome.protocol);
     this.#shared = shared;
     this.#host = host;
-    this.writer = new FrameWriter(channel, outcome.protocol, shared, host);
+    this.writer = writer;
     const { clock } = shared;
     // Not the outcome itself, which has all messages of the handshake.
     const { protocol, numbering } = outcome;
@@ -208,7 +204,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     } catch (error) {
       if (error instanceof PayloadError) throw error;
       if (error instanceof BackpressureError && error.code === "total-buffer-full") this.#leftOut++;
-      else this.#host.overrun(error as Error);
+      else this.#host.ended("slow-consumer", error as Error);
     }
   }
 
@@ -263,10 +259,9 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#shared.observers.settled === undefined ? -1 : this.#shared.clock.now();
   }
 
-  /** Ends it. */
+  /** Stops the timers of deliveries. */
   close(): void {
     this.#deliveries?.stop();
-    this.writer.close();
   }
 
   get #request(): number {

@@ -5,13 +5,12 @@
  * @module
  */
 
-import { ConnectionError, ProtocolError, type Refusal } from "../errors.ts";
+import { ProtocolError, type Refusal } from "../errors.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
-import { type CloseReason, reasonOf } from "../link/close_reason.ts";
-import { FrameSource, type FrameSourceEvents } from "../link/frame_source.ts";
-import { Heartbeat, type HeartbeatHost } from "../link/heartbeat.ts";
+import type { CloseReason } from "../link/close_reason.ts";
 import type { Channel } from "../link/channel.ts";
+import { Link, type LinkOwner } from "../link/link.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
@@ -29,7 +28,8 @@ import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./se
 import type { SessionShared } from "./shared.ts";
 
 /** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
-export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameSourceEvents, SenderHost {
+export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost {
+  readonly link: Link;
   readonly protocol: Protocol;
   /** `"native"`, or the release that the peer announced. */
   readonly protocolName: string;
@@ -39,22 +39,20 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
   readonly flowControlled: boolean;
   /** The second argument of observers. */
   readonly handle: unknown;
-  readonly channel: Channel;
   readonly side: "client" | "server";
   readonly inbox: Inbox;
   readonly sender: Sender;
-  readonly source: FrameSource;
   readonly #shared: SessionShared;
   readonly #owner: SessionOwner;
   readonly #features: readonly FeaturePart[];
-  /** What sees each message. */
+  /** Sees each message. */
   readonly #meter: MessageMeter | undefined;
-  /** Those that look at replies. */
+  /** Look at replies. */
   readonly #replyParts: readonly FeaturePart[] | undefined;
-  /** Those that transform payloads, in the reverse of the order in which the peer did. */
+  /** Transform payloads, in the reverse of the order in which the peer did. */
   readonly #decoders: readonly FeaturePart[] | undefined;
-  readonly #heartbeat: Heartbeat | undefined;
-  readonly #shutdown: Shutdown;
+  /** Made when the end begins. */
+  #shutdown: Shutdown | undefined = undefined;
   #framesIgnored = 0;
   /** Messages without a request that came while the session was being closed. */
   #tooLate = 0;
@@ -81,20 +79,17 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
   ) {
     const { protocol, release } = outcome;
     const agreed = shared.features.agreed(outcome);
-    const { clock } = shared;
     this.protocol = protocol;
     this.native = isNative(protocol);
     this.protocolName = this.native ? "native" : release || protocol.name;
     this.handle = handle;
-    this.channel = channel;
     this.side = side;
     this.inbox = owner.inbox;
     this.#shared = shared;
     this.#owner = owner;
-    this.sender = new Sender(channel, outcome, side, shared, this);
-    this.source = new FrameSource(channel, protocol, shared.limits.maxMessageSize, recovery, agreed, shared, this);
-    this.#shutdown = new Shutdown(this);
-    const features = this.#features = attachFeatures(agreed, outcome, this, clock);
+    this.link = new Link(channel, protocol, recovery, agreed, shared, this);
+    this.sender = new Sender(this.link.writer, outcome, side, shared, this);
+    const features = this.#features = attachFeatures(agreed, outcome, this, shared.clock);
     this.flowControlled = features.some((part) => part.limitsPeer === true);
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
     if (encoders.length > 0) this.sender.transform(encoders);
@@ -103,8 +98,6 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
-    const tuning = this.native ? shared.tuning.heartbeat : shared.tuning.pythonHeartbeat;
-    this.#heartbeat = tuning === undefined ? undefined : new Heartbeat(this, shared.wheel, clock, tuning);
   }
 
   /** For time limits. */
@@ -123,17 +116,17 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** Whether messages can be sent. */
   get open(): boolean {
-    return this.#shutdown.open;
+    return this.link.state === "open";
   }
 
   /** True once nothing is read or written any more. */
   get over(): boolean {
-    return this.#shutdown.over;
+    return this.link.state === "closed";
   }
 
   /** True from the moment that the peer says that it goes away until it is over. */
   get leaving(): boolean {
-    return this.#shutdown.leaving;
+    return this.#shutdown?.leaving ?? false;
   }
 
   /** How long a peer that goes away may take at most, in milliseconds. */
@@ -143,17 +136,17 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** Why it ended, as soon as it does. */
   get reason(): CloseReason | undefined {
-    return this.#shutdown.reason;
+    return this.#shutdown?.reason;
   }
 
   /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
   get retryAfter(): number {
-    return this.#shutdown.retryAfter;
+    return this.#shutdown?.retryAfter ?? 0;
   }
 
   /** What the peer said that shut this side out. */
   get refusal(): Refusal | undefined {
-    return this.#shutdown.refusal;
+    return this.#shutdown?.refusal;
   }
 
   /** The number of messages that came too late for a handler. */
@@ -163,7 +156,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** Bytes that wait to be sent. */
   get buffered(): number {
-    return this.sender.writer.buffered;
+    return this.link.writer.buffered;
   }
 
   /** The largest frame that the peer takes, header included, in bytes. */
@@ -173,17 +166,18 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** The counters of frames, bytes and requests. */
   get counters(): SessionCounters {
-    const { writer, pending } = this.sender;
+    const { source, writer } = this.link;
+    const { pending } = this.sender;
     return {
       framesSent: this.sender.frames,
-      framesReceived: this.source.frames,
+      framesReceived: source.frames,
       bytesSent: writer.written,
-      bytesReceived: this.source.bytes,
+      bytesReceived: source.bytes,
       bufferedBytes: writer.buffered + writer.heldBytes,
       repliesDropped: pending.dropped,
       repliesLeftOut: this.sender.leftOut,
-      framesDropped: this.source.dropped,
-      bytesSkipped: this.source.skipped,
+      framesDropped: source.dropped,
+      bytesSkipped: source.skipped,
       framesIgnored: this.#framesIgnored,
       pendingRequests: pending.size,
     };
@@ -191,7 +185,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** Begins to read. */
   run(): void {
-    this.source.run();
+    this.link.source.run();
   }
 
   /**
@@ -200,20 +194,19 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
    * make it sooner. Settles when it is over.
    */
   close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
-    this.#shutdown.close(reason, { ...how, drain });
+    this.#end.close(reason, { ...how, drain });
     return this.closed;
   }
 
   /** Lets the process end although it is open. */
   unref(): void {
-    this.#shutdown.unref();
-    this.channel.unref();
+    this.link.unref();
   }
 
   // For features.
 
   leave(parting: PeerParting): boolean {
-    return this.#shutdown.leave(parting);
+    return this.#end.leave(parting);
   }
 
   // For the layer above.
@@ -225,7 +218,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** Closes a peer that sent more than it may. */
   rateExceeded(): void {
-    this.#shutdown.expel("rate-limited");
+    this.#end.expel("rate-limited");
   }
 
   /** Sends the error of a handler, where the peer understands one. Throws what sending throws. */
@@ -249,7 +242,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     }
   }
 
-  // Called by the frame source.
+  // Called by the link.
 
   frame(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId, size } = frame;
@@ -260,110 +253,34 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
       this.#meter?.message(this.protocol.headerSize + size);
-      if (this.#shutdown.open) this.#accept(frame, receivedAt);
+      if (this.open) this.#accept(frame, receivedAt);
       else this.#late(frame, receivedAt);
     }
   }
 
-  full(): boolean {
-    return this.inbox.full;
-  }
-
-  room(): Promise<void> {
-    return this.inbox.room();
-  }
-
-  dropped(error: ProtocolError): void {
+  skipped(error: ProtocolError): void {
     this.#owner.error(error);
-    // The gap after the last frame is told of when nothing is read any more.
-    if (!this.source.discarding) this.#countUseless();
+    // The gap after the last frame is reported when nothing is read any more.
+    if (!this.link.source.discarding) this.#countUseless();
   }
 
-  broken(error: ProtocolError): void {
-    this.#owner.error(error);
-    this.#shutdown.broken(error);
+  ended(reason: CloseReason, error?: Error): void {
+    if (error === undefined) this.#end.finished();
+    else if (error instanceof ProtocolError) this.#broken(error);
+    else this.#end.drop(error, reason);
   }
 
-  finished(partial: number): void {
-    if (this.open && partial > 0) {
-      this.lost(new ConnectionError("closed", `The connection ended ${partial} bytes into a frame`));
-      return;
-    }
-    // Nothing can be heard any more.
-    this.#heartbeat?.stop();
-    this.#shutdown.finished();
-  }
-
-  // Called by the frame source, and by the sender.
-
-  lost(error: Error): void {
-    this.#shutdown.drop(error, reasonOf(error));
-  }
-
-  // Called by the frame source, and by the heartbeat.
-
-  dead(error: ConnectionError): void {
-    this.#shutdown.drop(error, "heartbeat");
-  }
-
-  // Called by the sender.
-
-  filled(bufferedBytes: number): void {
-    this.#shared.observers.pressure?.({ full: true, bufferedBytes }, this.handle);
-  }
-
-  drained(bufferedBytes: number): void {
-    this.#shared.observers.pressure?.({ full: false, bufferedBytes }, this.handle);
-    this.inbox.resume();
-  }
-
-  overrun(error: Error): void {
-    this.#shutdown.drop(error, "slow-consumer");
-  }
-
-  // Called by the heartbeat.
-
-  get lastSent(): number {
-    return this.sender.writer.lastWrite;
-  }
-
-  get lastReceived(): number {
-    return this.source.lastRead;
-  }
-
-  get paused(): boolean {
-    return this.source.paused;
-  }
-
-  // Python answers a PING from another thread, in the middle of what the first one sends.
-  get fragile(): boolean {
-    return !this.native && this.source.partial > 0;
-  }
-
-  beat(): void {
+  sendHeartbeat(): void {
     this.sender.beat();
   }
 
-  writeStalled(): void {
-    const { writeTimeout } = this.#shared.limits;
-    this.#shutdown.drop(
-      new ConnectionError("timed-out", `The peer took nothing for ${writeTimeout} ms`),
-      "slow-consumer",
-    );
+  get #end(): Shutdown {
+    return this.#shutdown ??= new Shutdown(this);
   }
 
-  crowdsOut(): void {
-    this.#shutdown.drop(
-      new ConnectionError(
-        "timed-out",
-        `The peer takes its ${this.buffered} bytes too slowly, and others need the room`,
-      ),
-      "slow-consumer",
-    );
-  }
-
-  mayStart(): void {
-    this.inbox.resume();
+  #broken(error: ProtocolError): void {
+    this.#owner.error(error);
+    this.#end.broken(error);
   }
 
   /** Handles a frame with a system code. */
@@ -424,10 +341,10 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
    * each request of ours.
    */
   #countUseless(): boolean {
-    const { frames, dropped } = this.source;
+    const { frames, dropped } = this.link.source;
     const all = frames + dropped;
     if (++this.#useless <= USELESS + (all - this.#useless) + this.sender.pending.asked) return true;
-    this.broken(
+    this.#broken(
       new ProtocolError(
         "protocol-error",
         `The peer sent too many frames that mean nothing: ${this.#useless} of ${all}, such as CANCEL of no request, ` +
@@ -439,10 +356,10 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
 
   /** A message for a connection that is being closed: its handler is called only where both sides take part in the end. */
   #late(frame: ReceivedFrame, receivedAt: number): void {
-    if (this.#shutdown.told) {
+    if (this.#shutdown?.told === true) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#shutdown.serving) return this.#accept(frame, receivedAt);
+    if (this.#shutdown?.serving === true) return this.#accept(frame, receivedAt);
     this.#framesIgnored++;
     this.taken(frame.size);
     if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
@@ -452,7 +369,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.rejectRequest(frame, GOING_AWAY);
   }
 
-  // Called by the shutdown.
+  // For the shutdown.
 
   get canGoAway(): boolean {
     return this.#features.some((part) => part.leave !== undefined);
@@ -472,8 +389,7 @@ export class Session implements ShutdownHost, FeatureHost, HeartbeatHost, FrameS
     this.#owner.closing();
   }
 
-  ended(reason: CloseReason, getError: () => unknown): void {
-    this.#heartbeat?.stop();
+  released(reason: CloseReason, getError: () => unknown): void {
     for (const part of this.#features) {
       try {
         part.close?.();

@@ -1,5 +1,6 @@
 /**
- * How one connection ends: once, for one reason, in good order where the peer takes part in that.
+ * The end of one session: once, for one reason, in good order where the peer takes part in that. It is made when the end
+ * begins.
  *
  * @module
  */
@@ -7,114 +8,94 @@
 import { ConnectionError, type ProtocolError, type Refusal } from "../errors.ts";
 import { closedError, type CloseReason, reasonOf } from "../link/close_reason.ts";
 import { ShutdownRun } from "./shutdown_steps.ts";
-import { type Channel, LINGER_BYTES, LINGER_TIME } from "../link/channel.ts";
+import { LINGER_BYTES, LINGER_TIME } from "../link/channel.ts";
+import type { Link } from "../link/link.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
-import type { FrameSource } from "../link/frame_source.ts";
 import type { Inbox } from "./owner.ts";
 import type { Sender } from "./sender.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 
 /** How long running handlers may still answer a peer that has finished sending, in milliseconds. */
 const PEER_DRAIN = 5_000;
-/** How long the peer's FIN is waited for where handlers took longer than they may, in milliseconds. */
+/** How long to wait for the peer's FIN after handlers have exceeded their time, in milliseconds. */
 const LATE_LINGER = 100;
-/** How much later than it may take the peer is cut, in milliseconds: it lingers, and what it said had to get here. */
+/** How much longer than its drain time a peer may take, in milliseconds: it lingers, and its GOAWAY took time to arrive. */
 const LEAVE_GRACE = LINGER_TIME + 1_000;
 
-/** What is ended, and hears of it. */
+/** The session that ends. */
 export interface ShutdownHost {
-  readonly channel: Channel;
-  /** Which end this is. */
+  readonly link: Link;
   readonly side: "client" | "server";
-  /** Whether the peer understands GOAWAY. */
-  readonly canGoAway: boolean;
-  /** Tells it that this side goes away. */
-  goAway(reason: CloseReason, how: Parting): void;
-  /** How long a peer that goes away may take at most, in milliseconds. */
-  readonly maxDrain: number;
-  /** For time limits. */
   readonly wheel: TimerWheel;
-  /** What it says. */
   readonly sender: Sender;
-  /** What it hears. */
-  readonly source: FrameSource;
-  /** Takes messages, and knows which handlers run. */
   readonly inbox: Inbox;
-  /** It stopped being open: nothing more can be sent. */
+  /** The longest time that a peer can ask for, in milliseconds. */
+  readonly maxDrain: number;
+  /** True if the peer understands GOAWAY. */
+  readonly canGoAway: boolean;
+  /** Sends GOAWAY. */
+  goAway(reason: CloseReason, how: Parting): void;
+  /** Called when nothing new can be sent any more. */
   closing(): void;
-  /** It is over, nothing is read or written any more. Called once; `why` makes the error that caused it, if there is one. */
-  ended(reason: CloseReason, why: () => unknown): void;
+  /** Called once, when nothing is read or written any more. `getError` makes the error that caused it, if there is one. */
+  released(reason: CloseReason, getError: () => unknown): void;
 }
 
-/** The end of one connection, and its state until then. */
+/** The end of one session. */
 export class Shutdown {
   readonly #host: ShutdownHost;
-  #state: "open" | "closing" | "closed" = "open";
+  /** True while both sides take part. */
   #orderly = false;
   #reason: CloseReason | undefined = undefined;
-  /** Whether the peer asked for it. */
+  /** True if the peer asked for it. */
   #asked = false;
   #run: ShutdownRun | undefined = undefined;
-  /** Whether the peer said that it goes away. */
+  /** True once the peer has said that it goes away. */
   #told = false;
-  /** Released when it did. */
+  /** Released by the peer's GOAWAY. */
   #peerLeaves: ResettablePromise | undefined = undefined;
-  #unref = false;
-  /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
+  /** The time after which the peer can be asked again, in milliseconds; 0 if it did not say. */
   retryAfter = 0;
-  /** What the peer said that shut this side out. */
+  /** The peer's words, if it shut this side out. */
   refusal: Refusal | undefined = undefined;
 
-  /** @param host What is ended, and hears of it. */
   constructor(host: ShutdownHost) {
     this.#host = host;
   }
 
-  /** Whether messages can be sent. */
-  get open(): boolean {
-    return this.#state === "open";
-  }
-
-  /** True from the moment that the peer says that it goes away until it is over; false where this side was first. */
+  /** True from the peer's GOAWAY until the end; false if this side was first. */
   get leaving(): boolean {
-    return this.#asked && this.#state !== "closed";
+    return this.#asked && !this.#closed;
   }
 
-  /** Whether the peer said that it goes away: no message may follow. */
+  /** True once the peer has said that it goes away: no message may follow. */
   get told(): boolean {
     return this.#told;
   }
 
-  /** Whether it is over. */
-  get over(): boolean {
-    return this.#state === "closed";
-  }
-
-  /** Whether messages are still handed out: it is open, or both peers take part in the end. */
+  /** True while messages are still handed to handlers, because both sides take part in the end. */
   get serving(): boolean {
-    return this.#state === "open" || this.#orderly;
+    return this.#orderly;
   }
 
-  /** Why, as soon as it begins. */
+  /** The reason, as soon as the end begins. */
   get reason(): CloseReason | undefined {
     return this.#reason;
   }
 
-  /** Lets the process end meanwhile. */
-  unref(): void {
-    this.#unref = true;
+  get #open(): boolean {
+    return this.#host.link.state === "open";
   }
 
-  /**
-   * This side ends it: see `Session.close`.
-   *
-   * @param reason Why.
-   * @param how How long it may take, and what the peer is told.
-   */
+  get #closed(): boolean {
+    return this.#host.link.state === "closed";
+  }
+
+  /** Begins an end of this side; see `Session.close`. */
   close(reason: CloseReason, how: Parting): void {
     const { drain } = how;
-    if (this.#state !== "open") {
+    if (!this.#open) {
       this.#run?.hurry(drain);
       return;
     }
@@ -141,7 +122,7 @@ export class Shutdown {
     if (this.#told) return false;
     this.#told = true;
     (this.#peerLeaves ??= new ResettablePromise()).release();
-    if (this.#state !== "open") return true;
+    if (!this.#open) return true;
     this.#orderly = true;
     this.#asked = true;
     this.#begin("going-away");
@@ -157,11 +138,11 @@ export class Shutdown {
 
   /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
   broken(error: ProtocolError): void {
-    const { source, sender } = this.#host;
-    source.discard(LINGER_BYTES);
+    const { link, sender } = this.#host;
+    link.source.discard(LINGER_BYTES);
     sender.pending.rejectAll(() => closedError("No answer will come", reasonOf(error), error));
     this.#orderly = false;
-    if (this.#state !== "open") {
+    if (!this.#open) {
       this.#run?.hurry(LINGER_TIME);
       return;
     }
@@ -171,12 +152,12 @@ export class Shutdown {
 
   /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
   expel(reason: CloseReason, how?: Parting): void {
-    const { inbox, canGoAway, source, sender } = this.#host;
-    source.discard();
+    const { inbox, canGoAway, link, sender } = this.#host;
+    link.source.discard();
     inbox.close();
     sender.pending.rejectAll(() => closedError("No answer will come", reason));
     this.#orderly = false;
-    if (this.#state !== "open") {
+    if (!this.#open) {
       this.#run?.hurry(LINGER_TIME);
       return;
     }
@@ -187,34 +168,30 @@ export class Shutdown {
 
   /** The peer's FIN. */
   finished(): void {
-    const { sender } = this.#host;
-    // Nothing is granted any more.
-    sender.writer.ungranted();
-    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
+    this.#host.sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
     if (this.#asked) this.#run?.hurry(PEER_DRAIN);
-    if (this.#state !== "open") return;
+    if (!this.#open) return;
     this.#begin("peer-closed");
     void this.#end(undefined, PEER_DRAIN, LINGER_TIME);
   }
 
   /** The connection is of no use any more. */
   drop(error: Error, reason: CloseReason): void {
-    if (this.#state === "closed") return;
+    if (this.#closed) return;
     this.#begin(reason);
-    this.#host.channel.abort(error);
-    this.#over(() => error);
+    this.#over(() => error, error);
   }
 
   #begin(reason: CloseReason): void {
-    if (this.#state !== "open") return;
-    this.#state = "closing";
+    if (!this.#open) return;
+    this.#host.link.state = "draining";
     this.#reason = reason;
     this.#host.closing();
   }
 
   /** Settles when nothing comes any more of a native peer that was asked to leave. */
   #peerDone(): Promise<unknown> {
-    const over = this.#host.source.over();
+    const over = this.#host.link.source.over();
     // Who asks to leave waits for the other's FIN. Where both ask, the client goes first.
     if (this.#host.side === "server") return over;
     return Promise.race([over, (this.#peerLeaves ??= new ResettablePromise()).promise]);
@@ -232,40 +209,36 @@ export class Shutdown {
     before?: () => Promise<unknown>,
     why: () => unknown = () => error,
   ): Promise<void> {
-    const { channel, inbox, source, sender: { writer, pending }, wheel } = this.#host;
-    const run = this.#run = new ShutdownRun(wheel, !this.#unref);
+    const { inbox, link, sender: { pending }, wheel } = this.#host;
+    const run = this.#run = new ShutdownRun(wheel, !link.unreffed);
     await run.run(drain, linger, late, {
       work: async () => {
         if (error !== undefined) return;
         await before?.();
         await Promise.all([inbox.idle(), pending.empty()]);
       },
-      flushed: () => writer.flushed(),
+      flushed: () => link.writer.flushed(),
       finish: async () => {
-        if (!this.#orderly) source.discard();
-        // Nothing is written after FIN, not even a PONG.
-        writer.close();
-        await Promise.all([channel.closeWrite().catch(() => {}), source.over()]);
+        if (!this.#orderly) link.source.discard();
+        await link.finish();
         if (this.#orderly) await inbox.idle();
       },
     });
-    channel.abort(error);
-    this.#over(why);
+    this.#over(why, error);
   }
 
-  #over(make: () => unknown): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
+  #over(make: () => unknown, error?: Error): void {
+    if (this.#closed) return;
+    const { inbox, link, sender } = this.#host;
     this.#orderly = false;
+    link.abort(error);
     this.#run?.cut();
-    const { inbox, source, sender } = this.#host;
     sender.close();
     inbox.close();
-    source.discard();
-    // Mostly nobody asks, and an error with its stack costs more than all the rest.
+    // Create the error lazily: it is rarely read, and capturing a stack dominates the cost of closing.
     let made: { readonly error: unknown } | undefined;
-    const why = (): unknown => (made ??= { error: make() }).error;
-    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, why()));
-    this.#host.ended(this.#reason!, why);
+    const getError = (): unknown => (made ??= { error: make() }).error;
+    sender.pending.rejectAll(() => closedError("No answer will come", this.#reason, getError()));
+    this.#host.released(this.#reason!, getError);
   }
 }

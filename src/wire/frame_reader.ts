@@ -28,8 +28,8 @@ export class FrameReader {
   /** The search after torn frames, where there is one. */
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
-  /** The beginning of an unfinished frame. */
-  readonly #partialFrame = new PartialFrame();
+  /** The beginning of an unfinished frame. Made when a frame does not come as a whole. */
+  #partialFrame: PartialFrame | undefined = undefined;
   /** Size of the frame in `#partialFrame`, header included; 0 until its header is whole. */
   #total = 0;
   /** How much of that frame must be there to look at it again: all of it, where nothing speaks against its header. */
@@ -63,7 +63,7 @@ export class FrameReader {
 
   /** Bytes of a frame that is not complete yet; none of those that were skipped. */
   get partial(): number {
-    return this.#partialFrame.size;
+    return this.#partialFrame?.size ?? 0;
   }
 
   /** Bytes skipped so far, with `recovery: "resync"`. */
@@ -109,7 +109,7 @@ export class FrameReader {
    */
   step(): CurrentFrame | null | undefined {
     while (this.#at < this.#bytes.length) {
-      const frame = this.#partialFrame.size === 0 ? this.#walk() : this.#resume();
+      const frame = this.partial === 0 ? this.#walk() : this.#resume();
       if (frame !== undefined) return frame;
       if (this.#at < this.#bytes.length) return null;
     }
@@ -160,7 +160,7 @@ export class FrameReader {
       if (there < goal) {
         this.#total = total;
         this.#goal = goal;
-        this.#partialFrame.append(bytes, at, bytes.length, total === 0 ? headerSize : total);
+        (this.#partialFrame ??= new PartialFrame()).append(bytes, at, bytes.length, total === 0 ? headerSize : total);
         this.#at = bytes.length;
         return undefined;
       }
@@ -177,7 +177,7 @@ export class FrameReader {
 
   /** Goes on with the unfinished frame. */
   #resume(): CurrentFrame | undefined {
-    const carry = this.#partialFrame;
+    const carry = this.#partialFrame!;
     const chunk = this.#bytes;
     if (this.#total === 0) {
       const { headerSize, layout } = this.#protocol;
@@ -204,8 +204,8 @@ export class FrameReader {
 
   /** Adds to the unfinished frame until it has `size` bytes, or there are no more. */
   #gather(size: number, most: number): void {
-    const end = Math.min(this.#at + size - this.#partialFrame.size, this.#bytes.length);
-    this.#partialFrame.append(this.#bytes, this.#at, end, most);
+    const end = Math.min(this.#at + size - this.partial, this.#bytes.length);
+    this.#partialFrame!.append(this.#bytes, this.#at, end, most);
     this.#at = end;
   }
 
@@ -218,7 +218,7 @@ export class FrameReader {
       this.#at = this.#bytes.length;
       return;
     }
-    this.#cut(this.#partialFrame.join(this.#bytes, this.#at), 0);
+    this.#cut(this.#partialFrame!.join(this.#bytes, this.#at), 0);
     this.#joined = true;
     this.#skip();
   }
@@ -326,7 +326,7 @@ export class FrameReader {
 
   #fail(code: "corrupt" | "message-too-large" | "protocol-error", what: string): null {
     this.#failure = new ProtocolError(code, `Cannot decode the stream: ${what}`);
-    this.#partialFrame.release();
+    this.#partialFrame?.release();
     this.#resync?.end();
     return null;
   }
