@@ -1,5 +1,5 @@
 /**
- * The codec as Web Streams, for programs that have a pair of streams and no connection.
+ * Offers the codec as Web Streams, for programs that have a pair of streams and no connection.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import type { Protocol } from "./protocols.ts";
 import { requireDigest } from "./python/sha256.ts";
 
 /**
- * Bytes in, frames out. The stream errors with a {@linkcode ProtocolError} where the bytes break the protocol, after the
- * frames before the break, and when the bytes end inside a frame or in a gap.
+ * Decodes a stream of bytes into frames. If the bytes break the protocol, the stream delivers the frames before the
+ * break and then errors with a {@linkcode ProtocolError}. It also errors if the bytes end inside a frame or in a gap.
  *
  * @example A round trip through both streams
  * ```ts
@@ -32,15 +32,15 @@ import { requireDigest } from "./python/sha256.ts";
 export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
   /** The decoded frames. */
   readonly readable: ReadableStream<Frame>;
-  /** Takes the bytes. */
+  /** Takes the bytes to decode. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**
    * Creates the stream.
    *
    * @param protocol The wire protocol.
-   * @param options Limits, as of {@linkcode FrameDecoder}.
-   * @throws {ConfigError} As {@linkcode FrameDecoder}.
+   * @param options The options of a {@linkcode FrameDecoder}.
+   * @throws {ConfigError} For the same reasons as {@linkcode FrameDecoder}.
    */
   constructor(protocol: Protocol, options: DecoderOptions = {}) {
     const decoder = new FrameDecoder(protocol, options);
@@ -75,7 +75,10 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
   }
 }
 
-/** Frames in, bytes out. A frame that does not fit the protocol errors the stream, as {@linkcode encodeFrame} throws. */
+/**
+ * Encodes a stream of frames as bytes. A frame that does not fit the protocol errors the stream with what
+ * {@linkcode encodeFrame} throws.
+ */
 export class FrameEncoderStream extends TransformStream<Frame, Uint8Array> {
   /**
    * Creates the stream.

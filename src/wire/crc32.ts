@@ -1,7 +1,7 @@
 /**
- * CRC-32 (IEEE 802.3, reflected polynomial 0xEDB88320, as in zlib) and the CRC-8 of the native header. Short inputs take
- * tables, sixteen bytes a step ("slicing by 16"); long ones take the runtime's own `zlib.crc32`, found once, at load, where
- * there is one.
+ * CRC-32 (IEEE 802.3, reflected polynomial 0xEDB88320, as in zlib) and the CRC-8 of the native header. Short inputs use
+ * tables, sixteen bytes per step ("slicing by 16"). Long inputs use the runtime's own `zlib.crc32` if there is one. It
+ * is looked up once, at load.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { bytesOf, viewOf } from "./integers.ts";
 
 /** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes after it. */
 const [T0, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14, T15] = makeTables(16);
-/** What the initial value 0xFFFFFFFF becomes after 12 bytes: it meets the first four of them. */
+/** The effect of the initial value 0xFFFFFFFF after 12 bytes: it is combined with the first four of them. */
 const BEGUN = T11[255] ^ T10[255] ^ T9[255] ^ T8[255];
 const CRC8 = makeCrc8Tables(11);
-/** The same for the initial value 0xFF and 11 bytes. */
+/** The same for CRC-8, with the initial value 0xFF and 11 bytes. */
 const BEGUN8 = CRC8[2560 | 255];
 const native = findNative();
 const NATIVE_FROM = nativeThreshold();
@@ -40,10 +40,10 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
 }
 
 /**
- * {@linkcode crc32} of `size` bytes from `start` on.
+ * Computes the {@linkcode crc32} of `size` bytes from `start` on.
  *
- * @param view Where they stand.
- * @param whole The same bytes as an array, where there is one: the native function needs it.
+ * @param view A view of the buffer that holds the bytes.
+ * @param whole The same bytes as an array, if the caller has one. The native function takes an array.
  */
 export function crc32Range(
   view: DataView,
@@ -56,12 +56,12 @@ export function crc32Range(
   return native(whole ?? bytesOf(view, start, size), seed);
 }
 
-/** Whether the checksum of so many bytes is the native function's to compute, which takes an array. */
+/** Returns whether the checksum of this many bytes is computed by the native function, which takes an array. */
 export function isLong(size: number): boolean {
   return native !== undefined && size >= NATIVE_FROM;
 }
 
-/** The tables alone, for comparing them with the runtime's own. */
+/** Computes the CRC-32 by the tables alone. It is exported for comparison with the runtime's own function. */
 export function crc32Table(view: DataView, start: number, end: number, seed: number): number {
   let crc = ~seed;
   let i = start;
@@ -84,8 +84,8 @@ export function crc32Table(view: DataView, start: number, end: number, seed: num
 }
 
 /**
- * The CRC-32 of the 12 bytes that a native header begins with, given as three big-endian integers: one step. A byte of 0
- * adds nothing, so that ids and large sizes cost only those who have them.
+ * Returns the CRC-32 of the first 12 bytes of a native header, given as three big-endian integers, in one step. A zero
+ * byte adds nothing, so ids and large sizes cost nothing where they are not used.
  */
 export function crc32Header(head: number, size: number, id: number): number {
   let crc = BEGUN ^ T11[head >>> 24] ^ T10[head >>> 16 & 255] ^ T9[head >>> 8 & 255] ^ T8[head & 255] ^
@@ -96,8 +96,8 @@ export function crc32Header(head: number, size: number, id: number): number {
 }
 
 /**
- * The CRC-8, polynomial 0x07, initial value 0xFF, of the 11 bytes after the first of a native header: flags and code, size,
- * id.
+ * Returns the CRC-8 (polynomial 0x07, initial value 0xFF) of the 11 bytes after the first one of a native header: flags
+ * and code, size, id.
  */
 export function crc8Header(head: number, size: number, id: number): number {
   let crc = BEGUN8 ^ CRC8[2560 | head >>> 16 & 255] ^ CRC8[2304 | head >>> 8 & 255] ^ CRC8[2048 | head & 255] ^
@@ -125,7 +125,7 @@ function makeTables(count: number): Int32Array[] {
   return tables;
 }
 
-/** At `256 * k + n` the CRC-8 of the byte `n` with `k` zero bytes after it. */
+/** Returns all tables in one array: at `256 * k + n`, the CRC-8 of the byte `n` with `k` zero bytes after it. */
 function makeCrc8Tables(count: number): Uint8Array {
   const tables = new Uint8Array(256 * count);
   for (let n = 0; n < 256; n++) {
@@ -153,7 +153,7 @@ function findNative(): NativeCrc32 | undefined {
   return typeof zlib?.crc32 === "function" ? zlib.crc32 : undefined;
 }
 
-/** Where the native call overtakes the tables, as measured. */
+/** Returns the size from which the native call is faster than the tables, in bytes, as measured. */
 function nativeThreshold(): number {
   const versions = findProcess()?.versions;
   return versions?.deno === undefined && versions?.bun === undefined ? 576 : 64;

@@ -1,35 +1,35 @@
 /**
- * A frame as a decoder hands it out: where its content stands, without copying it.
+ * Frames as a decoder hands them out. They refer to their content without copying it.
  *
  * @module
  */
 
 import type { Frame } from "./frame.ts";
 
-/** A buffer of so many bytes, as one read may return, is kept alive by any frame in it. */
+/** Any frame may keep a buffer of up to this many bytes alive, which is the size of one read. */
 const PINNED = 65_536;
 
-/** A frame that came in. */
+/** A frame received from the peer. */
 export interface ReceivedFrame extends Frame {
-  /** Bytes of the payload as it came, before features transformed it. */
+  /** The size of the payload as it was received, before features transform it, in bytes. */
   readonly size: number;
 }
 
-/** A received frame. `content` is a view made on first use. */
+/** A received frame. `content` is a view that is created on first use. */
 export class DecodedFrame implements Frame {
   readonly code: number;
   readonly flags: number;
   readonly requestId: number | string;
   readonly sentAt: number | undefined;
-  /** Where the content stands: `buffer[start..end)`. */
+  /** The bytes that contain the payload, which is `buffer[start..end)`. */
   readonly buffer: Uint8Array;
-  /** Where in `buffer` the content begins. */
+  /** The offset in `buffer` where the payload begins. */
   readonly start: number;
-  /** Where in `buffer` the content ends. */
+  /** The offset in `buffer` where the payload ends. */
   readonly end: number;
   #content: Uint8Array | undefined;
 
-  /** Made by a {@linkcode FrameDecoder}. */
+  /** Creates a frame. A {@linkcode FrameDecoder} calls this. */
   constructor(
     code: number,
     flags: number,
@@ -50,7 +50,7 @@ export class DecodedFrame implements Frame {
     this.#content = content;
   }
 
-  /** Bytes of the payload. */
+  /** The size of the payload, in bytes. */
   get size(): number {
     return this.end - this.start;
   }
@@ -60,7 +60,7 @@ export class DecodedFrame implements Frame {
     return this.#content ??= this.buffer.subarray(this.start, this.end);
   }
 
-  /** Copies the frame, so that it no longer keeps the received chunk alive. */
+  /** Returns a copy of the frame that does not keep the received chunk alive. */
   copy(): DecodedFrame {
     const content = this.buffer.slice(this.start, this.end);
     return new DecodedFrame(
@@ -76,7 +76,10 @@ export class DecodedFrame implements Frame {
   }
 }
 
-/** A frame as the library itself passes it on: what is to be kept of it is taken at once. */
+/**
+ * A frame that is reused for every frame the library receives. Anything that is needed later must be taken from it at
+ * once.
+ */
 export class CurrentFrame implements ReceivedFrame {
   code = 0;
   flags = 0;
@@ -87,7 +90,7 @@ export class CurrentFrame implements ReceivedFrame {
   #start = 0;
   #content: Uint8Array | undefined = undefined;
 
-  /** Makes it another frame. */
+  /** Replaces the frame with another one. */
   set(
     code: number,
     flags: number,
@@ -108,12 +111,12 @@ export class CurrentFrame implements ReceivedFrame {
     this.#content = content;
   }
 
-  /** The payload: a view, which may be kept. */
+  /** The payload, as a view that may be kept. */
   get content(): Uint8Array {
     return this.#content ??= this.#buffer.subarray(this.#start, this.#start + this.size);
   }
 
-  /** A copy of the content instead of a view, where a small frame would keep a large buffer alive. */
+  /** Replaces the view of the content with a copy if a small frame would keep a large buffer alive. */
   unpin(): void {
     const { length } = this.#buffer;
     if (length <= PINNED || 8 * this.size >= length) return;
@@ -122,7 +125,7 @@ export class CurrentFrame implements ReceivedFrame {
     this.#content = this.#buffer;
   }
 
-  /** The same frame, for good. */
+  /** Returns the same frame as an object that may be kept. */
   keep(): DecodedFrame {
     const { code, flags, requestId, sentAt, size } = this;
     const start = this.#start;
@@ -141,7 +144,7 @@ export class CurrentFrame implements ReceivedFrame {
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** Reads the 16 bytes of a UUID. */
+/** Returns the UUID in 16 bytes, as text. */
 export function getUuid(buffer: Uint8Array, at: number): string {
   let text = "";
   for (let i = 0; i < 16; i++) {

@@ -1,5 +1,5 @@
 /**
- * Bytes to frames: the streaming decoder, for programs that want the frames of a chunk at once.
+ * Decodes a stream of bytes, for programs that want all frames of a chunk at once.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export class FrameDecoder {
    * Creates a decoder for one stream.
    *
    * @param protocol The wire protocol, from {@linkcode protocol}.
-   * @param options Limits.
+   * @param options Limits, recovery and callbacks.
    * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without `node:crypto`. `invalid-config`:
    * `recovery: "resync"` for a protocol without a magic.
    */
@@ -43,27 +43,32 @@ export class FrameDecoder {
     this.#reader = new FrameReader(protocol, options, { drop: options.onDrop, skip: options.onSkip });
   }
 
-  /** What ended the stream, once it is broken. The frames before it were handed out. */
+  /**
+   * The error that broke the stream; `undefined` while it is intact. The frames before the break have been handed out.
+   */
   get failure(): ProtocolError | undefined {
     return this.#reader.failure;
   }
 
-  /** Bytes of a frame that is not complete yet; none of those that were skipped. */
+  /** The number of bytes of a frame that is not complete yet. Skipped bytes do not count. */
   get partial(): number {
     return this.#reader.partial;
   }
 
-  /** Bytes skipped so far, with `recovery: "resync"`. */
+  /** The number of bytes skipped so far, with `recovery: "resync"`. */
   get skipped(): number {
     return this.#reader.skipped;
   }
 
-  /** Bytes that checksums were computed over, with `recovery: "resync"`: at most four times those that came. */
+  /**
+   * The number of bytes that checksums were computed over, with `recovery: "resync"`. It is at most four times the
+   * number of bytes received.
+   */
   get checked(): number {
     return this.#reader.checked;
   }
 
-  /** Frames decoded so far, dropped ones included. */
+  /** The number of frames decoded so far, dropped ones included. */
   get count(): number {
     return this.#reader.count;
   }
@@ -72,7 +77,7 @@ export class FrameDecoder {
    * Takes the next bytes of the stream.
    *
    * @param chunk Any number of bytes. Frames keep views of it: do not write into it again.
-   * @returns The frames completed by it, in order. Where the stream breaks, those before the break, and
+   * @returns The frames that it completes, in order. If the stream breaks, these are the frames before the break, and
    * {@linkcode failure} is set.
    * @throws {ProtocolError} The stream was already broken.
    */
@@ -84,10 +89,10 @@ export class FrameDecoder {
   }
 
   /**
-   * Nothing more comes, or nothing more is of interest: with `recovery: "resync"`, `onSkip` hears of the gap after the last
-   * frame, if there is one.
+   * Ends the stream, because nothing more arrives or nothing more is of interest. With `recovery: "resync"`, `onSkip`
+   * is called for the gap after the last frame, if there is one.
    *
-   * @returns How many bytes that gap has. Those of an unfinished frame after it are {@linkcode partial}.
+   * @returns The size of that gap, in bytes. The bytes of an unfinished frame after it are {@linkcode partial}.
    */
   end(): number {
     return this.#reader.end();

@@ -1,5 +1,5 @@
 /**
- * What a decoder can be told, and what it tells of a frame that it drops.
+ * The options of a decoder, and how it reports what it leaves out.
  *
  * @module
  */
@@ -14,36 +14,44 @@ export type Recovery = "close" | "resync";
 export interface DecoderOptions {
   /** The largest frame, header included, in bytes. @default 10485760 */
   readonly maxMessageSize?: number;
-  /** Flags of negotiated features that frames may carry, or-ed. @default 0 */
+  /** The flags of negotiated features that frames may carry, combined with bitwise OR. @default 0 */
   readonly features?: number;
-  /** Called for each frame dropped because its checksum did not match (the Python protocols go on after one). */
+  /**
+   * Called for each frame that is dropped because its checksum does not match. Only the Python protocols go on after
+   * such a frame; it breaks a native stream.
+   */
   readonly onDrop?: (error: ProtocolError) => void;
   /**
-   * What a torn frame does, in the protocols with a magic: `"close"` breaks the stream at the next header; `"resync"` searches
-   * on from inside the frame for the next that is whole. That finds frames inside payloads, too: only for peers that are
-   * trusted.
+   * What a torn frame does, in the protocols with a magic. `"close"` breaks the stream at the next header. `"resync"`
+   * searches for the next complete frame, beginning inside the torn one. That search also finds frames inside payloads:
+   * use it only with peers that are trusted.
    * @default "close"
    */
   readonly recovery?: "close" | "resync";
-  /** Called with `recovery: "resync"` for each gap between two frames or after the last, with how many bytes were skipped. */
+  /**
+   * Called with `recovery: "resync"` for each gap between two frames or after the last one. The error says how many
+   * bytes were skipped.
+   */
   readonly onSkip?: (error: ProtocolError) => void;
 }
 
-/** What of a decoder's options concerns reading. */
+/** The options of a decoder that concern reading. */
 export interface ReaderOptions extends Omit<DecoderOptions, "onDrop" | "onSkip"> {
-  /** Checks frames for negotiated features. */
+  /** Checks headers for negotiated features. */
   readonly check?: HeaderCheck | undefined;
 }
 
-/** Told of what is left out of a stream. An object in place of two functions: there is one for each connection. */
+/**
+ * Receives what is left out of a stream. It is one object instead of two functions, because every connection has one.
+ */
 export interface FrameLosses {
-  /** A frame, because its checksum does not match. */
+  /** Called for a frame whose checksum does not match. */
   drop?(error: ProtocolError): void;
-  /** What lies between two frames, or after the last. */
+  /** Called for a gap between two frames, or after the last one. */
   skip?(error: ProtocolError): void;
 }
 
-/** The error that names a frame which was left out. */
+/** Returns the error that describes a dropped frame. */
 export function dropped(code: number, size: number): ProtocolError {
   return new ProtocolError("corrupt", `Dropped a frame of type ${code}, ${size} bytes: its checksum does not match`);
 }

@@ -1,7 +1,7 @@
 /**
- * Frames to bytes. The content is written first, straight into the caller's buffer after the room for the header, and
- * {@linkcode sealFrame} then fills the header in: so many frames share one buffer and one write, and none has an array of
- * its own.
+ * Encodes frames as bytes. The content is written first, directly into the caller's buffer, after room for the header.
+ * Then {@linkcode sealFrame} fills in the header. Many frames can share one buffer and one write in this way, and none
+ * needs an array of its own.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { requireDigest, sha256 } from "./python/sha256.ts";
  * Encodes one frame.
  *
  * @param protocol The wire protocol, from {@linkcode protocol}.
- * @param frame The frame; `sentAt` is 0 where the protocol wants one and the frame has none.
- * @returns Header and content, in an array of their own.
- * @throws {RangeError} The code, the id or the flags do not fit the protocol.
- * @throws {TypeError} The content is not a `Uint8Array`, or the id is of the wrong kind.
+ * @param frame The frame. A missing `sentAt` is sent as 0 in protocols that carry it.
+ * @returns The header and the content, in a new array.
+ * @throws {RangeError} The code, the id, the flags or `sentAt` do not fit the protocol.
+ * @throws {TypeError} The content is not a `Uint8Array`, or the id is not a UUID in a 62-byte protocol.
  * @throws {ConfigError} `unsupported`: a 62-byte protocol on a runtime without `node:crypto`.
  *
  * @example A frame that a Python Veltix 2.0 understands
@@ -42,8 +42,8 @@ export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
 }
 
 /**
- * The content of a frame with room for its header before it. Another thread may write to the content meanwhile, or make it
- * longer: it is read once, and whatever is said of it is said of the copy.
+ * Copies the content of a frame into a new array, after room for the header. Another thread may meanwhile write to the
+ * content or make it longer. It is therefore read only once, and the header describes the copy.
  */
 function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
   const size = content.length;
@@ -53,11 +53,12 @@ function copyContent({ headerSize }: Protocol, { content }: Frame): Uint8Array {
 }
 
 /**
- * Fills in the header at `at`, for a content of `size` bytes that already stands after it. Trusts its arguments.
+ * Writes the header at `at`, for a content of `size` bytes that is already in place after it. Does not check its
+ * arguments.
  *
- * @param view Where the frame stands.
- * @param content The same content as an array of which it is sure that nobody writes to it meanwhile, where there is one: it saves
- * making it for the checksum.
+ * @param view A view of the buffer that holds the frame.
+ * @param content The same content as an array, if the caller has one that nobody else writes to. The checksum then
+ * needs no new array.
  */
 export function sealFrame(
   protocol: Protocol,
@@ -97,7 +98,7 @@ export function sealFrame(
   else bytesOf(view, at + layout.digest, 32).set(sha256(bytesOf(view, start, size)));
 }
 
-/** Throws what {@linkcode encodeFrame} promises. */
+/** Throws the errors that {@linkcode encodeFrame} documents. */
 function checkFrame(protocol: Protocol, frame: Frame): void {
   const { code, content, requestId, flags, sentAt } = frame;
   requireDigest(protocol, "Cannot encode the frame");

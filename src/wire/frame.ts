@@ -1,6 +1,6 @@
 /**
- * A frame: one message as it stands on the wire, and the numbers that every room above the wire shares: flags, system
- * codes, limits.
+ * Defines a frame, which is one message on the wire, and the numbers that all layers share: flags, system codes and
+ * limits.
  *
  * @module
  */
@@ -11,67 +11,86 @@ export interface Frame {
   readonly code: number;
   /** The payload. In a decoded frame it is a view of the received bytes, not a copy. */
   readonly content: Uint8Array;
-  /** A number (u16 or u32, by protocol), or a UUID in the 62-byte protocols. 0 for "none" in the native protocol. */
+  /**
+   * A number (u16 or u32, depending on the protocol), or a UUID in the 62-byte protocols. In the native protocol, 0
+   * means none.
+   */
   readonly requestId: number | string;
-  /** {@linkcode Flag}s, or-ed; 0 in protocols without flags. */
+  /** The {@linkcode Flag}s, combined with bitwise OR; 0 in protocols without flags. */
   readonly flags: number;
-  /** The sender's clock in milliseconds since 1970, in protocols that carry it; never trustworthy. */
+  /** The sender's clock, in milliseconds since 1970, in protocols that carry it. Do not trust it. */
   readonly sentAt?: number | undefined;
 }
 
 /** Flags of the native protocol. */
 export const Flag = {
-  /** The sender waits for a reply under this id. */
+  /** Marks a request. The sender waits for a reply with the same id. */
   REQUEST: 0x01,
-  /** Answers the request of this id. */
+  /** Marks the reply to the request with the same id. */
   REPLY: 0x02,
-  /** With REPLY: the request failed; the content is JSON `{code, message, details?}`. */
+  /** Set together with REPLY if the request failed. The content is then JSON `{code, message, details?}`. */
   ERROR: 0x04,
 } as const;
 
 /** Type codes below 200, reserved for the library. */
 export const SystemCode = {
-  /** Asks for a PONG; in every protocol. */
+  /** Asks for a PONG. Every protocol has it. */
   PING: 0,
-  /** Answers a PING under the same id. */
+  /** Answers the PING with the same id. */
   PONG: 1,
-  /** Cancels the request of this id; native. */
+  /** Cancels the request with the same id. Native protocol only. */
   CANCEL: 3,
-  /** Asks the peer to start nothing new and to leave; native. */
+  /** Asks the peer to start nothing new and to leave. Native protocol only. */
   GOAWAY: 4,
-  /** Grants more bytes; native. */
+  /** Grants the peer more bytes to send. Native protocol only. */
   CREDIT: 5,
-  /** Acknowledges delivery; native. */
+  /** Acknowledges delivery. Native protocol only. */
   ACK: 6,
   /** The greeting of releases 1.4.0 – 1.7.x. */
   HELLO: 10,
-  /** The answer to it. */
+  /** The answer to HELLO. */
   HELLO_ACK: 11,
 } as const;
 
 /**
- * Checks a header for a feature: returns what is wrong with it, `true` if the frame may carry an id without REQUEST or
- * REPLY, `undefined` if the frame is none of the feature's.
+ * Checks a header for a feature. Returns what is wrong with the header, `true` if the frame may carry an id without
+ * REQUEST or REPLY, or `undefined` if the frame does not belong to the feature.
  */
 export type HeaderCheck = (flags: number, code: number, id: number) => string | true | undefined;
 
 /** The first code that an application may use. */
 export const FIRST_APPLICATION_CODE = 200;
 
-/** Limits of the wire, each with its reason. Plain numbers, as published declarations do not evaluate a product. */
+/**
+ * Limits of the wire protocols, each with its reason. They are plain numbers because published declarations do not
+ * evaluate a product.
+ */
 export const WIRE_LIMITS = {
-  /** Header and content of one frame, in bytes: Python's own limit, so that either side can be served by the other. */
+  /**
+   * The largest frame, header included, in bytes. It is Python's own limit, so that either side can serve the other.
+   */
   maxMessageSize: 10_485_760,
-  /** Message 1 and 3 of the JSON handshake: a greeting is under 300 bytes; the rest is room for features. */
+  /**
+   * The largest message 1 or 3 of the JSON handshake, in bytes. A greeting takes less than 300; the rest is room for
+   * features.
+   */
   maxHandshakeReply: 4_096,
-  /** Message 2: it may carry credentials, and tokens are a few kilobytes. */
+  /**
+   * The largest message 2 of the JSON handshake, in bytes. It may carry credentials, and tokens take a few kilobytes.
+   */
   maxHandshakeRequest: 16_384,
-  /** How deep the JSON of a handshake may nest: as deep as that of a message. */
+  /** How deep the JSON of a handshake may nest, which is the same as for a message. */
   maxHandshakeDepth: 128,
-  /** Values in one JSON message of a handshake: a greeting has 20; the rest is room for credentials. 512 take some 30 KB. */
+  /**
+   * The most values in one JSON message of a handshake. A greeting has 20; the rest is room for credentials. 512 values
+   * take about 30 KB of memory.
+   */
   maxHandshakeValues: 512,
-  /** The content of a HELLO or HELLO_ACK: the version text and what later releases may append. */
+  /** The largest content of a HELLO or HELLO_ACK, in bytes: the version text, and what later releases may append. */
   maxHello: 64,
-  /** What a Python client may send before it is let in, which takes as long as `authenticate` does: one socket read. */
+  /**
+   * The most bytes that a Python client may send before it is let in: one socket read. Letting it in takes as long as
+   * `authenticate` does.
+   */
   maxEarly: 65_536,
 } as const;

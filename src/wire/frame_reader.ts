@@ -1,7 +1,7 @@
 /**
- * Bytes to frames. Chunks may be cut anywhere: the frames come out the same, in time linear in the bytes. A frame that lies
- * whole in a chunk is handed out as a view of it; one that does not is gathered in a buffer that grows as bytes arrive,
- * never by the size that a header announces.
+ * Decodes bytes into frames. Chunks may be cut anywhere: the frames come out the same, in time linear in the bytes. A
+ * frame that lies entirely within one chunk is handed out as a view of it. Any other frame is gathered in a buffer that
+ * grows as bytes arrive, never to the size that a header announces.
  *
  * @module
  */
@@ -18,34 +18,39 @@ import type { Protocol } from "./protocols.ts";
 import { endless, FORGED, Resync } from "./python/resync.ts";
 import { requireDigest, sha256 } from "./python/sha256.ts";
 
-/** Cuts a stream of bytes into frames, one at a time: those of a chunk that wait would cost more memory than their bytes. */
+/**
+ * Cuts a stream of bytes into frames, one at a time: decoded frames that wait would take more memory than their bytes.
+ */
 export class FrameReader {
   readonly #protocol: Protocol;
   readonly #limit: number;
   readonly #features: number;
   readonly #check: HeaderCheck | undefined;
   readonly #losses: FrameLosses | undefined;
-  /** The search after torn frames, where there is one. */
+  /** The search for the next frame after a torn one; `undefined` without `recovery: "resync"`. */
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
-  /** The beginning of an unfinished frame. Made when a frame does not come as a whole. */
+  /** The beginning of an unfinished frame. Made when a frame does not arrive as a whole. */
   #partialFrame: PartialFrame | undefined = undefined;
-  /** Size of the frame in `#partialFrame`, header included; 0 until its header is whole. */
+  /** The size of the frame in `#partialFrame`, header included; 0 until its header is complete. */
   #total = 0;
-  /** How much of that frame must be there to look at it again: all of it, where nothing speaks against its header. */
+  /**
+   * How many bytes of that frame must have arrived before it is checked again. All of them, unless its header may be
+   * torn.
+   */
   #goal = 0;
   #count = 0;
-  /** What is being cut into frames, from `#at` on. */
+  /** The bytes that are being cut into frames, from `#at` on. */
   #bytes: Uint8Array = NOTHING;
   #view: DataView = NO_VIEW;
   #at = 0;
   #frame: CurrentFrame = NO_FRAME;
-  /** Whether a frame was handed out as a view of what was fed last. */
+  /** True once a frame has been handed out as a view since the last {@linkcode feed}. */
   #lent = false;
-  /** Whether that is a copy of a chunk and of what was kept before it. */
+  /** True while `#bytes` is a copy of a chunk and of the bytes kept before it. */
   #joined = false;
 
-  /** Arguments and errors are those of a `FrameDecoder`, but for `losses`, which takes the place of its callbacks. */
+  /** Takes the arguments and throws the errors of a `FrameDecoder`, except that `losses` replaces its callbacks. */
   constructor(protocol: Protocol, options: ReaderOptions = {}, losses?: FrameLosses) {
     requireDigest(protocol, "Cannot decode the stream");
     this.#protocol = protocol;
@@ -56,32 +61,40 @@ export class FrameReader {
     this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, losses) : undefined;
   }
 
-  /** What ended the stream, once it is broken. The frames before it were handed out. */
+  /**
+   * The error that broke the stream; `undefined` while it is intact. The frames before the break have been handed out.
+   */
   get failure(): ProtocolError | undefined {
     return this.#failure;
   }
 
-  /** Bytes of a frame that is not complete yet; none of those that were skipped. */
+  /** The number of bytes of a frame that is not complete yet. Skipped bytes do not count. */
   get partial(): number {
     return this.#partialFrame?.size ?? 0;
   }
 
-  /** Bytes skipped so far, with `recovery: "resync"`. */
+  /** The number of bytes skipped so far, with `recovery: "resync"`. */
   get skipped(): number {
     return this.#resync?.skipped ?? 0;
   }
 
-  /** Bytes that checksums were computed over, with `recovery: "resync"`: at most four times those that came. */
+  /**
+   * The number of bytes that checksums were computed over, with `recovery: "resync"`. It is at most four times the
+   * number of bytes received.
+   */
   get checked(): number {
     return this.#resync?.checked ?? 0;
   }
 
-  /** Frames decoded so far, dropped ones included. */
+  /** The number of frames decoded so far, dropped ones included. */
   get count(): number {
     return this.#count;
   }
 
-  /** Takes the next bytes, when those before are used up. Throws the `ProtocolError` of a stream that is broken already. */
+  /**
+   * Takes the next chunk, once the previous one is used up. Throws the `ProtocolError` of a stream that is already
+   * broken.
+   */
   feed(chunk: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#resync !== undefined) this.#resync.received += chunk.length;
@@ -92,9 +105,9 @@ export class FrameReader {
   }
 
   /**
-   * The next frame of what was fed: always the same object, which holds it until the next call.
+   * Returns the next frame of the last chunk. The object is reused: it holds this frame only until the next call.
    *
-   * @returns `undefined` when there is no whole one left. Where the stream breaks {@linkcode failure} is set, too.
+   * @returns `undefined` if no complete frame is left. If the stream broke, {@linkcode failure} is set, too.
    */
   next(): CurrentFrame | undefined {
     let frame = this.step();
@@ -103,9 +116,9 @@ export class FrameReader {
   }
 
   /**
-   * The same in smaller steps, for whoever counts what they cost.
+   * Does the same as {@linkcode next} in smaller steps, for callers that count the cost of each.
    *
-   * @returns `null` when something was passed over, a dropped frame or bytes that are none, and there is more.
+   * @returns `null` if something was skipped, a dropped frame or bytes that are no frame, and more bytes are left.
    */
   step(): CurrentFrame | null | undefined {
     while (this.#at < this.#bytes.length) {
@@ -113,7 +126,7 @@ export class FrameReader {
       if (frame !== undefined) return frame;
       if (this.#at < this.#bytes.length) return null;
     }
-    // A chunk is not kept alive by a connection that waits for the next.
+    // A connection that waits for the next chunk must not keep this one alive.
     if (this.#bytes !== NOTHING) {
       this.#cut(NOTHING, 0);
       this.#frame = NO_FRAME;
@@ -121,29 +134,32 @@ export class FrameReader {
     return undefined;
   }
 
-  /** Whether what was fed last may be looked at for longer: a frame is a view of it. */
+  /** True if a frame may be a view of the last chunk, so that the chunk must not be reused. */
   get lent(): boolean {
     return this.#lent;
   }
 
-  /** Whether there is more after the last frame: at least the beginning of one. */
+  /** True while bytes are left after the last frame: at least the beginning of another one. */
   get more(): boolean {
     return this.#at < this.#bytes.length;
   }
 
-  /** Nothing more comes, or nothing more is of interest; returns how many bytes the gap after the last frame has. */
+  /**
+   * Ends the stream, because nothing more arrives or nothing more is of interest. Returns the size of the gap after the
+   * last frame, in bytes.
+   */
   end(): number {
     return this.#resync?.end() ?? 0;
   }
 
-  /** Goes on with other bytes. */
+  /** Continues with `bytes`, from `from` on. */
   #cut(bytes: Uint8Array, from: number): void {
     this.#bytes = bytes;
     this.#view = bytes === NOTHING ? NO_VIEW : viewOf(bytes);
     this.#at = from;
   }
 
-  /** Takes what stands at `#at`: a frame, the beginning of one, which is kept, or something that is none. */
+  /** Takes what begins at `#at`. Returns a complete frame, keeps the beginning of one, and skips anything else. */
   #walk(): CurrentFrame | undefined {
     const { headerSize, layout } = this.#protocol;
     const bytes = this.#bytes;
@@ -175,7 +191,7 @@ export class FrameReader {
     return undefined;
   }
 
-  /** Goes on with the unfinished frame. */
+  /** Continues the unfinished frame. */
   #resume(): CurrentFrame | undefined {
     const carry = this.#partialFrame!;
     const chunk = this.#bytes;
@@ -202,7 +218,7 @@ export class FrameReader {
     return frame;
   }
 
-  /** Adds to the unfinished frame until it has `size` bytes, or there are no more. */
+  /** Adds bytes to the unfinished frame until it has `size` bytes, or the chunk is used up. */
   #gather(size: number, most: number): void {
     const end = Math.min(this.#at + size - this.partial, this.#bytes.length);
     this.#partialFrame!.append(this.#bytes, this.#at, end, most);
@@ -210,8 +226,9 @@ export class FrameReader {
   }
 
   /**
-   * Searches in the unfinished frame, which is none, and in the rest of the chunk. They are copied for it: no more than the
-   * checksum was computed over, and one chunk. Frames that are small beside that don't keep it alive.
+   * Searches the unfinished frame, which turned out to be none, and the rest of the chunk. Both are copied for that: no
+   * more bytes than the checksum was computed over, plus one chunk. Frames much smaller than the copy do not keep it
+   * alive.
    */
   #rewalk(): undefined {
     if (this.#failure !== undefined) {
@@ -223,7 +240,7 @@ export class FrameReader {
     this.#skip();
   }
 
-  /** Passes over something that is no frame: to the end, or to the next magic. */
+  /** Skips something that is no frame: to the end, or to the next magic. */
   #skip(): void {
     const { length } = this.#bytes;
     if (this.#resync === undefined || this.#failure !== undefined) {
@@ -235,7 +252,10 @@ export class FrameReader {
     if (next === undefined) this.#fail("protocol-error", endless(this.#limit));
   }
 
-  /** Looks at as much of a header as there is; false, and perhaps a failure, when it can't become a good one. */
+  /**
+   * Checks as much of a header as has arrived. Returns false if it cannot become a valid one; the stream may then have
+   * failed.
+   */
   #plausible(buffer: Uint8Array, view: DataView, at: number, there: number): boolean {
     const protocol = this.#protocol;
     const resync = this.#resync;
@@ -243,7 +263,8 @@ export class FrameReader {
     if (fault === undefined) return resync === undefined || there < protocol.headerSize || !resync.torn(buffer, at);
     if (resync !== undefined) {
       if (fault.code !== "message-too-large" || resync.gap > 0) return false;
-      // Right after a good frame it is one that is too large, unless it was torn: its content is not searched.
+      // Right after a good frame, this is a frame that is too large, unless its header is torn. Its content is not
+      // searched.
       if (there < protocol.headerSize) return true;
       if (resync.restarts(buffer, at)) return false;
     }
@@ -252,8 +273,9 @@ export class FrameReader {
   }
 
   /**
-   * How much of a frame whose header is plausible must be there to look at it again, of `total` bytes: more than `there`
-   * are, or all. 0 if it is none. What ends within its first `seen` bytes was looked at, and `behind` came behind `there`.
+   * Returns how many bytes of a frame with a plausible header must have arrived before it is checked again: more than
+   * `there`, or `total`, which is the whole frame. Returns 0 if it is no frame. Inner frames that end within the first
+   * `seen` bytes have been checked already. `behind` is the number of bytes that arrived after the first `there`.
    */
   #wait(
     buffer: Uint8Array,
@@ -271,9 +293,9 @@ export class FrameReader {
   }
 
   /**
-   * Checks a whole frame with a plausible header, `behind` bytes before the end of what came.
+   * Checks a complete frame with a plausible header. `behind` is the number of bytes that arrived after it.
    *
-   * @returns The frame; `undefined` if it is dropped; `null` if it is none.
+   * @returns The frame; `undefined` if it is dropped; `null` if it is no frame, or if the stream failed.
    */
   #take(
     buffer: Uint8Array,
@@ -289,7 +311,7 @@ export class FrameReader {
     const size = total - headerSize;
     if (resync !== undefined && !resync.affords(size, behind)) return this.#fail("protocol-error", FORGED);
     const code = view.getUint16(at + layout.code);
-    // The native function takes an array, and whoever takes the frame will want the same.
+    // The native function takes an array, and the receiver of the frame will need the same one.
     const content = isLong(size) ? buffer.subarray(start, end) : undefined;
     let good: boolean;
     if (integrity === "sha256") {
@@ -318,7 +340,7 @@ export class FrameReader {
     return this.#frame;
   }
 
-  /** What helps where a stream is torn. The first bytes of a stream may be anything. */
+  /** Returns advice for a stream that is torn. There is none for the first bytes of a stream, which may be anything. */
   #hint(): string {
     const torn = this.#protocol.magic !== undefined && this.#count > 0;
     return torn ? '; set recovery: "resync" if this is a Python peer you trust' : "";
@@ -336,7 +358,7 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = viewOf(NOTHING);
 const NO_FRAME = new CurrentFrame();
 
-/** Compares 32 bytes. */
+/** Returns whether two arrays have the same first 32 bytes. */
 function same(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < 32; i++) if (a[i] !== b[i]) return false;
   return true;

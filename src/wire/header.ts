@@ -1,5 +1,5 @@
 /**
- * What can be said against a header before the frame after it has come.
+ * Checks a header before the rest of its frame has arrived.
  *
  * @module
  */
@@ -8,25 +8,24 @@ import { crc8Header } from "./crc32.ts";
 import type { HeaderCheck } from "./frame.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
-/** Why a header can't be a good one. */
+/** The reason why a header cannot be valid. */
 export interface HeaderFault {
-  /** The code of the error. */
   readonly code: "corrupt" | "message-too-large" | "protocol-error";
-  /** What is wrong, in words. */
+  /** Describes the fault in the message of the error. */
   readonly what: string;
 }
 
 /**
- * Looks at as much of a header as there is.
+ * Checks as much of a header as has arrived.
  *
- * @param protocol How headers look.
+ * @param protocol The wire protocol.
  * @param limit The largest frame, header included, in bytes.
- * @param features Flags of negotiated features, or-ed.
- * @param check Checks frames for those features.
- * @param view Where the header stands, from `at` on.
- * @param at Where it begins.
- * @param there How many bytes are there, 1 at least.
- * @returns What is wrong with it; `undefined` if it is good, or may become good.
+ * @param features The flags of negotiated features, combined with bitwise OR.
+ * @param check Checks headers for those features.
+ * @param view A view of the buffer that holds the header.
+ * @param at The offset of the header.
+ * @param there The number of bytes that have arrived from `at` on, at least 1.
+ * @returns What is wrong with the header; `undefined` if it is valid, or may become valid.
  */
 export function headerFault(
   protocol: Protocol,

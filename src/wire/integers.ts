@@ -1,15 +1,17 @@
 /**
- * Unsigned big-endian integers in byte arrays, as every header of every protocol has them.
+ * Reads and writes unsigned big-endian integers in byte arrays, as all headers have them.
  *
  * @module
  */
 
-/** A view for reading and writing whole integers: worth making where many are read, or sixteen bytes at a time. */
+/**
+ * Returns a view of `bytes`. Creating one pays off for reading or writing many integers, or sixteen bytes at a time.
+ */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** `size` bytes of a view, from `at` on. */
+/** Returns `size` bytes of a view, from `at` on, without copying them. */
 export function bytesOf(view: DataView, at: number, size: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at, size);
 }

@@ -1,6 +1,6 @@
 /**
- * The wire protocols alone: frames to bytes and back, for programs that bring their own connection. Synchronous and pure;
- * no sockets, no timers.
+ * The wire protocols alone: converts frames to bytes and back, for programs that bring their own connection. It uses no
+ * sockets and no timers, and everything but the Web Streams is synchronous.
  *
  * @example Decoding what a Python Veltix 2.0 sent
  * ```ts

@@ -1,43 +1,43 @@
 /**
- * The beginning of a frame whose end has not come yet. Its buffer grows as bytes arrive and never by the size that a header
- * announces.
+ * Gathers the beginning of a frame whose end has not arrived yet. The buffer grows with the bytes that arrive, not to
+ * the size that a header announces.
  *
  * @module
  */
 
 import { viewOf } from "./integers.ts";
 
-/** Below so many bytes a loop is cheaper than a view and a copy. */
+/** Below this many bytes, a loop is faster than a view and a copy. */
 const LOOP_BELOW = 32;
 
 const EMPTY: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = viewOf(EMPTY);
 
-/** Gathers one frame after another. */
+/** Gathers the bytes of one frame at a time. */
 export class PartialFrame {
   #buffer: Uint8Array = EMPTY;
   #view: DataView = NO_VIEW;
   #size = 0;
 
-  /** Bytes held. */
+  /** The number of bytes held. */
   get size(): number {
     return this.#size;
   }
 
-  /** Where they stand, at the beginning; there may be room after them. */
+  /** The buffer that holds the bytes, from its beginning. It may have free room after them. */
   get buffer(): Uint8Array {
     return this.#buffer;
   }
 
-  /** The same bytes for reading integers. */
+  /** A view of {@linkcode buffer}, for reading integers. */
   get view(): DataView {
     if (this.#view.buffer !== this.#buffer.buffer) this.#view = viewOf(this.#buffer);
     return this.#view;
   }
 
   /**
-   * Adds `chunk[start..end)`. The buffer is at most four times as large as what it holds (64 bytes at least), and never
-   * larger than `most`, which is how large the frame, or its header, can become.
+   * Adds `chunk[start..end)`. The buffer is at most four times as large as its contents (but at least 64 bytes). It is
+   * never larger than `most`: the largest size that the frame, or its header, can have.
    */
   append(chunk: Uint8Array, start: number, end: number, most: number): void {
     const size = this.#size + end - start;
@@ -55,7 +55,7 @@ export class PartialFrame {
     this.#size = size;
   }
 
-  /** Hands out what it holds with `chunk[start..)` after it, in one buffer, and holds nothing any more. */
+  /** Returns the held bytes followed by `chunk[start..)` in one new buffer, and holds nothing from then on. */
   join(chunk: Uint8Array, start: number): Uint8Array {
     const size = this.#size;
     const joined = new Uint8Array(size + chunk.length - start);
@@ -64,7 +64,7 @@ export class PartialFrame {
     return joined;
   }
 
-  /** Hands the buffer out and holds nothing any more. */
+  /** Returns the buffer, and holds nothing from then on. */
   release(): Uint8Array {
     const buffer = this.#buffer;
     this.#buffer = EMPTY;

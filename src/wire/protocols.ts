@@ -1,6 +1,6 @@
 /**
- * The table of wire protocols: one row for each that a released Veltix speaks, and the native one. Encoder, decoder and
- * handshakes are driven by it; a new protocol is one new row.
+ * Describes the wire protocols in a table: one row for each protocol that a released Veltix speaks, and the native one.
+ * The encoder, the decoder and the handshakes are driven by the table, so a new protocol needs only a new row.
  *
  * @module
  */
@@ -13,14 +13,14 @@ export type Integrity = "sha256" | "crc32" | "crc8+crc32";
 /** How two peers open a connection. */
 export type HandshakeKind = "none" | "hello" | "json";
 
-/** How the id of a frame is written: 2 or 4 bytes unsigned, or 16 bytes of a UUID. */
+/** How the id of a frame is encoded: as an unsigned integer of 2 or 4 bytes, or as the 16 bytes of a UUID. */
 export type IdKind = "u16" | "u32" | "uuid";
 
 /** Byte offsets in the header; -1 where the protocol has no such field. All integers are big-endian. */
 export interface HeaderLayout {
   /** "VX", 2 bytes. */
   readonly magic: number;
-  /** CRC-8 of the rest of bytes 0–11, 1 byte. */
+  /** CRC-8 of bytes 1–11, 1 byte. */
   readonly check: number;
   /** Flags, 1 byte. */
   readonly flags: number;
@@ -40,35 +40,35 @@ export interface HeaderLayout {
 export interface Protocol {
   /** The name it was looked up by: a Python release such as `"1.6.3"`, or `"native"`. */
   readonly name: string;
-  /** What is announced in the handshake: three numbers, from 2.0 on perhaps with a suffix; empty for native. */
+  /** The release announced in the handshake: three numbers, from 2.0 on possibly with a suffix. Empty for native. */
   readonly release: string;
-  /** Header bytes before each content. */
+  /** The size of the header, in bytes. */
   readonly headerSize: number;
-  /** What guards a frame. */
+  /** How a receiver checks that a frame is intact. */
   readonly integrity: Integrity;
   /** How a connection is opened. */
   readonly handshake: HandshakeKind;
-  /** The two bytes every frame begins with, where there are any. */
+  /** The two bytes that every frame begins with, if there are any. */
   readonly magic?: "VX";
-  /** How ids are written. */
+  /** How ids are encoded. */
   readonly ids: IdKind;
-  /** Where the header's fields lie. */
+  /** The offsets of the header's fields. */
   readonly layout: HeaderLayout;
-  /** Flags that a frame may carry without a negotiated feature, or-ed. */
+  /** The flags that a frame may carry without a negotiated feature, combined with bitwise OR. */
   readonly knownFlags: number;
-  /** Bytes of the header after which a broken one is recognised. */
+  /** The number of header bytes that are needed to recognize a broken header. */
   readonly early: number;
-  /** The largest frame, header included, that its Python releases take at all. */
+  /** The largest frame that its Python releases accept, header included, in bytes. Left out where it is 10 MiB. */
   readonly maxFrameSize?: number;
 }
 
-/** What a row of the table says. */
+/** A row of the table without its releases. */
 type Description = Omit<Protocol, "name" | "release">;
 
-/** A description with the releases it is for: from – to, both included. */
+/** A description and the releases that it applies to, from `from` to `to`, both included. */
 type Row = Description & { readonly from: string; readonly to: string };
 
-/** A release's three numbers. */
+/** The three numbers of a release. */
 type Version = readonly [number, number, number];
 
 const NONE = { magic: -1, check: -1, flags: -1, timestamp: -1 } as const;
@@ -113,7 +113,7 @@ const ROWS: readonly Row[] = [
   { from: "1.7.0", to: "1.7.99", handshake: "hello", ...VX_16 },
   { from: "1.8.0", to: "1.9.99", handshake: "json", ...VX_16 },
   { from: "2.0.0", to: "2.0.99", handshake: "json", ...VX_15 },
-  // Later releases need not be known: what they say of their protocol decides.
+  // Later releases need no row of their own: the protocol version that they announce decides.
   { from: "3.0.0", to: "3.99.99", handshake: "json", ...VX_15 },
 ];
 
@@ -127,7 +127,7 @@ const NATIVE = describe("native", "", {
   early: 12,
 });
 
-/** What a family without a patch number announces: the release that most of its Python peers accept. */
+/** The release announced for a family without a patch number: the one that most Python peers of the family accept. */
 const FAMILIES: Readonly<Record<string, string>> = {
   "1.2": "1.2.1",
   "1.3": "1.3.0",
@@ -149,7 +149,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
  *
  * @param release Such as `"1.6.3"`, `"2.0.0b3"`, a family such as `"2.0"` or `"3"`, or `"native"`.
  * @returns Its description.
- * @throws {RangeError} No Veltix of that release is known. `"1.6"` alone is refused too: 1.6.x changed its header twice.
+ * @throws {RangeError} No Veltix of that release is known. `"1.6"` alone is refused too: 1.6.x changed its header
+ * twice.
  *
  * @example
  * ```ts
@@ -176,26 +177,35 @@ export function protocol(release: string): Protocol {
   );
 }
 
-/** Whether this is the native protocol. */
+/** Returns whether this is the native protocol. */
 export function isNative(protocol: Protocol): boolean {
   return protocol === NATIVE;
 }
 
-/** `"1.6.3"` → `[1, 6, 3]`; a pre-release suffix is cut; `undefined` for anything else. */
+/**
+ * Parses a release: `"1.6.3"` gives `[1, 6, 3]`. A pre-release suffix is cut off. Returns `undefined` for anything
+ * else.
+ */
 export function parseRelease(text: string): Version | undefined {
   const match = /^(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:(?:a|b|rc)\d{1,4})?$/.exec(text);
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
-/** The version that the protocol of 2.0.0 to 3.3.0 has had since 2.0.3: peers whose first numbers are the same take each other. */
+/**
+ * The version of the protocol of 2.0.0 to 3.3.0, announced since 2.0.3. Peers with the same first number accept each
+ * other.
+ */
 export const PROTOCOL_VERSION = "1.0";
 
-/** Whether the "pv" of a peer is a version of that protocol: two numbers, the first one the same. */
+/** Returns whether the "pv" of a peer is a version of that protocol: two numbers, the first one being the same. */
 export function speaksVersion(version: string | undefined): boolean {
   return version !== undefined && /^1\.\d{1,4}$/.test(version);
 }
 
-/** Exceptions to "the same three numbers": which peers each release takes, from the releases themselves. */
+/**
+ * Exceptions to the rule that a release accepts only its own three numbers: the peers that each release accepts, taken
+ * from the releases themselves.
+ */
 const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
   "1.6.5": ["1.6.4"],
   "1.6.8": ["1.6.6", "1.6.8"],
@@ -210,11 +220,11 @@ const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Whether Python's Veltix of release `local` takes a peer.
+ * Returns whether Python's Veltix of release `local` accepts a peer.
  *
- * @param local Such as `"1.6.3"`.
- * @param peer What the peer calls itself; from 2.0.3 on nobody looks at it.
- * @param version The peer's "pv", which all look at from 2.0.3 on and nobody before.
+ * @param local A release such as `"1.6.3"`.
+ * @param peer The release that the peer announces. It is ignored from 2.0.3 on.
+ * @param version The peer's "pv". Only 2.0.3 and later check it.
  */
 export function acceptsRelease(local: string, peer: string, version?: string): boolean {
   const here = parseRelease(local);
@@ -229,8 +239,8 @@ export function acceptsRelease(local: string, peer: string, version?: string): b
 }
 
 /**
- * Returns what is wrong with the flags and the id of a frame, or `undefined`. `extra` are the flags of negotiated features,
- * `check` checks their frames.
+ * Returns what is wrong with the flags and the id of a frame, or `undefined`. `extra` are the flags of negotiated
+ * features, `check` checks their frames.
  */
 export function flagFault(
   protocol: Protocol,
@@ -256,13 +266,16 @@ export function flagFault(
   return undefined;
 }
 
-/** What a release calls itself in a handshake: 1.6.5 says 1.6.4, and suffixes are known from 2.0 on. */
+/**
+ * Returns the release that is announced in a handshake. 1.6.5 announces 1.6.4, and suffixes are announced only from 2.0
+ * on.
+ */
 function announced(release: string, version: Version): string {
   if (compare(version, [1, 6, 5]) === 0) return "1.6.4";
   return compare(version, [2, 0, 0]) >= 0 && parseRelease(release) !== undefined ? release : version.join(".");
 }
 
-/** One shape for all protocols: what reads them stays fast. */
+/** Gives all protocols the same object shape, so that the code that reads them stays fast. */
 function describe(name: string, release: string, description: Description): Protocol {
   const { headerSize, integrity, handshake, magic, ids, layout, knownFlags, early, maxFrameSize } = description;
   return { name, release, headerSize, integrity, handshake, magic, ids, layout, knownFlags, early, maxFrameSize };

@@ -1,6 +1,6 @@
 /**
- * The client's end of a handshake, as a state machine without I/O. The server always speaks first, so its greeting tells
- * which of the protocols it speaks.
+ * The client's end of a handshake, as a state machine without I/O. The server always speaks first, so its greeting
+ * shows which of the protocols it speaks.
  *
  * @module
  */
@@ -36,25 +36,25 @@ import { type HandshakeKind, isNative, type Protocol, PROTOCOL_VERSION } from ".
 import { refusalIn } from "./refusal.ts";
 import { pythonProtocol } from "../python/release_choice.ts";
 
-/** What a client answers to a server that does not say what it is called. */
+/** The release that a client names to a server that names none. */
 const ANY_RELEASE = "2.0.0";
 
-/** What it means that a server says nothing: three things, which look the same from here. */
+/** The possible reasons why a server sends nothing. A client cannot tell the three apart. */
 const SILENCE = "it sent nothing: it is a Python server of release 1.2 or 1.3, which do not greet " +
   '(set protocol to "1.3.0" or "1.2.1" then), a Python server that is full or held up by another client, ' +
   "or no Veltix server (check the host and the port)";
 
-/** What a client brings to a handshake. */
+/** The options of a client's handshake. */
 export interface ClientHandshakeOptions {
-  /** What the server must speak; `"auto"` takes what it greets with. */
+  /** The protocol that the server must speak. `"auto"` accepts the one that it greets with. */
   readonly protocol: Protocol | "auto";
   /** What is offered to a native server. */
   readonly offer: NativeOffer;
-  /** Sent to a native server as JSON; with them nothing less than native is accepted. */
+  /** Sent to a native server as JSON. With credentials, only native servers are accepted. */
   readonly credentials?: unknown;
   /**
-   * Accepts nothing less than native, although `protocol` would: a server that has spoken native before must not be talked
-   * down by whoever stands in between.
+   * Accepts only native servers, even where `protocol` allows others. An attacker in between must not be able to
+   * downgrade the connection to a server that has spoken native before.
    * @default false
    */
   readonly nativeOnly?: boolean;
@@ -77,15 +77,16 @@ export class ClientHandshake {
   #terms: NativeTerms | undefined = undefined;
 
   /**
-   * @param options What this end brings.
-   * @throws {TypeError} The credentials are no JSON.
-   * @throws {RangeError} Credentials and features do not fit into one handshake message, which has a most of values, too.
+   * @param options The options.
+   * @throws {TypeError} The credentials cannot be represented as JSON.
+   * @throws {RangeError} Credentials and features do not fit into one handshake message: too large, too deep, or too
+   * many values.
    */
   constructor(options: ClientHandshakeOptions) {
     this.#options = options;
     const { offer: { maxMessageSize, features = {} }, credentials } = options;
     this.#native = { versions: NATIVE_VERSIONS, features, maxMessageSize, credentials };
-    // Without them it is small, whatever the server is called.
+    // Without credentials the message is small, whatever the release of the server.
     if (credentials === undefined) return;
     if (JSON.stringify(credentials) === undefined) {
       throw new TypeError(`Cannot send the credentials: a ${typeof credentials} is no JSON`);
@@ -93,7 +94,9 @@ export class ClientHandshake {
     checkFits(nativeAnswer("9".repeat(32), this.#native));
   }
 
-  /** A client waits for the greeting; towards the releases without one it is `open` at once. */
+  /**
+   * Waits for the greeting. For releases without one, the result is `open` at once, or `failed` if native is required.
+   */
   start(): HandshakeStep {
     const { protocol: wanted } = this.#options;
     if (wanted === "auto" || wanted.handshake !== "none") return { state: "waiting" };
@@ -101,7 +104,7 @@ export class ClientHandshake {
     return error === undefined ? this.#open(wanted, EMPTY) : { state: "failed", error };
   }
 
-  /** Takes bytes of the server. */
+  /** Takes bytes from the server. */
   push(chunk: Uint8Array): HandshakeStep {
     try {
       return this.#state === "greeting" ? this.#pushGreeting(chunk) : this.#pushJson(chunk);
@@ -111,7 +114,7 @@ export class ClientHandshake {
     }
   }
 
-  /** What came of a server that came no further, and what may be the cause. */
+  /** Describes how far an unfinished handshake came, and what may be the cause. */
   unfinished(how: "closed" | "late"): string {
     if (this.#state === "message-3") {
       const announced = `it greeted as release "${named(this.#release)}"`;
@@ -164,7 +167,7 @@ export class ClientHandshake {
     return { state: "waiting", send: answer };
   }
 
-  /** Message 1 in, message 2 out. */
+  /** Reads message 1 and returns message 2. */
   #answer(message: PeerObject): Uint8Array {
     const version = this.#version = versionMember(message);
     const name = releaseMember(message);
@@ -184,7 +187,7 @@ export class ClientHandshake {
     return jsonMessage({ v, pv, meta: {} }, WIRE_LIMITS.maxHandshakeRequest);
   }
 
-  /** Message 3 in. */
+  /** Reads message 3. */
   #conclude(message: PeerObject, rest: Uint8Array): HandshakeStep {
     if (member(message, "native") === undefined) return this.#open(this.#python("json"), rest);
     const { offer } = this.#options;
@@ -199,7 +202,7 @@ export class ClientHandshake {
     return this.#open(NATIVE, rest, undefined, features);
   }
 
-  /** The Python protocol of the announced release, if that will do. */
+  /** Returns the Python protocol of the announced release. Throws if it is not acceptable. */
   #python(handshake: HandshakeKind): Protocol {
     const release = this.#release;
     const error = this.#notNative(release);
@@ -211,7 +214,7 @@ export class ClientHandshake {
     return spoken;
   }
 
-  /** The error of a server that is not native, if it has to be. */
+  /** Returns the error for a server that is not native; `undefined` if the server need not be native. */
   #notNative(announced: string): HandshakeError | undefined {
     const { protocol: wanted, credentials, nativeOnly = false } = this.#options;
     const why = credentials !== undefined
@@ -251,8 +254,8 @@ export class ClientHandshake {
  * Checks a client's credentials together with its `protocol` option. Only the native protocol carries credentials.
  *
  * @throws {ConfigError} `invalid-config`: `protocol` is a Python release.
- * @throws {TypeError} They are no JSON.
- * @throws {RangeError} They do not fit into one handshake message: too large, too deep, too many values.
+ * @throws {TypeError} The credentials cannot be represented as JSON.
+ * @throws {RangeError} The credentials do not fit into one handshake message: too large, too deep, or too many values.
  */
 export function checkCredentials(spoken: string, credentials: unknown): void {
   if (credentials === undefined) return;
@@ -265,7 +268,7 @@ export function checkCredentials(spoken: string, credentials: unknown): void {
   new ClientHandshake({ protocol: NATIVE, offer: { maxMessageSize: 0xffffffff }, credentials, now: 0 });
 }
 
-/** Message 2 of a native client. */
+/** Returns message 2 of a native client. */
 function nativeAnswer(release: string, native: PeerObject): Uint8Array {
   return jsonMessage({ v: release, meta: { native } }, WIRE_LIMITS.maxHandshakeRequest);
 }

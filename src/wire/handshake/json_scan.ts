@@ -1,40 +1,41 @@
 /**
- * Looks at JSON without building it: whether it is valid, how deep it nests, how many values it holds, and where some of them
- * stand. A value that is built takes many times the bytes of its text: `{}` of two bytes takes 56.
+ * Checks JSON without building its value: whether it is valid, how deep it nests and how many values it holds. It also
+ * finds where some of the values are. A value that is built takes many times the bytes of its text: `{}` of two bytes
+ * takes 56.
  *
  * @module
  */
 
-/** How much one text may hold. */
+/** The limits of one text. */
 export interface JsonBounds {
   /** How deep arrays and objects may nest. */
   readonly depth: number;
   /**
-   * How many values there may be, those inside others included. A name that is a number of up to four digits counts as so
-   * many: an engine may make an array of that length for it.
+   * How many values there may be, nested ones included. A name that is a number of up to four digits counts as that
+   * many values, because an engine may create an array of that length for it.
    */
   readonly values: number;
 }
 
-/** Where a value stands in the bytes. */
+/** The place of a value in the bytes. */
 export interface Span {
-  /** Its first byte. */
+  /** The index of its first byte. */
   readonly start: number;
-  /** The byte after its last one. */
+  /** The index after its last byte. */
   readonly end: number;
 }
 
-/** Why a text is refused. */
+/** The reason why a text is refused. */
 export type JsonFault = "invalid" | "too-deep" | "too-many";
 
 /**
- * Scans one value with nothing but whitespace around it, in time linear in the bytes.
+ * Scans one value that has only whitespace around it, in time linear in the bytes.
  *
  * @param bytes The text, valid UTF-8.
- * @param bounds How much it may hold.
- * @param path Names of members, from the outside to the inside; without it nothing is looked for.
- * @returns Where the values that `path` leads to stand, in order. They are several where a name is given twice in one object;
- * `JSON.parse` takes the last of the same name.
+ * @param bounds The limits of the text.
+ * @param path Names of members, from the outermost to the innermost. Without it, no values are looked for.
+ * @returns The places of the values that `path` leads to, in order, or the reason why the text is refused. There are
+ * several places if a name occurs twice in one object; `JSON.parse` takes the last one.
  */
 export function scanJson(bytes: Uint8Array, bounds: JsonBounds, path?: readonly string[]): Span[] | JsonFault {
   const scan = new Scan(bytes, bounds, path);
@@ -52,7 +53,7 @@ const NINE = 0x39;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 
-/** One walk through a text. Each method returns false where the text is refused. */
+/** One pass over a text. A method that reads a part of it returns false if the text is refused. */
 class Scan {
   readonly spans: Span[] = [];
   fault: JsonFault = "invalid";
@@ -77,7 +78,7 @@ class Scan {
     return this.#at === this.#bytes.length;
   }
 
-  /** @param met How many names of the path lead here; -1 beside it. */
+  /** @param met The number of names of the path that lead to this value; -1 if it is not on the path. */
   #value(depth: number, met: number): boolean {
     if (!this.#count(1)) return false;
     this.#space();
@@ -107,7 +108,7 @@ class Scan {
     }
   }
 
-  /** An object or an array, which `close` ends. */
+  /** Reads an object or an array that ends with the byte `close`. */
   #members(depth: number, met: number, close: number): boolean {
     if (depth > this.#depth) return this.#refuse("too-deep");
     this.#at++;
@@ -163,7 +164,7 @@ class Scan {
     return this.#digits();
   }
 
-  /** One digit at least. */
+  /** Reads digits. Returns false if there is none. */
   #digits(): boolean {
     const start = this.#at;
     while (isDigit(this.#bytes[this.#at])) this.#at++;
@@ -202,10 +203,10 @@ class Scan {
   }
 }
 
-/** What may follow a backslash, beside `u`. */
+/** The characters that may follow a backslash, besides `u`. */
 const ESCAPES = '"\\/bfnrt';
 
-/** Whether a string with its quotes is this name, however it is written. */
+/** Returns whether a string with its quotes is this name, with or without escapes. */
 function isName(string: Uint8Array, name: string): boolean {
   if (string.includes(BACKSLASH)) return JSON.parse(decoder.decode(string)) === name;
   if (string.length !== name.length + 2) return false;
@@ -215,7 +216,7 @@ function isName(string: Uint8Array, name: string): boolean {
   return true;
 }
 
-/** The number that a string with its quotes is, of up to four digits; 0 for any other. */
+/** Returns the number of up to four digits that a string with its quotes spells; 0 for any other string. */
 function indexOf(string: Uint8Array): number {
   if (string.length > 6) return 0;
   let number = 0;

@@ -1,6 +1,6 @@
 /**
- * The pieces both handshakes are made of: length-prefixed JSON messages and HELLO contents, read with care. What a peer
- * sends is parsed, its known members are picked out with their types checked, and nothing of it is merged or spread.
+ * The parts of both handshakes: length-prefixed JSON messages and HELLO contents. What a peer sends is parsed, and its
+ * known members are picked out with their types checked. Nothing of it is merged or spread.
  *
  * @module
  */
@@ -20,17 +20,20 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** One JSON message of a peer. */
 export interface JsonMessage {
-  /** What it says. */
+  /** The parsed object. */
   readonly message: PeerObject;
   /** Its exact bytes, the length before them included. */
   readonly bytes: Uint8Array;
-  /** The texts that were left out of it, views of `bytes`: in the message their indices stand where they stood. */
+  /**
+   * The texts that were left out of the parsed object, as views of `bytes`. The object has their indices in their
+   * places.
+   */
   readonly cut: readonly Uint8Array[];
-  /** What came after it. */
+  /** The bytes that came after it. */
   readonly rest: Uint8Array;
 }
 
-/** Gathers one length-prefixed JSON message, in whatever pieces it comes, in linear time. */
+/** Gathers one length-prefixed JSON message from chunks of any size, in linear time. */
 export class JsonReader {
   readonly #limit: number;
   readonly #path: readonly string[] | undefined;
@@ -47,9 +50,10 @@ export class JsonReader {
   }
 
   /**
-   * Takes bytes; returns the message once it is whole, and holds nothing any more.
+   * Takes bytes. Returns the message once it is complete, and holds nothing from then on.
    *
-   * @throws {HandshakeError} `handshake-failed`: too long, empty, no UTF-8, no JSON object, too deep, too many values.
+   * @throws {HandshakeError} `handshake-failed`: the message is too long, empty, not UTF-8, not a JSON object, too
+   * deep, or has too many values.
    */
   push(chunk: Uint8Array): JsonMessage | undefined {
     let at = this.#take(chunk, 0, 3, Infinity);
@@ -67,7 +71,7 @@ export class JsonReader {
     return { ...parseObject(bytes.subarray(2), this.#path), bytes, rest };
   }
 
-  /** Moves bytes over until `want` are held, into room for `most` at most; returns where the chunk goes on. */
+  /** Copies bytes until `want` are held, in a buffer of at most `most`. Returns the index where the chunk goes on. */
   #take(chunk: Uint8Array, at: number, want: number, most: number): number {
     const end = at + Math.max(0, Math.min(want - this.#held, chunk.length - at));
     const held = this.#held + end - at;
@@ -82,7 +86,11 @@ export class JsonReader {
   }
 }
 
-/** A JSON message with its u16 length. */
+/**
+ * Encodes a JSON message, with its length before it as u16.
+ *
+ * @throws {RangeError} The message is longer than `limit`, in bytes.
+ */
 export function jsonMessage(value: unknown, limit: number): Uint8Array {
   const text = JSON.stringify(value);
   const bytes = asciiBehind(2, text) ?? concat(new Uint8Array(2), encoder.encode(text));
@@ -95,7 +103,7 @@ export function jsonMessage(value: unknown, limit: number): Uint8Array {
 }
 
 /**
- * Checks that the other side takes a message as far as what it holds goes.
+ * Checks that the other side accepts a message, by its nesting and the number of its values.
  *
  * @throws {RangeError} It does not.
  */
@@ -104,7 +112,9 @@ export function checkFits(message: Uint8Array): void {
   if (typeof spans === "string") throw new RangeError(`Cannot encode the handshake: it ${FAULTS[spans]}`);
 }
 
-/** A text after some free bytes, where it is short and in ASCII: the encoder takes ten times as long on Deno. */
+/**
+ * Returns a text after `free` empty bytes, if it is short and in ASCII. The encoder takes ten times as long on Deno.
+ */
 function asciiBehind(free: number, text: string): Uint8Array | undefined {
   if (text.length > 1024) return undefined;
   const bytes = new Uint8Array(free + text.length);
@@ -116,7 +126,7 @@ function asciiBehind(free: number, text: string): Uint8Array | undefined {
   return bytes;
 }
 
-/** A HELLO or HELLO_ACK frame. */
+/** Encodes a HELLO or HELLO_ACK frame. */
 export function helloFrame(
   protocol: Protocol,
   code: number,
@@ -138,11 +148,11 @@ export function helloFrame(
 }
 
 /**
- * The HELLO or HELLO_ACK frame that `bytes` begin with; it stands at their beginning, so its `end` is where they go on.
+ * Returns the HELLO or HELLO_ACK frame at the beginning of `bytes`. Its `end` is the index where the bytes go on.
  *
- * @returns `"partial"` while bytes of it are missing, `"damaged"` when its checksum does not match.
- * @throws {ProtocolError} It breaks the protocol.
- * @throws {HandshakeError} `handshake-failed`: it is too large for a HELLO.
+ * @returns `"partial"` while bytes of it are missing; `"damaged"` if its checksum does not match.
+ * @throws {ProtocolError} The bytes break the protocol.
+ * @throws {HandshakeError} `handshake-failed`: the frame is too large for a HELLO.
  */
 export function firstFrame(protocol: Protocol, bytes: Uint8Array): DecodedFrame | "partial" | "damaged" {
   const { headerSize, layout } = protocol;
@@ -156,7 +166,10 @@ export function firstFrame(protocol: Protocol, bytes: Uint8Array): DecodedFrame 
   return frame ?? (decoder.count === 0 ? "partial" : "damaged");
 }
 
-/** The version inside a HELLO's content, three plain numbers, or `undefined`. Bytes after the text are ignored. */
+/**
+ * Returns the version in the content of a HELLO, three plain numbers; `undefined` if there is none. Bytes after the
+ * text are ignored.
+ */
 export function helloVersion(content: Uint8Array): string | undefined {
   const size = content.length < 2 ? 0 : get16(content, 0);
   if (size > content.length - 2) return undefined;
@@ -164,24 +177,33 @@ export function helloVersion(content: Uint8Array): string | undefined {
   return /^\d{1,4}\.\d{1,4}\.\d{1,4}$/.test(text) ? text : undefined;
 }
 
-/** The "v" of message 1 or 2: a short text without spaces and control characters; `undefined` for anything else. */
+/**
+ * Returns the "v" of message 1 or 2, which is up to 32 printable ASCII characters without spaces; `undefined` for
+ * anything else.
+ */
 export function releaseMember(object: PeerObject): string | undefined {
   const release = stringMember(object, "v");
   return release !== undefined && /^[!-~]{1,32}$/.test(release) ? release : undefined;
 }
 
-/** What a peer calls itself, for people; empty is one that says only which version of the protocol it speaks. */
+/**
+ * Returns the release of a peer as messages show it. It is empty for a peer that names only the version of its
+ * protocol.
+ */
 export function named(release: string): string {
   return release === "" ? "unknown" : printable(release);
 }
 
-/** The "pv" of message 1 or 2, which 2.0.3 and later send: `undefined` where there is none, and no version if it is no text. */
+/**
+ * Returns the "pv" of message 1 or 2, which 2.0.3 and later send; `undefined` if there is none. If it is not a string,
+ * the result is a text that is no version.
+ */
 export function versionMember(object: PeerObject): string | undefined {
   const version = member(object, "pv");
   return version === undefined || typeof version === "string" ? version : `(${typeof version})`;
 }
 
-/** The error of a peer, or of a server, that speaks another version of the protocol. */
+/** Returns the error for a peer, or a server, that speaks another version of the protocol. */
 export function versionMismatch(who: "peer" | "server", release: string, version: string): HandshakeError {
   return new HandshakeError(
     "version-mismatch",
@@ -191,15 +213,14 @@ export function versionMismatch(who: "peer" | "server", release: string, version
   );
 }
 
-/** The error of a handshake that the peer broke. */
+/** Returns the error for a handshake that the peer broke. */
 export function failed(what: string): HandshakeError {
   return new HandshakeError("handshake-failed", `Cannot agree with the peer: ${what}`);
 }
 
-/** No bytes. */
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
-/** Two pieces as one, without a copy where the first is empty. */
+/** Joins two arrays. Does not copy if the first one is empty. */
 export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   if (a.length === 0) return b;
   const joined = new Uint8Array(a.length + b.length);
@@ -208,10 +229,10 @@ export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   return joined;
 }
 
-/** What a message may hold, so that its value takes little more than its bytes. */
+/** The limits of a message, chosen so that its value takes little more memory than its bytes. */
 const HANDSHAKE_BOUNDS: JsonBounds = { depth: WIRE_LIMITS.maxHandshakeDepth, values: WIRE_LIMITS.maxHandshakeValues };
 
-/** What is wrong with a message, for a sentence that says whose it is. */
+/** What is wrong with a message, as the predicate of a sentence. */
 const FAULTS: Readonly<Record<JsonFault, string>> = {
   invalid: "sent no valid JSON",
   "too-deep": `nests its JSON deeper than ${WIRE_LIMITS.maxHandshakeDepth}`,
@@ -234,7 +255,7 @@ function parseObject(bytes: Uint8Array, path?: readonly string[]): Pick<JsonMess
   return { message: value, cut };
 }
 
-/** The text with the index of each span in its place. */
+/** Returns the text with each span replaced by its index. */
 function without(bytes: Uint8Array, spans: readonly Span[]): string {
   let text = "";
   let at = 0;

@@ -1,5 +1,6 @@
 /**
- * How a server says that it does not let a client in, and how a client reads that. Python has one word for it, from 2.0.3 on.
+ * Writes and reads the message by which a server refuses a client. Python servers send a single word for it, from 2.0.3
+ * on.
  *
  * @module
  */
@@ -10,14 +11,15 @@ import { integerMember, member, type PeerObject, printable, stringMember } from 
 import { jsonMessage } from "./messages.ts";
 import type { Protocol } from "../protocols.ts";
 
-/** Python's word of a server that is full: its clients raise a `ServerFullError`, for any other word as well. */
+/** Python's word for a server that is full. Its clients raise a `ServerFullError` for this word and for any other. */
 const SERVER_FULL = "server_full";
-/** Refusals that are errors of their own; any other is `refused-by-peer`. */
+/** The refusals with an error code of their own. Any other refusal is `refused-by-peer`. */
 const TELLING: readonly HandshakeErrorCode[] = ["handshake-timeout", "too-many-connections", "unauthorized"];
 
 /**
- * What to send to a peer that is not let in, in place of message 1 or 3, before closing: the refusal of `error`, or else its
- * code and message; nothing where the protocol has no words for it. Of each text, 200 characters arrive.
+ * Returns the message for a peer that is refused, in place of message 1 or 3, to be sent before closing. It carries the
+ * refusal of `error`, or else the code and message of `error`. Returns `undefined` if the protocol cannot express a
+ * refusal. Each text is cut after 200 characters.
  */
 export function refusalMessage(protocol: Protocol, error: HandshakeError): Uint8Array | undefined {
   if (protocol.handshake !== "json") return undefined;
@@ -28,7 +30,10 @@ export function refusalMessage(protocol: Protocol, error: HandshakeError): Uint8
   return jsonMessage(words, WIRE_LIMITS.maxHandshakeReply);
 }
 
-/** The refusal that a server's message is; `undefined` if it is none. Python's stands in place of message 1 only. */
+/**
+ * Returns the refusal in a server's message; `undefined` if it is none. Python's refusal comes only in place of message
+ * 1.
+ */
 export function refusalIn(message: PeerObject, first: boolean): HandshakeError | undefined {
   if (member(message, "result") === "error") return refused(message);
   const word = first ? stringMember(message, "error") : undefined;

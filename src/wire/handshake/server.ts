@@ -1,6 +1,6 @@
 /**
- * The server's end of a handshake, as a state machine without I/O: HELLO frames (1.4.0 – 1.7.x), JSON (1.8 and later, with
- * the native protocol negotiated inside that of 2.0 and later), or none (1.2, 1.3).
+ * The server's end of a handshake, as a state machine without I/O: HELLO frames (1.4.0 – 1.7.x), JSON (1.8 and later,
+ * with the native protocol negotiated inside that of 2.0 and later), or none (1.2, 1.3).
  *
  * @module
  */
@@ -40,37 +40,38 @@ import { ID_WINDOW, numberingOf } from "../python/id_numbering.ts";
 import { acceptsRelease, isNative, type Protocol, PROTOCOL_VERSION, speaksVersion } from "../protocols.ts";
 import { refusalMessage } from "./refusal.ts";
 
-/** What a server brings to a handshake. */
+/** The options of a server's handshake. */
 export interface ServerHandshakeOptions {
-  /** What is announced and served; native peers upgrade inside 2.0 and later, and `native` takes nobody else. */
+  /**
+   * The protocol that is announced and served. Native peers upgrade inside 2.0 and later; `native` accepts only them.
+   */
   readonly protocol: Protocol;
   /** What is offered to native peers. */
   readonly offer: NativeOffer;
-  /** Fresh and unpredictable: the id of the HELLO frame (a u32 or a UUID, as the protocol has it). */
+  /** The id of the HELLO frame, a u32 or a UUID, depending on the protocol. It must be fresh and unpredictable. */
   readonly helloId: number | string;
-  /** Fresh and unpredictable, sent to native peers. */
+  /** Sent to native peers. It must be fresh and unpredictable. */
   readonly nonce: string;
   /** The wall clock, in milliseconds since 1970, for protocols that carry it. */
   readonly now: number;
 }
 
-/** Greets, checks the answer, and lets the caller decide. Feed it until it is `open` or `failed`. */
+/** Greets the peer, checks its answer, and lets the caller decide. Feed it until it is `open` or `failed`. */
 export class ServerHandshake {
   readonly #options: ServerHandshakeOptions;
   readonly #transcript: Uint8Array[] = [];
   readonly #json = new JsonReader(WIRE_LIMITS.maxHandshakeRequest, CREDENTIALS_PATH);
   /** An unfinished HELLO_ACK. */
   #held: Uint8Array = EMPTY;
-  /** The beginning of what came, to say what it looks like. */
+  /** The first bytes that arrived, kept to describe them in an error. */
   #first: Uint8Array = EMPTY;
   #proposal: Proposal | undefined = undefined;
 
-  /** @param options What this end brings. */
   constructor(options: ServerHandshakeOptions) {
     this.#options = options;
   }
 
-  /** The greeting to send; `open` at once for the releases that have no handshake. */
+  /** Returns the greeting to send. For releases that have no handshake, the result is `open` at once. */
   start(): HandshakeStep {
     const { protocol, helloId, now } = this.#options;
     if (protocol.handshake === "none") {
@@ -84,7 +85,7 @@ export class ServerHandshake {
     return { state: "waiting", send: greeting };
   }
 
-  /** Takes bytes of the client. */
+  /** Takes bytes from the client. */
   push(chunk: Uint8Array): HandshakeStep {
     try {
       if (this.#proposal !== undefined) return this.#early(this.#proposal, chunk);
@@ -100,7 +101,7 @@ export class ServerHandshake {
     }
   }
 
-  /** What came of a client that came no further, and what may be the cause. */
+  /** Describes how far an unfinished handshake came, and what may be the cause. */
   unfinished(how: "closed" | "late"): string {
     const { release } = this.#options.protocol;
     if (this.#first.length > 0) return `it sent ${this.#strange ? this.#looks() : "the beginning of an answer"}`;
@@ -108,7 +109,7 @@ export class ServerHandshake {
     return `it was greeted by release "${release === "" ? NATIVE_RELEASE : release}" and ${reaction}: ${JUST_THAT}`;
   }
 
-  /** Lets the peer in: the last bytes to send, and the outcome. */
+  /** Lets the peer in. Returns the last bytes to send, and the outcome. */
   accept(): HandshakeStep {
     const proposal = this.#proposal;
     if (proposal === undefined) throw new TypeError("Cannot accept the peer: it has proposed nothing yet");
@@ -122,12 +123,12 @@ export class ServerHandshake {
     return { state: "open", send, outcome: { ...terms, transcript: this.#transcript }, rest };
   }
 
-  /** Does not let the peer in: the last bytes to send, if its protocol has words for it, and `error` as it was given. */
+  /** Refuses the peer. Returns the last bytes to send, if its protocol can express a refusal, and `error` unchanged. */
   refuse(error: HandshakeError): HandshakeStep {
     return { state: "failed", error, send: refusalMessage(this.#options.protocol, error) };
   }
 
-  /** Message 1. */
+  /** Returns message 1. */
   #greeting(): PeerObject {
     const { protocol, offer, nonce } = this.#options;
     if (!upgrades(protocol)) return { v: protocol.release, meta: {} };
@@ -150,7 +151,7 @@ export class ServerHandshake {
     });
     if (frame === "partial") return { state: "waiting" };
     if (frame.code !== SystemCode.HELLO_ACK) {
-      // 1.4.0 to 1.6.1 go on as if nothing were wrong.
+      // Clients of 1.4.0 to 1.6.1 go on after the greeting of another release as if nothing were wrong.
       const why = protocol.integrity === "sha256" ? `: ${JUST_THAT}` : "";
       throw failed(`it sent a frame of type ${frame.code} before HELLO_ACK${why}`);
     }
@@ -192,7 +193,7 @@ export class ServerHandshake {
     return this.#propose(release, version, rest);
   }
 
-  /** Whether what came does not even begin like an answer. */
+  /** True if the bytes that arrived do not even begin like an answer. */
   get #strange(): boolean {
     const { protocol } = this.#options;
     const first = this.#first;
@@ -204,12 +205,12 @@ export class ServerHandshake {
     return first[0] !== 0x56 || first[1] !== 0x58 || framing !== undefined && framing !== protocol.headerSize;
   }
 
-  /** What the client began with, and what to do about it. */
+  /** Describes what the client began with, and what to do about it. */
   #looks(): string {
     return `${describeBytes(this.#first)}; ${adviceFor(this.#first)}`;
   }
 
-  /** Runs a step; the error of one that cannot make sense of the bytes says what they look like. */
+  /** Runs a step. If the step cannot interpret the bytes, its error says what they look like. */
   #telling<Value>(step: () => Value): Value {
     try {
       return step();
@@ -223,7 +224,10 @@ export class ServerHandshake {
     }
   }
 
-  /** Bytes between the peer's last message and the decision: a Python client may begin, a native one may not. */
+  /**
+   * Takes bytes between the peer's last message and the decision. A Python client may already send frames; a native one
+   * may not.
+   */
   #early(proposal: Proposal, chunk: Uint8Array): HandshakeStep {
     if (chunk.length > 0 && isNative(proposal.protocol)) throw tooEarly();
     // A copy, as the chunk may be a small part of a large buffer.
@@ -235,7 +239,7 @@ export class ServerHandshake {
 
   #checkRelease(release: string): void {
     const { handshake, release: ours } = this.#options.protocol;
-    // 1.7.3 and 1.7.4 do not even take themselves.
+    // 1.7.3 and 1.7.4 accept no release, not even their own.
     const same = handshake === "hello" && release === ours;
     if (same || acceptsRelease(release, ours) || acceptsRelease(ours, release)) return;
     const why = release === ours
@@ -253,7 +257,7 @@ export class ServerHandshake {
   ): HandshakeStep {
     const { protocol, offer } = this.#options;
     const native = terms !== undefined;
-    // It has made sense of them.
+    // The bytes were understood, so no error will have to describe them.
     this.#first = this.#held = EMPTY;
     this.#proposal = {
       protocol: native ? NATIVE : protocol,
@@ -267,17 +271,17 @@ export class ServerHandshake {
   }
 }
 
-/** What was agreed on with a peer, and the bytes that came after its last message. */
+/** What was agreed on with a peer, and the bytes after its last message. */
 type Proposal = Omit<HandshakeOutcome, "transcript"> & { readonly rest: Uint8Array };
 
-/** What to do about clients of another release. */
+/** Advice about clients of another release. */
 const ANOTHER_RELEASE = "set protocol to its release, or serve it at an address of its own with listen";
 const JUST_THAT = `a Python client of another release does just that; ${ANOTHER_RELEASE}`;
 
-/** What a server that takes native peers only calls itself: they come by way of its handshake. */
+/** The release that a native-only server announces. Native peers come through the handshake of that release. */
 const NATIVE_RELEASE = "2.0.0";
 
-/** Whether native peers may upgrade inside this protocol's handshake. */
+/** Returns whether native peers may upgrade inside this protocol's handshake. */
 function upgrades(protocol: Protocol): boolean {
   return isNative(protocol) || protocol.ids === "u16";
 }

@@ -1,6 +1,7 @@
 /**
- * What both ends of a handshake share: the steps a machine goes through, what it ends with, and the negotiation of the
- * native protocol inside the JSON messages of release 2.0 and later. The machines do no I/O: bytes in, a {@linkcode HandshakeStep} out.
+ * The parts that both ends of a handshake share: the steps and the outcome of their state machines, and the negotiation
+ * of the native protocol inside the JSON messages of release 2.0 and later. The machines do no I/O: they take bytes and
+ * return a {@linkcode HandshakeStep}.
  *
  * @module
  */
@@ -11,16 +12,16 @@ import { failed } from "./messages.ts";
 import type { Numbering } from "../python/id_numbering.ts";
 import { type Protocol, protocol } from "../protocols.ts";
 
-/** The native protocol's versions that this library speaks, best first. */
+/** The versions of the native protocol that this library speaks, best first. */
 export const NATIVE_VERSIONS: readonly number[] = [1];
 
-/** What a machine wants done after it was started or fed. `send` is to be written first, in any state. */
+/** What the caller has to do after a machine was started or fed. In any state, `send` is to be written first. */
 export type HandshakeStep =
   /** More bytes are needed. */
   | { readonly state: "waiting"; readonly send?: Uint8Array }
-  /** A server knows its peer and waits for `accept()` or `refuse()`. */
+  /** A server has identified its peer and waits for `accept()` or `refuse()`. */
   | { readonly state: "proposed"; readonly peer: PeerIdentity }
-  /** Frames follow, beginning with `rest`: bytes that came after the handshake. */
+  /** The handshake is done. Frames follow, beginning with `rest`, the bytes that came after it. */
   | {
     readonly state: "open";
     readonly send?: Uint8Array;
@@ -30,13 +31,13 @@ export type HandshakeStep =
   /** The connection is to be closed. */
   | { readonly state: "failed"; readonly send?: Uint8Array; readonly error: HandshakeError | ProtocolError };
 
-/** Who asks to be let in. */
+/** A peer that asks to be let in. */
 export interface PeerIdentity {
-  /** What it calls itself, such as `"1.6.3"`. */
+  /** The release that it announces, such as `"1.6.3"`. */
   readonly release: string;
-  /** Whether native frames will follow. */
+  /** True if native frames will follow. */
   readonly native: boolean;
-  /** What it sent to prove itself: valid JSON in UTF-8, as it came and not built yet; `undefined` for none. */
+  /** The credentials that it sent: valid JSON in UTF-8, as received and not parsed yet; `undefined` for none. */
   readonly credentials: Uint8Array | undefined;
 }
 
@@ -44,15 +45,15 @@ export interface PeerIdentity {
 export interface HandshakeOutcome {
   /** The protocol of the frames that follow. */
   readonly protocol: Protocol;
-  /** What the peer calls itself; empty where its protocol has no handshake, or where it names its version alone. */
+  /** The release that the peer announces. Empty if its protocol has no handshake, or if it names only its version. */
   readonly release: string;
-  /** Where ids have 16 bits, which of them the peer uses; `undefined` elsewhere. */
+  /** The ids that the peer uses, if ids have 16 bits; `undefined` otherwise. */
   readonly numbering: Numbering | undefined;
-  /** The largest frame that the peer takes, header included, in bytes. */
+  /** The largest frame that the peer accepts, header included, in bytes. */
   readonly maxMessageSize: number;
   /** Negotiated features, each with the peer's parameters. */
   readonly features: ReadonlyMap<string, PeerObject>;
-  /** This end's parameters of those features. */
+  /** This end's parameters of those features. On a client, they include all features that it offered. */
   readonly own: Readonly<Record<string, PeerObject>>;
   /** The exact bytes of all handshake messages, in order. */
   readonly transcript: readonly Uint8Array[];
@@ -60,42 +61,41 @@ export interface HandshakeOutcome {
 
 /** What one end offers for the native protocol. */
 export interface NativeOffer {
-  /** The largest frame this end takes, header included, in bytes. */
+  /** The largest frame that this end accepts, header included, in bytes. */
   readonly maxMessageSize: number;
   /** Features with their parameters. @default {} */
   readonly features?: Readonly<Record<string, PeerObject>>;
   /**
-   * Called on a server for each feature that both sides list. Returns the parameters that the server answers with;
-   * `undefined` declines. @default what this end offers
+   * Called on a server for each feature that both sides list. Returns the parameters that the server answers with, or
+   * `undefined` to decline.
+   * @default what this end offers
    */
   readonly accept?: (name: string, theirs: PeerObject) => PeerObject | undefined;
 }
 
-/** A peer's `native` member, its types checked. */
+/** A peer's `native` member, with its types checked. */
 export interface NativeTerms {
   /** The best version that both speak; `undefined` for none. */
   readonly version: number | undefined;
-  /** Its features. */
   readonly features: PeerObject;
-  /** The largest frame it takes. */
+  /** The largest frame that it accepts, header included, in bytes. */
   readonly maxMessageSize: number;
-  /** What stands where a client sends what proves itself. */
+  /** The `credentials` member, unchecked. On a server it is the index of a text in `cut` of the message. */
   readonly credentials: unknown;
 }
 
-/** Where message 2 has what a client sends to prove itself. */
+/** The path of the client's credentials in message 2. */
 export const CREDENTIALS_PATH: readonly string[] = ["meta", "native", "credentials"];
 
-/** What Python releases take in one frame, header counted. */
+/** The largest frame that Python releases accept, header included, in bytes. */
 export const PYTHON_MAX_MESSAGE_SIZE: number = 10 * 1024 * 1024;
 
-/** The protocol of native frames. */
 export const NATIVE: Protocol = protocol("native");
 
 /**
- * Reads the `native` member of message 1 or 2; `undefined` where there is none.
+ * Reads the `native` member of message 1 or 2. Returns `undefined` if there is none.
  *
- * @throws {HandshakeError} It is there and malformed: falling back quietly would let a mistake pass for an old peer.
+ * @throws {HandshakeError} The member is malformed. Falling back silently would let a mistake pass for an old peer.
  */
 export function readNativeTerms(meta: PeerObject): NativeTerms | undefined {
   if (member(meta, "native") === undefined) return undefined;
@@ -129,13 +129,13 @@ export function commonFeatures(offer: NativeOffer, theirs: PeerObject): Map<stri
 
 /** The features that a server accepts. */
 export interface AcceptedFeatures {
-  /** With the client's parameters. */
+  /** The features, with the client's parameters. */
   readonly features: Map<string, PeerObject>;
-  /** With the server's. */
+  /** The server's parameters of the same features. */
   readonly own: Record<string, PeerObject>;
 }
 
-/** Decides on a server which of the common features are in force. */
+/** Decides, on a server, which of the common features are in force. */
 export function acceptFeatures(offer: NativeOffer, theirs: PeerObject): AcceptedFeatures {
   const features = commonFeatures(offer, theirs);
   const own: Record<string, PeerObject> = {};

@@ -1,6 +1,6 @@
 /**
- * Which protocol does a server speak? In the HELLO protocols the greeting's framing tells: it is tried out, and the right one
- * is the one whose checksum matches.
+ * Detects the protocol that a server speaks. In the HELLO protocols, the framing of the greeting shows it: each framing
+ * is tried, and the right one is the one whose checksum matches. Other greetings are described for the error.
  *
  * @module
  */
@@ -14,24 +14,26 @@ import { get16, get32 } from "../integers.ts";
 import { type Protocol, protocol } from "../protocols.ts";
 import { hasDigest } from "./sha256.ts";
 
-/** The framings that begin with HELLO, shortest header first: a longer one is tried when the shorter has failed. */
+/**
+ * The framings that begin with HELLO, shortest header first. A longer one is tried after the shorter ones have failed.
+ */
 const HELLO_LAYOUTS: readonly Protocol[] = [protocol("1.6.10"), protocol("1.6.3"), protocol("1.6.0")];
 const HELLO_MAGIC_LAYOUT = protocol("1.7.0");
 
-/** A HELLO as a client sees it. */
+/** A HELLO that a client received. */
 export interface Hello {
-  /** The frame, which stands at the beginning of the bytes. */
+  /** The frame, which begins at the first byte. */
   readonly frame: DecodedFrame;
   /** A protocol with this framing. */
   readonly layout: Protocol;
-  /** What the server calls itself. */
+  /** The release that the server announces. */
   readonly release: string;
 }
 
 /**
- * Finds the HELLO frame that `bytes` begin with; `undefined` while more of them are needed.
+ * Finds the HELLO frame at the beginning of `bytes`. Returns `undefined` while more bytes are needed.
  *
- * @throws {HandshakeError} `handshake-failed`: it is none.
+ * @throws {HandshakeError} `handshake-failed`: the bytes are no HELLO, or this runtime cannot check them.
  */
 export function detectHello(bytes: Uint8Array): Hello | undefined {
   const magic = bytes[0] === 0x56 && bytes[1] === 0x58;
@@ -57,12 +59,12 @@ export function detectHello(bytes: Uint8Array): Hello | undefined {
   throw notVeltix(bytes);
 }
 
-/** The error of bytes that are no greeting: what they look like, and what to do about it. */
+/** Returns the error for bytes that are no greeting. It says what they look like, and what to do about it. */
 function notVeltix(bytes: Uint8Array): HandshakeError {
   return failed(`it greeted with ${describeBytes(bytes)}, which is no Veltix greeting; ${adviceFor(bytes)}`);
 }
 
-/** How the text of other programs begins. */
+/** How texts of other programs begin. */
 const TEXTS: readonly (readonly [start: RegExp, what: string])[] = [
   [/^HTTP\//, "an HTTP answer"],
   [/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) /, "an HTTP request"],
@@ -76,18 +78,18 @@ const TEXTS: readonly (readonly [start: RegExp, what: string])[] = [
   [/^AMQP/, "an AMQP greeting"],
 ];
 
-/** How many of the first bytes are shown. */
+/** The number of first bytes that are shown. */
 const SHOWN = 16;
-/** How many of the first bytes are looked at. */
+/** The number of first bytes that are examined. */
 export const LOOKED_AT = 1024;
 
-/** Says what the first bytes look like. */
+/** Describes what the first bytes look like. */
 export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return "nothing";
   if (isTls(bytes)) return bytes[0] === 0x15 ? "a TLS alert" : "a TLS handshake";
   const frame = frameOf(bytes);
   if (frame !== undefined) return `a frame of type ${frame.code}, framed as in ${frame.framing.releases}`;
-  // MySQL: the length in 3 bytes, a zero, protocol 10.
+  // A MySQL greeting begins with its length in 3 bytes, a zero, and the protocol version 10.
   if (bytes.length > 4 && bytes[0] > 0 && bytes[2] === 0 && bytes[3] === 0 && bytes[4] === 10) {
     return "a MySQL greeting";
   }
@@ -100,7 +102,7 @@ export function describeBytes(bytes: Uint8Array): string {
   return `the bytes ${hex}`;
 }
 
-/** What to do about a peer that begins like this. */
+/** Returns what to do about a peer that begins with these bytes. */
 export function adviceFor(bytes: Uint8Array): string {
   if (isTls(bytes)) return "connect without TLS, or to a port without it";
   const frame = frameOf(bytes);
@@ -109,17 +111,17 @@ export function adviceFor(bytes: Uint8Array): string {
     : `set protocol to its release, such as "${frame.framing.name}"`;
 }
 
-/** TLS of any version begins with the type of a record and a 3. */
+/** Returns whether the bytes look like TLS. Every version begins with the type of a record and a 3. */
 function isTls(bytes: Uint8Array): boolean {
   return (bytes[0] === 0x15 || bytes[0] === 0x16) && (bytes.length === 1 || bytes[1] === 3);
 }
 
-/** The protocol of the release whose framing the bytes begin with, if there is one. */
+/** Returns the protocol of the release whose framing the bytes begin with; `undefined` if there is none. */
 export function framingOf(bytes: Uint8Array): Protocol | undefined {
   return frameOf(bytes)?.framing.spoken;
 }
 
-/** All framings of Python's, each with the releases it is that of. */
+/** All framings of Python's Veltix, each with the releases that use it. */
 const FRAMINGS = [
   ["2.0.0", "releases 2.0 to 3.3"],
   ["1.9.0", "releases 1.7 to 1.9"],
@@ -128,12 +130,12 @@ const FRAMINGS = [
   ["1.3.0", "releases 1.2 to 1.6.1"],
 ].map(([name, releases]) => ({ name, releases, spoken: protocol(name) }));
 
-/** The frame of some Python release that the bytes begin with: one whose content matches its checksum. */
+/** Returns the Python frame that the bytes begin with, and its framing. The content must match its checksum. */
 function frameOf(bytes: Uint8Array): { code: number; framing: typeof FRAMINGS[number] } | undefined {
   for (const framing of FRAMINGS) {
     const { headerSize, layout } = framing.spoken;
     const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);
-    // The checksum of nothing proves nothing: zeros would be a PING.
+    // The checksum of an empty content proves nothing: zeros would pass for a PING.
     if (size === 0 || headerSize + size > Math.min(bytes.length, LOOKED_AT)) continue;
     if (!hasDigest(framing.spoken)) continue;
     const [frame] = new FrameDecoder(framing.spoken).push(bytes.subarray(0, headerSize + size));

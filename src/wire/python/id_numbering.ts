@@ -1,32 +1,33 @@
 /**
- * How Python peers with ids of 16 bits number the frames that they send. Each of these gives an id to every frame, replies
- * apart, and takes any frame with the id of a request of its own for the answer: so its ids must be known, to stay away from.
+ * Describes how Python peers with 16-bit ids number the frames that they send. Such a peer gives an id to every frame
+ * except replies. It takes any frame with the id of one of its own requests for the reply. This library must therefore
+ * know the peer's ids, and avoid them.
  *
  * @module
  */
 
 import { parseRelease, speaksVersion } from "../protocols.ts";
 
-/** Which ids a peer uses for frames of its own. */
+/** The ids that a peer uses for its own frames. */
 export type Numbering =
-  /** 2.0, and the servers of 3.0.0: from 0 up to, but without, `size`. */
+  /** 2.0, and servers of 3.0.0: from 0 up to, but not including, `size`. */
   | { readonly kind: "window"; readonly size: number }
-  /** Clients of 3.0.0: all but 65535. */
+  /** Clients of 3.0.0: all ids except 65535. */
   | { readonly kind: "whole" }
-  /** 3.0.1 and later: a client those below 32768, a server those from there on. */
+  /** 3.0.1 and later: clients use the ids below 32768, servers the others. */
   | { readonly kind: "halves" };
 
-/** The window that servers announce unless they are set otherwise, and that those of 3.0.0 have without a word. */
+/** The window that servers announce by default. Servers of 3.0.0 use it without announcing it. */
 export const ID_WINDOW = 30_000;
 
 /**
- * The numbering of a peer.
+ * Returns the numbering of a peer.
  *
  * @param peer Which end it is.
- * @param release What it calls itself.
- * @param version The version of its protocol, where it named one.
- * @param announced The window that its server announced; `undefined` for none.
- * @returns `undefined` where a window has to be announced and is not.
+ * @param release The release that it announces.
+ * @param version The version of its protocol, if it names one.
+ * @param announced The window that the server announced; `undefined` for none.
+ * @returns `undefined` if a window has to be announced and was not.
  */
 export function numberingOf(
   peer: "client" | "server",

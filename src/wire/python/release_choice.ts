@@ -1,5 +1,6 @@
 /**
- * Which Python protocol a client takes from a server: by what the server says about itself and what the client is set to.
+ * Chooses the Python protocol that a client speaks to a server, by what the server says about itself and by the
+ * client's `protocol` option.
  *
  * @module
  */
@@ -19,17 +20,17 @@ import {
 export interface Announced {
   /** How it opened the connection. */
   readonly handshake: HandshakeKind;
-  /** What it calls itself. */
+  /** The release that it announces. */
   readonly release: string;
-  /** The version of its protocol, where it named one. */
+  /** The version of its protocol, if it names one. */
   readonly version: string | undefined;
 }
 
-/** For a server that is known by the version of its protocol alone. */
+/** The protocol for a server that names only the version of its protocol. */
 const LATEST = protocol("3");
 
 /**
- * The protocol that both speak. From 2.0.3 on, the version of the protocol decides; before, the release.
+ * Returns the protocol that both sides speak. From 2.0.3 on, the version of the protocol decides; before, the release.
  *
  * @throws {HandshakeError} `version-mismatch`: there is none.
  */
@@ -40,7 +41,7 @@ export function pythonProtocol(wanted: Protocol | "auto", announced: Announced):
     if (!speaksVersion(version)) throw versionMismatch("server", release, version);
     return known?.ids === "u16" ? known : LATEST;
   }
-  // Without a version there is nothing after 2.0.
+  // A server that names no version cannot be newer than 2.0.
   const early = known !== undefined && parseRelease(release)![0] < 3;
   if (early && known.handshake === handshake && (wanted === "auto" || speaks(wanted, release))) return known;
   throw new HandshakeError(
@@ -50,10 +51,10 @@ export function pythonProtocol(wanted: Protocol | "auto", announced: Announced):
   );
 }
 
-/** Whether a server of the release `announced` is what a client that is set to `wanted` asked for. */
+/** Returns whether a client that is set to `wanted` accepts a server of the release `announced`. */
 function speaks(wanted: Protocol, announced: string): boolean {
   if (parseRelease(wanted.name) === undefined) return announced.startsWith(`${wanted.name}.`);
-  // 1.7.3 and 1.7.4 do not even take themselves.
+  // 1.7.3 and 1.7.4 accept no release, not even their own.
   const same = wanted.handshake === "hello" && announced === wanted.release;
   return same || acceptsRelease(wanted.release, announced);
 }

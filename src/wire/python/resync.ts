@@ -1,8 +1,8 @@
 /**
- * How a decoder finds its way back after a torn frame, where it is told to (`recovery: "resync"`): what it skips, and how
- * much it may search. It searches from inside the frame that failed for the next magic whose whole frame checks out.
- * Forged headers would make that quadratic, so that the checksums computed are counted. All counts follow from the bytes
- * alone: any cutting of a stream gives the same.
+ * Finds the next frame after a torn one, with `recovery: "resync"`. It decides what is skipped, and how much may be
+ * searched. The search begins inside the frame that failed. It looks for the next magic that begins a complete frame
+ * with a matching checksum. Forged headers would make that quadratic, so the work of the checksums is limited. All
+ * counts follow from the bytes alone: any chunking of a stream gives the same result.
  *
  * @module
  */
@@ -12,41 +12,41 @@ import { crc32Range } from "../crc32.ts";
 import type { FrameLosses } from "../decoder_options.ts";
 import type { Protocol } from "../protocols.ts";
 
-/** Checksums may be computed over so many bytes for each byte that came. */
+/** The number of bytes that checksums may be computed over for each byte received. */
 const WORK = 4;
 
 const ADVICE = "upgrade the Python side to 3.2.1, use its THREADING core there, or send smaller messages";
 
-/** What is wrong where the work is too much. */
+/** The fault of a stream whose search takes too much work. */
 export const FORGED: string = `too many headers announce frames that are none; ${ADVICE}`;
 
-/** What is wrong where a gap is longer than the limit. */
+/** Returns the fault of a stream with a gap longer than `limit`, in bytes. */
 export function endless(limit: number): string {
   return `more than ${limit} bytes hold no whole frame; ${ADVICE}`;
 }
 
 /** The search of one decoder. */
 export class Resync {
-  /** Bytes of the stream so far; the decoder counts them up. */
+  /** The number of bytes of the stream so far. The decoder updates it. */
   received = 0;
-  /** Bytes passed over since the last whole frame. */
+  /** The number of bytes skipped since the last complete frame. */
   gap = 0;
-  /** Bytes passed over so far. */
+  /** The number of bytes skipped so far. */
   skipped = 0;
-  /** Bytes that checksums were computed over; one that was in two of them counts twice. */
+  /** The number of bytes that checksums were computed over. A byte covered by two checksums counts twice. */
   checked = 0;
   readonly #protocol: Protocol;
   readonly #limit: number;
   readonly #losses: FrameLosses | undefined;
-  /** How far into the stream bytes have earned their share of work. */
+  /** The position in the stream up to which bytes have added to the allowance. */
   #reach = 0;
   #allowance = 0;
 
   /**
    * @param protocol The wire protocol.
    * @param limit The largest frame, and the longest gap, in bytes.
-   * @param losses Told of each gap, when it is over.
-   * @throws {ConfigError} `invalid-config`: its frames have no magic to search for.
+   * @param losses Receives each gap once it has ended.
+   * @throws {ConfigError} `invalid-config`: frames of the protocol have no magic to search for.
    */
   constructor(protocol: Protocol, limit: number, losses: FrameLosses | undefined) {
     if (protocol.magic === undefined) throw noResync(`protocol "${protocol.name}"`);
@@ -56,10 +56,12 @@ export class Resync {
   }
 
   /**
-   * Whether a checksum over `size` bytes may be computed, of a frame that ends `behind` bytes before the end of what came.
+   * Returns whether a checksum over `size` bytes may be computed, for a frame that ends `behind` bytes before the end
+   * of what has arrived.
    *
-   * What earns work is how far the frames looked at reach, not what came after them: that depends on the cutting. No more
-   * is saved up than four of the largest frames need, so that a long good stream does not pay for a long standstill.
+   * The allowance grows with the furthest position that a checked frame reaches, not with the bytes that arrived after
+   * it, because those depend on the chunking. It is capped at four times the largest frame, so that a long intact
+   * stream does not allow for a long standstill later.
    */
   affords(size: number, behind: number): boolean {
     const end = this.received - behind;
@@ -74,9 +76,10 @@ export class Resync {
   }
 
   /**
-   * Whether the header at `at` was torn in its size, and the whole frame follows: then its beginning comes anew inside it. The
-   * size that it seems to announce is made of other fields, and would be waited for. A good header looks like that only
-   * if its size is one certain number and its checksum repeats its beginning.
+   * Returns whether the header at `at` was torn in its size field and the complete frame follows. The beginning of the
+   * header then appears a second time inside it. The size that it seems to announce consists of other fields, and the
+   * reader would wait for that many bytes. A good header looks like that only if its size is one particular number and
+   * its checksum repeats its beginning.
    */
   torn(bytes: Uint8Array, at: number): boolean {
     const { headerSize, layout } = this.#protocol;
@@ -89,7 +92,10 @@ export class Resync {
     return false;
   }
 
-  /** Whether a magic begins inside the header at `at`, or may with its last byte: it does in every header that is torn. */
+  /**
+   * Returns whether a magic begins inside the header at `at`, or may begin with its last byte. It does in every torn
+   * header.
+   */
   restarts(bytes: Uint8Array, at: number): boolean {
     const last = at + this.#protocol.headerSize - 1;
     for (let i = at + 1; i <= last; i++) {
@@ -99,15 +105,17 @@ export class Resync {
   }
 
   /**
-   * Looks for a frame that begins inside the header at `at`, in its type or size, and ends before the frame of `total` bytes
-   * does that the header announces: another whole frame follows the torn part. Its header alone could stand in a good one;
-   * as soon as its checksum matches the header is torn.
+   * Looks for an inner frame, which begins in the type or size field of the header at `at` and ends before the outer
+   * frame of `total` bytes that the header announces. If there is one, the outer header is torn and a complete frame
+   * follows the torn part. The header of an inner frame proves nothing, since a good outer header could contain the
+   * same bytes. Only its matching checksum proves that the outer header is torn.
    *
-   * Frames inside are looked at in the order in which they end, and each once: `seen` is how many bytes of the outer frame
-   * were there at the last look, and `behind` how many came behind the `there` that there are now.
+   * Inner frames are checked in the order in which they end, each once. `seen` is the number of bytes of the outer
+   * frame that had arrived at the last check. `behind` is the number of bytes that arrived after the `there` bytes of
+   * now.
    *
-   * @returns How many bytes of the outer frame the next look needs, or `total` if there is no next one; 0 if it is torn, -1 if
-   * the work is too much.
+   * @returns The number of bytes of the outer frame that the next check needs, or `total` if there is no further check;
+   * 0 if the header is torn; -1 if the search takes too much work.
    */
   wait(
     bytes: Uint8Array,
@@ -140,8 +148,8 @@ export class Resync {
   }
 
   /**
-   * How many bytes must be there to check the frame at `at`, or to know how many that are; `Infinity` if it can be none. The
-   * checksum of an empty one means nothing: the magic after it has to vouch for it.
+   * Returns the number of bytes needed to check the frame at `at`, or to find out how many are needed; `Infinity` if it
+   * cannot be a frame. The checksum of an empty frame proves nothing, so the next magic has to follow it.
    */
   #reaches(view: DataView, at: number, there: number): number {
     const { headerSize, layout } = this.#protocol;
@@ -152,10 +160,10 @@ export class Resync {
   }
 
   /**
-   * Passes over what stands at `at`, which is no frame.
+   * Skips what begins at `at`, which is no frame.
    *
-   * @returns Where the next magic begins, or may begin with the last byte; the end of `bytes` if there is none;
-   * `undefined` if the gap is longer than the limit by then.
+   * @returns The index where the next magic begins, or may begin with the last byte; the end of `bytes` if there is
+   * none; `undefined` if the gap becomes longer than the limit before that.
    */
   next(bytes: Uint8Array, at: number): number | undefined {
     const last = bytes.length - 1;
@@ -169,12 +177,12 @@ export class Resync {
     return this.gap > this.#limit ? undefined : next;
   }
 
-  /** A whole frame: tells of the gap before it. */
+  /** Called when a complete frame is found. Reports the gap before it. */
   found(): void {
     if (this.gap > 0) this.#tell("between two frames");
   }
 
-  /** No more frames: tells of the gap after the last, and returns how long it is. */
+  /** Called when no more frames follow. Reports the gap after the last one, and returns its length in bytes. */
   end(): number {
     const { gap } = this;
     if (gap > 0) this.#tell("behind the last frame");
@@ -188,7 +196,7 @@ export class Resync {
   }
 }
 
-/** The error where `what` leaves nothing to search for. */
+/** Returns the error for `what`, an option that leaves no magic to search for. */
 export function noResync(what: string): ConfigError {
   return new ConfigError(
     "invalid-config",

@@ -1,5 +1,6 @@
 /**
- * SHA-256 for the 62-byte protocols, by `node:crypto`: Deno, Bun and Node have it. It is looked up once, at load.
+ * Computes SHA-256 for the 62-byte protocols with `node:crypto`, which Deno, Bun and Node have. The module is looked up
+ * once, at load.
  *
  * @module
  */
@@ -13,7 +14,9 @@ interface CryptoLike {
 
 const nodeCrypto = findCrypto();
 
-/** The SHA-256 of bytes, as 32 bytes. Only for a protocol that {@linkcode requireDigest} has checked. */
+/**
+ * Returns the SHA-256 of bytes, as 32 bytes. Call it only for a protocol that {@linkcode requireDigest} has checked.
+ */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return nodeCrypto!.createHash("sha256").update(bytes).digest();
 }
