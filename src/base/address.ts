@@ -1,5 +1,5 @@
 /**
- * Addresses as text and as what is counted.
+ * Addresses, as text for the log and as the networks by which peers are counted.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export type Endpoint = TcpEndpoint | UnixEndpoint;
 export interface TcpEndpoint {
   /** A host name or an IP address. */
   readonly hostname: string;
-  /** 0 to 65535. */
+  /** The port, 0 to 65535. */
   readonly port: number;
 }
 
@@ -24,21 +24,24 @@ export interface UnixEndpoint {
 /** An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer). */
 export type Address = Endpoint;
 
-/** An address for a line in the log. */
+/** Returns an address as text for a line in the log. */
 export function addressText(address: Address): string {
   if ("path" in address) return address.path === "" ? "a unix socket" : address.path;
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** The IP address of a peer, an IPv4 one always in its own notation; empty where there is none, as on a unix socket. */
+/**
+ * Returns the IP address of a peer, an IPv4 one always in its own notation. Empty if there is none, as on a unix
+ * socket.
+ */
 export function ipOf(address: Address): string {
   return "path" in address ? "" : address.hostname.replace(/^::ffff:(?=\d+\.)/i, "");
 }
 
 /**
- * The network of a peer, as far as one subscriber has it to himself: an IPv4 address, or the first 64 bits of an IPv6 one. Empty
- * where there is no address, as on a unix socket.
+ * Returns the network of a peer, as far as it belongs to one subscriber: an IPv4 address, or the first 64 bits of an
+ * IPv6 one. Empty if there is no address, as on a unix socket.
  */
 export function networkOf(address: Address): string {
   const ip = ipOf(address);
@@ -46,7 +49,7 @@ export function networkOf(address: Address): string {
   const [head, tail] = ip.replace(/%.*$/, "").split("::").map((part) => part === "" ? [] : part.split(":"));
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
   const groups = [...head, ...Array(zeros).fill("0"), ...tail ?? []].map((group) => parseInt(group, 16));
-  // A transport of a program's own may call its peers what it likes.
+  // A program's own transport may name its peers in any way.
   if (groups.length !== 8 || groups.some(Number.isNaN)) return ip;
   const [a, b, c, d, e, f, g, h] = groups;
   if (a + b + c + d + e === 0 && f === 0xffff) return `${g >> 8}.${g & 0xff}.${h >> 8}.${h & 0xff}`;

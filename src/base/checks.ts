@@ -1,5 +1,5 @@
 /**
- * Checks of options. Each error names the option, what it must be and what it was.
+ * Checks options. Each error names the option, what it must be and what it was.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 /** Checks the value of an option and returns the one to use. Messages call the option `name`. */
 export type Check<Value> = (name: string, value: unknown) => Value;
 
-/** One check for each option: one that is missing, or one too many, does not compile. */
+/** One check for each option. A table with a missing or an unknown option does not compile. */
 export type OptionTable<Options extends object> = Readonly<Record<keyof Options, Check<unknown>>>;
 
-/** The same for a table that is exported: what each check returns is written down. */
+/** The same for a table that is exported: it declares what each check returns. */
 export type Checks<Read extends object> = { readonly [Name in keyof Read]: Check<Read[Name]> };
 
-/** Options that are read and have no defaults: each is there, and may be `undefined`. */
+/** Options that are read without defaults. Each is present, and may be `undefined`. */
 export type Given<Options extends object> = { readonly [Name in keyof Required<Options>]: Options[Name] };
 
 /** The options that a table reads, with their defaults. */
@@ -22,15 +22,15 @@ export type Checked<Table extends Readonly<Record<string, Check<unknown>>>> = {
 };
 
 /**
- * Reads options by a table of checks. It refuses names that the table does not have: a misspelt limit would silently not be
- * set, and a configuration that comes out of a file is seen by no compiler.
+ * Reads options by a table of checks. It refuses names that the table does not have. A misspelled limit would otherwise
+ * silently not be set, and no compiler checks a configuration that comes from a file.
  *
- * @param what What messages call the whole.
+ * @param what What messages call the options as a whole.
  * @param given The options.
  * @param table The checks.
- * @param prefix Stands before the names in messages.
+ * @param prefix A prefix for the names in messages.
  * @returns The checked options, with their defaults.
- * @throws {TypeError} `given` is not an object, or it has an unknown name; the message lists what there is.
+ * @throws {TypeError} `given` is not an object, or it has an unknown name. The message lists the known names.
  * @throws {unknown} What a check throws.
  */
 export function readOptions<Table extends Readonly<Record<string, Check<unknown>>>>(
@@ -64,7 +64,7 @@ export function whole(least: number, most?: number): Check<number> {
   return (name, value) => wholeNumber(name, value, least, most);
 }
 
-/** The same, but for `Infinity`, which means no limit. */
+/** Returns the check of a whole number or `Infinity`, which means no limit. */
 export function wholeOrInfinity(least: number): Check<number> {
   return (name, value) => value === Infinity ? value : wholeNumber(name, value, least);
 }
@@ -78,37 +78,37 @@ export function oneOf<const Word extends string>(...words: readonly Word[]): Che
   };
 }
 
-/** Returns the check of an option that takes anything, or is checked elsewhere. */
+/** Returns the check of an option that takes any value, or is checked elsewhere. */
 export function unchecked<Value>(): Check<Value> {
   return (_name, value) => value as Value;
 }
 
-/** A boolean, checked. Returns it. */
+/** Checks a boolean and returns it. */
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value === "boolean") return value;
   throw new TypeError(`${name} must be a boolean, not ${show(value)}`);
 }
 
-/** A function, checked. Returns it. */
+/** Checks a function and returns it. */
 export function checkFunction<Function>(name: string, value: Function): Function {
   if (typeof value === "function") return value;
   throw new TypeError(`${name} must be a function, not ${show(value)}`);
 }
 
-/** A whole number, checked. The most is what a signed 32-bit timer or size can hold. */
+/** Checks a whole number and returns it. The default of `most` is what a signed 32-bit timer or size can hold. */
 export function wholeNumber(name: string, value: unknown, least: number, most: number = 0x7fffffff): number {
   if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${show(value)}`);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new RangeError(`${name} must be a whole number from ${least} to ${most}, not ${value}`);
 }
 
-/** A string that is not empty, checked. Returns it. */
+/** Checks a string that must not be empty and returns it. */
 export function nonEmpty(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   throw new TypeError(`${name} must be a non-empty string, not ${show(value)}`);
 }
 
-/** A wrong value in a message: never thrown at, never long. */
+/** Returns a short text for a wrong value in a message. Never throws. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
   if (typeof value === "number" || typeof value === "boolean") return String(value);

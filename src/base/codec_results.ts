@@ -1,5 +1,5 @@
 /**
- * Checks of what a codec returned. Codecs are a program's own, and no compiler sees what comes out of all of them.
+ * Checks what a codec returns. Programs bring codecs of their own, and a compiler does not see what all of them return.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { PayloadError } from "../errors.ts";
 import { isThenable } from "./thenable.ts";
 
-/** What a codec made of a value, checked: it may be of the program's own making. */
+/** Returns the payload that a codec encoded. Throws a `PayloadError` if it is neither bytes nor a string. */
 export function checkPayload(name: string, payload: unknown): Uint8Array | string {
   if (typeof payload === "string" || payload instanceof Uint8Array) return payload;
   throw new PayloadError(
@@ -16,7 +16,7 @@ export function checkPayload(name: string, payload: unknown): Uint8Array | strin
   );
 }
 
-/** What a codec made of a payload, checked. */
+/** Returns the value that a codec decoded. Throws a `PayloadError` if it is a promise. */
 export function checkData(name: string, data: unknown): unknown {
   if (!isThenable(data)) return data;
   throw new PayloadError("invalid-payload", `Cannot decode "${name}": its codec returned ${named(data)}, not a value`);
@@ -29,7 +29,10 @@ function named(value: unknown): string {
   return "a promise";
 }
 
-/** Names the type of a value as its program calls it: the class of an object, such as Float32Array. Never throws. */
+/**
+ * Returns the name of a value's type as its program calls it: for an object its class, such as Float32Array. Never
+ * throws.
+ */
 export function describeType(value: unknown): string {
   if (value === null) return "null";
   if (typeof value !== "object") return typeof value;
@@ -38,7 +41,7 @@ export function describeType(value: unknown): string {
   return name === "Object" || name === "" ? "object" : name;
 }
 
-/** The name of an object's class, empty where it has none; a proxy or getter may throw. */
+/** Returns the name of an object's class; empty if it has none, or if a proxy or a getter throws. */
 function classOf(value: object): string {
   try {
     const { constructor: made } = value;

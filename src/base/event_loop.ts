@@ -1,6 +1,6 @@
 /**
- * The event loop of any runtime, of a browser, too: the real time, and two ways to come back later. What only one runtime
- * has is added by its adapter.
+ * The event loop of any runtime, and of browsers: the real time, and two ways to continue later. Adapters add what only
+ * one runtime has.
  *
  * @module
  */
@@ -23,24 +23,25 @@ const clock: Clock = {
   ref: (timer) => (timer as Refable).ref?.(),
 };
 
-/** The event loop as it is everywhere. */
+/** The event loop for all runtimes. */
 export const anyLoop: EventLoop = {
   clock,
-  // Gathering writes in a microtask instead would end each gathering too early on Deno.
+  // Gathering writes in a microtask would end each gathering too early on Deno, so `nextTick` is preferred.
   defer: nextTick ?? queueMicrotask,
   yield: setImmediate === undefined ? viaMessageChannel : (fn) => void setImmediate(fn),
 };
 
-/** How long immediates may follow each other before sockets have their turn, in milliseconds. */
+/** How long immediates may follow one another before the sockets have their turn, in milliseconds. */
 const UNFAIR = 20;
-/** Immediates further apart than this, in milliseconds, do not follow each other. */
+/** Immediates that are further apart than this do not follow one another, in milliseconds. */
 const APART = 5;
 
 /**
- * Makes an {@linkcode EventLoop.yield} for where sockets are looked at once in many immediates only, as on Deno. A timer, which costs more, lets them
- * have their turn: taken once in {@linkcode UNFAIR} ms, it costs a busy connection little and bounds how long the others
- * wait. All that come while it runs wait for it: one that went on would keep the sockets waiting. A message passes through
- * several such turns; where many connections are busy, each of their rounds ends with one.
+ * Creates an {@linkcode EventLoop.yield} for runtimes that look at the sockets only once in many immediates, such as
+ * Deno. A timer lets the sockets have their turn, but costs more than an immediate. One timer in {@linkcode UNFAIR} ms
+ * costs a busy connection little and bounds how long the others wait. All functions that are added while the timer runs
+ * wait for it, because one that went on would keep the sockets waiting. A message passes through several such turns. If
+ * many connections are busy, each of their rounds ends with a timer.
  */
 export function takingTurns({ now, setImmediate, setTimer }: {
   readonly now: () => number;
@@ -48,7 +49,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
   readonly setTimer: (fn: () => void) => void;
 }): EventLoop["yield"] {
   let began = 0;
-  /** When the last of them was over, and whether one is at work. */
+  /** When the last function returned, and whether one is running. */
   let last = -Infinity;
   let working = false;
   let waiting: (() => void)[] | undefined;
@@ -73,7 +74,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
       return;
     }
     const time = now();
-    // What begins by itself comes from a socket: they were looked at.
+    // A call that does not follow another one comes from a socket, so the sockets have just been looked at.
     if (!working && time - last > APART) began = time;
     if (time - began < UNFAIR && !crowded) setImmediate(() => run(fn));
     else {
@@ -83,7 +84,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
   };
 }
 
-// A timer of 0 ms would wait for at least one millisecond.
+// A message channel is used because a timer of 0 ms would wait for at least one millisecond.
 function viaMessageChannel(fn: () => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {

@@ -1,33 +1,33 @@
 /**
- * A queue over an array: taken items are cut off now and then, not one by one.
+ * A queue over an array. Removed items are cut off now and then, not one by one.
  *
  * @module
  */
 
-/** How many taken items are kept before the array is cut. */
+/** The number of removed items that are kept before the array is cut. */
 const CUT = 1024;
 
-/** First in, first out. */
+/** A queue that is first in, first out. */
 export class Fifo<Item> {
   #items: Item[] = [];
   #head = 0;
 
-  /** How many there are. */
+  /** The number of items. */
   get size(): number {
     return this.#items.length - this.#head;
   }
 
-  /** The next one; `undefined` when there is none. */
+  /** The next item; `undefined` if there is none. */
   get first(): Item | undefined {
     return this.#items[this.#head];
   }
 
-  /** Adds one at the end. */
+  /** Adds an item at the end. */
   push(item: Item): void {
     this.#items.push(item);
   }
 
-  /** Takes the next one out; there must be one. */
+  /** Removes the next item and returns it. The queue must not be empty. */
   shift(): Item {
     const item = this.#items[this.#head++];
     if (this.#head === this.#items.length) {
@@ -40,12 +40,12 @@ export class Fifo<Item> {
     return item;
   }
 
-  /** All of them, in order. */
+  /** Iterates over all items, in order. */
   *[Symbol.iterator](): IterableIterator<Item> {
     for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i];
   }
 
-  /** Takes all out. */
+  /** Removes all items and returns them. */
   clear(): Item[] {
     const left = this.#items.slice(this.#head);
     this.#items = [];

@@ -1,34 +1,35 @@
 /**
- * Entries by their id, for ids that are counted up and soon forgotten: a ring of places, and a `Map` for what meets a taken
- * place. V8 keeps what was in the old table of a `Map` that had to grow or to be cleaned alive until its next full
- * collection, which happens every few hundred entries: collecting it was expensive, above all on Deno.
+ * Keeps entries by their id, for ids that are counted up and soon forgotten. Entries are kept in a ring, and in a `Map`
+ * if their place in the ring is taken. A `Map` alone is expensive. Every few hundred entries it has to grow or to be
+ * cleaned, and V8 then keeps the contents of its old table alive until the next full collection. Collecting them was
+ * expensive, above all on Deno.
  *
  * @module
  */
 
-/** What has an id. */
+/** Something that has an id. */
 export interface Identified {
-  /** A number, or a text, which goes into the `Map`. */
+  /** A number, or a string, which goes into the `Map`. */
   readonly requestId: number | string;
 }
 
 const SMALLEST = 16;
 const LARGEST = 65_536;
-/** An empty ring is at most this long. */
+/** The greatest length at which an empty ring is kept. */
 const KEPT = 1024;
 
-/** The entries. */
+/** Entries by their id. */
 export class IdMap<Entry extends Identified> {
   #ring: (Entry | undefined)[] = new Array(SMALLEST).fill(undefined);
   #inRing = 0;
   #others: Map<number | string, Entry> | undefined = undefined;
 
-  /** How many there are. */
+  /** The number of entries. */
   get size(): number {
     return this.#inRing + (this.#others?.size ?? 0);
   }
 
-  /** The entry of this id. */
+  /** Returns the entry with this id; `undefined` if there is none. */
   get(id: number | string): Entry | undefined {
     if (typeof id === "number") {
       const entry = this.#ring[placeOf(id, this.#ring)];
@@ -37,7 +38,7 @@ export class IdMap<Entry extends Identified> {
     return this.#others?.get(id);
   }
 
-  /** Adds an entry; one of the same id is replaced. */
+  /** Adds an entry. One with the same id is replaced. */
   set(entry: Entry): void {
     const id = entry.requestId;
     if (typeof id === "number" && this.#others?.has(id) !== true) {
@@ -53,14 +54,14 @@ export class IdMap<Entry extends Identified> {
     (this.#others ??= new Map()).set(id, entry);
   }
 
-  /** Forgets the entry of this id, if there is one. */
+  /** Removes the entry with this id, if there is one. */
   delete(id: number | string): void {
     if (typeof id === "number") {
       const place = placeOf(id, this.#ring);
       if (this.#ring[place]?.requestId === id) {
         this.#ring[place] = undefined;
         this.#inRing--;
-        // What one busy moment needed is not kept for the life of a connection.
+        // What one busy moment needed must not be kept for the life of a connection.
         if (this.#inRing === 0 && this.#ring.length > KEPT) this.#ring = new Array(SMALLEST).fill(undefined);
         return;
       }
@@ -68,12 +69,12 @@ export class IdMap<Entry extends Identified> {
     this.#others?.delete(id);
   }
 
-  /** All of them, in no order. */
+  /** Returns all entries, in no particular order. */
   values(): Entry[] {
     return [...this.#ring.filter((entry) => entry !== undefined), ...this.#others?.values() ?? []];
   }
 
-  /** Different places stay different in a ring of twice the size. */
+  /** Doubles the ring. Entries in different places stay in different places. */
   #grow(): void {
     const { length } = this.#ring;
     const ring: (Entry | undefined)[] = new Array(2 * length).fill(undefined);
@@ -84,7 +85,7 @@ export class IdMap<Entry extends Identified> {
   }
 }
 
-/** The length of a ring is a power of two. */
+/** Returns the place of an id. The length of a ring is a power of two. */
 function placeOf(id: number, { length }: { readonly length: number }): number {
   return id & (length - 1);
 }

@@ -1,5 +1,5 @@
 /**
- * JSON, and JSON from a peer read with care: bounded size and depth, no `__proto__` keys.
+ * Encodes and decodes JSON. JSON from a peer is limited in size and depth, and has no `__proto__` keys.
  *
  * @module
  */
@@ -10,17 +10,20 @@ import { type JsonFlaw, scanJson } from "./json_scan.ts";
 import { UnreadableError } from "./unreadable.ts";
 import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
 
-/** How deep arrays and objects of a peer may nest: deeper than any sane message, shallow enough for any recursion. */
+/**
+ * How deep arrays and objects of a peer may nest. It is deeper than any sane message, and shallow enough for any
+ * recursion.
+ */
 const MAX_JSON_DEPTH = 128;
 
-/** The most bytes of JSON by default: an engine parses so many in at most some 0.1 s, whatever they are. */
+/** The most bytes of JSON by default. An engine parses this many in at most about 0.1 s, whatever they are. */
 const MAX_JSON_BYTES = 1024 * 1024;
 
 /** Limits of JSON; all optional. */
 export interface JsonOptions {
   /**
-   * The most bytes that a value may take as UTF-8 text, 1 to 2147483647. More is refused before it is parsed, and not sent
-   * either. JSON is costly to parse: 10 MiB of `[[],[],…]` stop the program for about a second.
+   * The most bytes that a value may take as UTF-8 text, 1 to 2147483647. A longer text is refused before it is parsed,
+   * and is not sent either. JSON is costly to parse: 10 MiB of `[[],[],…]` stop the program for about a second.
    * @default 1048576
    */
   readonly maxBytes?: number;
@@ -63,7 +66,7 @@ export function decodeJson(bytes: Uint8Array, options: JsonOptions = {}): unknow
   return parseJson(bytes, maxBytesOf(options));
 }
 
-/** What {@linkcode decodeJson} does, with a limit that is checked already. */
+/** Does what {@linkcode decodeJson} does, with a limit that has already been checked. */
 export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
   if (bytes.length > maxBytes) {
     throw new UnreadableError(
@@ -72,7 +75,7 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
     );
   }
   const text = decodeUtf8(bytes);
-  // A text shorter than two brackets a level can't be too deep.
+  // A text shorter than two brackets per level cannot nest too deep.
   if (bytes.length >= 2 * MAX_JSON_DEPTH || text.includes("__proto__") || text.includes("\\u")) {
     const flaw = scanJson(bytes, MAX_JSON_DEPTH);
     if (flaw !== undefined) throw new UnreadableError("invalid-payload", `Cannot decode the JSON: ${FLAWS[flaw]}`);
@@ -80,7 +83,7 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // Engines quote the payload. As a cause it would be printed as it came.
+    // Engines quote the payload in the message. As a cause, the error would be printed with the payload unescaped.
     const why = excerpt((error as Error).message);
     throw new UnreadableError("invalid-payload", `Cannot decode the JSON: it is malformed: ${why}`);
   }
@@ -91,7 +94,7 @@ const FLAWS: Readonly<Record<JsonFlaw, string>> = {
   proto: 'it has a key "__proto__"',
 };
 
-/** The limit of bytes in the options of JSON, checked. `of` is whose options they are. */
+/** Returns the checked `maxBytes` of the options of JSON. `of` names in messages whose options they are. */
 export function maxBytesOf(options: JsonOptions, of: string = "JSON"): number {
   if (typeof options !== "object" || options === null) throw new TypeError(`The options of ${of} must be an object`);
   for (const name of Object.keys(options)) {
@@ -103,7 +106,7 @@ export function maxBytesOf(options: JsonOptions, of: string = "JSON"): number {
   throw new RangeError(`maxBytes must be a whole number from 1 to ${0x7fffffff}, not ${maxBytes}`);
 }
 
-/** A value as JSON of at most `maxBytes`: as text, or as bytes where only they show how many there are. */
+/** Returns a value as JSON of at most `maxBytes`. It is text, or bytes if only they show how many there are. */
 export function jsonText(value: unknown, maxBytes: number): string | Uint8Array {
   const text = stringify(value);
   if (utf8Bound(text) <= maxBytes) return text;
@@ -116,7 +119,7 @@ export function jsonText(value: unknown, maxBytes: number): string | Uint8Array 
   );
 }
 
-/** `JSON.stringify` that throws what {@linkcode encodeJson} promises. */
+/** Calls `JSON.stringify`, and throws the errors that {@linkcode encodeJson} documents. */
 function stringify(value: unknown): string {
   let text: string | undefined;
   try {

@@ -1,6 +1,6 @@
 /**
- * Looks through the bytes of a JSON text before it is parsed: how deep it nests, and whether a key spells `__proto__`. One
- * pass without recursion; the values that come of the text are never walked through.
+ * Checks the bytes of a JSON text before it is parsed: how deep it nests, and whether a key spells `__proto__`. It
+ * takes one pass without recursion, and the parsed values are never walked through.
  *
  * @module
  */
@@ -11,17 +11,17 @@ const COLON = 0x3a;
 const UNDERSCORE = 0x5f;
 
 const PROTO: readonly number[] = [..."__proto__"].map((letter) => letter.charCodeAt(0));
-/** An escaped letter takes six bytes, `\u005f`. */
+/** The length with every letter escaped. An escaped letter takes six bytes, `\u005f`. */
 const LONGEST_PROTO = 6 * PROTO.length;
-/** After so many bytes of a string a search for its end is faster than a look at each byte. */
+/** After this many bytes of a string, a search for its end is faster than checking each byte. */
 const LOOK = 64;
 
-/** What {@linkcode scanJson} found. */
+/** A flaw that {@linkcode scanJson} finds. */
 export type JsonFlaw = "deep" | "proto";
 
 /**
- * Looks for what no JSON text of a peer may have. A malformed text may give any result: parsing it fails, at the latest where
- * the scan went wrong.
+ * Looks for flaws that no JSON text of a peer may have. A malformed text may give any result: parsing it fails, at the
+ * latest where the scan went wrong.
  *
  * @param bytes The text as UTF-8.
  * @param maxDepth How deep arrays and objects may nest.
@@ -36,7 +36,7 @@ export function scanJson(bytes: Uint8Array, maxDepth: number): JsonFlaw | undefi
       const start = at + 1;
       at = stringEnd(bytes, start);
       if (isProto(bytes, start, at) && isKey(bytes, at + 1)) return "proto";
-      // Both brackets and both braces differ from each other in one bit: `[` and `{`, `]` and `}`.
+      // `[` and `{` differ from each other in one bit, and so do `]` and `}`.
     } else if ((byte | 0x20) === 0x7b) {
       if (++depth > maxDepth) return "deep";
     } else if ((byte | 0x20) === 0x7d) depth--;
@@ -44,7 +44,9 @@ export function scanJson(bytes: Uint8Array, maxDepth: number): JsonFlaw | undefi
   return undefined;
 }
 
-/** Where the string that begins at `start` has its closing quote; the length of the text if it has none. */
+/**
+ * Returns the index of the closing quote of the string that begins at `start`; the length of the text if it has none.
+ */
 function stringEnd(bytes: Uint8Array, start: number): number {
   const { length } = bytes;
   let at = start;
@@ -66,10 +68,13 @@ function stringEnd(bytes: Uint8Array, start: number): number {
   return length;
 }
 
-/** Whether the string from `start` to `end` spells `__proto__`, each letter as itself or as `\u` and four digits. */
+/**
+ * Returns whether the string from `start` to `end` spells `__proto__`, each letter as itself or as `\u` and four
+ * digits.
+ */
 function isProto(bytes: Uint8Array, start: number, end: number): boolean {
   const size = end - start;
-  // Each escape makes it five bytes longer.
+  // Each escape makes the string five bytes longer.
   if (size < PROTO.length || size > LONGEST_PROTO || (size - PROTO.length) % 5 !== 0) return false;
   const first = bytes[start];
   if (first !== UNDERSCORE && first !== BACKSLASH) return false;
@@ -83,7 +88,7 @@ function isProto(bytes: Uint8Array, start: number, end: number): boolean {
   return at === end;
 }
 
-/** The code unit that four hexadecimal digits stand for; `NaN` where they are none. */
+/** Returns the code unit that four hexadecimal digits stand for; `NaN` if they are not hexadecimal. */
 function escaped(bytes: Uint8Array, at: number): number {
   let unit = 0;
   for (let i = at; i < at + 4; i++) {
@@ -95,7 +100,7 @@ function escaped(bytes: Uint8Array, at: number): number {
   return unit;
 }
 
-/** Whether what follows a string makes it a key: a colon after any whitespace. */
+/** Returns whether a string that ends before `at` is a key: a colon follows it, after any whitespace. */
 function isKey(bytes: Uint8Array, at: number): boolean {
   while (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === 0x0a || bytes[at] === 0x0d) at++;
   return bytes[at] === COLON;

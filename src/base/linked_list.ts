@@ -1,15 +1,15 @@
 /**
- * A doubly linked list: a node can be removed from anywhere in constant time. A `Set` would do the same, but finding its
- * first element takes longer the more elements were deleted before it.
+ * A doubly linked list: a node can be removed from anywhere in constant time. A `Set` would do the same, but finding
+ * its first element takes longer the more elements were deleted before it.
  *
  * @module
  */
 
 /** A node. It is in at most one list at a time. */
 export abstract class ListNode {
-  /** Set by the list. */
+  /** The previous node. Set by the list. */
   before: ListNode | undefined = undefined;
-  /** Set by the list. */
+  /** The next node. Set by the list. */
   after: ListNode | undefined = undefined;
 }
 

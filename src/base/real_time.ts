@@ -1,6 +1,7 @@
 /**
- * The time of the runtime as it was when this package was imported. Sockets are real: a test that fakes time later, as those of
- * Jest, Vitest and Sinon do, fakes that of the program, and not the timers that the sockets live by.
+ * Keeps the time functions of the runtime as they were when this package was imported. A test that fakes time later, as
+ * with Jest, Vitest or Sinon, fakes the time of the program. Sockets are real, so the timers that they depend on must
+ * not be faked.
  *
  * @module
  */
@@ -12,19 +13,19 @@ interface Runtime {
 
 const { process, setImmediate } = globalThis as Runtime;
 
-/** The timers and turns of the runtime. */
+/** The timers and the scheduling functions of the runtime. */
 export interface RealTime {
   /** `performance.now`. */
   readonly now: () => number;
   readonly setTimeout: (fn: () => void, ms: number) => unknown;
   readonly clearTimeout: (timer: never) => void;
   readonly queueMicrotask: (fn: () => void) => void;
-  /** Only where the runtime has it, as the next one. */
+  /** Only on runtimes that have it, as is `setImmediate`. */
   readonly nextTick: ((fn: () => void) => void) | undefined;
   readonly setImmediate: ((fn: () => void) => unknown) | undefined;
 }
 
-/** See the module. */
+/** The functions as they were at import. */
 export const realTime: RealTime = {
   now: performance.now.bind(performance),
   setTimeout: setTimeout.bind(globalThis),

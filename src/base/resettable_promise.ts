@@ -1,27 +1,27 @@
 /**
- * A promise that settles, never rejects, and can be set anew.
+ * A promise that resolves, never rejects, and can be replaced by a new one.
  *
  * @module
  */
 
-/** What `closed` stands on: one promise a life, the next one made when the next life begins. */
+/** Backs the `closed` promise of something that can start again. Each run has one promise. */
 export class ResettablePromise {
   #settled = false;
   #resolve = (): void => {};
   #promise: Promise<void> = this.#make();
 
-  /** Settles when it is released. */
+  /** Resolves when {@linkcode release} is called. */
   get promise(): Promise<void> {
     return this.#promise;
   }
 
-  /** Settles the promise. */
+  /** Resolves the promise. */
   release(): void {
     this.#settled = true;
     this.#resolve();
   }
 
-  /** Begins anew, if it was released. */
+  /** Creates a new promise if the last one has resolved. */
   reset(): void {
     if (this.#settled) this.#promise = this.#make();
     this.#settled = false;

@@ -1,5 +1,5 @@
 /**
- * Promises, and what behaves like one.
+ * Recognizes promises and what behaves like one.
  *
  * @module
  */

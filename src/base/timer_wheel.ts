@@ -1,7 +1,7 @@
 /**
- * One timer for all timeouts of a Server or a Client: entries hang in the slots of a wheel, and only the next slot in use
- * has a real timer, which does not keep the process alive unless it is held. Adding and removing an entry costs a few assignments; a timeout
- * comes up to two ticks late and never early.
+ * Runs all timeouts of a Server or a Client on one timer. Entries are kept in the slots of a wheel, and only the next
+ * slot in use has a real timer. That timer does not keep the process alive unless the wheel is held. Adding and
+ * removing an entry costs a few assignments. A timeout fires up to two ticks late and never early.
  *
  * Hashed timing wheels: Varghese and Lauck, 1987.
  *
@@ -12,30 +12,33 @@ import type { Clock, TimerHandle } from "./clock.ts";
 
 const SLOTS = 512;
 
-/** How fine deadlines are, in milliseconds. */
+/** The resolution of deadlines, in milliseconds. */
 const TICK_MS = 10;
 
-/** So many entries are kept in a list: a client with nothing to do has two or three, and a wheel takes 4 KB. */
+/** Up to this many entries are kept in a list. A client with nothing to do has two or three, and a wheel takes 4 KB. */
 const FEW = 8;
 
-/** A timer this late shows that our own event loop stood still, in milliseconds. */
+/** A timer that is late by more than this shows that the event loop of this process stood still, in milliseconds. */
 export const LATE_MS = 500;
-/** A timer this late waits for so long again, in milliseconds: what came in time is read first. */
+/**
+ * A timer that is late by more than this waits for `LOOK_FOR_MS` longer, so that data that arrived in time is read
+ * first. Both are in milliseconds.
+ */
 const LOOK_AFTER_MS = 30;
 const LOOK_FOR_MS = 20;
-/** It waits so many times at most. */
+/** The most times in a row that a timer is put off. */
 const PUT_OFF = 4;
 
-/** Something that has a deadline. Extend it; an entry hangs in one wheel at a time. */
+/** Something that has a deadline. Extend it. An entry is in at most one wheel at a time. */
 export abstract class TimerEntry {
-  /** The neighbours in its slot; the wheel's own. */
+  /** The previous entry in its slot. Set by the wheel. */
   before: TimerEntry | undefined = undefined;
-  /** The neighbours in its slot; the wheel's own. */
+  /** The next entry in its slot. Set by the wheel. */
   after: TimerEntry | undefined = undefined;
-  /** The tick it is due at; -1 while it hangs in no wheel. */
+  /** The tick at which it is due; -1 while it is in no wheel. */
   tick = -1;
 
-  /** Called once, when the time is over; the entry is free again by then. */
+  /** Called once, when the time is over. The entry is in no wheel by then. */
   abstract expire(): void;
 }
 
@@ -43,48 +46,48 @@ export abstract class TimerEntry {
 export class Timeout extends TimerEntry {
   readonly #onExpire: () => void;
 
-  /** @param onExpire What to call. */
   constructor(onExpire: () => void) {
     super();
     this.#onExpire = onExpire;
   }
 
-  /** Calls it. */
   override expire(): void {
     this.#onExpire();
   }
 }
 
-/** The wheel. */
+/** Schedules entries; see the module. */
 export class TimerWheel {
   readonly #clock: Clock;
-  /** Where entries hang from the first time on that they are more than a few. */
+  /** The slots, from the first time on that there are more than a few entries. */
   #slots: (TimerEntry | undefined)[] | undefined = undefined;
-  /** Where they are before, in no order. */
+  /** All entries before that, in no order. */
   #few: TimerEntry[] = [];
   #size = 0;
   #holds = 0;
   /** The last tick whose slot was served. */
   #served: number;
-  /** The tick that the real timer is set for, and the timer. */
+  /** The tick that the real timer is set for; `Infinity` without a timer. */
   #armed = Infinity;
   #timer: TimerHandle = undefined;
-  /** How often the timer was put off. */
+  /** How many times in a row the timer was put off. */
   #putOff = 0;
   #closed = false;
 
-  /** @param clock The time. */
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#served = tickAt(clock.now());
   }
 
-  /** How many entries hang in it. */
+  /** The number of scheduled entries. */
   get size(): number {
     return this.#size;
   }
 
-  /** Hangs an entry up; one that hangs already gets the new deadline. A closed wheel takes nothing. */
+  /**
+   * Schedules an entry for `ms` milliseconds from now. An entry that is already scheduled is rescheduled. A closed
+   * wheel ignores it.
+   */
   add(entry: TimerEntry, ms: number): void {
     if (this.#closed) return;
     if (entry.tick >= 0) this.remove(entry);
@@ -103,7 +106,7 @@ export class TimerWheel {
     if (tick < this.#armed) this.#arm(tick, now);
   }
 
-  /** Takes an entry down; one that hangs nowhere is ignored. */
+  /** Removes an entry. One that is not scheduled is ignored. */
   remove(entry: TimerEntry): void {
     if (entry.tick < 0 || this.#closed) return;
     if (this.#slots === undefined) {
@@ -115,9 +118,10 @@ export class TimerWheel {
   }
 
   /**
-   * Waits for a promise to settle, but for no longer than `ms` milliseconds. A closed wheel waits for the promise alone.
+   * Waits for a promise to settle, but for no longer than `ms` milliseconds. A closed wheel waits for the promise
+   * alone.
    *
-   * @returns Whether the promise settled in time. It never rejects.
+   * @returns True if the promise settled in time, otherwise false. It never rejects.
    */
   within(ms: number, promise: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve) => {
@@ -131,17 +135,20 @@ export class TimerWheel {
     });
   }
 
-  /** Keeps the process alive until as many {@linkcode release}s: somebody waits for an entry that must not be lost. */
+  /**
+   * Keeps the process alive until {@linkcode release} has been called as often. Somebody waits for an entry that must
+   * not be lost.
+   */
   hold(): void {
     if (this.#holds++ === 0) this.#rehold();
   }
 
-  /** Takes a {@linkcode hold} back. */
+  /** Reverts one {@linkcode hold}. */
   release(): void {
     if (--this.#holds === 0) this.#rehold();
   }
 
-  /** Takes the real timer down, for good; entries that still hang are forgotten. */
+  /** Cancels the real timer for good. Entries that are still scheduled are forgotten. */
   close(): void {
     this.#closed = true;
     this.#disarm();
@@ -152,14 +159,14 @@ export class TimerWheel {
 
   #arm(due: number, now: number): void {
     this.#disarm();
-    // Looks once a turn at least: no runtime has timers for more than 2^31 - 1 ms.
+    // The timer fires at least once a turn of the wheel: no runtime has timers for more than 2^31 - 1 ms.
     const tick = Math.min(due, tickAt(now) + SLOTS);
     this.#armed = tick;
     this.#timer = this.#clock.setTimeout(() => this.#fire(tick * TICK_MS), Math.max(0, tick * TICK_MS - now));
     if (this.#holds === 0) this.#clock.unref(this.#timer);
   }
 
-  /** Makes the real timer keep the process alive, or let it end. */
+  /** Makes the real timer keep the process alive, or lets the process exit. */
   #rehold(): void {
     if (this.#armed === Infinity) return;
     if (this.#holds === 0) this.#clock.unref(this.#timer);
@@ -174,9 +181,9 @@ export class TimerWheel {
   }
 
   /**
-   * Serves a timer that was set for `due`. While the event loop stands still, whatever arrives is not read: so a deadline that is
-   * called late is called a moment later, when the loop has had time for the sockets. It is not put off without end: a loop
-   * that is always busy is always late.
+   * Serves a timer that was set for `due`. While the event loop stands still, nothing that arrives is read. A deadline
+   * that fires late is therefore put off for a moment, until the loop has had time for the sockets. It is not put off
+   * without end: a loop that is always busy is always late.
    */
   #fire(due: number): void {
     const now = this.#clock.now();
@@ -193,22 +200,22 @@ export class TimerWheel {
     const now = tickAt(this.#clock.now());
     const due = this.#due(now);
     this.#served = now;
-    // An expiring entry may take others down or hang them up anew: what is no longer due is left alone.
+    // An expiring entry may remove others or reschedule them. An entry that is no longer due is left alone.
     for (const entry of due) {
       if (this.#closed) return;
       if (entry.tick < 0 || entry.tick > now) continue;
       this.remove(entry);
       entry.expire();
     }
-    // One that hung itself up again may have armed the timer for later than what else hangs.
+    // An entry that scheduled itself again may have armed the timer for later than the next of the others.
     const next = this.#size > 0 ? this.#nextTick(now) : Infinity;
     if (next < this.#armed) this.#arm(next, this.#clock.now());
   }
 
-  /** The entries whose time is over. */
+  /** Returns the entries whose time is over. */
   #due(now: number): TimerEntry[] {
     const slots = this.#slots;
-    // In the order of a wheel: by ticks, and what was added last first.
+    // The order is that of a wheel: by ticks, and for the same tick the last one added first.
     if (slots === undefined) {
       return this.#few.filter(({ tick }) => tick <= now).reverse().sort((a, b) => a.tick - b.tick);
     }
@@ -221,7 +228,7 @@ export class TimerWheel {
     return due;
   }
 
-  /** The first tick after `now` with anything in its slot; what hangs there may be due a whole turn later. */
+  /** Returns the first tick after `now` whose slot is in use. The entries in it may be due one or more turns later. */
   #nextTick(now: number): number {
     if (this.#slots === undefined) return Math.min(...this.#few.map(({ tick }) => tick));
     for (let tick = now + 1; tick < now + SLOTS; tick++) {

@@ -7,10 +7,10 @@
 import { PayloadError } from "../errors.ts";
 
 /**
- * Thrown where what a peer sent cannot be decoded. For programs it is a {@linkcode PayloadError} like any other; the log tells
- * by it whose fault it is.
+ * Thrown where a payload from a peer cannot be decoded. For programs it is a {@linkcode PayloadError} like any other.
+ * The log uses it to tell whose fault the error is.
  */
 export class UnreadableError extends PayloadError {
-  /** The name of the public class, which Node shows beside that of the error. */
+  /** The name of the public class, which Node shows next to that of the error. */
   static override readonly name: string = "PayloadError";
 }

@@ -1,5 +1,5 @@
 /**
- * Text as UTF-8 bytes and back; malformed bytes are refused.
+ * Encodes text as UTF-8 bytes, and decodes it. Malformed bytes are refused.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { UnreadableError } from "./unreadable.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Up to this many UTF-16 units a plain loop beats `encodeInto` and the view it needs. */
+/** Up to this many UTF-16 units, a plain loop is faster than `encodeInto` and the view that it needs. */
 const LOOP_UNITS = 96;
 
 /**
@@ -47,12 +47,12 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** The most bytes that a text can take as UTF-8. */
+/** Returns the most bytes that a text can take as UTF-8. */
 export function utf8Bound(text: string): number {
   return 3 * text.length;
 }
 
-/** Writes a text at `at`, where {@linkcode utf8Bound} bytes are free; returns how many it took. */
+/** Writes a text at `at`, where {@linkcode utf8Bound} bytes must be free. Returns the number of bytes written. */
 export function writeUtf8(text: string, target: Uint8Array, at: number): number {
   const units = text.length;
   if (units <= LOOP_UNITS) {

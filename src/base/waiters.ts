@@ -1,16 +1,18 @@
 /**
- * Those who wait for one thing to happen.
+ * Lets several callers wait for one event.
  *
  * @module
  */
 
-/** A group that waits for the same thing, and goes on together. Where few ever wait, make one when the first does. */
+/**
+ * A group of callers that wait for the same event and go on together. Where few ever wait, create it for the first one.
+ */
 export class Waiters {
   #promise: Promise<void> | undefined = undefined;
   #resolve: (() => void) | undefined = undefined;
   #size = 0;
 
-  /** How many wait. */
+  /** The number of callers that wait. */
   get size(): number {
     return this.#size;
   }
@@ -21,7 +23,7 @@ export class Waiters {
     return this.#promise ??= new Promise((resolve) => this.#resolve = resolve);
   }
 
-  /** Lets all go on, in the order in which they came. */
+  /** Lets all callers go on, in the order in which they came. */
   release(): void {
     this.#resolve?.();
     this.#promise = undefined;
