@@ -1,5 +1,5 @@
 /**
- * Codecs: the values of a program to the bytes on the wire, and back.
+ * Codecs convert the values of a program to the bytes on the wire, and back.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { UnreadableError } from "../base/unreadable.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 
 /**
- * Encodes values as payloads and decodes them. Both directions are synchronous. What `encode` throws reaches the caller of
- * `send` or `request`; what `decode` throws reaches the `error` event or rejects the request.
+ * Encodes values as payloads and decodes them. Both directions are synchronous. What `encode` throws reaches the caller
+ * of `send` or `request`; what `decode` throws reaches the `error` event or rejects the request.
  */
 export interface Codec<Out, In = Out> {
   /** Encodes a value as bytes, or as a string, which is written as UTF-8 straight into the outgoing buffer. */
@@ -40,9 +40,9 @@ export const text: Codec<string> = Object.freeze({
 });
 
 /**
- * Nothing: a message that says all by its type, or an answer that says no more than that it is done. No payload is passed:
- * `client.send(PING_ME)`, `await client.request(PING_ME)`. It is zero bytes on the wire; a payload with bytes is refused as
- * any other malformed one, whoever sends it.
+ * The codec of messages and replies without a payload. Such a message says everything by its type, and such a reply
+ * says only that the request is done. No payload is passed: `client.send(PING_ME)`, `await client.request(PING_ME)`. It
+ * takes zero bytes on the wire. A payload with bytes is refused like any other malformed one, whoever sends it.
  *
  * @example
  * ```ts
@@ -78,11 +78,11 @@ export const empty: Codec<void> = Object.freeze({
 });
 
 /**
- * JSON checked by a schema: a payload that the schema refuses never reaches a handler, and the sender of a request gets the
- * error.
+ * Creates a codec for JSON that is checked by a schema. A payload that the schema refuses never reaches a handler, and
+ * the sender of a request gets the error.
  *
- * @param schema Any synchronous validator that speaks Standard Schema: Zod, Valibot, ArkType. Payloads on which one answers
- * with a promise are refused.
+ * @param schema Any synchronous validator that implements Standard Schema: Zod, Valibot, ArkType. A payload is refused
+ * if the validator answers with a promise.
  * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
  * @returns The codec. Senders pass the schema's input; receivers get its output.
  * @throws {TypeError} `schema` is not a Standard Schema validator.
@@ -101,7 +101,7 @@ export const empty: Codec<void> = Object.freeze({
  */
 export function json<In, Out>(schema: StandardSchema<In, Out>, options?: JsonOptions): Codec<Out, In>;
 /**
- * JSON with a type argument only: nothing checks that what arrives has that type.
+ * Creates a codec for JSON with a type argument only. Nothing checks that what arrives has that type.
  *
  * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
  * @returns The codec.
@@ -139,7 +139,7 @@ export function json(first?: StandardSchema | JsonOptions, second?: JsonOptions)
 
 const OPTIONS_OF = "json(), which takes a Standard Schema validator before its options,";
 
-/** Whether these are options in place of a schema: an object that describes no schema. */
+/** Returns whether a value holds options and not a schema: it is an object that describes no schema. */
 function isOptions(value: StandardSchema | JsonOptions | null): value is JsonOptions {
   return typeof value === "object" && value !== null && !("~standard" in value);
 }

@@ -1,6 +1,6 @@
 /**
- * A contract: the message types of a program, declared together, and the fingerprint by which two programs show that they have
- * the same ones.
+ * A contract declares the message types of a program together. Its fingerprint shows whether two programs have the same
+ * ones.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import type { Codec } from "./codecs.ts";
 import { type AnyMessageType, checkCodec, type MessageType, messageType } from "./message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 
-/** Any codec at all. */
+/** Any codec. */
 export type AnyCodec = Codec<unknown, never>;
 
-/** A member of a contract whose code stands fast, wherever the member stands. */
+/** A member of a contract with a fixed code, which does not depend on the position of the member. */
 export interface FixedMember {
   /** The code on the wire, 200 to 65535. */
   readonly code: number;
   /** Codec of the payload. */
   readonly payload: AnyCodec;
-  /** Codec of the reply; left out where messages of this type are not answered. */
+  /** Codec of the reply; left out if messages of this type are not answered. */
   readonly reply?: AnyCodec | undefined;
 }
 
@@ -43,16 +43,18 @@ export type ContractTypes<Contract extends Record<string, ContractMember>> = {
 };
 
 /**
- * Declares all message types of a contract. **Append only:** members are numbered by the order in which they stand (not by the
- * alphabet), from 200 on, so that a member put in the middle or taken away changes the codes of all after it, and a peer with
- * the older contract reaches the wrong routes. Put new members at the end, or give members codes of their own:
- * `{ code: 210, payload: text }`. Those are left out of the count, so that one of them may stand anywhere, come and go.
+ * Declares all message types of a contract. **Append only:** members are numbered by their position (not by the
+ * alphabet), from 200 on. A member that is inserted in the middle or removed changes the codes of all members after it,
+ * and a peer with the older contract then reaches the wrong routes. Put new members at the end, or give members codes
+ * of their own: `{ code: 210, payload: text }`. Members with a code of their own are not counted, so they can be placed
+ * anywhere, added and removed.
  *
  * @param contract For each name a codec, `[payload, reply]`, or `{ code, payload, reply }`.
  * @param options `from`: the first code that is given by position. Default 200.
  * @returns A frozen object with one message type per name.
- * @throws {MessageTypeError} `code-out-of-range`, or `code-taken`: two members have one code.
- * @throws {TypeError} A member is not a codec, or a name is a number: object keys like that do not keep their order.
+ * @throws {MessageTypeError} `code-out-of-range`, or `code-taken`: two members have the same code.
+ * @throws {TypeError} A member is not a codec, or a name is a number: object keys that are numbers do not keep their
+ * order.
  *
  * @example
  * ```ts
@@ -93,7 +95,10 @@ export function messageTypes<const Contract extends Record<string, ContractMembe
   return Object.freeze(Object.fromEntries(types)) as unknown as ContractTypes<Contract>;
 }
 
-/** The codecs of a member, checked, and its code if it has one of its own. Here, undefined does not stand for bytes. */
+/**
+ * Returns the checked codecs of a member, and its code if it has one of its own. A missing codec does not stand for
+ * bytes here.
+ */
 function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply?: Codec<unknown>, code?: number] {
   const fixed = typeof member === "object" && member !== null && "code" in member && !("encode" in member)
     ? member as { readonly code: number; readonly payload: Codec<unknown>; readonly reply?: Codec<unknown> }
@@ -107,11 +112,13 @@ function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply
 }
 
 /**
- * A short text that two contracts have in common if they have the same message types: the same codes with the same names, with a
- * reply or without. The order in which the types stand changes nothing. What the codecs do is not looked at.
+ * Returns a short text that is the same for two contracts with the same message types: the same codes with the same
+ * names, each with or without a reply. The order of the types changes nothing. What the codecs do is not compared.
  *
- * @param types The message types: what {@linkcode messageTypes} returned, or an object of types that were declared one by one.
- * @returns Eight hexadecimal digits, the same on every runtime: the CRC-32 of one line for each type, in the order of the codes.
+ * @param types The message types: what {@linkcode messageTypes} returned, or an object of types that were declared one
+ * by one.
+ * @returns Eight hexadecimal digits, the same on every runtime: the CRC-32 of one line for each type, in the order of
+ * the codes.
  * @throws {TypeError} A member is not a message type.
  *
  * @example

@@ -1,5 +1,5 @@
 /**
- * Sizes for people.
+ * Formats sizes for people.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"] as const;
 
 /**
- * Writes a size as people read it: four digits at most, units of 1,024, as Python's `format_bytes` does.
+ * Formats a size for people: at most four digits, in units of 1,024, as Python's `format_bytes` does.
  *
- * @param size Bytes; negative for a loss.
- * @returns Such as `"144.5 KB"`.
- * @throws {TypeError} `size` is no number.
+ * @param size The size in bytes; negative for a loss.
+ * @returns A text such as `"144.5 KB"`.
+ * @throws {TypeError} `size` is not a number.
  *
  * @example
  * ```ts

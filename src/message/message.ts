@@ -1,12 +1,15 @@
 /**
- * A message as a handler gets it.
+ * The message that a handler receives.
  *
  * @module
  */
 
 import type { AnyMessageType } from "./message_type.ts";
 
-/** The type of {@linkcode replied}. No `unique symbol`: TypeScript widens that to `symbol` where a function returns it. */
+/**
+ * The type of {@linkcode replied}. It is no `unique symbol`, because TypeScript widens that to `symbol` if a function
+ * returns it.
+ */
 export interface Replied {
   /** Distinguishes it from any reply. */
   readonly [Symbol.toStringTag]: "Replied";
@@ -16,11 +19,11 @@ export interface Replied {
 export const replied: Replied = Object.freeze<Replied>({ [Symbol.toStringTag]: "Replied" });
 
 /**
- * A message from a peer. `data` is the payload as its type's codec decoded it; `content`, `text` and `json` are other views of
- * the same bytes, made on demand.
+ * A message from a peer. `data` is the payload as decoded by the codec of its type. `content`, `text` and `json` are
+ * other views of the same bytes, created on demand.
  */
 export interface Message<Data = unknown, ReplyIn = never> {
-  /** Its type. Without a route, a type made up from its code, with bytes as payload. */
+  /** The type of the message. Without a route, it is a type made from its code, with bytes as payload. */
   readonly type: AnyMessageType;
   /** The decoded payload. */
   readonly data: Data;
@@ -29,29 +32,37 @@ export interface Message<Data = unknown, ReplyIn = never> {
   /** The payload as text. Reading it throws a `PayloadError` if it is not UTF-8. */
   readonly text: string;
   /**
-   * The payload as JSON, unchecked, parsed once. Reading it throws a `PayloadError` if it is not JSON or takes more than 1 MiB:
-   * `decodeJson(message.content, { maxBytes })` reads larger ones.
+   * The payload as JSON, unchecked and parsed once. Reading it throws a `PayloadError` if it is not JSON or takes more
+   * than 1 MiB: `decodeJson(message.content, { maxBytes })` reads larger ones.
    */
   readonly json: unknown;
-  /** The sender's id for it; 0 for a native message that is not a request. */
+  /** The sender's id of the message; 0 for a native message that is not a request. */
   readonly requestId: number | string;
   /** When it arrived, in milliseconds since 1970. */
   readonly receivedAt: number;
-  /** When it was sent by the sender's clock, in milliseconds since 1970, if the protocol carries that. */
+  /**
+   * When it was sent, by the sender's clock, in milliseconds since 1970; `undefined` if the protocol does not carry it.
+   */
   readonly sentAt: number | undefined;
-  /** `receivedAt - sentAt` in milliseconds, if the protocol carries the latter; only as accurate as the two clocks. */
+  /** `receivedAt - sentAt`, in milliseconds, and only as accurate as the two clocks; `undefined` without `sentAt`. */
   readonly latency: number | undefined;
-  /** Whether the sender waits for a reply. The Python protocols do not say: there it is true if the type has a reply. */
+  /**
+   * True if the sender waits for a reply. The Python protocols do not say so: there it is true if the type has a reply.
+   */
   readonly wantsReply: boolean;
-  /** Aborted when its connection is gone, so that a handler can stop working for nobody. */
+  /**
+   * Aborted when the connection is gone, when a native sender gives up its request, or when the `timeout` of the route
+   * is over, so that a handler can stop work that nobody needs.
+   */
   readonly signal: AbortSignal;
   /**
-   * Sends the reply before the handler returns; what it returns afterwards is ignored. It can be taken out of the message, as by
-   * `({ data, reply }) => reply(data)`.
+   * Sends the reply before the handler returns. What the handler returns afterwards is ignored. The method can be taken
+   * out of the message, as in `({ data, reply }) => reply(data)`.
    *
    * @param payload The reply.
    * @returns {@linkcode replied}, for a handler to return.
-   * @throws {MessageTypeError} `no-reply-codec`, `already-replied`, or `not-requested` if the sender waits for no reply.
+   * @throws {MessageTypeError} `no-reply-codec`, `already-replied`, or `not-requested` if the sender waits for no
+   * reply.
    * @throws {ConnectionError} `closed`: the connection is gone.
    * @throws {TypeError | PayloadError} The codec refuses the payload, or it is larger than the peer takes.
    *

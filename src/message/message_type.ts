@@ -1,6 +1,6 @@
 /**
- * Message types: a code on the wire, a name for people, and the codecs of payload and reply. They are frozen values without
- * a registry, safe to share between programs and to declare twice.
+ * Message types: a code on the wire, a name for people, and the codecs of payload and reply. They are frozen values
+ * without a registry, so they can be shared between programs and declared twice.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import { bytes, type Codec } from "./codecs.ts";
 
 /**
- * A type of message. `In` is what the sender passes, `Out` what the receiver gets; `ReplyIn` and `ReplyOut` are the same for
- * the reply, and `never` if there is none.
+ * A type of message. `In` is what the sender passes, `Out` what the receiver gets. `ReplyIn` and `ReplyOut` are the
+ * same for the reply, and `never` if there is none.
  */
 export interface MessageType<In, Out = In, ReplyIn = never, ReplyOut = ReplyIn> {
   /** The code on the wire, 200 to 65535. */
@@ -36,20 +36,22 @@ export interface MessageTypeOptions {
 export type AnyMessageType = MessageType<never, unknown, never, unknown>;
 
 /**
- * What `request()` asks of a message type besides being one: it has a reply. A type without one lacks the member whose name
- * says so in the compiler's error; the member itself is in no message type.
+ * What `request()` requires of a message type besides being one: it has a reply. A type without one lacks a member
+ * whose name says so in the compiler's error. No message type has that member.
  */
 export type WithReply<ReplyIn> = [ReplyIn] extends [never]
   ? { readonly "This message type has no reply: use send(), or give it a codec for the reply": never }
   : unknown;
 
-/** What `send(type)` without a payload asks of a message type: nothing is to be passed, as with the codec `empty`. */
+/**
+ * What `send(type)` without a payload requires of a message type: nothing is to be passed, as with the codec `empty`.
+ */
 export type WithoutPayload<In> = [In] extends [void] ? unknown
   : { readonly "This message type has a payload: pass it as the second argument": never };
 
 /**
- * A type of message that is answered: what `request()` takes, and what a function takes that passes it on to `request()`. Name all
- * four type parameters, so that a type without a reply is refused there, too.
+ * A type of message that is answered. `request()` takes it, and so does a function that passes it on to `request()`.
+ * Name all four type parameters, so that a type without a reply is refused there, too.
  *
  * @example A wrapper of one's own
  * ```ts
@@ -151,9 +153,9 @@ export function messageType(
 }
 
 /**
- * Refuses what is no codec.
+ * Checks that a value is a codec.
  *
- * @throws {TypeError} The message names the type and the part.
+ * @throws {TypeError} It is not. The message names the type and the part.
  */
 export function checkCodec(codec: Codec<unknown>, name: string, what: string): void {
   if (typeof codec?.encode !== "function" || typeof codec?.decode !== "function") {

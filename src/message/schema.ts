@@ -1,5 +1,5 @@
 /**
- * Validators that speak Standard Schema (https://standardschema.dev).
+ * Validators that implement Standard Schema (https://standardschema.dev).
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { UnreadableError } from "../base/unreadable.ts";
 export interface StandardSchema<In = unknown, Out = In> {
   /** The schema's own description of itself. */
   readonly "~standard": {
-    /** 1. */
+    /** The version of the interface. */
     readonly version: 1;
-    /** Who made the validator. */
+    /** The name of the library that the validator is from. */
     readonly vendor: string;
     /** Checks a value. */
     readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
-    /** Types only, never there at run time. */
+    /** Exists only as a type, never at run time. */
     readonly types?: { readonly input: In; readonly output: Out } | undefined;
   };
 }
@@ -32,11 +32,11 @@ export type SchemaResult<Out> =
 export interface SchemaIssue {
   /** What is wrong. */
   readonly message: string;
-  /** Where, from the root. */
+  /** The path from the root to where it is. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What a schema makes of a value. */
+/** Returns what a schema makes of a value. Throws if the schema refuses it. */
 export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unknown): Out {
   const result = schema["~standard"].validate(value);
   if (isThenable(result)) {
@@ -49,7 +49,7 @@ export function validate<Out>(schema: StandardSchema<unknown, Out>, value: unkno
   }
   if (result.issues === undefined) return result.value;
   const [issue] = result.issues;
-  // Both may quote what the peer sent, at any length.
+  // The path and the message may quote what the peer sent, at any length.
   const path = (issue?.path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
   const message = excerpt(String(issue?.message ?? "the schema refused it"));
   throw new UnreadableError(
