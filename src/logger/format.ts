@@ -1,8 +1,9 @@
 /**
- * Lines of a log: `[14:23:45.123] INFO  [server.ts:45] Server listening on 0.0.0.0:8080`, as Python's `veltix` writes them.
+ * Formats the lines of a log: `[14:23:45.123] INFO  [server.ts:45] Server listening on 0.0.0.0:8080`, as Python's
+ * `veltix` writes them.
  *
- * What is logged often comes from outside. So that it cannot pass for a line of its own or command the terminal, an entry's
- * further lines are indented by four spaces or more, and control characters are shown as escapes.
+ * What is logged often comes from outside. It must not pass for a line of its own or command the terminal. Further
+ * lines of an entry are therefore indented by four spaces or more, and control characters are shown as escapes.
  *
  * @module
  */
@@ -19,7 +20,7 @@ export interface LineOptions {
   readonly caller: boolean;
 }
 
-/** A record of LogTape with the level that is ours. */
+/** A record of LogTape with this package's own level. */
 export interface LogEntry extends LogRecord {
   readonly properties: { readonly level: LogLevel };
 }
@@ -30,16 +31,17 @@ const RESET = "\x1b[0m";
 const INDENT = "\n    ";
 const ESCAPE_ALL = { sgr: "escape", newlines: "escape" } as const;
 /**
- * Line and paragraph separators, what changes the direction of text or is not seen, and halves of characters: no control
- * characters by their class. Joiners stay, as scripts and emoji need them.
+ * Matches line and paragraph separators, characters that change the direction of text or are invisible, and halves of
+ * surrogate pairs. None of them are control characters by their class. Joiners are left alone, because scripts and
+ * emoji need them.
  */
 const DECEPTIVE = /(?![\u200c\u200d])[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-/** The most characters that are shown of an error's text. */
+/** The most characters of an error's text that are shown. */
 const MAX_MESSAGE = 10_000;
 /** How many causes of causes are shown, and how many errors of an `AggregateError`. */
 const MAX_NESTED = 8;
 
-/** Whether a value is an error. Asking never throws, which a proxy could make it. */
+/** Returns whether a value is an error. Never throws, not even for a proxy that does. */
 export function isError(value: unknown): value is Error {
   try {
     return value instanceof Error;
@@ -48,7 +50,7 @@ export function isError(value: unknown): value is Error {
   }
 }
 
-/** The function that makes an entry's text, its last line break included. Its times are local. */
+/** Returns the function that formats an entry, its last line break included. Its times are local. */
 export function lineFormatter({ colors, timestamp, level, caller }: LineOptions): TextFormatter {
   return getTextFormatter({
     timestamp: timestamp ? "time" : "none",
@@ -67,7 +69,10 @@ export function lineFormatter({ colors, timestamp, level, caller }: LineOptions)
   });
 }
 
-/** A value after the message: on its line, or an error below it. Never throws, whatever the value's own methods do. */
+/**
+ * Formats a value after the message: on the same line, or an error below it. Never throws, whatever the value's own
+ * methods do.
+ */
 function renderValue(value: unknown, inspect: Inspect): string {
   try {
     if (isError(value)) return renderError(value);
@@ -78,7 +83,7 @@ function renderValue(value: unknown, inspect: Inspect): string {
   }
 }
 
-/** An error with its stack, then what caused it. */
+/** Formats an error with its stack, then what caused it. */
 function renderError(error: Error, prefix: string = "", depth: number = 0): string {
   const { name, message, stack, cause, code, errors } = error as Error & { code?: unknown; errors?: unknown };
   const tag = typeof code === "string" ? ` [${code}]` : "";
@@ -95,7 +100,7 @@ function renderError(error: Error, prefix: string = "", depth: number = 0): stri
   return text;
 }
 
-/** The lines of a stack after the message, which may look like one. */
+/** Returns the lines of a stack after the message. The message may contain what looks like such lines. */
 function framesOf(stack: unknown, message: string): string[] {
   if (typeof stack !== "string") return [];
   const at = stack.indexOf(message);
@@ -103,7 +108,7 @@ function framesOf(stack: unknown, message: string): string[] {
   return rest.split("\n").map((line) => line.trim()).filter((line) => line.startsWith("at "));
 }
 
-/** A text that may quote anything, of any length. */
+/** Shortens a text that may quote anything, at any length. */
 function clipped(text: string): string {
   const more = text.length - MAX_MESSAGE;
   return more <= 0 ? text : `${text.slice(0, MAX_MESSAGE)}… (${more} more characters)`;

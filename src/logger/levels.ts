@@ -30,10 +30,10 @@ export const LOG_LEVELS: Readonly<Record<LogLevel, number>> = Object.freeze({
   critical: 50,
 });
 
-/** The names, from the least severe. */
+/** The names of the levels, from the least severe. */
 export const LEVEL_NAMES: readonly LogLevel[] = Object.keys(LOG_LEVELS) as LogLevel[];
 
-/** How a level stands in a line, five characters wide, and the SGR sequence of its colour. */
+/** How a level is shown in a line, five characters wide, and the SGR sequence of its color. */
 export const LEVEL_STYLES: Readonly<Record<LogLevel, { readonly label: string; readonly color: string }>> = {
   trace: { label: "TRACE", color: "\x1b[90m" },
   debug: { label: "DEBUG", color: "\x1b[37m" },
@@ -44,7 +44,9 @@ export const LEVEL_STYLES: Readonly<Record<LogLevel, { readonly label: string; r
   critical: { label: "CRIT ", color: "\x1b[41m" },
 };
 
-/** LogTape knows six levels; its console sink chooses the method of the console by them. */
+/**
+ * The LogTape level for each level. LogTape has six, and its console sink chooses the method of the console by them.
+ */
 export const LOGTAPE_LEVELS: Readonly<Record<LogLevel, LogTapeLevel>> = {
   trace: "trace",
   debug: "debug",

@@ -1,10 +1,10 @@
 /**
- * A file that lines are appended to, rotated by its size. LogTape's sink for rotating files does the writing, on all three
- * runtimes; here it is told when, and a failure stays here.
+ * Appends lines to a file that is rotated by its size. LogTape's sink for rotating files does the writing, on all three
+ * runtimes. This module decides when, and keeps failures to itself.
  *
- * LogTape offers two ways, and neither alone is enough. The sink that doesn't block can hide what fails and, in a busy
- * moment, writes past the size limit. The one that blocks reports both faithfully, but waits at every write until the disk
- * has it (`fsync`: milliseconds): so lines that come close together are given to it as one record.
+ * LogTape offers two ways, and neither alone is enough. The sink that does not block can hide failures and, in a busy
+ * moment, writes past the size limit. The sink that blocks reports both faithfully, but waits at every write until the
+ * disk has the data (`fsync`: milliseconds). Lines that come close together are therefore given to it as one record.
  *
  * @module
  */
@@ -14,19 +14,22 @@ import type { Sink } from "@logtape/logtape";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Where and how much. */
+/** The path of the file, and how much of it is kept. */
 export interface LogFileOptions {
   readonly path: string;
-  /** In bytes; a line larger than this gets a file of its own. */
+  /** The largest size of the file, in bytes. A line larger than this gets a file of its own. */
   readonly maxSize: number;
   readonly backups: number;
-  /** Told about the first failure, and the first one after the file could be written again. */
+  /** Called with the first failure, and with the first one after the file could be written again. */
   readonly failed: (error: unknown) => void;
 }
 
-/** Characters that are written together. */
+/** The most characters that are written together. */
 const BATCH = 65_536;
-/** After a write that took one millisecond the next waits for so many, so that the disk never takes more than a tenth. */
+/**
+ * After a write, the next one waits this many times as long, but no longer than `LONGEST_PAUSE`, in milliseconds.
+ * Writing takes a tenth of the time, unless that limit is reached.
+ */
 const PAUSE_FACTOR = 9;
 const LONGEST_PAUSE = 1_000;
 
@@ -50,7 +53,7 @@ export class LogFile {
     this.#options = options;
   }
 
-  /** Opens the file, so that it is known early whether that is possible. */
+  /** Opens the file, so that a failure to do so is known early. */
   open(): void {
     try {
       this.#open();
@@ -59,7 +62,7 @@ export class LogFile {
     }
   }
 
-  /** Takes the text of an entry: it is written now, or together with others within moments. */
+  /** Takes the text of an entry. It is written now, or together with others within moments. */
   write(text: string): void {
     this.#waiting.push(text);
     const now = performance.now();
@@ -67,7 +70,7 @@ export class LogFile {
     else this.#timer ??= setTimeout(() => this.flush(), this.#notBefore - now);
   }
 
-  /** Writes what waits. */
+  /** Writes the texts that wait. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -75,7 +78,7 @@ export class LogFile {
     if (lines.length === 0) return;
     this.#waiting = [];
     const start = performance.now();
-    // Batches far smaller than the file, so that it is nearly full when it is rotated.
+    // Batches are far smaller than the file, so that it is nearly full when it is rotated.
     const size = Math.min(BATCH, this.#options.maxSize / 64);
     let batch = "";
     for (const line of lines) {
@@ -90,14 +93,16 @@ export class LogFile {
     this.#notBefore = end + Math.min((end - start) * PAUSE_FACTOR, LONGEST_PAUSE);
   }
 
-  /** Writes what waits and closes the file. Nothing may follow. */
+  /** Writes the texts that wait and closes the file. Nothing may be written after that. */
   close(): void {
     this.flush();
     (globalThis as { process?: ExitEvents }).process?.off?.("exit", this.#atExit);
     this.#discard();
   }
 
-  /** Writes a text. When that fails, perhaps because someone moved the file away, it is tried once more from the start. */
+  /**
+   * Writes a text. If that fails, perhaps because someone moved the file away, it is tried once more from the start.
+   */
   #append(text: string): void {
     try {
       this.#put(text);
@@ -127,14 +132,17 @@ export class LogFile {
 
   #open(): Sink {
     if (!this.#listening) {
-      // What waits is a matter of milliseconds: only a program that ends meanwhile would lose it.
+      // A text waits for a second at most, so only a program that ends meanwhile would lose it.
       (globalThis as { process?: ExitEvents }).process?.once?.("exit", this.#atExit);
       this.#listening = true;
     }
     return this.#sink ??= this.#make();
   }
 
-  /** Opens the file, and makes its folder only if that is missing: who may write a file may not touch the folder on Deno. */
+  /**
+   * Opens the file, and creates its folder only if it is missing. On Deno, a program that may write the file may not be
+   * allowed to touch the folder.
+   */
   #make(): Sink & Disposable {
     const { path, maxSize, backups: maxFiles } = this.#options;
     const open = (): Sink & Disposable =>
@@ -148,17 +156,18 @@ export class LogFile {
     }
   }
 
-  /** Closes the sink after an error, unless that tells that it has closed its file already. */
+  /** Closes the sink after an error, unless the error shows that the sink has closed its file already. */
   #discard(error?: unknown): void {
     const sink = this.#sink;
     this.#sink = undefined;
-    // A rotation closes the file first. On Bun and Node the number it had may by now be that of another file or socket.
+    // A rotation closes the file first. On Bun and Node, the number of its descriptor may by now belong to another file
+    // or socket.
     const { syscall } = (error ?? {}) as { syscall?: unknown };
     if (syscall === "rename" || syscall === "open") return;
     try {
       sink?.[Symbol.dispose]();
     } catch {
-      // It was of no use anyway.
+      // The sink is not used any more in either case.
     }
   }
 

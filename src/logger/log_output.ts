@@ -1,9 +1,9 @@
 /**
- * Where a logger's entries go: to the console or a stream, and to a file.
+ * Passes a logger's entries to where they go: the console or a stream, and a file.
  *
- * LogTape's formatter and sinks are called directly. Its `configure` is for the whole process: it throws when the application
- * has called it already, takes the application's place when it has not, and a second logger would have to undo the first.
- * It is left to the application, on which nothing here depends.
+ * LogTape's formatter and sinks are called directly. Its `configure` is for the whole process. It throws if the
+ * application has already called it, it takes the application's place if not, and a second logger would have to undo
+ * the first. It is left to the application, and nothing here depends on it.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export class LogOutput {
     if (config.enabled) this.#file.open();
   }
 
-  /** Sends an entry everywhere. */
+  /** Passes an entry to all destinations. */
   write(entry: LogEntry): void {
     try {
       this.#console?.(entry);
@@ -44,12 +44,12 @@ export class LogOutput {
     this.#file?.write(this.#fileLine(entry));
   }
 
-  /** Writes to the file what waits for it. */
+  /** Writes to the file the entries that wait for it. */
   flush(): void {
     this.#file?.flush();
   }
 
-  /** Does that and closes the file for good. */
+  /** Writes the entries that wait, and closes the file for good. */
   close(): void {
     this.#file?.close();
     this.#file = undefined;
@@ -66,7 +66,7 @@ export class LogOutput {
   }
 }
 
-/** The last resort. Where even the console fails there is nobody left to tell. */
+/** Reports a failure on the console, which is the last resort. If the console fails too, nobody can be informed. */
 function complain(what: string, error: unknown): void {
   try {
     console.error(`${what}: ${error instanceof Error ? error.message : String(error)}`);

@@ -10,19 +10,20 @@ import { LEVEL_NAMES, LOG_LEVELS, type LogLevel, LOGTAPE_LEVELS } from "./levels
 import { LogOutput } from "./log_output.ts";
 import { checkLevel, completeConfig, type LoggerConfig } from "./logger_config.ts";
 
-/** How many entries of each level were logged. */
+/** The number of logged entries of each level. */
 export type LogStats = Record<LogLevel, number>;
 
 type LogMethod = (message: string, ...data: unknown[]) => void;
 
 /**
- * Logs to the console and to a file. It can be given as `logger` to a `Server` and a `Client`, which take anything with the
- * methods of a level.
+ * Logs to the console and to a file. It can be given as `logger` to a `Server` and a `Client`, which take anything with
+ * the methods of a level.
  *
- * No method that logs throws: what cannot be shown or written is left out, and a file or stream that fails is named once on
- * `console.error`. Data after the message is shown as the runtime's console shows it, errors with their stack and causes.
+ * No method that logs throws. What cannot be shown or written is left out, and a file or stream that fails is reported
+ * on `console.error`, but not for each entry. Data after the message is shown as the runtime's console shows it, errors
+ * with their stack and causes.
  *
- * @example Only what matters, without colours
+ * @example Only what matters, without colors
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { Logger } from "@veltix/core/logger";
@@ -48,12 +49,12 @@ export class Logger implements Disposable {
   #enabled: boolean;
   #showCaller: boolean;
   #stats: LogStats = noStats();
-  /** The least severity that is logged: the one thing that a call looks at that isn't. */
+  /** The least severity that is logged; `Infinity` while nothing is. A call that logs nothing looks at nothing else. */
   #least = 0;
   #writing = false;
 
   /**
-   * Makes a logger of its own, independent of all others and of the application's configuration of LogTape.
+   * Creates a logger that is independent of all others and of the application's configuration of LogTape.
    *
    * @param config See {@linkcode LoggerConfig}.
    * @throws {TypeError | RangeError} An option is unknown or wrong. A file that cannot be written is no reason.
@@ -66,10 +67,10 @@ export class Logger implements Disposable {
   }
 
   /**
-   * The logger that the parts of a program share, as in Python: the first call makes it, and a call with a configuration
-   * gives it that one. After {@linkcode Logger.close} the next call makes a new one.
+   * Returns the logger that the parts of a program share, as in Python. The first call creates it, and a call with a
+   * configuration gives it that one. After {@linkcode Logger.close}, the next call creates a new one.
    *
-   * Of an application, not of a library: who shares a logger shares its configuration.
+   * It is for applications, not for libraries: whoever shares a logger shares its configuration.
    *
    * @param config As for {@linkcode Logger.configure}; without one the logger stays as it is.
    * @throws {TypeError | RangeError} An option is unknown or wrong.
@@ -95,13 +96,13 @@ export class Logger implements Disposable {
     return this.#level;
   }
 
-  /** Whether anything is logged. */
+  /** True while logging is enabled. */
   get enabled(): boolean {
     return this.#enabled;
   }
 
   /**
-   * Logs from this level on.
+   * Sets the least severe level that is logged.
    *
    * @throws {TypeError | RangeError} There is no such level.
    */
@@ -110,26 +111,29 @@ export class Logger implements Disposable {
     this.#update();
   }
 
-  /** Logs again. */
+  /** Enables logging. */
   enable(): void {
     this.#enabled = true;
     this.#update();
   }
 
-  /** Logs nothing until {@linkcode Logger.enable}. */
+  /** Disables logging until {@linkcode Logger.enable} or {@linkcode Logger.configure} enables it. */
   disable(): void {
     this.#enabled = false;
     this.#update();
   }
 
-  /** How many entries of each level were logged since the start or the last {@linkcode Logger.configure}. */
+  /**
+   * Returns the number of entries of each level that were logged since the start or the last
+   * {@linkcode Logger.configure}.
+   */
   stats(): LogStats {
     return { ...this.#stats };
   }
 
   /**
-   * Replaces the whole configuration: what `config` leaves out has its default again. The counts start anew, and the file of
-   * the old configuration is closed.
+   * Replaces the whole configuration. What `config` leaves out has its default again. The counts begin anew, and the
+   * file of the old configuration is closed.
    *
    * @throws {TypeError | RangeError} An option is unknown or wrong; everything then stays as it was.
    */
@@ -177,13 +181,13 @@ export class Logger implements Disposable {
     if (this.#least <= LOG_LEVELS.critical) this.#log("critical", this.critical, message, data);
   }
 
-  /** Writes to the file at once what otherwise would be there within moments. */
+  /** Writes entries to the file at once that would otherwise be written within moments. */
   flush(): void {
     this.#output.flush();
   }
 
   /**
-   * Writes what waits and closes the file. Later entries only go to the console or stream, up to the next
+   * Writes the entries that wait and closes the file. Later entries go only to the console or stream, until the next
    * {@linkcode Logger.configure}.
    */
   close(): void {
@@ -191,7 +195,7 @@ export class Logger implements Disposable {
     this.#output.close();
   }
 
-  /** The same as {@linkcode Logger.close}, for `using`. */
+  /** Does the same as {@linkcode Logger.close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -201,7 +205,7 @@ export class Logger implements Disposable {
   }
 
   #log(level: LogLevel, method: LogMethod, message: string, data: unknown[]): void {
-    // A stream, or a console that was changed to log here, would call itself without end.
+    // A stream that logs here, or a console that was changed to do so, would call itself without end.
     if (this.#writing) return;
     this.#writing = true;
     try {
@@ -215,9 +219,9 @@ export class Logger implements Disposable {
 }
 
 function entryOf(level: LogLevel, text: string, data: unknown[], at: LogEntry["sourceLocation"]): LogEntry {
-  // As in LogTape texts and values take turns; the texts between the values are empty.
+  // As in LogTape, texts and values alternate. The texts between the values are empty.
   const message: unknown[] = typeof text === "string" ? [text] : ["", text, ""];
-  // Errors take lines of their own: they come last.
+  // Errors take lines of their own, so they come last.
   const values = data.some(isError) ? [...data.filter((value) => !isError(value)), ...data.filter(isError)] : data;
   for (const value of values) message.push(value, "");
   return {

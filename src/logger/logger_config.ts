@@ -8,9 +8,9 @@ import { LOG_LEVELS, type LogLevel } from "./levels.ts";
 
 /** Something that takes text, such as `process.stderr` of `node:process`, which all three runtimes have. */
 export interface LogStream {
-  /** Takes one or more whole lines, the last line break included. What it returns is only looked at for failures. */
+  /** Takes one or more whole lines, the last line break included. What it returns is only checked for failures. */
   write(text: string): unknown;
-  /** Whether this is a terminal: it then gets colours. */
+  /** True if this is a terminal, which gets colors. */
   readonly isTTY?: boolean;
 }
 
@@ -18,33 +18,33 @@ export interface LogStream {
 export interface LoggerConfig {
   /** The least severe level that is logged. @default "info" */
   readonly level?: LogLevel;
-  /** Whether anything is logged at all. @default true */
+  /** True if anything is logged at all. @default true */
   readonly enabled?: boolean;
   /**
-   * Whether lines have the colour of their level. The file never has colours.
+   * True if lines have the color of their level. The file never has colors.
    * @default true when the lines go to a terminal and the environment has no `NO_COLOR`
    */
   readonly useColors?: boolean;
-  /** Whether lines begin with the local time. The file always has it. @default true */
+  /** True if lines begin with the local time. The file always has it. @default true */
   readonly showTimestamp?: boolean;
-  /** Whether lines name their level. The file always does. @default true */
+  /** True if lines name their level. The file always does. @default true */
   readonly showLevel?: boolean;
-  /** Whether lines name the file and line they were logged from. That costs a stack trace each. @default true */
+  /** True if lines name the file and line they were logged from. That costs a stack trace each. @default true */
   readonly showCaller?: boolean;
-  /** A file that gets every line too; its folder is made where it is missing. @default no file */
+  /** A file that gets every line, too. Its folder is created if it is missing. @default no file */
   readonly filePath?: string;
-  /** The size in bytes that the file doesn't exceed: before, it becomes `<filePath>.1`. @default 10485760 */
+  /** The size that the file does not exceed, in bytes. Before it would, it becomes `<filePath>.1`. @default 10485760 */
   readonly fileRotationSize?: number;
   /** How many former files are kept: `<filePath>.1`, the newest, to `<filePath>.<fileBackupCount>`. @default 5 */
   readonly fileBackupCount?: number;
   /**
-   * Where lines go; `null` is nowhere, for a logger that only has a file.
+   * Where lines go. `null` means nowhere, for a logger that only has a file.
    * @default the console: from WARNING on its standard error, below its standard output
    */
   readonly stream?: LogStream | null;
 }
 
-/** A configuration with its defaults; no `stream` is the console. */
+/** A configuration with its defaults. Without a `stream`, lines go to the console. */
 export type CompleteConfig =
   & Required<Omit<LoggerConfig, "filePath" | "stream">>
   & Pick<LoggerConfig, "filePath" | "stream">;
@@ -66,10 +66,10 @@ const KINDS: Readonly<Record<keyof LoggerConfig, Kind>> = {
 };
 
 /**
- * A configuration, checked, with its defaults.
+ * Checks a configuration and adds the defaults.
  *
- * @throws {TypeError} It is no object, has an unknown option, or one of the wrong type.
- * @throws {RangeError} A level is unknown, or a number no whole one of at least 1.
+ * @throws {TypeError} It is not an object, or it has an unknown option or one of the wrong type.
+ * @throws {RangeError} A level is unknown, or a number is not a whole number of at least 1.
  */
 export function completeConfig(config: LoggerConfig): CompleteConfig {
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
@@ -91,7 +91,7 @@ export function completeConfig(config: LoggerConfig): CompleteConfig {
   };
 }
 
-/** The level of that name. */
+/** Checks the name of a level and returns it. */
 export function checkLevel(level: LogLevel): LogLevel {
   if (typeof level === "string" && Object.hasOwn(LOG_LEVELS, level)) return level;
   const right = `level must be one of ${Object.keys(LOG_LEVELS).join(", ")}, not ${show(level)}`;
@@ -123,14 +123,16 @@ function checkOption(name: string, value: unknown): void {
   }
 }
 
-/** The part of `node:process` that is looked at; every runtime has it as a global. */
+/** The part of `node:process` that is used. Every runtime has it as a global. */
 interface Process {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly stdout?: LogStream;
   readonly stderr?: LogStream;
 }
 
-/** The console writes to both: it is a terminal when both are. */
+/**
+ * Returns whether the console is a terminal that wants colors. It writes to both streams, so both must be terminals.
+ */
 function consoleIsTerminal(): boolean {
   const { stdout, stderr } = (globalThis as { process?: Process }).process ?? {};
   return wantsColors(stdout) && wantsColors(stderr);
@@ -140,7 +142,7 @@ function wantsColors(stream: LogStream | null | undefined): boolean {
   return stream?.isTTY === true && !(globalThis as { process?: Process }).process?.env?.NO_COLOR;
 }
 
-/** A wrong value in a message: never long. */
+/** Returns a short text for a wrong value in a message. */
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
   if (typeof value === "number" || typeof value === "boolean") return String(value);

@@ -1,6 +1,6 @@
 /**
- * A logger for the console and for files, built on LogTape: the levels and the format of Python's `veltix`. The rest of the
- * package doesn't import it; a `Server` or `Client` takes it, or any other, as its `logger`.
+ * A logger for the console and for files, built on LogTape, with the levels and the format of Python's `veltix`. The
+ * rest of the package does not import it. A `Server` or `Client` takes it, or any other logger, as its `logger`.
  *
  * @example The log of a server, also in a file
  * ```ts
