@@ -1,7 +1,7 @@
 /**
- * The errors of this package. Each is a {@linkcode VeltixError} with a stable `code`: decide by `error.code`, never by the
- * text. A wrong argument is a plain `TypeError` or `RangeError`, and an abort rejects with the signal's own reason, as `fetch`
- * does.
+ * The errors of this package. Each is a {@linkcode VeltixError} with a stable `code`: decide by `error.code`, never by
+ * the text. A wrong argument throws a plain `TypeError` or `RangeError`. An abort rejects with the signal's own reason,
+ * as `fetch` does.
  *
  * @module
  */
@@ -71,7 +71,7 @@ export class VeltixError<Code extends string = string> extends Error {
   readonly code: Code;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param code The stable code.
    * @param message What failed, a colon, and the state.
@@ -88,7 +88,9 @@ export class VeltixError<Code extends string = string> extends Error {
   }
 }
 
-/** The options given to a Server or a Client contradict each other or ask for what is not there. */
+/**
+ * Raised when the options of a Server or a Client contradict each other, or ask for something that is not available.
+ */
 export class ConfigError extends VeltixError<ConfigErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -96,7 +98,7 @@ export class ConfigError extends VeltixError<ConfigErrorCode> {
   }
 }
 
-/** A connection could not be made, was lost, or is not there. */
+/** Raised when a connection could not be made, was lost, or does not exist. */
 export class ConnectionError extends VeltixError<ConnectionErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -104,21 +106,21 @@ export class ConnectionError extends VeltixError<ConnectionErrorCode> {
   }
 }
 
-/** What a server tells a client that it does not let in. */
+/** What a server tells a client that it refuses. */
 export interface Refusal {
-  /** The server's code, such as `"unauthorized"` or `"too-many-connections"`; not of a closed list. */
+  /** The server's code, such as `"unauthorized"` or `"too-many-connections"`. The list of codes is not closed. */
   readonly code: string;
-  /** Its reason, at most 200 printable characters. */
+  /** The server's reason, at most 200 printable characters. */
   readonly message: string;
-  /** When it is worth trying again, in milliseconds; `undefined` where it did not say. */
+  /** The time after which a new attempt is worthwhile, in milliseconds; `undefined` if the server did not say. */
   readonly retryAfter: number | undefined;
-  /** Whether the server said that coming back is pointless: then `reconnect` does not try. @default false */
+  /** True if the server said that coming back is pointless; `reconnect` then does not try. @default false */
   readonly final?: boolean;
 }
 
 /**
- * Two peers could not agree on how to talk to each other, or the server does not let the client in: then `refusal` has the
- * server's own words.
+ * Raised when two peers could not agree on how to talk to each other, or when the server refuses the client. In the
+ * second case, `refusal` has the server's own words.
  *
  * @example A server that is full
  * ```ts
@@ -137,11 +139,11 @@ export interface Refusal {
  * ```
  */
 export class HandshakeError extends VeltixError<HandshakeErrorCode> {
-  /** What the server told the client, where it refused: the same on both sides. */
+  /** What the server told the client if it refused, the same on both sides; otherwise `undefined`. */
   readonly refusal: Refusal | undefined;
 
   /**
-   * Made by the library.
+   * Creates an error. The library calls this.
    *
    * @param code The stable code.
    * @param message What failed, a colon, and the state.
@@ -162,7 +164,7 @@ export class HandshakeError extends VeltixError<HandshakeErrorCode> {
   }
 }
 
-/** The bytes of a peer break the protocol. */
+/** Raised when the bytes of a peer break the protocol. */
 export class ProtocolError extends VeltixError<ProtocolErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -170,7 +172,7 @@ export class ProtocolError extends VeltixError<ProtocolErrorCode> {
   }
 }
 
-/** A payload could not be encoded or decoded, is invalid, or is larger than the peer takes. */
+/** Raised when a payload could not be encoded or decoded, is invalid, or is larger than the peer accepts. */
 export class PayloadError extends VeltixError<PayloadErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -178,7 +180,7 @@ export class PayloadError extends VeltixError<PayloadErrorCode> {
   }
 }
 
-/** A message type is declared or used wrongly. */
+/** Raised when a message type is declared or used wrongly. */
 export class MessageTypeError extends VeltixError<MessageTypeErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -186,7 +188,7 @@ export class MessageTypeError extends VeltixError<MessageTypeErrorCode> {
   }
 }
 
-/** No answer came in time. */
+/** Raised when no answer came in time. */
 export class TimeoutError extends VeltixError<"timeout"> {
   /** The name of the class. */
   override get name(): string {
@@ -194,7 +196,7 @@ export class TimeoutError extends VeltixError<"timeout"> {
   }
 }
 
-/** More was sent than the peer takes; the message was not accepted. */
+/** Raised when more was sent than can be taken. The message was not accepted. */
 export class BackpressureError extends VeltixError<BackpressureErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -202,7 +204,7 @@ export class BackpressureError extends VeltixError<BackpressureErrorCode> {
   }
 }
 
-/** A worker thread ended with a message in it: it crashed (`cause` says how), or it was ended. */
+/** Raised when a worker thread ended while it had a message. It crashed (`cause` says how), or it was ended. */
 export class WorkerError extends VeltixError<WorkerErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -210,13 +212,13 @@ export class WorkerError extends VeltixError<WorkerErrorCode> {
   }
 }
 
-/** The peer answered a request with an error. `code` and `message` are the peer's own words. */
+/** Raised when the peer answered a request with an error. `code` and `message` are the peer's own words. */
 export class RemoteError extends VeltixError {
   /** What the peer added, parsed from JSON and not validated. */
   readonly details: unknown;
 
   /**
-   * Made by the library from an ERROR reply.
+   * Creates an error from an ERROR reply. The library calls this.
    *
    * @param code The peer's code.
    * @param message The peer's message.

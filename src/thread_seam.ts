@@ -1,6 +1,6 @@
 /**
- * The seam between the core and a runtime's threads: types only. An adapter is a {@linkcode Threads}; it runs a text of
- * JavaScript beside the program and passes messages, and knows nothing of what they say.
+ * The interface between the core and a runtime's threads: types only. An adapter implements {@linkcode Threads}. It
+ * runs JavaScript source beside the program and passes messages, whose meaning it does not know.
  *
  * @module
  */
@@ -9,32 +9,35 @@ import type { Clock } from "./base/clock.ts";
 
 /** Starts threads. */
 export interface Threads {
-  /** How many can run at the same time. */
+  /** The number of threads that can run at the same time. */
   readonly cores: number;
-  /** The time. */
   readonly clock: Clock;
   /**
    * Starts a thread. It never keeps the program alive.
    *
-   * @param source The script, which finds `data` as `workerData`, and as `parentPort` what posts to the program.
+   * @param source The source of the script. It finds `data` as `workerData`, and can post to the program by
+   * `parentPort`.
    * @param data A value that can be cloned.
-   * @param events Receives what it says, and its end.
+   * @param events Receives the thread's values and its end.
    */
   start(source: string, data: unknown, events: ThreadEvents): Thread;
 }
 
 /** One thread. */
 export interface Thread {
-  /** Sends a value; the buffers are transferred: they are empty here from then on. Does nothing after its end. */
+  /**
+   * Sends a value. The buffers are transferred, so they are empty here from then on. Does nothing after the thread's
+   * end.
+   */
   post(value: unknown, transfer: readonly ArrayBuffer[]): void;
-  /** Ends it at once, whatever it does; settles, never rejects, when it is over. Idempotent. */
+  /** Ends the thread at once, whatever it does. Resolves when it is over, and never rejects. Idempotent. */
   terminate(): Promise<void>;
 }
 
 /** Receives a thread's events. */
 export interface ThreadEvents {
-  /** It sent a value. */
+  /** Called when the thread sent a value. */
   message(value: unknown): void;
-  /** It is over, called once: what it threw, or an error that says how it ended. */
+  /** Called once, when the thread is over, with what it threw or an error that says how it ended. */
   exit(error: Error): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The seam between the core and a runtime's sockets: types only. An adapter is a {@linkcode Transport}; the core knows
- * nothing else about the network. Every adapter passes the same conformance suite in `tests/`.
+ * The interface between the core and a runtime's sockets: types only. An adapter implements {@linkcode Transport}; the
+ * core knows nothing else about the network. Every adapter passes the same conformance suite in `tests/`.
  *
  * @module
  */
@@ -23,24 +23,28 @@ export interface ConnectOptions extends SocketOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sockets: those of a runtime, or anything else that carries bytes both ways. */
+/** Opens and accepts connections, by the sockets of a runtime or anything else that carries bytes both ways. */
 export interface Transport {
   /** Its name, for logs and statistics, such as `"node"`. */
   readonly name: string;
   /**
    * Opens a connection.
    *
-   * Rejects with a `ConnectionError` (`refused`, `unreachable`, `unresolvable`, `permission-denied`, `timed-out`, …), or
-   * with the signal's reason.
+   * Rejects with a `ConnectionError` (`refused`, `unreachable`, `unresolvable`, `permission-denied`, `timed-out`, …),
+   * or with the signal's reason.
    */
   connect(to: Endpoint, options?: ConnectOptions): Promise<Connection>;
   /** Starts accepting connections. Rejects with a `ConnectionError` (`address-in-use`, `permission-denied`, …). */
   listen(at: Endpoint, options?: SocketOptions): Promise<Listener>;
-  /** How many files and sockets the process may have open at once; `undefined` where that can't be known. Never rejects. */
+  /**
+   * Resolves with how many files and sockets the process may have open at once; `undefined` if that cannot be known.
+   * Never rejects.
+   */
   descriptors?(): Promise<number | undefined>;
   /**
-   * The time and the turns that its connections live by, where it has some of its own, as a network with a fake clock. A
-   * Server or a Client with this transport follows them. @default the event loop of the runtime
+   * The time and the turns that its connections depend on, if it has some of its own, as a network with a fake clock
+   * has. A Server or a Client with this transport follows them.
+   * @default the event loop of the runtime
    */
   readonly eventLoop?: EventLoop;
 }
@@ -49,63 +53,65 @@ export interface Transport {
 export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   /** Where it listens, with the real port. */
   readonly address: Address;
-  /** Stops accepting, ends the iteration and frees the port; connections live on. Idempotent. */
+  /** Stops accepting, ends the iteration and frees the port. Connections stay open. Idempotent. */
   close(): Promise<void>;
   /** Lets the process exit even while this listener is open. */
   unref(): void;
 }
 
-/** Takes what {@linkcode Connection.readTo} reads. */
+/** Receives what {@linkcode Connection.readTo} reads. */
 export interface ChunkReader {
   /**
    * Called once for each `readTo`. It must not throw.
    *
-   * @param chunk What `read` resolves with; `null` where there is an error, too.
+   * @param chunk What `read` resolves with. It is also `null` if there is an error.
    * @param error What `read` rejects with.
    */
   received(chunk: Uint8Array | null, error?: unknown): void;
 }
 
 /**
- * One open byte stream in both directions. TCP connections have Nagle's algorithm off. `read` and `write` are used one at
- * a time each; the two directions do not wait for each other.
+ * One open byte stream in both directions. TCP connections have Nagle's algorithm off. `read` and `write` are used one
+ * at a time each, and the two directions do not wait for each other.
  */
 export interface Connection {
-  /** This end. */
+  /** The address of this end. */
   readonly local: Address;
-  /** The peer's end. */
+  /** The address of the peer's end. */
   readonly remote: Address;
   /**
-   * The next chunk, at least one byte, owned by the caller until it gives it back by `recycle`; `null` after the peer's FIN, and from then on. Rejects with a
-   * `ConnectionError` (`reset` and the like) when the connection breaks, and with the reason of `abort`. While nobody
-   * reads, the peer is slowed down by TCP.
+   * Resolves with the next chunk, at least one byte, which the caller owns until it gives it back by `recycle`.
+   * Resolves with `null` after the peer's FIN, and from then on. Rejects with a `ConnectionError` (`reset` and the
+   * like) when the connection breaks, and with the reason of `abort`. While nobody reads, TCP slows the peer down.
    */
   read(): Promise<Uint8Array | null>;
   /**
-   * Like `read`, and in its place, for whoever reads on and on: without promises, which would cost each idle connection
-   * memory. A chunk or FIN that is there already comes within the call, an error never does.
+   * Does the same as `read`, for callers that read on and on. It is used in place of `read` and needs no promises,
+   * which would cost each idle connection memory. A chunk or FIN that is there already comes within the call, an error
+   * never does.
    */
   readTo?(reader: ChunkReader): void;
   /**
-   * Gives the last chunk back: nobody looks at it any more, and the next one may stand in its place. To say so is worth most
-   * where messages are larger than what one read brings.
+   * Gives the last chunk back. Nobody may look at it from then on, and the next chunk may be stored in its place. This
+   * helps most where messages are larger than what one read returns.
    */
   recycle?(chunk: Uint8Array): void;
   /**
-   * Sends all of `bytes`; settles when the socket can take more. The bytes are borrowed until then and must not be changed.
-   * Rejects like `read`, and with `ConnectionError` `closed` after `closeWrite`.
+   * Sends all of `bytes`. Resolves when the socket can take more. The bytes are borrowed until then and must not be
+   * changed. Rejects like `read`, and with `ConnectionError` `closed` after `closeWrite`.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Sends what was written, then FIN; reading goes on. Idempotent. */
+  /** Sends what was written, then FIN. Reading goes on. Idempotent. */
   closeWrite(): Promise<void>;
   /**
-   * Settles, never rejects, when both directions are over and the socket is released: `undefined` after a FIN each way,
-   * else the error that ended it.
+   * Resolves when both directions are over and the socket is released; never rejects. The value is `undefined` after a
+   * FIN each way, otherwise the error that ended the connection.
    */
   readonly closed: Promise<Error | undefined>;
   /**
-   * Ends it at once and drops what is unsent; pending `read` and `write` reject with `reason` (by default a
-   * `ConnectionError` `closed`), and `closed` settles with it. Idempotent; after a clean end it does nothing.
+   * Ends the connection at once and drops what is unsent. Pending `read` and `write` calls reject with `reason` (by
+   * default a `ConnectionError` `closed`), and `closed` resolves with it. Idempotent. After a clean end it does
+   * nothing.
    */
   abort(reason?: Error): void;
   /** Lets the process exit even while this connection is open. */
