@@ -215,7 +215,7 @@ export class TimerWheel {
   /** Returns the entries whose time is over. */
   #due(now: number): TimerEntry[] {
     const slots = this.#slots;
-    // The order is that of a wheel: by ticks, and for the same tick the last one added first.
+    // The order is that of a wheel: by ticks, and for the same tick the last one added first (unless one was removed).
     if (slots === undefined) {
       return this.#few.filter(({ tick }) => tick <= now).reverse().sort((a, b) => a.tick - b.tick);
     }
