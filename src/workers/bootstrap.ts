@@ -1,16 +1,22 @@
 /**
- * The script that a worker thread begins with: it imports the module and lets its {@linkcode workerHandler} serve. A text and
- * no file: a file beside this one would have to be found, and allowed, wherever a bundler or a registry puts the package.
+ * The script that every worker thread starts with. It imports the module and connects its {@linkcode workerHandler} to
+ * the program.
+ *
+ * The script is a string and not a file. A file would have to be found, and its reading allowed, wherever a bundler or
+ * a registry puts the package.
  *
  * @module
  */
 
-/** Where a worker handler keeps what serves the program; shared by all copies of this package. */
+/**
+ * The key of the symbol under which a worker handler keeps the function that serves the program. All copies of this
+ * package share it.
+ */
 export const SERVE = "@veltix/core/serve-1";
 
 /**
- * The script. It finds `parentPort`, and `workerData`, which is `{ module, serve }`: the URL of the module, and
- * {@linkcode SERVE}.
+ * The source of the script. `parentPort` and `workerData` are in its scope. `workerData` is `{ module, serve }`: the
+ * URL of the module, and {@linkcode SERVE}.
  */
 export const BOOTSTRAP = `
 const text = (value) => typeof value === "string" ? value : undefined;

@@ -1,5 +1,5 @@
 /**
- * What is wrong with the module of a worker route, and for how long no thread is started because of it.
+ * The failures to load the module of a worker route, and the pauses in starting threads that follow them.
  *
  * @module
  */
@@ -8,7 +8,10 @@ import { ConfigError, MessageTypeError } from "../errors.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { errorLike, type Report } from "./worker_messages.ts";
 
-/** How long no thread is started after the first failure to load the module, in milliseconds. Each further one doubles it. */
+/**
+ * The pause in starting threads after the first failure to load the module, in milliseconds. Each further failure
+ * doubles it.
+ */
 const FIRST_PAUSE = 100;
 /** The longest such pause, in milliseconds. */
 const LONGEST_PAUSE = 30_000;
@@ -28,7 +31,7 @@ export class ModuleFaults {
     this.#module = module;
   }
 
-  /** The failure because of which no thread is started now; `undefined` if one may be started. */
+  /** Returns the failure because of which no thread is started now; `undefined` if one may be started. */
   pausing(now: number): Error | undefined {
     return this.#last !== undefined && now < this.#last.until ? this.#last.error : undefined;
   }

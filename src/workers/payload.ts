@@ -1,21 +1,22 @@
 /**
- * The payload of a frame, to be given away to a thread.
+ * Prepares the payload of a frame for transfer to a thread.
  *
  * @module
  */
 
 import { ownBuffer, type Payload } from "./worker_messages.ts";
 
-/** The smallest header of any protocol, in bytes. */
+/** The size of the smallest header of any protocol, in bytes. */
 export const SMALLEST_HEADER = 14;
 
 /**
- * A buffer and where the payload stands in it. Where the frame has its buffer to itself, as a frame larger than a chunk has,
- * it is that buffer, header included, not a copy; where it shares a chunk with others, a copy of the payload alone.
+ * Returns a buffer that can be transferred, and where the payload begins in it. A frame that is larger than a chunk has
+ * a buffer of its own: that buffer is returned, header included. The payload of a frame that shares its chunk with
+ * others is copied.
  */
 export function takePayload(content: Uint8Array): Payload {
   const { buffer, byteLength, byteOffset } = content;
-  // Nothing stands after the payload, and in front of it there is no room for another frame beside its own header.
+  // Nothing follows the payload, and the room in front of it has no place for another frame besides its own header.
   const alone = byteOffset + byteLength === buffer.byteLength && byteOffset < 2 * SMALLEST_HEADER;
   if (alone && buffer instanceof ArrayBuffer) return { buffer, start: byteOffset };
   return { buffer: ownBuffer(content, false), start: 0 };

@@ -1,6 +1,6 @@
 /**
- * The threads of one worker route: each handles one message at a time, what comes meanwhile waits in a queue, and a thread
- * that dies is replaced when the next message needs one.
+ * The threads of one worker route. Each thread handles one message at a time, and further messages wait in a queue. A
+ * thread that dies is replaced when the next message needs one.
  *
  * @module
  */
@@ -25,21 +25,21 @@ import {
 /** How long a module may take to load, in milliseconds. */
 const LOAD_TIME = 30_000;
 
-/** What a pool is made of. */
+/** The parts and limits of a {@linkcode WorkerPool}. */
 export interface PoolOptions {
-  /** What its messages are. */
+  /** The message type of the route. */
   readonly type: AnyMessageType;
-  /** The URL of the module. */
+  /** The URL of the module that the threads load. */
   readonly module: string;
-  /** The most threads; `undefined` for one less than there are cores. */
+  /** The largest number of threads; `undefined` for one less than the number of cores. */
   readonly threads: number | undefined;
-  /** How long a message may take, in milliseconds; `undefined` for any time. */
+  /** How long a thread may take for a message, in milliseconds; `undefined` for no limit. */
   readonly timeout: number | undefined;
-  /** The most messages that wait. */
+  /** The largest number of messages that wait for a thread. */
   readonly maxQueued: number;
-  /** Loads what starts threads. */
+  /** Loads the threads of the runtime. Called when the first message comes. */
   readonly load: () => Promise<Threads>;
-  /** Told of what fails without a message that it fails. */
+  /** Called with an error that no message rejects with. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -72,21 +72,21 @@ export class WorkerPool {
   #retired = false;
   readonly #faults: ModuleFaults;
 
-  /** @param options What it is made of. */
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#faults = new ModuleFaults(options.type, options.module);
   }
 
-  /** Whether it has no thread and nothing to do. */
+  /** True while the pool has no thread, not even one that is ending, and no waiting message. */
   get empty(): boolean {
     return this.#workers.size === 0 && this.#queue.length === 0 && this.#ending.size === 0;
   }
 
   /**
-   * Has a message handled; it gives the payload away.
+   * Handles a message in a thread. The buffer of the payload is transferred.
    *
-   * @returns The encoded reply; `undefined` if the sender waits for none; {@linkcode replied} if it is gone.
+   * @returns The encoded reply; `undefined` if the sender expects none; {@linkcode replied} if `signal` is aborted
+   * before a thread has the message.
    */
   run(payload: Payload, info: TaskInfo, signal: AbortSignal): Promise<unknown> {
     const { name } = this.#options.type;
@@ -111,13 +111,16 @@ export class WorkerPool {
     });
   }
 
-  /** Ends the threads as soon as nothing is to be done. */
+  /** Ends each thread as soon as there is nothing left for it to do. */
   retire(): void {
     this.#retired = true;
     this.#trim();
   }
 
-  /** Ends all threads at once; what they do and what waits fails. It can be used again afterwards. Never rejects. */
+  /**
+   * Ends all threads at once. Messages in work and in the queue reject. The pool can be used again afterwards. Never
+   * rejects.
+   */
   async stop(): Promise<void> {
     const tasks = this.#queue;
     this.#queue = [];
@@ -135,7 +138,7 @@ export class WorkerPool {
     while (this.#ending.size > 0) await Promise.all(this.#ending);
   }
 
-  /** Hands out what waits, as far as there are threads, and starts threads as far as there may be. */
+  /** Gives waiting messages to idle threads, and starts threads for the rest, up to the limit. */
   #pump(): void {
     const threads = this.#threads;
     if (threads === undefined) {
@@ -175,7 +178,7 @@ export class WorkerPool {
   #start(threads: Threads): void {
     let worker: Worker;
     try {
-      // They are called later.
+      // The callbacks run later, when `worker` is set.
       const thread = threads.start(BOOTSTRAP, { module: this.#options.module, serve: SERVE }, {
         message: (report) => this.#told(worker, report),
         exit: (error) => this.#exited(worker, error),
@@ -211,14 +214,14 @@ export class WorkerPool {
     try {
       worker.thread.post({ kind: "run", id, payload, info }, [payload.buffer]);
     } catch {
-      // A transport of the program's own may bring buffers that can't be given away.
+      // A transport of the application may bring buffers that cannot be transferred.
       const buffer = ownBuffer(new Uint8Array(payload.buffer, payload.start), false);
       worker.thread.post({ kind: "run", id, payload: { buffer, start: 0 }, info }, [buffer]);
     }
   }
 
   #told(worker: Worker, report: unknown): void {
-    // The module, or what it imports, may post to the program, too: only what fits is for us.
+    // The module and its imports may post messages of their own. Ignore them.
     if (worker.state === "over" || !isReport(report)) return;
     if (report.kind === "done" || report.kind === "failed") {
       const { task } = worker;
@@ -241,7 +244,7 @@ export class WorkerPool {
     this.#pump();
   }
 
-  /** The thread died. */
+  /** Called when a thread ended by itself. */
   #exited(worker: Worker, cause: Error): void {
     if (worker.state === "over") return;
     const { state, task } = worker;
@@ -260,10 +263,10 @@ export class WorkerPool {
     this.#pump();
   }
 
-  /** A thread is of no use: no other is started for a while, longer each time. */
+  /** Called when a thread cannot be used. No other is started for a while, and that pause grows with each failure. */
   #broken(error: Error): void {
     const first = this.#faults.note(error, this.#threads!.clock.now());
-    // What waits is left to the threads there are; without one, each message tells.
+    // The threads that are left handle what waits. If there is none, each waiting message rejects with the error.
     if (this.#workers.size === 0 && this.#queue.length > 0) this.#rejectAll(error);
     else if (first) this.#options.failed(error);
   }
@@ -277,7 +280,7 @@ export class WorkerPool {
     }
   }
 
-  /** Nobody waits for the answer any more. */
+  /** Called when nobody waits for the answer of a message any more. */
   #abort(task: Task): void {
     const waiting = this.#queue.indexOf(task);
     if (waiting >= 0) {
@@ -301,7 +304,7 @@ export class WorkerPool {
     worker.task = undefined;
   }
 
-  /** Ends the idle threads of a route that is gone. */
+  /** Ends the threads of a removed route that are not busy, once its queue is empty. */
   #trim(): void {
     if (!this.#retired || this.#queue.length > 0) return;
     for (const worker of this.#workers) if (worker.state !== "busy") this.#end(worker);

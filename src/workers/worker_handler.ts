@@ -1,5 +1,5 @@
 /**
- * The side of a worker route that runs in the thread: {@linkcode workerHandler} makes the default export of its module.
+ * The part of a worker route that runs in the thread. {@linkcode workerHandler} makes the default export of its module.
  *
  * @module
  */
@@ -12,31 +12,32 @@ import { SERVE } from "./bootstrap.ts";
 import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
 
-/** What a handler in a worker returns: the reply or a promise of it if its type has one; otherwise anything. */
+/** What a handler in a worker returns: the reply, or a promise of it, if its type has one; otherwise anything. */
 export type WorkerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown : ReplyIn | PromiseLike<ReplyIn>;
 
 /** The default export of a worker's module. */
 export interface WorkerHandler<Out = never, ReplyIn = unknown> {
-  /** The type it takes, which must have the code of the route's. */
+  /** The type that it handles. Its code must be that of the route's type. */
   readonly type: AnyMessageType;
-  /** Handles a message; for tests, which can call it without a thread. */
+  /** Handles a message. Tests can call it without a thread. */
   readonly handle: (message: WorkerMessage<Out>) => WorkerResult<ReplyIn>;
 }
 
-/** The thread's end of the line to the program. */
+/** The thread's side of the message channel to the program. */
 interface Port {
   postMessage(value: Report, transfer?: ArrayBuffer[]): void;
   on(event: "message", listener: (order: Order) => void): void;
 }
 
 /**
- * Makes the default export of a module whose handler runs in worker threads, see `Server.workerRoute`. The payload is
- * decoded and the reply encoded there, too, by the codecs of the type. What it throws answers the request as that of any
- * handler; what is thrown past it, such as in a timer, ends the thread, which is replaced.
+ * Makes the default export of a module whose handler runs in worker threads; see `Server.workerRoute`. The codecs of
+ * the type run in the thread, too: they decode the payload and encode the reply. An error that the handler throws
+ * answers the request, as for any handler. An error outside of the handler, such as in a timer, ends the thread, which
+ * is then replaced.
  *
  * @param type The type, the same as the route's: import both from one module.
- * @param handler Called with one message at a time. A reply of bytes that fill their buffer is given away: they are
- * transferred and gone here afterwards. Reply with a copy (`bytes.slice()`) of what is kept.
+ * @param handler Called with one message at a time. If the bytes of a reply fill their buffer, the buffer is
+ * transferred and cannot be used in the thread afterwards. To keep the bytes, reply with a copy (`bytes.slice()`).
  * @returns The handler, to be exported as default.
  * @throws {TypeError} `handler` is not a function.
  *
@@ -71,7 +72,7 @@ export function workerHandler<In, Out, ReplyIn, ReplyOut>(
   });
 }
 
-/** Takes orders, one at a time, and reports. */
+/** Runs the handler on one message at a time and reports each result. */
 class WorkerServer {
   readonly #type: AnyMessageType;
   readonly #handler: (message: WorkerMessage) => unknown;
@@ -118,7 +119,7 @@ class WorkerServer {
     try {
       port.postMessage({ kind: "done", id, reply: mine }, [mine]);
     } catch {
-      // Some buffers can't be given away, such as WebAssembly's memory.
+      // Some buffers cannot be transferred, such as the memory of WebAssembly.
       const copy = ownBuffer(bytes, false);
       port.postMessage({ kind: "done", id, reply: copy }, [copy]);
     }

@@ -1,5 +1,5 @@
 /**
- * A message as a handler in a worker thread gets it.
+ * A message as a handler in a worker thread receives it.
  *
  * @module
  */
@@ -11,18 +11,20 @@ import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
-/** A message in a worker thread: a {@linkcode Message} that is answered by what its handler returns, and only so. */
+/**
+ * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it.
+ */
 export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "reply"> {
-  /** The client that sent it, by id and address; `undefined` where a server did. */
+  /** The client that sent it, by id and address; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
   /**
-   * Aborted when the connection is gone or the request was cancelled. A handler learns of it when it lets the event loop
-   * of its thread go on, as by `await`; one that only computes does not.
+   * Aborted when the connection is gone or the request is canceled. The signal reaches a handler only when it gives
+   * control back to the event loop of its thread, as `await` does. A handler that only computes does not see it.
    */
   readonly signal: AbortSignal;
 }
 
-/** Makes a {@linkcode WorkerMessage} of what the program passed on. */
+/** A {@linkcode WorkerMessage}, made from what the program sent to the thread. */
 export class TaskMessage implements WorkerMessage {
   readonly type: AnyMessageType;
   readonly content: Uint8Array;
@@ -32,9 +34,9 @@ export class TaskMessage implements WorkerMessage {
   #json: { readonly value: unknown } | undefined = undefined;
 
   /**
-   * @param type Its type.
-   * @param payload The payload, which is the worker's own.
-   * @param info The rest.
+   * @param type The message type.
+   * @param payload The payload, whose buffer the worker owns.
+   * @param info Everything but the payload.
    */
   constructor(type: AnyMessageType, payload: Payload, info: TaskInfo) {
     this.type = type;
@@ -42,12 +44,12 @@ export class TaskMessage implements WorkerMessage {
     this.#info = info;
   }
 
-  /** Decodes the payload ahead of the handler. Throws what the codec throws. */
+  /** Decodes the payload before the handler runs. Throws what the codec throws. */
   decode(): void {
     this.#data = checkData(this.type.name, this.type.payload.decode(this.content));
   }
 
-  /** Fires its signal. */
+  /** Aborts the message's signal. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);
   }

@@ -1,5 +1,5 @@
 /**
- * What the program and its worker threads tell each other.
+ * The messages between the program and its worker threads.
  *
  * @module
  */
@@ -7,42 +7,42 @@
 import { UnreadableError } from "../base/unreadable.ts";
 import { PayloadError } from "../errors.ts";
 
-/** Who sent a message, as far as a worker is told. */
+/** The sender of a message, as a worker sees it. */
 export interface WorkerPeer {
   /** The `id` of its `ConnectedClient`. */
   readonly id: number;
-  /** Its address: `{hostname, port}`, or `{path}`. */
+  /** Its address: `{ hostname, port }`, or `{ path }`. */
   readonly address: { readonly hostname: string; readonly port: number } | { readonly path: string };
 }
 
-/** What a message is besides its payload. */
+/** Everything but the payload of a message. */
 export interface TaskInfo {
-  /** The sender's id for it. */
+  /** The sender's id for the message. */
   readonly requestId: number | string;
-  /** When it arrived, in milliseconds since 1970. */
+  /** When the message arrived, in milliseconds since 1970. */
   readonly receivedAt: number;
-  /** When it was sent, if the protocol says. */
+  /** When the message was sent, in milliseconds since 1970; `undefined` if the protocol does not say. */
   readonly sentAt: number | undefined;
-  /** Whether the sender waits for a reply. */
+  /** True if the sender waits for a reply. */
   readonly wantsReply: boolean;
-  /** Who sent it, on a server. */
+  /** The client that sent it; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
 }
 
-/** A payload that is given away: `buffer` from `start` to its end. */
+/** A payload to be transferred: the bytes of `buffer` from `start` to its end. */
 export interface Payload {
-  /** Nobody else looks at it. */
+  /** A buffer that nothing else uses. */
   readonly buffer: ArrayBuffer;
-  /** Where the payload begins: after the header, where the frame came with it. */
+  /** The offset of the payload. It is not 0 if the buffer contains the frame's header, too. */
   readonly start: number;
 }
 
-/** To a worker. */
+/** A message from the program to a worker. */
 export type Order =
   | { readonly kind: "run"; readonly id: number; readonly payload: Payload; readonly info: TaskInfo }
   | { readonly kind: "abort"; readonly id: number; readonly reason: ErrorLikeness };
 
-/** From a worker. */
+/** A message from a worker to the program. */
 export type Report =
   | { readonly kind: "ready"; readonly code: number; readonly name: string; readonly replies: boolean }
   | { readonly kind: "unusable"; readonly exported: string }
@@ -50,7 +50,7 @@ export type Report =
   | { readonly kind: "done"; readonly id: number; readonly reply: ArrayBuffer | undefined }
   | { readonly kind: "failed"; readonly id: number; readonly error: ErrorLikeness };
 
-/** Whether a worker's message is a report. */
+/** Returns whether a message that a thread posted is a report. */
 export function isReport(value: unknown): value is Report {
   if (typeof value !== "object" || value === null) return false;
   const { kind, reply, error } = value as Record<string, unknown>;
@@ -59,21 +59,22 @@ export function isReport(value: unknown): value is Report {
   return kind === "ready" || kind === "unusable";
 }
 
-/** An error on its way to another thread: cloning an `Error` loses its `code`, and on Bun its `cause`. */
+/**
+ * An error in a form that survives the way to another thread. Cloning an `Error` loses its `code`, and on Bun its
+ * `cause`.
+ */
 export interface ErrorLikeness {
-  /** Its class. */
+  /** The error's `name`. */
   readonly name: string;
-  /** Its text. */
   readonly message: string;
-  /** Its code, if that is text. */
+  /** The error's `code`, if that is a string. */
   readonly code: string | undefined;
-  /** Where it was thrown. */
   readonly stack: string | undefined;
-  /** Whether it says that what a peer sent cannot be decoded. */
+  /** True if the error is an {@linkcode UnreadableError}: what a peer sent cannot be decoded. */
   readonly unreadable?: boolean;
 }
 
-/** Describes whatever was thrown. */
+/** Returns the description of a thrown value, which may be anything. */
 export function likenessOf(error: unknown): ErrorLikeness {
   try {
     const { name, message, code, stack } = (error ?? {}) as Record<string, unknown>;
@@ -89,10 +90,10 @@ export function likenessOf(error: unknown): ErrorLikeness {
   }
 }
 
-/** An error that looks like the one described. */
+/** Returns an error with the name, message, code and stack of the one described. */
 export function errorLike({ name, message, code, stack }: ErrorLikeness): Error {
   const error = new Error(message);
-  // Not enumerable, as in any error.
+  // These properties are not enumerable, as in any error.
   const own = (key: string, value: unknown): unknown =>
     Object.defineProperty(error, key, { value, configurable: true, writable: true });
   own("name", name);
@@ -102,21 +103,25 @@ export function errorLike({ name, message, code, stack }: ErrorLikeness): Error 
 }
 
 /**
- * A buffer that holds exactly these bytes and that nobody else looks at: the view's own where it fills it, else a copy.
+ * Returns a buffer that holds exactly these bytes and that nothing else uses. It is the view's own buffer if the view
+ * fills it, otherwise a copy.
  *
  * @param bytes A view of a buffer, whole or in part.
- * @param owned Whether nobody else uses the buffer.
+ * @param owned True if nothing else uses the buffer.
  */
 export function ownBuffer(bytes: Uint8Array, owned: boolean): ArrayBuffer {
   const { buffer } = bytes;
   if (owned && buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength) return buffer;
-  // Not `slice()`: that of a `Buffer` is a view.
+  // Not `slice()`: on a `Buffer` it returns a view of the same memory.
   const copy = new Uint8Array(bytes.byteLength);
   copy.set(bytes);
   return copy.buffer;
 }
 
-/** The error that a handler threw in its thread: the same name, code, text and stack, but not the same class. */
+/**
+ * Returns the error that a handler threw in its thread. Its name, code, message and stack are the same, but its class
+ * may be another.
+ */
 export function revived(error: ErrorLikeness): Error {
   if (error.name !== "PayloadError") return errorLike(error);
   const code = error.code === "payload-too-large" ? "payload-too-large" : "invalid-payload";

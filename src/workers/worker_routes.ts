@@ -14,14 +14,21 @@ import type { TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /** Options of a worker route; all optional. */
 export interface WorkerRouteOptions {
-  /** The most threads. They are started when messages come, as many as work at once. @default one less than there are cores */
+  /**
+   * The largest number of threads. A thread is started when a message comes and no other thread is idle.
+   * @default one less than there are cores
+   */
   readonly threads?: number;
   /**
-   * How long a message may take in its thread, in milliseconds. After that the thread is cut, even in an endless loop, and
-   * replaced, and the request rejects with the code `timeout`. @default unlimited
+   * How long a message may take in its thread, in milliseconds. After that the thread is ended, even in an endless
+   * loop, and replaced. The request rejects with the code `timeout`.
+   * @default unlimited
    */
   readonly timeout?: number;
-  /** Messages that wait for a thread, over all connections; above it they fail with `queue-full`. @default 1024 */
+  /**
+   * How many messages may wait for a thread, over all connections. Above that, messages fail with `queue-full`.
+   * @default 1024
+   */
   readonly maxQueued?: number;
 }
 
@@ -31,34 +38,33 @@ const OPTIONS = {
   maxQueued: optional(whole(1), 1_024),
 } satisfies OptionTable<WorkerRouteOptions>;
 
-/** What is needed of a message. */
+/** The parts of a message that a worker route needs. */
 export interface Incoming extends Omit<TaskInfo, "client"> {
-  /** Its payload. */
   readonly content: Uint8Array;
-  /** Fires when nobody waits for it any more. */
+  /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
 
-/** A route to be added: messages come as bytes, and what the handler returns is sent as it is. */
+/** A route to be added. Its messages come as bytes, and what its handler returns is sent as it is. */
 export interface WorkerRoute {
-  /** The code, the name, and codecs that pass bytes on. */
+  /** The code and name of the type, with codecs that pass bytes through. */
   readonly type: AnyMessageType;
-  /** Gives the message to a thread. */
+  /** Handles the message in a thread. */
   readonly handler: (message: Incoming, client: WorkerPeer | undefined) => Promise<unknown>;
 }
 
-/** Worker routes and their threads. */
+/** The worker routes of one Server or Client. */
 export class WorkerRoutes {
   readonly #pools = new Set<WorkerPool>();
   readonly #byCode = new Map<number, WorkerPool>();
   readonly #failed: (error: unknown) => void;
 
-  /** @param failed Told of what fails without a message that it fails. */
+  /** @param failed Called with an error that no message rejects with. */
   constructor(failed: (error: unknown) => void) {
     this.#failed = failed;
   }
 
-  /** Checks the arguments of a route and makes it; {@linkcode add} it when its code is free. */
+  /** Checks the arguments of a route and makes it. Call {@linkcode add} when its code is known to be free. */
   make(
     type: AnyMessageType,
     module: string | URL,
@@ -80,7 +86,7 @@ export class WorkerRoutes {
       pool,
       type: raw as unknown as AnyMessageType,
       handler: (message, client): Promise<unknown> => {
-        // A message may come late, from the queue of a connection, when its route and its threads are gone.
+        // A message may come late from the queue of a connection, when its route is removed and its pool forgotten.
         this.#pools.add(pool);
         const { content, requestId, receivedAt, sentAt, signal, wantsReply } = message;
         return pool.run(takePayload(content), { requestId, receivedAt, sentAt, wantsReply, client }, signal);
@@ -88,19 +94,19 @@ export class WorkerRoutes {
     };
   }
 
-  /** Keeps the threads of a route. */
+  /** Remembers the pool of a route, and forgets all pools that are empty. */
   add({ code }: { readonly code: number }, pool: WorkerPool): void {
     this.#byCode.set(code, pool);
     for (const other of this.#pools) if (other.empty) this.#pools.delete(other);
   }
 
-  /** Ends the threads of a route, if it has any, when they have done what came before. */
+  /** Ends the threads of a route, if it has any, when they have handled the messages that came before. */
   remove({ code }: { readonly code: number }): void {
     this.#byCode.get(code)?.retire();
     this.#byCode.delete(code);
   }
 
-  /** Ends all threads at once. They are started again when messages come. Never rejects. */
+  /** Ends all threads at once. Later messages start them again. Never rejects. */
   async close(): Promise<void> {
     await Promise.all([...this.#pools].map((pool) => pool.stop()));
   }
