@@ -1,5 +1,5 @@
 /**
- * Where a runtime that pushes accepted connections (Node, Bun, memory) meets a loop that iterates over them.
+ * Connects a runtime that pushes accepted connections (Node, Bun, memory) with a loop that iterates over them.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import type { Connection } from "../transport.ts";
 
 type Result = IteratorResult<Connection, undefined>;
 
-/** A queue of accepted connections. Several loops may share it; leaving a loop does not close it. */
+/** A queue of accepted connections. Several loops may share it. Leaving a loop does not close it. */
 export class AcceptQueue {
   #connections: Connection[] = [];
   #waiting: PromiseWithResolvers<Result>[] = [];
   #end: { readonly error: Error | undefined } | undefined;
 
-  /** Takes a connection in, or aborts it when the queue has ended. */
+  /** Adds a connection. Aborts it instead if the queue has ended. */
   push(connection: Connection): void {
     if (this.#end) return connection.abort();
     const waiting = this.#waiting.shift();
@@ -22,7 +22,7 @@ export class AcceptQueue {
     else this.#connections.push(connection);
   }
 
-  /** Ends it and aborts the connections that nobody took. */
+  /** Ends the queue and aborts the connections that nobody took. With `error`, waiting loops reject. */
   end(error?: Error): void {
     if (this.#end) return;
     this.#end = { error };
@@ -33,7 +33,7 @@ export class AcceptQueue {
     }
   }
 
-  /** An iterator over the connections as they come. */
+  /** Returns an iterator over the connections as they come. */
   iterate(): AsyncIterator<Connection> {
     return { next: () => this.#next() };
   }

@@ -67,8 +67,9 @@ function targetOf(at: Endpoint): BunEndpoint {
     : { hostname: at.hostname, port: at.port, allowHalfOpen: true };
 }
 
-// `Bun.connect` can't be taken back: an attempt that nobody answers would hold a socket, and the process, for minutes. And it
-// remembers for 30 s where a name led to. `node:net` does neither, and what it opens is a socket of Bun.
+// `Bun.connect` cannot be canceled: an attempt that nobody answers would keep a socket, and the process, for minutes.
+// It also remembers for 30 s what a host name resolved to. `node:net` does neither, and the socket that it opens is one
+// of Bun's.
 function adopt(socket: Socket, bufferSize: number, to: Endpoint): Channel {
   const holder = socket as unknown as {
     _handle: (BunSocket & { reload?(options: { socket: BunHandlers }): void }) | null;
@@ -79,7 +80,7 @@ function adopt(socket: Socket, bufferSize: number, to: Endpoint): Channel {
   holder._handle = null;
   handle.reload({ socket: HANDLERS });
   handle.data = channel;
-  // It refers to its old owner, which would live as long as it.
+  // They refer to the `node:net` socket, its old owner, which would otherwise stay in memory as long as the handle.
   for (const key of Object.getOwnPropertySymbols(handle)) Reflect.set(handle, key, undefined);
   channel.open(handle);
   return channel;
@@ -103,7 +104,7 @@ async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Pr
   }
 }
 
-// A listener of Bun at a name does not tell its address.
+// Resolves the name before listening: a listener of Bun at a host name does not report its address.
 async function resolve({ dns }: BunApi, hostname: string): Promise<string> {
   if (/^[\d.]+$|:/.test(hostname)) return hostname;
   const [first] = await dns.lookup(hostname);

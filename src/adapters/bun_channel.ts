@@ -1,7 +1,8 @@
 /**
  * One of Bun's sockets as a {@linkcode Channel}.
  *
- * Bun's `write` takes what the kernel takes and hands the rest back; its `end` drops that rest, so half-close is `shutdown`.
+ * Bun's `write` takes what the kernel takes and returns how much that was. Its `end` drops the rest, so half-close uses
+ * `shutdown`.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { plainIp } from "./endpoint.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";
 
-/** What is used of a socket of Bun. */
+/** The part of Bun's socket that is used. */
 export interface BunSocket {
   data: BunChannel;
   readonly localAddress?: string;
@@ -29,7 +30,7 @@ export interface BunSocket {
   setNoDelay(on: boolean): boolean;
 }
 
-/** A socket of Bun; its handlers call `open`, `receive`, `drain`, `end` and `close`. */
+/** A socket of Bun. Bun's handlers call `open`, `receive`, `drain`, `end` and `close`. */
 export class BunChannel implements Channel, Tap {
   readonly finishes = true;
   local: Address;
@@ -57,7 +58,7 @@ export class BunChannel implements Channel, Tap {
   }
 
   receive(chunk: Uint8Array): void {
-    // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
+    // Make a plain view: the `slice` of a `Buffer` shares memory, that of a `Uint8Array` copies.
     this.#chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   }
 
@@ -66,9 +67,9 @@ export class BunChannel implements Channel, Tap {
   }
 
   close(error?: Error): void {
-    // Nobody waits any more, and an error with its stack is expensive.
+    // Create no error once nobody waits: capturing its stack is expensive.
     if (this.#released) return;
-    // Once both sides have sent FIN, Bun closes at once, without `end`.
+    // When both sides have sent FIN, Bun calls `close` at once, without `end`.
     const clean = error === undefined && this.#finished && this.#unsent === undefined;
     if (!clean) this.#failure ??= error ?? systemError("ECONNRESET");
     this.#chunks.end(error ?? (this.#finished ? undefined : this.#failure));

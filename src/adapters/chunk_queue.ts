@@ -1,17 +1,18 @@
 /**
- * Where a socket that pushes its chunks (Node's, Bun's) meets a reader that pulls them. While nobody reads, it holds up to
- * `limit` bytes and then pauses the socket, so that TCP slows the peer down. The end comes after all chunks.
+ * Connects a socket that pushes its chunks (Node's, Bun's) with a reader that pulls them. While nobody reads, the queue
+ * holds up to `limit` bytes and then pauses the socket, so that TCP slows the peer down. The end comes after all
+ * chunks.
  *
  * @module
  */
 
 import type { ChunkReader } from "../transport.ts";
 
-/** How to hold a socket back. */
+/** Pauses and resumes a socket. */
 export interface Tap {
-  /** Stops the chunks; a few more may come. */
+  /** Stops the chunks. A few more may still come. */
   pause(): void;
-  /** Lets them come again. */
+  /** Lets the chunks come again. */
   resume(): void;
 }
 
@@ -26,7 +27,7 @@ export class ChunkQueue {
   #end: { readonly error: unknown } | undefined;
 
   /**
-   * @param limit How many bytes to hold before pausing.
+   * @param limit How many bytes to hold before the socket is paused.
    * @param tap The socket.
    */
   constructor(limit: number, tap: Tap) {
@@ -34,12 +35,12 @@ export class ChunkQueue {
     this.#tap = tap;
   }
 
-  /** Whether the end was reached; more chunks and a second end are ignored. */
+  /** True once the end was reached. Later chunks and a second end are ignored. */
   get ended(): boolean {
     return this.#end !== undefined;
   }
 
-  /** Takes a chunk in. Empty ones are ignored. */
+  /** Adds a chunk. An empty one is ignored. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0 || this.#end) return;
     const reader = this.#reader;
@@ -56,7 +57,7 @@ export class ChunkQueue {
     }
   }
 
-  /** Ends it: cleanly, or with an error. Only the first call counts. */
+  /** Ends the queue, cleanly or with an error. Later calls are ignored. */
   end(error?: unknown): void {
     if (this.#end) return;
     this.#end = { error };
@@ -65,7 +66,7 @@ export class ChunkQueue {
     reader?.received(null, error);
   }
 
-  /** Hands over the next chunk, at once or later, or the end. */
+  /** Passes the next chunk or the end to `reader`, at once or later. */
   read(reader: ChunkReader): void {
     const chunk = this.#chunks.shift();
     if (chunk) {
@@ -76,7 +77,7 @@ export class ChunkQueue {
     else this.#reader = reader;
   }
 
-  /** Forgets what it holds. */
+  /** Drops the chunks that wait. */
   clear(): void {
     this.#chunks = [];
     this.#size = 0;

@@ -1,7 +1,8 @@
 /**
  * TCP and unix sockets through `Deno.connect` and `Deno.listen`. Importing it is harmless on other runtimes.
  *
- * Deno's `write` takes some of the bytes and returns how many, and its `read` needs a buffer for as long as it waits.
+ * Deno's `write` may take only some of the bytes and returns how many. Its `read` needs a buffer for as long as it
+ * waits.
  *
  * @module
  */
@@ -111,7 +112,7 @@ class DenoListenerAdapter implements Listener {
   }
 
   close(): Promise<void> {
-    if (!this.#closed) this.#listener.close(); // A second one would throw.
+    if (!this.#closed) this.#listener.close(); // A second call would throw.
     this.#closed = true;
     return Promise.resolve();
   }
@@ -140,8 +141,9 @@ class DenoListenerAdapter implements Listener {
   }
 }
 
-// What accepting fails with while the listener is there is one peer's affair, or passes: a peer that left while it waited
-// (ECONNABORTED, ECONNRESET, ENOTCONN), the errors of a network that accept(2) hands on, or for now no more files.
+// While the listener exists, a failure to accept concerns one peer or is temporary. A peer may have left while it
+// waited (ECONNABORTED, ECONNRESET, ENOTCONN): then nothing has to be waited for. Otherwise accept(2) passes on an
+// error of the network, or the process has no file descriptor left for now.
 async function pause(error: unknown): Promise<void> {
   const { code } = error as { code?: string };
   if (code === "ECONNABORTED" || code === "ECONNRESET" || code === "ENOTCONN") return;
@@ -156,7 +158,7 @@ class DenoChannel implements Channel {
   constructor(connection: DenoConn, bufferSize: number) {
     this.#connection = connection;
     this.#buffer = new ReadBuffer(bufferSize);
-    connection.setNoDelay?.(true); // The option of `Deno.connect` is ignored, and accepted ones have none.
+    connection.setNoDelay?.(true); // `Deno.connect` ignores its option, and accepted sockets have none.
   }
 
   get local(): Address {

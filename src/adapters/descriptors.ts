@@ -1,25 +1,25 @@
 /**
- * How many files and sockets this process may have open at once, where the system tells without asking anybody.
+ * Reads how many files and sockets this process may have open at once, where that needs no prompt for a permission.
  *
  * @module
  */
 
 import { readFile } from "node:fs/promises";
 
-/** Where Linux tells. */
+/** The file in which Linux lists the limits of the process. */
 const LIMITS = "/proc/self/limits";
 
-/** What is needed of Deno. */
+/** The part of Deno's API that is used. */
 interface DenoPermissions {
   readonly permissions: {
     query(what: { name: "read"; path: string }): Promise<{ readonly state: string }>;
   };
 }
 
-/** The limit in force; `undefined` where it can't be known. It never rejects, and no user is asked for permission. */
+/** Returns the limit in force; `undefined` if it cannot be known. Never rejects, and never prompts for a permission. */
 export async function descriptorLimit(): Promise<number | undefined> {
   try {
-    // Deno asks at the terminal when a file is read without permission, also by `node:fs`.
+    // Deno prompts at the terminal when a file is read without permission, also through `node:fs`.
     const { Deno: deno } = globalThis as { Deno?: DenoPermissions };
     if (deno !== undefined && (await deno.permissions.query({ name: "read", path: LIMITS })).state !== "granted") {
       return undefined;
@@ -30,7 +30,7 @@ export async function descriptorLimit(): Promise<number | undefined> {
   }
 }
 
-/** The limit in force by the text of `/proc/self/limits`. */
+/** Returns the limit in force, from the text of `/proc/self/limits`. */
 export function softLimit(text: string): number | undefined {
   const limit = /^Max open files\s+(\d+)\s/m.exec(text)?.[1];
   return limit === undefined ? undefined : Number(limit);

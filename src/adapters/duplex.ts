@@ -1,9 +1,9 @@
 /**
- * The half of a {@linkcode Connection} that is the same on every runtime: one read and one write at a time, half-close,
- * abort, and `closed`. What differs is behind a {@linkcode Channel}.
+ * The part of a {@linkcode Connection} that is the same on every runtime: one read and one write at a time, half-close,
+ * abort, and `closed`. A {@linkcode Channel} supplies the part that differs.
  *
- * When writing fails, reading goes on: what the peer sent before can still be had, and the error follows it. FIN and reset
- * are noticed by reading: `closed` does not settle by itself while nobody reads.
+ * When a write fails, reading goes on: what the peer sent before can still be read, and the error follows it. Only
+ * reading notices FIN and a reset, so `closed` does not settle by itself while nobody reads.
  *
  * @module
  */
@@ -15,25 +15,25 @@ import type { ChunkReader, Connection } from "../transport.ts";
 import { addressText } from "../base/address.ts";
 import { brokenError } from "./system_errors.ts";
 
-/** What an adapter supplies. Calls come one at a time a direction, and none after `release`. */
+/** The part that an adapter supplies. Each direction gets one call at a time, and none after `release`. */
 export interface Channel {
-  /** This end. */
   readonly local: Address;
-  /** The peer's end. */
   readonly remote: Address;
-  /** Hands over what comes next, at once or later: a chunk, not empty, or `null` for FIN, or the runtime's own error. */
+  /**
+   * Passes on what comes next, at once or later: a chunk that is not empty, `null` for FIN, or the runtime's own error.
+   */
   read(reader: ChunkReader): void;
-  /** The last chunk may be written over, where the adapter has the buffer that is read into. */
+  /** Called when the last chunk may be overwritten, for an adapter that owns the buffer that is read into. */
   recycle?(chunk: Uint8Array): void;
-  /** Writes all of `bytes`, at least one. Rejects with the runtime's own error. */
+  /** Writes all of `bytes`, which are not empty. Rejects with the runtime's own error. */
   write(bytes: Uint8Array): Promise<void>;
   /** Sends FIN after what was written. */
   finish(): Promise<void>;
-  /** Whether `release` does that, too, where the peer's FIN was read: then it takes no call of its own. */
+  /** True if `release` sends FIN, too, when the peer's FIN was read. `finish` is not called then. */
   readonly finishes?: boolean;
-  /** Gives the socket back at once; `read` and `write` may stay pending. Called once. */
+  /** Releases the socket at once. A `read` or `write` may stay pending. Called once. */
   release(reason: Error | undefined): void;
-  /** Lets the process end although the socket is open. */
+  /** Lets the process exit even while the socket is open. */
   unref(): void;
 }
 
@@ -92,11 +92,11 @@ export class Duplex implements Connection, ChunkReader {
     this.#channel.recycle?.(chunk);
   }
 
-  /** Called by the channel. */
+  /** Called by the channel with what it read. */
   received(chunk: Uint8Array | null, error?: unknown): void {
     const reader = this.#reader;
     if (!reader) return;
-    // The system tells of a broken connection once: after a failed write, the reading end looks like a clean one.
+    // The system reports a broken connection only once: after a failed write, reading ends as if cleanly.
     if (chunk === null && this.#sendError) return this.#end(this.#sendError);
     if (error !== undefined) return this.#end(brokenError(this.#cannot("read from"), error));
     this.#reader = undefined;
@@ -182,7 +182,10 @@ export class Duplex implements Connection, ChunkReader {
   }
 }
 
-/** Never within a call of the one who is told: what it does then would come in between. */
+/**
+ * Passes an error to `reader` in a microtask. A call within `readTo` would run the reader's reaction in the middle of
+ * its own code.
+ */
 function fail(reader: ChunkReader, error: Error): void {
   realTime.queueMicrotask(() => reader.received(null, error));
 }

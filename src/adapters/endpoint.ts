@@ -1,6 +1,6 @@
 /**
- * Checks and names of endpoints, the same for every adapter: a wrong argument is a `TypeError` or `RangeError` that names
- * it, before any runtime sees it.
+ * Checks endpoints and addresses, in the same way for every adapter. A wrong argument throws a `TypeError` or
+ * `RangeError` that names it, before it gets to the runtime.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 import type { Endpoint, TcpEndpoint } from "../base/address.ts";
 import type { SocketOptions } from "../transport.ts";
 
-/** The largest chunk of one read, in bytes, unless the caller says otherwise. */
+/** The largest chunk of one read by default, in bytes. */
 export const DEFAULT_BUFFER_SIZE = 65536;
 
 /**
- * Throws when `endpoint` cannot be used.
+ * Throws if `endpoint` cannot be used.
  *
- * @param verb What is about to be done, for the message: `"connect"` or `"listen"`.
- * @param endpoint Where.
- * @throws {TypeError} When a member is missing or of the wrong type.
- * @throws {RangeError} When the port is out of range; connecting to port 0 is out of range, too.
+ * @param verb The action for the error message: `"connect"` or `"listen"`.
+ * @param endpoint The endpoint.
+ * @throws {TypeError} A member is missing or of the wrong type.
+ * @throws {RangeError} The port is out of range. Port 0 is in range only for `"listen"`.
  */
 export function checkEndpoint(verb: "connect" | "listen", endpoint: Endpoint): void {
   const { hostname, path, port } = endpoint as Partial<TcpEndpoint> & { path?: unknown };
@@ -38,11 +38,11 @@ export function checkEndpoint(verb: "connect" | "listen", endpoint: Endpoint): v
 }
 
 /**
- * The buffer size to use.
+ * Returns the buffer size to use, in bytes.
  *
- * @param options What the caller gave.
+ * @param options The caller's options.
  * @returns `bufferSize`, or 65536.
- * @throws {RangeError} When it is not a positive integer.
+ * @throws {RangeError} `bufferSize` is not a positive integer.
  */
 export function bufferSizeOf(options: SocketOptions | undefined): number {
   const size = options?.bufferSize ?? DEFAULT_BUFFER_SIZE;
@@ -53,14 +53,14 @@ export function bufferSizeOf(options: SocketOptions | undefined): number {
 }
 
 /**
- * The IP address of a socket as everybody else writes it: a socket of both families tells an IPv4 address as an IPv6 one,
- * `::ffff:192.0.2.1`, and a list of addresses would not find it.
+ * Returns the IP address of a socket in its usual form. A socket for both IP versions reports an IPv4 address as an
+ * IPv6 one, `::ffff:192.0.2.1`, which a lookup in a list of addresses would not find.
  *
- * @param ip What the runtime calls it; empty where it does not know any more.
- * @returns The IPv4 address where it is one; otherwise `ip`.
+ * @param ip The address as the runtime reports it; empty if it does not know it any more.
+ * @returns The IPv4 address if it is one; otherwise `ip`.
  */
 export function plainIp(ip: string): string {
-  // All others begin otherwise, and cost one comparison.
+  // Most addresses start differently and cost only this comparison.
   if (!ip.startsWith("::")) return ip;
   const mapped = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i.exec(ip);
   if (mapped === null) return ip;

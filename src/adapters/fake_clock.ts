@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until a test moves it, for the memory transport.
+ * A clock for the memory transport that stands still until a test moves it.
  *
  * @module
  */
@@ -15,8 +15,8 @@ interface Timer {
 const MOST_TURNS = 100_000;
 
 /**
- * Time that only {@linkcode FakeClock.advance} moves. Give it to `memoryTransport`: then every delivery of bytes is
- * awaited too, so that a test sees each moment complete.
+ * A clock that only {@linkcode FakeClock.advance} moves. With this clock in `memoryTransport`, `advance` also waits for
+ * every delivery of bytes, so that a test sees each moment complete.
  *
  * @example A timeout without waiting
  * ```ts
@@ -47,17 +47,17 @@ export class FakeClock implements Clock {
     this.#now = now;
   }
 
-  /** How many timers are set. */
+  /** The number of timers that are set. */
   get pending(): number {
     return this.#timers.size;
   }
 
-  /** The time, in milliseconds. */
+  /** Returns the time, in milliseconds. */
   now(): number {
     return this.#now;
   }
 
-  /** Calls `fn` when the time has moved on by `ms` milliseconds. */
+  /** Calls `fn` when the clock has moved on by `ms` milliseconds. */
   setTimeout(fn: () => void, ms: number): TimerHandle {
     const timer: Timer = { due: this.#now + Math.max(0, ms), fn };
     this.#timers.add(timer);
@@ -69,7 +69,7 @@ export class FakeClock implements Clock {
     this.#timers.delete(timer as Timer);
   }
 
-  /** Does nothing: these timers never hold the process. */
+  /** Does nothing: these timers never keep the process alive. */
   unref(_timer: TimerHandle): void {}
 
   /** Calls `fn` in a later turn of the event loop, which {@linkcode settle} waits for. */
@@ -85,7 +85,7 @@ export class FakeClock implements Clock {
    * Waits until everything that can happen now has happened: microtasks, and deliveries of a memory transport with this
    * clock. It does not wait for other asynchronous work of the runtime, such as Web Crypto.
    *
-   * @throws {Error} It does not come to rest within 100,000 turns.
+   * @throws {Error} There is still work after 100,000 turns of the event loop.
    */
   async settle(): Promise<void> {
     let quiet = 0;
@@ -97,10 +97,10 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves the time on, runs what becomes due in order, and settles before, between and after. Timers set on the way are
-   * run, too, when they become due.
+   * Moves the clock on and runs the timers that become due, in order. It settles before, between and after them. Timers
+   * that are set meanwhile run, too, when they become due.
    *
-   * @param ms How far, in milliseconds.
+   * @param ms How far to move, in milliseconds.
    */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;

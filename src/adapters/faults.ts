@@ -1,55 +1,58 @@
 /**
- * What may go wrong with the bytes of one direction of a memory connection, as a script that always plays the same way.
+ * The faults of one direction of a memory connection, as a script that plays the same way each time.
  *
  * @module
  */
 
 /** One bit to flip. */
 export interface BitFlip {
-  /** Which byte of the direction, from 0. */
+  /** The offset of the byte in the direction, from 0. */
   readonly byte: number;
-  /** Which bit of it, 0 (lowest) to 7. */
+  /** The bit of that byte, 0 (lowest) to 7. */
   readonly bit: number;
 }
 
-/** Pieces of random sizes, the same for the same seed. */
+/** Pieces of random sizes. The same seed gives the same sizes. */
 export interface RandomSplit {
-  /** Any integer. */
+  /** The seed: any integer. */
   readonly seed: number;
   /** The largest piece, in bytes. @default 64 */
   readonly max?: number;
 }
 
-/** Where a direction stops moving. */
+/** A point at which a direction stops. */
 export interface Freeze {
-  /** How many bytes still pass. */
+  /** How many bytes are delivered before that. */
   readonly after: number;
-  /** It moves again when this resolves. @default never */
+  /** The direction goes on when this resolves. @default never */
   readonly until?: Promise<unknown>;
 }
 
 /**
- * The faults of one direction: of the bytes that one side sends. Offsets count that side's bytes from the start of the
- * connection. Faults combine; of `resetAfter`, `closeAfter` and `dropAfter` the smallest wins.
+ * The faults of one direction, which is the bytes that one side sends. Offsets count that side's bytes from the start
+ * of the connection. Faults can be combined. Of `resetAfter`, `closeAfter` and `dropAfter` the smallest wins.
  */
 export interface Faults {
-  /** Delivers pieces: of so many bytes, or cut at these ascending offsets, or of random sizes. */
+  /**
+   * Splits what is delivered: into pieces of this many bytes, at these ascending offsets, or into pieces of random
+   * sizes.
+   */
   readonly split?: number | readonly number[] | RandomSplit;
-  /** Delivers everything later by so many milliseconds of the clock. */
+  /** Delays each delivery by this many milliseconds of the clock. */
   readonly delay?: number;
   /** Flips bits. */
   readonly corrupt?: BitFlip | readonly BitFlip[];
-  /** Delivers so many bytes, then resets the connection for both sides. */
+  /** Delivers this many bytes, then resets the connection for both sides. */
   readonly resetAfter?: number;
-  /** Delivers so many bytes, then FIN; what the side sends after them vanishes. */
+  /** Delivers this many bytes, then FIN. What the side sends after them vanishes. */
   readonly closeAfter?: number;
-  /** Delivers so many bytes; what the side sends after them vanishes, FIN too, as on a broken line. */
+  /** Delivers this many bytes. What the side sends after them vanishes, FIN included, as on a broken line. */
   readonly dropAfter?: number;
-  /** Delivers so many bytes, then nothing moves: the pipe fills up and writing stays pending. */
+  /** Delivers `after` bytes, then nothing: the pipe fills up, and writing stays pending. */
   readonly freeze?: Freeze;
 }
 
-/** A step of a script: bytes to deliver, or what happens between two bytes. */
+/** A step of a script: bytes to deliver, or an event between two bytes. */
 export type Step =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "freeze"; readonly until: Promise<unknown> }
@@ -66,7 +69,7 @@ export class FaultScript {
   #frozen = false;
   #stopped = false;
 
-  /** @param faults The script. */
+  /** @param faults The faults to play. */
   constructor(faults: Faults) {
     const { closeAfter, corrupt = [], dropAfter, resetAfter, split } = faults;
     this.#faults = faults;
@@ -82,17 +85,17 @@ export class FaultScript {
     this.#stop = stop.at === Infinity ? undefined : stop;
   }
 
-  /** Milliseconds by which everything comes later. */
+  /** The delay of each delivery, in milliseconds. */
   get delay(): number {
     return this.#faults.delay ?? 0;
   }
 
-  /** Whether the direction has ended by the script: what comes now, FIN too, vanishes. */
+  /** True once the script has ended the direction. What is sent after that vanishes, FIN included. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** The steps that happen before any byte was sent. */
+  /** Returns the steps before the first byte. */
   start(): Step[] {
     const steps: Step[] = [];
     this.#events(steps);
@@ -100,9 +103,9 @@ export class FaultScript {
   }
 
   /**
-   * The steps for the next bytes.
+   * Returns the steps for the next bytes.
    *
-   * @param bytes The bytes, which are the script's to change.
+   * @param bytes The bytes. The script may change them.
    */
   play(bytes: Uint8Array): Step[] {
     const steps: Step[] = [];

@@ -1,6 +1,6 @@
 /**
- * Connections within the program, for tests: the same promises as a socket's, with bounded buffers, optional faults that
- * always happen at the same byte, and optional time that only the test moves.
+ * Connections within the program, for tests. They keep the same promises as a socket, with bounded buffers. Optional
+ * faults happen at the same byte each time, and optional time moves only when the test moves it.
  *
  * @module
  */
@@ -15,8 +15,8 @@ export type { BitFlip, Faults, Freeze, RandomSplit } from "./faults.ts";
 export type { FaultsInfo, MemoryOptions } from "./memory_network.ts";
 
 /**
- * Creates a separate network: only listeners of this transport can be reached from it. Paths are names; host
- * names ending in `.invalid` cannot be resolved; listening at `0.0.0.0` or `::` is listening at every host name.
+ * Creates a separate network: only listeners of this transport can be reached from it. Paths are plain names. Host
+ * names that end in `.invalid` cannot be resolved. A listener at `0.0.0.0` or `::` can be reached by every host name.
  *
  * @param options Clock, faults and sizes.
  *
@@ -49,8 +49,8 @@ export function memoryTransport(options?: MemoryOptions): Transport {
 /**
  * Creates two connections that are each other's peer.
  *
- * @param options Clock, faults and sizes; the index is 0.
- * @returns The client's end and the server's.
+ * @param options Clock, faults and sizes. The index of the pair is 0.
+ * @returns The client's end and the server's end.
  *
  * @example Corrupting one bit
  * ```ts

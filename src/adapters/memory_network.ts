@@ -1,5 +1,5 @@
 /**
- * A network within the program: who listens where, and pairs of pipes between them.
+ * A network within the program: its listeners, and the pairs of pipes of its connections.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { Pipe, resetError } from "./pipe.ts";
 import { runtimeClock } from "./runtime_loop.ts";
 import { connectError, listenError, systemError } from "./system_errors.ts";
 
-/** Which direction a script is asked for. */
+/** The direction whose faults are asked for. */
 export interface FaultsInfo {
   /** The side that sends the bytes. */
   readonly side: "client" | "server";
@@ -27,15 +27,15 @@ export interface FaultsInfo {
 
 /** Options of a memory network; all optional. */
 export interface MemoryOptions {
-  /** The time. With a {@linkcode FakeClock}, `advance` waits for deliveries, too. @default the real time */
+  /** The clock. With a {@linkcode FakeClock}, `advance` waits for deliveries, too. @default the real time */
   readonly clock?: Clock;
-  /** Called for each direction of each new connection; returns the faults of that direction. @default no faults */
+  /** Called for each direction of each new connection. Returns the faults of that direction. @default no faults */
   readonly faults?: (info: FaultsInfo) => Faults | undefined;
   /** How many bytes a direction holds before writing has to wait. @default 262144 */
   readonly pipeSize?: number;
 }
 
-/** A network of its own, with its own ports and names. */
+/** A separate network with its own ports and names. */
 export class Network {
   readonly clock: Clock;
   readonly #faults: MemoryOptions["faults"];
@@ -201,7 +201,7 @@ class MemoryChannel implements Channel {
     return this.#outgoing.finish();
   }
 
-  // As TCP does it: leaving unread bytes behind resets the connection, otherwise the peer sees FIN.
+  // As in TCP, closing with unread bytes resets the connection. Otherwise the peer reads FIN.
   release(): void {
     if (this.#incoming.unread) return this.#reset();
     this.#outgoing.abandon();

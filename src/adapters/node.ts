@@ -68,7 +68,7 @@ async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listen
     server.listen("path" in at ? { path: at.path } : { host: at.hostname, port: at.port }, resolve);
     await promise;
   } catch (error) {
-    // Node says EACCES where the folder does not exist.
+    // Node reports EACCES if the folder does not exist.
     const noFolder = "path" in at && !at.path.startsWith("\0") && !existsSync(dirname(at.path));
     throw listenError(at, noFolder ? Object.assign(new Error("ENOENT", { cause: error }), { code: "ENOENT" }) : error);
   }
@@ -84,7 +84,7 @@ class NodeListener implements Listener {
   constructor(server: Server, queue: AcceptQueue, at: Endpoint) {
     this.#server = server;
     this.#queue = queue;
-    const address = server.address(); // Bun answers null for a path.
+    const address = server.address(); // Bun returns null for a path.
     this.address = typeof address === "object" && address && !("path" in at)
       ? { hostname: address.address, port: address.port }
       : at;
@@ -94,7 +94,7 @@ class NodeListener implements Listener {
     });
   }
 
-  // The callback of `close` would wait for the open connections; the port is free before it.
+  // The callback of `close` would wait for the open connections, but the port is free before that.
   close(): Promise<void> {
     if (this.#server.listening) this.#server.close();
     this.#queue.end();

@@ -12,7 +12,9 @@ import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
 import { systemError } from "./system_errors.ts";
 
-/** Where a socket's events find its queue: listeners of its own would cost each idle connection memory. */
+/**
+ * The property by which a socket's events find its queue. Listeners of its own would cost each idle connection memory.
+ */
 const CHUNKS = Symbol("chunks");
 
 interface ReadSocket extends Socket {
@@ -20,7 +22,7 @@ interface ReadSocket extends Socket {
 }
 
 function onData(this: ReadSocket, chunk: Uint8Array): void {
-  // A plain view: Buffer's own `slice` shares memory where Uint8Array's copies.
+  // Make a plain view: the `slice` of a `Buffer` shares memory, that of a `Uint8Array` copies.
   this[CHUNKS].push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
 }
 
@@ -30,7 +32,7 @@ function onEnd(this: ReadSocket): void {
 
 function onClose(this: ReadSocket): void {
   const chunks = this[CHUNKS];
-  // Usually the end came before, and an error with its stack is expensive.
+  // Usually the queue has ended before. Then create no error: capturing its stack is expensive.
   if (!chunks.ended) chunks.end(this.errored ?? systemError("ECONNRESET"));
 }
 
@@ -51,14 +53,14 @@ export class NodeChannel implements Channel {
       this.remote = remote;
     } else {
       socket.setNoDelay(true);
-      // A peer that is gone already has no address any more.
+      // If the peer is gone already, the socket has no addresses any more.
       this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
       this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     }
     this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
     socket.on("data", onData);
     socket.on("end", onEnd);
-    socket.on("error", ignore); // `close` follows and knows it.
+    socket.on("error", ignore); // `close` follows and reports it.
     socket.on("close", onClose);
   }
 
@@ -81,7 +83,7 @@ export class NodeChannel implements Channel {
   release(): void {
     this.#socket.destroy();
     this.#chunks.clear();
-    // Nobody reads any more: `close` need not make an error for it.
+    // Nobody reads any more. End the queue, so that `close` creates no error.
     this.#chunks.end();
   }
 
@@ -89,7 +91,7 @@ export class NodeChannel implements Channel {
     this.#socket.unref();
   }
 
-  // A write that fails because the socket broke otherwise says only that it was given up.
+  // When the socket has broken, the error of a write says only that the write was given up.
   #reasonOf(error: Error): Error {
     return this.#socket.errored ?? error;
   }

@@ -1,5 +1,5 @@
 /**
- * Connecting through `node:net`, for the adapters of Node and Bun.
+ * Connects through `node:net`, for the adapters of Node and Bun.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { notItself } from "./self_connect.ts";
 import { connectError } from "./system_errors.ts";
 
-/** Makes a channel of a socket in the moment in which it connected. */
+/** Makes a channel of a socket at the moment when it has connected. */
 export type Adopt = (socket: Socket, bufferSize: number, to: Endpoint) => Channel;
 
 /**
  * Opens a connection.
  *
- * @param to Where to.
- * @param options As for every adapter.
+ * @param to The endpoint to connect to.
+ * @param options The options of `Transport.connect`.
  * @param adopt Makes the channel.
  */
 export async function connectNode(
@@ -56,6 +56,6 @@ function begin(to: Endpoint): Socket {
   try {
     return connect({ ...target, allowHalfOpen: true });
   } catch (error) {
-    throw connectError(to, error); // Node throws at once what has a NUL in it.
+    throw connectError(to, error); // Node throws synchronously for a NUL in the address.
   }
 }

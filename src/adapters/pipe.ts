@@ -1,6 +1,6 @@
 /**
- * One direction of a memory connection: a bounded buffer that behaves like a socket's. Bytes arrive in a later turn of the
- * event loop, never within the call that wrote them.
+ * One direction of a memory connection: a bounded buffer that behaves like that of a socket. Bytes arrive in a later
+ * turn of the event loop, never within the call that wrote them.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import { type Faults, FaultScript, type Step } from "./faults.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { systemError } from "./system_errors.ts";
 
-/** How a pipe works. */
+/** The parts and limits of a {@linkcode Pipe}. */
 export interface PipeOptions {
-  /** How many bytes it holds. */
+  /** The most bytes that it holds. */
   readonly size: number;
-  /** The largest chunk of one read. */
+  /** The largest chunk of one read, in bytes. */
   readonly chunkSize: number;
-  /** The time for delays. */
+  /** The clock for delays. */
   readonly clock: Clock;
-  /** Calls back in a later turn of the event loop. */
+  /** Calls `fn` in a later turn of the event loop. */
   readonly turn: (fn: () => void) => void;
-  /** The script of what goes wrong. */
+  /** The faults of this direction. */
   readonly faults: Faults | undefined;
-  /** Breaks the whole connection. */
+  /** Resets the whole connection. */
   readonly reset: () => void;
 }
 
@@ -44,19 +44,18 @@ export class Pipe {
   #timer: TimerHandle | undefined;
   #readerGone = false;
 
-  /** @param options How it works. */
   constructor(options: PipeOptions) {
     this.#options = options;
     this.#script = new FaultScript(options.faults ?? {});
     this.#enqueue(this.#script.start());
   }
 
-  /** Whether bytes have arrived that nobody read. */
+  /** True while bytes have arrived that nobody has read. */
   get unread(): boolean {
     return this.#arrived > 0;
   }
 
-  /** Settles when the pipe has taken all of `bytes`. */
+  /** Resolves when the pipe has taken all of `bytes`. */
   write(bytes: Uint8Array): Promise<void> {
     if (this.#error) return Promise.reject(this.#error);
     this.#source = { bytes, taken: 0, ...Promise.withResolvers<void>() };
@@ -65,14 +64,14 @@ export class Pipe {
     return promise;
   }
 
-  /** Sends FIN after the bytes. */
+  /** Sends FIN after all bytes. */
   finish(): Promise<void> {
     if (this.#error) return Promise.reject(this.#error);
     if (!this.#script.stopped) this.#enqueue([{ kind: "fin" }]);
     return Promise.resolve();
   }
 
-  /** Hands over the next chunk, or the end. */
+  /** Passes the next chunk or the end to `reader`, at once or later. */
   read(reader: ChunkReader): void {
     this.#chunks.read({
       received: (chunk, error) => {
@@ -86,20 +85,23 @@ export class Pipe {
     });
   }
 
-  /** The writing side has gone: what it has not handed over yet is lost, what the pipe holds still arrives. */
+  /**
+   * Called when the writing side is gone. What it has not yet passed to the pipe is lost. What the pipe holds still
+   * arrives.
+   */
   abandon(): void {
     this.#source = undefined;
     this.finish().catch(() => {});
   }
 
-  /** The reading side has gone: what arrives from now on resets the connection. */
+  /** Called when the reading side is gone. Bytes that arrive after that reset the connection. */
   shut(): void {
     this.#readerGone = true;
     this.#chunks.clear();
     if (this.#held > 0) this.#schedule();
   }
 
-  /** Breaks it: what has arrived can still be read, the rest is lost. */
+  /** Breaks the pipe. What has arrived can still be read. The rest is lost. */
   break(error: Error): void {
     if (this.#error) return;
     this.#error = error;
@@ -186,7 +188,7 @@ export class Pipe {
   }
 }
 
-/** The error of a connection that was reset. */
+/** Returns the error of a connection that was reset. */
 export function resetError(): Error {
   return systemError("ECONNRESET");
 }

@@ -1,10 +1,10 @@
 /**
- * The buffers to read into, for a runtime whose reads need one while they wait. An idle connection holds 256 bytes, or up
- * to 4 KiB when more came at once the last time; a busy one grows four-fold with each read that fills its buffer. Small
- * reads share a buffer: each is handed out as a part of it, and those bytes are not written again before they are given back.
+ * The buffers of a runtime whose reads need one while they wait. An idle connection holds 256 bytes, or up to 4 KiB if
+ * more came at once the last time. The buffer of a busy one grows fourfold with each read that fills it. Small reads
+ * share a buffer: each gets a part of it, and that part is not written again before it is given back.
  *
- * A buffer that was grown is given up as soon as a read leaves room in it, because the next read may wait for long. That
- * costs an extra read only where the reader is faster than the sender.
+ * A buffer that has grown is given up as soon as a read leaves room in it, because the next read may wait for long.
+ * That costs an extra read only if the reader is faster than the sender.
  *
  * @module
  */
@@ -12,7 +12,7 @@
 const SMALLEST = 256;
 const IDLE_MOST = 4096;
 
-/** Hands out room for one read after the other. */
+/** Supplies the room for one read after another. */
 export class ReadBuffer {
   readonly #most: number;
   #size: number;
@@ -20,7 +20,7 @@ export class ReadBuffer {
   #used = 0;
   #sinceIdle = 0;
   #largest = 0;
-  /** A whole buffer that was given back. */
+  /** A buffer that was given back as a whole. */
   #spare: Uint8Array | undefined = undefined;
 
   /** @param most The largest room for one read, in bytes. */
@@ -30,10 +30,10 @@ export class ReadBuffer {
     this.#buffer = new Uint8Array(this.#size);
   }
 
-  /** Room for the next read. */
+  /** Returns the room for the next read. */
   room(): Uint8Array {
     const left = this.#buffer.length - this.#used;
-    // Rather a new buffer than a read that cuts the next message in two.
+    // Take a new buffer rather than one so small that the read would cut the next message in two.
     if (left === 0 || left < this.#largest) {
       this.#buffer = this.#spare?.length === this.#size ? this.#spare : new Uint8Array(this.#size);
       this.#spare = undefined;
@@ -43,12 +43,12 @@ export class ReadBuffer {
     return this.#used === 0 ? this.#buffer : this.#buffer.subarray(this.#used);
   }
 
-  /** Takes a chunk back that filled its whole buffer, to read into it once more if the next read needs as large a one. */
+  /** Takes back a chunk that filled its whole buffer. The next read reuses the buffer if it needs the same size. */
   recycle(chunk: Uint8Array): void {
     if (chunk.buffer === this.#buffer.buffer && chunk.length === this.#buffer.length) this.#spare = this.#buffer;
   }
 
-  /** The `count` bytes that were read into the room; they are the caller's until it gives them back. */
+  /** Returns the `count` bytes that were read into the room. The caller owns them until it gives them back. */
   take(count: number): Uint8Array {
     const start = this.#used;
     const end = this.#used = start + count;
@@ -56,7 +56,7 @@ export class ReadBuffer {
     this.#sinceIdle += count;
     if (count > this.#largest) this.#largest = count;
     if (end === this.#buffer.length) {
-      // A message that met the small rest of a shared buffer says nothing about its size.
+      // A read that filled only the small rest of a shared buffer says nothing about the size of the message.
       if (start === 0 || count >= this.#size >> 1) this.#size = Math.min(this.#size * 4, this.#most);
       return chunk;
     }

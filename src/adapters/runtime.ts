@@ -1,19 +1,19 @@
 /**
- * Which runtime this is, for the message of an adapter that is asked for on another one.
+ * Finds the API of a runtime, and names the actual runtime if it is another one.
  *
  * @module
  */
 
 import { ConfigError } from "../errors.ts";
 
-/** The runtime's API of that name. */
+/** The name of a runtime's global API. */
 export type RuntimeName = "Bun" | "Deno";
 
 /**
- * The global of a runtime.
+ * Returns the global API of a runtime.
  *
- * @param name The global's name.
- * @throws {ConfigError} `unsupported`, when this is another runtime.
+ * @param name The name of the global.
+ * @throws {ConfigError} `unsupported`: this is another runtime.
  */
 export function runtimeApi<Api>(name: RuntimeName): Api {
   const globals = globalThis as { Bun?: unknown; Deno?: unknown; process?: { release?: { name?: string } } };

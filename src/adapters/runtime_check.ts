@@ -1,18 +1,19 @@
 /**
- * Says so when the runtime is too old, as soon as the package is imported, in place of an error from somewhere inside. The tests
- * run on the newest runtimes, and `deno task oldest` has a client and a server talk on the oldest.
+ * Checks the version of the runtime when the package is imported. A runtime that is too old gets a clear error instead
+ * of a failure somewhere inside. The tests run on the newest runtimes. `deno task oldest` runs a client and a server on
+ * the oldest.
  *
  * @module
  */
 
-/** The oldest runtimes that it works on, by the name of their version in `process.versions`. */
+/** The oldest supported version of each runtime. */
 export const OLDEST: Readonly<Record<"Deno" | "Bun" | "Node", string>> = {
   Deno: "2.3.7",
   Bun: "1.2.23",
   Node: "22.12.0",
 };
 
-/** What the versions are read from. */
+/** The part of the global scope that contains the versions. */
 export interface Globals {
   readonly Deno?: { readonly version?: { readonly deno: string } };
   readonly Bun?: { readonly version: string };
@@ -20,9 +21,9 @@ export interface Globals {
 }
 
 /**
- * Checks the runtime; one that nobody knows, such as a browser, is taken as it is.
+ * Checks the version of the runtime. An unknown runtime, such as a browser, passes.
  *
- * @throws {Error} It is too old.
+ * @throws {Error} The runtime is too old.
  */
 export function checkRuntime({ Bun, Deno, process }: Globals): void {
   const [name, version] = Deno?.version !== undefined

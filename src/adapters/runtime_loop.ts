@@ -1,5 +1,5 @@
 /**
- * The event loop of Deno, Bun or Node, whichever this is.
+ * The event loop of the current runtime: Deno, Bun or Node.
  *
  * @module
  */
@@ -12,7 +12,7 @@ interface Runtime {
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
 }
 
-/** Makes a clock that shows the real time. */
+/** Returns a clock that shows the real time. */
 export function runtimeClock(): Clock {
   return { ...anyLoop.clock, unref: (timer) => setRef(timer, "unref"), ref: (timer) => setRef(timer, "ref") };
 }
@@ -22,7 +22,7 @@ function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
   else (globalThis as Runtime).Deno?.[`${how}Timer`]?.(timer);
 }
 
-/** Makes the event loop, which is fair to sockets on Deno, too. */
+/** Returns the event loop of this runtime. On Deno, too, it is fair to sockets. */
 export function runtimeLoop(): EventLoop {
   return { clock: runtimeClock(), defer: anyLoop.defer, yield: fairYield() };
 }

@@ -1,6 +1,6 @@
 /**
- * Removes the file of a unix socket whose server is gone: one that was killed leaves it behind, and nobody could listen there
- * until it is deleted.
+ * Removes the file of a unix socket whose server is gone. A server that was killed leaves its file behind, and nobody
+ * can listen there until the file is deleted.
  *
  * @module
  */
@@ -13,18 +13,23 @@ import { realTime } from "../base/real_time.ts";
 import type { Endpoint, UnixEndpoint } from "../base/address.ts";
 import type { Connection, Listener } from "../transport.ts";
 
-/** A file younger than this may belong to a server that does not answer yet, in milliseconds; it is asked again later. */
+/**
+ * A file younger than this, in milliseconds, may belong to a server that does not answer yet. It is checked a second
+ * time.
+ */
 const YOUNG = 1_000;
-/** How much later, in milliseconds. */
+/** The wait before the second check, in milliseconds. */
 const PATIENCE = 100;
 
-/** The flag of a socket that listens, in Linux's list. */
+/** The flag of a listening socket in `/proc/net/unix`. */
 const ACCEPTS = 0x10000;
 
 /** Opens a connection, as an adapter does. */
 type Connect = (to: UnixEndpoint) => Promise<Connection>;
 
-/** Which file it is. A number of the file system may be given anew as soon as a file is gone: the time tells. */
+/**
+ * The identity of a file. A file system may reuse the inode number as soon as a file is gone, so the time counts, too.
+ */
 interface Identity {
   readonly dev: bigint;
   readonly ino: bigint;
@@ -33,15 +38,15 @@ interface Identity {
 }
 
 /**
- * Listens; where a stale socket file is in the way, removes it and listens once more.
+ * Listens. If a stale socket file is in the way, removes it and listens once more.
  *
- * A file is stale if it is a socket and connecting to it is refused. No other file is touched, and no name of Linux's that is
- * no file.
+ * A file is stale if it is a socket and a connection to it is refused. No other file is touched, and no abstract socket
+ * of Linux, whose name is not a file.
  *
- * @param at Where.
+ * @param at The endpoint to listen at.
  * @param listen Listens there.
- * @param connect Finds out whether somebody answers.
- * @throws {ConnectionError} What `listen` rejects with: `address-in-use` where somebody answers.
+ * @param connect Connects there, to find out if somebody answers.
+ * @throws {ConnectionError} What `listen` rejects with: `address-in-use` if somebody answers.
  */
 export async function listenAnew(at: Endpoint, listen: () => Promise<Listener>, connect: Connect): Promise<Listener> {
   try {
@@ -63,7 +68,7 @@ async function removeStale(path: string, connect: Connect): Promise<boolean> {
     }
     return remove(path, found);
   } catch {
-    return false; // The file is gone, or may not be looked at or moved: what was said first stands.
+    return false; // The file is gone, or may not be read or moved: the first error stands.
   }
 }
 
@@ -83,7 +88,8 @@ async function isDead(path: string, connect: Connect): Promise<boolean> {
   }
 }
 
-// Bun says ECONNREFUSED, too, where a living server's queue is full. Linux lists who listens, by the path that was given.
+// Bun reports ECONNREFUSED also if a living server's queue is full. Linux lists the listening sockets by the path that
+// they were given.
 function isListed(path: string): boolean {
   try {
     const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
@@ -96,8 +102,8 @@ function isListed(path: string): boolean {
   }
 }
 
-// Another process may do the same and listen by now. Deleting by name might take its file away; a file that was moved aside
-// can be looked at and given back.
+// Another process may do the same and listen already. Deleting by name might delete its file. A file that was moved
+// aside can be checked and moved back.
 function remove(path: string, found: Identity): boolean {
   if (!isSame(found, socketAt(path))) return false;
   const aside = `${path}.${process.pid}.stale`;

@@ -1,5 +1,6 @@
 /**
- * Any pair of Web Streams of bytes as a {@linkcode Connection}: a WebTransport stream, a worker's port, a TLS layer.
+ * Any pair of Web Streams of bytes as a {@linkcode Connection}, such as a WebTransport stream, a worker's port or a TLS
+ * layer.
  *
  * @module
  */
@@ -10,29 +11,29 @@ import { type Channel, Duplex } from "./duplex.ts";
 
 export type * from "../transport.ts";
 
-/** Addresses, which streams do not have. */
+/** The addresses of a connection, which streams do not have themselves. */
 export interface StreamsInfo {
-  /** This end. @default { path: "" } */
+  /** The address of this end. @default { path: "" } */
   readonly local?: Address;
-  /** The peer's end. @default { path: "" } */
+  /** The address of the peer's end. @default { path: "" } */
   readonly remote?: Address;
 }
 
 /** The two directions of one byte stream. */
 export interface StreamPair {
-  /** What comes in: any views of bytes, or `ArrayBuffer`s. */
+  /** The incoming bytes: any views of bytes, or `ArrayBuffer`s. */
   readonly readable: ReadableStream<ArrayBufferView | ArrayBufferLike>;
-  /** What goes out. */
+  /** The outgoing bytes. */
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
 }
 
 /**
  * Creates a connection from two streams and locks both.
  *
- * Each write is copied, because a stream may keep a chunk for longer than its write takes. The chunks read are handed on
- * as they are. `abort` cancels one stream and aborts the other; `unref` does nothing.
+ * Each write is copied, because a stream may keep a chunk for longer than its write takes. Chunks that are read are
+ * passed on as they are. `abort` cancels one stream and aborts the other. `unref` does nothing.
  *
- * @param streams The streams; a `TransformStream`'s two ends make an echo.
+ * @param streams The streams. The two ends of a `TransformStream` make an echo.
  * @param info The addresses to show.
  * @returns The connection.
  * @throws {TypeError} A stream is locked.
@@ -66,7 +67,7 @@ class StreamChannel implements Channel {
     if (writable.locked) throw new TypeError('Cannot use "writable": it is locked');
     this.#reader = readable.getReader();
     this.#writer = writable.getWriter();
-    // Their failures show in `read` and `write`.
+    // Failures of the streams surface in `read` and `write`.
     this.#reader.closed.catch(() => {});
     this.#writer.closed.catch(() => {});
     this.#writer.ready.catch(() => {});

@@ -1,6 +1,7 @@
 /**
- * Turns what a runtime's sockets throw into {@linkcode ConnectionError}s. The system's own name of the error (`.code`,
- * such as `ECONNREFUSED`) decides, because it is the same on Deno, Bun and Node while classes and texts differ.
+ * Converts the errors of a runtime's sockets into {@linkcode ConnectionError}s. The system's own name of the error
+ * (`.code`, such as `ECONNREFUSED`) decides, because it is the same on Deno, Bun and Node, while classes and texts
+ * differ.
  *
  * @module
  */
@@ -61,14 +62,14 @@ function meaningOf(code: unknown): Meaning | undefined {
 function convert(failure: string, error: unknown, special?: Meaning): VeltixError {
   if (error instanceof VeltixError) return error;
   const { code, message, name } = (error ?? {}) as { code?: unknown; message?: unknown; name?: unknown };
-  const denied = name === "NotCapable" ? DENIED : undefined; // Deno's permissions have no system code.
+  const denied = name === "NotCapable" ? DENIED : undefined; // An error of Deno's permissions has no system code.
   const [stable, state] = special ?? meaningOf(code) ?? denied ?? ["network-error", String(message ?? error)];
   return new ConnectionError(stable, `${failure}: ${state}`, { cause: error });
 }
 
-// A look-up may fail with codes that mean something else for sockets: EINVAL for a name that is too long, ECONNREFUSED while no
-// name server answers. Deno, and Bun when listening, report a failed look-up without a code. Deno throws a URIError for
-// characters that no name has; each runtime has an error of its own for a NUL.
+// A lookup may fail with codes that mean something else for sockets: EINVAL for a name that is too long, ECONNREFUSED
+// while no name server answers. Deno, and Bun when listening, report a failed lookup without a code. Deno throws a
+// URIError for characters that no name has. Each runtime has a different error for a NUL.
 function isLookup(error: unknown, at: Endpoint): boolean {
   if ("path" in at) return false;
   const { code, message, name, syscall } = (error ?? {}) as Record<string, unknown>;
@@ -83,9 +84,9 @@ function meaningAt(at: Endpoint, error: unknown, missing: Meaning): Meaning | un
 }
 
 /**
- * The error to reject `connect` with.
+ * Returns the error with which `connect` rejects.
  *
- * @param to Where to.
+ * @param to The endpoint to connect to.
  * @param error What the runtime threw.
  */
 export function connectError(to: Endpoint, error: unknown): VeltixError {
@@ -97,9 +98,9 @@ export function connectError(to: Endpoint, error: unknown): VeltixError {
 }
 
 /**
- * The error to reject `listen` with.
+ * Returns the error with which `listen` rejects.
  *
- * @param at Where at.
+ * @param at The endpoint to listen at.
  * @param error What the runtime threw.
  */
 export function listenError(at: Endpoint, error: unknown): VeltixError {
@@ -108,7 +109,7 @@ export function listenError(at: Endpoint, error: unknown): VeltixError {
 }
 
 /**
- * The error of an open connection that broke, or of a listener that did.
+ * Returns the error of an open connection or a listener that broke.
  *
  * @param failure What failed, such as `Cannot read from "127.0.0.1:80"`.
  * @param error What the runtime threw.
@@ -118,7 +119,7 @@ export function brokenError(failure: string, error: unknown): VeltixError {
 }
 
 /**
- * An error as the system would give it, for adapters that notice a state themselves.
+ * Returns an error like one of the system, for adapters that detect a state themselves.
  *
  * @param code The system's name, such as `ECONNRESET`.
  */

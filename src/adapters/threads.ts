@@ -1,6 +1,7 @@
 /**
- * Threads by `node:worker_threads`, which Deno, Bun and Node all have: each reports what a thread threw and how it ended, cuts
- * one that is stuck in a loop, and transfers buffers. Node has no `Worker` of the web; that of Deno and Bun is not faster.
+ * Threads through `node:worker_threads`, which Deno, Bun and Node all have. It reports what a thread threw and how it
+ * ended, ends a thread that is stuck in a loop, and transfers buffers. Node has no Web `Worker`. The one of Deno and
+ * Bun is not faster.
  *
  * @module
  */
@@ -9,12 +10,12 @@ import { Worker } from "node:worker_threads";
 import type { Thread, ThreadEvents, Threads } from "../thread_seam.ts";
 import { runtimeClock } from "./runtime_loop.ts";
 
-/** Makes the threads of this runtime. */
+/** Returns the threads of this runtime. */
 export function workerThreads(): Threads {
   return { cores: globalThis.navigator?.hardwareConcurrency ?? 1, clock: runtimeClock(), start };
 }
 
-/** Where a script finds its data and the way back. */
+/** The start of each script: it gets the script its data and the port to the program. */
 const PORT = `const { parentPort, workerData } = globalThis.process.getBuiltinModule("node:worker_threads");\n`;
 
 function start(source: string, data: unknown, events: ThreadEvents): Thread {
@@ -30,7 +31,7 @@ function start(source: string, data: unknown, events: ThreadEvents): Thread {
     over = true;
     events.exit(thrown ?? new Error(`The thread ended with exit code ${code}`));
   });
-  // Now, as to listen to messages takes it back.
+  // Only now: adding a listener for messages undoes `unref`.
   worker.unref();
   return {
     post(value, transfer): void {

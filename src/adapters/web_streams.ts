@@ -1,5 +1,5 @@
 /**
- * A {@linkcode Connection} as a pair of Web Streams, made of its `read` and `write`: the way back from `fromStreams`.
+ * A {@linkcode Connection} as a pair of Web Streams, made from its `read` and `write`: the reverse of `fromStreams`.
  *
  * @module
  */
@@ -9,20 +9,22 @@ import type { Connection } from "../transport.ts";
 
 /** The two directions of a connection. */
 export interface ConnectionStreams {
-  /** What comes in. It is no byte stream (`type: "bytes"`), which would take a chunk's whole `ArrayBuffer` away. */
+  /**
+   * The incoming bytes. It is not a byte stream (`type: "bytes"`), which would take away a chunk's whole `ArrayBuffer`.
+   */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What goes out. A chunk must not be changed before its write settles. */
+  /** The outgoing bytes. A chunk must not be changed before its write settles. */
   readonly writable: WritableStream<Uint8Array>;
 }
 
 /**
- * Creates two streams that stand in place of `read`, `write` and `closeWrite` of a connection. Nothing else may read or
+ * Creates two streams that take the place of `read`, `write` and `closeWrite` of a connection. Nothing else may read or
  * write it from then on, so call this once.
  *
- * `readable` reads only when somebody asks it for a chunk, so that a slow reader slows the peer down. It ends with the
- * peer's FIN, and cancelling it aborts the connection. A write to `writable` settles when the socket can take more.
- * Closing it sends FIN while reading goes on. Aborting it aborts the connection, also while a write is pending. An error
- * of the connection fails both streams: `writable` at once, `readable` with its next read.
+ * `readable` reads only when it is asked for a chunk, so that a slow reader slows the peer down. It ends with the
+ * peer's FIN. Canceling it aborts the connection. A write to `writable` settles when the socket can take more. Closing
+ * `writable` sends FIN while reading goes on. Aborting it aborts the connection, even while a write is pending. An
+ * error of the connection fails both streams: `writable` at once, `readable` with its next read.
  *
  * @param connection The connection, such as one that a `Transport` opened.
  * @returns The streams.
@@ -57,14 +59,14 @@ function readableOf(connection: Connection): ReadableStream<Uint8Array> {
       else controller.enqueue(chunk);
     },
     cancel: (reason) => connection.abort(toError(reason)),
-    // By default one chunk would be read before anybody asks.
+    // By default, one chunk would be read before anybody asks for it.
   }, { highWaterMark: 0 });
 }
 
 function writableOf(connection: Connection): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
     start(controller): void {
-      // `abort` below is called only after a pending write, which a peer that does not read may hold up for ever.
+      // `abort` below is called only after a pending write, which a peer that does not read may hold up forever.
       controller.signal.addEventListener("abort", () => connection.abort(toError(controller.signal.reason)));
       connection.closed.then((error) => {
         if (error) controller.error(error);
