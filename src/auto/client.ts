@@ -1,5 +1,5 @@
 /**
- * The Client of the entry: the one of the core, which finds sockets and threads by itself.
+ * The Client of the package's entry: that of the core, which here finds sockets and threads by itself.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import type { Platform } from "../app/platform.ts";
 import { Client as CoreClient } from "../client/client.ts";
 import { RUNTIME } from "./platform.ts";
 
-/** See `Client` of the core, whose types and docs the entry shows. */
+/** See `Client` of the core. The entry shows the types and docs of that one. */
 export class Client extends CoreClient {
-  /** What finds sockets and threads. */
+  /** Loads the sockets and threads of the runtime. */
   static readonly platform: Platform = RUNTIME;
 }

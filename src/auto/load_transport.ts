@@ -1,18 +1,20 @@
 /**
- * Finds the sockets that a `transport` names, and imports only those.
+ * Loads the sockets that the option `transport` names, and imports no others.
  *
  * @module
  */
 
 import type { TransportChoice } from "../app/transport_choice.ts";
-// The adapters come later, perhaps when a test has faked time already.
+// Keep the real timers now: the adapters are imported later, perhaps after a test has faked the time.
 import "../base/real_time.ts";
 import type { Transport } from "../transport.ts";
 
-/** Those that were loaded. To ask the module loader each time is expensive beside a whole `connect()`. */
+/**
+ * The transports that have been loaded. Asking the module loader each time is expensive compared with a `connect()`.
+ */
 const LOADED: { [core in "bun" | "deno" | "node"]?: Transport } = {};
 
-/** The sockets of that name. A runtime never loads another's adapter. */
+/** Returns the sockets of a name. A runtime never loads the adapter of another one. */
 export function loadTransport(core: Exclude<TransportChoice, Transport>): Transport | Promise<Transport> {
   const name = core === "auto" ? preferred() : core;
   return LOADED[name] ?? load(name);
@@ -20,7 +22,7 @@ export function loadTransport(core: Exclude<TransportChoice, Transport>): Transp
 
 async function load(name: "bun" | "deno" | "node"): Promise<Transport> {
   const made = await make(name);
-  // Others may have asked meanwhile: all get the same.
+  // Another call may have loaded it meanwhile. All callers get the same transport.
   return LOADED[name] ??= made;
 }
 
@@ -35,7 +37,7 @@ async function make(name: "bun" | "deno" | "node"): Promise<Transport> {
   }
 }
 
-/** What `"auto"` stands for. Measured: see "Which sockets" in `docs/performance.md`. */
+/** Returns the name that `"auto"` stands for. Measured: see "Which sockets" in `docs/performance.md`. */
 function preferred(): "bun" | "deno" | "node" {
   const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
   return Bun !== undefined ? "bun" : Deno !== undefined ? "deno" : "node";

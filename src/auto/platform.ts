@@ -1,5 +1,5 @@
 /**
- * Sockets and threads of the runtime that this is, for the Server and the Client of the entry.
+ * The sockets and threads of the current runtime, for the Server and the Client of the package's entry.
  *
  * @module
  */
@@ -9,5 +9,5 @@ import { runtimeLoop } from "../adapters/runtime_loop.ts";
 import { loadThreads } from "./load_threads.ts";
 import { loadTransport } from "./load_transport.ts";
 
-/** The platform of every runtime. Its event loop is for transports without one of their own: all of them take turns. */
+/** The platform of every runtime. All transports without an event loop of their own take turns in this one. */
 export const RUNTIME: Platform = { eventLoop: runtimeLoop(), loadTransport, loadThreads };

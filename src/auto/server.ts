@@ -1,5 +1,5 @@
 /**
- * The Server of the entry: the one of the core, which finds sockets and threads by itself.
+ * The Server of the package's entry: that of the core, which here finds sockets and threads by itself.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import type { Platform } from "../app/platform.ts";
 import { Server as CoreServer } from "../server/server.ts";
 import { RUNTIME } from "./platform.ts";
 
-/** See `Server` of the core, whose types and docs the entry shows. */
+/** See `Server` of the core. The entry shows the types and docs of that one. */
 export class Server<P = undefined> extends CoreServer<P> {
-  /** What finds sockets and threads. */
+  /** Loads the sockets and threads of the runtime. */
   static readonly platform: Platform = RUNTIME;
 }
