@@ -1,6 +1,6 @@
 /**
- * The acceptor of a server, from listening to the end of closing. It accepts connections, does the handshake with each beside
- * all others, and has the sessions of those that came in. A server that starts again gets another one.
+ * The acceptor of a server, from listening to the end of closing. It accepts connections, does the handshake with each
+ * of them in parallel, and runs the sessions of those that were let in. A server that starts again gets a new acceptor.
  *
  * @module
  */
@@ -35,23 +35,23 @@ import { checkDescriptors, type Spot } from "./spots.ts";
 export interface ServerState<P> {
   /** The routes, events, limits and the log. */
   readonly core: EndpointCore<ServerEvents<P>>;
-  /** The addresses to listen at, and for whom. */
+  /** The addresses to listen at, with the protocol and the checks of each. */
   readonly places: readonly Place<P>[];
-  /** The numbers of connections that there may be. */
+  /** The limits of the numbers of connections. */
   readonly limits: ServerLimits;
-  /** The number of the last client. */
+  /** The number of the last client, which is also the number of all clients that were let in. */
   lastId: number;
-  /** The number of connections that failed the handshake. */
+  /** The number of connections that were not let in. */
   rejected: number;
-  /** The number of clients that were closed because they did not read. */
+  /** The number of clients that were closed as `slow-consumer`. */
   slowConsumers: number;
-  /** The number of copies of broadcasts that full clients did not get. */
+  /** The number of copies of broadcasts that were skipped. */
   broadcastsDropped: number;
   /** True if the process may end while the server listens. */
   unref: boolean;
 }
 
-/** The acceptor. It listens from {@linkcode Acceptor.start} on. */
+/** The acceptor. {@linkcode Acceptor.start} makes one that listens. */
 export class Acceptor<P> implements ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
@@ -65,7 +65,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #welcoming = new Set<Promise<void>>();
   readonly #peers = new Set<Peer>();
   #closing = false;
-  /** The kinds of refusals that were logged since the last client came in. */
+  /** The kinds of refusals that were logged since the last client was let in. */
   readonly #said = new Set<unknown>();
 
   private constructor(owner: ServerState<P>, loop: EventLoop) {
@@ -79,12 +79,12 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   }
 
   /**
-   * Listens, and begins to accept.
+   * Listens and begins to accept connections.
    *
-   * @param owner The state that it shares with other acceptors of the server.
-   * @param loop The time and the turns of all its connections.
+   * @param owner The state that all acceptors of the server share.
+   * @param loop The event loop of all connections.
    * @param spots The addresses with their sockets, one for each place.
-   * @throws {ConnectionError} It cannot listen at one of them. Then nothing listens.
+   * @throws {ConnectionError} One of the addresses cannot be listened at. Then nothing listens.
    */
   static async start<P>(owner: ServerState<P>, loop: EventLoop, spots: readonly Spot[]): Promise<Acceptor<P>> {
     const run = new Acceptor(owner, loop);
@@ -119,40 +119,40 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return this.#handshakes.size;
   }
 
-  /** The number of connections that are being closed. */
+  /** The number of connections that are being closed, or whose peer has finished sending. */
   get closing(): number {
     return this.#peers.size - this.groups.clients.size;
   }
 
-  /** True while as many connections are open as may be. */
+  /** True while as many connections are open as `maxConnections` allows. */
   get full(): boolean {
     return this.#limits.full;
   }
 
-  /** The number of bytes that wait to be sent, over all clients. */
+  /** The number of bytes that wait to be sent or are held back, over all clients. */
   get buffered(): number {
     const { buffered, held } = this.#shared.total;
     return buffered + held;
   }
 
-  /** Lets the process end while it listens and clients are connected. */
+  /** Lets the process end while the server listens or clients are connected. */
   unref(): void {
     for (const listener of this.#listeners) listener.unref();
     for (const { session } of this.#peers) session.unref();
   }
 
-  /** Cuts all that closing still waits for. */
+  /** Closes at once every connection that closing still waits for. */
   cut(): void {
     for (const peer of this.#peers) void peer.close("server-closed", 0);
   }
 
-  /** Stops accepting, gives running work `drain` milliseconds, and cuts what is left. Never rejects. */
+  /** Stops accepting, gives running work `drain` milliseconds, and closes what is left. Never rejects. */
   async close({ drain, retryAfter }: Closing): Promise<void> {
     this.#closing = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
-    // The wheel is closed last: leaving a peer that was not let in still needs its time limit.
+    // Close the timers last: a refused connection that is being closed still needs its deadline.
     await Promise.all([
       ...this.#welcoming,
       ...[...this.#peers].map((peer) => peer.close("server-closed", drain, { retryAfter })),
@@ -161,7 +161,10 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#shared.close();
   }
 
-  /** Returns what the caller of `close` waits for: `end`, or, for a handler, the end of everything but such handlers. */
+  /**
+   * Returns what the caller of `close` waits for. That is `end`, or, if a handler calls, the end of everything except
+   * such handlers.
+   */
   awaited(end: Promise<void>): Promise<void> {
     const { inside } = this.#shared;
     if (inside.dispatcher === undefined) return end;
@@ -176,7 +179,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
         const network = networkOf(connection.remote);
         const refusal = this.#handshakes.refusal(network);
         if (refusal !== undefined) {
-          // There may be thousands a second, so nothing is made for one, and nobody waits for it.
+          // This may happen thousands of times a second, so create no objects and wait for nothing.
           this.#reject(connection.remote, refusal);
           connection.abort(refusal);
           continue;
@@ -193,7 +196,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     }
   }
 
-  /** Does the handshake with one connection, and lets it in or refuses it. It runs beside all others. */
+  /** Does the handshake with one connection, and lets it in or refuses it. Other handshakes run at the same time. */
   async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
     const { core, unref } = this.#owner;
     if (unref) accepted.unref();
@@ -203,7 +206,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     try {
       slot = this.#limits.enter(accepted.remote);
       const [outcome, principal] = await this.#agree(channel, network, place, slot);
-      // Without a handshake it has not been counted yet.
+      // A protocol without a handshake has not counted the connection yet.
       slot.open();
       if (!this.#closing) return this.#admit({ channel, outcome, principal, slot, recovery: place.recovery });
       channel.abort();
@@ -211,14 +214,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     } catch (error) {
       slot?.leave();
       this.#reject(accepted.remote, error);
-      // The connection of one of a crowd is closed already.
+      // `#handshakes` has already closed a connection that made room for others.
       if (this.#handshakes.isCrowd(error)) return;
       const unheard = slot === undefined && error instanceof HandshakeError;
       await this.#handshakes.leave(channel, unheard ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 
-  /** Does the handshake. Returns its outcome, and what `authenticate` returned. */
+  /** Does the handshake. Returns its outcome and the value that `authenticate` returned. */
   async #agree(
     channel: Channel,
     network: string,
@@ -230,12 +233,12 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const machine = new ServerHandshake({
       protocol,
       offer: features.offer,
-      // Randomness is expensive, so an id is made only for a peer that gets one.
+      // Random bytes are expensive: generate an id only for a protocol that sends one.
       helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
       nonce: crypto.randomUUID(),
       now: Date.now(),
     });
-    // Without `authenticate` the program says what `P` is.
+    // Without `authenticate`, the program chooses `P`.
     let principal = undefined as P;
     const letIn = (): HandshakeStep => {
       slot.open();
@@ -249,7 +252,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const take = (answer: Answer<P>): HandshakeStep => {
       if ("failed" in answer) return answer.failed;
       principal = answer.principal;
-      // Others may have come in meanwhile.
+      // Other connections may have taken the last places meanwhile, so check the limits again.
       return letIn();
     };
     const decide: NegotiateOptions["decide"] = (peer, expires) => {
@@ -308,13 +311,13 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     if (reason === "slow-consumer") this.#owner.slowConsumers++;
   }
 
-  /** Counts, tells and logs a connection that was not let in. */
+  /** Counts a connection that was not let in, emits `rejected` for it and logs it. */
   #reject(address: Address, error: unknown): void {
     const { core } = this.#owner;
     this.#owner.rejected++;
     const reason = this.#closing ? "server-closed" : handshakeReason(error);
     const told = core.events.emit("rejected", { address, reason, error });
-    // A refusal that may happen thousands of times a second is logged once. A port scan is no reason for a warning.
+    // A kind of refusal that may come thousands of times a second is logged once. A port scan gives no warning.
     const crowd = this.#handshakes.isCrowd(error);
     const kind = crowd ? error : reason;
     const known = this.#said.has(kind);

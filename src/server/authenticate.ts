@@ -1,5 +1,6 @@
 /**
- * Who may come in: asks the program's `authenticate` about a peer, and keeps an eye on the peer while it waits for the answer.
+ * Decides who may come in. It calls the program's `authenticate` for a peer, and watches the peer while it waits for
+ * the answer.
  *
  * @module
  */
@@ -16,39 +17,40 @@ import type { Channel } from "../link/channel.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */
 export interface RefuseOptions {
-  /** When it is worth trying again, in milliseconds. @default not told */
+  /** When it is worth trying again, in milliseconds. @default not sent */
   readonly retryAfter?: number;
 }
 
-/** What {@linkcode Authenticate} is told about a peer that wants to come in. */
+/** A peer that wants to come in, as {@linkcode Authenticate} receives it. */
 export interface AuthenticateContext {
   /**
-   * What a native client gave as its `credentials`: parsed JSON, not validated; `undefined` for none, as Python has. It is
-   * parsed when it is looked at for the first time, and the same value from then on.
+   * The `credentials` of a native client: parsed JSON, not validated; `undefined` if there are none, as for Python
+   * clients. The JSON is parsed at the first read. Later reads return the same value.
    */
   readonly credentials: unknown;
-  /** Where it connects from. */
+  /** The address that the peer connects from. */
   readonly address: Address;
-  /** The protocol it speaks: `"native"`, or the Python release that it announced. */
+  /** The protocol that the peer speaks: `"native"`, or the Python release that it announced. */
   readonly protocol: string;
-  /** Whether it speaks the native protocol. */
+  /** True if the peer speaks the native protocol. */
   readonly native: boolean;
-  /** Aborted when nobody waits for the answer any more: the peer left, its time is over, or the server closes. */
+  /** Aborted when nobody waits for the answer any more: the peer has left, its time is over, or the server closes. */
   readonly signal: AbortSignal;
   /**
-   * Refuses the peer with words of its own; never returns. They reach peers with a JSON handshake, native ones among them.
+   * Refuses the peer with a code and a message of the program's own; never returns. They reach peers with a JSON
+   * handshake, including native ones.
    *
-   * @param code A code of the program's own, such as `"banned"`: the client's error has it as `refusal.code`.
-   * @param message Why, for a human; 200 characters arrive.
+   * @param code A code of the program's own, such as `"banned"`. The client's error has it as `refusal.code`.
+   * @param message The reason, for people. At most 200 characters arrive.
    * @param options When it is worth trying again.
    */
   readonly refuse: (code: string, message: string, options?: RefuseOptions) => never;
 }
 
 /**
- * Decides whether a peer may come in. What it returns, or resolves to, becomes `client.principal`; `null`, `undefined`, `false`,
- * a throw or a rejection refuse it. The text of an error stays here, in the `rejected` event or the log: the peer is told only
- * that it is `unauthorized`.
+ * Decides whether a peer may come in. The value that it returns or resolves to becomes `client.principal`. `null`,
+ * `undefined`, `false`, a throw or a rejection refuses the peer. The text of an error is not sent: it appears only in
+ * the `rejected` event or the log, and the peer learns only that it is `unauthorized`.
  *
  * @example Tokens
  * ```ts
@@ -81,7 +83,7 @@ export type Authenticate<P> = (context: AuthenticateContext) => Verdict<P> | Pro
 /** The principal, or a refusal. */
 export type Verdict<P> = P | null | undefined | false;
 
-/** What is thrown by `refuse`. */
+/** The error that `refuse` throws. */
 class Refused extends Error {
   readonly refusal: Refusal;
 
@@ -91,27 +93,27 @@ class Refused extends Error {
   }
 }
 
-/** Who waits for the answer. */
+/** One call of `authenticate`, and the connection that waits for it. */
 export interface Asking {
-  /** The connection, which nobody else reads meanwhile. */
+  /** The connection. Nothing else reads it meanwhile. */
   readonly channel: Channel;
-  /** Takes what the peer sends meanwhile: the step after that. */
+  /** Takes bytes that the peer sends meanwhile. Returns the next step of the handshake. */
   readonly early: (chunk: Uint8Array) => HandshakeStep;
-  /** Given what ends the wait when the time is over. */
+  /** Called with the function that ends the wait when the time is over. */
   readonly expires: (giveUp: (error: HandshakeError) => void) => void;
-  /** Told of an error that came when nobody waited any more. */
+  /** Called with an error that came after the wait was over. */
   readonly late: (error: unknown) => void;
 }
 
-/** The principal, or the failed step of a peer that said what it may not say yet. */
+/** The principal, or the failed step of a peer that sent what it may not send yet. */
 export type Answer<P> = { readonly principal: P } | { readonly failed: HandshakeStep };
 
 /**
- * Asks about one peer.
+ * Asks `authenticate` about one peer.
  *
- * @returns The answer, at once or later.
+ * @returns The answer, or a promise of it.
  * @throws {HandshakeError} `unauthorized`.
- * @throws {Error} The peer left, or the connection was aborted.
+ * @throws {Error} The peer has left, or the connection was aborted.
  */
 export function ask<P>(
   authenticate: Authenticate<P>,
@@ -132,7 +134,7 @@ export function ask<P>(
     return { principal: verdict as P };
   }
   const answer = verdict;
-  // What came with its last message waits here as well.
+  // Check the bytes, too, that came together with the peer's last message.
   const step = early(EMPTY);
   if (step.state === "failed") {
     answer.catch(() => {});
@@ -154,7 +156,7 @@ export function ask<P>(
         if (chunk === null) {
           return giveUp(new ConnectionError("closed", "Cannot agree with the peer: it left before it was let in"));
         }
-        void channel.read(); // The chunk is taken.
+        void channel.read(); // Takes the chunk that `peek` returned.
         const step = early(chunk);
         if (step.state !== "failed") return listen();
         resolve({ failed: step });
@@ -175,7 +177,10 @@ export function ask<P>(
   });
 }
 
-/** The context of one peer. Expensive members are made when they are read: a value takes many times the bytes of its text. */
+/**
+ * The context of one peer. `credentials` and `signal` are made when they are read: a parsed value takes many times the
+ * bytes of its text.
+ */
 class Context implements AuthenticateContext {
   readonly address: Address;
   readonly protocol: string;
@@ -207,14 +212,17 @@ class Context implements AuthenticateContext {
   }
 }
 
-/** Whether nobody waits any more. A signal takes a kilobyte and more, and not every program asks for it. */
+/**
+ * Tracks if anybody still waits. The signal is made when it is read, because it takes more than a kilobyte, and not
+ * every program reads it.
+ */
 class Gone {
-  /** Why, as soon as that is so. */
+  /** The reason why nobody waits any more. */
   reason: unknown = undefined;
   #over = false;
   #controller: AbortController | undefined = undefined;
 
-  /** Says so. */
+  /** Aborted when nobody waits any more. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -223,7 +231,7 @@ class Gone {
     return this.#controller.signal;
   }
 
-  /** Nobody waits any more. */
+  /** Called when nobody waits any more. */
   abort(reason: unknown): void {
     this.#over = true;
     this.reason = reason;
@@ -247,7 +255,7 @@ function refusedBy(error: unknown): HandshakeError {
   return unauthorized(`authenticate failed${textOf(error)}`, { cause: error });
 }
 
-/** Whether `refuse` threw it. Anything can be thrown, also what can't be looked at. */
+/** Returns whether `refuse` threw the error. Anything can be thrown, even a value that throws when it is inspected. */
 function isRefused(error: unknown): error is Refused {
   try {
     return error instanceof Refused;
@@ -256,7 +264,7 @@ function isRefused(error: unknown): error is Refused {
   }
 }
 
-/** The text of whatever was thrown, which may be anything. */
+/** Returns the text of a thrown value, which may be anything. */
 function textOf(error: unknown): string {
   try {
     return error instanceof Error ? `: ${error.message}` : typeof error === "string" ? `: ${error}` : "";
@@ -265,7 +273,7 @@ function textOf(error: unknown): string {
   }
 }
 
-/** The peer is told nothing but this, unless the program chose words for it. */
+/** All that the peer learns, unless the program chose a code and a message of its own. */
 const GENERIC: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
 
 function unauthorized(why: string, options: ErrorOptions & { readonly refusal?: Refusal } = {}): HandshakeError {

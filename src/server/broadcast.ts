@@ -1,5 +1,5 @@
 /**
- * One message to many: encoded once for each protocol in use.
+ * Sends one message to many clients. It is encoded once for each protocol in use.
  *
  * @module
  */
@@ -16,15 +16,15 @@ import type { Groups, TagSelector } from "./groups.ts";
 
 /** Options of {@linkcode Server.broadcast}; all optional. */
 export interface BroadcastOptions {
-  /** Clients to send to: a list of them, or all that carry a tag. @default all clients */
+  /** The clients to send to: a list of them, or all that carry a tag. @default all clients */
   readonly to?: Iterable<ConnectedClient<unknown>> | TagSelector;
-  /** Clients to leave out. @default none */
+  /** The clients to leave out. @default none */
   readonly except?: Iterable<ConnectedClient<unknown>>;
-  /** Skips a client whose buffer is full, or closes its connection. @default "skip" */
+  /** What to do about a client whose buffer is full: skip it, or close its connection. @default "skip" */
   readonly onFull?: "skip" | "close";
 }
 
-/** The same, read. */
+/** The options of a broadcast, checked. */
 export interface BroadcastSelection extends Given<Omit<BroadcastOptions, "onFull">> {
   readonly onFull: "skip" | "close";
 }
@@ -40,22 +40,24 @@ const OPTIONS: Checks<BroadcastSelection> = {
 
 const DEFAULTS = Object.freeze(readOptions("broadcast()", {}, OPTIONS));
 
-/** The options of a broadcast, checked. Nothing is made for one without any. */
+/** Returns the checked options of a broadcast. Without options it creates nothing. */
 export function broadcastOptions(options: BroadcastOptions | undefined): BroadcastSelection {
   return options === undefined ? DEFAULTS : readOptions("broadcast()", options, OPTIONS);
 }
 
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {
-  /** Clients it was sent to. */
+  /** Clients that the message was sent to. */
   readonly sent: number;
-  /** Clients skipped, because their buffer is full or the message is larger than they take. */
+  /**
+   * Clients that were skipped: a buffer is full, the message is larger than they take, or encoding it for them failed.
+   */
   readonly dropped: number;
-  /** Clients closed, because their buffer is full and `onFull` is `"close"`. */
+  /** Clients that were closed, because their buffer is full and `onFull` is `"close"`. */
   readonly closed: number;
 }
 
-/** The peers of the clients that a broadcast is for, each once. Who is not connected is left out. */
+/** Returns the peers of the clients that a broadcast is for, each once. Clients that are not connected are left out. */
 export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastSelection): Iterable<Peer> {
   const { clients } = groups;
   if (to === undefined && except === undefined) return clients.values();
@@ -97,7 +99,8 @@ export function broadcastTo(
     } catch (error) {
       if (!(error instanceof BackpressureError)) {
         if (!sender.transforms) throw error;
-        // A feature of this peer failed, or made the payload larger than the peer takes. The others get theirs.
+        // A feature of this peer failed, or made the payload larger than the peer takes. The other peers still get
+        // theirs.
         peer.owner.error(error);
         dropped++;
       } else if (onFull === "close" && error.code === "buffer-full") {
@@ -115,7 +118,7 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Co
   return groups.byTag(tagName(to.tag), to.value);
 }
 
-/** A frame that is no request. */
+/** Returns the frame of a message that is not a request. */
 function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
   const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
   return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });

@@ -1,6 +1,6 @@
 /**
- * One connected client of a server, from admission to its end. It passes the events of its session on. There is one object
- * for each client instead of a closure for each event, as there may be many clients, and usually most of them are idle.
+ * One connected client of a server, from admission to its end. It passes the events of its session on. Each client has
+ * one object instead of a closure for each event, because there may be many clients, and most of them are usually idle.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export interface AcceptedClient<P> {
   readonly principal: P;
   /** The client's place among the limits, until its end. */
   readonly slot: ConnectionSlot;
-  /** What happens to a torn stream of a Python peer. */
+  /** What happens when the stream of a Python peer is damaged. */
   readonly recovery: Recovery;
 }
 
@@ -47,14 +47,14 @@ export interface AcceptedClient<P> {
 export class ClientSession<P> implements PeerOwner {
   /** The client as handlers see it. */
   readonly info: ConnectedClient<P>;
-  /** The client as the application reaches it. Its connection is not read yet. */
+  /** The client's connection and its messages. Nothing is read from it before `session.run`. */
   readonly peer: Peer;
   readonly #host: ClientSessionHost<P>;
   readonly #slot: ConnectionSlot;
 
   /**
    * @param host The part of the server that all clients share.
-   * @param shared The same for their sessions.
+   * @param shared The part that all peers of the server share.
    * @param arrival The client.
    */
   constructor(host: ClientSessionHost<P>, shared: PeerShared, arrival: AcceptedClient<P>) {

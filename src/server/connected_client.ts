@@ -1,5 +1,5 @@
 /**
- * A peer as the server sees it.
+ * A connected client, as the server and its handlers see it.
  *
  * @module
  */
@@ -17,38 +17,40 @@ import type { Address } from "../base/address.ts";
 export interface CloseOptions {
   /** How long handlers, pending requests and unsent bytes may take, in milliseconds; 0 cuts at once. @default 5000 */
   readonly drain?: number;
-  /** When native clients that reconnect may come back, in milliseconds; they add their own delay. @default not said */
+  /** When native clients that reconnect may come back, in milliseconds. They add their own delay. @default not sent */
   readonly retryAfter?: number;
 }
 
-/** Options for closing one connection of a server; the words reach native clients. */
+/** Options for closing one connection of a server. The code and the message reach native clients. */
 export interface ShutOutOptions extends CloseOptions {
-  /** Why, for programs, such as `"banned"`; 200 characters arrive. @default the reason */
+  /** The reason, for programs, such as `"banned"`. At most 200 characters arrive. @default the reason */
   readonly code?: string;
-  /** Why, for people; 200 characters arrive. @default not said */
+  /** The reason, for people. At most 200 characters arrive. @default not sent */
   readonly message?: string;
-  /** Whether coming back is pointless: then a client with `reconnect` does not try. @default true for `"unauthorized"` */
+  /**
+   * True if coming back is pointless. A client with `reconnect` then does not try. @default true for `"unauthorized"`
+   */
   readonly final?: boolean;
 }
 
-/** Told of the tags of clients. */
+/** Receives each change of a client's tags. */
 export interface TagKeeper<P> {
-  /** A client got a tag. */
+  /** Called when a client got a tag. */
   added(client: ConnectedClient<P>, name: string, value: unknown): void;
-  /** A client's tag has another value: `value` in place of `before`. */
+  /** Called when a client's tag got another value: `value` instead of `before`. */
   updated(client: ConnectedClient<P>, name: string, value: unknown, before: unknown): void;
-  /** A client lost a tag. */
+  /** Called when a client lost a tag. */
   removed(client: ConnectedClient<P>, name: string, value: unknown): void;
-  /** A client lost all its tags, which were these. */
+  /** Called when a client lost all its tags. `tags` are the ones that it had. */
   cleared(client: ConnectedClient<P>, tags: ReadonlyMap<string, unknown>): void;
 }
 
 /**
- * One connected client, as handlers and event listeners get it from the server. `P` is what the server's `authenticate`
- * returns.
+ * One connected client, as handlers and event listeners receive it from the server. `P` is what the server's
+ * `authenticate` returns.
  *
- * A client can carry tags: names, each with a value if you like, to find it by and to send to all that carry it. Its tags go
- * with it: once it is {@linkcode leaving} they can still be read, and are found no more.
+ * A client can carry tags: names, each with an optional value. The server can find all clients that carry a tag, and
+ * send to them. Once a client is {@linkcode leaving}, its tags can still be read, but it is no longer found by them.
  *
  * @example Rooms
  * ```ts
@@ -70,13 +72,13 @@ export interface TagKeeper<P> {
  * ```
  */
 export class ConnectedClient<P = undefined> {
-  /** Its number, unique in this server, counted from 1. */
+  /** The number of the client, unique in this server, counted from 1. */
   readonly id: number;
-  /** Where it connects from. */
+  /** The address that the client connects from. */
   readonly address: Address;
-  /** What `authenticate` returned for it; `undefined` where its listener has none. */
+  /** What `authenticate` returned for the client; `undefined` if its listener has no `authenticate`. */
   readonly principal: P;
-  /** When its handshake finished, in milliseconds since 1970. */
+  /** When the handshake finished, in milliseconds since 1970. */
   readonly connectedAt: number;
   readonly #member: { readonly peer: Peer };
   readonly #keeper: TagKeeper<P>;
@@ -85,11 +87,11 @@ export class ConnectedClient<P = undefined> {
   /**
    * Created by the server.
    *
-   * @param id Its number.
-   * @param address Where it connects from.
+   * @param id The number of the client.
+   * @param address The address that it connects from.
    * @param principal What `authenticate` returned.
-   * @param member Has its connection.
-   * @param keeper Told of its tags.
+   * @param member The owner of its connection.
+   * @param keeper Receives the changes of its tags.
    */
   constructor(
     id: number,
@@ -106,12 +108,12 @@ export class ConnectedClient<P = undefined> {
     this.#keeper = keeper;
   }
 
-  /** Its IP address; empty on a unix socket. */
+  /** The client's IP address; empty on a unix socket. */
   get ip(): string {
     return "hostname" in this.address ? this.address.hostname : "";
   }
 
-  /** Its port; 0 on a unix socket. */
+  /** The client's port; 0 on a unix socket. */
   get port(): number {
     return "port" in this.address ? this.address.port : 0;
   }
@@ -121,30 +123,31 @@ export class ConnectedClient<P = undefined> {
     return this.#member.peer.session.protocolName;
   }
 
-  /** Whether messages can be sent to it. */
+  /** True while messages can be sent to the client. */
   get connected(): boolean {
     return this.#member.peer.session.open;
   }
 
   /**
-   * True from the moment that it says that it goes away until it is gone, which `maxDrain` bounds and `disconnect` tells. Nothing
-   * can be sent to it meanwhile; handlers that run for it may still answer.
+   * True from the moment when the client says that it goes away until its connection is over. `maxDrain` limits that
+   * time, and the `disconnect` event tells its end. Nothing can be sent to the client meanwhile. Handlers that run for
+   * it may still answer.
    */
   get leaving(): boolean {
     return this.#member.peer.session.leaving;
   }
 
-  /** Its tags with their values, as they are now: a copy, oldest first. */
+  /** A copy of the client's tags and their values, oldest first. */
   get tags(): ReadonlyMap<string, unknown> {
     return new Map(this.#tags);
   }
 
   /**
-   * Gives it a tag. A client has one value for each name: {@linkcode setTag} changes it.
+   * Gives the client a tag. A client has one value for each name: {@linkcode setTag} changes it.
    *
    * @param name The name.
    * @param value The value, if it has one.
-   * @returns False if it has a tag of that name: then nothing changes.
+   * @returns False if the client already has a tag of that name. Then nothing changes.
    * @throws {TypeError} `name` is not a non-empty string.
    */
   addTag(name: string, value?: unknown): boolean {
@@ -156,9 +159,9 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Gives it a tag, or the tag that it has another value. It keeps its place among the client's tags, and the client its place in
-   * `Server.clientsByTag(name)`. The `tag` event says `added` or `updated`; it is `updated` also where the value is the one
-   * before, as an object may have changed inside.
+   * Gives the client a tag, or another value to a tag that it has. The tag then keeps its place among the client's
+   * tags, and the client keeps its place in `Server.clientsByTag(name)`. The `tag` event says `added` or `updated`. It
+   * says `updated` even if the value is the same, because an object may have changed inside.
    *
    * @param name The name.
    * @param value The value, if it has one.
@@ -172,10 +175,10 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Whether it has a tag.
+   * Returns whether the client has a tag.
    *
    * @param name The name.
-   * @returns Whether it has a tag of that name, whatever its value.
+   * @returns True if it has a tag of that name, whatever its value.
    * @throws {TypeError} `name` is not a non-empty string.
    */
   hasTag(name: string): boolean {
@@ -184,10 +187,10 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Whether it has each of these tags.
+   * Returns whether the client has each of these tags.
    *
-   * @param names The names; with none of them it is true.
-   * @returns Whether none is missing.
+   * @param names The names.
+   * @returns True if none is missing; always true without names.
    * @throws {TypeError} A name is not a non-empty string, or `names` is a string itself.
    */
   hasAllTags(names: Iterable<string>): boolean {
@@ -195,10 +198,10 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Whether it has one of these tags.
+   * Returns whether the client has at least one of these tags.
    *
-   * @param names The names; with none of them it is false.
-   * @returns Whether at least one is there.
+   * @param names The names.
+   * @returns True if it has one of them; always false without names.
    * @throws {TypeError} A name is not a non-empty string, or `names` is a string itself.
    */
   hasAnyTags(names: Iterable<string>): boolean {
@@ -206,10 +209,10 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Reads a tag.
+   * Returns the value of a tag.
    *
    * @param name The name.
-   * @returns Its value; `undefined` where there is no such tag, or one without a value.
+   * @returns The value; `undefined` if there is no such tag, or if it has no value.
    * @throws {TypeError} `name` is not a non-empty string.
    */
   getTag(name: string): unknown {
@@ -218,10 +221,10 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Takes a tag away.
+   * Removes a tag.
    *
    * @param name The name.
-   * @returns Whether it was there.
+   * @returns True if the client had it.
    * @throws {TypeError} `name` is not a non-empty string.
    */
   removeTag(name: string): boolean {
@@ -232,14 +235,14 @@ export class ConnectedClient<P = undefined> {
     return true;
   }
 
-  /** Takes all its tags away. */
+  /** Removes all tags of the client. */
   clearTags(): void {
     const tags = this.#tags;
     this.#tags = undefined;
     if (tags !== undefined && tags.size > 0) this.#keeper.cleared(this, tags);
   }
 
-  /** Reads its connection's counters. */
+  /** Returns the counters of the client's connection. */
   stats(): SessionStats {
     return this.#member.peer.stats;
   }
@@ -248,17 +251,17 @@ export class ConnectedClient<P = undefined> {
    * Sends a message whose type has no payload, see `empty`.
    *
    * @param type The type.
-   * @returns Whether more may be sent right away. It throws as with a payload.
+   * @returns True if more may be sent right away. It throws as with a payload.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
   ): boolean;
   /**
-   * Sends a message to it; see `Client.send`.
+   * Sends a message to the client; see `Client.send`.
    *
    * @param type The type.
    * @param payload The payload.
-   * @returns Whether more may be sent right away; if not, await {@linkcode ready}.
+   * @returns True if more may be sent right away. If not, await {@linkcode ready}.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `buffer-full` or `total-buffer-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the client takes.
@@ -279,7 +282,7 @@ export class ConnectedClient<P = undefined> {
     type: RequestType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
   ): Promise<ReplyOut>;
   /**
-   * Sends a request to it and waits for the answer; see `Client.request`.
+   * Sends a request to the client and waits for the answer; see `Client.request`.
    *
    * @param type The type, which has a reply.
    * @param payload The payload.
@@ -290,7 +293,8 @@ export class ConnectedClient<P = undefined> {
    * @throws {ConnectionError} `closed`: the connection has ended, or ended before the answer came.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `ids-exhausted`: the request was not sent.
    * @throws {MessageTypeError} `no-reply-codec`: the type has no reply.
-   * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be decoded.
+   * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be
+   * decoded.
    * @throws {TypeError} The payload is not what the codec takes.
    * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
@@ -330,14 +334,15 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
-   * Closes its connection. With `message` or `final` it shuts the client out: its `disconnect` event has the words as `refusal`.
+   * Closes the client's connection. With `message` or `final` it shuts the client out: the client's `disconnect` event
+   * has the code and the message as `refusal`.
    *
    * @param reason The reason in the `disconnect` event of the server. Default `"manual"`.
-   * @param options How long work under way may take, and what the client is told.
-   * @returns Resolves when the connection is over; never rejects. In a handler of this client it resolves when everything else
-   * is done, as `Server.close` does.
+   * @param options How long work under way may take, and what to say to the client.
+   * @returns Resolves when the connection is over; never rejects. In a handler of this client it resolves when
+   * everything else is done, as `Server.close` does.
    * @throws {TypeError} There is no such reason.
-   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} An option is unknown, of the wrong type, or not a number from 0 to 2147483647.
    */
   close(reason: CloseReason = "manual", options: ShutOutOptions = {}): Promise<void> {
     if (!CLOSE_REASONS.includes(reason)) {
@@ -349,12 +354,12 @@ export class ConnectedClient<P = undefined> {
   }
 }
 
-/** The name of a tag, checked. Returns it. */
+/** Checks the name of a tag and returns it. */
 export function tagName(name: string): string {
   return nonEmpty("A tag's name", name);
 }
 
-/** Names of tags, all of them checked; a string is a list of letters, and never meant. */
+/** Checks names of tags and returns them. A string would be a list of its letters, which nobody means. */
 function tagNames(names: Iterable<string>): string[] {
   if (typeof names === "string") throw new TypeError("names must be a list of tags' names, not one of them");
   return [...names].map(tagName);

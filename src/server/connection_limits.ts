@@ -1,6 +1,6 @@
 /**
- * The limits of open connections, in all and from one address. A connection is checked twice: when it is accepted, and when
- * its handshake is done, as others may have come in meanwhile.
+ * The limits of open connections, in all and for each address. A connection is checked when it is accepted and again
+ * when its handshake is done, because others may have come in meanwhile.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface ConnectionSlot {
   leave(): void;
 }
 
-/** The number of connections, counted against its limits. */
+/** The numbers of connections, counted against their limits. */
 export class ConnectionLimits {
   readonly #most: number;
   readonly #mostPerAddress: number;
@@ -32,7 +32,7 @@ export class ConnectionLimits {
 
   /**
    * @param most The largest number of open connections.
-   * @param mostPerAddress The largest number of one IP address, open or in their handshake.
+   * @param mostPerAddress The largest number of connections of one IP address, open or in their handshake.
    */
   constructor(most: number, mostPerAddress: number) {
     this.#most = most;
@@ -67,7 +67,7 @@ export class ConnectionLimits {
     if (ip !== "") this.#forget(ip);
   }
 
-  /** True while as many connections are open as may be. */
+  /** True while as many connections are open as are allowed. */
   get full(): boolean {
     return this.#open >= this.#most;
   }
@@ -106,7 +106,10 @@ class Slot implements ConnectionSlot {
   }
 }
 
-/** Returns the error of a peer that finds no place. The log says how many there are; the peer is only told that there are too many. */
+/**
+ * Returns the error of a peer that finds no place. The log says how many connections there are. The peer learns only
+ * that there are too many.
+ */
 function full(why: string, which: string): HandshakeError {
   const message = `The server has too many connections ${which}`;
   return new HandshakeError("too-many-connections", `Cannot let the peer in: ${why}`, {

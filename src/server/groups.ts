@@ -1,6 +1,6 @@
 /**
- * The connected clients, and an index of their tags: who carries a tag is found at the cost of the matches, however many
- * clients there are.
+ * The connected clients, with an index of their tags. Finding the clients with a tag costs as much as there are such
+ * clients, however many others are connected.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { Peer } from "../app/peer.ts";
 import type { ConnectedClient, TagKeeper } from "./connected_client.ts";
 import type { ServerEvents } from "./server_events.ts";
 
-/** Clients by one of their tags. */
+/** Selects the clients that carry a tag. */
 export interface TagSelector {
   /** The name of the tag. */
   readonly tag: string;
-  /** Its value, told apart as the keys of a `Map` are. @default any value, or none */
+  /** The value of the tag, compared like the keys of a `Map`. @default any value, or none */
   readonly value?: unknown;
 }
 
-/** The clients that carry one tag. A tag without a value is in no group of a value, as nobody can ask for that one. */
+/** The clients that carry one tag. Clients without a value are only in `all`: no selector can ask for that value. */
 interface Group<P> {
   readonly all: Set<ConnectedClient<P>>;
   readonly byValue: Map<unknown, Set<ConnectedClient<P>>>;
@@ -29,22 +29,22 @@ const NOBODY: readonly never[] = [];
 /** The clients of one acceptor, with an index of their tags. */
 export class Groups<P> implements TagKeeper<P> {
   readonly #peers = new Map<ConnectedClient<P>, Peer>();
-  /** The clients that are not found by their tags any more. */
+  /** The clients that are leaving and are no longer found by their tags. */
   readonly #leaving = new Set<ConnectedClient<P>>();
   readonly #groups = new Map<string, Group<P>>();
   readonly #events: Events<ServerEvents<P>>;
 
-  /** @param events Told of each change of a connected client's tags. */
+  /** @param events Emits `tag` for each change of a connected client's tags. */
   constructor(events: Events<ServerEvents<P>>) {
     this.#events = events;
   }
 
-  /** All clients, those that go away included, oldest first. */
+  /** All clients, including those that are leaving, oldest first. */
   get clients(): ReadonlyMap<ConnectedClient<P>, Peer> {
     return this.#peers;
   }
 
-  /** The number of names and values in the index; 0 when nobody carries a tag. */
+  /** The number of names and values in the index; 0 while no client carries a tag. */
   get size(): number {
     let size = this.#groups.size;
     for (const { byValue } of this.#groups.values()) size += byValue.size;
@@ -63,7 +63,7 @@ export class Groups<P> implements TagKeeper<P> {
     this.#leaving.delete(client);
   }
 
-  /** Takes a client out of the index. It is still there, but nothing can be sent to it any more. */
+  /** Takes a client out of the index. The client is still connected, but nothing can be sent to it any more. */
   untag(client: ConnectedClient<P>): void {
     if (!this.#indexes(client)) return;
     this.#leaving.add(client);
@@ -110,7 +110,10 @@ export class Groups<P> implements TagKeeper<P> {
     return this.#peers.has(client) && !this.#leaving.has(client);
   }
 
-  /** Takes a tag out of the index. Empty groups go, as there may be as many names and values as there ever were clients. */
+  /**
+   * Takes a tag out of the index. Empty groups are deleted. Otherwise the index would keep the names and values of all
+   * clients that ever connected.
+   */
   #remove(client: ConnectedClient<P>, name: string, value: unknown): void {
     const group = this.#groups.get(name)!;
     group.all.delete(client);

@@ -1,5 +1,5 @@
 /**
- * Starting, closing and restarting a server, and what happens when these calls cross. The last call counts.
+ * Starts, closes and restarts a server. If these calls overlap, the last one counts.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { spotsOf } from "./spots.ts";
 /** A restart under way. */
 interface Restart {
   readonly promise: Promise<void>;
-  /** The part that is under way. */
+  /** The step that the restart is at. */
   phase: "closing" | "starting";
-  /** True once `close` was called after it. */
+  /** True if `close` was called after the last `restart`. */
   cancelled: boolean;
 }
 
@@ -26,7 +26,7 @@ export class ServerLifecycle<P> {
   readonly #owner: ServerState<P>;
   readonly #closed = new ResettablePromise();
   #run: Acceptor<P> | undefined = undefined;
-  /** The addresses it listened at last. */
+  /** The addresses that the server last listened at. */
   #addresses: readonly Address[] | undefined = undefined;
   #starting: Promise<void> | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -86,7 +86,7 @@ export class ServerLifecycle<P> {
     return this.#run?.awaited(end) ?? end;
   }
 
-  /** Listens, at the ports of `before` if the server ran before. */
+  /** Starts listening, at the ports of `before` if the server has run before. */
   async #start(before?: readonly Address[]): Promise<void> {
     const { core, places } = this.#owner;
     this.#closed.reset();
@@ -117,7 +117,7 @@ export class ServerLifecycle<P> {
       this.#run = undefined;
       this.#starting = undefined;
     }
-    // In this order, as whoever hears of it may start again at once.
+    // Reset the state first: whoever waits for the end may start the server again at once.
     this.#closing = undefined;
     const restart = this.#restarting;
     if (restart === undefined || restart.phase === "starting" || restart.cancelled) this.#closed.release();

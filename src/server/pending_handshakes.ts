@@ -1,10 +1,12 @@
 /**
- * Connections that are not clients: in the middle of their handshake, or being told that there is no agreement. Their number
- * is bounded. When there are too many, room is made at the cost of those who have come least far and have most.
+ * Connections that are not clients: they are in their handshake, or were refused and are being closed. Their number is
+ * limited. If there are too many, one is closed to make room: one that is least far along, of the network that has
+ * most.
  *
- * A peer's own bytes earn it nothing before its message is whole: all but the last of them are as cheap as none. Whoever waits
- * for the program's decision stays, as long as those are not more than half; then they give way, so that a slow decision does
- * not keep everybody else out. Among equals the network with most connections loses one first.
+ * A message counts only when it is complete, because all of its bytes but the last cost a peer next to nothing. A
+ * connection that waits for the program's decision stays while at most half of the connections do. If more do, these
+ * give way, so that slow decisions do not keep everybody else out. Within a group, the network with most connections
+ * loses one first.
  *
  * @module
  */
@@ -15,17 +17,18 @@ import type { Clock } from "../base/clock.ts";
 import type { Channel } from "../link/channel.ts";
 import { Held, Shares } from "./shares.ts";
 
-/** The limits of connections that are not in yet. */
+/** The limits of connections that have not been let in. */
 export interface PendingLimits {
-  /** The largest number in all, those that were refused and are being left included. */
+  /** The largest number in all, including those that were refused and are being closed. */
   readonly maxPendingHandshakes: number;
-  /** The largest number of one network in their handshake. */
+  /** The largest number of connections of one network in their handshake. */
   readonly maxPendingPerAddress: number;
 }
 
 /**
- * How long a peer has for its answer at least before another of its network takes its place, in milliseconds. It bounds how many
- * greetings a second a few networks get, however many connections they make: `maxPendingHandshakes` in so long.
+ * The least time that a peer has for its answer before another peer of its network may take its place, in milliseconds.
+ * It does not hold if all connections are of one network. It limits how many connections a few networks can get
+ * greeted, however many they open: at most `maxPendingHandshakes` in this time.
  */
 const RESPITE = 3_000;
 
@@ -34,10 +37,10 @@ export class Pending extends Held {
   readonly channel: Channel;
   /** The network it comes from. */
   readonly network: string;
-  /** When it was greeted. */
+  /** When the connection was greeted. */
   readonly since: number;
 
-  /** Made by {@linkcode PendingHandshakes.begin}. */
+  /** Created by {@linkcode PendingHandshakes.begin}. */
   constructor(channel: Channel, network: string, since: number) {
     super();
     this.channel = channel;
@@ -46,24 +49,27 @@ export class Pending extends Held {
   }
 }
 
-/** The connections that are not in yet. */
+/** The connections that have not been let in. */
 export class PendingHandshakes {
   readonly #limits: PendingLimits;
   readonly #wheel: TimerWheel;
   readonly #clock: Clock;
-  /** The connections whose answer is not whole yet. */
+  /** The connections whose answer is not complete. */
   readonly #answering = new Shares<Pending>();
   /** The connections that wait for the program's decision. */
   readonly #deciding = new Shares<Pending>();
   readonly #leaving = new Set<Channel>();
-  /** One error for all that give way, and one for all that are too many. Each costs a stack, and there may be thousands a second. */
+  /**
+   * The error of all connections that give way, and that of all above the limit of their network. They are shared
+   * because capturing a stack is expensive, and there may be thousands of such connections a second.
+   */
   readonly #gaveWay: HandshakeError;
   readonly #tooMany: HandshakeError;
 
   /**
    * @param limits The limits.
-   * @param wheel The wheel for time limits.
-   * @param clock The time.
+   * @param wheel Runs the time limits.
+   * @param clock The clock.
    */
   constructor(limits: PendingLimits, wheel: TimerWheel, clock: Clock) {
     this.#limits = limits;
@@ -86,8 +92,8 @@ export class PendingHandshakes {
   }
 
   /**
-   * Returns why a connection of this network may not begin, before anything is made for it; `undefined` if it may. The error is
-   * the same for all.
+   * Returns the reason why a connection of this network may not begin; `undefined` if it may. Called before anything is
+   * created for the connection. The error is shared by all.
    */
   refusal(network: string): HandshakeError | undefined {
     if (network === "") return undefined;
@@ -101,17 +107,21 @@ export class PendingHandshakes {
     return this.#full && this.#leaving.size === 0 && this.#gainsNothing(network) ? this.#gaveWay : undefined;
   }
 
-  /** Returns whether one more would only take the place of another of its network, or of one with no more than that. */
+  /**
+   * Returns whether one more connection would only replace another of its network, or one of a network that has no
+   * more.
+   */
   #gainsNothing(network: string): boolean {
     const losing = this.#losing;
     const count = losing.count(network);
     if (count === 0 || count + 1 < losing.most) return false;
     if (losing === this.#deciding) return true;
-    // Where one address stands for all, a router's or a proxy's, the oldest tells nothing and has had the most time.
+    // If all connections are of one network, such as that of a router or a proxy, the age of the oldest tells nothing.
+    // It may go, as it has had the most time.
     return count < losing.size && this.#clock.now() - losing.oldestOf(network)!.since < RESPITE;
   }
 
-  /** Called when a peer begins its handshake. {@linkcode end} it. */
+  /** Called when a peer begins its handshake. The caller must {@linkcode end} it. */
   begin(channel: Channel, network: string): Pending {
     this.#makeRoom();
     const pending = new Pending(channel, network, this.#clock.now());
@@ -119,61 +129,63 @@ export class PendingHandshakes {
     return pending;
   }
 
-  /** Called when a peer's answer is whole, and the program takes its time to decide. */
+  /** Called when a peer's answer is complete and the program needs time to decide. */
   decides(pending: Pending): void {
     this.#answering.delete(pending);
     this.#deciding.add(pending.network, pending);
   }
 
-  /** Called when a peer's handshake is over. If it failed, {@linkcode leave} the peer. A second call changes nothing. */
+  /**
+   * Called when a peer's handshake is over. If it failed, call {@linkcode leave} next. A second call changes nothing.
+   */
   end(pending: Pending): void {
     this.#answering.delete(pending);
     this.#deciding.delete(pending);
   }
 
-  /** Closes the connection of a peer that is not let in, after a last word if there is one. Never rejects. */
+  /** Closes the connection of a peer that is not let in, after sending `lastWord` if there is one. Never rejects. */
   async leave(channel: Channel, lastWord?: Uint8Array): Promise<void> {
-    // A stranger in its handshake does not have to go for the sake of one that is going anyway.
+    // No connection in its handshake has to go for one that is being closed anyway.
     if (this.#full && !this.#dropLeaving()) return channel.abort(this.#gaveWay);
     this.#leaving.add(channel);
-    // What was written goes out before FIN. If it cannot be written, that shows there, too.
+    // `linger` sends what was written before FIN. It notices, too, if the write fails.
     if (lastWord !== undefined) channel.write(lastWord).catch(() => {});
     await channel.linger(this.#wheel);
     this.#leaving.delete(channel);
   }
 
-  /** Returns whether an error is that of one of many, which gave way or might not begin. Its connection is closed already. */
+  /** Returns whether an error is one of the two shared ones. The connection is already closed then. */
   isCrowd(error: unknown): boolean {
     return error === this.#gaveWay || error === this.#tooMany;
   }
 
-  /** Closes all. Called when the server stops. */
+  /** Closes all connections. Called when the server stops. */
   closeAll(): void {
     for (const { channel } of [...this.#answering, ...this.#deciding]) channel.abort();
     for (const channel of this.#leaving) channel.abort();
   }
 
-  /** True while there are as many as there may be. */
+  /** True while there are as many connections as are allowed. */
   get #full(): boolean {
     return this.size + this.#leaving.size >= this.#limits.maxPendingHandshakes;
   }
 
-  /** The group that loses one when room is needed. */
+  /** The group that loses a connection when room is needed. */
   get #losing(): Shares<Pending> {
     return this.#deciding.size > this.#limits.maxPendingHandshakes / 2 ? this.#deciding : this.#answering;
   }
 
-  /** Closes one connection if there are as many as there may be. */
+  /** Closes one connection if there are as many as are allowed. */
   #makeRoom(): void {
     if (!this.#full || this.#dropLeaving()) return;
-    // Of those that wait for a decision the newest goes: the others are closer to theirs.
+    // Of those that wait for a decision, close the newest: the others are closer to theirs.
     const losing = this.#losing;
     const pending = losing === this.#deciding ? losing.newest! : losing.oldest!;
     this.end(pending);
     pending.channel.abort(this.#gaveWay);
   }
 
-  /** Cuts the connection that is being left for the longest time. Returns false if there is none. */
+  /** Cuts the refused connection that has been closing for the longest time. Returns false if there is none. */
   #dropLeaving(): boolean {
     for (const channel of this.#leaving) {
       this.#leaving.delete(channel);

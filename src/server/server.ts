@@ -1,5 +1,5 @@
 /**
- * The server: listens, agrees with whoever connects, and hands messages to routes.
+ * The server: it listens, does the handshake with each connection, and passes messages to routes.
  *
  * @module
  */
@@ -26,26 +26,28 @@ import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 export interface ServerStats {
   /** Connected clients, as many as {@linkcode Server.clients}. */
   readonly connections: number;
-  /** Connections that are being closed, or whose peer has finished sending, and that still count for `maxConnections`. */
+  /**
+   * Connections that are being closed, or whose peer has finished sending, and that still count for `maxConnections`.
+   */
   readonly closing: number;
   /** Connections in the middle of their handshake. */
   readonly pendingHandshakes: number;
-  /** Connections that failed the handshake or were not let in, ever. */
+  /** Connections that failed the handshake or were not let in, since the server was created. */
   readonly rejected: number;
-  /** Clients that came in, ever. */
+  /** Clients that were let in, since the server was created. */
   readonly accepted: number;
-  /** Clients closed as `slow-consumer`, ever. */
+  /** Clients closed as `slow-consumer`, since the server was created. */
   readonly slowConsumers: number;
-  /** Copies of broadcasts that full clients did not get, ever. */
+  /** Copies of broadcasts that were skipped, see {@linkcode BroadcastResult.dropped}, since the server was created. */
   readonly broadcastsDropped: number;
   /** Bytes waiting to be sent, over all clients. */
   readonly bufferedBytes: number;
 }
 
 /**
- * A TCP or unix socket server for typed messages. It does the handshake with each connection, passes messages to the
- * handlers set with {@linkcode Server.route}, in order per connection, and can send to, ask and broadcast to its clients.
- * `P` is what `authenticate` returns: it is found as `client.principal`.
+ * A TCP or unix socket server for typed messages. It does the handshake with each connection and passes messages to the
+ * handlers set with {@linkcode Server.route}, in order per connection. It can send messages and requests to its
+ * clients, and broadcast to them. `P` is what `authenticate` returns, which becomes `client.principal`.
  *
  * @example Answering requests
  * ```ts
@@ -73,8 +75,8 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
-   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
-   * checksums of the protocol, or `transport` is a name and the entry of the package that the class comes from loads none.
+   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute
+   * the checksums of the protocol, or `transport` is a name and the imported entry of the package loads no sockets.
    */
   constructor(config: ServerConfig<P> = {}) {
     const options = readOptions("a server's config", config, SERVER_OPTIONS);
@@ -100,27 +102,30 @@ export class Server<P = undefined> implements AsyncDisposable {
     this.#lifecycle = new ServerLifecycle(this.#owner);
   }
 
-  /** The addresses it listens at, with the actual ports; empty while it is not listening. */
+  /** The addresses that the server listens at, with the actual ports; empty while it is not listening. */
   get addresses(): readonly Address[] {
     return this.#lifecycle.run?.addresses ?? [];
   }
 
-  /** The connected clients, oldest first, those included that are {@linkcode ConnectedClient.leaving}. */
+  /** The connected clients, oldest first, including those that are {@linkcode ConnectedClient.leaving}. */
   get clients(): readonly ConnectedClient<P>[] {
     return [...this.#lifecycle.run?.groups.clients.keys() ?? []];
   }
 
-  /** Whether as many clients are connected as `maxConnections` allows, so that the next one is refused; never without that option. */
+  /**
+   * True while as many connections are open or being closed as `maxConnections` allows, so that the next one is
+   * refused. Always false without that option.
+   */
   get isFull(): boolean {
     return this.#lifecycle.run?.full ?? false;
   }
 
-  /** Resolves when the server is closed and does not start again by {@linkcode restart}; never rejects. */
+  /** Resolves when the server is closed and no {@linkcode restart} starts it again; never rejects. */
   get closed(): Promise<void> {
     return this.#lifecycle.closed;
   }
 
-  /** Reads the counters. */
+  /** Returns the counters. */
   stats(): ServerStats {
     return {
       connections: this.#lifecycle.run?.groups.clients.size ?? 0,
@@ -138,8 +143,8 @@ export class Server<P = undefined> implements AsyncDisposable {
    * Starts listening. A second call returns the same promise.
    *
    * @returns Resolves when all listeners accept connections.
-   * @throws {ConnectionError} `address-in-use`, `permission-denied` and the like, or `closed` while the server is closing;
-   * nothing listens then.
+   * @throws {ConnectionError} `address-in-use`, `permission-denied` and the like, or `closed` while the server is
+   * closing; nothing listens then.
    * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
    */
   start(): Promise<void> {
@@ -147,18 +152,19 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Closes the server and starts it again on the same addresses: a listener on port 0 keeps the port it got. Routes, event
-   * listeners and options stay; clients have to connect again. A server that is not running is started.
+   * Closes the server and starts it again at the same addresses. A listener on port 0 keeps the port that it got.
+   * Routes, event listeners and options stay. Clients have to connect again. A server that is not running is started.
    *
-   * Calls made meanwhile share one promise. The last call counts: `close()` during a restart leaves the server closed and
-   * rejects the restart, and a restart during `close()` starts the server when it is closed.
+   * Calls made meanwhile share one promise. The last call counts: `close()` during a restart leaves the server closed
+   * and rejects the restart, and a restart during `close()` starts the server when it is closed.
    *
    * A handler must not await it: the restart waits for that handler until `drain` is over.
    *
    * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when all listeners accept connections again.
-   * @throws {ConnectionError} As {@linkcode start}; `closed` if `close()` was called meanwhile. The server is closed then.
-   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
+   * @throws {ConnectionError} As {@linkcode start}; `closed` if `close()` was called meanwhile. The server is closed
+   * then.
+   * @throws {RangeError | TypeError} An option is unknown, or not a number from 0 to 2147483647.
    *
    * @example The same port, the same routes
    * ```ts
@@ -183,15 +189,15 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Handles messages of one type. If the type has a reply, the handler's result, awaited if it is a promise, is sent as the
-   * reply; if it throws, the request of a native peer rejects with a `RemoteError`.
+   * Handles messages of one type. If the type has a reply, the handler's result is sent as the reply; a promise is
+   * awaited. If the handler throws, the request of a native peer rejects with a `RemoteError`.
    *
    * @param type The type.
    * @param handler Called with each message and the client that sent it.
    * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
    * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
-   * @throws {RangeError} `timeout` is no whole number from 1 to 2147483647.
+   * @throws {RangeError} `timeout` is not a whole number from 1 to 2147483647.
    *
    * @example One message after the other
    * ```ts
@@ -224,15 +230,16 @@ export class Server<P = undefined> implements AsyncDisposable {
 
   /**
    * Handles messages of one type in worker threads, so that heavy work delays no other message. Each thread handles one
-   * message at a time, the others wait in order; the payload is decoded and the reply encoded in the thread, and the bytes
-   * are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
+   * message at a time; the others wait in order. The payload is decoded and the reply encoded in the thread, and their
+   * bytes are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
    *
    * @param type The type.
-   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the same
-   * code. Deno needs permission to read it.
+   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the
+   * same code. Deno needs permission to read it.
    * @param options How many threads, how long a message may take, and how many may wait.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is no absolute URL.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is not an
+   * absolute URL.
    *
    * @example Computing beside the server
    * ```ts
@@ -270,7 +277,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * Removes a route.
    *
    * @param type The type.
-   * @returns Whether there was one.
+   * @returns True if there was one.
    */
   unroute(type: { readonly code: number }): boolean {
     return this.#owner.core.unroute(type);
@@ -373,11 +380,13 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * The connected clients that carry a tag. It costs as much as there are such clients, however many others there are.
+   * Returns the connected clients that carry a tag. The cost depends only on how many there are, not on the number of
+   * all clients.
    *
    * @param name The name of the tag.
-   * @param value Its value, told apart as the keys of a `Map` are; left out or `undefined`: any value, or none.
-   * @returns The clients, in the order they got the tag.
+   * @param value The value of the tag, compared like the keys of a `Map`. If it is left out or `undefined`: any value,
+   * or none.
+   * @returns The clients, in the order in which they got the tag.
    * @throws {TypeError} `name` is not a non-empty string.
    *
    * @example Who is in a room
@@ -408,17 +417,17 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Closes the server: stops accepting, lets running handlers and pending requests finish, flushes what was sent, then cuts
-   * what is left. Routes and event listeners stay, and the server can be started again. A second call returns the same
-   * promise.
+   * Closes the server: stops accepting, lets running handlers and pending requests finish, flushes what was sent, then
+   * cuts what is left. Routes and event listeners stay, and the server can be started again. A second call returns the
+   * same promise.
    *
-   * A handler may await it: then it resolves when nothing else is under way, so that the handler can go on and answer. It
-   * has to call it before it awaits anything else; later nobody can see who waits, and the handler is waited for until
-   * `drain` is over.
+   * A handler may await it. It then resolves when nothing else is under way, so that the handler can go on and answer.
+   * The handler must call it before it awaits anything else. Otherwise the server cannot tell that the handler is the
+   * caller, and waits for the handler until `drain` is over.
    *
    * @param options How long work under way may take, and when clients may come back.
    * @returns Resolves when no socket, listener or timer is left; never rejects.
-   * @throws {RangeError | TypeError} An option is unknown, or no number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} An option is unknown, or not a number from 0 to 2147483647.
    */
   close(options: CloseOptions = {}): Promise<void> {
     return this.#lifecycle.close(closingOf(options));

@@ -43,11 +43,11 @@ export interface ListenerConfig<P = undefined> {
   readonly protocol?: string;
   /** Decides who may come in there. @default the server's `authenticate` */
   readonly authenticate?: Authenticate<P>;
-  /** What a torn stream does there, with Python peers. @default the server's `recovery` */
+  /** What happens there when the stream of a Python peer is damaged. @default the server's `recovery` */
   readonly recovery?: "close" | "resync";
   /**
-   * Which sockets to use there. Time and turns of all listeners are those of the server's `transport`; where that is not
-   * given and each listener has one of its own, those of the first listener.
+   * Which sockets to use there. The clock and the event loop of all listeners are those of the server's `transport`. If
+   * the server has none and each listener has its own, they are those of the first listener.
    * @default the server's `transport`
    */
   readonly transport?: TransportChoice;
@@ -64,65 +64,72 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
   readonly listen?: readonly ListenerConfig<P>[];
   /**
-   * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The default
-   * announces release 2.0.0 and the version of its protocol: so one port serves 2.0.0 to 3.3.0, and native peers. `"3.3.0"`
-   * announces that release and the same version: it serves native peers and 2.0.3 to 3.3.0, as any release from 2.0.0 on does.
+   * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The
+   * default announces release 2.0.0 and its protocol version, so that one port serves 2.0.0 to 3.3.0 and native peers.
+   * `"3.3.0"` announces that release and the same version. Like any release from 2.0.0 on, it serves native peers and
+   * 2.0.3 to 3.3.0.
    * @default "2.0"
    */
   readonly protocol?: string;
   /**
-   * Decides who may come in; what it returns becomes `client.principal`. It runs within `handshakeTimeout`, and before it has
-   * said yes the peer gets nothing and is found nowhere. The releases 1.2 and 1.3 have no handshake to ask in.
-   * @default everybody may
+   * Decides who may come in. What it returns becomes `client.principal`. It runs within `handshakeTimeout`. Until it
+   * has let the peer in, the peer gets no message and is not among the clients. The releases 1.2 and 1.3 have no
+   * handshake in which it could run.
+   * @default every peer may come in
    */
   readonly authenticate?: Authenticate<P>;
   /**
-   * Connections that are open or being closed. Above this, peers are told that there are `too-many-connections` and that it is
-   * worth trying again after 1,000 ms; the HELLO releases have no words for it and are only closed.
+   * The most connections that are open or being closed. Above this, peers are refused with `too-many-connections` and
+   * learn that it is worth trying again after 1,000 ms. The protocol of the HELLO releases cannot say that: their
+   * connections are only closed.
    * @default unlimited
    */
   readonly maxConnections?: number;
-  /** The same for each IP address, connections in their handshake included; unix sockets have none. @default unlimited */
+  /**
+   * The most connections of one IP address, including those in their handshake. Unix sockets have no address and no
+   * limit.
+   * @default unlimited
+   */
   readonly maxConnectionsPerAddress?: number;
   /**
-   * Connections still in their handshake, or just refused. Above this limit, a connection that was refused is cut.
-   * If there is none, the network with most connections loses the oldest one whose answer is not complete. A
-   * connection that waits for `authenticate` is closed only when more than half of them do.
+   * The most connections that are still in their handshake, or were just refused. Above this limit, a connection that
+   * was refused is cut. If there is none, the network with most connections loses the oldest one whose answer is not
+   * complete. A connection that waits for `authenticate` is closed only when more than half of them do.
    * @default 2048
    */
   readonly maxPendingHandshakes?: number;
   /**
-   * Connections in their handshake of one network: an IPv4 address, or 64 bits of IPv6; unix sockets have none. What is above is
-   * closed without a word. Without it one network may have all places that no other wants: many clients may have the address of
-   * one router or proxy.
+   * The most connections in their handshake of one network, which is an IPv4 address or 64 bits of IPv6. Unix sockets
+   * have no network and no limit. Connections above the limit are closed without an answer. Without this limit, one
+   * network may take all places that no other wants, as many clients may have the address of one router or proxy.
    * @default unlimited
    */
   readonly maxPendingPerAddress?: number;
 }
 
-/** How many connections there may be. */
+/** The limits of the numbers of connections. */
 export interface ServerLimits {
-  /** Open ones. */
+  /** The most open connections. */
   readonly maxConnections: number;
-  /** Of one address. */
+  /** The most connections of one IP address. */
   readonly maxConnectionsPerAddress: number;
-  /** In their handshake. */
+  /** The most connections that have not been let in. */
   readonly maxPendingHandshakes: number;
-  /** The same of one network. */
+  /** The most connections of one network in their handshake. */
   readonly maxPendingPerAddress: number;
 }
 
-/** A {@linkcode ListenerConfig}, decided. */
+/** A {@linkcode ListenerConfig} with everything decided. */
 export interface Place<P> {
-  /** Where to listen at. */
+  /** The address to listen at. */
   readonly at: Endpoint;
-  /** What is spoken there. */
+  /** The protocol that is spoken there. */
   readonly protocol: Protocol;
-  /** Who decides about peers. */
+  /** Decides about the peers that connect there. */
   readonly authenticate: Authenticate<P> | undefined;
-  /** What a torn stream does, where frames have a magic. */
+  /** What happens when a stream is damaged, if the protocol's frames have a magic. */
   readonly recovery: Recovery;
-  /** Which sockets to use; `undefined` for those of the server. */
+  /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
 }
 
@@ -148,7 +155,7 @@ const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   transport: optional(transportOf),
 };
 
-/** How they are read. */
+/** The checks and defaults of the options. */
 export const SERVER_OPTIONS: Checks<ServerOptions> = {
   ...COMMON_OPTIONS,
   ...LISTENER_OPTIONS,
@@ -170,7 +177,7 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
 }
 
 /**
- * Where checked options say to listen, and what is spoken there.
+ * Returns where to listen and what to speak there, from checked options.
  *
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
@@ -199,15 +206,15 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   return places;
 }
 
-/** The numbers of connections among checked options. */
+/** Returns the limits of the numbers of connections, from checked options. */
 export function serverLimitsOf(options: ServerOptions): ServerLimits {
   const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress } = options;
   return { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress };
 }
 
 /**
- * Returns the transport that the server itself uses: that of `config`. Where it has none, and each listener has its own, it
- * is that of the first.
+ * Returns the transport that the server itself uses: that of `config`. If there is none and each listener has its own,
+ * it is that of the first listener.
  */
 export function ownTransportOf<P>(
   { transport }: ServerConfig<P>,

@@ -15,36 +15,36 @@ import type { ConnectedClient } from "./connected_client.ts";
 export interface DisconnectInfo {
   /** The reason. */
   readonly reason: CloseReason;
-  /** The error that caused it, if there is one. */
+  /** The error that caused the end, if there is one. */
   readonly error?: unknown;
   /**
-   * How many messages had come and were not handled: they waited for other handlers, or came while the connection was being
-   * closed. The client may count them as delivered, which says no more than that they came.
+   * How many messages arrived and were not handled: they waited for other handlers, or came while the connection was
+   * being closed. The client may count them as delivered, which means only that they arrived.
    */
   readonly unhandled: number;
 }
 
 /** A connection that failed the handshake, or was not let in. */
 export interface RejectedInfo extends Omit<DisconnectInfo, "unhandled"> {
-  /** Where it came from. */
+  /** The address that the connection came from. */
   readonly address: Address;
 }
 
 /** A message that nothing handles. */
 export interface UnhandledInfo {
-  /** Its type code. */
+  /** The code of the message's type. */
   readonly code: number;
-  /** The size of its payload, in bytes. */
+  /** The size of the message's payload, in bytes. */
   readonly size: number;
 }
 
 /** A change of a client's tags. */
 export interface TagInfo {
-  /** What was done. */
+  /** What happened to the tag, or to all tags. */
   readonly action: "added" | "updated" | "removed" | "cleared";
-  /** Which tag; `undefined` where all were cleared. */
+  /** The name of the tag; `undefined` if all tags were cleared. */
   readonly name?: string;
-  /** Its value. */
+  /** The value of the tag. */
   readonly value?: unknown;
 }
 
@@ -55,21 +55,23 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
   /** A client has connected and finished its handshake. */
   connect: [client: ConnectedClient<P>];
   /**
-   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a
-   * promise. A native request that no listener answers is refused with the code `no-route`.
+   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later
+   * returns a promise. A native request that no listener answers is refused with the code `no-route`.
    */
   message: [message: Message<Uint8Array, Uint8Array>, client: ConnectedClient<P>];
   /** A client's connection has ended. */
   disconnect: [client: ConnectedClient<P>, info: DisconnectInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
   unhandled: [info: UnhandledInfo, client: ConnectedClient<P>];
-  /** A handler, a listener, a payload or a frame failed; the library has dealt with it. Without a listener it is logged. */
+  /**
+   * A handler, a listener, a payload or a frame failed. The library has dealt with it. Without a listener it is logged.
+   */
   error: [error: unknown, client?: ConnectedClient<P>, message?: Message];
   /** A connection failed the handshake, or was not let in. */
   rejected: [info: RejectedInfo];
   /** A connection was accepted, and its handshake begins. */
   handshake: [address: Address];
-  /** A connected client got or lost a tag, or a tag another value. */
+  /** A connected client got a tag, lost one, or has another value for one. */
   tag: [client: ConnectedClient<P>, info: TagInfo];
   /** A route was added or removed. */
   route: [info: RouteInfo];

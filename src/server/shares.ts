@@ -1,6 +1,6 @@
 /**
- * Who holds how many of something that is scarce, and who holds most. Each step takes constant time, however many hold how
- * many.
+ * Counts who holds how many of something scarce, and finds who holds most. Each step takes constant time, however many
+ * holders there are and however many they hold.
  *
  * @module
  */
@@ -20,41 +20,41 @@ class Holder<S extends Held> extends ListNode {
   }
 }
 
-/** What is held. */
+/** Something that is held. */
 export abstract class Held extends ListNode {
-  /** Who holds it; the shares' own. */
+  /** The holder. Only {@linkcode Shares} sets it. */
   holder: unknown = undefined;
 }
 
-/** All that is held. */
+/** Everything that is held, by its holders. */
 export class Shares<S extends Held> {
   readonly #byKey = new Map<string, Holder<S>>();
-  /** At each index those that hold so many, in the order in which they came to. */
+  /** At each index the holders of that many, in the order in which they reached that number. */
   readonly #ranks: LinkedList<Holder<S>>[] = [new LinkedList()];
   #most = 0;
   #size = 0;
 
-  /** How many are held. */
+  /** The number of all that are held. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many a key holds. */
+  /** Returns how many a key holds. */
   count(key: string): number {
     return this.#byKey.get(key)?.held.size ?? 0;
   }
 
-  /** How many the one has who has most. */
+  /** The largest number that one holder has. */
   get most(): number {
     return this.#most;
   }
 
-  /** What a key has held for longest. */
+  /** Returns what a key has held for longest. */
   oldestOf(key: string): S | undefined {
     return this.#byKey.get(key)?.held.first;
   }
 
-  /** Gives one to a key; where that is empty, to a holder of its own. */
+  /** Gives one to a key. If the key is empty, it gets a holder of its own. */
   add(key: string, held: S): void {
     const holder = this.#byKey.get(key) ?? new Holder(this, key);
     if (key !== "" && holder.held.size === 0) this.#byKey.set(key, holder);
@@ -65,7 +65,7 @@ export class Shares<S extends Held> {
     this.#size++;
   }
 
-  /** Takes one back; one that is not held here is ignored. */
+  /** Takes one back. One that is not held here is ignored. */
   delete(held: S): void {
     const holder = held.holder as Holder<S> | undefined;
     if (holder?.of !== this) return;
@@ -77,17 +77,19 @@ export class Shares<S extends Held> {
     this.#size--;
   }
 
-  /** What goes first so that the oldest make room: of the one who holds most, what it has held for longest. */
+  /**
+   * The one to take back so that the newest stay: from a holder with the largest number, what it has held for longest.
+   */
   get oldest(): S | undefined {
     return this.#ranks[this.#most]?.first?.held.first;
   }
 
-  /** What goes first so that the oldest stay: of the one who holds most, what it got last. */
+  /** The one to take back so that the oldest stay: from a holder with the largest number, what it got last. */
   get newest(): S | undefined {
     return this.#ranks[this.#most]?.last?.held.last;
   }
 
-  /** All of them. */
+  /** Iterates over all that are held. */
   *[Symbol.iterator](): Generator<S, void, void> {
     for (const rank of this.#ranks) {
       for (const holder of rank) yield* holder.held;
@@ -103,7 +105,7 @@ export class Shares<S extends Held> {
     const { size } = holder.held;
     if (size > 0) (this.#ranks[size] ??= new LinkedList()).add(holder);
     if (size > this.#most) this.#most = size;
-    // One step down at most: a holder gives back one at a time.
+    // The largest number falls by at most one, because a holder gives back one at a time.
     else if (this.#ranks[this.#most]?.size === 0) this.#most--;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Where a server listens in one of its lives, and by which sockets.
+ * The addresses that a server listens at in one of its runs, and the sockets that it uses there.
  *
  * @module
  */
@@ -11,20 +11,18 @@ import type { Address, Endpoint } from "../base/address.ts";
 import type { Transport } from "../transport.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 
-/** Where to listen, and by which sockets. */
+/** An address to listen at, and the sockets to use. */
 export interface Spot {
-  /** Where. */
   readonly at: Endpoint;
-  /** By which sockets. */
   readonly transport: Transport;
 }
 
 /**
- * Loads what the places of a server need.
+ * Loads the sockets that a server needs, and returns its addresses with them.
  *
- * @param core Brings the sockets.
+ * @param core Loads the sockets.
  * @param places Where to listen.
- * @param before Where it listened in its last life, if there was one: at the same ports again.
+ * @param before The addresses of the last run, if there was one. Their ports are used again.
  */
 export function spotsOf<P, Map extends EventMap>(
   core: EndpointCore<Map>,
@@ -38,7 +36,7 @@ export function spotsOf<P, Map extends EventMap>(
   }));
 }
 
-/** Says so when there may be more connections than the process may have files and sockets. */
+/** Logs if there may be more connections than the process may have files and sockets. */
 export async function checkDescriptors(
   log: Log,
   { maxConnections, maxPendingHandshakes }: ServerLimits,
@@ -56,7 +54,7 @@ export async function checkDescriptors(
   writeNote(log, "warn", () => `${text}: raise the limit (ulimit -n) or lower them`);
 }
 
-/** What the transport says that knows of fewest; `undefined` where none knows. */
+/** Returns the smallest limit that a transport knows; `undefined` if none knows any. */
 async function fewestDescriptors(spots: readonly Spot[]): Promise<number | undefined> {
   let fewest: number | undefined;
   for (const transport of new Set(spots.map((spot) => spot.transport))) {
