@@ -1,5 +1,5 @@
 /**
- * The client: connects, agrees with the server, and talks to it.
+ * The client: it connects, does the handshake with the server, and exchanges messages with it.
  *
  * @module
  */
@@ -32,8 +32,8 @@ export interface ClientStats extends Partial<SessionStats> {
   /** The client's state. */
   readonly state: ClientState;
   /**
-   * The protocol in use: `"native"`, or the Python release that the server announced (`protocol` as it was set for one that
-   * announces none); `undefined` while not connected.
+   * The protocol in use: `"native"`, or the Python release that the server announced. If it announced none, this is the
+   * option `protocol` as it was set. `undefined` while not connected.
    */
   readonly protocol: string | undefined;
   /** Messages and requests that wait for a connection, with `queueWhileDown`. */
@@ -42,7 +42,7 @@ export interface ClientStats extends Partial<SessionStats> {
 
 /** Options of {@linkcode Client.connect}. */
 export interface ClientConnectOptions {
-  /** Gives up when aborted: `connect` rejects with the signal's reason. */
+  /** Gives up when it is aborted: `connect` rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,8 +53,8 @@ export interface ClientCloseOptions {
 }
 
 /**
- * A client of one server: connects over TCP or a unix socket, sends typed messages and requests, and passes what the server
- * sends to the handlers set with {@linkcode Client.route}. It finds out which protocol the server speaks.
+ * A client of one server. It connects over TCP or a unix socket, sends typed messages and requests, and passes what the
+ * server sends to the handlers set with {@linkcode Client.route}. It finds out which protocol the server speaks.
  *
  * @example Connecting and asking
  * ```ts
@@ -75,7 +75,7 @@ export interface ClientCloseOptions {
 export class Client implements AsyncDisposable {
   readonly #core: EndpointCore<ClientEvents>;
   readonly #link: Connector;
-  /** Open loops over messages. */
+  /** The open loops over messages. */
   readonly #streams = new Set<{ end(): void }>();
 
   /**
@@ -83,8 +83,8 @@ export class Client implements AsyncDisposable {
    *
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
-   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute the
-   * checksums of the protocol, or `transport` is a name and the entry of the package that the class comes from loads none.
+   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute
+   * the checksums of the protocol, or `transport` is a name and the imported entry of the package loads no sockets.
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
@@ -125,21 +125,22 @@ export class Client implements AsyncDisposable {
     return this.#link.closed;
   }
 
-  /** Reads the connection's counters, its state and its protocol. */
+  /** Returns the connection's counters, its state and its protocol. */
   stats(): ClientStats {
     const { peer, state, outgoing: { queued } } = this.#link;
     return { state, protocol: peer?.session.protocolName, queuedWhileDown: queued, ...peer?.stats };
   }
 
   /**
-   * Connects. Calls made while connecting or connected share one attempt; it is given up when the last of its callers gives
-   * up, and a call after that begins another as soon as the first is over. With `reconnect` it goes on until the attempts are used up, by default for ever: give a signal, or watch `disconnect`.
-   * Leaving a server that turns out not to be a Veltix server may take up to a second.
+   * Connects. Calls made while connecting or connected share one attempt. The attempt is given up when the last of its
+   * callers gives up, and a call after that begins another as soon as the first is over. With `reconnect` it goes on
+   * until the attempts are used up, by default forever: give a signal, or watch `disconnect`. Leaving a server that
+   * turns out not to be a Veltix server may take up to a second.
    *
    * @param options A signal to give up by.
    * @returns Resolves when the handshake is done and messages can be sent.
-   * @throws {ConnectionError} `refused`, `unresolvable`, `unreachable`, `timed-out` and the like; `closed` while the client is
-   * closing, or if the server closes the connection during the handshake.
+   * @throws {ConnectionError} `refused`, `unresolvable`, `unreachable`, `timed-out` and the like; `closed` while the
+   * client is closing, or if the server closes the connection during the handshake.
    * @throws {HandshakeError} The server speaks another release, is too slow, or is not a Veltix server.
    * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
@@ -149,37 +150,40 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Tries no more to reconnect: an attempt to reconnect under way is given up, and `disconnect` fires with `permanent`. A
-   * first attempt goes on, an open connection stays, and neither is followed by another. The next `connect()` that begins an
-   * attempt reconnects as configured again; what `queueWhileDown` holds waits for it if it is called in the same turn.
+   * Stops reconnecting. An attempt to reconnect that is under way is given up, and `disconnect` fires with `permanent`.
+   * A first attempt goes on and an open connection stays, but no attempt follows them. The next `connect()` that begins
+   * an attempt reconnects as configured again. If it is called in the same turn, what `queueWhileDown` holds waits for
+   * it.
    */
   stopRetry(): void {
     this.#link.stopRetry();
   }
 
   /**
-   * Reconnects after all: begins a new row of attempts, at once if the client is not connected, also after
-   * {@linkcode stopRetry} and while it waits for the next attempt; an open connection stays. Without `reconnect` in the configuration, with its defaults.
+   * Begins a new row of attempts to reconnect, even after {@linkcode stopRetry}. If the client is not connected, the
+   * first attempt begins at once, even while it waits for the next one. An open connection stays. Without `reconnect`
+   * in the configuration, the defaults of `reconnect` apply.
    *
    * @param max How many attempts in a row. Default: those of `reconnect`.
    * @returns Resolves when the client is connected. Nobody has to await it.
-   * @throws {RangeError | TypeError} `max` is no whole number from 0.
-   * @throws {ConnectionError | HandshakeError} The last attempt failed.
+   * @throws {RangeError | TypeError} `max` is not a whole number from 0.
+   * @throws {ConnectionError | HandshakeError} The last attempt failed, or the client is closing.
    */
   retry(max?: number): Promise<void> {
     return this.#link.retry(max === undefined ? undefined : attemptsOf("max", max));
   }
 
   /**
-   * Handles messages of one type. If the type has a reply, the handler's result, awaited if it is a promise, is sent as the
-   * reply; if it throws, the request of a native peer rejects with a `RemoteError`.
+   * Handles messages of one type. If the type has a reply, the handler's result is sent as the reply; a promise is
+   * awaited. If the handler throws, the request of a native peer rejects with a `RemoteError`.
    *
    * @param type The type.
    * @param handler Called with each message and this client.
-   * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each.
+   * @param options `ordered` handles this route's messages one at a time, across reconnects, too; `timeout` limits
+   * each.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
    * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
-   * @throws {RangeError} `timeout` is no whole number from 1 to 2147483647.
+   * @throws {RangeError} `timeout` is not a whole number from 1 to 2147483647.
    *
    * @example A server that asks its client
    * ```ts
@@ -209,15 +213,16 @@ export class Client implements AsyncDisposable {
 
   /**
    * Handles messages of one type in worker threads, so that heavy work delays no other message. Each thread handles one
-   * message at a time, the others wait in order; the payload is decoded and the reply encoded in the thread, and the bytes
-   * are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
+   * message at a time; the others wait in order. The payload is decoded and the reply encoded in the thread, and their
+   * bytes are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
    *
    * @param type The type.
-   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the same
-   * code. Deno needs permission to read it.
+   * @param module The URL of a module whose default export is made by {@linkcode workerHandler}, with a type of the
+   * same code. Deno needs permission to read it.
    * @param options How many threads, how long a message may take, and how many may wait.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is no absolute URL.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type, or `module` is not an
+   * absolute URL.
    *
    * @example Computing for the server
    * ```ts
@@ -238,7 +243,9 @@ export class Client implements AsyncDisposable {
    *
    * await using client = new Client({ ...server.addresses[0] });
    * client.workerRoute(SQUARE, module, { threads: 2, timeout: 10_000 });
-   * const square = new Promise((resolve) => server.on("connect", (peer) => resolve(peer.request(SQUARE, 12, { timeout: 60_000 }))));
+   * const square = new Promise((resolve) => {
+   *   server.on("connect", (peer) => resolve(peer.request(SQUARE, 12, { timeout: 60_000 })));
+   * });
    * await client.connect();
    * assertEquals(await square, 144);
    * ```
@@ -252,10 +259,10 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Reads the messages of one type in a loop, across reconnects, in order. It takes the place of a route: messages are kept
-   * from this call on. While the loop is busy, the next message and all after it wait, whatever their type, and in the end
-   * the server stops sending. A request is answered by `message.reply()`. The loop ends when the client is closed for good;
-   * leaving it removes the route.
+   * Reads the messages of one type in a loop, across reconnects, in order. It takes the place of a route: messages are
+   * kept from this call on. While the loop is busy, the next message and all after it wait, whatever their type, and in
+   * the end the server stops sending. A request is answered by `message.reply()`. The loop ends when the client is
+   * closed for good. Leaving the loop removes the route.
    *
    * @param type The type.
    * @returns An async iterator.
@@ -298,7 +305,7 @@ export class Client implements AsyncDisposable {
    * Removes a route.
    *
    * @param type The type.
-   * @returns Whether there was one.
+   * @returns True if there was one.
    */
   unroute(type: { readonly code: number }): boolean {
     return this.#core.unroute(type);
@@ -338,7 +345,7 @@ export class Client implements AsyncDisposable {
    * Sends a message whose type has no payload, see `empty`.
    *
    * @param type The type.
-   * @returns Whether more may be sent right away. It throws as with a payload.
+   * @returns True if more may be sent right away. It throws as with a payload.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
@@ -348,7 +355,7 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
-   * @returns Whether more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
+   * @returns True if more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `queue-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the peer takes.
@@ -378,9 +385,11 @@ export class Client implements AsyncDisposable {
    * @throws {TimeoutError} No answer came in time.
    * @throws {RemoteError} The server answered with an error.
    * @throws {ConnectionError} `not-connected` or `closed`: there is no connection, or it ended before the answer came.
-   * @throws {BackpressureError} `buffer-full`, `total-buffer-full`, `queue-full` or `ids-exhausted`: the request was not taken.
+   * @throws {BackpressureError} `buffer-full`, `total-buffer-full`, `queue-full` or `ids-exhausted`: the request was
+   * not taken.
    * @throws {MessageTypeError} `no-reply-codec`: the type has no reply.
-   * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be decoded.
+   * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be
+   * decoded.
    * @throws {TypeError} The payload is not what the codec takes.
    * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
@@ -437,7 +446,7 @@ export class Client implements AsyncDisposable {
     return this.#link.peer?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
   }
 
-  /** Resolves when more may be sent, also by way of the queue, or when the connection is over; never rejects. */
+  /** Resolves when more may be sent or queued, or when the connection is over; never rejects. */
   ready(): Promise<void> {
     return this.#link.outgoing.ready();
   }
@@ -448,16 +457,16 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Closes the connection: lets running handlers and pending requests finish, flushes what was sent, then cuts it. Routes and
-   * event listeners stay, and the client can connect again. A second call returns the same promise.
+   * Closes the connection: lets running handlers and pending requests finish, flushes what was sent, then cuts it.
+   * Routes and event listeners stay, and the client can connect again. A second call returns the same promise.
    *
-   * A handler may await it: then it resolves when nothing else is under way, so that the handler can go on and answer. It
-   * has to call it before it awaits anything else; later nobody can see who waits, and the handler is waited for until
-   * `drain` is over.
+   * A handler may await it. It then resolves when nothing else is under way, so that the handler can go on and answer.
+   * The handler must call it before it awaits anything else. Otherwise the client cannot tell that the handler is the
+   * caller, and waits for the handler until `drain` is over.
    *
    * @param options How long work under way may take.
    * @returns Resolves when no socket and no timer is left; never rejects.
-   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647.
+   * @throws {RangeError | TypeError} `drain` is not a number from 0 to 2147483647, or an option is unknown.
    */
   close(options: ClientCloseOptions = {}): Promise<void> {
     return this.#link.close(drainOf(options));

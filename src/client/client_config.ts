@@ -18,24 +18,25 @@ export interface ClientConfig extends CommonConfig {
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
   /**
-   * The protocol the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"`.
-   * Any release from 2.0.0 on takes all servers from 2.0.3 on, whose protocol has the same version.
-   * `"auto"` takes the protocol of the server's greeting; a client that has once met a native server takes nothing less from
-   * then on.
+   * The protocol that the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or
+   * `"native"`. Any release from 2.0.0 on takes all servers from 2.0.3 on, whose protocol has the same version.
+   * `"auto"` takes the protocol of the server's greeting. A client that has once met a native server accepts only
+   * native connections from then on.
    * @default "auto"
    */
   readonly protocol?: string;
-  /** What the server's `authenticate` gets, as JSON. Only native servers take any. @default none */
+  /** The value that the server's `authenticate` receives, as JSON. Only native servers take any. @default none */
   readonly credentials?: unknown;
   /**
-   * Connects again when a connection is lost or cannot be made, the first one included: `true` for ever, with waits of up to
-   * 1, 2, 4 … 30 seconds.
+   * Connects again when a connection is lost or cannot be made, including the first one. `true` tries forever, with
+   * waits of up to 1, 2, 4 … 30 seconds.
    * @default false
    */
   readonly reconnect?: boolean | ReconnectOptions;
   /**
-   * Keeps what is sent from `connect()` on while there is no connection, and counts what becomes of it. Without `reconnect` that
-   * is for the first connection only: what waits when the client is disconnected for good is lost, and counted as that.
+   * Keeps what is sent from `connect()` on while there is no connection, and counts what becomes of it. Without
+   * `reconnect` it works only for the first connection. What still waits when the client is disconnected for good is
+   * lost, and counted as lost.
    * @default false: `send` throws
    */
   readonly queueWhileDown?: boolean | QueueOptions;
@@ -49,7 +50,7 @@ export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "
   readonly queueWhileDown: boolean | QueueOptions;
 }
 
-/** How they are read. */
+/** The checks and defaults of the options. */
 export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   ...COMMON_OPTIONS,
   // A Python server may be held up for 5 s by another client's handshake.
@@ -58,9 +59,9 @@ export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),
   protocol: optional((name, value) => value === "auto" ? value : protocolOf(name, value), "auto"),
-  // The protocol says whether there may be some.
+  // The protocol decides if there may be any.
   credentials: unchecked<unknown>(),
   reconnect: reconnectOf,
-  // The queue checks them.
+  // `OutgoingQueue` checks them.
   queueWhileDown: optional(unchecked<boolean | QueueOptions>(), false),
 } satisfies OptionTable<ClientConfig>;

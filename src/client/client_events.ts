@@ -14,23 +14,25 @@ export type ClientEvents = TrafficEvents<[]> & {
   /** An attempt to connect begins: the first, or one after a connection was lost. */
   connecting: [info: ConnectingInfo];
   /**
-   * The client has connected and finished the handshake. What a listener sends at once goes before what is queued. Where it
-   * returns a promise, the queue waits for it, at most for `handshakeTimeout`: requests go out meanwhile, so that a listener
-   * can log in, and messages join the queue.
+   * The client has connected and finished the handshake. What a listener sends at once is sent before what is queued.
+   * If a listener returns a promise, the queue waits for it, but at most for `handshakeTimeout`. Meanwhile requests are
+   * sent, so that a listener can log in, and messages join the queue.
    */
   connect: [info: ConnectInfo];
   /**
-   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later returns a
-   * promise. A native request that no listener answers is refused with the code `no-route`.
+   * A message arrived that has no route. A listener may answer it with `reply(bytes)`, and one that answers later
+   * returns a promise. A native request that no listener answers is refused with the code `no-route`.
    */
   message: [message: Message<Uint8Array, Uint8Array>];
-  /** The connection has ended, or an attempt to reconnect failed; the state says what comes next. */
+  /** The connection has ended, or an attempt to reconnect failed. The state says what comes next. */
   disconnect: [state: DisconnectState];
   /** The client waits for the next attempt to reconnect. */
   reconnecting: [info: ReconnectingInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
   unhandled: [info: { readonly code: number; readonly size: number }];
-  /** A handler, a listener, a payload or a frame failed; the library has dealt with it. Without a listener it is logged. */
+  /**
+   * A handler, a listener, a payload or a frame failed. The library has dealt with it. Without a listener it is logged.
+   */
   error: [error: unknown, message?: Message];
   /** A route was added or removed. */
   route: [info: RouteInfo];
@@ -40,15 +42,15 @@ export type ClientEvents = TrafficEvents<[]> & {
 
 /** An attempt to connect. */
 export interface ConnectingInfo {
-  /** Its number: 0 for the first, and from 1 on after a connection was lost or an attempt failed. */
+  /** The number of the attempt: 0 for the first, and from 1 on after a connection was lost or an attempt failed. */
   readonly attempt: number;
 }
 
 /** The wait for an attempt to reconnect. */
 export interface ReconnectingInfo extends ConnectingInfo {
-  /** The most attempts to make. */
+  /** The most attempts to make in a row. */
   readonly retryMax: number;
-  /** How long until it, in milliseconds. */
+  /** How long until the attempt, in milliseconds. */
   readonly delay: number;
 }
 

@@ -1,5 +1,6 @@
 /**
- * The loop that connects a client: from a `connect()` or `retry()` to the end of all attempts and connections that follow.
+ * The loop that connects a client, from a `connect()` or `retry()` to the end of all attempts and connections that
+ * follow.
  *
  * @module
  */
@@ -22,7 +23,10 @@ import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
 import { DEFAULT_RECONNECT, delayBefore, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
 
-/** A connection that lasted this long in milliseconds, or as long as the wait before it, begins a new row of attempts. */
+/**
+ * A connection that lasted at least this long, in milliseconds, and at least as long as the wait before it, begins a
+ * new row of attempts.
+ */
 const LASTING = 1_000;
 
 /** The state that all connect loops of one client share. */
@@ -47,7 +51,7 @@ export interface ConnectionResult {
   readonly reason: CloseReason;
   /** Returns the error that caused the end, if there is one. */
   readonly why: () => unknown;
-  /** How long to wait before asking a server that has left, in milliseconds. */
+  /** The least wait before the next attempt that a server asked for when it went away, in milliseconds. */
   readonly retryAfter: number;
   /** What the server said when it shut the client out. */
   readonly refusal?: Refusal | undefined;
@@ -57,12 +61,12 @@ export interface ConnectionResult {
   readonly lasted: number | undefined;
 }
 
-/** The loop. It begins with {@linkcode run}. */
+/** The connect loop. {@linkcode run} starts it. */
 export class ConnectLoop {
   readonly #context: ClientContext;
   readonly #abort = new AbortController();
   readonly #pause = new Pause();
-  /** Those who wait for the next connection. */
+  /** The callers that wait for the next connection. */
   #waiters = new ConnectWaiters();
   #peer: Peer | undefined = undefined;
   /** True once there was a connection. */
@@ -78,8 +82,8 @@ export class ConnectLoop {
 
   /**
    * @param context The state that all loops of the client share.
-   * @param retrying Whether the first attempt counts as one to reconnect.
-   * @param retryMax The largest number of those in a row.
+   * @param retrying True if the first attempt counts as one to reconnect.
+   * @param retryMax The largest number of attempts to reconnect in a row.
    */
   constructor(context: ClientContext, retrying: boolean, retryMax: number) {
     this.#context = context;
@@ -89,7 +93,7 @@ export class ConnectLoop {
     if (context.unref) this.#pause.unref();
   }
 
-  /** The client's state, as long as nobody closes the client. */
+  /** The client's state while the client is not being closed. */
   get state(): "connecting" | "connected" | "reconnecting" | "closing" {
     if (this.#peer?.session.open) return "connected";
     if (this.#retrying || this.#peer !== undefined && this.#retryMax > 0) return "reconnecting";
@@ -111,7 +115,10 @@ export class ConnectLoop {
     return this.#retrying;
   }
 
-  /** Waits for the next connection. `giveUp` is called when nobody waits any more and the loop should not go on by itself. */
+  /**
+   * Waits for the next connection. `giveUp` is called when nobody waits any more and the loop should not go on by
+   * itself.
+   */
   join(signal: AbortSignal | undefined, giveUp: (reason: unknown) => void): Promise<void> {
     return this.#waiters.join(signal, (reason) => {
       // The first attempt goes on as long as anybody waits for it. Reconnecting goes on by itself.
@@ -121,7 +128,7 @@ export class ConnectLoop {
     });
   }
 
-  /** Rejects all who wait. */
+  /** Rejects all callers that wait. */
   reject(why: () => unknown): void {
     this.#waiters.reject(why);
   }
@@ -129,7 +136,7 @@ export class ConnectLoop {
   /** Begins a new row of at most `max` attempts. A wait for the next attempt ends at once. */
   retry(max: number): void {
     this.#retryMax = max;
-    // The new row begins with the attempt that was waited for.
+    // The attempt that was waited for becomes the first of the new row.
     this.#attempt = Math.min(this.#attempt, 1);
     this.#hurried = true;
     this.#pause.end();
@@ -158,7 +165,7 @@ export class ConnectLoop {
     this.#pause.unref();
   }
 
-  /** Makes attempts, and runs the connections that they bring, until no other is to follow. */
+  /** Makes attempts, and runs the connections that they bring, until no attempt follows. */
   async run(shared: PeerShared, transport: Transport): Promise<ConnectionResult> {
     const { core, outgoing, policy } = this.#context;
     let result: ConnectionResult;
@@ -177,7 +184,7 @@ export class ConnectLoop {
       this.#tell(result, attempt - 1, wait, outgoing.counts(0));
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
       if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
-      // This result is told by now. If the wait was given up, that is another one.
+      // This result has been reported. If the wait is given up, that is a result of its own, without a connection.
       result = { ...result, lasted: undefined };
       if (!this.#goesOn) break;
     }
@@ -185,7 +192,7 @@ export class ConnectLoop {
     return result;
   }
 
-  /** Tells everybody of the last result, and of `lost` messages that were never written. */
+  /** Reports the last result, and the number of `lost` messages that were never written. */
   finish(result: ConnectionResult, lost: number): void {
     const { signal } = this.#abort;
     this.#waiters.reject(() =>
@@ -209,11 +216,11 @@ export class ConnectLoop {
       const { target, seenNative: nativeOnly, unref } = context;
       dialed = await dial({ ...target, transport, nativeOnly, unref }, shared, signal);
     } catch (error) {
-      // An attempt that was given up here is no failure of the network.
+      // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));
     }
     const { channel, outcome } = dialed;
-    // If it was given up since then, nobody else would close the connection.
+    // If it was given up after `dial` returned, nothing else would close the connection.
     if (signal.aborted) {
       channel.abort();
       return failed(signal.reason, "manual");
@@ -248,7 +255,7 @@ export class ConnectLoop {
     return await promise;
   }
 
-  /** Called when the connection cannot be used any more. Whoever wants one waits for the next. */
+  /** Called when the connection cannot be used any more. New callers wait for the next one. */
   #leaving(): void {
     this.#connected = true;
     this.#waiters = new ConnectWaiters();
@@ -289,7 +296,7 @@ export class ConnectLoop {
   }
 }
 
-/** Returns what a server said that did not let the client in. */
+/** Returns what a server said when it did not let the client in. */
 function refusalOf(error: unknown): Refusal | undefined {
   return error instanceof HandshakeError ? error.refusal : undefined;
 }

@@ -1,18 +1,18 @@
 /**
- * Those who wait for a client's next connection. They share one promise, and each may leave by itself.
+ * The callers that wait for a client's next connection. They share one promise, and each may leave separately.
  *
  * @module
  */
 
-/** Those who wait for one connection. They are told once. */
+/** The callers that wait for one connection. They get its outcome once. */
 export class ConnectWaiters {
   readonly #outcome = Promise.withResolvers<void>();
-  /** The number of those who have come and not left. */
+  /** The number of callers that have joined and not left. */
   #waiting = 0;
   #settled = false;
 
   constructor() {
-    // A rejection is no error where nobody waits.
+    // A rejection is not an unhandled error if nobody waits.
     this.#outcome.promise.catch(() => {});
   }
 
@@ -20,7 +20,8 @@ export class ConnectWaiters {
    * Waits with the others.
    *
    * @param signal Leaves when it is aborted.
-   * @param giveUp Called when the last one leaves. Returns whether all is given up: then that one, too, waits for the outcome.
+   * @param giveUp Called when the last caller leaves. Returns true if the attempt is given up: then that caller waits
+   * for the outcome, too.
    */
   join(signal: AbortSignal | undefined, giveUp: (reason: unknown) => boolean): Promise<void> {
     const { promise } = this.#outcome;
@@ -28,7 +29,7 @@ export class ConnectWaiters {
     if (signal === undefined) return promise;
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        // If the outcome is settled, the promise is about to say so.
+        // If the outcome is settled, `promise` is about to report it.
         if (this.#settled || this.#waiting === 1 && giveUp(signal.reason)) return;
         this.#waiting--;
         reject(signal.reason);
@@ -44,7 +45,10 @@ export class ConnectWaiters {
     this.#outcome.resolve();
   }
 
-  /** Called when there will be none. The error is made only if somebody waits, as its stack is expensive. */
+  /**
+   * Called when there will be no connection. The error is created only if somebody waits: capturing its stack is
+   * expensive.
+   */
   reject(why: () => unknown): void {
     if (!this.#settled && this.#waiting > 0) this.#outcome.reject(why());
     this.#settled = true;

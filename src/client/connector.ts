@@ -1,5 +1,5 @@
 /**
- * The connector of a client: one state from the first attempt to the final end, over as many connections as it takes.
+ * The connector of a client. It has one state from the first attempt to the final end, over any number of connections.
  *
  * @module
  */
@@ -28,10 +28,10 @@ export class Connector {
   readonly outgoing: Outgoing;
   readonly #context: ClientContext;
   readonly #onEnd: () => void;
-  /** The load of handlers, over all connect loops. */
+  /** The load of handlers, shared by all connect loops. */
   readonly #load = new HandlerLoad();
   #loop: ConnectLoop | undefined = undefined;
-  /** The loop that begins after one that was given up. Somebody waits for it. */
+  /** The loop that begins after one that was given up. There is one if somebody waits for it. */
   #following: ConnectLoop | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
   readonly #closed = new ResettablePromise();
@@ -119,7 +119,7 @@ export class Connector {
       this.#closed.release();
       return Promise.resolve();
     }
-    // Kept before anything happens: a listener to `closing` may close once more.
+    // Set before anything happens: a listener to `closing` may call `close` again.
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closing = promise;
     resolve(this.#close(this.#loop, drain));
@@ -139,7 +139,7 @@ export class Connector {
     this.#context.core.events.emit("closing");
     const { peer } = loop;
     if (peer?.session.open) {
-      // One limit for both: what waits for the connection, and the connection's own end.
+      // One time limit covers both: the messages in the queue, and the end of the connection.
       const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(peer, drain) : 0;
       void peer.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
     } else {
@@ -151,7 +151,7 @@ export class Connector {
     await over;
   }
 
-  /** Returns the loop to wait for. A new one begins now, or after one that was given up and has not ended yet. */
+  /** Returns the loop to wait for. A new loop begins now, or after one that was given up and has not ended yet. */
   #underWay(retrying: boolean, retryMax: number): ConnectLoop {
     const loop = this.#loop;
     if (loop?.ended) return this.#following ??= new ConnectLoop(this.#context, retrying, retryMax);
@@ -202,7 +202,7 @@ export class Connector {
     this.#loop = undefined;
     this.#closing = undefined;
     this.#onEnd();
-    // In this order, as whoever hears of the end may connect again at once.
+    // Reset the state first: whoever waits for the end may connect again at once.
     this.#closed.release();
     loop.finish(result, lost);
   }

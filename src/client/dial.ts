@@ -25,7 +25,7 @@ export interface Target {
   readonly protocol: string;
   /** True if only a native connection is accepted. */
   readonly nativeOnly: boolean;
-  /** What the server's `authenticate` gets. */
+  /** The value that the server's `authenticate` receives. */
   readonly credentials: unknown;
   /** The time limit of the whole attempt, in milliseconds. */
   readonly timeout: number;
@@ -33,7 +33,7 @@ export interface Target {
   readonly unref: boolean;
 }
 
-/** An open connection, and what was agreed on over it. */
+/** An open connection, and the outcome of its handshake. */
 export interface Dialed {
   readonly channel: Channel;
   readonly outcome: HandshakeOutcome;
@@ -66,7 +66,7 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
     channel = new Channel(await transport.connect(endpoint, { signal: late.signal, bufferSize }));
     wheel.remove(deadline);
     if (target.unref) channel.unref();
-    // It may have been aborted in the very moment in which the socket connected.
+    // It may have been aborted at the very moment when the socket connected.
     if (late.signal.aborted) cut(channel, late.signal.reason);
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
@@ -79,7 +79,7 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
       wheel,
       timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
-    // The same, in the moment in which the handshake was done.
+    // It may have been aborted at the very moment when the handshake was done.
     signal.throwIfAborted();
     return { channel, outcome };
   } catch (error) {

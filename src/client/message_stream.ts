@@ -1,6 +1,6 @@
 /**
- * Messages of one type as an async iterator. While the loop is busy with one, the next one waits as it would for a slow
- * handler, and all others after it, so that in the end the server stops sending.
+ * The messages of one type as an async iterator. While the loop is busy with a message, the next one waits as for a
+ * slow handler, and all others wait after it, so that in the end the server stops sending.
  *
  * @module
  */
@@ -8,22 +8,22 @@
 import { type Message, type Replied, replied } from "../message/message.ts";
 import type { IncomingMessage } from "../app/incoming_message.ts";
 
-/** A message, and the ends of its handler. */
+/** A message, and the functions that settle its handler. */
 interface Waiting<Received> {
   readonly message: Received;
   readonly done: (replied: Replied) => void;
   readonly fail: (error: unknown) => void;
 }
 
-/** An iterator that a route fills. */
+/** An async iterator over the messages of a route. */
 export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Message<Out, ReplyIn>> {
   readonly #onLeave: () => void;
-  /** At most one: the next one waits for it, on whichever connection it comes. */
+  /** Holds at most one message. The next one waits for it, even if it comes on another connection. */
   #waiting: Waiting<Message<Out, ReplyIn>>[] = [];
   #asking: ((result: IteratorResult<Message<Out, ReplyIn>>) => void)[] = [];
   /** Ends the request that the loop is busy with. */
   #end = (): void => {};
-  /** The same where there is nobody to answer any more. */
+  /** Ends that request when it can no longer be answered. */
   #drop = (): void => {};
   #ended = false;
 
@@ -33,8 +33,8 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
   }
 
   /**
-   * The handler of the route. A message is done when the loop takes it, a request when the loop has answered it or asks for
-   * the next one.
+   * Handles a message of the route. A message is done when the loop takes it. A request is done when the loop has
+   * answered it or asks for the next message.
    */
   handle(message: Message<Out, ReplyIn>): Promise<Replied> {
     if (this.#ended) return Promise.reject(notRead(message));
@@ -46,7 +46,7 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
     return promise;
   }
 
-  /** The next message. */
+  /** Returns the next message. */
   next(): Promise<IteratorResult<Message<Out, ReplyIn>>> {
     this.#end();
     const { promise, resolve } = Promise.withResolvers<IteratorResult<Message<Out, ReplyIn>>>();
@@ -57,7 +57,7 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
     return promise;
   }
 
-  /** Leaves the loop: what waits is not read any more. */
+  /** Leaves the loop. Messages that wait are not read any more. */
   return(): Promise<IteratorResult<Message<Out, ReplyIn>>> {
     this.#end();
     for (const { message, fail } of this.#waiting) fail(notRead(message));
@@ -66,11 +66,11 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** Nothing comes any more. What waits is still handed out. */
+  /** Called when no more messages come. Those that wait are still handed out. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    // There is nobody to answer any more, and what is never taken out must not count as work for ever.
+    // Nobody can be answered any more, and a message that is never taken must not count as running work forever.
     this.#drop();
     for (const { done } of this.#waiting) done(replied);
     this.#onLeave();
@@ -78,7 +78,7 @@ export class MessageStream<Out, ReplyIn> implements AsyncIterableIterator<Messag
     this.#asking = [];
   }
 
-  /** The same, for `for await`. */
+  /** Returns this iterator. */
   [Symbol.asyncIterator](): this {
     return this;
   }

@@ -1,5 +1,5 @@
 /**
- * The sending side of a client: straight to its connection, or into a queue while there is none.
+ * The sending side of a client. It sends directly to the connection, or into a queue while there is none.
  *
  * @module
  */
@@ -18,14 +18,16 @@ import type { MessageCounts } from "./disconnect.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { WaitingRequest } from "./waiting_request.ts";
 
-/** How long to wait for ids, which are free when somebody answers or gives up, in milliseconds. */
+/**
+ * The pause before a queued message is tried again, in milliseconds. If it waits for a request id, only the pause
+ * helps: ids become free when a request is answered or given up.
+ */
 const PAUSE = 20;
 
 /** The part of a client that its sending side uses. */
 export interface OutgoingHost {
   /** Called when a queued message cannot be sent. */
   error(error: unknown): void;
-  /** The limits of the client. */
   readonly limits: { readonly maxMessageSize: number; readonly handshakeTimeout: number };
 }
 
@@ -42,7 +44,7 @@ export class Outgoing {
   #most: number;
   #headerSize: number;
   #peer: Peer | undefined = undefined;
-  /** True while listeners to `connect` run. What they send goes first. */
+  /** True while listeners to `connect` run. What they send is sent first. */
   #greeting = false;
   /** The connection whose listeners to `connect` returned promises. Queued messages wait for these. */
   #greeted: Peer | undefined = undefined;
@@ -74,7 +76,10 @@ export class Outgoing {
     this.#later = [];
   }
 
-  /** Called when there is a connection. `greet` sends first; queued messages follow when the promises that it returns are settled. */
+  /**
+   * Called when there is a connection. What `greet` sends is sent first. Queued messages follow when the promises that
+   * `greet` returns are settled.
+   */
   attach(peer: Peer, greet: () => Promise<unknown>[]): void {
     this.#peer = peer;
     this.#most = peer.session.maxMessageSize;
@@ -91,7 +96,7 @@ export class Outgoing {
     else void this.#hold(peer, pending);
   }
 
-  /** Lets queued messages wait for `pending`, at most for `handshakeTimeout`. */
+  /** Holds queued messages back until `pending` is settled, but at most for `handshakeTimeout`. */
   async #hold(peer: Peer, pending: Promise<unknown>[]): Promise<void> {
     this.#greeted = peer;
     await this.#within(this.#host.limits.handshakeTimeout, Promise.all(pending), peer);
@@ -118,10 +123,11 @@ export class Outgoing {
     return this.#queue?.clear(error) ?? 0;
   }
 
-  /** Returns what became of messages since the last call; `undefined` where that is not counted. */
+  /** Returns what became of the messages since the last call; `undefined` if they are not counted. */
   counts(lost: number): MessageCounts | undefined {
     if (this.#queue === undefined) return undefined;
-    // Messages that expire after others were sent are told the next time, as the order names them.
+    // If others were sent since the last call, messages that have expired after them are counted the next time.
+    // Otherwise the numbers would not tell which messages they are.
     const { delivered, uncertain, lost: unsent } = this.#counts;
     if (delivered + uncertain + unsent === 0) this.#counts.expired += this.#queue.expire(this.now);
     const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.messages };
@@ -143,7 +149,7 @@ export class Outgoing {
     return queue.takesMore;
   }
 
-  /** See `Client.request`. Never throws. */
+  /** See `Client.request`. Rejects instead of throwing. */
   async request<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
@@ -165,7 +171,7 @@ export class Outgoing {
     return await promise as ReplyOut;
   }
 
-  /** True while there is a connection, and nothing queued goes first. */
+  /** True while there is a connection and nothing in the queue has to be sent first. */
   get #direct(): boolean {
     const peer = this.#peer;
     if (peer === undefined || !peer.session.open) return this.#queue === undefined && peer !== undefined;
@@ -173,20 +179,23 @@ export class Outgoing {
     return this.#queue.size === 0 && this.#greeted !== peer;
   }
 
-  /** The peer for a request that is made now; `undefined` if it has to wait. A login is a request, so it goes before the queue. */
+  /**
+   * The peer for a request that is made now; `undefined` if the request has to wait. While the promises of `connect`
+   * listeners are pending, requests are sent before the queue: a login is a request.
+   */
   get peer(): Peer | undefined {
     const peer = this.#peer;
     return this.#direct || peer !== undefined && peer.session.open && this.#greeted === peer ? peer : undefined;
   }
 
-  /** The current peer, whatever waits. */
+  /** The current peer, whether or not anything is queued. */
   get current(): Peer | undefined {
     return this.#peer;
   }
 
   /** The time, by the clock of the connections. */
   get now(): number {
-    // Before there is a clock nothing is too old.
+    // Before there is a clock, no message is too old.
     return this.#shared?.clock.now() ?? NaN;
   }
 
@@ -196,7 +205,10 @@ export class Outgoing {
     await this.#peer?.ready();
   }
 
-  /** Waits until nothing is queued, for at most `ms` milliseconds, while there is the connection. Returns how long it took. */
+  /**
+   * Waits until the queue is empty, the connection is over, or `ms` milliseconds have passed. Returns how long it took,
+   * in milliseconds.
+   */
   async emptied(peer: Peer, ms: number): Promise<number> {
     if (this.#queue === undefined || this.#queue.size === 0 || this.#shared === undefined) return 0;
     const { clock } = this.#shared;
@@ -225,7 +237,7 @@ export class Outgoing {
           continue;
         }
         queue.shift(message);
-        // Usually the new server does not take it, as its limit may be another than that of the last one.
+        // Usually the message is larger than the new server takes: its limit may differ from that of the last server.
         if (message.request === undefined) {
           this.#counts.lost++;
           this.#host.error(error);
@@ -237,7 +249,7 @@ export class Outgoing {
     if (next !== undefined && next !== peer) void this.#pump(next);
   }
 
-  /** Waits for `what`, for at most `ms` milliseconds, while there is the connection. */
+  /** Waits until `what` settles, the connection is over, or `ms` milliseconds have passed. */
   async #within(ms: number, what: Promise<unknown>, peer: Peer): Promise<void> {
     await this.#shared?.wheel.within(ms, Promise.race([what, peer.session.closed]));
   }
@@ -249,7 +261,7 @@ export class Outgoing {
   }
 
   /**
-   * Returns bytes of its own for the queue, so that what the caller does to a payload afterwards changes nothing.
+   * Returns a copy for the queue, unless the bytes are new already. The caller may change its payload afterwards.
    *
    * @throws {PayloadError} `payload-too-large`: as far as is known, the server does not take it.
    */

@@ -1,5 +1,5 @@
 /**
- * The queue of a client that is not connected. It keeps messages in order, within limits, until there is a connection again.
+ * The queue of a client that is not connected. It keeps messages in order, within limits, until there is a connection.
  *
  * @module
  */
@@ -10,13 +10,17 @@ import { Fifo } from "../base/fifo.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
 
-/** How much is kept while there is no connection. */
+/** The limits of the queue while there is no connection. */
 export interface QueueOptions {
-  /** Messages and requests. @default 10000 */
+  /** The most messages and requests. @default 10000 */
   readonly messages?: number;
-  /** Bytes of their payloads. @default 16777216 */
+  /** The most bytes of their payloads. @default 16777216 */
   readonly bytes?: number;
-  /** How long a message may wait for a connection, in milliseconds; an older one is left out, and counted. @default unlimited */
+  /**
+   * How long a message or request may wait for a connection, in milliseconds. An older message is dropped and counted
+   * as expired. An older request rejects.
+   * @default unlimited
+   */
   readonly age?: number;
 }
 
@@ -28,13 +32,13 @@ const OPTIONS = {
 
 /** A message or request in the queue. */
 export interface QueuedMessage {
-  /** The name of its type. */
+  /** The name of the message's type. */
   readonly name: string;
-  /** The code of its type. */
+  /** The code of the message's type. */
   readonly code: number;
-  /** The payload, the queue's own. */
+  /** The payload, which only the queue uses. */
   readonly content: Uint8Array;
-  /** When it was taken, by the clock of the connections; NaN before there is one. */
+  /** When the entry was added, by the clock of the connections; NaN before there is a clock. */
   at: number;
   /** The request that waits for the answer; `undefined` for a message. */
   readonly request?: QueuedRequest;
@@ -42,30 +46,29 @@ export interface QueuedMessage {
 
 /** A request that waits to be sent. */
 export interface QueuedRequest {
-  /** The codec of the answer. */
   readonly codec: AnswerCodec;
   /** True once nobody waits for it any more, see {@linkcode OutgoingQueue.leave}. */
   readonly left: boolean;
-  /** Sends the request. */
+  /** Sends the request over the current connection. */
   send(message: QueuedMessage): void;
   /** Called when the request will not be sent. */
   fail(error: unknown): void;
 }
 
-/** The queue. */
+/** The queue of messages and requests. */
 export class OutgoingQueue {
   readonly #limits: Required<QueueOptions>;
   /** The number of bytes up to which a message of any size is taken. */
   readonly #mark: number;
   readonly #entries = new Fifo<QueuedMessage>();
   #bytes = 0;
-  /** The number of entries that are requests which nobody waits for any more. The first entry never is. */
+  /** The number of entries that are requests for which nobody waits any more. The first entry is never one of them. */
   #left = 0;
-  /** The number of requests that somebody waits for. */
+  /** The number of requests for which somebody waits. */
   #requests = 0;
   readonly #onEmpty = new Waiters();
   readonly #onRoom = new Waiters();
-  /** True from the moment when `send` returns false until half of what waited is left. */
+  /** True from the moment when a message reaches the limits until the queue has fallen to half of them. */
   #full = false;
 
   /**
@@ -99,7 +102,7 @@ export class OutgoingQueue {
   }
 
   /**
-   * Adds a message or request. The caller gives `content` away. Returns the entry.
+   * Adds a message or request and returns the entry. The caller must not use `content` afterwards.
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
@@ -120,7 +123,7 @@ export class OutgoingQueue {
     return message;
   }
 
-  /** Called when there is a clock. Entries from before begin to age. */
+  /** Called when there is a clock. The age of earlier entries counts from now on. */
   begin(now: number): void {
     for (const message of this.#entries) if (Number.isNaN(message.at)) message.at = now;
   }
@@ -138,7 +141,7 @@ export class OutgoingQueue {
     this.#trim();
   }
 
-  /** Called when nobody waits for a request any more, and its `left` is true. Its place is free then. */
+  /** Called when nobody waits for a request any more and its `left` is true. Frees its place. */
   leave(message: QueuedMessage): void {
     this.#left++;
     this.#forget(message);
@@ -149,7 +152,7 @@ export class OutgoingQueue {
     this.#left = 0;
   }
 
-  /** Removes what is too old. Returns the number of messages among it. Requests have timeouts of their own. */
+  /** Removes entries that are too old. Messages among them are counted in the result. Requests fail. */
   expire(now: number): number {
     let expired = 0;
     for (let first = this.first; first !== undefined && now - first.at > this.#limits.age; first = this.first) {
@@ -162,7 +165,7 @@ export class OutgoingQueue {
     return expired;
   }
 
-  /** Removes everything. Returns the number of messages among it. Requests fail. */
+  /** Removes all entries. Messages among them are counted in the result. Requests fail. */
   clear(error: () => unknown): number {
     const left = this.#entries.clear();
     this.#bytes = 0;
@@ -174,13 +177,15 @@ export class OutgoingQueue {
     return left.filter(({ request }) => request === undefined).length;
   }
 
-  /** Resolves when a message may be sent: at once below the limits, otherwise when half of them is left. */
+  /**
+   * Resolves when a message may be sent: at once below the limits, otherwise when the queue has fallen to half of them.
+   */
   ready(): Promise<void> {
     if (!this.#full) return Promise.resolve();
     return this.#onRoom.wait();
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when the queue is empty. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return this.#onEmpty.wait();

@@ -6,7 +6,7 @@
 
 import type { Clock, TimerHandle } from "../base/clock.ts";
 
-/** A wait that can be cut short. It runs one at a time. */
+/** A wait that can be cut short. Only one runs at a time. */
 export class Pause {
   #running: { readonly clock: Clock; readonly timer: TimerHandle; readonly done: () => void } | undefined = undefined;
   #unref = false;

@@ -1,6 +1,6 @@
 /**
- * When a client tries again: exponential delays with full jitter, so that a thousand clients of a server that restarts do not
- * come back in one moment. See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * Decides when a client tries again. Delays are exponential with full jitter, so that a thousand clients of a server
+ * that restarts do not come back at the same moment. See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  *
  * @module
  */
@@ -20,20 +20,22 @@ import {
 
 /** How a client reconnects. Times are in milliseconds. */
 export interface ReconnectOptions {
-  /** How often it tries in a row. @default Infinity */
+  /** The most attempts in a row. @default Infinity */
   readonly attempts?: number;
-  /** The longest wait before the first attempt; it doubles with each one after that. @default 1000 */
+  /** The longest wait before the first attempt. It doubles with each further attempt. @default 1000 */
   readonly delay?: number;
-  /** Where it stops doubling. @default 30000 */
+  /** The limit up to which the longest wait doubles. @default 30000, or `delay` if that is longer */
   readonly maxDelay?: number;
-  /** Whether the wait is drawn from 0 up to the longest (full jitter), or is the longest. @default true */
+  /**
+   * True to draw each wait at random from 0 up to the longest (full jitter); false to wait the longest. @default true
+   */
   readonly jitter?: boolean;
 }
 
 /** The options with their defaults. */
 export type ReconnectPolicy = Required<ReconnectOptions>;
 
-/** Where the delay stops doubling by default, in milliseconds. */
+/** The limit up to which the delay doubles by default, in milliseconds. */
 const LONGEST_DELAY = 30_000;
 
 /** The check of a number of attempts. */
@@ -42,7 +44,7 @@ export const attemptsOf: Check<number> = wholeOrInfinity(0);
 const OPTIONS = {
   attempts: optional(attemptsOf, Infinity),
   delay: optional(whole(0), 1_000),
-  // At least `delay`, which is to be known for that.
+  // Checked below: its lower bound is `delay`.
   maxDelay: unchecked<unknown>(),
   jitter: optional(checkBoolean, true),
 } satisfies OptionTable<ReconnectOptions>;
@@ -67,9 +69,9 @@ export function reconnectOf(name: string, reconnect: unknown): ReconnectPolicy |
  * Returns how long to wait before an attempt, in milliseconds.
  *
  * @param policy The policy.
- * @param attempt Its number in a row, from 1.
- * @param error What the last one failed with: a server that is full says when it is worth trying again.
- * @param random From 0 up to 1.
+ * @param attempt The number of the attempt in its row, from 1.
+ * @param error The error of the last attempt. That of a full server says when it is worth trying again.
+ * @param random A random number from 0 up to 1.
  */
 export function delayBefore(policy: ReconnectPolicy, attempt: number, error: unknown, random: number): number {
   const longest = Math.min(policy.maxDelay, policy.delay * 2 ** Math.min(attempt - 1, 30));
@@ -78,11 +80,11 @@ export function delayBefore(policy: ReconnectPolicy, attempt: number, error: unk
   return Math.min(0x7fffffff, Math.round(least + (policy.jitter ? random * longest : longest)));
 }
 
-/** Returns whether another attempt can go better. */
+/** Returns whether another attempt can succeed. */
 export function worthRetrying(error: unknown, connectedBefore: boolean): boolean {
   if (error instanceof ConfigError) return false;
   if (!(error instanceof HandshakeError)) return true;
   if (error.code === "unauthorized") return false;
-  // A server that was the right one may be restarting as another release for a moment.
+  // A server that was the right one may be restarting, and be another release for a moment.
   return connectedBefore || error.code !== "version-mismatch" && error.code !== "native-required";
 }

@@ -1,5 +1,5 @@
 /**
- * A request that waits for a connection, and is sent once there is one.
+ * A request that waits for a connection and is sent when there is one.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { TimeoutError } from "../errors.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
 
-/** The way that a request takes once there is a connection. */
+/** What a request needs to be sent once there is a connection. */
 export interface RequestWay {
   /** The peer at the other end, while there is a connection. */
   readonly current: Peer | undefined;
@@ -19,7 +19,7 @@ export interface RequestWay {
   readonly now: number;
 }
 
-/** A request whose time runs while it waits for a connection. */
+/** A request that waits for a connection. Its timeout runs meanwhile. */
 export class WaitingRequest implements QueuedRequest {
   readonly codec: AnswerCodec;
   readonly #way: RequestWay;
@@ -46,7 +46,7 @@ export class WaitingRequest implements QueuedRequest {
     this.#reject = reject;
   }
 
-  /** Called when there is a clock. */
+  /** Called when there is a clock. The timeout starts. */
   begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
     const { signal } = this.#options;
     const { clock, wheel } = shared;
