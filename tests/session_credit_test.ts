@@ -474,7 +474,7 @@ describe("the queues of a frame writer", () => {
         pressure: () => {},
         mayStart: () => {},
       });
-      writer.limit({ window, least });
+      writer.scheduler.limit({ window, least });
       let ordered = 0;
       let unordered = 0;
       /** Requests that are not cancelled, with where they end. */
@@ -489,7 +489,7 @@ describe("the queues of a frame writer", () => {
           case 1:
           case 2: {
             put(MESSAGE, 200, ++ordered);
-            open.push({ id: ordered, end: writer.taken });
+            open.push({ id: ordered, end: writer.scheduler.taken });
             break;
           }
           case 3:
@@ -508,7 +508,7 @@ describe("the queues of a frame writer", () => {
             if (open.length === 0) break;
             const [{ id, end }] = open.splice(random.below(open.length), 1);
             // As a sender does it: behind what is held only if the request is.
-            put(end > writer.released ? ORDERED_CONTROL : CONTROL, 3, id, new Uint8Array(0));
+            put(end > writer.scheduler.released ? ORDERED_CONTROL : CONTROL, 3, id, new Uint8Array(0));
             break;
           }
           case 7:
@@ -541,7 +541,11 @@ describe("the queues of a frame writer", () => {
       writer.grant(2 ** 30);
       await drain();
       const frames = check();
-      assertEquals([writer.buffered, shared.total.buffered, writer.passed], [0, 0, writer.taken], `seed ${seed}`);
+      assertEquals(
+        [writer.buffered, shared.total.buffered, writer.scheduler.passed],
+        [0, 0, writer.scheduler.taken],
+        `seed ${seed}`,
+      );
 
       const inOrder = frames.filter(({ code }) => code === 200 || code === 201).map(({ requestId }) => requestId);
       assertEquals(inOrder, Array.from({ length: ordered }, (_, i) => i + 1), `seed ${seed}`);

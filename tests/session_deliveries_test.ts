@@ -9,7 +9,7 @@ import { Flag } from "../src/wire/frame.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
-import { protocol } from "../src/wire/protocols.ts";
+import { isNative, protocol } from "../src/wire/protocols.ts";
 import { scripted, SPOKEN } from "./session_support.ts";
 import { join, Random } from "./wire_support.ts";
 
@@ -34,7 +34,11 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     pressure: () => {},
     mayStart: () => {},
   });
-  const sender = new Sender(writer, outcome, "client", script.shared, { handle: undefined, ended: () => {} });
+  const sender = new Sender(writer, outcome, "client", script.shared, {
+    native: isNative(outcome.protocol),
+    handle: undefined,
+    ended: () => {},
+  });
   sender.track();
   const { writes } = script;
   let passed = 0;
@@ -151,7 +155,7 @@ describe("deliveries", () => {
 
   it("are not proven by PONGs that may overtake them", async () => {
     const { sender, send, counts, pass, frames, answer, end } = make();
-    sender.writer.limit({ window: 1, least: 0 });
+    sender.writer.scheduler.limit({ window: 1, least: 0 });
     send();
     send();
     const pinged = sender.ping({});
@@ -228,7 +232,7 @@ describe("deliveries", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const random = new Random(seed);
       const { sender, send, counts, pass, frames, answer, end, clock } = make();
-      if (seed % 2 === 0) sender.writer.limit({ window: 1 + random.below(20_000), least: random.below(100) });
+      if (seed % 2 === 0) sender.writer.scheduler.limit({ window: 1 + random.below(20_000), least: random.below(100) });
       let sent = 0;
       let proven = 0;
       const answered = new Set<unknown>();

@@ -246,7 +246,7 @@ describe("a frame writer", () => {
   it("gives way when what waits would take longer than writeTimeout at the pace of the last while", async () => {
     for (const [each, crawls] of [[1, true], [30, false]] as const) {
       const { writer, clock, pass, send, shared, writes } = make();
-      writer.limit({ window: 1, least: 1_000 });
+      writer.scheduler.limit({ window: 1, least: 1_000 });
       for (let i = 0; i < 200; i++) send(filled(984));
       const [holder] = shared.total.holders;
       assertEquals(holder.crawls(clock.now()), false, "full for no time yet");
@@ -311,7 +311,7 @@ describe("a frame writer", () => {
 
   it("calls a peer stalled that grants no credit, although PINGs still go past its messages", async () => {
     const { clock, events, send, pass, writer } = make({ maxBufferedBytes: 2 ** 24 });
-    writer.limit({ window: 1, least: 0 });
+    writer.scheduler.limit({ window: 1, least: 0 });
     send("x");
     await pass();
     send(filled(100 * KIB));
@@ -382,7 +382,7 @@ describe("a frame writer", () => {
 
   it("packs what waits for credit into large buffers, and writes it so", async () => {
     const { writer, shared, send, writes, drain } = make({ maxBufferedBytes: 2 ** 30, maxTotalBufferedBytes: 2 ** 30 });
-    writer.limit({ window: 1, least: 0 });
+    writer.scheduler.limit({ window: 1, least: 0 });
     send(filled(64));
     await drain();
     for (let i = 0; i < 10_000; i++) send(filled(64));

@@ -308,7 +308,7 @@ describe("the heartbeat", () => {
         beat: () => asked.push(now),
         dead: () => died = true,
       };
-      const heartbeat = new Heartbeat(host, wheel, clock, { idle, timeout });
+      const heartbeat = new Heartbeat(host, { wheel, clock }, { idle, timeout });
       for (let i = 0; i < 200 && !died; i++) {
         // Each look comes late, and in between the peer answers what it was asked.
         now += stall + idle;
@@ -356,7 +356,7 @@ describe("the heartbeat", () => {
         },
         dead: () => void (died = clock.now()),
       };
-      const heartbeat = new Heartbeat(host, wheel, clock, { idle, timeout });
+      const heartbeat = new Heartbeat(host, { wheel, clock }, { idle, timeout });
       for (let i = 0; i < 200 && died < 0; i++) {
         await clock.advance(random.below(idle + timeout + (i > 100 ? 5_000 : -100)));
         if (died >= 0) break;

@@ -66,7 +66,7 @@ export class Peer implements DispatcherHost, SessionOwner {
     this.owner = owner;
     this.handle = handle;
     this.inbox = new Dispatcher(this, shared);
-    this.session = new Session(channel, outcome, side, shared, recovery, this, handle);
+    this.session = new Session(channel, outcome, side, shared, recovery, this);
     this.inbox.serve(this.session);
   }
 

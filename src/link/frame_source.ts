@@ -10,10 +10,8 @@ import type { ChunkReader } from "../transport.ts";
 import type { Channel } from "./channel.ts";
 import { type CloseReason, reasonOf } from "./close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
-import type { FrameLosses } from "../wire/decoder_options.ts";
-import type { HeaderCheck } from "../wire/frame.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
-import type { Recovery } from "../wire/decoder_options.ts";
+import type { FrameLosses, NegotiatedFlags, Recovery } from "../wire/decoder_options.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { Clock } from "../base/clock.ts";
@@ -51,12 +49,6 @@ export interface FrameSourceEvents {
 interface Discard {
   most: number;
   thrown: number;
-}
-
-/** The flags of negotiated features, and a check of their frames. */
-export interface NegotiatedFlags {
-  readonly flags: number;
-  readonly check: HeaderCheck | undefined;
 }
 
 /** What all frame sources of a Server or a Client share. */
@@ -131,8 +123,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#events = events;
     this.lastRead = shared.clock.now();
     const search = protocol.magic === undefined ? "close" : recovery;
-    const { check, flags } = features;
-    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search, features: flags, check }, this);
+    this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, features, this);
   }
 
   /** Bytes read so far. */

@@ -37,42 +37,40 @@ export interface HeartbeatHost {
   dead(error: ConnectionError): void;
 }
 
+/** What all heartbeats of a Server or a Client share. */
+export interface HeartbeatTime {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+}
+
 /** Watches one connection. */
 export class Heartbeat extends TimerEntry {
   readonly #host: HeartbeatHost;
-  readonly #wheel: TimerWheel;
-  readonly #clock: Clock;
-  readonly #tuning: HeartbeatPace;
+  readonly #time: HeartbeatTime;
+  readonly #pace: HeartbeatPace;
   #due = 0;
   /** When the last PING was sent. */
   #asked = -Infinity;
   /** Silence before this is not the peer's. */
   #excused = -Infinity;
 
-  /**
-   * @param host The connection.
-   * @param wheel For the next look.
-   * @param clock The time.
-   * @param tuning How long to wait.
-   */
-  constructor(host: HeartbeatHost, wheel: TimerWheel, clock: Clock, tuning: HeartbeatPace) {
+  constructor(host: HeartbeatHost, time: HeartbeatTime, pace: HeartbeatPace) {
     super();
     this.#host = host;
-    this.#wheel = wheel;
-    this.#clock = clock;
-    this.#tuning = tuning;
-    this.#look(clock.now());
+    this.#time = time;
+    this.#pace = pace;
+    this.#look(time.clock.now());
   }
 
   /** Ends it. */
   stop(): void {
-    this.#wheel.remove(this);
+    this.#time.wheel.remove(this);
   }
 
   /** Looks how long it was silent. */
   override expire(): void {
-    const { idle, timeout } = this.#tuning;
-    const now = this.#clock.now();
+    const { idle, timeout } = this.#pace;
+    const now = this.#time.clock.now();
     const { fragile } = this.#host;
     if (this.#host.paused || fragile) this.#excused = now;
     // The peer had no chance to be asked, and to answer, while the loop stood still.
@@ -98,11 +96,11 @@ export class Heartbeat extends TimerEntry {
   }
 
   #look(now: number): void {
-    const { idle, timeout } = this.#tuning;
+    const { idle, timeout } = this.#pace;
     const heard = this.#heard;
     const ask = Math.max(Math.min(heard, this.#host.lastSent), this.#asked) + idle;
     const wait = Math.max(1, Math.min(ask, heard + idle + timeout) - now);
     this.#due = now + wait;
-    this.#wheel.add(this, wait);
+    this.#time.wheel.add(this, wait);
   }
 }

@@ -6,7 +6,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import { Heartbeat, type HeartbeatHost, type HeartbeatPace } from "./heartbeat.ts";
-import type { Recovery } from "../wire/decoder_options.ts";
+import type { NegotiatedFlags, Recovery } from "../wire/decoder_options.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { Channel } from "./channel.ts";
 import type { CloseReason } from "./close_reason.ts";
@@ -15,7 +15,6 @@ import {
   FrameSource,
   type FrameSourceEvents,
   type FrameSourceShared,
-  type NegotiatedFlags,
   type ReceiveQueue,
 } from "./frame_source.ts";
 import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "./frame_writer.ts";
@@ -79,7 +78,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     shared: LinkShared,
     owner: LinkOwner,
   ) {
-    const { clock, limits, tuning, wheel } = shared;
+    const { limits, tuning } = shared;
     this.channel = channel;
     this.protocol = protocol;
     this.#owner = owner;
@@ -87,7 +86,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     this.writer = new FrameWriter(channel, protocol, shared, this);
     this.source = new FrameSource(channel, protocol, limits.maxMessageSize, recovery, features, shared, owner, this);
     const pace = isNative(protocol) ? tuning.heartbeat : tuning.pythonHeartbeat;
-    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, wheel, clock, pace);
+    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, shared, pace);
   }
 
   /** Lets the process end while the connection is open. */

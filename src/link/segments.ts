@@ -29,7 +29,7 @@ export interface OpenSegment extends Segment {
 
 /** The queue of them. The last one is open: frames are added to it. */
 export class Segments {
-  readonly #pool: BufferPool;
+  readonly pool: BufferPool;
   readonly #sealed: Segment[] = [];
   #open: OpenSegment | undefined = undefined;
   /** The size of the next buffer: a connection that filled one takes a larger one. */
@@ -41,7 +41,7 @@ export class Segments {
 
   /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
-    this.#pool = pool;
+    this.pool = pool;
   }
 
   /** The open segment with `size` bytes free; `alone`: whether what is put there goes out at once. */
@@ -55,7 +55,7 @@ export class Segments {
     let sizeClass = alone ? 0 : this.#sizeClass;
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
     // One that is too large for the pool is not kept there either.
-    const buffer = sizeClass < POOL_SIZES.length ? this.#pool.take(sizeClass) : writeBuffer(size);
+    const buffer = sizeClass < POOL_SIZES.length ? this.pool.take(sizeClass) : writeBuffer(size);
     return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0 };
   }
 
@@ -121,6 +121,6 @@ export class Segments {
   }
 
   #release(segment: Segment): void {
-    if (segment.buffer !== undefined) this.#pool.give(segment.buffer);
+    if (segment.buffer !== undefined) this.pool.give(segment.buffer);
   }
 }

@@ -49,7 +49,6 @@ interface Run {
 /** The two queues of one connection: ordered frames, and urgent ones that overtake what has no credit. */
 export class SendScheduler {
   readonly #ordered: Segments;
-  readonly #pool: BufferPool;
   /** Frames that overtake held messages. Made when that happens. */
   #urgent: Segments | undefined = undefined;
   #urgentBytes = 0;
@@ -57,8 +56,10 @@ export class SendScheduler {
   #before = 0;
   /** Ordered bytes that may be written. */
   #free = 0;
-  #credit = Infinity;
-  #least = 0;
+  /** What the peer has granted, in bytes; above 0 while messages need no credit. */
+  #credit = 1;
+  /** What a frame costs at least, in bytes; -1 while messages need no credit. */
+  #least = -1;
   /** Held frames, in order. Made when one is held. */
   #held: Fifo<Run> | undefined = undefined;
   #lastRun: Run | undefined = undefined;
@@ -70,7 +71,6 @@ export class SendScheduler {
 
   /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
-    this.#pool = pool;
     this.#ordered = new Segments(pool);
   }
 
@@ -128,7 +128,7 @@ export class SendScheduler {
     if (this.#plain && (this.#credit > 0 || !priority.charged)) {
       this.#takenBytes += size;
       this.#free += size;
-      if (priority.charged) this.#credit -= size > this.#least ? size : this.#least;
+      if (priority.charged) this.#charge(size);
       return;
     }
     if (this.#line(priority) !== this.#ordered) {
@@ -141,7 +141,7 @@ export class SendScheduler {
       this.#hold(priority.charged ? size : -size);
       this.#plain = false;
     } else {
-      if (priority.charged) this.#credit -= Math.max(size, this.#least);
+      if (priority.charged) this.#charge(size);
       this.#free += size;
     }
   }
@@ -221,6 +221,10 @@ export class SendScheduler {
     this.#urgent?.clear();
   }
 
+  #charge(size: number): void {
+    if (this.#least >= 0) this.#credit -= size > this.#least ? size : this.#least;
+  }
+
   #hold(size: number): void {
     const held = this.#held ??= new Fifo();
     const last = this.#lastRun;
@@ -232,6 +236,6 @@ export class SendScheduler {
     if (priority.ordered || !this.holding) {
       return this.#urgent === undefined || priority.ordered ? this.#ordered : this.#urgent;
     }
-    return this.#urgent ??= new Segments(this.#pool);
+    return this.#urgent ??= new Segments(this.#ordered.pool);
   }
 }

@@ -82,7 +82,7 @@ export class DeliveryLog {
   take(): void {
     this.#sent++;
     this.#pass();
-    this.#ends.push(this.#writer.taken);
+    this.#ends.push(this.#writer.scheduler.taken);
     if (this.#due) return;
     if (this.#sent - this.#covered >= BARRIER_MESSAGES) this.cover();
     else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, BARRIER_MS);
@@ -120,7 +120,7 @@ export class DeliveryLog {
 
   /** Forgets where messages end that were passed to the socket. */
   #pass(): void {
-    const { passed } = this.#writer;
+    const { passed } = this.#writer.scheduler;
     while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
   }
 

@@ -29,8 +29,9 @@ export interface Inbox {
 
 /** The layer above a session. */
 export interface SessionOwner {
-  /** Takes messages. */
   readonly inbox: Inbox;
+  /** The second argument of observers. */
+  readonly handle: unknown;
   /** Something failed. The session goes on, or ends with it. */
   error(error: unknown): void;
   /** The session stopped being open: nothing more can be sent. */

@@ -10,7 +10,7 @@ import type { CloseReason } from "../link/close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { isNative, type Protocol } from "../wire/protocols.ts";
+import type { Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
@@ -61,6 +61,7 @@ export interface PayloadEncoder {
 
 /** The session that sends. */
 export interface SenderHost {
+  readonly native: boolean;
   /** The second argument of observers. */
   readonly handle: unknown;
   /** Called with the reason `"slow-consumer"` if the peer asks more than it reads the answers of. */
@@ -77,7 +78,6 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly writer: FrameWriter;
   /** Who waits for answers. */
   readonly pending: RequestTable;
-  readonly #native: boolean;
   readonly #shared: SenderShared;
   readonly #host: SenderHost;
   #frames = 0;
@@ -97,7 +97,6 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ) {
     this.protocol = outcome.protocol;
     this.maxMessageSize = outcome.maxMessageSize;
-    this.#native = isNative(outcome.protocol);
     this.#shared = shared;
     this.#host = host;
     this.writer = writer;
@@ -167,7 +166,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
     const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
-    entry.end = this.writer.taken;
+    entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
     // Whoever hears that it is sent may give it up.
     if (!this.pending.has(entry.requestId)) this.abandoned(entry);
@@ -210,9 +209,9 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Answers a PING. */
   pong(ping: ReceivedFrame): void {
-    const most = this.#native ? Math.min(MAX_PING, this.maxMessageSize - this.protocol.headerSize) : 0;
+    const most = this.#host.native ? Math.min(MAX_PING, this.maxMessageSize - this.protocol.headerSize) : 0;
     const content = ping.content.length <= most ? ping.content : NOTHING;
-    this.reply("pong", SystemCode.PONG, this.#native ? Flag.REPLY : 0, ping, content);
+    this.reply("pong", SystemCode.PONG, this.#host.native ? Flag.REPLY : 0, ping, content);
   }
 
   /**
@@ -237,8 +236,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** A request ended without an answer: its handler may stop. */
   abandoned({ requestId, end, what }: Pending): void {
-    if (!this.#native || end < 0) return;
-    const priority = end > this.writer.released ? ORDERED_CONTROL : CONTROL;
+    if (!this.#host.native || end < 0) return;
+    const priority = end > this.writer.scheduler.released ? ORDERED_CONTROL : CONTROL;
     this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
   }
 
@@ -265,7 +264,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   get #request(): number {
-    return this.#native ? Flag.REQUEST : 0;
+    return this.#host.native ? Flag.REQUEST : 0;
   }
 
   /** A PING that nobody awaits. */

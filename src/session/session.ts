@@ -30,15 +30,12 @@ import type { SessionShared } from "./shared.ts";
 /** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
 export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost {
   readonly link: Link;
-  readonly protocol: Protocol;
   /** `"native"`, or the release that the peer announced. */
   readonly protocolName: string;
   /** True if native frames are spoken. */
   readonly native: boolean;
   /** True if the peer needs credit to send: then reading never has to stop. */
   readonly flowControlled: boolean;
-  /** The second argument of observers. */
-  readonly handle: unknown;
   readonly side: "client" | "server";
   readonly inbox: Inbox;
   readonly sender: Sender;
@@ -66,7 +63,6 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
    * @param outcome The result of the handshake.
    * @param recovery What happens to a torn stream of a Python peer.
    * @param owner The layer above.
-   * @param handle The second argument of observers.
    */
   constructor(
     channel: Channel,
@@ -75,14 +71,11 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     shared: SessionShared,
     recovery: Recovery,
     owner: SessionOwner,
-    handle: unknown,
   ) {
     const { protocol, release } = outcome;
     const agreed = shared.features.agreed(outcome);
-    this.protocol = protocol;
     this.native = isNative(protocol);
     this.protocolName = this.native ? "native" : release || protocol.name;
-    this.handle = handle;
     this.side = side;
     this.inbox = owner.inbox;
     this.#shared = shared;
@@ -98,6 +91,15 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
+  }
+
+  get protocol(): Protocol {
+    return this.link.protocol;
+  }
+
+  /** The second argument of observers. */
+  get handle(): unknown {
+    return this.#owner.handle;
   }
 
   /** For time limits. */

@@ -6,7 +6,7 @@
 
 import type { ProtocolError } from "../errors.ts";
 import type { DecodedFrame } from "./decoded_frame.ts";
-import type { DecoderOptions } from "./decoder_options.ts";
+import { type DecoderOptions, NO_FLAGS } from "./decoder_options.ts";
 import { FrameReader } from "./frame_reader.ts";
 import type { Protocol } from "./protocols.ts";
 
@@ -40,7 +40,8 @@ export class FrameDecoder {
    * `recovery: "resync"` for a protocol without a magic.
    */
   constructor(protocol: Protocol, options: DecoderOptions = {}) {
-    this.#reader = new FrameReader(protocol, options, { drop: options.onDrop, skip: options.onSkip });
+    const features = options.features === undefined ? NO_FLAGS : { flags: options.features, check: undefined };
+    this.#reader = new FrameReader(protocol, options, features, { drop: options.onDrop, skip: options.onSkip });
   }
 
   /**

@@ -36,10 +36,17 @@ export interface DecoderOptions {
 }
 
 /** The options of a decoder that concern reading. */
-export interface ReaderOptions extends Omit<DecoderOptions, "onDrop" | "onSkip"> {
-  /** Checks headers for negotiated features. */
-  readonly check?: HeaderCheck | undefined;
+export type ReaderOptions = Pick<DecoderOptions, "maxMessageSize" | "recovery">;
+
+/** The flags of negotiated features, and a check of their frames. */
+export interface NegotiatedFlags {
+  /** The flags that frames may carry beside those of the protocol, combined with bitwise OR. */
+  readonly flags: number;
+  readonly check: HeaderCheck | undefined;
 }
+
+/** The flags of a stream without features. */
+export const NO_FLAGS: NegotiatedFlags = { flags: 0, check: undefined };
 
 /**
  * Receives what is left out of a stream. It is one object instead of two functions, because every connection has one.

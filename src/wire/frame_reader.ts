@@ -10,8 +10,8 @@ import { ProtocolError } from "../errors.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { crc32Header, crc32Range, isLong } from "./crc32.ts";
 import { CurrentFrame, getUuid } from "./decoded_frame.ts";
-import { dropped, type FrameLosses, type ReaderOptions } from "./decoder_options.ts";
-import { type HeaderCheck, WIRE_LIMITS } from "./frame.ts";
+import { dropped, type FrameLosses, type NegotiatedFlags, NO_FLAGS, type ReaderOptions } from "./decoder_options.ts";
+import { WIRE_LIMITS } from "./frame.ts";
 import { headerFault } from "./header.ts";
 import { viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
@@ -24,8 +24,7 @@ import { requireDigest, sha256 } from "./python/sha256.ts";
 export class FrameReader {
   readonly #protocol: Protocol;
   readonly #limit: number;
-  readonly #features: number;
-  readonly #check: HeaderCheck | undefined;
+  readonly #features: NegotiatedFlags;
   readonly #losses: FrameLosses | undefined;
   /** The search for the next frame after a torn one; `undefined` without `recovery: "resync"`. */
   readonly #resync: Resync | undefined;
@@ -50,13 +49,17 @@ export class FrameReader {
   /** True while `#bytes` is a copy of a chunk and of the bytes kept before it. */
   #joined = false;
 
-  /** Takes the arguments and throws the errors of a `FrameDecoder`, except that `losses` replaces its callbacks. */
-  constructor(protocol: Protocol, options: ReaderOptions = {}, losses?: FrameLosses) {
+  /** Takes the options and throws the errors of a `FrameDecoder`, except that `losses` replaces its callbacks. */
+  constructor(
+    protocol: Protocol,
+    options: ReaderOptions = {},
+    features: NegotiatedFlags = NO_FLAGS,
+    losses?: FrameLosses,
+  ) {
     requireDigest(protocol, "Cannot decode the stream");
     this.#protocol = protocol;
     this.#limit = options.maxMessageSize ?? WIRE_LIMITS.maxMessageSize;
-    this.#features = options.features ?? 0;
-    this.#check = options.check;
+    this.#features = features;
     this.#losses = losses;
     this.#resync = options.recovery === "resync" ? new Resync(protocol, this.#limit, losses) : undefined;
   }
@@ -259,7 +262,7 @@ export class FrameReader {
   #plausible(buffer: Uint8Array, view: DataView, at: number, there: number): boolean {
     const protocol = this.#protocol;
     const resync = this.#resync;
-    const fault = headerFault(protocol, this.#limit, this.#features, this.#check, view, at, there);
+    const fault = headerFault(protocol, this.#limit, this.#features, view, at, there);
     if (fault === undefined) return resync === undefined || there < protocol.headerSize || !resync.torn(buffer, at);
     if (resync !== undefined) {
       if (fault.code !== "message-too-large" || resync.gap > 0) return false;

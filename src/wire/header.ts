@@ -5,7 +5,7 @@
  */
 
 import { crc8Header } from "./crc32.ts";
-import type { HeaderCheck } from "./frame.ts";
+import type { NegotiatedFlags } from "./decoder_options.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
 /** The reason why a header cannot be valid. */
@@ -20,8 +20,6 @@ export interface HeaderFault {
  *
  * @param protocol The wire protocol.
  * @param limit The largest frame, header included, in bytes.
- * @param features The flags of negotiated features, combined with bitwise OR.
- * @param check Checks headers for those features.
  * @param view A view of the buffer that holds the header.
  * @param at The offset of the header.
  * @param there The number of bytes that have arrived from `at` on, at least 1.
@@ -30,8 +28,7 @@ export interface HeaderFault {
 export function headerFault(
   protocol: Protocol,
   limit: number,
-  features: number,
-  check: HeaderCheck | undefined,
+  { flags: allowed, check }: NegotiatedFlags,
   view: DataView,
   at: number,
   there: number,
@@ -49,7 +46,7 @@ export function headerFault(
   if (layout.flags >= 0) {
     const flags = view.getUint8(at + layout.flags);
     if (flags !== 0 || id !== 0 || check !== undefined) {
-      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features, check);
+      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, allowed, check);
       if (what !== undefined) return { code: "protocol-error", what };
     }
   }

@@ -45,7 +45,7 @@ export const credit: Feature = {
   codes: [SystemCode.CREDIT],
   offer: ({ limits }) => creditOffer(limits),
   attach(ours, theirs, { sender }, clock): FeaturePart {
-    sender.writer.limit(creditTerms(theirs));
+    sender.writer.scheduler.limit(creditTerms(theirs));
     return new CreditMeter(ours as unknown as CreditTerms, clock);
   },
 };

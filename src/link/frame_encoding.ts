@@ -1,0 +1,92 @@
+/**
+ * Encodes frames into the segments of a scheduler.
+ *
+ * @module
+ */
+
+import { sealFrame } from "../wire/encoder.ts";
+import type { Protocol } from "../wire/protocols.ts";
+import { WRITE_SLICE } from "./backlog.ts";
+import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts";
+
+/** Bytes that are encoded already are copied if they are fewer, and passed on as they are otherwise. */
+const SHARE_FROM = 16 * 1024;
+
+/** Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once. */
+export function encodeBytes(
+  scheduler: SendScheduler,
+  protocol: Protocol,
+  code: number,
+  flags: number,
+  requestId: number | string,
+  content: Uint8Array,
+  sentAt: number,
+  total: number,
+  priority: Priority,
+  alone: boolean,
+): void {
+  const { headerSize, integrity, maxFrameSize } = protocol;
+  // Another thread may write to a shared buffer meanwhile, or make it longer: the checksum is that of the copy.
+  const shared = !(content.buffer instanceof ArrayBuffer);
+  const size = total - headerSize;
+  const source = shared ? content.subarray(0, size) : content;
+  if (total > WRITE_SLICE && integrity !== "sha256") {
+    encodePieces(
+      scheduler,
+      protocol,
+      code,
+      flags,
+      requestId,
+      shared ? new Uint8Array(source) : source,
+      sentAt,
+      priority,
+    );
+    return;
+  }
+  const segment = scheduler.room(total, priority, alone);
+  const at = segment.used;
+  segment.bytes.set(source, at + headerSize);
+  sealFrame(protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
+  segment.used = at + total;
+  scheduler.add(total, priority);
+  if (maxFrameSize !== undefined) scheduler.seal();
+}
+
+/** Encodes a large frame in pieces, so that the memory of each piece is free as soon as it is sent. */
+function encodePieces(
+  scheduler: SendScheduler,
+  protocol: Protocol,
+  code: number,
+  flags: number,
+  requestId: number | string,
+  bytes: Uint8Array,
+  sentAt: number,
+  priority: Priority,
+): void {
+  const { headerSize } = protocol;
+  const size = bytes.length;
+  for (let from = 0; from < size;) {
+    const before = from === 0 ? headerSize : 0;
+    const part = Math.min(WRITE_SLICE - before, size - from);
+    const segment = scheduler.room(before + part, priority, false);
+    const at = segment.used;
+    segment.bytes.set(bytes.subarray(from, from + part), at + before);
+    if (from === 0) sealFrame(protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, bytes);
+    segment.used = at + before + part;
+    from += part;
+  }
+  scheduler.add(headerSize + size, priority);
+}
+
+/** Queues frames that are encoded already and that nobody will change. */
+export function queueEncoded(scheduler: SendScheduler, protocol: Protocol, bytes: Uint8Array, alone: boolean): void {
+  if (bytes.length >= SHARE_FROM) {
+    scheduler.share(bytes);
+    return;
+  }
+  const segment = scheduler.room(bytes.length, MESSAGE, alone);
+  segment.bytes.set(bytes, segment.used);
+  segment.used += bytes.length;
+  scheduler.add(bytes.length, MESSAGE);
+  if (protocol.maxFrameSize !== undefined) scheduler.seal();
+}
