@@ -90,15 +90,18 @@ async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Pr
   checkEndpoint("listen", at);
   const bufferSize = bufferSizeOf(options);
   const queue = new AcceptQueue();
+  let address: Address = at;
   const open = (socket: BunSocket) => {
-    socket.data = new BunChannel(bufferSize, at, { path: "" });
+    socket.data = new BunChannel(bufferSize, address, { path: "" });
     socket.data.open(socket);
     queue.push(new Duplex(socket.data));
   };
   try {
     const target = "path" in at ? at : { hostname: await resolve(bun, at.hostname), port: at.port };
     const listener = bun.listen({ ...targetOf(target), socket: { ...HANDLERS, open } });
-    return new BunListenerAdapter(listener, queue, target);
+    const adapter = new BunListenerAdapter(listener, queue, target);
+    address = adapter.address;
+    return adapter;
   } catch (error) {
     throw listenError(at, error);
   }

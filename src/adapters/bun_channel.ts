@@ -33,8 +33,9 @@ export interface BunSocket {
 /** A socket of Bun. Bun's handlers call `open`, `receive`, `drain`, `end` and `close`. */
 export class BunChannel implements Channel, Tap {
   readonly finishes = true;
-  local: Address;
   remote: Address;
+  /** The address of this end, or of the listener that accepted it. */
+  #local: Address;
   readonly #chunks: ChunkQueue;
   #socket: BunSocket | undefined;
   #released = false;
@@ -42,8 +43,12 @@ export class BunChannel implements Channel, Tap {
   #failure: Error | undefined;
   #unsent: (PromiseWithResolvers<void> & { bytes: Uint8Array }) | undefined;
 
-  constructor(bufferSize: number, local: Endpoint, remote: Endpoint) {
-    this.local = local;
+  /**
+   * @param local The address of the listener that accepted it; an empty path on the side that connected.
+   * @param remote The address that was connected to; an empty path on the side that accepted.
+   */
+  constructor(bufferSize: number, local: Address, remote: Endpoint) {
+    this.#local = local;
     this.remote = remote;
     this.#chunks = new ChunkQueue(bufferSize, this);
   }
@@ -51,10 +56,15 @@ export class BunChannel implements Channel, Tap {
   open(socket: BunSocket): void {
     if (this.#released) return socket.end();
     this.#socket = socket;
-    if ("path" in this.local && "path" in this.remote) return;
+    const connected = "path" in this.#local;
+    if (connected && "path" in this.remote) return;
     socket.setNoDelay(true);
-    this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
+    if (connected) this.#local = localOf(socket) ?? { hostname: "", port: 0 };
     this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+  }
+
+  get local(): Address {
+    return "path" in this.#local || this.#socket === undefined ? this.#local : localOf(this.#socket) ?? this.#local;
   }
 
   receive(chunk: Uint8Array): void {
@@ -127,4 +137,9 @@ export class BunChannel implements Channel, Tap {
   unref(): void {
     this.#socket?.unref();
   }
+}
+
+/** Returns the address of this end; `undefined` once the socket is closed. */
+function localOf({ localAddress, localPort }: BunSocket): Address | undefined {
+  return localAddress === undefined ? undefined : { hostname: plainIp(localAddress), port: localPort ?? 0 };
 }

@@ -61,7 +61,10 @@ async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listen
   const bufferSize = bufferSizeOf(options);
   const server = createServer({ allowHalfOpen: true });
   const queue = new AcceptQueue();
-  server.on("connection", (socket) => queue.push(new Duplex(new NodeChannel(socket, bufferSize, at, { path: "" }))));
+  let address: Address = at;
+  server.on("connection", (socket) => {
+    queue.push(new Duplex(new NodeChannel(socket, bufferSize, address, { path: "" })));
+  });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   try {
@@ -73,7 +76,9 @@ async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listen
     throw listenError(at, noFolder ? Object.assign(new Error("ENOENT", { cause: error }), { code: "ENOENT" }) : error);
   }
   server.off("error", reject);
-  return new NodeListener(server, queue, at);
+  const listener = new NodeListener(server, queue, at);
+  address = listener.address;
+  return listener;
 }
 
 class NodeListener implements Listener {

@@ -41,20 +41,25 @@ function ignore(): void {}
 /** A connected socket. */
 export class NodeChannel implements Channel {
   readonly finishes = true;
-  readonly local: Address;
   readonly remote: Address;
+  /** The address of this end, or of the listener that accepted it. */
+  readonly #local: Address;
   readonly #socket: Socket;
   readonly #chunks: ChunkQueue;
 
-  constructor(socket: Socket, bufferSize: number, local: Endpoint, remote: Endpoint) {
+  /**
+   * @param local The address of the listener that accepted it; an empty path on the side that connected.
+   * @param remote The address that was connected to; an empty path on the side that accepted.
+   */
+  constructor(socket: Socket, bufferSize: number, local: Address, remote: Endpoint) {
     this.#socket = socket;
     if ("path" in local && "path" in remote) {
-      this.local = local;
+      this.#local = local;
       this.remote = remote;
     } else {
       socket.setNoDelay(true);
+      this.#local = "path" in local ? localOf(socket) ?? { hostname: "", port: 0 } : local;
       // If the peer is gone already, the socket has no addresses any more.
-      this.local = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
       this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     }
     this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
@@ -62,6 +67,11 @@ export class NodeChannel implements Channel {
     socket.on("end", onEnd);
     socket.on("error", ignore); // `close` follows and reports it.
     socket.on("close", onClose);
+  }
+
+  // Asked for when it is needed: that takes a system call, and few programs look at it.
+  get local(): Address {
+    return "path" in this.#local ? this.#local : localOf(this.#socket) ?? this.#local;
   }
 
   read(reader: ChunkReader): void {
@@ -95,4 +105,9 @@ export class NodeChannel implements Channel {
   #reasonOf(error: Error): Error {
     return this.#socket.errored ?? error;
   }
+}
+
+/** Returns the address of this end; `undefined` once the socket is closed. */
+function localOf({ localAddress, localPort }: Socket): Address | undefined {
+  return localAddress === undefined ? undefined : { hostname: plainIp(localAddress), port: localPort ?? 0 };
 }
