@@ -6,7 +6,18 @@ import { type HandshakeError, type RejectedInfo, Server, type ServerConfig } fro
 import { Held, Shares } from "../src/server/shares.ts";
 import { type Address, networkOf } from "../src/base/address.ts";
 import type { Connection, Listener, Transport } from "../src/transport.ts";
-import { advanceUntil, HOST, Lines, memoryWorld, message, Raw, turn, until, type World } from "./session_support.ts";
+import {
+  advanceUntil,
+  HOST,
+  Lines,
+  memoryWorld,
+  message,
+  Raw,
+  soon,
+  turn,
+  until,
+  type World,
+} from "./session_support.ts";
 import { Random } from "./wire_support.ts";
 
 const ANSWER = message({
@@ -86,12 +97,6 @@ class Crowd implements AsyncDisposable {
       [Symbol.asyncDispose]: () => listener.close(),
     };
   }
-}
-
-/** Whether something becomes true within some turns: on a busy machine one may not do for what takes several steps. */
-async function soon(check: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 50 && !check(); i++) await turn();
-  return check();
 }
 
 /** The same connection from another address. */

@@ -90,9 +90,10 @@ for (const world of WORLDS) {
             }
           })();
           const [client] = await until(() => served.server.clients.length === 1).then(() => served.server.clients);
+          await until(() => begun.length === 2);
           let before = -1;
           for (let quiet = 0; quiet < 20;) {
-            quiet = client.stats().bytesReceived === before && client.stats().bytesReceived > 0 ? quiet + 1 : 0;
+            quiet = client.stats().bytesReceived === before ? quiet + 1 : 0;
             before = client.stats().bytesReceived;
             await turn();
           }

@@ -461,6 +461,12 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
 }
 
+/** Whether something becomes true within some turns: on a busy machine one may not do for what takes several steps. */
+export async function soon(holds: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 50 && !holds(); i++) await turn();
+  return holds();
+}
+
 /** Lets a turn of the event loop pass, and a millisecond: where no socket is, `settle()` of the clock takes none. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
