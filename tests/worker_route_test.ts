@@ -123,7 +123,7 @@ describe("a worker route", () => {
     assertThrows(() => client.workerRoute(JOB, moduleOf("job")), MessageTypeError);
     await client.connect();
     const [info] = server.clients;
-    assertEquals(await info.request(JOB, { do: "double", value: 5 }), 10);
+    assertEquals(await info.request(JOB, { do: "double", value: 5 }, PATIENT), 10);
     assertEquals((await info.request(JOB, { do: "look" }) as { client?: unknown }).client, undefined);
     assertEquals([client.unroute(JOB), client.unroute(JOB)], [true, false]);
     await client.close();
@@ -270,7 +270,7 @@ describe("a failure in a worker", () => {
   }
 
   it("to come to an end is cut after timeout, and the worker replaced", async () => {
-    await using setup = await setUp({ threads: 1, timeout: 300 });
+    await using setup = await setUp({ threads: 1, timeout: 1_000 });
     const [stuck, next] = [setup.ask("loop"), setup.ask("double", 2)];
     assertEquals([await codeOf(stuck), await next], ["timeout", 4]);
   });
@@ -340,7 +340,7 @@ describe("the end of a worker route", () => {
     await server.start();
     await using again = new Client({ ...server.addresses[0] as TcpEndpoint });
     await again.connect();
-    assertEquals(await again.request(JOB, { do: "double", value: 8 }), 16);
+    assertEquals(await again.request(JOB, { do: "double", value: 8 }, PATIENT), 16);
     await again.close();
     await server.close();
   });
@@ -352,7 +352,7 @@ describe("the end of a worker route", () => {
     const client = new Client({ ...server.addresses[0] });
     client.workerRoute(JOB, moduleOf("job"), { threads: 1 });
     await client.connect();
-    await server.clients[0].request(JOB, { do: "connect", value: watched.port });
+    await server.clients[0].request(JOB, { do: "connect", value: watched.port }, PATIENT);
     const ended = gone(await watched.next());
     await client.close();
     await ended;
