@@ -47,7 +47,7 @@ export async function talk(checks: Checks, port: number): Promise<void> {
     await check(`echo of ${name}`, async () => {
       const payload = new Uint8Array(size);
       for (let i = 0; i < size; i++) payload[i] = i * 31 + (i >> 8);
-      assert(same(await client.request(TYPES.echo, payload), payload), "other bytes came back");
+      assert(same(await client.request(TYPES.echo, payload, { timeout: 40_000 }), payload), "other bytes came back");
     });
   }
   await check("request", async () => assertEquals(await client.request(TYPES.add, { a: 1, b: 2 }), 3));
