@@ -40,8 +40,8 @@ describe("a queue of messages", () => {
           const packs = content.length <= 512 && typeof received.requestId === "number";
           assertEquals(queue.pack(received, receivedAt), packs);
           const message = { ...received, content: content.slice(), receivedAt, kept: 0 };
-          if (!packs) queue.push(message as unknown as IncomingMessage, message.kept = content.length);
-          else message.kept = 24 + content.length;
+          if (!packs) queue.push(message as unknown as IncomingMessage);
+          message.kept = packs ? 24 + content.length : content.length;
           content.fill(255);
           if (!packs) message.content = content;
           expected.push(message);

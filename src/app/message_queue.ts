@@ -35,6 +35,18 @@ export interface MessageMaker {
 /** Stands in the queue for a message that is packed. */
 const PACKED = null;
 
+/**
+ * Returns the payload to keep while a message waits. A payload that is a small part of its chunk is copied: otherwise it
+ * would keep the whole chunk alive. Credit counts payloads and not chunks, so with flow control nearly all are copied.
+ *
+ * @param content The payload, as a part of the chunk in which it came.
+ * @param flowControlled True if the peer needs credit to send.
+ */
+export function keepable(content: Uint8Array, flowControlled: boolean): Uint8Array {
+  const share = flowControlled ? 16 / 15 : 4;
+  return content.length * share >= content.buffer.byteLength ? content : content.slice();
+}
+
 /** The queue. */
 export class MessageQueue {
   readonly #maker: MessageMaker;
@@ -63,8 +75,9 @@ export class MessageQueue {
     return this.#bytes;
   }
 
-  /** Adds a message that takes `kept` bytes. */
-  push(message: IncomingMessage, kept: number): void {
+  /** Adds a message. */
+  push(message: IncomingMessage): void {
+    const kept = message.content.buffer.byteLength;
     message.kept = kept;
     this.#bytes += kept;
     this.#items.push(message);

@@ -19,7 +19,8 @@ import type { Channel } from "../link/channel.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { HandlerHost } from "./handler_runner.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 import type { PeerShared } from "./shared.ts";
 
@@ -36,7 +37,7 @@ export interface PeerOwner {
 }
 
 /** A connected peer. It reads nothing before `session.run`. */
-export class Peer implements DispatcherHost, SessionOwner {
+export class Peer implements HandlerHost, SessionOwner {
   readonly session: Session;
   readonly inbox: Dispatcher;
   readonly owner: PeerOwner;

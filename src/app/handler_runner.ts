@@ -1,0 +1,277 @@
+/**
+ * Calls the handlers of one connection's messages, counts those that are running, and sends what they return.
+ *
+ * @module
+ */
+
+import { TimeoutError } from "../errors.ts";
+import { IdMap } from "../base/id_map.ts";
+import { isThenable } from "../base/thenable.ts";
+import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
+import { Flag } from "../wire/frame.ts";
+import { replied } from "../message/message.ts";
+import { answerError } from "../session/error_reply.ts";
+import { kindOf, type Observers } from "../session/observers.ts";
+import type { Session } from "../session/session.ts";
+import type { HandlerLoad } from "./handler_load.ts";
+import type { IncomingMessage, MessageOrigin } from "./incoming_message.ts";
+import type { Route, Routes } from "./routes.ts";
+
+/** The peer whose messages are handled. */
+export interface HandlerHost extends MessageOrigin {
+  /** The second argument of handlers. */
+  readonly handle: unknown;
+  readonly owner: {
+    /** Offers a message without a route to the listeners. Returns the promises of those that may still answer it. */
+    unrouted(message: IncomingMessage): Promise<unknown>[];
+    error(error: unknown, message: IncomingMessage): void;
+  };
+}
+
+/** The dispatcher that hands messages to a {@linkcode HandlerRunner}. */
+export interface HandlerRunnerOwner {
+  /** True once messages that wait are dropped instead of handed out. */
+  readonly closed: boolean;
+  /** Hands out messages that wait, if the limits allow it. */
+  resume(): void;
+  /** Called when there may be less work than before, for the callers that wait until there is none. */
+  wakeIdle(): void;
+}
+
+/** The state that all handler runners of a Server or a Client share. */
+export interface HandlerRunnerShared {
+  readonly routes: Routes;
+  /** The timers of the handlers' time limits. */
+  readonly wheel: TimerWheel;
+  readonly observers: Observers;
+  /**
+   * `dispatcher` is that of the handler that is being called right now. `waits` becomes true when this handler closes
+   * its own connection and waits for that.
+   */
+  readonly inside: { dispatcher: HandlerRunnerOwner | undefined; waits: boolean };
+  /** On a client, the running handlers of all its connections, closed ones included. */
+  readonly load: HandlerLoad | undefined;
+}
+
+/** Runs the handlers of one connection. Created with its first message, so that idle connections do without it. */
+export class HandlerRunner {
+  readonly #host: HandlerHost;
+  readonly #session: Session;
+  readonly #shared: HandlerRunnerShared;
+  readonly #owner: HandlerRunnerOwner;
+  // Fields and not getters: the owner reads them for every message.
+  /** The number of handlers that are running. */
+  running = 0;
+  /** The size of the payloads in asynchronous handlers, in bytes. */
+  bytes = 0;
+  /** The ordered routes whose handlers are running. On a client, {@linkcode HandlerLoad.busy} has them instead. */
+  busy: Set<Route> | undefined = undefined;
+  /** Native requests that wait for their handler or are in an asynchronous one, by id. */
+  open: IdMap<IncomingMessage> | undefined = undefined;
+  /** The messages whose handlers wait for the end of their own connection. */
+  #excused: Set<IncomingMessage> | undefined = undefined;
+
+  constructor(host: HandlerHost, session: Session, shared: HandlerRunnerShared, owner: HandlerRunnerOwner) {
+    this.#host = host;
+    this.#session = session;
+    this.#shared = shared;
+    this.#owner = owner;
+  }
+
+  /** The number of running handlers that wait for the end of their own connection. */
+  get excused(): number {
+    return this.#excused === undefined ? 0 : this.#excused.size;
+  }
+
+  /** Remembers a native request until it is finished. */
+  opened(message: IncomingMessage): void {
+    (this.open ??= new IdMap()).set(message);
+  }
+
+  /** Calls the handler of a message. */
+  hand(message: IncomingMessage): void {
+    const { route } = message;
+    const session = this.#session;
+    session.taken(message.charged);
+    if (message.aborted !== undefined) {
+      this.#finished(message);
+      this.#owner.wakeIdle();
+      return;
+    }
+    if (route === undefined) {
+      this.#offer(message);
+      return;
+    }
+    const { handle } = this.#host;
+    const { inside, observers: { routed } } = this.#shared;
+    if (routed !== undefined) {
+      const { content, requestId, type: { code } } = message;
+      const flags = session.native && message.wantsReply ? Flag.REQUEST : 0;
+      routed({ code, size: content.length, requestId, kind: kindOf(code, flags) }, handle);
+    }
+    let result: unknown;
+    let later: boolean;
+    // Count the handler before it is called: if it closes its own connection, the end waits for it.
+    this.running++;
+    try {
+      if (!route.raw) message.decode();
+      inside.dispatcher = this.#owner;
+      inside.waits = false;
+      result = route.handler(message as never, handle as never);
+      inside.dispatcher = undefined;
+      later = isThenable(result);
+    } catch (error) {
+      inside.dispatcher = undefined;
+      this.running--;
+      this.#failed(message, error);
+      this.#owner.wakeIdle();
+      return;
+    }
+    if (later) {
+      this.#started(message);
+      if (inside.waits) {
+        (this.#excused ??= new Set()).add(message);
+        this.#owner.wakeIdle();
+      }
+      if (session.native && message.wantsReply) this.opened(message);
+      this.#await(message, route, result);
+      return;
+    }
+    this.running--;
+    this.#answer(message, result);
+    this.#owner.wakeIdle();
+  }
+
+  /** Offers a message without a route to the listeners. */
+  #offer(message: IncomingMessage): void {
+    const pending = this.#host.owner.unrouted(message);
+    if (pending.length === 0) {
+      this.#unanswered(message);
+      return;
+    }
+    this.running++;
+    this.#started(message);
+    if (message.wantsReply) this.opened(message);
+    void Promise.all(pending).then(() => {
+      this.#ended(message);
+      this.#unanswered(message);
+      this.#resume();
+    });
+  }
+
+  /** Waits for the promise of a handler, up to the time limit of its route. */
+  #await(message: IncomingMessage, route: Route, result: unknown): void {
+    const { wheel } = this.#shared;
+    let limit: Timeout | undefined;
+    let over = false;
+    const end = (finish: () => void): void => {
+      if (over) return;
+      over = true;
+      if (limit !== undefined) wheel.remove(limit);
+      this.#ended(message);
+      finish();
+      this.#resume();
+    };
+    if (route.timeout !== undefined) {
+      const { timeout, type } = route;
+      limit = new Timeout(() => {
+        const error = new TimeoutError("timeout", `The handler of "${type.name}" took longer than ${timeout} ms`);
+        end(() => this.#failed(message, error));
+        message.abort(error);
+      });
+      wheel.add(limit, timeout);
+    }
+    // Any thenable may come here. `Promise.resolve` makes sure that it settles only once, later, and without throwing.
+    Promise.resolve(result).then(
+      (value) => end(() => this.#answer(message, value)),
+      (error) => end(() => this.#failed(message, error)),
+    );
+  }
+
+  /** Counts the message of a handler that goes on asynchronously. */
+  #started(message: IncomingMessage): void {
+    const { load, routes } = this.#shared;
+    const { route } = message;
+    // Keep the size: a worker route may transfer the payload's buffer meanwhile.
+    message.kept = message.content.length;
+    this.bytes += message.kept;
+    if (load !== undefined) {
+      load.running++;
+      load.bytes += message.kept;
+    }
+    if (route?.ordered === true) ((load ?? this).busy ??= new Set()).add(route);
+    if (message.wantsReply) this.#session.sender.writer.reserve(message, route?.answers ?? routes.unrouted);
+  }
+
+  /** Undoes what {@linkcode #started} counted, and the count of the handler itself. */
+  #ended(message: IncomingMessage): void {
+    const { load, routes } = this.#shared;
+    const { route } = message;
+    this.running--;
+    this.#excused?.delete(message);
+    this.bytes -= message.kept;
+    if (load !== undefined) {
+      load.running--;
+      load.bytes -= message.kept;
+    }
+    if (route?.ordered === true) (load ?? this).busy?.delete(route);
+    if (message.reserved !== 0) this.#session.sender.writer.release(message, route?.answers ?? routes.unrouted);
+  }
+
+  /** Hands out messages that waited for an asynchronous handler. */
+  #resume(): void {
+    this.#owner.resume();
+    // On a client, messages of the next connection may have waited for this handler.
+    if (this.#owner.closed) this.#shared.load?.waiting?.resume();
+  }
+
+  /** Sends the value that a handler returned, if its message is to be answered. */
+  #answer(message: IncomingMessage, value: unknown): void {
+    if (message.awaited && value !== replied) {
+      if (message.type.reply === undefined) {
+        this.#refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
+      } else if (!this.#owner.closed) {
+        try {
+          message.answer(value);
+        } catch (error) {
+          this.#failed(message, error);
+          return;
+        }
+      }
+    }
+    this.#finished(message);
+  }
+
+  /** Answers with the error of a handler, and reports it. */
+  #failed(message: IncomingMessage, error: unknown): void {
+    if (message.awaited) this.#refuse(message, error);
+    this.#finished(message);
+    // A handler that stops because its message was aborted has not failed.
+    if ((message.aborted !== undefined || this.#owner.closed) && message.stopped(error)) return;
+    this.#host.owner.error(error, message);
+  }
+
+  /** Called when no listener has answered a message without a route, and none will. */
+  #unanswered(message: IncomingMessage): void {
+    if (message.awaited) this.#refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
+    this.#finished(message);
+  }
+
+  /** Answers with an error, if the peer's protocol has error answers. */
+  #refuse(message: IncomingMessage, error: unknown): void {
+    message.answered = true;
+    try {
+      this.#session.refuse(message, error);
+    } catch (failure) {
+      this.#host.owner.error(failure, message);
+    }
+  }
+
+  /** Forgets a message whose handler has ended or will not be called. */
+  #finished(message: IncomingMessage): void {
+    const { requestId } = message;
+    message.finished = true;
+    if (this.open?.get(requestId) === message) this.open.delete(requestId);
+    if (message.watched) this.#host.unwatch(message);
+  }
+}
