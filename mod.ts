@@ -1,6 +1,6 @@
 /**
- * Veltix: typed messages over TCP for Deno, Bun and Node: framing, integrity, typed routing, request and reply, broadcast;
- * and the wire protocols of Python's `veltix`.
+ * Veltix: typed messages over TCP for Deno, Bun and Node: framing, integrity, typed routing, request and reply,
+ * broadcast; and the wire protocols of Python's `veltix`.
  *
  * @example A server, a client, a message and a request
  * ```ts
@@ -29,12 +29,12 @@
  * @module
  */
 
-// First of all: what follows fails on an old runtime, and says nothing of it.
+// Import this first: on an old runtime, the other modules fail without a clear message.
 import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
 export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
-// Its types are those of the core, where each member has its docs.
+// Use the types of the core class, whose members have docs.
 // @ts-types="./src/client/client.ts"
 export { Client } from "./src/auto/client.ts";
 export type { ClientCloseOptions, ClientConnectOptions, ClientStats } from "./src/client/client.ts";

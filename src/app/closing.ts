@@ -1,5 +1,5 @@
 /**
- * The options of closing.
+ * The options of `close()`.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import { checkBoolean, nonEmpty, optional, type OptionTable, readOptions, show, 
 
 const LONGEST_DRAIN = 0x7fffffff;
 
-/** How long closing may take, and when peers may come back, checked. */
+/** How long closing may take, and when peers may come back. */
 export interface Closing {
-  /** In milliseconds. */
+  /** The time for running work, in milliseconds. */
   readonly drain: number;
-  /** In milliseconds; `undefined` where that is not said. */
+  /** The least wait before a client comes back, in milliseconds; `undefined` if the program does not say. */
   readonly retryAfter: number | undefined;
 }
 
-/** What a client that is shut out is told, checked. */
+/** What a server tells a client that it shuts out. */
 export interface ClosingWords {
-  /** Why, for programs. */
+  /** The reason, for programs. */
   readonly code?: string;
-  /** Why, for people. */
+  /** The reason, for people. */
   readonly message?: string;
-  /** Whether coming back is pointless. */
+  /** True if the client should not come back. */
   readonly final?: boolean;
 }
 
@@ -43,17 +43,17 @@ const SHUTTING = {
   final: optional(checkBoolean),
 } satisfies OptionTable<Closing & ClosingWords>;
 
-/** How to close a server, checked. */
+/** Checks the options for closing a server. Returns them with defaults. */
 export function closingOf(options: Partial<Closing>): Closing {
   return readOptions("close()", options, CLOSING);
 }
 
-/** How to close one connection of a server, checked. */
+/** Checks the options for closing one connection of a server. Returns them with defaults. */
 export function shuttingOf(options: Partial<Closing> & ClosingWords): Closing & ClosingWords {
   return readOptions("close()", options, SHUTTING);
 }
 
-/** How long closing a client may take, checked. */
+/** Checks the options for closing a client. Returns `drain`, in milliseconds. */
 export function drainOf(options: Partial<Pick<Closing, "drain">>): number {
   return readOptions("close()", options, CLIENT_CLOSING).drain;
 }

@@ -1,5 +1,5 @@
 /**
- * Options that a Server and a Client share, with every default and its reason in one place.
+ * The options that a Server and a Client share, with every default and its reason in one place.
  *
  * @module
  */
@@ -33,60 +33,71 @@ import { protocol } from "../wire/protocols.ts";
 import { requireDigest } from "../wire/python/sha256.ts";
 
 /**
- * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun read up to 64 and 512 KiB at once
- * whatever it says: there it is how much is held, while nobody takes it, before reading stops.
+ * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun always read up to 64 and
+ * 512 KiB at once. There, it is how much may wait to be processed before reading stops.
  */
 export type BufferSize = "small" | "medium" | "large" | "huge" | number;
 
 /** Limits of a connection. Sizes are in bytes, times in milliseconds. */
 export interface LimitOptions {
-  /** The largest message accepted, header included; the default is Python's limit. @default 10485760 */
+  /** The largest message accepted, including its header. The default is Python's limit. @default 10485760 */
   readonly maxMessageSize?: number;
-  /** Time for the whole handshake. @default 5000 for a server, 10000 for a client: a Python server may be busy for 5 s */
+  /**
+   * Time for the whole handshake.
+   * @default 5000 for a server, 10000 for a client: a Python server may be busy for 5 s
+   */
   readonly handshakeTimeout?: number;
   /**
-   * Asynchronous handlers running at once, per connection. On a client, handlers that still run from earlier connections
-   * count, too.
+   * The most asynchronous handlers that run at once, per connection. On a client, handlers that still run from earlier
+   * connections count, too.
    * @default 100
    */
   readonly maxConcurrentHandlers?: number;
   /**
-   * Messages waiting for a handler, per connection. At the limit reading a Python peer stops, and with it replies and PONGs.
-   * A native peer stops sending messages by itself, at sixteen times as many at most. @default 1024
+   * The most messages that wait for a handler, per connection. At the limit, nothing more is read from a Python peer,
+   * including replies and PONGs. A native peer stops sending messages by itself, at sixteen times as many at most.
+   * @default 1024
    */
   readonly maxQueuedMessages?: number;
   /**
-   * Bytes of messages waiting for a handler, per connection, buffers counted whole; the same happens at the limit. A native
-   * peer may overdraw it by one message. @default 4194304
+   * The most bytes of messages that wait for a handler, per connection. Buffers are counted whole. At the limit, the
+   * same happens as for `maxQueuedMessages`. A native peer may exceed it by one message.
+   * @default 4194304
    */
   readonly maxQueuedBytes?: number;
   /**
-   * Bytes of payloads in running asynchronous handlers, per connection, those in worker threads included. Above it the next
-   * message waits; one message of any size may always run. @default 16777216
+   * The most bytes of payloads in running asynchronous handlers, per connection. Those in worker threads are included.
+   * Above it the next message waits. One message of any size may always run. On a client, handlers that still run from
+   * earlier connections count, too.
+   * @default 16777216
    */
   readonly maxHandlerBytes?: number;
   /** Unsent bytes above which `send` returns false. @default 1048576, or half of `maxBufferedBytes` if that is less */
   readonly highWaterMark?: number;
   /**
-   * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark` one message of any size is taken. A
-   * handler is not started while the answers of those that run may bring the connection above it: each is expected to be
-   * as large as the largest that its route has given. @default 16777216
+   * Unsent bytes above which `send` throws, and answers wait. Below `highWaterMark`, one message of any size is
+   * accepted. A handler is not started while the answers of running handlers may bring the connection above this limit.
+   * Each answer is expected to be as large as the largest one that its route has given.
+   * @default 16777216
    */
   readonly maxBufferedBytes?: number;
   /**
-   * The same over all connections together. Above it each connection may still use `highWaterMark`; what is beyond is refused
-   * or waits, and connections that hold more and take it too slowly are closed, those with most first. @default 268435456
+   * The same over all connections together. Above it, each connection may still use `highWaterMark`. Beyond that,
+   * messages are refused and answers wait. Connections that hold more and are read too slowly by their peer are closed,
+   * beginning with those that hold most.
+   * @default 268435456
    */
   readonly maxTotalBufferedBytes?: number;
   /**
-   * Closes a peer that takes no message for this long while more than `highWaterMark` waits. The system reports progress in
-   * steps of up to about a megabyte (a third of its socket buffer), so allow more for peers on very slow links.
+   * Closes a peer that takes no message for this long while more than `highWaterMark` waits. The system reports
+   * progress in steps of up to about a megabyte (a third of its socket buffer), so allow more for peers on very slow
+   * links.
    * @default 10000
    */
   readonly writeTimeout?: number;
   /**
-   * How long a native peer may take to close the connection, whatever `drain` it announces. Until then this side
-   * waits for it, and running handlers may still answer it.
+   * How long a native peer may take to close the connection, whatever `drain` it announces. Until then this side waits
+   * for the peer, and running handlers may still answer it.
    * @default 60000
    */
   readonly maxDrain?: number;
@@ -95,22 +106,23 @@ export interface LimitOptions {
 /** Options that a Server and a Client share. */
 export interface CommonConfig extends LimitOptions {
   /**
-   * `"low"` gathers small writes for 5 ms, so that a device sends fewer packets, and asks silent peers after 60 s;
-   * `"balanced"` writes once a turn of the event loop and asks after 15 s; `"high"` begins the next write as soon as the one
-   * before is done, which costs throughput, and asks after 5 s. `heartbeat` overrides its times.
+   * How eagerly small writes are sent, and when silent peers get a PING. `"low"` gathers small writes for 5 ms, so that
+   * a device sends fewer packets, and sends PINGs after 60 s. `"balanced"` writes once per turn of the event loop and
+   * sends PINGs after 15 s. `"high"` begins the next write as soon as the one before is done, which costs throughput,
+   * and sends PINGs after 5 s. `heartbeat` overrides the times.
    * @default "balanced"
    */
   readonly performanceMode?: PerformanceMode;
-  /** When silent peers are asked and given up; `false` never. @default by `performanceMode` */
+  /** When silent peers get a PING, and when they are closed; `false` for never. @default by `performanceMode` */
   readonly heartbeat?: HeartbeatOptions | false;
-  /** How much each connection may bring. @default no limit */
+  /** How much the peer of each connection may send. @default no limit */
   readonly rateLimit?: RateLimitOptions;
   /**
-   * What happens to a stream whose frames are torn, with peers of the Python releases from 1.7 on. `"close"` closes the
-   * connection, reason `protocol-error`. `"resync"` searches on for the next whole frame, and an `error` event says how much was
-   * skipped: a Python program of 1.7.0 to 3.2.0 that sends more than fits into its socket buffer tears its frames. The search finds
-   * frames inside payloads, too, so set it for Python peers only whose payloads nobody else can write. Native peers never need
-   * it, and it does not apply to them.
+   * What happens when the stream of a Python peer (release 1.7 or later) is damaged. `"close"` closes the connection,
+   * reason `protocol-error`. `"resync"` searches for the next whole frame, and an `error` event says how much was
+   * skipped. A Python program of 1.7.0 to 3.2.0 damages its stream when it sends more than fits into its socket buffer.
+   * The search also finds frames inside payloads, so use `"resync"` only with Python peers whose payloads nobody else
+   * can write. Native peers do not need it, and it does not apply to them.
    * @default "close"
    */
   readonly recovery?: "close" | "resync";
@@ -119,16 +131,17 @@ export interface CommonConfig extends LimitOptions {
   /** How much is read at once. @default "large" */
   readonly bufferSize?: BufferSize;
   /**
-   * Receives warnings and errors that no listener handles, and what goes on if it has the methods for that; a line for each
-   * message only where its `level` is `"trace"`. What peers can cause is at most ten lines a second of each kind.
+   * Receives warnings, and errors that no listener handles. Its methods `info` and `debug`, if it has them, receive
+   * what happens. It gets a line for each message only if its `level` is `"trace"`. Peers can cause at most ten lines
+   * per second of each kind.
    * @default warnings and errors go to the console
    */
   readonly logger?: Log;
   /**
-   * The message types that are used, as `messageTypes` returns them. Their `fingerprint` then stands in the log's line about each
-   * handshake, and native peers tell each other theirs, also before they are let in, so that the line shows that they have different
-   * ones. Nothing else depends on it: peers with different contracts talk to each other as well as they can.
-   * @default nothing is said
+   * The message types in use, as `messageTypes` returns them. Their `fingerprint` then appears in the log's line about
+   * each handshake. Native peers send each other their fingerprints, also before they are let in, so the line shows if
+   * they differ. Nothing else depends on it: peers with different contracts can talk to each other.
+   * @default no fingerprint is sent or logged
    */
   readonly contract?: Readonly<Record<string, AnyMessageType>>;
 }
@@ -136,12 +149,12 @@ export interface CommonConfig extends LimitOptions {
 /** All limits, with defaults filled in. */
 export type Limits = Required<LimitOptions>;
 
-/** The limits as they are read. */
+/** The checked limits, before the default of `highWaterMark` is known. */
 interface ReadLimits extends Omit<Limits, "highWaterMark"> {
   readonly highWaterMark: number | undefined;
 }
 
-/** The least value of each limit, and its default. The largest is what a signed 32-bit timer or size can hold. */
+/** The least value of each limit and its default. The largest value is that of a signed 32-bit integer. */
 const LIMITS: Checks<ReadLimits> = {
   maxMessageSize: optional(whole(256), 10 * 1024 * 1024),
   handshakeTimeout: optional(whole(1), 5_000),
@@ -158,18 +171,18 @@ const LIMITS: Checks<ReadLimits> = {
 
 const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, large: 64, huge: 1024 };
 
-/** The options of {@linkcode CommonConfig}, read. */
+/** The checked options of {@linkcode CommonConfig}. */
 export interface CommonOptions extends ReadLimits, TuningOptions {
   readonly recovery: Recovery;
   readonly transport: TransportChoice;
   /** In bytes. */
   readonly bufferSize: number;
   readonly logger: Log;
-  /** The fingerprint. */
+  /** The fingerprint of the message types; `undefined` without a contract. */
   readonly contract: string | undefined;
 }
 
-/** How they are read. */
+/** The check of each common option. */
 export const COMMON_OPTIONS: Checks<CommonOptions> = {
   ...LIMITS,
   ...TUNING_OPTIONS,
@@ -180,13 +193,13 @@ export const COMMON_OPTIONS: Checks<CommonOptions> = {
   contract: optional((_name, value) => fingerprint(value as NonNullable<CommonConfig["contract"]>)),
 } satisfies OptionTable<CommonConfig>;
 
-/** The defaults of {@linkcode LimitOptions}, for a server. */
+/** The defaults of {@linkcode LimitOptions} for a server. */
 export const DEFAULT_LIMITS: Limits = Object.freeze(limitsOf(readOptions("limits", {}, LIMITS)));
 
 /**
- * The limits among checked options.
+ * Returns the limits among checked options.
  *
- * @throws {RangeError} Two do not fit together.
+ * @throws {RangeError} Two limits do not fit together.
  */
 export function limitsOf(options: ReadLimits): Limits {
   const { maxBufferedBytes } = options;
@@ -199,7 +212,7 @@ export function limitsOf(options: ReadLimits): Limits {
   return { ...limits, highWaterMark };
 }
 
-/** Where to listen at or connect to, of checked options. `prefix` stands before the names in messages. */
+/** Returns the address to listen at or connect to. `prefix` precedes the names of options in error messages. */
 export function endpointOf(
   { path, hostname, port }: Partial<TcpEndpoint & UnixEndpoint>,
   defaults: TcpEndpoint,
@@ -211,13 +224,13 @@ export function endpointOf(
   return { path };
 }
 
-/** The error for two members of which only one can be given. */
+/** Returns the error for two options of which only one may be given. */
 export function contradiction(one: string, other: string): ConfigError {
   return new ConfigError("invalid-config", `${one} stands in place of ${other}: give one of them`);
 }
 
 /**
- * The name of a protocol, checked. Returns it.
+ * Checks the name of a protocol. Returns it.
  *
  * @throws {ConfigError} `unsupported`: this runtime cannot compute its checksums.
  */

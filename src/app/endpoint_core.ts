@@ -1,5 +1,6 @@
 /**
- * What a Server and a Client have in common: routes, events, where errors go, limits, and which sockets to use.
+ * The part that a Server and a Client have in common: routes, events, the reporting of errors, limits, and the choice
+ * of sockets.
  *
  * @module
  */
@@ -27,20 +28,20 @@ import { FEATURES } from "../session/features/list.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
 
 /**
- * The key of a configuration's member with features beside those of the library. It is for tests and for code of this
- * repository: the interface of features may change with any version.
+ * The key of a configuration's member with extra features, in addition to those of the library. It is for tests and for
+ * code of this repository: the interface of features may change with any version.
  */
 export const EXTRA_FEATURES: unique symbol = Symbol("features");
 
-/** Returns the features that a configuration has beside those of the library. */
+/** Returns the extra features of a configuration. */
 export function extraFeatures(config: object = {}): readonly Feature[] {
   return (config as { readonly [EXTRA_FEATURES]?: readonly Feature[] })[EXTRA_FEATURES] ?? [];
 }
 
-/** The events that are a line in the log of whoever wants one for each message. */
+/** The verbs of the events that are traced, for the log lines about single messages. */
 const TRACED: { readonly [Name in (typeof TRAFFIC_EVENTS)[number]]?: string } = { sent: "Sent", received: "Received" };
 
-/** A frame in the log. On a server the peer has a number. */
+/** Returns the log line about a frame. On a server, the peer has a number. */
 function frameText(verb: string, { kind, code, size, requestId }: FrameInfo, peer: unknown): string {
   const { id } = (peer ?? {}) as { readonly id?: number };
   const who = id === undefined ? "" : ` ${verb === "Sent" ? "to" : "from"} client ${id}`;
@@ -49,37 +50,32 @@ function frameText(verb: string, { kind, code, size, requestId }: FrameInfo, pee
 
 /** The common part of one Server or Client. */
 export class EndpointCore<Map extends EventMap> {
-  /** Which handler takes what. */
   readonly routes: Routes = new Routes();
-  /** The threads of those that have some. */
+  /** The threads of the routes that have some. */
   readonly workers: WorkerRoutes = new WorkerRoutes((error) => this.error(error));
-  /** The listeners. */
   readonly events: Events<Map>;
-  /** Where lines go. */
   readonly log: Log;
-  /** Where those go that peers can cause. */
+  /** The log for lines that peers can cause, which limits their number. */
   readonly faults: FaultLog;
-  /** All limits. */
   readonly limits: Limits;
-  /** The fingerprint of the message types, where they are told. */
+  /** The fingerprint of the message types; `undefined` without a contract. */
   readonly contract: string | undefined;
-  /** What native peers are offered. */
+  /** The features that are offered to native peers. */
   readonly features: FeatureSet;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use. */
   readonly transport: TransportChoice;
-  /** How eager it is. */
   readonly tuning: Tuning;
-  /** What a torn stream does. */
+  /** What happens when the stream of a Python peer is damaged. */
   readonly recovery: Recovery;
-  /** What finds sockets and threads. */
+  /** Finds sockets and threads. */
   readonly #platform: Platform | undefined;
-  /** Whether the log gets a line for each message. */
+  /** True if the log gets a line for each message. */
   readonly #traces: boolean;
-  /** Who watches single messages. */
+  /** The observers of single messages. */
   readonly observers: Observers = {
-    // All there from the start: it is looked at for every frame.
+    // Define all members from the start, so that the shape stays the same: they are read for every frame.
     sent: undefined,
     received: undefined,
     routed: undefined,
@@ -89,11 +85,11 @@ export class EndpointCore<Map extends EventMap> {
   };
 
   /**
-   * @param options The options, checked.
-   * @param names All events there are.
-   * @param platform What finds sockets and threads. Without it, `transport` must be a Transport.
+   * @param options The checked options.
+   * @param names The names of all events.
+   * @param platform Finds sockets and threads. Without it, `transport` must be a Transport.
    * @param transport Which sockets to use.
-   * @param extra Features beside those of the library.
+   * @param extra Features in addition to those of the library.
    * @throws {RangeError} Two options do not fit together.
    * @throws {ConfigError} `unsupported`: `transport` is a name, and there is no platform.
    */
@@ -125,26 +121,26 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /**
-   * Checks that there will be such sockets. `prefix` stands before the name of the option in messages.
+   * Checks that sockets can be found. `prefix` precedes the name of the option in error messages.
    *
-   * @throws {ConfigError} `unsupported`: it is a name, and there is no platform.
+   * @throws {ConfigError} `unsupported`: `transport` is a name, and there is no platform.
    */
   checkSockets(transport: TransportChoice, prefix: string = ""): void {
     if (typeof transport === "object" || this.#platform !== undefined) return;
     throw noTransport(transport, `${prefix}transport`);
   }
 
-  /** Brings the sockets, at once where they are loaded. */
+  /** Returns the sockets, or a promise of them if they are not loaded yet. */
   sockets(transport: TransportChoice = this.transport): Transport | Promise<Transport> {
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
   }
 
-  /** The time and the turns that those live by who use these sockets. */
+  /** Returns the event loop for the users of these sockets. */
   loopOf(transport: Transport): EventLoop {
     return transport.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
   }
 
-  /** Adds a route. Throws what `Routes.add` does. */
+  /** Adds a route. Throws what `Routes.add` throws. */
   route<In, Out, ReplyIn, ReplyOut, Peer>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     handler: Handler<Out, ReplyIn, Peer>,
@@ -154,7 +150,7 @@ export class EndpointCore<Map extends EventMap> {
     this.#tellRoute({ action: "added", code: type.code, name: type.name });
   }
 
-  /** Adds a route whose messages are handled in threads. Throws what `Routes.add` does, and for wrong options. */
+  /** Adds a route whose messages are handled in threads. Throws what `Routes.add` throws, and for wrong options. */
   workerRoute<Peer>(
     type: AnyMessageType,
     module: string | URL,
@@ -170,7 +166,7 @@ export class EndpointCore<Map extends EventMap> {
     this.workers.add(type, pool);
   }
 
-  /** Takes a route away; false if there was none. */
+  /** Removes a route. Returns false if there was none. */
   unroute({ code }: { readonly code: number }): boolean {
     const route = this.routes.get(code);
     if (route === undefined) return false;
@@ -181,8 +177,9 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /**
-   * Offers a message that no route takes to `message`, and says so if nobody listens there. The promises of listeners that
-   * may still answer it are returned.
+   * Emits `message` for a message without a route, or `unhandled` if `message` has no listeners.
+   *
+   * @returns The promises of listeners that may still answer it.
    */
   unrouted(message: IncomingMessage, ...peer: unknown[]): Promise<unknown>[] {
     const pending: Promise<unknown>[] = [];
@@ -193,7 +190,7 @@ export class EndpointCore<Map extends EventMap> {
     return pending;
   }
 
-  /** Tells of an error that the library has dealt with: as an event, or without a listener as a line in the log. */
+  /** Reports an error that the library has handled: as an event, or as a line in the log if there is no listener. */
   error(error: unknown, ...about: unknown[]): void {
     const args = [error, ...about] as unknown as Map["error"];
     if (this.events.emit("error", ...args)) return;
@@ -210,7 +207,7 @@ export class EndpointCore<Map extends EventMap> {
     if (tap !== undefined) this.#tap(tap, on);
   }
 
-  /** What is called for each of these events: nothing, the listeners, the log, or both. */
+  /** Sets what is called for each event of this name: nothing, the listeners, the log, or both. */
   #tap(name: (typeof TRAFFIC_EVENTS)[number], on: boolean): void {
     const verb = this.#traces ? TRACED[name] : undefined;
     const emit = (info: unknown, peer: unknown): unknown => this.events.emit(name, ...[info, peer] as never);

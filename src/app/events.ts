@@ -1,6 +1,6 @@
 /**
- * Typed events. A listener that throws, or whose promise rejects, ends nothing: its error becomes the `error` event, and
- * without a listener for that a line in the log.
+ * Typed events. If a listener throws or its promise rejects, the other listeners are still called. The error becomes an
+ * `error` event, or a line in the log if that has no listener.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface EventOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What listeners get, by event. */
+/** The arguments of listeners, by event. */
 export type EventMap = Record<string, readonly unknown[]>;
 
 /** An event listener. */
@@ -27,13 +27,13 @@ interface Entry {
   readonly stop: () => void;
 }
 
-/** Whose events they are. */
+/** The owner of events. */
 export interface EventsOwner<Name extends string> {
-  /** A listener threw, or its promise rejected. */
+  /** Called when a listener threw or its promise rejected. */
   failed(error: unknown): void;
-  /** A listener to `error` did. */
+  /** Called when a listener of `error` threw or its promise rejected. */
   lost(error: unknown): void;
-  /** An event got its first listener, or lost its last one. */
+  /** Called when an event gets its first listener or loses its last one. */
   watched(name: Name, on: boolean): void;
 }
 
@@ -44,15 +44,15 @@ export class Events<Map extends EventMap> {
   readonly #owner: EventsOwner<keyof Map & string>;
 
   /**
-   * @param names All events there are.
-   * @param owner Is told what goes wrong, and which events are watched.
+   * @param names The names of all events.
+   * @param owner Receives the errors of listeners, and learns which events have listeners.
    */
   constructor(names: readonly (keyof Map & string)[], owner: EventsOwner<keyof Map & string>) {
     this.#names = names;
     this.#owner = owner;
   }
 
-  /** Listens. A listener added twice is called twice. */
+  /** Adds a listener. A listener that is added twice is called twice. */
   on<Name extends keyof Map & string>(name: Name, listener: Listener<Map[Name]>, options: EventOptions = {}): void {
     if (!this.#names.includes(name)) {
       throw new TypeError(`Cannot listen to "${name}": the events are ${this.#names.join(", ")}`);
@@ -76,23 +76,23 @@ export class Events<Map extends EventMap> {
     signal?.addEventListener("abort", stop, { once: true });
   }
 
-  /** Whether anybody listens. */
+  /** Returns whether an event has listeners. */
   has(name: keyof Map & string): boolean {
     return (this.#listeners.get(name)?.size ?? 0) > 0;
   }
 
-  /** Calls all listeners in the order they came; false if there are none. */
+  /** Calls all listeners in the order in which they were added. Returns false if there are none. */
   emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): boolean {
     return this.call(name, args, undefined);
   }
 
-  /** The same; promises of listeners are added to `pending`, none of which rejects. */
+  /** Like {@linkcode emit}, and adds the promises of listeners to `pending`. None of these rejects. */
   call<Name extends keyof Map & string>(name: Name, args: Map[Name], pending: Promise<unknown>[] | undefined): boolean {
     const entries = this.#listeners.get(name);
     if (entries === undefined || entries.size === 0) return false;
     const failed = (error: unknown): void => name === "error" ? this.#owner.lost(error) : this.#owner.failed(error);
     for (const entry of [...entries]) {
-      // One of those before may have stopped it.
+      // A listener that was called before may have removed this one.
       if (!entries.has(entry)) continue;
       if (entry.once) entry.stop();
       try {

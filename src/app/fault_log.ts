@@ -1,6 +1,6 @@
 /**
- * The lines that peers can cause in the log of one Server or Client: at most ten a second of each kind, then one that says how
- * many more there were. Events are not limited.
+ * The log lines that peers can cause, of one Server or Client. At most ten lines per second of each kind are written,
+ * and then one that says how many more there were. Events are not limited.
  *
  * @module
  */
@@ -11,50 +11,50 @@ import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import type { Clock } from "../base/clock.ts";
 import { printable } from "../base/untrusted.ts";
 
-/** Lines of one kind in one span. */
+/** The most lines of one kind in one span. */
 const MOST_LINES = 10;
-/** The span, in milliseconds. */
+/** The length of a span, in milliseconds. */
 const SPAN = 1_000;
-/** Kinds that are told apart. Those of the library are some twenty; a program can throw errors of any name. */
+/** The most kinds. The library has about twenty, but a program can throw errors of any name. */
 const MOST_KINDS = 64;
 
 type Level = "debug" | "warn" | "error";
 
-/** What was written of one kind. */
+/** The lines of one kind. */
 interface Kind {
   readonly name: string;
   readonly level: Level;
-  /** When the span began, by the clock. */
+  /** The time at which the span began. */
   from: number;
-  /** Lines in it. */
+  /** The number of lines that were written in the span. */
   lines: number;
-  /** Lines that were left out. */
+  /** The number of lines that were left out. */
   more: number;
 }
 
-/** See the module. */
+/** Writes log lines that peers can cause, and limits their number. */
 export class FaultLog {
   readonly #log: Log;
-  /** Made with the first line. */
+  /** Created with the first line. */
   #kinds: Map<string, Kind> | undefined = undefined;
-  /** What tells the time while there can be peers. */
+  /** Set while there can be peers, as is the clock. */
   #wheel: TimerWheel | undefined = undefined;
   #clock: Clock | undefined = undefined;
-  /** Tells how many more there were, when the span is over and no other line comes. */
+  /** Reports the lines that were left out, if no other line comes after the end of the span. */
   #later: Timeout | undefined = undefined;
 
-  /** @param log Where the lines go. */
+  /** @param log The log that the lines are written to. */
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Limits lines from now on. */
+  /** Begins to limit lines. */
   begin(wheel: TimerWheel, clock: Clock): void {
     this.#wheel = wheel;
     this.#clock = clock;
   }
 
-  /** Tells what was left out. From now on nothing is: there are no peers. */
+  /** Reports what was left out, and stops limiting lines: there are no more peers. */
   end(): void {
     for (const kind of this.#kinds?.values() ?? []) this.#tell(kind);
     if (this.#later !== undefined) this.#wheel?.remove(this.#later);
@@ -68,20 +68,19 @@ export class FaultLog {
   /**
    * Writes a line about an error.
    *
-   * @param level How bad it is.
-   * @param error What was thrown.
-   * @param about The name of the message type it is about.
+   * @param error The value that was thrown.
+   * @param about The name of the message type whose handler failed.
    */
   error(level: "warn" | "error", error: unknown, about?: string): void {
     if (this.#may(level, nameOf(error, about))) writeLine(this.#log, level, error);
   }
 
-  /** Writes a line about a peer, made only if the logger takes it. */
+  /** Writes a line about a peer. `text` is called only if the logger has the method for it. */
   note(level: "debug" | "warn", kind: string, text: () => string): void {
     if (this.#log[level] !== undefined && this.#may(level, kind)) writeNote(this.#log, level, text);
   }
 
-  /** Whether a line may be written now; counts it. */
+  /** Counts a line. Returns whether it may be written now. */
   #may(level: Level, name: string): boolean {
     if (this.#clock === undefined) return true;
     const now = this.#clock.now();
@@ -112,7 +111,7 @@ export class FaultLog {
     return kind;
   }
 
-  /** Spans are over. */
+  /** Called when the span of a kind is over. */
   #due(): void {
     const now = this.#clock!.now();
     let next = Infinity;
@@ -134,7 +133,7 @@ export class FaultLog {
 
 const OTHER = "other errors";
 
-/** What kind of line an error makes: nothing in it is a peer's word. */
+/** Returns the kind of an error's line. It contains no text that a peer wrote. */
 function nameOf(error: unknown, about: string | undefined): string {
   if (isPeerFault(error)) return error instanceof RemoteError ? error.name : `${error.name} ${error.code}`;
   const where = about === undefined ? "" : ` in "${about}"`;
@@ -143,7 +142,7 @@ function nameOf(error: unknown, about: string | undefined): string {
     const what = typeof name === "string" ? printable(name) : typeof error;
     return typeof code === "string" ? `${what} ${printable(code)}${where}` : `${what}${where}`;
   } catch {
-    // Anything can be thrown, also what can't be looked at.
+    // Anything can be thrown, even an object whose members cannot be read.
     return `${typeof error}${where}`;
   }
 }

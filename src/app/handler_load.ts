@@ -1,20 +1,20 @@
 /**
- * The handlers at work for one client, whichever of its connections brought their messages. A server that ends one connection
- * after the other may not bring more work than it may on one: so what still runs counts for the next connection.
+ * The running handlers of one client, over all its connections. Handlers that still run from earlier connections count
+ * for the next one. Otherwise a server that ends one connection after the other could cause any amount of work.
  *
  * @module
  */
 
 import type { Route } from "./routes.ts";
 
-/** The handlers at work for one client. */
+/** The running handlers of one client. */
 export class HandlerLoad {
-  /** How many asynchronous ones run. */
+  /** The number of asynchronous handlers that are running. */
   running = 0;
-  /** Bytes of their payloads. */
+  /** The size of their payloads, in bytes. */
   bytes = 0;
-  /** The ordered routes among theirs. Made when there is one. */
+  /** Their ordered routes. Created when there is one. */
   busy: Set<Route> | undefined = undefined;
-  /** The newest connection, where messages may wait for one of them. */
+  /** The dispatcher of the newest connection, whose messages may wait for one of them. */
   waiting: { resume(): void } | undefined = undefined;
 }

@@ -13,19 +13,19 @@ import { decodeUtf8 } from "../base/utf8.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Route } from "./routes.ts";
 
-/** How a message reaches its sender. */
+/** The connection that a message came from. */
 export interface MessageOrigin {
   /** Sends the answer. Throws what sending throws. */
   answer(message: IncomingMessage, payload: unknown): void;
-  /** Fires when the connection is over. */
+  /** Aborted when the connection is over. */
   readonly signal: AbortSignal;
-  /** Aborts the message when the connection is over. */
+  /** Aborts the signal of a message once the connection is over. */
   watch(message: IncomingMessage): void;
-  /** The message does not have to be aborted any more. */
+  /** Undoes {@linkcode watch}. */
   unwatch(message: IncomingMessage): void;
 }
 
-/** What a message has that waits, whose handler takes a while, or whose signal or JSON is looked at. */
+/** The state of a message that waits, whose handler is asynchronous, or whose signal or JSON was read. */
 class Extra {
   reserved = 0;
   kept = 0;
@@ -36,7 +36,7 @@ class Extra {
   json: { readonly value: unknown } | undefined = undefined;
 }
 
-/** A message that came in. */
+/** A received message. */
 export class IncomingMessage implements Message<unknown, unknown> {
   readonly type: AnyMessageType;
   readonly receivedAt: number;
@@ -44,15 +44,15 @@ export class IncomingMessage implements Message<unknown, unknown> {
   readonly content: Uint8Array;
   readonly requestId: number | string;
   readonly sentAt: number | undefined;
-  /** Who takes it; `undefined` where no route knows its code. */
+  /** The route that handles it; `undefined` if no route has its code. */
   readonly route: Route | undefined;
-  /** Whether its one answer is given. */
+  /** True once its one answer was sent. */
   answered = false;
-  /** Whether its handler is done, or never ran. */
+  /** True once its handler has ended or will not be called. */
   finished = false;
   readonly #origin: MessageOrigin;
   #data: unknown = undefined;
-  /** What a message that is handled at once does without: most are, and each field costs time. */
+  /** Created when it is needed. Most messages are handled at once and do without, and each field costs time. */
   #extra: Extra | undefined = undefined;
 
   constructor(
@@ -73,7 +73,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#origin = origin;
   }
 
-  /** Decodes the payload ahead of the handler. Throws what the codec throws. */
+  /** Decodes the payload for the handler. Throws what the codec throws. */
   decode(): void {
     this.#data = checkData(this.type.name, this.type.payload.decode(this.content));
   }
@@ -95,10 +95,10 @@ export class IncomingMessage implements Message<unknown, unknown> {
   }
 
   get signal(): AbortSignal {
-    // Nobody cancels a plain message: one signal serves all of a connection.
+    // A message without a request cannot be cancelled, so it needs no signal other than that of its connection.
     if (!this.wantsReply && this.route?.timeout === undefined) return this.#origin.signal;
     const extra = this.#extra;
-    // Neither does anybody once its handler is done.
+    // The same is true once its handler has ended.
     if (this.finished && extra?.controller === undefined && extra?.aborted === undefined) return this.#origin.signal;
     const own = this.#ownExtra;
     if (own.controller === undefined) {
@@ -113,7 +113,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     return this.#extra ??= new Extra();
   }
 
-  /** What the message costs its sender: the size of its payload as it came, in bytes. */
+  /** The size of its payload as it was received, in bytes. Its sender is charged for it. */
   get charged(): number {
     return this.#extra?.charged ?? this.content.length;
   }
@@ -122,7 +122,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#ownExtra.charged = bytes;
   }
 
-  /** The room that is kept for its answer, see `ReplyRoom`. */
+  /** The room that is kept for its answer, in bytes; see `ReplyRoom`. */
   get reserved(): number {
     return this.#extra?.reserved ?? 0;
   }
@@ -131,7 +131,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#ownExtra.reserved = bytes;
   }
 
-  /** The bytes that it counts for while it waits, and while its handler runs. */
+  /** The bytes that it counts for while it waits or while its handler runs. */
   get kept(): number {
     return this.#extra?.kept ?? 0;
   }
@@ -140,27 +140,27 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#ownExtra.kept = bytes;
   }
 
-  /** Has `fn` called when it is answered by `reply()`, or when nobody waits for the answer any more. */
+  /** Sets a function that is called when {@linkcode answer} was called, or when the message is aborted. */
   onDone(fn: () => void): void {
     this.#ownExtra.onDone = fn;
   }
 
-  /** Whether it has a signal of its own. */
+  /** True if it has a signal of its own. */
   get watched(): boolean {
     return this.#extra?.controller !== undefined;
   }
 
-  /** Whether its sender waits for an answer. */
+  /** True while its sender waits for an answer. */
   get awaited(): boolean {
     return this.wantsReply && !this.answered && this.aborted === undefined;
   }
 
-  /** Whether nobody waits for it any more, and why. */
+  /** The reason why it was aborted; `undefined` if it was not. */
   get aborted(): { readonly reason: unknown } | undefined {
     return this.#extra?.aborted;
   }
 
-  /** Nobody waits for it any more: its handler may stop, and no answer is sent. */
+  /** Called when nobody waits for the answer any more. Aborts the signal. No answer is sent from then on. */
   abort(reason: unknown): void {
     if (this.aborted !== undefined) return;
     const own = this.#ownExtra;
@@ -169,23 +169,23 @@ export class IncomingMessage implements Message<unknown, unknown> {
     own.onDone?.();
   }
 
-  /** The connection is over: its handler may stop. */
+  /** Called when the connection is over. Aborts the signal. */
   gone(reason: unknown): void {
     this.#extra?.controller?.abort(reason);
   }
 
-  /** Whether a failure only shows that the handler stopped when it was told to. */
+  /** Returns whether a handler failed only because its signal was aborted. */
   stopped(error: unknown): boolean {
     const { aborted, reason } = this.signal;
     try {
       return aborted && (error === reason || (error as Error | undefined)?.name === "AbortError");
     } catch {
-      // Anything can be thrown, also what can't be looked at.
+      // Anything can be thrown, even an object whose members cannot be read.
       return false;
     }
   }
 
-  /** The public way to answer, made when a handler looks at it: it works without the message before it. */
+  /** The public way to answer. A new function with each access, so that it works without the message as `this`. */
   get reply(): (payload: unknown) => Replied {
     return (payload) => this.answer(payload);
   }

@@ -1,6 +1,6 @@
 /**
- * The messages of one connection that wait for their handlers. Small ones are packed into pages: an object each, with an array
- * for its payload, would take many times the bytes that came.
+ * The messages of one connection that wait for their handlers. Small messages are packed into pages. As objects, with
+ * an array for each payload, they would take many times the bytes that were received.
  *
  * @module
  */
@@ -9,35 +9,35 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
 
-/** Payloads up to this size are packed, in bytes. */
+/** The size of the largest payload that is packed, in bytes. */
 const SMALL = 512;
-/** The size of the first page and of the others, in bytes. */
+/** The sizes of the first page and of the others, in bytes. */
 const FIRST_PAGE = 1_024;
 const PAGE = 16_384;
-/** What stands before a payload in a page: type code, size, id, and two times, in bytes. */
+/** The size of the head of a payload in a page, in bytes: type code, size, id and two times. */
 const HEAD = 24;
 
-/** What a message is made of. */
+/** The parts of a frame that a message is made of. */
 export type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt">;
 
-/** A page. */
 interface Page {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   used: number;
 }
 
-/** Makes a message of its parts. */
+/** Makes messages of their parts. */
 export interface MessageMaker {
   unpacked(received: Received, receivedAt: number): IncomingMessage;
 }
 
-/** Stands in the queue for a message that is packed. */
+/** The place of a packed message in the queue. */
 const PACKED = null;
 
 /**
- * Returns the payload to keep while a message waits. A payload that is a small part of its chunk is copied: otherwise it
- * would keep the whole chunk alive. Credit counts payloads and not chunks, so with flow control nearly all are copied.
+ * Returns the payload to keep while a message waits. A payload that is a small part of its chunk is copied: otherwise
+ * it would keep the whole chunk alive. Credit counts payloads and not chunks, so with flow control nearly all are
+ * copied.
  *
  * @param content The payload, as a part of the chunk in which it came.
  * @param flowControlled True if the peer needs credit to send.
@@ -47,30 +47,30 @@ export function keepable(content: Uint8Array, flowControlled: boolean): Uint8Arr
   return content.length * share >= content.buffer.byteLength ? content : content.slice();
 }
 
-/** The queue. */
+/** The queue of one connection. */
 export class MessageQueue {
   readonly #maker: MessageMaker;
   readonly #items = new Fifo<IncomingMessage | null>();
-  /** Made when something is packed. */
+  /** Created when a message is packed. */
   #pages: Fifo<Page> | undefined = undefined;
   #last: Page | undefined = undefined;
-  /** Where the first packed message begins in its page. */
+  /** The offset of the first packed message in its page. */
   #at = 0;
-  /** The first message, unpacked. */
+  /** The first message, once it was unpacked. */
   #head: IncomingMessage | undefined = undefined;
   #bytes = 0;
 
-  /** @param maker Makes messages of what was packed. */
+  /** @param maker Makes messages of their parts when they are unpacked. */
   constructor(maker: MessageMaker) {
     this.#maker = maker;
   }
 
-  /** How many wait. */
+  /** The number of messages that wait. */
   get size(): number {
     return this.#items.size;
   }
 
-  /** What they take, in bytes, buffers counted whole. */
+  /** The bytes that they take, buffers counted whole. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -83,7 +83,10 @@ export class MessageQueue {
     this.#items.push(message);
   }
 
-  /** Adds a message that nobody asks for before its turn comes. Returns false if it is too large to be packed. */
+  /**
+   * Adds a message that nothing looks up by its id while it waits. Returns false if it cannot be packed, because its
+   * payload is too large or its id is a string.
+   */
   pack({ code, content, requestId, sentAt }: Received, receivedAt: number): boolean {
     const size = content.length;
     if (size > SMALL || typeof requestId !== "number") return false;
@@ -100,20 +103,22 @@ export class MessageQueue {
     return true;
   }
 
-  /** The first message, which stays. */
+  /** The first message, which stays in the queue. */
   get first(): IncomingMessage | undefined {
     const item = this.#items.first;
     return item === PACKED ? this.#head ??= this.#unpack() : item;
   }
 
-  /** Takes the first message out, which is `message` or what has taken its place. */
+  /**
+   * Removes the first message. `message` is that message, or one that was made in its place and has the same `kept`.
+   */
   shift(message: IncomingMessage): void {
     this.#items.shift();
     this.#head = undefined;
     this.#bytes -= message.kept;
   }
 
-  /** Forgets all. */
+  /** Removes all messages. */
   clear(): void {
     this.#items.clear();
     this.#pages = undefined;
@@ -123,7 +128,7 @@ export class MessageQueue {
     this.#bytes = 0;
   }
 
-  /** Takes the first packed message out of its page. Its payload is a copy: who keeps it keeps no page. */
+  /** Takes the first packed message out of its page. Its payload is a copy, so that it does not keep the page alive. */
   #unpack(): IncomingMessage {
     const page = this.#pages!.first!;
     const { bytes, view } = page;

@@ -1,6 +1,6 @@
 /**
- * One connected peer as the application sees it: typed messages and requests out, routed messages in. A `Client` has one
- * for its server, a `Server` one for each client.
+ * A connected peer as the application sees it. It sends typed messages and requests, and receives routed messages. A
+ * `Client` has one for its server, a `Server` has one for each client.
  *
  * @module
  */
@@ -26,13 +26,16 @@ import type { PeerShared } from "./shared.ts";
 
 /** The Server or Client that a peer belongs to. */
 export interface PeerOwner {
-  /** Offers a message that no route takes to the listeners. Returns promises of those who may still answer it. */
+  /** Offers a message without a route to the listeners. Returns the promises of those that may still answer it. */
   unrouted(message: IncomingMessage): Promise<unknown>[];
-  /** Something failed. The connection goes on, or ends with it. */
+  /** Called with each error. The connection goes on, or ends because of it. */
   error(error: unknown, message?: IncomingMessage): void;
-  /** Nothing more can be sent. */
+  /** Called when nothing more can be sent. */
   closing(): void;
-  /** The connection is over, its socket released. Called once; `getError` makes the error that ended it, if there is one. */
+  /**
+   * Called once, when the connection is over and its socket is released. `getError` creates the error that ended the
+   * connection, if there is one.
+   */
   closed(reason: CloseReason, getError: () => unknown): void;
 }
 
@@ -44,14 +47,14 @@ export class Peer implements HandlerHost, SessionOwner {
   /** The second argument of handlers and observers: a `ConnectedClient`, or the `Client`. */
   readonly handle: unknown;
   readonly #shared: PeerShared;
-  /** Aborted when the connection is over. */
+  /** The source of {@linkcode signal}. Created when it is read. */
   #gone: AbortController | undefined = undefined;
-  /** Messages with signals of their own. */
+  /** The messages with signals of their own. */
   #watched: Set<IncomingMessage> | undefined = undefined;
 
   /**
    * @param outcome The result of the handshake.
-   * @param recovery What happens to a torn stream of a Python peer.
+   * @param recovery What happens when the stream of a Python peer is damaged.
    * @param handle The second argument of handlers and observers.
    */
   constructor(
@@ -71,7 +74,7 @@ export class Peer implements HandlerHost, SessionOwner {
     this.inbox.serve(this.session);
   }
 
-  /** The number of messages that came and whose handlers were not called because the connection ended. */
+  /** The number of received messages whose handlers were not called because the connection ended. */
   get unhandled(): number {
     return this.inbox.left + this.session.tooLate;
   }
@@ -80,7 +83,7 @@ export class Peer implements HandlerHost, SessionOwner {
     return { ...this.session.counters, queuedMessages: this.inbox.waiting, runningHandlers: this.inbox.running };
   }
 
-  /** What became of the messages, where that is tracked. */
+  /** How many sent messages were delivered, uncertain or lost; `undefined` if deliveries are not tracked. */
   get deliveries(): DeliveryCounts | undefined {
     return this.session.sender.deliveries;
   }
@@ -98,7 +101,7 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.sender.send(name, code, content);
   }
 
-  /** Sends a request; see `Client.request`. Never throws: what keeps it from being sent rejects. */
+  /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */
   request<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
@@ -115,7 +118,7 @@ export class Peer implements HandlerHost, SessionOwner {
     }
   }
 
-  /** Sends a request whose payload is encoded already. Throws what keeps it from being sent. */
+  /** Sends a request whose payload is encoded already. Throws if it cannot be sent. */
   ask(
     name: string,
     code: number,
@@ -127,7 +130,7 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.sender.ask(name, code, content, codec, options);
   }
 
-  /** Sends a PING. Resolves with the round trip in milliseconds. Never throws. */
+  /** Sends a PING. Resolves with the time until its answer, in milliseconds. Never throws. */
   ping(options: RequestOptions): Promise<number> {
     try {
       if (!this.session.open) throw closedError("Cannot ping", this.session.reason);
@@ -137,7 +140,7 @@ export class Peer implements HandlerHost, SessionOwner {
     }
   }
 
-  /** Settles when few enough bytes wait, or when the connection is over. Never rejects. */
+  /** Settles when more may be sent, or when the connection is over. Never rejects. */
   ready(): Promise<void> {
     return this.session.sender.writer.ready();
   }
@@ -147,7 +150,7 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.close(reason, drain, how);
   }
 
-  /** Settles when the connection is over, or when nothing runs but handlers that wait for its end. Never rejects. */
+  /** Settles when the connection is over, or when only handlers that wait for its end are running. Never rejects. */
   ends(): Promise<void> {
     return Promise.race([this.session.closed, this.inbox.quiet()]);
   }
@@ -214,7 +217,7 @@ export class Peer implements HandlerHost, SessionOwner {
   }
 }
 
-/** The error for a request whose type has no reply. */
+/** Returns the error for a request whose type has no reply. */
 export function noReplyCodec(name: string): MessageTypeError {
   return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
 }

@@ -1,6 +1,6 @@
 /**
- * What the entry of the package brings along, so that the core finds sockets and threads and yet imports none. The entry
- * has classes of its own with a static member `platform`; a program that needs no loaders takes those of the core.
+ * The interface by which the core finds sockets and threads without importing them. The classes of the package's entry
+ * have a static member `platform` that implements it. A program that does not need it uses the classes of the core.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import type { Threads } from "../thread_seam.ts";
 import type { Transport } from "../transport.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 
-/** Finds what differs between runtimes. */
+/** Finds the parts that differ between runtimes. */
 export interface Platform {
-  /** The time and the turns of the runtime, for a transport that has none of its own. */
+  /** The event loop of the runtime, for transports that have none of their own. */
   readonly eventLoop: EventLoop;
-  /** Loads the sockets of a name, or rejects with a `ConfigError`. */
+  /** Loads the sockets with this name, or rejects with a `ConfigError`. */
   loadTransport(name: Exclude<TransportChoice, Transport>): Transport | Promise<Transport>;
-  /** Loads what starts threads. */
+  /** Loads the threads of the runtime. */
   loadThreads(): Promise<Threads>;
 }
 
-/** The platform of a class, inherited ones included; `undefined` for those of the core. */
+/** Returns the platform of a class or of one that it extends; `undefined` for the classes of the core. */
 export function platformOf(made: object): Platform | undefined {
   return (made as { readonly platform?: Platform }).platform;
 }
 
-/** The error for a transport by name where nobody can load it. */
+/** Returns the error for the name of a transport that cannot be loaded. */
 export function noTransport(name: string, option: string): ConfigError {
   return new ConfigError(
     "unsupported",
@@ -34,7 +34,7 @@ export function noTransport(name: string, option: string): ConfigError {
   );
 }
 
-/** The error for threads where nobody can load them. */
+/** Returns the error for threads that cannot be loaded. */
 export function noThreads(): ConfigError {
   return new ConfigError(
     "unsupported",

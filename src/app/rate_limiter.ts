@@ -1,5 +1,5 @@
 /**
- * Holds the messages of one connection to its rate limit: lets them wait, refuses them, or has the connection closed.
+ * The rate limit of one connection. Messages above it wait or are rejected, or the connection is closed.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { type Rate, TokenBuckets } from "./token_buckets.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import type { Observers } from "../session/observers.ts";
 
-/** Whose messages they are. */
+/** The dispatcher whose messages are limited. */
 export interface RateLimiterHost {
   /** The second argument of handlers, for observers. */
   readonly handle: unknown;
-  /** Messages that waited for the rate may flow again. */
+  /** Called when messages that waited for the rate may be handed out again. */
   resume(): void;
-  /** The peer sent more than it may, and is to be closed. */
+  /** Called when the peer sent more than it may, and is to be closed. */
   rateExceeded(): void;
 }
 
@@ -28,18 +28,22 @@ export class RateLimiter {
   readonly #wheel: TimerWheel;
   readonly #observers: Observers;
   readonly #host: RateLimiterHost;
-  /** Runs while messages wait. */
+  /** Scheduled while messages wait. */
   #waiting: Timeout | undefined = undefined;
-  /** Frames that are no messages have buckets of their own where messages wait: what waits would keep theirs empty. */
+  /**
+   * The buckets of frames that are no messages, if messages above the limit wait. Those would keep a common bucket
+   * empty.
+   */
   #others: TokenBuckets | undefined = undefined;
+  /** Scheduled while {@linkcode held} is true. */
   #holding: Timeout | undefined = undefined;
-  /** Whether nothing is to be read for now, as such a frame came too early. */
+  /** True while nothing is to be read, because a frame that is no message came too early. */
   held = false;
 
   /**
-   * @param rate What is permitted.
-   * @param shared Time, and who watches.
-   * @param host Whose messages they are.
+   * @param rate The permitted rate.
+   * @param shared The clock, the timers and the observers.
+   * @param host The dispatcher whose messages are limited.
    */
   constructor(
     rate: Rate,
@@ -58,7 +62,10 @@ export class RateLimiter {
     this.#host = host;
   }
 
-  /** Whether the next message, of type `code`, may be handed out; it is told when one that may not does. */
+  /**
+   * Returns whether the next message, with the type `code`, may be handed out now. If it may not, the host is resumed
+   * later.
+   */
   flows(code: number): boolean {
     if (!this.#throttles) return true;
     const wait = this.#limit.wait();
@@ -71,12 +78,12 @@ export class RateLimiter {
     return false;
   }
 
-  /** Counts a message of so many bytes that was handed out. */
+  /** Counts a message of `size` bytes that is handed out. */
   handed(size: number): void {
     if (this.#throttles) this.#limit.spend(size);
   }
 
-  /** Whether a message that came may be taken; where messages wait, all are. */
+  /** Returns whether a received message may be accepted. If messages above the limit wait, all are. */
   admits({ code, size }: ReceivedFrame): boolean {
     if (this.#throttles) return true;
     if (this.#limit.wait() === 0) {
@@ -89,8 +96,8 @@ export class RateLimiter {
   }
 
   /**
-   * Counts a frame that is no message; false if it is not to be answered. It waits for nothing, as it would have to go past
-   * messages that do: where messages wait, nothing is read until it is paid off.
+   * Counts a frame that is no message. Returns false if it must not be answered. Such a frame never waits itself. If
+   * messages above the limit wait, nothing more is read until the rate allows the frame.
    */
   counts(frame: ReceivedFrame): boolean {
     if (!this.#throttles) return this.admits(frame);
@@ -108,12 +115,12 @@ export class RateLimiter {
     return true;
   }
 
-  /** Whether messages wait; otherwise those above the limit are refused. */
+  /** True if messages above the limit wait. Otherwise they are rejected. */
   get #throttles(): boolean {
     return this.#rate.action === "throttle";
   }
 
-  /** Lets nothing flow any more. */
+  /** Stops the timers, so that the host is not resumed any more. */
   close(): void {
     if (this.#waiting !== undefined) this.#wheel.remove(this.#waiting);
     if (this.#holding !== undefined) this.#wheel.remove(this.#holding);

@@ -1,5 +1,5 @@
 /**
- * Which handler takes which type of message.
+ * The routes of a Server or a Client, which assign handlers to types of messages.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { bytes } from "../message/codecs.ts";
 import { checkBoolean, optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
 
-/** What a handler returns: the reply or a promise of it if its type has one; otherwise anything, which is ignored. */
+/** The result of a handler. It is the reply or a promise of it, if the type has one. Otherwise any value is ignored. */
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
   : ReplyIn | Replied | PromiseLike<ReplyIn | Replied>;
 
@@ -21,16 +21,17 @@ export type Handler<Out, ReplyIn, Peer> = (message: Message<Out, ReplyIn>, peer:
 /** Options of a route. */
 export interface RouteOptions {
   /**
-   * Handles this route's messages one at a time per connection: each waits until the promise of the one before is settled.
-   * What comes after a waiting message on the same connection waits, too, whatever its type. On a client the first message of
-   * a new connection waits for a handler that a connection before has left at work.
+   * Handles this route's messages one at a time: each waits until the promise of the handler before is settled. On a
+   * server, this holds for each connection. On a client, it holds across reconnects: a message of a new connection
+   * waits for a handler that still runs from an earlier one. Messages that come after a waiting message on the same
+   * connection wait, too, whatever their type.
    * @default false
    */
   readonly ordered?: boolean;
   /**
-   * How long the promise of a handler may take, in milliseconds. After that `message.signal` is aborted, the request of a
-   * native peer rejects with a `RemoteError` of code `timeout`, the `error` event gets a `TimeoutError`, and other messages
-   * no longer wait for the handler; what it still does is ignored.
+   * How long the promise of a handler may take, in milliseconds. After that, `message.signal` is aborted, the request
+   * of a native peer rejects with a `RemoteError` of code `timeout`, the `error` event gets a `TimeoutError`, and other
+   * messages no longer wait for the handler. Its result is ignored.
    * @default no limit
    */
   readonly timeout?: number;
@@ -41,39 +42,37 @@ const ROUTE_OPTIONS = {
   timeout: optional(whole(1)),
 } satisfies OptionTable<RouteOptions>;
 
-/** A type with its handler. */
+/** A type of messages with its handler. */
 export interface Route {
-  /** The type. */
   readonly type: AnyMessageType;
-  /** Its handler. */
   readonly handler: (message: Message<never, never>, peer: never) => unknown;
-  /** Whether each message waits for the one before. */
+  /** True if its messages are handled one at a time. */
   readonly ordered: boolean;
-  /** How long it may take, in milliseconds. */
+  /** How long its handler may take, in milliseconds; `undefined` for no limit. */
   readonly timeout: number | undefined;
-  /** Whether the payload is handed out as it came, with nothing to decode. */
+  /** True if the handler gets the payload as it was received, without decoding. */
   readonly raw: boolean;
-  /** How large its answers are. */
+  /** The sizes of its answers. */
   readonly answers: AnswerSizes;
 }
 
 /** A change of the routes. */
 export interface RouteInfo {
-  /** What was done. */
+  /** What happened to the route. */
   readonly action: "added" | "removed";
-  /** The code of its type. */
+  /** The code of the route's type. */
   readonly code: number;
-  /** The name of its type. */
+  /** The name of the route's type. */
   readonly name: string;
 }
 
 /** The routes of a Server or a Client. */
 export class Routes {
   readonly #routes = new Map<number, Route>();
-  /** How large the answers to messages without a route are. */
+  /** The sizes of the answers to messages without a route. */
   readonly unrouted: AnswerSizes = new AnswerSizes();
 
-  /** The route of a code. */
+  /** Returns the route of a code; `undefined` if there is none. */
   get(code: number): Route | undefined {
     return this.#routes.get(code);
   }
@@ -81,7 +80,7 @@ export class Routes {
   /**
    * Adds a route.
    *
-   * @throws {MessageTypeError} `code-taken`: that code has a route.
+   * @throws {MessageTypeError} `code-taken`: the code of `type` has a route already.
    */
   add<In, Out, ReplyIn, ReplyOut, Peer>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
@@ -110,7 +109,7 @@ export class Routes {
     });
   }
 
-  /** Takes a route away; false if there was none. */
+  /** Removes a route. Returns false if there was none. */
   remove(type: { readonly code: number }): boolean {
     return this.#routes.delete(type.code);
   }

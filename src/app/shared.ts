@@ -1,5 +1,6 @@
 /**
- * What the connections of one Server or Client share, made anew each time it starts, but for the buffers.
+ * The state that the connections of one Server or Client share. It is created anew each time that the Server or Client
+ * starts, except for the buffers.
  *
  * @module
  */
@@ -16,18 +17,21 @@ import type { SessionShared } from "../session/shared.ts";
 import { TimerWheel } from "../base/timer_wheel.ts";
 import { TotalBuffer } from "../link/total_buffer.ts";
 
-/** What all peers of a Server or a Client share. */
+/** The state that all peers of a Server or a Client share. */
 export interface PeerShared extends SessionShared, DispatcherShared {
   readonly tuning: Tuning;
   readonly limits: SessionShared["limits"] & DispatcherShared["limits"];
-  /** Ends it, once, when the last connection is gone. */
+  /** Releases it. Called once, when the last connection is gone. */
   close(): void;
 }
 
-/** A program may have a thousand Clients: each would make buffers that others have just given back. */
+/**
+ * The buffer pools, shared by all users of an event loop. A program may have a thousand Clients: with a pool for each,
+ * one would create buffers while another has just returned some.
+ */
 const POOLS = new WeakMap<EventLoop, { readonly pool: BufferPool; users: number }>();
 
-/** The pool of those who live by the same event loop, whatever their sockets, and what its last user frees it by. */
+/** Returns the pool of an event loop, and a function that gives it back. The last user's call frees it. */
 function lend(loop: EventLoop): { readonly pool: BufferPool; leave(): void } {
   const lent = POOLS.get(loop) ?? { pool: new BufferPool(), users: 0 };
   POOLS.set(loop, lent);
@@ -38,7 +42,7 @@ function lend(loop: EventLoop): { readonly pool: BufferPool; leave(): void } {
   return { pool: lent.pool, leave };
 }
 
-/** Brings it together. */
+/** Creates the shared state. */
 export function makeShared(
   loop: EventLoop,
   { features, routes, limits, observers, tuning, faults }:

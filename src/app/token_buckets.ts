@@ -1,6 +1,7 @@
 /**
- * How much one peer may send: token buckets for messages and for bytes, that fill at the permitted rate up to a burst. What
- * is larger than the bucket is let through when it is not empty, and paid off afterwards.
+ * Token buckets for messages and bytes, which limit how much one peer may send. They fill at the permitted rate, up to
+ * a burst. A message that is larger than the bucket may pass when the bucket is not empty. The level is negative then,
+ * and the next message waits until it has risen again.
  *
  * @module
  */
@@ -9,13 +10,13 @@ import type { Clock } from "../base/clock.ts";
 
 /** A permitted rate. */
 export interface Rate {
-  /** Messages a second. */
+  /** Messages per second. */
   readonly messages: number;
-  /** Bytes of payloads a second. */
+  /** Bytes of payloads per second. */
   readonly bytes: number;
-  /** How many seconds' worth may come at once. */
+  /** The messages and bytes of how many seconds may come at once. */
   readonly burst: number;
-  /** What happens to what is above it. */
+  /** What happens to messages above the rate. */
   readonly action: "throttle" | "reject" | "close";
 }
 
@@ -27,10 +28,6 @@ export class TokenBuckets {
   #bytes: number;
   #filledAt: number;
 
-  /**
-   * @param rate What is permitted.
-   * @param clock The time.
-   */
   constructor(rate: Rate, clock: Clock) {
     this.#rate = rate;
     this.#clock = clock;
@@ -39,7 +36,7 @@ export class TokenBuckets {
     this.#filledAt = clock.now();
   }
 
-  /** How many milliseconds until a message may pass; 0 for now. */
+  /** Returns the time until a message may pass, in milliseconds; 0 if it may pass now. */
   wait(): number {
     this.#fill();
     const { messages, bytes } = this.#rate;
@@ -47,7 +44,7 @@ export class TokenBuckets {
     return Math.max(0, Math.ceil(wait * 1_000));
   }
 
-  /** Takes a message of `size` bytes off. */
+  /** Counts a message of `size` bytes. */
   spend(size: number): void {
     this.#messages--;
     this.#bytes -= size;
@@ -65,7 +62,7 @@ export class TokenBuckets {
   }
 }
 
-/** How many seconds until a bucket has 1 in it; a rate without a limit has no bucket. */
+/** Returns the seconds until a bucket has a level of 1. A rate of `Infinity` needs no bucket. */
 function shortfall(level: number, rate: number): number {
   return rate === Infinity ? 0 : (1 - level) / rate;
 }

@@ -8,16 +8,18 @@ import type { EventLoop } from "../base/clock.ts";
 import { checkFunction, show } from "../base/checks.ts";
 import type { Transport } from "../transport.ts";
 
-/** Which sockets to use: `"auto"` for the runtime's best, one runtime's by name, or a {@linkcode Transport}. */
+/**
+ * Which sockets to use: `"auto"` for the best of the runtime, those of one runtime by name, or a {@linkcode Transport}.
+ */
 export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
 
 const NAMES: readonly unknown[] = ["auto", "bun", "deno", "node"];
 
 /**
- * The option `transport`, checked. Returns it.
+ * Checks the option `transport`. Returns it.
  *
- * @param name The option, for messages.
- * @throws {RangeError | TypeError} It is neither a name nor a Transport, or a member of it is wrong.
+ * @param name The name of the option, for error messages.
+ * @throws {RangeError | TypeError} It is neither a known name nor a Transport, or one of its members is wrong.
  */
 export function transportOf(name: string, value: unknown): TransportChoice {
   if (NAMES.includes(value)) return value as TransportChoice;
@@ -32,7 +34,7 @@ export function transportOf(name: string, value: unknown): TransportChoice {
   return transport;
 }
 
-/** A part of an event loop would mix two times. */
+/** Checks that an event loop is complete. With only some of its members, two clocks would be mixed. */
 function checkLoop(name: string, loop: EventLoop): void {
   checkObject(name, loop, "an EventLoop");
   checkFunction(`${name}.defer`, loop.defer);

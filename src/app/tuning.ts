@@ -1,5 +1,5 @@
 /**
- * How eager a Server or a Client is: what `performanceMode`, `heartbeat` and `rateLimit` come down to.
+ * The options `performanceMode`, `heartbeat` and `rateLimit`, and the times that follow from them.
  *
  * @module
  */
@@ -17,55 +17,58 @@ import {
 import type { HeartbeatPace } from "../link/heartbeat.ts";
 import type { Rate } from "./token_buckets.ts";
 
-/** How eagerly small writes are sent and dead peers are sought; see `CommonConfig`. */
+/** How eagerly small writes are sent and dead peers are detected; see `CommonConfig`. */
 export type PerformanceMode = "low" | "balanced" | "high";
 
-/** When a silent peer is asked whether it lives. Any byte counts as life. Times are in milliseconds. */
+/**
+ * When a silent peer gets a PING, and when it is closed. Any byte that it sends ends the silence. Times are in
+ * milliseconds.
+ */
 export interface HeartbeatOptions {
-  /** Sends a PING after this long without sending or hearing anything. @default 15000, by `performanceMode` */
+  /** Sends a PING after this long without sending or receiving anything. @default 15000, by `performanceMode` */
   readonly idle?: number;
   /**
-   * Closes a peer, reason `heartbeat`, that stays silent for this long after that.
-   * @default 10000, by `performanceMode`; 30000 for Python peers, whose handlers may hold up their answers
+   * Closes a peer, reason `heartbeat`, that stays silent for this long after the PING.
+   * @default 10000, by `performanceMode`; 30000 for Python peers, whose handlers may delay their answers
    */
   readonly timeout?: number;
 }
 
 /**
- * How much each connection may bring. Answers to requests of this side are exempt; PINGs and other frames of the library
- * count. Needs `messages`, `bytes` or both.
+ * How much the peer of each connection may send. Answers to requests of this side are exempt. PINGs and other frames of
+ * the library count. Needs `messages`, `bytes` or both.
  */
 export interface RateLimitOptions {
-  /** Messages and requests a second. @default unlimited */
+  /** Messages and requests per second. @default unlimited */
   readonly messages?: number;
-  /** Bytes of their payloads a second. @default unlimited */
+  /** Bytes of their payloads per second. @default unlimited */
   readonly bytes?: number;
-  /** How many seconds' worth may come at once. @default 1 */
+  /** The messages and bytes of how many seconds may come at once. @default 1 */
   readonly burst?: number;
   /**
-   * `"throttle"` lets what is above wait, until the peer has to stop sending; `"reject"` drops it, and the request of a native
-   * peer rejects with the code `rate-limited`; `"close"` closes the connection, reason `rate-limited`: what the peer has
-   * sent after that is neither handled nor answered.
+   * What happens to messages above the limit. `"throttle"` lets them wait, until the peer has to stop sending.
+   * `"reject"` drops them, and the request of a native peer rejects with the code `rate-limited`. `"close"` closes the
+   * connection, reason `rate-limited`. What the peer sends after that is neither handled nor answered.
    * @default "throttle"
    */
   readonly action?: "throttle" | "reject" | "close";
 }
 
-/** The pace of one Server or Client. */
+/** The times and the rate limit of one Server or Client. */
 export interface Tuning {
-  /** How long small writes are gathered, in milliseconds; 0 writes at the end of each turn. */
+  /** How long small writes are gathered, in milliseconds; 0 to write at the end of each turn. */
   readonly gather: number;
-  /** Whether a write follows the one before at once, without waiting for the turn to end. */
+  /** True if a write begins as soon as the one before is done, without waiting for the end of the turn. */
   readonly eager: boolean;
-  /** When native peers are asked and given up; `undefined` for never. */
+  /** When native peers get a PING and are closed; `undefined` for never. */
   readonly heartbeat: HeartbeatPace | undefined;
-  /** The same for Python peers, which may be held up for longer. */
+  /** The same for Python peers, whose answers may take longer. */
   readonly pythonHeartbeat: HeartbeatPace | undefined;
   /** How much a peer may send; `undefined` for no limit. */
   readonly rate: Rate | undefined;
 }
 
-/** What each mode stands for, in milliseconds. */
+/** The times of each mode, in milliseconds. */
 const MODES: Record<PerformanceMode, { gather: number; eager: boolean; idle: number; timeout: number }> = {
   low: { gather: 5, eager: false, idle: 60_000, timeout: 20_000 },
   balanced: { gather: 0, eager: false, idle: 15_000, timeout: 10_000 },
@@ -89,14 +92,14 @@ const RATE = {
   action: optional(oneOf("throttle", "reject", "close"), "throttle"),
 } satisfies OptionTable<RateLimitOptions>;
 
-/** The options that {@linkcode readTuning} takes. */
+/** The checked options that {@linkcode readTuning} takes. */
 export interface TuningOptions {
   readonly performanceMode: PerformanceMode;
   readonly heartbeat: Given<HeartbeatOptions> | false | undefined;
   readonly rateLimit: Rate | undefined;
 }
 
-/** How they are read. */
+/** The check of each of these options. */
 export const TUNING_OPTIONS: Checks<TuningOptions> = {
   performanceMode: optional(oneOf("low", "balanced", "high"), "balanced"),
   heartbeat: optional((name, value) =>
@@ -105,7 +108,7 @@ export const TUNING_OPTIONS: Checks<TuningOptions> = {
   rateLimit: optional(rateOf),
 };
 
-/** The pace that checked options ask for. */
+/** Returns the tuning for checked options. */
 export function readTuning({ performanceMode, heartbeat, rateLimit }: TuningOptions): Tuning {
   const { gather, eager, ...defaults } = MODES[performanceMode];
   const { idle = defaults.idle, timeout } = heartbeat || {};
