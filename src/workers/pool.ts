@@ -12,15 +12,8 @@ import type { Thread, Threads } from "../thread_seam.ts";
 import type { TimerHandle } from "../base/clock.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import { ModuleFaults } from "./module_faults.ts";
-import {
-  type ErrorLikeness,
-  isReport,
-  likenessOf,
-  ownBuffer,
-  type Payload,
-  revived,
-  type TaskInfo,
-} from "./worker_messages.ts";
+import { Task } from "./task.ts";
+import { type ErrorLikeness, isReport, likenessOf, type Payload, revived, type TaskInfo } from "./worker_messages.ts";
 
 /** How long a module may take to load, in milliseconds. */
 const LOAD_TIME = 30_000;
@@ -41,16 +34,6 @@ export interface PoolOptions {
   readonly load: () => Promise<Threads>;
   /** Called with an error that no message rejects with. */
   readonly failed: (error: unknown) => void;
-}
-
-interface Task {
-  readonly id: number;
-  readonly payload: Payload;
-  readonly info: TaskInfo;
-  readonly signal: AbortSignal;
-  readonly abort: () => void;
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 interface Worker {
@@ -95,20 +78,10 @@ export class WorkerPool {
       const text = `Cannot handle "${name}": ${this.#queue.length} messages wait for a worker`;
       return Promise.reject(new BackpressureError("queue-full", text));
     }
-    return new Promise((resolve, reject) => {
-      const task: Task = {
-        id: ++this.#lastId,
-        payload,
-        info,
-        signal,
-        abort: () => this.#abort(task),
-        resolve,
-        reject,
-      };
-      signal.addEventListener("abort", task.abort, { once: true });
-      this.#queue.push(task);
-      this.#pump();
-    });
+    const task = new Task(++this.#lastId, payload, info, signal, (task) => this.#abort(task));
+    this.#queue.push(task);
+    this.#pump();
+    return task.answer;
   }
 
   /** Ends each thread as soon as there is nothing left for it to do. */
@@ -129,11 +102,9 @@ export class WorkerPool {
       this.#end(worker);
     }
     this.#faults.clear();
+    const { name } = this.#options.type;
     for (const task of tasks) {
-      this.#settle(task);
-      task.reject(
-        new WorkerError("worker-stopped", `Cannot handle "${this.#options.type.name}": its threads were ended`),
-      );
+      task.reject(new WorkerError("worker-stopped", `Cannot handle "${name}": its threads were ended`));
     }
     while (this.#ending.size > 0) await Promise.all(this.#ending);
   }
@@ -204,20 +175,12 @@ export class WorkerPool {
     if (timeout !== undefined) {
       worker.timer = clock.setTimeout(() => {
         this.#end(worker);
-        this.#settle(task);
         task.reject(new TimeoutError("timeout", `The worker took more than ${timeout} ms for "${type.name}"`));
         this.#pump();
       }, timeout);
       clock.unref(worker.timer);
     }
-    const { id, payload, info } = task;
-    try {
-      worker.thread.post({ kind: "run", id, payload, info }, [payload.buffer]);
-    } catch {
-      // A transport of the application may bring buffers that cannot be transferred.
-      const buffer = ownBuffer(new Uint8Array(payload.buffer, payload.start), false);
-      worker.thread.post({ kind: "run", id, payload: { buffer, start: 0 }, info }, [buffer]);
-    }
+    task.post(worker.thread);
   }
 
   #told(worker: Worker, report: unknown): void {
@@ -227,7 +190,6 @@ export class WorkerPool {
       const { task } = worker;
       if (task?.id !== report.id) return;
       this.#free(worker);
-      this.#settle(task);
       if (report.kind === "failed") task.reject(revived(report.error));
       else task.resolve(report.reply === undefined ? undefined : new Uint8Array(report.reply));
     } else {
@@ -255,10 +217,7 @@ export class WorkerPool {
       const text = `The worker for "${this.#options.type.name}" crashed: ${cause.message}`;
       const error = new WorkerError("worker-crashed", text, { cause });
       if (task === undefined) this.#options.failed(error);
-      else {
-        this.#settle(task);
-        task.reject(error);
-      }
+      else task.reject(error);
     }
     this.#pump();
   }
@@ -274,10 +233,7 @@ export class WorkerPool {
   #rejectAll(error: Error): void {
     const tasks = this.#queue;
     this.#queue = [];
-    for (const task of tasks) {
-      this.#settle(task);
-      task.reject(error);
-    }
+    for (const task of tasks) task.reject(error);
   }
 
   /** Called when nobody waits for the answer of a message any more. */
@@ -292,10 +248,6 @@ export class WorkerPool {
     for (const worker of this.#workers) {
       if (worker.task === task) worker.thread.post({ kind: "abort", id: task.id, reason }, []);
     }
-  }
-
-  #settle({ signal, abort }: Task): void {
-    signal.removeEventListener("abort", abort);
   }
 
   #free(worker: Worker): void {
