@@ -11,19 +11,15 @@ import type { Closing } from "../app/closing.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
 import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
-import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
-import { randomId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { Channel } from "../link/channel.ts";
 import { StrangerTurns } from "../link/stranger_turns.ts";
 import { type Address, addressText, networkOf } from "../base/address.ts";
 import type { Connection, EventLoop, Listener } from "../transport.ts";
-import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
 import { refusalMessage } from "../wire/handshake/refusal.ts";
-import { ServerHandshake } from "../wire/handshake/server.ts";
-import { type Answer, ask } from "./authenticate.ts";
 import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
+import { greet, type GreetContext } from "./greet.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
@@ -60,6 +56,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #handshakes: PendingHandshakes;
   readonly #limits: ConnectionLimits;
   readonly #strangers: StrangerTurns;
+  readonly #greeting: GreetContext<P>;
   readonly #listeners: Listener[] = [];
   readonly #accepting: Promise<void>[] = [];
   readonly #welcoming = new Set<Promise<void>>();
@@ -74,6 +71,8 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#shared = makeShared(loop, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
+    const { wheel } = this.#shared;
+    this.#greeting = { core, wheel, handshakes: this.#handshakes, strangers: this.#strangers };
     this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(core.events);
   }
@@ -205,7 +204,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     let slot: ConnectionSlot | undefined;
     try {
       slot = this.#limits.enter(accepted.remote);
-      const [outcome, principal] = await this.#agree(channel, network, place, slot);
+      const [outcome, principal] = await greet(this.#greeting, channel, network, place, slot);
       // A protocol without a handshake has not counted the connection yet.
       slot.open();
       if (!this.#closing) return this.#admit({ channel, outcome, principal, slot, recovery: place.recovery });
@@ -219,72 +218,6 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       const unheard = slot === undefined && error instanceof HandshakeError;
       await this.#handshakes.leave(channel, unheard ? refusalMessage(place.protocol, error) : undefined);
     }
-  }
-
-  /** Does the handshake. Returns its outcome and the value that `authenticate` returned. */
-  async #agree(
-    channel: Channel,
-    network: string,
-    place: Place<P>,
-    slot: ConnectionSlot,
-  ): Promise<[HandshakeOutcome, P]> {
-    const { core: { features, limits } } = this.#owner;
-    const { protocol } = place;
-    const machine = new ServerHandshake({
-      protocol,
-      offer: features.offer,
-      // Random bytes are expensive: generate an id only for a protocol that sends one.
-      helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
-      nonce: crypto.randomUUID(),
-      now: Date.now(),
-    });
-    // Without `authenticate`, the program chooses `P`.
-    let principal = undefined as P;
-    const letIn = (): HandshakeStep => {
-      slot.open();
-      return machine.accept();
-    };
-    const refuse = (error: unknown): HandshakeStep => {
-      if (error instanceof HandshakeError && error.refusal !== undefined) return machine.refuse(error);
-      throw error;
-    };
-    const { authenticate } = place;
-    const take = (answer: Answer<P>): HandshakeStep => {
-      if ("failed" in answer) return answer.failed;
-      principal = answer.principal;
-      // Other connections may have taken the last places meanwhile, so check the limits again.
-      return letIn();
-    };
-    const decide: NegotiateOptions["decide"] = (peer, expires) => {
-      try {
-        if (authenticate === undefined) return letIn();
-        const answer = ask(authenticate, peer, {
-          channel,
-          early: (chunk) => machine.push(chunk),
-          expires,
-          late: (error) => this.#owner.core.error(error),
-        });
-        if (!(answer instanceof Promise)) return take(answer);
-        this.#handshakes.decides(pending);
-        return answer.then(take).catch(refuse);
-      } catch (error) {
-        return refuse(error);
-      }
-    };
-    const pending = this.#handshakes.begin(channel, network);
-    let outcome: HandshakeOutcome;
-    try {
-      const { wheel } = this.#shared;
-      outcome = await negotiate(channel, machine, {
-        wheel,
-        timeout: limits.handshakeTimeout,
-        decide,
-        turns: this.#strangers,
-      });
-    } finally {
-      this.#handshakes.end(pending);
-    }
-    return [outcome, principal];
   }
 
   /** Lets a client in. */

@@ -1,0 +1,94 @@
+/**
+ * The handshake of a server with one connection, and the decision whether it is let in.
+ *
+ * @module
+ */
+
+import { HandshakeError } from "../errors.ts";
+import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
+import type { Channel } from "../link/channel.ts";
+import type { StrangerTurns } from "../link/stranger_turns.ts";
+import { randomId } from "../session/request_ids.ts";
+import type { EndpointCore } from "../app/endpoint_core.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
+import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
+import { ServerHandshake } from "../wire/handshake/server.ts";
+import { type Answer, ask } from "./authenticate.ts";
+import type { ConnectionSlot } from "./connection_limits.ts";
+import type { PendingHandshakes } from "./pending_handshakes.ts";
+import type { Place } from "./server_config.ts";
+import type { ServerEvents } from "./server_events.ts";
+
+/** The parts of an acceptor that all its handshakes use. */
+export interface GreetContext<P> {
+  readonly core: EndpointCore<ServerEvents<P>>;
+  readonly wheel: TimerWheel;
+  readonly handshakes: PendingHandshakes;
+  readonly strangers: StrangerTurns;
+}
+
+/**
+ * Does the handshake with a connection. The connection stays open if it fails.
+ *
+ * @param network The network that the connection comes from.
+ * @param slot The place of the connection within the limits. It is opened before the peer is let in.
+ * @returns The outcome of the handshake, and the value that `authenticate` returned.
+ * @throws {unknown} The handshake failed, or the connection is not let in.
+ */
+export async function greet<P>(
+  { core, wheel, handshakes, strangers }: GreetContext<P>,
+  channel: Channel,
+  network: string,
+  { protocol, authenticate }: Place<P>,
+  slot: ConnectionSlot,
+): Promise<[HandshakeOutcome, P]> {
+  const machine = new ServerHandshake({
+    protocol,
+    offer: core.features.offer,
+    // Random bytes are expensive: generate an id only for a protocol that sends one.
+    helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
+    nonce: crypto.randomUUID(),
+    now: Date.now(),
+  });
+  // Without `authenticate`, the program chooses `P`.
+  let principal = undefined as P;
+  const letIn = (): HandshakeStep => {
+    slot.open();
+    return machine.accept();
+  };
+  const refuse = (error: unknown): HandshakeStep => {
+    if (error instanceof HandshakeError && error.refusal !== undefined) return machine.refuse(error);
+    throw error;
+  };
+  const take = (answer: Answer<P>): HandshakeStep => {
+    if ("failed" in answer) return answer.failed;
+    principal = answer.principal;
+    // Other connections may have taken the last places meanwhile, so check the limits again.
+    return letIn();
+  };
+  const decide: NegotiateOptions["decide"] = (peer, expires) => {
+    try {
+      if (authenticate === undefined) return letIn();
+      const answer = ask(authenticate, peer, {
+        channel,
+        early: (chunk) => machine.push(chunk),
+        expires,
+        late: (error) => core.error(error),
+      });
+      if (!(answer instanceof Promise)) return take(answer);
+      handshakes.decides(pending);
+      return answer.then(take).catch(refuse);
+    } catch (error) {
+      return refuse(error);
+    }
+  };
+  const pending = handshakes.begin(channel, network);
+  let outcome: HandshakeOutcome;
+  try {
+    const timeout = core.limits.handshakeTimeout;
+    outcome = await negotiate(channel, machine, { wheel, timeout, decide, turns: strangers });
+  } finally {
+    handshakes.end(pending);
+  }
+  return [outcome, principal];
+}
