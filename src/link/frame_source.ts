@@ -76,7 +76,7 @@ class Turn implements Share {
 
 /** Reads one connection. */
 export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, StallHost {
-  readonly #channel: Channel;
+  readonly channel: Channel;
   readonly #shared: FrameSourceShared;
   readonly #receiver: FrameReceiver;
   readonly #events: FrameSourceEvents;
@@ -117,7 +117,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     receiver: FrameReceiver,
     events: FrameSourceEvents,
   ) {
-    this.#channel = channel;
+    this.channel = channel;
     this.#shared = shared;
     this.#receiver = receiver;
     this.#events = events;
@@ -180,7 +180,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       this.lastRead = this.#shared.clock.now();
       if (this.#discard !== undefined) {
         this.#discard.thrown += chunk.length;
-        this.#channel.recycle(chunk);
+        this.channel.recycle(chunk);
         // It takes a turn of others to throw away what may be a flood.
         this.#shared.budget.wait(this);
       } else this.#take(chunk);
@@ -193,7 +193,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     do {
       if (this.#discard !== undefined && this.#discard.thrown > this.#discard.most) return this.#end();
       this.#asking = "not yet";
-      this.#channel.readTo(this);
+      this.channel.readTo(this);
       more = (this.#asking as string) === "done";
       this.#asking = undefined;
     } while (more);
@@ -235,7 +235,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   }
 
   #taken(chunk: Uint8Array): void {
-    if (!this.#reader.lent) this.#channel.recycle(chunk);
+    if (!this.#reader.lent) this.channel.recycle(chunk);
     if (this.#asking === undefined) this.#read();
     else this.#asking = "done";
   }

@@ -32,7 +32,7 @@ export interface FrameWriterEvents extends BacklogEvents {
 
 /** The sending side of one connection. */
 export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
-  readonly #protocol: Protocol;
+  readonly protocol: Protocol;
   readonly #shared: FrameWriterShared;
   readonly #events: FrameWriterEvents;
   #buffered = 0;
@@ -53,7 +53,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     events: FrameWriterEvents,
   ) {
     super(channel, shared);
-    this.#protocol = protocol;
+    this.protocol = protocol;
     this.#shared = shared;
     this.#events = events;
   }
@@ -127,7 +127,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   ): number {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.closed) return 0;
-    const { headerSize } = this.#protocol;
+    const { headerSize } = this.protocol;
     // Long text is encoded first: a bound of three bytes a character would ask for too much room.
     const content = typeof payload === "string" && payload.length > WRITE_SLICE ? encodeUtf8(payload) : payload;
     const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
@@ -152,7 +152,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     most: number,
     priority: Priority,
   ): number {
-    const { headerSize } = this.#protocol;
+    const { headerSize } = this.protocol;
     const segment = this.scheduler.room(bound, priority, this.alone);
     const at = segment.used;
     const size = writeUtf8(content, segment.bytes, at + headerSize);
@@ -162,12 +162,12 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
       return -1;
     }
     this.#admit(total, priority);
-    sealFrame(this.#protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
+    sealFrame(this.protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
     this.scheduler.add(total, priority);
     this.#taken(total);
     // A release without framing (1.2) takes one frame a read.
-    if (this.#protocol.maxFrameSize !== undefined) this.scheduler.seal();
+    if (this.protocol.maxFrameSize !== undefined) this.scheduler.seal();
     return total;
   }
 
@@ -182,7 +182,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     priority: Priority,
   ): void {
     const { alone } = this;
-    encodeBytes(this.scheduler, this.#protocol, code, flags, requestId, content, sentAt, total, priority, alone);
+    encodeBytes(this.scheduler, this.protocol, code, flags, requestId, content, sentAt, total, priority, alone);
     this.#taken(total);
   }
 
@@ -190,7 +190,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   encoded(bytes: Uint8Array): void {
     if (this.closed) return;
     this.#admit(bytes.length, MESSAGE);
-    queueEncoded(this.scheduler, this.#protocol, bytes, this.alone);
+    queueEncoded(this.scheduler, this.protocol, bytes, this.alone);
     this.#taken(bytes.length);
   }
 
@@ -281,13 +281,13 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   ): number {
     const text = typeof payload === "string";
     let content = text ? encodeUtf8(payload) : payload;
-    const size = text ? this.#protocol.headerSize + content.length : bound;
+    const size = text ? this.protocol.headerSize + content.length : bound;
     if (size > most) return -1;
     // A text takes less room than its bound.
     if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
     else {
       // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
-      if (!text) content = new Uint8Array(content.subarray(0, size - this.#protocol.headerSize));
+      if (!text) content = new Uint8Array(content.subarray(0, size - this.protocol.headerSize));
       this.#fill();
       this.#room.hold({ code, flags, requestId, content, sentAt, size });
     }

@@ -53,8 +53,6 @@ export interface LinkOwner extends FrameReceiver {
 
 /** One connection. It is `draining` from the moment that nothing new may be sent, and `closed` when the socket is gone. */
 export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost {
-  readonly channel: Channel;
-  readonly protocol: Protocol;
   readonly source: FrameSource;
   readonly writer: FrameWriter;
   state: "open" | "draining" | "closed" = "open";
@@ -79,8 +77,6 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     owner: LinkOwner,
   ) {
     const { limits, tuning } = shared;
-    this.channel = channel;
-    this.protocol = protocol;
     this.#owner = owner;
     this.#observers = shared.observers;
     this.writer = new FrameWriter(channel, protocol, shared, this);
@@ -92,20 +88,20 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   /** Lets the process end while the connection is open. */
   unref(): void {
     this.unreffed = true;
-    this.channel.unref();
+    this.source.channel.unref();
   }
 
   /** Sends FIN after what was written. Settles at the peer's FIN, and never rejects. */
   async finish(): Promise<void> {
     // Nothing is written after FIN, not even a PONG.
     this.writer.close();
-    await Promise.all([this.channel.closeWrite().catch(() => {}), this.source.over()]);
+    await Promise.all([this.source.channel.closeWrite().catch(() => {}), this.source.over()]);
   }
 
   /** Releases the socket. */
   abort(error?: Error): void {
     this.state = "closed";
-    this.channel.abort(error);
+    this.source.channel.abort(error);
     this.#heartbeat?.stop();
     this.writer.close();
     this.source.discard();
@@ -152,7 +148,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
 
   // Python answers a PING from another thread, in the middle of what the first one sends.
   get fragile(): boolean {
-    return !isNative(this.protocol) && this.source.partial > 0;
+    return !isNative(this.writer.protocol) && this.source.partial > 0;
   }
 
   beat(): void {

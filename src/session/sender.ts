@@ -10,7 +10,6 @@ import type { CloseReason } from "../link/close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import type { Protocol } from "../wire/protocols.ts";
 import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
@@ -70,8 +69,6 @@ export interface SenderHost {
 
 /** The sending side of one connection, above its frame writer. */
 export class Sender implements RequestTableHost, DeliveriesHost {
-  /** How frames look. */
-  readonly protocol: Protocol;
   /** The largest frame that the peer takes, header included, in bytes. */
   readonly maxMessageSize: number;
   /** Where frames go. */
@@ -95,7 +92,6 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     shared: SenderShared,
     host: SenderHost,
   ) {
-    this.protocol = outcome.protocol;
     this.maxMessageSize = outcome.maxMessageSize;
     this.#shared = shared;
     this.#host = host;
@@ -209,7 +205,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Answers a PING. */
   pong(ping: ReceivedFrame): void {
-    const most = this.#host.native ? Math.min(MAX_PING, this.maxMessageSize - this.protocol.headerSize) : 0;
+    const most = this.#host.native ? Math.min(MAX_PING, this.maxMessageSize - this.writer.protocol.headerSize) : 0;
     const content = ping.content.length <= most ? ping.content : NOTHING;
     this.reply("pong", SystemCode.PONG, this.#host.native ? Flag.REPLY : 0, ping, content);
   }
@@ -310,7 +306,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     priority: Priority,
     sentAt?: number,
   ): number {
-    const { protocol } = this;
+    const { protocol } = this.writer;
     if (this.#encoders !== undefined && code >= FIRST_APPLICATION_CODE) {
       for (const encoder of this.#encoders) {
         const encoded = encoder.encode(code, flags, content);

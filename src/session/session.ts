@@ -94,7 +94,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   get protocol(): Protocol {
-    return this.link.protocol;
+    return this.link.writer.protocol;
   }
 
   /** The second argument of observers. */
