@@ -397,6 +397,61 @@ describe("several features", () => {
     const answer = await client.request(messageType(303, "echo", bytes, bytes), encodeUtf8("x"));
     assertEquals(new TextDecoder().decode(answer), "x");
   });
+
+  it("sends more than fits from sources, beside messages, and one that throws costs itself alone", async () => {
+    const FEED = 121;
+    const COUNT = 100;
+    const told: string[] = [];
+    let most = 0;
+    let feed = (_fails: boolean): void => {};
+    const feeding: Feature = {
+      name: "feed",
+      codes: [FEED],
+      offer: () => ({}),
+      check: (_flags, code) => code === FEED ? true : undefined,
+      attach: (_ours, _theirs, host) => {
+        feed = (fails) => {
+          let left = COUNT;
+          host.pull({
+            pull(): boolean {
+              if (fails) throw new Error("no feed");
+              host.sender.control("feed", FEED, left, new Uint8Array(32 * 1024), true);
+              most = Math.max(most, host.sender.writer.buffered);
+              return --left > 0;
+            },
+          });
+        };
+        return {
+          control: (frame) => {
+            if (frame.code !== FEED) return false;
+            told.push(`${frame.requestId}`);
+            return true;
+          },
+        };
+      },
+    };
+    const extra = { [EXTRA_FEATURES]: [feeding] };
+    await using server = new Server({ hostname: HOST, port: 0, logger: new Lines(), ...extra } as never);
+    server.route(SHOUT, ({ data }) => {
+      told.push(data);
+      return data;
+    });
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    await using client = new Client({ ...address, logger: new Lines(), ...extra } as never);
+    const errors: string[] = [];
+    client.on("error", (error) => void errors.push((error as Error).message));
+    await client.connect();
+    feed(true);
+    feed(false);
+    assertEquals(await client.request(SHOUT, "between"), "between");
+    await until(() => told.length === COUNT + 1);
+    assertEquals(errors, ["no feed"]);
+    const message = told.indexOf("between");
+    assert(message <= 256 / 32 + 1, `the message waited for ${message} pieces`);
+    assertEquals(told.toSpliced(message, 1), Array.from({ length: COUNT }, (_, i) => `${COUNT - i}`));
+    assert(most <= 300 * 1024, `${most} bytes waited`);
+  });
 });
 
 describe("FeatureSet", () => {

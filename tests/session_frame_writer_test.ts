@@ -3,9 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { anyLoop } from "../src/base/event_loop.ts";
 import { Server } from "../mod.ts";
+import { encodeUtf8 } from "../src/base/utf8.ts";
 import { BackpressureError } from "../src/errors.ts";
 import { BufferPool, POOL_SIZES } from "../src/link/buffer_pool.ts";
-import { CONTROL } from "../src/link/send_scheduler.ts";
+import type { PulledSource } from "../src/link/pulled_sources.ts";
+import { CONTROL, ORDERED_CONTROL } from "../src/link/send_scheduler.ts";
 import { FrameWriter, type FrameWriterShared } from "../src/link/frame_writer.ts";
 import { TotalBuffer } from "../src/link/total_buffer.ts";
 import { TimerWheel } from "../src/base/timer_wheel.ts";
@@ -478,5 +480,78 @@ describe("free buffers", () => {
     const later = scripted({}, loop).shared;
     assert(later.pool.take(0) !== buffer);
     later.close();
+  });
+});
+
+describe("a frame writer with sources", () => {
+  /** A source of `count` frames of `size` bytes that all have the same value. */
+  const source = (
+    writer: FrameWriter,
+    asked: number[],
+    value: number,
+    count: number,
+    size: number,
+  ): PulledSource => ({
+    pull(): boolean {
+      asked.push(value);
+      writer.frame(120, 0, 0, filled(size - 16, value), 0, Infinity, ORDERED_CONTROL);
+      return --count > 0;
+    },
+  });
+
+  it("asks them in turns, and for no more than 256 KiB at a time", async () => {
+    const { writer, send, pass, drain, writes } = make({ maxBufferedBytes: 2 ** 24, highWaterMark: 2 ** 24 });
+    const asked: number[] = [];
+    writer.pull(source(writer, asked, 1, 40, 32 * KIB));
+    assertEquals([asked.length, writer.buffered], [8, 256 * KIB]);
+    writer.pull(source(writer, asked, 2, 20, 32 * KIB));
+    assertEquals(asked.length, 8, "there is no room for the second one");
+    send("a message");
+    let most = 0;
+    while (asked.length < 60) {
+      await pass();
+      most = Math.max(most, writer.buffered);
+    }
+    assert(most <= 288 * KIB + 16 + 9, `${most} bytes waited`);
+    const both = asked.slice(8, 48);
+    assert(both.every((value, i) => value !== both[i + 1]), `no turns: ${asked}`);
+    const frames = await drain();
+    assertEquals(frames.length, 61);
+    // The message waited for what was there before it, and for nothing else.
+    assertEquals(frames.indexOf(sum(encodeUtf8("a message"))), 8);
+    assert(writes.every(({ bytes }) => bytes.length <= 256 * KIB));
+  });
+
+  it("asks for 32 KiB at a time after a slow write", async () => {
+    const { writer, clock, pass } = make();
+    const asked: number[] = [];
+    writer.pull(source(writer, asked, 1, 100, 16 * KIB));
+    assertEquals(asked.length, 16);
+    while (asked.length === 16) {
+      await clock.advance(21);
+      await pass();
+    }
+    while (asked.length < 30) {
+      assert(writer.buffered <= 48 * KIB, `${writer.buffered} bytes wait`);
+      await clock.advance(21);
+      await pass();
+    }
+    // The next write is quick.
+    await pass();
+    assert(writer.buffered > 200 * KIB, `${writer.buffered} bytes wait`);
+  });
+
+  it("drops one that sends nothing, and asks none after the end", async () => {
+    const { writer, pass } = make();
+    let asked = 0;
+    writer.pull({ pull: () => ++asked > 0 });
+    assertEquals(asked, 1);
+    const after: number[] = [];
+    writer.pull(source(writer, after, 1, 100, 64 * KIB));
+    const before = after.length;
+    writer.close();
+    await pass();
+    writer.pull({ pull: () => ++asked > 0 });
+    assertEquals([after.length, asked], [before, 1]);
   });
 });

@@ -12,6 +12,7 @@ import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { encodeBytes, queueEncoded } from "./frame_encoding.ts";
 import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
+import { type PulledSource, PulledSources } from "./pulled_sources.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { Backlog, type BacklogEvents, type BacklogShared, WRITE_SLICE } from "./backlog.ts";
@@ -42,6 +43,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   #replies: ReplyRoom | undefined = undefined;
   /** Room for messages. Made when one is refused, or somebody waits. */
   #messages: MessageRoom | undefined = undefined;
+  /** Made when a feature has a source. */
+  #sources: PulledSources | undefined = undefined;
   #flushed: Waiters | undefined = undefined;
   /** True once the peer can grant no more credit, so that held frames will never be sent. */
   #spent = false;
@@ -56,6 +59,11 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.protocol = protocol;
     this.#shared = shared;
     this.#events = events;
+  }
+
+  /** Lets a source send frames when there is room for them. */
+  pull(source: PulledSource): void {
+    if (!this.closed) (this.#sources ??= new PulledSources(this.scheduler)).add(source);
   }
 
   /** Called when the peer grants `bytes` more. */
@@ -219,6 +227,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#backlog?.end();
     this.#replies?.close();
     this.#messages?.close();
+    this.#sources?.close();
     this.#shared.total.free(left);
     this.#wake();
   }
@@ -238,6 +247,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
       this.#wake();
       this.#events.pressure(false, this.#buffered);
     }
+    this.#sources?.wrote(this.#shared.clock.now() - this.lastWrite);
     if (this.#flushed !== undefined) this.#wake();
   }
 

@@ -10,6 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
 import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../wire/frame.ts";
+import type { PulledSource } from "../link/pulled_sources.ts";
 import type { Inbox } from "./owner.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import type { PayloadEncoder, Sender } from "./sender.ts";
@@ -60,6 +61,11 @@ export interface FeatureHost {
   readonly sender: Sender;
   /** Takes messages, and counts frames against the peer's rate limit. */
   readonly inbox: Inbox;
+  /**
+   * Lets a source send frames when there is room for them; see {@linkcode PulledSource}. One that throws is reported as an
+   * `error` and dropped.
+   */
+  pull(source: PulledSource): void;
   /** The peer goes away. Returns false if it said so before. */
   leave(parting: PeerParting): boolean;
 }

@@ -11,6 +11,7 @@ import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { Channel } from "../link/channel.ts";
 import { Link, type LinkOwner } from "../link/link.ts";
+import type { PulledSource } from "../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
@@ -209,6 +210,18 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   leave(parting: PeerParting): boolean {
     return this.#end.leave(parting);
+  }
+
+  pull(source: PulledSource): void {
+    const pull = (): boolean => {
+      try {
+        return source.pull();
+      } catch (error) {
+        this.#owner.error(error);
+        return false;
+      }
+    };
+    this.link.writer.pull({ pull });
   }
 
   // For the layer above.
