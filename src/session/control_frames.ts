@@ -1,5 +1,5 @@
 /**
- * The control frames that every session knows. Those of features are in the features' files.
+ * Handles the control frames that every session knows. Those of features are handled in `features/`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { Flag, SystemCode } from "../wire/frame.ts";
 import type { Inbox } from "./owner.ts";
 import type { Sender } from "./sender.ts";
 
-/** The session that a control frame came to. */
+/** The session that received a control frame. */
 export interface ControlHost {
   readonly native: boolean;
   readonly inbox: Inbox;
@@ -19,13 +19,13 @@ export interface ControlHost {
 /** Handles one kind of control frame. Returns false if the frame means nothing. */
 type ControlHandler = (frame: ReceivedFrame, host: ControlHost) => boolean;
 
-/** By system code. */
+/** The handlers, by system code. */
 const HANDLERS: readonly (ControlHandler | undefined)[] = Array.from(
   { length: SystemCode.CANCEL + 1 },
   (_, code) => code === SystemCode.PING ? ping : code === SystemCode.CANCEL ? cancel : undefined,
 );
 
-/** Handles a control frame. Returns false if it is none, or means nothing. */
+/** Handles a control frame. Returns false if its code has no handler here, or if the frame means nothing. */
 export function controlFrame(frame: ReceivedFrame, host: ControlHost): boolean {
   return HANDLERS[frame.code]?.(frame, host) ?? false;
 }
@@ -37,7 +37,7 @@ function ping(frame: ReceivedFrame, { native, inbox, sender }: ControlHost): boo
   return true;
 }
 
-// The request that it cancels has been counted.
+// A CANCEL is not counted against the rate limit: the request that it cancels has been.
 function cancel({ flags, requestId }: ReceivedFrame, { native, inbox }: ControlHost): boolean {
   return native && (flags & Flag.REPLY) === 0 && inbox.cancel(requestId);
 }

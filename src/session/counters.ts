@@ -1,36 +1,42 @@
 /**
- * The counters of a connection.
+ * Defines the counters of a connection.
  *
  * @module
  */
 
 /** A connection's counters, from its start. */
 export interface SessionStats {
-  /** Messages, requests, replies and system frames sent. */
+  /** The number of messages, requests, replies and system frames sent. */
   readonly framesSent: number;
-  /** Frames received. */
+  /** The number of frames received, without dropped ones. */
   readonly framesReceived: number;
-  /** Bytes passed to the socket. */
+  /** The number of bytes that the socket has taken. */
   readonly bytesSent: number;
-  /** Bytes received. */
+  /** The number of bytes received. */
   readonly bytesReceived: number;
-  /** Bytes waiting to be sent. */
+  /** The number of bytes that wait to be sent, answers that wait for room included. */
   readonly bufferedBytes: number;
-  /** Messages waiting for their handlers. */
+  /** The number of messages that wait for their handlers. */
   readonly queuedMessages: number;
-  /** Asynchronous handlers at work. */
+  /** The number of running asynchronous handlers. */
   readonly runningHandlers: number;
-  /** Answers that nobody waited for: late or forged. */
+  /** The number of answers that arrived without a pending request: late or forged ones. */
   readonly repliesDropped: number;
-  /** Answers of the library itself, such as PONGs, that were left out because all connections together had no room. */
+  /**
+   * The number of answers of the library itself, such as PONGs, that were left out because all connections together had
+   * no room.
+   */
   readonly repliesLeftOut: number;
-  /** Frames dropped because their checksum did not match. */
+  /** The number of frames dropped because their checksum did not match. */
   readonly framesDropped: number;
-  /** Bytes skipped between frames, with `recovery: "resync"`. */
+  /** The number of bytes skipped between frames, with `recovery: "resync"`. */
   readonly bytesSkipped: number;
-  /** Frames of no use here: unknown system frames, and messages that arrive while closing. */
+  /**
+   * The number of frames that were ignored: system frames that are unknown or mean nothing, and messages that arrived
+   * too late for a handler because the connection was being closed.
+   */
   readonly framesIgnored: number;
-  /** Requests waiting for an answer. */
+  /** The number of requests that wait for an answer. */
   readonly pendingRequests: number;
 }
 

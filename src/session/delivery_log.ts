@@ -1,7 +1,8 @@
 /**
- * What became of the messages of one connection. A message counts as delivered when an answer to something sent after it
- * came back; PINGs are sent as such barriers. What was passed to the socket without such an answer is uncertain when the
- * connection ends, and what never was is lost.
+ * Records what became of the messages of one connection. A message counts as delivered once the answer to something
+ * that was sent after it has arrived. PINGs are sent for this purpose; they are called barriers. When the connection
+ * ends, messages that were passed to the socket without such an answer are uncertain. Those that were not passed to the
+ * socket are lost.
  *
  * @module
  */
@@ -10,40 +11,43 @@ import { Fifo } from "../base/fifo.ts";
 import type { FrameWriter } from "../link/frame_writer.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** A barrier goes out after this many messages. */
+/** A barrier is sent after this many messages. */
 const BARRIER_MESSAGES = 256;
-/** And this long after a message without one, in milliseconds. */
+/** A barrier is also sent this long after a message that none covers, in milliseconds. */
 const BARRIER_MS = 1_000;
-/** Of so many at most the answer is waited for at the same time; the next one goes out after that. */
+/** The most barriers that may be unanswered at the same time. The next one is sent when there are fewer. */
 const MOST_BARRIERS = 16;
 
-/** Numbers of messages, in the order they were sent: first the delivered ones, then the uncertain ones, then the lost. */
+/** The numbers of messages. The delivered ones were sent first, then the uncertain ones, then the lost ones. */
 export interface DeliveryCounts {
-  /** The peer has them. */
+  /** The number of messages that the peer has received. */
   readonly delivered: number;
-  /** The peer may have them. */
+  /** The number of messages that the peer may have received. */
   readonly uncertain: number;
-  /** The peer never got them. */
+  /** The number of messages that the peer never received. */
   readonly lost: number;
 }
 
-/** What proves the messages before it: a PING that was sent after them. */
+/** A PING whose answer proves that the messages sent before it were delivered. */
 export interface Barrier {
-  /** How many messages its answer shows to be delivered. */
+  /** The number of messages that its answer proves to be delivered, from the first one on. */
   readonly covers: number;
 }
 
-/** How messages are proven. */
+/** Sends the barriers of a {@linkcode DeliveryLog}. */
 export interface DeliveriesHost {
-  /** Sends a barrier after all messages; its answer calls {@linkcode DeliveryLog.deliver}. `undefined` if it can't be sent. */
+  /**
+   * Sends a barrier after all messages so far. Its answer calls {@linkcode DeliveryLog.deliver}. Returns `undefined` if
+   * it cannot be sent.
+   */
   barrier(): Barrier | undefined;
-  /** Nothing depends on the answer of a barrier any more, which may have come. */
+  /** Called when the answer of a barrier is no longer needed. It may have arrived already. */
   outdated(barrier: Barrier): void;
 }
 
 /**
- * Counts the messages of one connection. It holds a number for each message that still waits in the frame writer, and at most
- * {@linkcode MOST_BARRIERS} barriers, whatever the peer leaves unanswered.
+ * Counts the messages of one connection. It keeps a number for each message that still waits in the frame writer. It
+ * keeps at most {@linkcode MOST_BARRIERS} barriers, even if the peer answers none.
  */
 export class DeliveryLog {
   readonly #writer: FrameWriter;
@@ -52,19 +56,22 @@ export class DeliveryLog {
   readonly #timer: Timeout;
   #sent = 0;
   #delivered = 0;
-  /** Messages that the last barrier covers. */
+  /** The number of messages that the last barrier covers. */
   #covered = 0;
-  /** Where each message ends that was not passed to the socket when this was looked at, in bytes of the frame writer's ordered frames. */
+  /**
+   * The end of each message that had not been passed to the socket at the last check, as a position in the ordered
+   * bytes of the send scheduler.
+   */
   readonly #ends = new Fifo<number>();
-  /** Those that are not known to be answered or outdated. */
+  /** The barriers that are not known to be answered or outdated. */
   #barriers: Barrier[] = [];
-  /** Whether a barrier is to be sent as soon as there are fewer. */
+  /** True if a barrier is to be sent as soon as fewer are unanswered. */
   #due = false;
 
   /**
-   * @param writer Where the messages go.
-   * @param wheel For barriers after a time.
-   * @param host Sends barriers.
+   * @param writer Sends the messages.
+   * @param wheel Runs the timer for barriers.
+   * @param host Sends the barriers.
    */
   constructor(writer: FrameWriter, wheel: TimerWheel, host: DeliveriesHost) {
     this.#writer = writer;
@@ -73,12 +80,12 @@ export class DeliveryLog {
     this.#timer = new Timeout(() => this.cover());
   }
 
-  /** Messages taken so far. */
+  /** The number of messages counted so far. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** Counts the message that was just taken by the frame writer. */
+  /** Counts the message that the frame writer has just taken. */
   take(): void {
     this.#sent++;
     this.#pass();
@@ -88,7 +95,10 @@ export class DeliveryLog {
     else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, BARRIER_MS);
   }
 
-  /** Sends a barrier, if there is anything to cover; where too many are unanswered, when one of them is, or if it is the `last`. */
+  /**
+   * Sends a barrier if there are messages that none covers. While too many barriers are unanswered, a barrier is put
+   * off until one of them is answered, unless it is the `last` one.
+   */
   cover(last = false): void {
     this.#wheel.remove(this.#timer);
     if (this.#covered === this.#sent) return;
@@ -99,32 +109,32 @@ export class DeliveryLog {
     if (barrier !== undefined) this.#barriers.push(barrier);
   }
 
-  /** An answer came to what was sent after the first `count` messages. */
+  /** Called when an answer arrived to something that was sent after the first `count` messages. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
     this.#delivered = count;
     if (this.#due) this.cover();
   }
 
-  /** How it stands. */
+  /** The counts of the messages so far. */
   get counts(): DeliveryCounts {
     this.#pass();
     const passed = Math.max(this.#delivered, this.#sent - this.#ends.size);
     return { delivered: this.#delivered, uncertain: passed - this.#delivered, lost: this.#sent - passed };
   }
 
-  /** Ends it. */
+  /** Stops the timer. */
   stop(): void {
     this.#wheel.remove(this.#timer);
   }
 
-  /** Forgets where messages end that were passed to the socket. */
+  /** Forgets the ends of the messages that have been passed to the socket. */
   #pass(): void {
     const { passed } = this.#writer.scheduler;
     while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
   }
 
-  /** Whether as many barriers are unanswered as may be. */
+  /** True if as many barriers are unanswered as allowed. Reading it forgets those that are answered. */
   get #crowded(): boolean {
     if (this.#barriers.length < MOST_BARRIERS) return false;
     const left: Barrier[] = [];

@@ -1,6 +1,6 @@
 /**
- * What an ERROR reply holds: JSON `{code, message, details?}`, written from an error here and read as an error there. A peer
- * learns code and message of a failure, never a stack.
+ * Writes an error as the content of an ERROR reply, JSON `{code, message, details?}`, and reads it as an error again. A
+ * peer receives the code and the message of an error, never its stack.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { printable, readable } from "../base/untrusted.ts";
 
 const MAX_CODE = 100;
 const MAX_MESSAGE = 2_000;
-/** The most bytes of an ERROR reply's JSON; code and message alone take less than 13,000. */
+/** The most bytes of the JSON of an ERROR reply. Code and message alone take less than 13,000. */
 const MAX_BYTES = 65_536;
 
-/** The content of the ERROR reply for a failure that can't be described. */
+/** The content of the ERROR reply for an error that cannot be described. */
 export const NO_DETAILS = '{"code":"handler-failed","message":"The handler failed"}';
 
-/** What a peer is told that gets no other answer. */
+/** Creates an error whose code and message become the answer to a request. */
 export function answerError(code: string, message: string): Error & { readonly code: string } {
   return Object.assign(new Error(message), { code });
 }
 
-/** The content of the ERROR reply for a failure. */
+/** Returns the content of the ERROR reply for an error. */
 export function errorContent(error: unknown): string {
   try {
     const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
@@ -31,14 +31,14 @@ export function errorContent(error: unknown): string {
       message: typeof message === "string" ? message.slice(0, MAX_MESSAGE) : "The handler failed",
     });
   } catch {
-    // Anything can be thrown, also what can't be looked at.
+    // Anything can be thrown, even a value whose properties cannot be read.
     return NO_DETAILS;
   }
 }
 
 /**
- * The error of an ERROR reply. Programs print its text: nothing in it commands a terminal. Its message keeps line breaks, as
- * many errors take several lines.
+ * Returns the error that an ERROR reply describes. Programs print its text, so control characters, which could command
+ * a terminal, are replaced. The message keeps its line breaks, because many errors have several lines.
  */
 export function errorOf(content: Uint8Array): RemoteError | ProtocolError {
   let value: unknown;

@@ -1,6 +1,7 @@
 /**
- * Features: extensions of the native protocol that both sides agree on in the handshake. A session knows no single one. A
- * feature says what it offers, and its part of a session sees frames, messages and the end.
+ * Defines features: extensions of the native protocol that both sides agree on in the handshake. A session does not
+ * know any particular feature. A feature describes what it offers, and its part of a session receives frames, messages
+ * and the end.
  *
  * @module
  */
@@ -15,14 +16,14 @@ import type { Inbox } from "./owner.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import type { PayloadEncoder, Sender } from "./sender.ts";
 
-/** What a Server or a Client tells its features before any handshake. */
+/** What features learn of a Server or a Client before any handshake. */
 export interface FeatureTerms {
   readonly limits: {
     readonly maxMessageSize: number;
     readonly maxQueuedBytes: number;
     readonly maxQueuedMessages: number;
   };
-  /** The fingerprint of the message types, if it is told. */
+  /** The fingerprint of the message types; `undefined` without the option `contract`. */
   readonly contract: string | undefined;
 }
 
@@ -30,24 +31,31 @@ export interface FeatureTerms {
 export interface Feature {
   /** Its name in the handshake. */
   readonly name: string;
-  /** The frame flags that it owns, or-ed: bits that the protocol itself does not use. @default 0 */
+  /**
+   * The frame flags that it owns, combined with bitwise OR. The protocol itself must not use any of them.
+   * @default 0
+   */
   readonly flags?: number;
-  /** The system codes that it owns: below 200, and none that every session knows. @default none */
+  /** The system codes that it owns: codes below 200 that the protocol itself does not use. @default none */
   readonly codes?: readonly number[];
-  /** Returns the parameters that this side offers; `undefined` offers nothing. Called once for a Server or a Client. */
+  /**
+   * Returns the parameters that this side offers; `undefined` if it does not offer the feature. Called once for a
+   * Server or a Client.
+   */
   offer(terms: FeatureTerms): PeerObject | undefined;
   /**
    * Called on a server whose client offers the feature, too. Returns the parameters that the server answers with;
-   * `undefined` declines.
+   * `undefined` if it declines the feature.
    *
    * @param ours What this side offered.
    * @default what this side offered
    */
   accept?(ours: PeerObject, theirs: PeerObject): PeerObject | undefined;
-  /** Checks the header of each frame before the frame has come. */
+  /** Checks the header of each frame before the rest of the frame has arrived. */
   readonly check?: HeaderCheck;
   /**
-   * Returns the feature's part of a session in which it is in force; `undefined` if there is nothing to do.
+   * Called for each session in which the feature is in force. Returns the feature's part of the session; `undefined` if
+   * it has nothing to do there.
    *
    * @param ours What this side answered or offered.
    * @param theirs What the peer answered or offered.
@@ -55,66 +63,79 @@ export interface Feature {
   attach?(ours: PeerObject, theirs: PeerObject, host: FeatureHost, clock: Clock): FeaturePart | undefined;
 }
 
-/** The session of a feature. */
+/** The session of a {@linkcode FeaturePart}. */
 export interface FeatureHost {
-  /** Sends frames, and knows how many bytes were written. */
+  /** Sends frames and counts them. */
   readonly sender: Sender;
-  /** Takes messages, and counts frames against the peer's rate limit. */
+  /** Takes messages and counts frames against the peer's rate limit. */
   readonly inbox: Inbox;
   /**
    * Lets a source send frames when there is room for them; see {@linkcode PulledSource}. One that throws is reported as an
    * `error` and dropped.
    */
   pull(source: PulledSource): void;
-  /** The peer goes away. Returns false if it said so before. */
+  /** Called by a feature when the peer says that it goes away. Returns false if the peer has said so before. */
   leave(parting: PeerParting): boolean;
 }
 
 /**
- * What a feature does in one session. Each member is optional; one that is not there costs nothing. A `ProtocolError` that
- * one throws ends the session. Anything else that it throws is told as an `error`, and costs no more than its own frame.
+ * What a feature does in one session. Each member is optional, and a missing one costs nothing. A `ProtocolError` from
+ * `control`, `reply`, `message` or `decode` ends the session. Anything else that `control`, `reply` or `decode` throws
+ * is reported as an `error`, and only that frame is lost. Whatever `leave` or `close` throws is reported, too. An error
+ * of `encode` reaches the caller that sends. `message` must throw nothing else, and `handled` must not throw.
  */
 export interface FeaturePart {
-  /** True if it keeps the peer from sending more than it may: then reading never has to stop. */
+  /** True if it keeps the peer from sending more than is allowed, so that reading never has to stop. */
   readonly limitsPeer?: boolean;
-  /** Takes a frame with a system code. Returns false if the frame means nothing to it. */
+  /** Handles a frame with a system code. Returns false if the frame means nothing to the feature. */
   control?(frame: ReceivedFrame, host: FeatureHost): boolean;
-  /** Takes a frame that looks like a reply, before the requests do. Returns false to leave it to them. */
+  /**
+   * Called with each frame that looks like a reply, before it is matched with a request. Returns true if the feature
+   * takes the frame, and false to have it matched.
+   */
   reply?(frame: ReceivedFrame, host: FeatureHost): boolean;
-  /** A message or a request came, `size` bytes with its header. Throws a `ProtocolError` if it may not. */
+  /**
+   * Called when a message or a request of `size` bytes, header included, has arrived. Throws a `ProtocolError` if it is
+   * not allowed.
+   */
   message?(size: number): void;
-  /** A message of `size` bytes with its header no longer waits: it was handed to its handler, or left out. */
+  /**
+   * Called when a message of `size` bytes, header included, no longer waits: it was handed to its handler, or left out.
+   */
   handled?(size: number, host: FeatureHost): void;
   readonly encode?: PayloadEncoder["encode"];
   /**
-   * Transforms the payload of one that came, given its flags. The parts are asked in the reverse of the order in which they
-   * encode. Throws a `ProtocolError` if the payload is malformed.
+   * Transforms the payload of a received frame, as its flags say. Returns `undefined` to leave it as it is. The parts
+   * decode in the reverse of the order in which they encode. Throws a `ProtocolError` if the payload is malformed.
    */
   decode?(frame: ReceivedFrame): Uint8Array | undefined;
-  /** This side begins an orderly end. A feature with this member makes the peer finish in its turn. */
+  /**
+   * Called when this side begins an orderly end. A feature that has this member asks the peer to finish in its turn.
+   */
   leave?(reason: string, how: Parting, host: FeatureHost): void;
-  /** The session is over. */
+  /** Called when the session is over. */
   close?(): void;
 }
 
-/** The features in force on some connections: all that agreed on the same ones share one of these. */
+/** The features in force on a connection. All connections that agreed on the same features share one object. */
 export interface AgreedFeatures {
   readonly list: readonly Feature[];
-  /** The flags of all of them, or-ed. */
+  /** The flags of all of them, combined with bitwise OR. */
   readonly flags: number;
   readonly check: HeaderCheck | undefined;
 }
 
 /** The features that a Server or a Client offers. */
 export class FeatureSet {
-  /** What goes into the handshake. */
+  /** The offer that is sent in the handshake. */
   readonly offer: NativeOffer;
   readonly #features: readonly Feature[];
-  /** By the names of those in force. */
+  /** The features in force on some connections, by their names. */
   readonly #agreed = new Map<string, AgreedFeatures>();
 
   /**
-   * @throws {TypeError} Two have the same name, or one has a flag or a code that another one or the protocol has.
+   * @throws {TypeError} Two features have the same name, or one has a flag or a code that another one or the protocol
+   * has.
    */
   constructor(features: readonly Feature[], terms: FeatureTerms) {
     const offered: Record<string, PeerObject> = Object.create(null);
@@ -178,10 +199,10 @@ const PROTOCOL_CODES: readonly number[] = [
 
 const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 
-/** Sees the messages of a session. */
+/** Counts the messages of a session. */
 export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
 
-/** Returns what sees each message: the one part that does, several as one, or `undefined` for none. */
+/** Returns one meter for all parts that count messages; `undefined` if there are none. */
 export function meterOf(parts: readonly FeaturePart[]): MessageMeter | undefined {
   const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
   if (seeing.length === 0) return undefined;
@@ -197,7 +218,7 @@ export function meterOf(parts: readonly FeaturePart[]): MessageMeter | undefined
   };
 }
 
-/** Returns a frame with the payload that its decoders make. Its size stays the one that came. */
+/** Returns a frame with its payload decoded. Its `size` remains that of the received payload. */
 export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
   for (const part of decoders) {
     const content = part.decode!(frame);
@@ -220,6 +241,6 @@ export function attachFeatures(
   const parts = list
     .map((feature) => feature.attach?.(own[feature.name], features.get(feature.name)!, host, clock))
     .filter((part) => part !== undefined);
-  // A copy has no spare room: V8 keeps space for 17 elements in an array that has grown.
+  // A copy has no spare capacity: V8 keeps space for 17 elements in an array that has grown.
   return parts.slice();
 }

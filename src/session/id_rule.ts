@@ -1,36 +1,41 @@
 /**
- * What every rule that numbers requests has in common.
+ * Defines what all rules for numbering requests have in common.
  *
  * @module
  */
 
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 
-/** An id as it stands in a frame. */
+/** The id in a frame: a number, or a UUID in the protocols that have them. */
 export type RequestId = number | string;
 
 /** Numbers the requests of one connection. */
 export interface RequestIds {
-  /** The next free id. Throws a `BackpressureError`, `ids-exhausted`, when there is none. */
+  /** Returns the next free id. Throws a `BackpressureError` `ids-exhausted` if there is none. */
   next(): RequestId;
-  /** The id of a frame that is no request. */
+  /** Returns the id for a frame that is no request. */
   plain(): RequestId;
-  /** Whether a frame answers a request of this side, pending or not: such a frame is never handed to a handler. */
+  /**
+   * Returns whether a frame answers a request of this side, pending or not. Such a frame is never handed to a handler.
+   */
   answers(frame: ReceivedFrame): boolean;
-  /** The peer used this id for a frame that is no answer. */
+  /** Called when the peer has used an id for a frame that is no answer. */
   seenFromPeer(id: RequestId): void;
-  /** A request is over: it was answered, or never sent. Its id may be used again. */
+  /** Called when a request was answered, or never sent. Its id may be used again. */
   free(id: RequestId): void;
-  /** A request ended without an answer: its id must not be taken for another's while the answer may still come. */
+  /**
+   * Called when a request ended without an answer. Its id must not be used for another request while the answer may
+   * still arrive.
+   */
   abandon(id: RequestId): void;
-  /** An answer came for an abandoned id, or for none. */
+  /** Called when an answer arrived for an abandoned request, or for none. */
   settle(id: RequestId): void;
 }
 
-/** Which ids wait for an answer. */
+/** The ids of the requests that wait for an answer. */
 export interface PendingIds {
-  /** Whether this one does. */
+  /** Returns whether a request with this id waits. */
   has(id: RequestId): boolean;
-  /** All that do. */
+  /** Returns the ids of all requests that wait. */
   waiting(): Iterable<RequestId>;
 }

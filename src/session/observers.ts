@@ -1,6 +1,6 @@
 /**
- * What can be watched of the messages of a Server or a Client, for metrics and traces. Nobody listens, nothing is made: a
- * {@linkcode Observers} member is `undefined` until its event has a listener.
+ * Defines the events about single messages of a Server or a Client, for metrics and traces. A member of
+ * {@linkcode Observers} is `undefined` until its event has a listener, so that events without listeners cost nothing.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
 
 /** A frame as observers see it. */
 export interface FrameInfo {
-  /** Its type code; below 200 it is one of the library's own. */
+  /** Its type code. Codes below 200 belong to the library itself. */
   readonly code: number;
   /** The size of its payload, in bytes. */
   readonly size: number;
-  /** Its id; 0 for a native message that is no request. */
+  /** Its id; 0 for a native message that is not a request. */
   readonly requestId: number | string;
-  /** What it is. Python's protocols do not tell a request from a message. */
+  /** Its kind. The Python protocols do not distinguish requests, replies and messages: each is a `"message"`. */
   readonly kind: "message" | "request" | "reply" | "error" | "system";
 }
 
@@ -23,9 +23,9 @@ export interface FrameInfo {
 export interface SettledInfo {
   /** The name of its type, or `"ping"`. */
   readonly name: string;
-  /** Its id. */
+  /** The id in its frame. */
   readonly requestId: number | string;
-  /** How it ended. `failed` covers errors of the peer, and the end of the connection. */
+  /** How it ended. `"failed"` covers errors of the peer, answers that cannot be read, and the end of the connection. */
   readonly outcome: "answered" | "failed" | "timeout" | "cancelled";
   /** How long it took, in milliseconds. */
   readonly ms: number;
@@ -33,31 +33,40 @@ export interface SettledInfo {
 
 /** How full a peer's outgoing buffer is. */
 export interface PressureInfo {
-  /** Whether more than `highWaterMark` waits; false again at half of it. */
+  /** True if the buffer became full, that is, above `highWaterMark`; false once it is at most half of that. */
   readonly full: boolean;
-  /** How much waits, in bytes. */
+  /** The number of bytes that wait to be sent. */
   readonly bufferedBytes: number;
 }
 
 /** What the rate limit did. */
 export interface LimitedInfo {
-  /** Held back until it fits (told once until it flows again), or refused. */
+  /**
+   * `"throttled"` if the message is held back until the limit allows it. This is reported once for all messages that
+   * wait. `"rejected"` if the message was refused.
+   */
   readonly action: "throttled" | "rejected";
-  /** The type code of the message. */
+  /** The type code of the message or system frame. */
   readonly code: number;
 }
 
-/** The events about single messages. `Peer` is what comes after the first argument: the client, on a server. */
+/**
+ * The events about single messages. `Peer` are the arguments after the first one: on a server the client, on a client
+ * none.
+ */
 export type TrafficEvents<Peer extends readonly unknown[]> = {
-  /** A frame was taken to be sent: a message, a request, a reply or one of the library's own. Broadcasts are counted, not told. */
+  /**
+   * A frame was accepted for sending: a message, a request, a reply or one of the library's own. Broadcasts are
+   * counted, but not reported here.
+   */
   sent: [info: FrameInfo, ...peer: Peer];
-  /** A whole and undamaged frame came in. */
+  /** A complete and undamaged frame arrived. */
   received: [info: FrameInfo, ...peer: Peer];
-  /** A message is handed to the handler of its route. */
+  /** A message is about to be handed to the handler of its route. */
   routed: [info: FrameInfo, ...peer: Peer];
   /** A request of this side is over. */
   settled: [info: SettledInfo, ...peer: Peer];
-  /** The outgoing buffer crossed its high-water mark, or is half empty again. */
+  /** The outgoing buffer became full, or is at most half full again. */
   pressure: [info: PressureInfo, ...peer: Peer];
   /** The rate limit held a message back or refused it. */
   limited: [info: LimitedInfo, ...peer: Peer];
@@ -66,12 +75,12 @@ export type TrafficEvents<Peer extends readonly unknown[]> = {
 /** The names of {@linkcode TrafficEvents}. */
 export const TRAFFIC_EVENTS = ["sent", "received", "routed", "settled", "pressure", "limited"] as const;
 
-/** Where a connection tells what happens; a member is there while anybody listens. */
+/** Receives the events of a connection. A member is `undefined` while its event has no listener. */
 export type Observers = {
   [Name in keyof TrafficEvents<[]>]?: ((info: TrafficEvents<[]>[Name][0], peer: unknown) => void) | undefined;
 };
 
-/** What a frame is, to observers. */
+/** Returns the kind of a frame for observers. */
 export function kindOf(code: number, flags: number): FrameInfo["kind"] {
   if (code < FIRST_APPLICATION_CODE) return "system";
   if ((flags & Flag.ERROR) !== 0) return "error";

@@ -1,5 +1,5 @@
 /**
- * The layer above a session, as a session sees it.
+ * Defines what a session needs of the layer above it.
  *
  * @module
  */
@@ -11,19 +11,21 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 export interface Inbox {
   /** True while it takes no more messages. */
   readonly full: boolean;
-  /** Settles when it takes more messages, or when it is closed. */
+  /** Resolves when it takes more messages, or when it is closed. */
   room(): Promise<void>;
-  /** Takes a message or a request. Throws a `ProtocolError` if it may not come now. */
+  /** Takes a message or a request. Throws a `ProtocolError` if it is not allowed now. */
   accept(frame: ReceivedFrame, receivedAt: number): void;
-  /** The peer cancels a request. Returns false if there is no such request, or if it was cancelled before. */
+  /**
+   * Called when the peer cancels a request. Returns false if there is no such request, or if it was canceled before.
+   */
   cancel(id: number | string): boolean;
-  /** Counts a frame that is no message against the peer's rate limit. Returns false if it must not be answered. */
+  /** Counts a frame that is not a message against the peer's rate limit. Returns false if it must not be answered. */
   permits(frame: ReceivedFrame): boolean;
-  /** There may be room for answers again. */
+  /** Called when there may be room for answers again. */
   resume(): void;
-  /** Settles when no message waits and no handler runs, or when it is closed. */
+  /** Resolves when no message waits and no handler runs, or when it is closed. */
   idle(): Promise<void>;
-  /** Drops all messages that wait. Nothing more comes. */
+  /** Drops all messages that wait. No message is handed to a handler after that. */
   close(): void;
 }
 
@@ -32,10 +34,13 @@ export interface SessionOwner {
   readonly inbox: Inbox;
   /** The second argument of observers. */
   readonly handle: unknown;
-  /** Something failed. The session goes on, or ends with it. */
+  /** Called when something failed. The session may go on or end after that. */
   error(error: unknown): void;
-  /** The session stopped being open: nothing more can be sent. */
+  /** Called when the session stops being open. No new message can be sent from then on. */
   closing(): void;
-  /** The session is over, its socket released. Called once; `getError` makes the error that ended it, if there is one. */
+  /**
+   * Called once, when the session is over and its socket is released. `getError` returns the error that ended it, if
+   * there is one.
+   */
   closed(reason: CloseReason, getError: () => unknown): void;
 }

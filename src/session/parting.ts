@@ -1,37 +1,37 @@
 /**
- * The words with which a connection is left: what one side says, and what the other hears.
+ * Defines what one side says when it leaves a connection, and what the other side learns from it.
  *
  * @module
  */
 
 import type { Refusal } from "../errors.ts";
 
-/** The words of a server that shuts a client out. */
+/** What a server says to a client that it shuts out. */
 export interface PartingWords {
   /** The reason, for programs. */
   readonly code?: string;
   /** The reason, for people. */
   readonly message?: string;
-  /** True if coming back is pointless. */
+  /** True if connecting again is pointless. */
   readonly final?: boolean;
 }
 
-/** How a connection is left. */
+/** How this side leaves a connection. */
 export interface Parting extends PartingWords {
-  /** How long handlers, pending requests and unsent bytes may take, in milliseconds. */
+  /** The most time that handlers, pending requests and unsent bytes may take, in milliseconds. */
   readonly drain: number;
-  /** When the peer may come back, in milliseconds. */
+  /** The time after which the peer may connect again, in milliseconds. */
   readonly retryAfter?: number | undefined;
 }
 
-/** What a peer says that goes away. */
+/** What a peer says when it goes away. */
 export interface PeerParting {
   /** The reason, in the peer's words. */
   readonly code: string;
-  /** When it may be asked again, in milliseconds; 0 if it did not say. */
+  /** The time after which this side may connect again, in milliseconds; 0 if the peer did not say. */
   readonly retryAfter: number;
-  /** How long it waits, in milliseconds. */
+  /** The time that the peer waits, in milliseconds. */
   readonly drain: number;
-  /** Its words, if it shuts this side out. */
+  /** What it says to this side if it shuts it out; `undefined` otherwise. */
   readonly refusal: Refusal | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * How a connection numbers its requests and knows their answers: one rule for each kind of id on the wire, and, where ids have
- * 16 bits, for each way in which peers number their own frames.
+ * Numbers the requests of a connection and recognizes their answers. There is one rule for each kind of id on the wire.
+ * For 16-bit ids, there is one for each way in which peers number their own frames.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 import { NOBODY, shortIds } from "./short_ids.ts";
 
-/** The rule of a connection's protocol. */
+/** Returns the rule for the protocol of a connection. */
 export function requestIds(
   outcome: Pick<HandshakeOutcome, "protocol" | "numbering">,
   side: "client" | "server",
@@ -25,7 +25,7 @@ export function requestIds(
   return protocol.ids === "u16" ? shortIds(numbering!, side, pending, clock) : new RandomIds(pending, protocol.ids);
 }
 
-/** Native: each side counts from 1, and flags tell the answers. */
+/** The rule of the native protocol: each side counts from 1, and flags mark the answers. */
 class NativeIds implements RequestIds {
   readonly #pending: PendingIds;
   #last = 0;
@@ -56,21 +56,24 @@ class NativeIds implements RequestIds {
   settle(): void {}
 }
 
-/** The id of a frame that a server sends to many: no request of any of them, so that one frame is right for all. */
+/** Returns the id for a broadcast. It is no request of any client, so that all clients can get the same frame. */
 export function broadcastId(protocol: Protocol): RequestId {
   if (isNative(protocol)) return 0;
   return protocol.ids === "u16" ? NOBODY : randomId(protocol.ids);
 }
 
-/** An unpredictable id. */
+/** Returns an unpredictable id. */
 export function randomId(kind: "u32" | "uuid" | "u16"): RequestId {
   return kind === "uuid" ? crypto.randomUUID() : crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
-/** How many abandoned ids are kept where ids are random. */
+/** The most abandoned ids that are kept where ids are random. */
 const ABANDONED = 4096;
 
-/** 1.2 – 1.9: random ids without an owner. A frame whose id waits is the answer, whatever its type. */
+/**
+ * The rule of releases 1.2 – 1.9: ids are random, and either side may use any of them. A frame with the id of a pending
+ * or abandoned request is its answer, whatever the type.
+ */
 class RandomIds implements RequestIds {
   readonly #pending: PendingIds;
   readonly #kind: "u32" | "uuid";

@@ -1,6 +1,6 @@
 /**
- * The requests of one connection that wait for an answer. Ids belong to the connection; an answer nobody waits for, late or
- * forged, is counted and dropped.
+ * Keeps the requests of one connection that wait for an answer. Their ids belong to the connection. An answer without a
+ * pending request, late or forged, is counted and dropped.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { IdMap } from "../base/id_map.ts";
 import { TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 import { Waiters } from "../base/waiters.ts";
 
-/** What makes a value of an answer's payload. */
+/** Decodes the payload of an answer. */
 export interface AnswerCodec {
-  /** Throws what rejects the request. */
+  /** Returns the value of the answer. The request rejects with whatever it throws. */
   decode(content: Uint8Array): unknown;
 }
 
@@ -25,47 +25,42 @@ export interface AnswerCodec {
 export interface RequestOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */
   readonly timeout?: number | undefined;
-  /** Gives up when aborted: the request rejects with the signal's reason. */
+  /** Aborting it gives up the request, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Is told what becomes of requests. */
+/** Receives the events of a {@linkcode RequestTable}. */
 export interface RequestTableHost {
-  /** When a request begins, by the clock; -1 where nobody wants to know. */
+  /** The time at which a request begins, by the clock; -1 if nobody observes requests. */
   readonly since: number;
-  /** Its answer came. */
+  /** Called when the answer to a request has arrived. */
   answered(entry: Pending): void;
-  /** It ended without one, and the connection goes on. */
+  /** Called when a request ended without an answer while the connection goes on. */
   abandoned(entry: Pending): void;
-  /** It is over. */
+  /** Called when a request is over. */
   settled(entry: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void;
 }
 
 /** A request that waits for its answer. */
 export class Pending extends TimerEntry {
-  /** Its id. */
   readonly requestId: RequestId;
-  /** Makes the value. */
   readonly codec: AnswerCodec;
-  /** Gives up when aborted. */
   readonly signal: AbortSignal | undefined;
-  /** The value. */
+  /** Resolves with the value of the answer. */
   readonly promise: Promise<unknown>;
-  /** Settles the promise. */
   resolve!: (value: unknown) => void;
-  /** Settles the promise. */
   reject!: (reason: unknown) => void;
-  /** Where it ends in the frame writer; -1 where it can't be cancelled. */
+  /** The position at which its frame ends in the ordered bytes of the send scheduler; -1 if it cannot be canceled. */
   end = -1;
-  /** How many messages an answer to it shows to be delivered. */
+  /** The number of messages that an answer to it proves to be delivered; -1 if it proves nothing. */
   covers = -1;
-  /** When it began; -1 where nobody wants to know. */
+  /** The time at which it began, by the clock; -1 if nobody observes requests. */
   since = -1;
-  /** Whether its end is waited for by nobody, not even by `close`. */
+  /** True if nothing waits for its end, not even `close`. */
   readonly quiet: boolean;
-  /** Listens to the signal. */
+  /** The listener that was added to `signal`. */
   onAbort: (() => void) | undefined = undefined;
-  /** What was asked, for messages. */
+  /** The name of what was requested, for error messages. */
   readonly what: string;
   readonly #timeout: number;
   readonly #table: RequestTable;
@@ -93,23 +88,23 @@ export class Pending extends TimerEntry {
     });
   }
 
-  /** Nobody answered. */
+  /** Called when no answer has arrived in time. */
   override expire(): void {
     const error = new TimeoutError("timeout", `No answer to "${this.what}" within ${this.#timeout} ms`);
     this.#table.abandon(this, error, "timeout");
   }
 }
 
-/** The reason of what was waited for by nobody. */
+/** The reason with which a barrier rejects whose answer is no longer needed. */
 const OUTDATED = new Error("Something later was answered");
 
-/** The table. */
+/** The requests of one connection that wait for an answer. */
 export class RequestTable implements PendingIds {
-  /** How requests are numbered. */
+  /** The rule that numbers the requests. */
   readonly ids: RequestIds;
   readonly #wheel: TimerWheel;
   readonly #host: RequestTableHost;
-  /** Made with the first request: most connections never make one. */
+  /** Created with the first request, because most connections never send one. */
   #entries: IdMap<Pending> | undefined = undefined;
   #size = 0;
   #asked = 0;
@@ -117,9 +112,9 @@ export class RequestTable implements PendingIds {
   #onEmpty: Waiters | undefined = undefined;
 
   /**
-   * @param wheel For the timeouts.
-   * @param makeIds Makes the rule that numbers requests, given which ids wait.
-   * @param host Is told what becomes of requests.
+   * @param wheel Runs the timeouts.
+   * @param makeIds Creates the rule that numbers the requests, given the ids of those that wait.
+   * @param host Receives events.
    */
   constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds, host: RequestTableHost) {
     this.#wheel = wheel;
@@ -127,41 +122,41 @@ export class RequestTable implements PendingIds {
     this.ids = makeIds(this);
   }
 
-  /** Whether a request of this id waits. */
+  /** Returns whether a request with this id waits. */
   has(id: RequestId): boolean {
     return this.#entries?.get(id) !== undefined;
   }
 
-  /** The ids of all requests that wait. */
+  /** Returns the ids of all requests that wait. */
   waiting(): RequestId[] {
     return this.#entries?.values().map(({ requestId }) => requestId) ?? [];
   }
 
-  /** How many requests wait that anybody waits for. */
+  /** The number of requests that wait, without quiet ones. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many requests there were. */
+  /** The number of requests added so far. */
   get asked(): number {
     return this.#asked;
   }
 
-  /** Answers that nobody waited for. */
+  /** The number of answers without a pending request. */
   get dropped(): number {
     return this.#dropped;
   }
 
   /**
-   * Waits for the answer to a request.
+   * Adds a request and begins its timeout.
    *
    * @param id Its id, which must be free.
-   * @param what What was asked, for messages.
-   * @param codec Makes the value.
-   * @param timeout How long it may take, in milliseconds.
-   * @param signal Gives up when aborted.
-   * @param quiet Whether nobody waits for it to end.
-   * @returns The request; its promise has the value.
+   * @param what The name of what is requested, for error messages.
+   * @param codec Decodes the answer.
+   * @param timeout The time to wait for the answer, in milliseconds.
+   * @param signal Aborting it gives up the request.
+   * @param quiet True if nothing waits for its end.
+   * @returns The request. Its promise resolves with the value of the answer.
    */
   add(
     id: RequestId,
@@ -184,7 +179,7 @@ export class RequestTable implements PendingIds {
     return entry;
   }
 
-  /** Hands an answer to whoever waits for it; false if nobody does. */
+  /** Settles the request that a frame answers. Returns false if there is none. */
   settle(frame: ReceivedFrame): boolean {
     const entry = this.#entries?.get(frame.requestId);
     if (entry === undefined) {
@@ -206,7 +201,7 @@ export class RequestTable implements PendingIds {
     return true;
   }
 
-  /** Rejects the request whose answer came and cannot be read. Nothing happens if nobody waits for it. */
+  /** Rejects the request whose answer arrived but cannot be read. Does nothing if there is none. */
   fail(id: RequestId, error: unknown): void {
     const entry = this.#entries?.get(id);
     if (entry === undefined) return;
@@ -216,18 +211,18 @@ export class RequestTable implements PendingIds {
     entry.reject(error);
   }
 
-  /** It was not sent. */
+  /** Removes a request that was answered, or never sent. Its promise does not settle. */
   forget(entry: Pending): void {
     this.#remove(entry);
     this.ids.free(entry.requestId);
   }
 
-  /** Nobody waits for it any more; its answer may come, or has come. */
+  /** Ends a request whose answer is no longer needed. Does nothing if it has ended. */
   outdated(entry: Pending): void {
     if (this.#entries?.get(entry.requestId) === entry) this.abandon(entry, OUTDATED, "cancelled");
   }
 
-  /** Ends a request without an answer. */
+  /** Ends a request without an answer, and rejects it. */
   abandon(entry: Pending, reason: unknown, outcome: "timeout" | "cancelled"): void {
     this.#remove(entry);
     this.ids.abandon(entry.requestId);
@@ -236,7 +231,7 @@ export class RequestTable implements PendingIds {
     entry.reject(reason);
   }
 
-  /** Ends all requests: the connection is gone. The error is made only if there are any. */
+  /** Rejects all requests because no answer can arrive any more. `makeReason` is called only if there are any. */
   rejectAll(makeReason: () => Error): void {
     const entries = this.#entries?.values() ?? [];
     if (entries.length === 0) return;
@@ -248,7 +243,7 @@ export class RequestTable implements PendingIds {
     }
   }
 
-  /** Settles when nobody waits. */
+  /** Resolves when no request waits, quiet ones aside. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return (this.#onEmpty ??= new Waiters()).wait();

@@ -1,6 +1,6 @@
 /**
- * What one connection says: messages, requests and answers, and the frames of the library itself. It makes frames of them,
- * numbers requests and waits for their answers.
+ * Sends what one connection has to send: messages, requests, answers, and the frames of the library itself. It turns
+ * them into frames, numbers requests and waits for their answers.
  *
  * @module
  */
@@ -26,9 +26,9 @@ import { kindOf, type Observers } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */
 const MAX_PING = 64;
-/** How long the PONG of a heartbeat is known as one, in milliseconds. */
+/** The timeout of a heartbeat's PING, in milliseconds. A PONG that arrives later counts as an unexpected answer. */
 const BEAT_TIMEOUT = 60_000;
-/** The answer to a barrier is worth waiting for as long as the connection lives. */
+/** The timeout of a barrier, in milliseconds. Its answer is useful for as long as the connection lives. */
 const ENDLESS = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
 const NO_CODEC: AnswerCodec = { decode: () => undefined };
@@ -38,32 +38,32 @@ export interface SenderShared extends FrameWriterShared {
   readonly observers: Observers;
 }
 
-/** What an answer needs to know of its request. */
+/** The parts of a request that its answer needs. */
 export interface Request {
   readonly type: { readonly name: string; readonly code: number };
   readonly requestId: RequestId;
-  /** When the request was sent, for the protocols whose answers repeat that. */
+  /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
 }
 
-/** A payload with the flags that say what was done to it. */
+/** A transformed payload, with the flags that describe the transformation. */
 export interface EncodedPayload {
   readonly flags: number;
   readonly content: Uint8Array;
 }
 
-/** Transforms payloads on their way out. */
+/** Transforms payloads before they are sent. */
 export interface PayloadEncoder {
-  /** Transforms the payload of a message, request or reply that is sent. Returns `undefined` to leave it as it is. */
+  /** Transforms the payload of a message, request or reply. Returns `undefined` to leave it as it is. */
   encode(code: number, flags: number, content: Uint8Array | string): EncodedPayload | undefined;
 }
 
-/** The session that sends. */
+/** The session of a {@linkcode Sender}. */
 export interface SenderHost {
   readonly native: boolean;
   /** The second argument of observers. */
   readonly handle: unknown;
-  /** Called with the reason `"slow-consumer"` if the peer asks more than it reads the answers of. */
+  /** Called with the reason `"slow-consumer"` if the peer sends requests faster than it reads the answers. */
   ended(reason: CloseReason, error: Error): void;
 }
 
@@ -71,9 +71,8 @@ export interface SenderHost {
 export class Sender implements RequestTableHost, DeliveriesHost {
   /** The largest frame that the peer takes, header included, in bytes. */
   readonly maxMessageSize: number;
-  /** Where frames go. */
   readonly writer: FrameWriter;
-  /** Who waits for answers. */
+  /** The requests that wait for an answer. */
   readonly pending: RequestTable;
   readonly #shared: SenderShared;
   readonly #host: SenderHost;
@@ -97,61 +96,61 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#host = host;
     this.writer = writer;
     const { clock } = shared;
-    // Not the outcome itself, which has all messages of the handshake.
+    // Do not keep the outcome itself: it holds all messages of the handshake.
     const { protocol, numbering } = outcome;
     const ids = { protocol, numbering };
     this.pending = new RequestTable(shared.wheel, (pending) => requestIds(ids, side, pending, clock), this);
   }
 
-  /** Frames sent so far. */
+  /** The number of frames sent so far. */
   get frames(): number {
     return this.#frames;
   }
 
-  /** Answers of our own that found no room for all connections together. */
+  /** The number of the library's own answers that were left out because all connections together had no room. */
   get leftOut(): number {
     return this.#leftOut;
   }
 
-  /** From now on counts what becomes of messages. Requests tell their own end. */
+  /** Starts to record what becomes of messages. Requests are left out, because each of them reports its own outcome. */
   track(): void {
     this.#deliveries = new DeliveryLog(this.writer, this.#shared.wheel, this);
   }
 
-  /** What became of them. */
+  /** What became of the messages; `undefined` unless {@linkcode track} was called. */
   get deliveries(): DeliveryCounts | undefined {
     return this.#deliveries?.counts;
   }
 
-  /** Sends a last barrier after all messages, so that an orderly end leaves none uncertain. */
+  /** Sends a last barrier after all messages, so that none remains uncertain after an orderly end. */
   cover(): void {
     this.#deliveries?.cover(true);
   }
 
-  /** Sends a barrier after all messages so far. */
+  /** Sends a barrier after all messages so far. Returns `undefined` if it cannot be sent. */
   barrier(): Pending | undefined {
     return this.#background(ORDERED_CONTROL, ENDLESS, false, this.#deliveries!.sent);
   }
 
-  /** The answer of a barrier is not waited for any more. */
+  /** Stops waiting for the answer of a barrier. */
   outdated(barrier: Barrier): void {
     this.pending.outdated(barrier as Pending);
   }
 
-  /** Sends a message. Returns true if more may follow. */
+  /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
   send(name: string, code: number, content: Uint8Array | string): boolean {
     this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
 
-  /** Sends whole frames that are encoded already; throws a `BackpressureError` when there is no room. */
+  /** Sends complete frames that are encoded already. Throws a `BackpressureError` if there is no room. */
   encoded(frames: Uint8Array): void {
     this.writer.encoded(frames);
     this.#frames++;
   }
 
-  /** Sends a request; throws what keeps it from being sent. */
+  /** Sends a request. The promise resolves with the value of the answer. Throws if the request cannot be sent. */
   ask(
     name: string,
     code: number,
@@ -164,12 +163,12 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
     entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
-    // Whoever hears that it is sent may give it up.
+    // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
     if (!this.pending.has(entry.requestId)) this.abandoned(entry);
     return entry.promise;
   }
 
-  /** Sends a PING past whatever waits; settles with the round trip in milliseconds. */
+  /** Sends a PING, which overtakes messages without credit. Resolves with the round-trip time, in milliseconds. */
   ping({ timeout = 5_000, signal }: RequestOptions): Promise<unknown> {
     checkTimeout("ping", timeout);
     signal?.throwIfAborted();
@@ -179,7 +178,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#ask("ping", SystemCode.PING, NOTHING, LIBRARY_REPLY, codec, timeout, signal).promise;
   }
 
-  /** Sends the PING of a heartbeat, if there is room: where there is none, the peer has enough to answer. */
+  /** Sends the PING of a heartbeat if there is room. Without room, the peer has enough to react to already. */
   beat(): void {
     this.#background(LIBRARY_REPLY, BEAT_TIMEOUT, true);
   }
@@ -190,8 +189,9 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /**
-   * Sends an answer of our own. A peer that asks and does not read the answers is closed before they pile up. Where it is others
-   * that leave no room, the answer is left out: this peer is not to blame for it.
+   * Sends an answer of the library itself. A peer that sends requests and does not read the answers is closed before
+   * they pile up. If other connections have used up the shared room, this peer is not to blame, so the answer is left
+   * out.
    */
   reply(name: string, code: number, flags: number, to: ReceivedFrame, content: Uint8Array | string): void {
     try {
@@ -211,50 +211,51 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /**
-   * Sends a frame of the library to a native peer. It is short, and the session would not go on without it.
+   * Sends a control frame of the library to a native peer. It is sent even if there is no room, because it is short and
+   * the session could not go on without it.
    *
-   * @param name What it is, for errors.
+   * @param name Its name, for error messages.
    * @param ordered True if it must come after all messages so far. Otherwise it overtakes those that wait for credit.
    */
   control(name: string, code: number, id: number, content: Uint8Array | string, ordered = false): void {
     this.#frame(name, code, 0, id, content, ordered ? ORDERED_CONTROL : CONTROL);
   }
 
-  /** From now on payloads go through these encoders. */
+  /** Makes all payloads pass through these encoders from now on. */
   transform(parts: readonly PayloadEncoder[]): void {
     this.#encoders = parts;
   }
 
-  /** True if payloads are transformed: then one encoded frame does not fit several peers. */
+  /** True if payloads are transformed. A frame that is encoded once then cannot be sent to several peers. */
   get transforms(): boolean {
     return this.#encoders !== undefined;
   }
 
-  /** A request ended without an answer: its handler may stop. */
+  /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */
   abandoned({ requestId, end, what }: Pending): void {
     if (!this.#host.native || end < 0) return;
     const priority = end > this.writer.scheduler.released ? ORDERED_CONTROL : CONTROL;
     this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
   }
 
-  /** An answer came: whatever was sent before the request has arrived. */
+  /** Counts the messages that were sent before an answered request as delivered. */
   answered({ covers }: Pending): void {
     if (covers > 0) this.#deliveries?.deliver(covers);
   }
 
-  /** A request is over, for whoever watches. */
+  /** Reports a request that is over to the observers. */
   settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
     const tap = this.#shared.observers.settled;
     if (tap === undefined || since < 0) return;
     tap({ name: what, requestId, outcome, ms: this.#shared.clock.now() - since }, this.#host.handle);
   }
 
-  /** When a request begins, where anybody wants to know. */
+  /** The current time, as the beginning of a request; -1 if nobody observes requests. */
   get since(): number {
     return this.#shared.observers.settled === undefined ? -1 : this.#shared.clock.now();
   }
 
-  /** Stops the timers of deliveries. */
+  /** Stops the timer of the delivery log. */
   close(): void {
     this.#deliveries?.stop();
   }
@@ -263,7 +264,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#host.native ? Flag.REQUEST : 0;
   }
 
-  /** A PING that nobody awaits. */
+  /** Sends a PING that nobody awaits. Returns `undefined` if it cannot be sent. */
   #background(priority: Priority, timeout: number, quiet: boolean, covers = -1): Pending | undefined {
     try {
       const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, NO_CODEC, timeout, undefined, quiet);
@@ -271,12 +272,12 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       entry.promise.catch(() => {});
       return entry;
     } catch {
-      // No room, or no id: the next one will do.
+      // There is no room or no free id. The next PING will do.
       return undefined;
     }
   }
 
-  /** Sends a request and waits for its answer; throws what keeps it from being sent. */
+  /** Adds a request to those that wait, and sends it. Throws if it cannot be sent. */
   #ask(
     what: string,
     code: number,
@@ -315,7 +316,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
         content = encoded.content;
       }
     }
-    // The library's own frames are short: no sensible peer is too small for them.
+    // The library's own frames are not checked: they are so short that any sensible peer takes them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
     const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority);
@@ -329,7 +330,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 }
 
-/** The error for a payload that the peer does not take, as it takes frames of `most` bytes. */
+/** Returns the error for a payload that is too large. The peer takes frames of at most `most` bytes. */
 export function payloadTooLarge(name: string, content: Uint8Array | string, most: number): PayloadError {
   const unit = typeof content === "string" ? "characters" : "bytes";
   return new PayloadError(
@@ -338,7 +339,11 @@ export function payloadTooLarge(name: string, content: Uint8Array | string, most
   );
 }
 
-/** @throws {RangeError} It is no time to wait for. */
+/**
+ * Checks the timeout of a request.
+ *
+ * @throws {RangeError} It is not a number above 0 and at most 2147483647.
+ */
 export function checkTimeout(what: string, timeout: number): void {
   if (typeof timeout === "number" && timeout > 0 && timeout <= 0x7fffffff) return;
   throw new RangeError(`Cannot request "${what}": timeout must be above 0 and at most 2147483647 ms, not ${timeout}`);

@@ -1,6 +1,6 @@
 /**
- * A conversation over one connection: sends messages and requests as bytes, hands received messages to the layer above,
- * and ends once. It knows neither message types nor handlers.
+ * Implements the conversation over one connection. A session sends messages and requests as bytes, hands received
+ * messages to the layer above, and ends once. It knows neither message types nor handlers.
  *
  * @module
  */
@@ -28,14 +28,17 @@ import type { Inbox, SessionOwner } from "./owner.ts";
 import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./sender.ts";
 import type { SessionShared } from "./shared.ts";
 
-/** A conversation. Parts of it are made only when they are used: most connections are idle most of the time. */
+/**
+ * The conversation over one connection. Parts of it are created only when they are used, because most connections are
+ * idle most of the time.
+ */
 export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost {
   readonly link: Link;
   /** `"native"`, or the release that the peer announced. */
   readonly protocolName: string;
-  /** True if native frames are spoken. */
+  /** True if the peer speaks the native protocol. */
   readonly native: boolean;
-  /** True if the peer needs credit to send: then reading never has to stop. */
+  /** True if a feature keeps the peer from sending more than is allowed, so that reading never has to stop. */
   readonly flowControlled: boolean;
   readonly side: "client" | "server";
   readonly inbox: Inbox;
@@ -43,26 +46,26 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #shared: SessionShared;
   readonly #owner: SessionOwner;
   readonly #features: readonly FeaturePart[];
-  /** Sees each message. */
+  /** Counts the messages for the features that need it. */
   readonly #meter: MessageMeter | undefined;
-  /** Look at replies. */
+  /** The features that look at replies. */
   readonly #replyParts: readonly FeaturePart[] | undefined;
-  /** Transform payloads, in the reverse of the order in which the peer did. */
+  /** The features that transform received payloads, in the reverse of the order in which they encode. */
   readonly #decoders: readonly FeaturePart[] | undefined;
-  /** Made when the end begins. */
+  /** Created when the end begins. */
   #shutdown: Shutdown | undefined = undefined;
   #framesIgnored = 0;
-  /** Messages without a request that came while the session was being closed. */
+  /** The number of messages that came too late for a handler. Native requests are not counted: they are rejected. */
   #tooLate = 0;
-  /** Frames that meant nothing. */
+  /** The number of frames that meant nothing. */
   #useless = 0;
   #closed: ResettablePromise | undefined = undefined;
 
   /**
-   * Timers begin at once; {@linkcode run} begins to read.
+   * Starts the timers. {@linkcode run} starts to read.
    *
    * @param outcome The result of the handshake.
-   * @param recovery What happens to a torn stream of a Python peer.
+   * @param recovery What a torn frame of a Python peer does.
    * @param owner The layer above.
    */
   constructor(
@@ -103,12 +106,11 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return this.#owner.handle;
   }
 
-  /** For time limits. */
   get wheel(): TimerWheel {
     return this.#shared.wheel;
   }
 
-  /** Settles, never rejects, when it is over. */
+  /** Resolves when the session is over; never rejects. */
   get closed(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new ResettablePromise();
@@ -117,7 +119,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return this.#closed.promise;
   }
 
-  /** Whether messages can be sent. */
+  /** True while new messages can be sent. */
   get open(): boolean {
     return this.link.state === "open";
   }
@@ -127,37 +129,37 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return this.link.state === "closed";
   }
 
-  /** True from the moment that the peer says that it goes away until it is over. */
+  /** True from the moment the peer says that it goes away until the end, unless this side began the end. */
   get leaving(): boolean {
     return this.#shutdown?.leaving ?? false;
   }
 
-  /** How long a peer that goes away may take at most, in milliseconds. */
+  /** The most time that a peer that goes away may ask for, in milliseconds. */
   get maxDrain(): number {
     return this.#shared.limits.maxDrain;
   }
 
-  /** Why it ended, as soon as it does. */
+  /** The reason for the end, from its beginning on; `undefined` before. */
   get reason(): CloseReason | undefined {
     return this.#shutdown?.reason;
   }
 
-  /** When the peer that goes away may be asked again, in milliseconds; 0 where it did not say. */
+  /** The time after which this side may connect again, in milliseconds; 0 if the peer did not say. */
   get retryAfter(): number {
     return this.#shutdown?.retryAfter ?? 0;
   }
 
-  /** What the peer said that shut this side out. */
+  /** What the peer said if it shut this side out; `undefined` otherwise. */
   get refusal(): Refusal | undefined {
     return this.#shutdown?.refusal;
   }
 
-  /** The number of messages that came too late for a handler. */
+  /** The number of messages that came too late for a handler, without native requests, which are rejected. */
   get tooLate(): number {
     return this.#tooLate;
   }
 
-  /** Bytes that wait to be sent. */
+  /** The number of bytes that wait to be sent, without answers that wait for room. */
   get buffered(): number {
     return this.link.writer.buffered;
   }
@@ -186,22 +188,23 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     };
   }
 
-  /** Begins to read. */
+  /** Starts to read. */
   run(): void {
     this.link.source.run();
   }
 
   /**
-   * Ends it: running handlers and own requests finish and what was sent goes out, for at most `drain` milliseconds; then it
-   * is cut. A native peer is asked to leave, and what it has sent is still handed out and answered. A second call can only
-   * make it sooner. Settles when it is over.
+   * Ends the session. For at most `drain` milliseconds, running handlers and this side's requests may finish, and what
+   * was sent is written. Then the connection is closed. A peer with the feature `goaway` is asked to leave, and what it
+   * has sent is still handled and answered. A second call can only make the end come sooner. Resolves when the session
+   * is over; never rejects.
    */
   close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
     this.#end.close(reason, { ...how, drain });
     return this.closed;
   }
 
-  /** Lets the process end although it is open. */
+  /** Lets the process exit even while the session is open. */
   unref(): void {
     this.link.unref();
   }
@@ -226,29 +229,32 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   // For the layer above.
 
-  /** A message no longer waits: it was handed to its handler, or left out. */
+  /** Called when a message of `size` bytes of payload no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
     if (this.#meter !== undefined && !this.over) this.#meter.handled(this.protocol.headerSize + size, this);
   }
 
-  /** Closes a peer that sent more than it may. */
+  /** Closes a peer that sent more than its rate limit allows. */
   rateExceeded(): void {
     this.#end.expel("rate-limited");
   }
 
-  /** Sends the error of a handler, where the peer understands one. Throws what sending throws. */
+  /**
+   * Answers a request with the error of its handler. A Python peer gets no answer, because it does not know errors.
+   * Throws what sending throws.
+   */
   refuse(request: Request, error: unknown): void {
     if (!this.native || this.over) return;
     const flags = Flag.REPLY | Flag.ERROR;
     try {
       this.sender.answer(request, flags, errorContent(error));
     } catch {
-      // A peer that takes tiny frames only may take the shorter one.
+      // A peer that takes only tiny frames may still take the shorter one.
       this.sender.answer(request, flags, NO_DETAILS);
     }
   }
 
-  /** Answers a request that no handler sees. A native peer that does not read these answers is closed. */
+  /** Answers a native request that is handed to no handler. A peer that does not read these answers is closed. */
   rejectRequest(frame: ReceivedFrame, error: Error & { readonly code: string }): void {
     try {
       this.sender.reply(error.code, frame.code, Flag.REPLY | Flag.ERROR, frame, errorContent(error));
@@ -275,7 +281,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   skipped(error: ProtocolError): void {
     this.#owner.error(error);
-    // The gap after the last frame is reported when nothing is read any more.
+    // The gap after the last frame may be reported after the end has begun. It does not count then.
     if (!this.link.source.discarding) this.#countUseless();
   }
 
@@ -298,7 +304,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#end.broken(error);
   }
 
-  /** Handles a frame with a system code. */
+  /** Handles a frame with a system code. Features get those that the session does not know. */
   #system(frame: ReceivedFrame): void {
     if (controlFrame(frame, this)) return;
     if (this.sender.pending.ids.answers(frame)) return this.#answered(frame);
@@ -313,7 +319,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     if (this.#countUseless()) this.inbox.permits(frame);
   }
 
-  /** Hands a message or a request on. */
+  /** Passes a message or a request to the layer above. */
   #accept(frame: ReceivedFrame, receivedAt: number): void {
     let decoded = frame;
     try {
@@ -344,16 +350,16 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     if (!pending.settle(answer) && this.#countUseless()) this.inbox.permits(frame);
   }
 
-  /** A hook of a feature threw. Only a `ProtocolError` ends the session. */
+  /** Called when a hook of a feature threw. Only a `ProtocolError` ends the session; it is thrown again. */
   #hookFailed(error: unknown): void {
     if (error instanceof ProtocolError) throw error;
     this.#owner.error(error);
   }
 
   /**
-   * Counts a frame that meant nothing; false if that ends the connection. A peer may have sent some in good faith: a CANCEL
-   * crosses the answer, and an answer comes when its request was given up. So each other frame of it permits one more, and
-   * each request of ours.
+   * Counts a frame that meant nothing. Returns false if there were too many, which ends the connection. A peer may have
+   * sent some of them in good faith: a CANCEL may cross the answer, and an answer may arrive after its request was
+   * given up. Each other frame of the peer and each request of this side therefore permits one more.
    */
   #countUseless(): boolean {
     const { frames, dropped } = this.link.source;
@@ -369,7 +375,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return false;
   }
 
-  /** A message for a connection that is being closed: its handler is called only where both sides take part in the end. */
+  /**
+   * Handles a message that came while the session is being closed. Its handler is called only if both sides take part
+   * in the end.
+   */
   #late(frame: ReceivedFrame, receivedAt: number): void {
     if (this.#shutdown?.told === true) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
@@ -417,7 +426,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 }
 
-/** How many frames may mean nothing, beside one for each that meant something. */
+/** The number of frames that may mean nothing, in addition to those that `#countUseless` permits for other frames. */
 const USELESS = 1_000;
 const GOING_AWAY = answerError("going-away", "The connection is being closed");
 const UNREADABLE = answerError("handler-failed", "The payload cannot be read");

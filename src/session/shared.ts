@@ -1,5 +1,5 @@
 /**
- * What all sessions of a Server or a Client share.
+ * Defines what all sessions of a Server or a Client share.
  *
  * @module
  */

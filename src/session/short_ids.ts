@@ -1,6 +1,7 @@
 /**
- * The rules for ids of 16 bits, from release 2.0 on. A Python peer numbers all its frames, and takes whatever has the id of a
- * request of its own for the answer: so this side numbers its requests where the peer never comes, or comes last.
+ * Implements the rules for the 16-bit ids of release 2.0 and later. A Python peer numbers all its frames, and takes any
+ * frame with the id of one of its own requests for the answer. This side therefore numbers its requests with ids that
+ * the peer never uses, or that its counter is far away from.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Numbering } from "../wire/python/id_numbering.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 
-/** The rule for a peer that numbers its frames like this. */
+/** Returns the rule for a peer that numbers its own frames in the given way. */
 export function shortIds(
   numbering: Numbering,
   side: "client" | "server",
@@ -23,43 +24,43 @@ export function shortIds(
     : new RangeIds(pending, clock, rangeOf(numbering, side));
 }
 
-/** The id of a server's frame that is nobody's request. */
+/** The id of a frame that is no request. A client uses 32767 instead if the server has `halves` numbering. */
 export const NOBODY = 65535;
 
-/** The ids of this side's requests, and of its other frames. */
+/** The ids for this side's requests, and the one for its other frames. */
 interface IdRange {
-  /** The first one. */
   readonly first: number;
-  /** The last one; below `first` where there is none. */
+  /** The last id; below `first` if there is none. */
   readonly last: number;
-  /** From one to the next. */
+  /** The difference between an id and the next one. */
   readonly step: 1 | 2;
-  /** That of a frame that is no request. */
+  /** The id of a frame that is no request. */
   readonly plain: number;
 }
 
-/** The ids that a peer leaves. */
+/** Returns the ids that a peer leaves to this side. */
 function rangeOf(numbering: Exclude<Numbering, { kind: "whole" }>, side: "client" | "server"): IdRange {
-  // A server of 3.0.1 or later takes ids up to 65535 for its own, and its clients may pass on low ones to others.
+  // A server of 3.0.1 or later uses the ids up to 65535 itself, and its clients may pass on low ids to other clients.
   if (numbering.kind === "halves" && side === "client") return { first: 16384, last: 32766, step: 1, plain: 32767 };
   const low = Math.max(numbering.kind === "halves" ? 0 : numbering.size, 32768);
-  // Odd for a client and even for a server, so that neither side takes the other's for its own.
+  // The ids of a client are odd and those of a server even, so that neither side takes the other's ids for its own.
   const parity = side === "client" ? 1 : 0;
   const first = low % 2 === parity ? low : low + 1;
   return { first, last: 65534 - parity, step: 2, plain: NOBODY };
 }
 
-/** How long the id of an unanswered request rests where ids have 16 bits, in milliseconds. */
+/** How long the id of an abandoned request rests, that is, is not used again, in milliseconds. */
 const REST = 10 * 60_000;
 
-/** From this many taken ids on each has a bit, so that a free one is found 32 at a time. */
+/** From this many taken ids on, a bitmap of them is kept, so that a search can skip 32 taken ids at once. */
 const MANY = 256;
-/** With fewer than this the bits are forgotten again: a connection that was busy once holds no more than others. */
+/** The bitmap is dropped when fewer ids than this are taken, so that one busy moment does not cost memory for good. */
 const FEW = 64;
 
 /**
- * Which of the ids `first`, `first + step` and so on are taken: by a request that waits, or by one that ended without an answer,
- * whose id rests until the late answer comes, or for 10 minutes. They are named by their place, from 0 on.
+ * Knows which of the ids `first`, `first + step` and so on are taken. An id is taken while its request waits. If the
+ * request ends without an answer, the id rests until the late answer arrives, or for 10 minutes, and stays taken for
+ * that time. The place of an id is its index, counted from 0.
  */
 class TakenIds {
   readonly #pending: PendingIds;
@@ -67,11 +68,11 @@ class TakenIds {
   readonly #first: number;
   readonly #step: number;
   readonly #size: number;
-  /** Ids that rest, in the order in which they may be used again, with the time they may. */
+  /** The ids that rest, with the time at which each may be used again, in that order. */
   readonly #until = new Map<RequestId, number>();
-  /** How many are taken. */
+  /** The number of taken ids. */
   #count = 0;
-  /** A bit for each id, set while it is taken. Made when many are. */
+  /** A bit for each id, set while the id is taken. Exists only while many are taken. */
   #bits: Int32Array | undefined = undefined;
 
   constructor(pending: PendingIds, clock: Clock, first: number, step: number, size: number) {
@@ -82,16 +83,19 @@ class TakenIds {
     this.#size = size;
   }
 
-  /** Takes the first free one of the `length` ids from the place `from` on, which go on at 0 after the last; -1 if there is none. */
+  /**
+   * Takes the first free one of `length` ids, from the place `from` on. The place after the last one is 0. Returns the
+   * place of the id; -1 if none is free.
+   */
   take(from: number, length: number): number {
     this.#wake();
-    // Where all are taken, none has to be looked at.
+    // Without this check, a search while all ids are taken would look at each of them.
     if (this.#count >= this.#size) return -1;
     if (this.#bits === undefined && this.#count >= MANY) this.#bits = this.#marked();
     const bits = this.#bits;
     for (let tries = 0; tries < length;) {
       const place = (from + tries) % this.#size;
-      // A word with the end of the range in it is never full.
+      // Skipping cannot pass the end of the range: the last word has unused bits, so it is never full.
       if (bits !== undefined && bits[place >>> 5] === -1) tries += 32 - (place & 31);
       else if (this.#has(place)) tries++;
       else {
@@ -103,22 +107,22 @@ class TakenIds {
     return -1;
   }
 
-  /** Whether an id rests. */
+  /** Returns whether an id rests. */
   rests(id: RequestId): boolean {
     return this.#until.has(id);
   }
 
-  /** A taken id begins to rest. */
+  /** Lets a taken id rest from now on. */
   rest(id: RequestId): void {
     this.#until.set(id, this.#clock.now() + REST);
   }
 
-  /** An id rests no longer, if it did. */
+  /** Frees an id that rests. Any other id is ignored. */
   settle(id: RequestId): void {
     if (this.#until.delete(id)) this.free(id);
   }
 
-  /** An id is taken no longer. */
+  /** Frees a taken id. */
   free(id: RequestId): void {
     this.#count--;
     if (this.#bits === undefined) return;
@@ -137,7 +141,7 @@ class TakenIds {
     return (id as number - this.#first) / this.#step;
   }
 
-  /** Lets go of those that have rested. */
+  /** Frees the ids that have rested for long enough. */
   #wake(): void {
     if (this.#until.size === 0) return;
     const now = this.#clock.now();
@@ -159,12 +163,12 @@ class TakenIds {
   }
 }
 
-/** Sixteen bits, of which the peer leaves a range: whatever has an id of that is an answer. */
+/** The rule for a peer that leaves a range of ids to this side. Every frame with an id of that range is an answer. */
 class RangeIds implements RequestIds {
   readonly #range: IdRange;
   readonly #count: number;
   readonly #taken: TakenIds;
-  /** The place of the next one. */
+  /** The place at which the search for the next id begins. */
   #next = 0;
 
   constructor(pending: PendingIds, clock: Clock, range: IdRange) {
@@ -205,22 +209,23 @@ class RangeIds implements RequestIds {
   }
 }
 
-/** How many ids a client of 3.0.0 counts through. */
+/** The number of ids that a client of 3.0.0 counts through. */
 const RING = 65535;
-/** How many of them, half a ring ahead of it, are in use for requests to it. */
+/** The number of ids that are used for requests to such a client. They begin half a ring ahead of its counter. */
 const SPREAD = 16384;
 
 /**
- * A client of 3.0.0 leaves no id: it counts from 0 to 65534 and begins anew. So requests have those that it comes to last, and
- * only a frame whose id waits or rests is an answer. That goes wrong with more than some 16,000 frames under way, and with a client
- * that comes back with its counter just there and is asked before it says anything; 3.0.1 does not need it.
+ * The rule for a client of 3.0.0, which leaves no ids to this side: it counts from 0 to 65534 and starts over. Requests
+ * therefore have ids from half a ring ahead of its counter on, and only a frame whose id waits or rests is an answer.
+ * This fails if more than about 16,000 frames are under way. It also fails if a client reconnects with its counter at
+ * those ids and receives a request before it has sent anything. Releases from 3.0.1 on do not need this rule.
  */
 class RotatingIds implements RequestIds {
   readonly #pending: PendingIds;
   readonly #taken: TakenIds;
-  /** Where the peer's counter stands; `undefined` before it has said anything. */
+  /** The last known value of the peer's counter; `undefined` before the peer has sent anything. */
   #counter: number | undefined = undefined;
-  /** How far from the first of those in use the next one is looked for. */
+  /** The offset at which the search for the next id begins, from the first of the ids for requests on. */
   #turn = 0;
 
   constructor(pending: PendingIds, clock: Clock) {
@@ -245,7 +250,7 @@ class RotatingIds implements RequestIds {
     return this.#pending.has(requestId) || this.#taken.rests(requestId);
   }
 
-  /** Takes part only in small steps forward: second answers have ids of this side. */
+  /** Follows the peer's counter in small steps forward only, because second answers have ids of this side. */
   seenFromPeer(id: RequestId): void {
     if (id === NOBODY) return;
     const ahead = ((id as number) - (this.#counter ?? (id as number)) + RING) % RING;

@@ -1,6 +1,5 @@
 /**
- * The end of one session: once, for one reason, in good order where the peer takes part in that. It is made when the end
- * begins.
+ * Ends one session, once and for one reason. The end is orderly if the peer takes part in it.
  *
  * @module
  */
@@ -20,7 +19,9 @@ import type { TimerWheel } from "../base/timer_wheel.ts";
 const PEER_DRAIN = 5_000;
 /** How long to wait for the peer's FIN after handlers have exceeded their time, in milliseconds. */
 const LATE_LINGER = 100;
-/** How much longer than its drain time a peer may take, in milliseconds: it lingers, and its GOAWAY took time to arrive. */
+/**
+ * How much longer than its drain time a peer may take, in milliseconds. It lingers, and its GOAWAY took time to arrive.
+ */
 const LEAVE_GRACE = LINGER_TIME + 1_000;
 
 /** The session that ends. */
@@ -30,7 +31,7 @@ export interface ShutdownHost {
   readonly wheel: TimerWheel;
   readonly sender: Sender;
   readonly inbox: Inbox;
-  /** The longest time that a peer can ask for, in milliseconds. */
+  /** The most time that a peer that goes away may ask for, in milliseconds. */
   readonly maxDrain: number;
   /** True if the peer understands GOAWAY. */
   readonly canGoAway: boolean;
@@ -38,38 +39,38 @@ export interface ShutdownHost {
   goAway(reason: CloseReason, how: Parting): void;
   /** Called when nothing new can be sent any more. */
   closing(): void;
-  /** Called once, when nothing is read or written any more. `getError` makes the error that caused it, if there is one. */
+  /** Called once, when nothing is read or written any more. `getError` returns the error that caused it, if any. */
   released(reason: CloseReason, getError: () => unknown): void;
 }
 
-/** The end of one session. */
+/** The end of one session. It is created when the end begins. */
 export class Shutdown {
   readonly #host: ShutdownHost;
-  /** True while both sides take part. */
+  /** True while both sides take part in the end. */
   #orderly = false;
   #reason: CloseReason | undefined = undefined;
-  /** True if the peer asked for it. */
+  /** True if the peer's GOAWAY began the end. */
   #asked = false;
   #run: ShutdownRun | undefined = undefined;
   /** True once the peer has said that it goes away. */
   #told = false;
   /** Released by the peer's GOAWAY. */
   #peerLeaves: ResettablePromise | undefined = undefined;
-  /** The time after which the peer can be asked again, in milliseconds; 0 if it did not say. */
+  /** The time after which this side may connect again, in milliseconds; 0 if the peer did not say. */
   retryAfter = 0;
-  /** The peer's words, if it shut this side out. */
+  /** What the peer said if it shut this side out; `undefined` otherwise. */
   refusal: Refusal | undefined = undefined;
 
   constructor(host: ShutdownHost) {
     this.#host = host;
   }
 
-  /** True from the peer's GOAWAY until the end; false if this side was first. */
+  /** True from the peer's GOAWAY until the session is over, unless this side began the end. */
   get leaving(): boolean {
     return this.#asked && !this.#closed;
   }
 
-  /** True once the peer has said that it goes away: no message may follow. */
+  /** True once the peer has said that it goes away. It may send no message after that. */
   get told(): boolean {
     return this.#told;
   }
@@ -79,7 +80,7 @@ export class Shutdown {
     return this.#orderly;
   }
 
-  /** The reason, as soon as the end begins. */
+  /** The reason for the end, from its beginning on; `undefined` before. */
   get reason(): CloseReason | undefined {
     return this.#reason;
   }
@@ -92,7 +93,7 @@ export class Shutdown {
     return this.#host.link.state === "closed";
   }
 
-  /** Begins an end of this side; see `Session.close`. */
+  /** Begins the end because this side closes the session; see `Session.close`. */
   close(reason: CloseReason, how: Parting): void {
     const { drain } = how;
     if (!this.#open) {
@@ -100,7 +101,7 @@ export class Shutdown {
       return;
     }
     const { canGoAway, sender } = this.#host;
-    // Words for the peer go out even where nothing else has time.
+    // A message for the peer is sent even if there is no time for anything else.
     if (canGoAway && drain <= 0 && (how.message !== undefined || how.final === true)) {
       this.expel(reason, how);
       return;
@@ -115,8 +116,9 @@ export class Shutdown {
   }
 
   /**
-   * The peer asks to leave, by GOAWAY: nothing new is sent, own requests are waited for, running handlers answer, and then
-   * FIN. It says how long that may take; it has cut the connection by then, or it is cut. Returns false if it has asked before.
+   * Called when the peer's GOAWAY asks this side to leave. Nothing new is sent. This side's requests and running
+   * handlers finish, and then FIN is sent. The peer says how long that may take. If it has not closed the connection by
+   * then, this side does. Returns false if the peer has asked before.
    */
   leave({ code, drain: wanted, refusal, retryAfter }: PeerParting): boolean {
     if (this.#told) return false;
@@ -136,7 +138,7 @@ export class Shutdown {
     return true;
   }
 
-  /** The peer broke the protocol: what was sent before goes out, then FIN; what comes is thrown away. */
+  /** Called when the peer broke the protocol. What was sent before is written, then FIN. All input is thrown away. */
   broken(error: ProtocolError): void {
     const { link, sender } = this.#host;
     link.source.discard(LINGER_BYTES);
@@ -150,7 +152,10 @@ export class Shutdown {
     void this.#end(error, LINGER_TIME, LINGER_TIME);
   }
 
-  /** The peer is to go: it is told why, then FIN. What it sends is thrown away, and nothing more is answered. */
+  /**
+   * Shuts the peer out. It receives the reason if it understands GOAWAY, then FIN. What it sends is thrown away, and
+   * nothing more is answered.
+   */
   expel(reason: CloseReason, how?: Parting): void {
     const { inbox, canGoAway, link, sender } = this.#host;
     link.source.discard();
@@ -166,7 +171,7 @@ export class Shutdown {
     void this.#end(undefined, LINGER_TIME, LINGER_TIME);
   }
 
-  /** The peer's FIN. */
+  /** Called at the peer's FIN. */
   finished(): void {
     this.#host.sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
     if (this.#asked) this.#run?.hurry(PEER_DRAIN);
@@ -175,7 +180,7 @@ export class Shutdown {
     void this.#end(undefined, PEER_DRAIN, LINGER_TIME);
   }
 
-  /** The connection is of no use any more. */
+  /** Ends the session at once because the connection can no longer be used. */
   drop(error: Error, reason: CloseReason): void {
     if (this.#closed) return;
     this.#begin(reason);
@@ -189,17 +194,18 @@ export class Shutdown {
     this.#host.closing();
   }
 
-  /** Settles when nothing comes any more of a native peer that was asked to leave. */
+  /** Resolves when a peer that was asked to leave sends no more messages. */
   #peerDone(): Promise<unknown> {
     const over = this.#host.link.source.over();
-    // Who asks to leave waits for the other's FIN. Where both ask, the client goes first.
+    // A side that sent GOAWAY waits for the other side's FIN. If both sent one, the client sends its FIN first.
     if (this.#host.side === "server") return over;
     return Promise.race([over, (this.#peerLeaves ??= new ResettablePromise()).promise]);
   }
 
   /**
-   * Finishes what runs within `drain` milliseconds, then says FIN and waits for the peer's for `linger` milliseconds, or for
-   * `late` where it took longer. `before` settles when work can be finished at all, and `why` makes what is told at the end.
+   * Lets running work finish within `drain` milliseconds, then sends FIN and waits for the peer's FIN. That wait takes
+   * at most `linger` milliseconds, or `late` milliseconds if the work did not finish in time. `before` resolves when no
+   * new work can arrive. `why` returns the error that the end reports.
    */
   async #end(
     error: Error | undefined,

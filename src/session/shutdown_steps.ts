@@ -1,27 +1,27 @@
 /**
- * The orderly end of a connection: work, bytes, FIN, the peer's FIN, each waited for within a limit, and all of it cut short
- * when that is asked for.
+ * Runs the steps of the orderly end of a connection: the work, the unsent bytes, FIN, the peer's FIN. Each step has a
+ * time limit, and the whole can be cut short.
  *
  * @module
  */
 
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** What an end goes through. None of its promises rejects. */
+/** The steps of an end. None of the promises rejects. */
 export interface ShutdownSteps {
-  /** Settles when nothing runs and nobody waits any more. */
+  /** Resolves when no handler runs and no request waits any more. */
   work(): Promise<unknown>;
-  /** Settles when all bytes are written. */
+  /** Resolves when all bytes are written. */
   flushed(): Promise<void>;
-  /** Sends FIN; settles when the peer's came. */
+  /** Sends FIN. Resolves when the peer's FIN has arrived. */
   finish(): Promise<unknown>;
 }
 
-/** One end. */
+/** One run of the steps. */
 export class ShutdownRun {
   readonly #wheel: TimerWheel;
   readonly #hold: boolean;
-  /** One for each call that asked for an end by a time: the earliest cuts. */
+  /** The limits that {@linkcode hurry} has set. The earliest one cuts the run short. */
   readonly #limits: Timeout[] = [];
   readonly #stopped: Promise<void>;
   #stop = (): void => {};
@@ -29,9 +29,9 @@ export class ShutdownRun {
   #over = false;
 
   /**
-   * @param wheel For the limits.
-   * @param hold Whether the process stays alive for them: a program that awaits `close()` must get to what comes after it,
-   * and a socket after the peer's FIN does not keep Node alive.
+   * @param wheel Runs the limits.
+   * @param hold True if the process stays alive until the run is over. A program that awaits `close()` must get to the
+   * code after it, and a socket after the peer's FIN does not keep Node alive.
    */
   constructor(wheel: TimerWheel, hold: boolean) {
     this.#wheel = wheel;
@@ -39,13 +39,13 @@ export class ShutdownRun {
     this.#stopped = new Promise((resolve) => this.#stop = resolve);
   }
 
-  /** Waits for nothing any more. */
+  /** Stops waiting at once. */
   cut(): void {
     this.#cut = true;
     this.#stop();
   }
 
-  /** Waits for at most `ms` milliseconds more, or for less if that was asked for before. */
+  /** Limits the remaining time to `ms` milliseconds. An earlier limit stays in force. */
   hurry(ms: number): void {
     if (this.#over) return;
     if (ms <= 0) {
@@ -58,8 +58,8 @@ export class ShutdownRun {
   }
 
   /**
-   * Goes through the steps: the first two within `drain` milliseconds, the last within `linger`, or within `late` where the
-   * work was not done in time.
+   * Runs the steps. The first two may take `drain` milliseconds together. The last one may take `linger` milliseconds,
+   * or `late` milliseconds if the work was not done in time.
    */
   async run(drain: number, linger: number, late: number, steps: ShutdownSteps): Promise<void> {
     if (drain <= 0) this.cut();
@@ -71,7 +71,7 @@ export class ShutdownRun {
       return steps.flushed();
     }).then(() => flushed = true);
     await this.#within(drain, drained);
-    // Work that took too long does not take down with it what was written meanwhile.
+    // Even if the work took too long, what was written meanwhile must arrive, so FIN is sent if all is flushed.
     if (!flushed && !this.#cut) await this.#within(0, steps.flushed().then(() => flushed = true));
     if (flushed && !this.#cut) await this.#within(worked ? linger : late, steps.finish());
     this.#over = true;

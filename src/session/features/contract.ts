@@ -1,5 +1,6 @@
 /**
- * Each side tells the fingerprint of its message types, for the other's log. Nothing depends on it.
+ * Implements the feature `contract`: each side sends the fingerprint of its message types, for the other side's log.
+ * Nothing else depends on it.
  *
  * @module
  */
@@ -13,7 +14,7 @@ export const contract: Feature = {
   offer: ({ contract }) => contract === undefined ? undefined : { fingerprint: contract },
 };
 
-/** Returns what the line about a handshake says of the contracts: this side's, and the other's if that is another one. */
+/** Returns the end of the log line of a handshake: this side's fingerprint, and the peer's if it is different. */
 export function contractNote(
   fingerprint: string | undefined,
   features: ReadonlyMap<string, PeerObject>,

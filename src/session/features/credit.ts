@@ -1,7 +1,7 @@
 /**
- * Flow control of native connections. Each side may have sent only so many bytes of messages and requests as the other has
- * granted; more is granted as messages reach their handlers. Replies and system frames need none, so that nobody has to
- * stop reading, and answers always get through.
+ * Implements the flow control of native connections. Each side may send only as many bytes of messages and requests as
+ * the other side has granted. More is granted as messages reach their handlers. Replies and system frames need no
+ * credit, so that neither side has to stop reading and answers always get through.
  *
  * @module
  */
@@ -15,23 +15,24 @@ import { SystemCode } from "../../wire/frame.ts";
 import { get32, put32 } from "../../wire/integers.ts";
 import type { Feature, FeatureHost, FeaturePart } from "../feature.ts";
 
-/** How long a peer that has to wait does so for a large grant, in milliseconds. */
+/** How long a peer without credit waits for a large grant before it gets a small one, in milliseconds. */
 const PATIENCE = 50;
 const DEFAULT_WINDOW = 1024 * 1024;
 
 /**
- * What a side offers that lets `maxQueuedBytes` wait, and sixteen times `maxQueuedMessages`: a window that small messages use
- * up while the CREDIT for them is on its way costs throughput: it is seen in `deno task bench --only burst`.
+ * Returns the terms that this side offers. They let `maxQueuedBytes` bytes wait, and sixteen times `maxQueuedMessages`
+ * messages. If small messages use up the window while the CREDIT for them is on its way, throughput drops;
+ * `deno task bench --only burst` shows it.
  */
 export function creditOffer(
   limits: { readonly maxQueuedBytes: number; readonly maxQueuedMessages: number },
 ): PeerObject {
   const window = limits.maxQueuedBytes;
-  // Rounded up, so that no more fit; the one that overdraws is among them.
+  // Rounded up, so that no more messages fit into the window. The one that overdraws it is included.
   return { window, least: Math.ceil(window / limits.maxQueuedMessages / 16) };
 }
 
-/** What a peer offered, read with care; what is missing has its default. */
+/** Returns the terms that a peer offered. A parameter that is missing or malformed has its default. */
 export function creditTerms(parameters: PeerObject): CreditTerms {
   return {
     window: integerMember(parameters, "window", 1, 0xffffffff) ?? DEFAULT_WINDOW,
@@ -39,7 +40,7 @@ export function creditTerms(parameters: PeerObject): CreditTerms {
   };
 }
 
-/** The feature `credit`: messages and requests need credit; the parameters are {@linkcode CreditTerms}. */
+/** The feature `credit`: messages and requests need credit. Its parameters are {@linkcode CreditTerms}. */
 export const credit: Feature = {
   name: "credit",
   codes: [SystemCode.CREDIT],
@@ -50,22 +51,21 @@ export const credit: Feature = {
   },
 };
 
-/** The receiving side: what the peer may still send, and what it is to be granted next. */
+/** The receiving side: counts what the peer may still send, and what it is to be granted next. */
 export class CreditMeter implements FeaturePart {
   readonly #terms: CreditTerms;
-  /** Granted and not used; below zero after a message that was larger than what was left. */
+  /** The number of bytes granted and not used yet; negative after a message that was larger than what was left. */
   #left: number;
-  /** Used up, handed to handlers, and not granted again yet. */
+  /** The number of bytes that no longer wait for a handler and are not granted again yet. */
   #owed = 0;
   readonly #clock: Clock;
-  /** Since when the peer has to wait, or when it was last granted more. */
+  /** The time at which the peer ran out of credit, or got the last grant that did not suffice. */
   #waitsFrom = 0;
-  /** CREDIT frames of the peer. */
+  /** The number of CREDIT frames that the peer has sent. */
   #grants = 0;
 
   /**
-   * @param terms What this side offered.
-   * @param clock The time.
+   * @param terms The terms that this side offered.
    */
   constructor(terms: CreditTerms, clock: Clock) {
     this.#terms = terms;
@@ -95,12 +95,12 @@ export class CreditMeter implements FeaturePart {
     const bytes = get32(frame.content, 0);
     if (bytes === 0) return false;
     sender.writer.grant(bytes);
-    // What this side sends is what makes a peer grant more.
+    // A peer has a reason to grant more only after this side has sent something. Further CREDIT frames are charged.
     if (++this.#grants > sender.frames) inbox.permits(frame);
     return true;
   }
 
-  /** Counts a message that came in, `size` bytes with its header; false if it may not have been sent. */
+  /** Counts a received message of `size` bytes, header included. Returns false if the peer had no credit for it. */
   received(size: number): boolean {
     if (this.#left <= 0) return false;
     this.#left -= Math.max(size, this.#terms.least);
@@ -108,11 +108,11 @@ export class CreditMeter implements FeaturePart {
     return true;
   }
 
-  /** Counts a message that no longer waits; returns how much is to be granted now, usually nothing. */
+  /** Counts a message that no longer waits. Returns the number of bytes to be granted now, usually 0. */
   taken(size: number): number {
     this.#owed += Math.max(size, this.#terms.least);
     const { window } = this.#terms;
-    // By half windows; in smaller steps to a peer that has to wait: each costs a write and wakes the peer up.
+    // Each grant costs a write and wakes the peer up. It is half a window, and less only if the peer has to wait.
     if (this.#owed < window / (this.#left > 0 ? 2 : 4) && !this.#slow(window)) return 0;
     const grant = Math.min(this.#owed, 0xffffffff);
     this.#owed -= grant;
@@ -121,7 +121,7 @@ export class CreditMeter implements FeaturePart {
     return grant;
   }
 
-  /** Whether a peer that has to wait would wait for so long that it saw nothing go on: then a small step is due. */
+  /** Returns whether the peer has waited without credit for so long that a small grant is due. */
   #slow(window: number): boolean {
     return this.#left <= 0 && this.#owed >= window / 16 && this.#clock.now() - this.#waitsFrom > PATIENCE;
   }

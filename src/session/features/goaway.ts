@@ -1,6 +1,6 @@
 /**
- * The orderly end: GOAWAY asks the peer to start nothing new and to leave. Its content says why, when coming back is worth
- * it, how long the sender waits, and, where a server shuts a client out, its words for that.
+ * Implements the orderly end: GOAWAY asks the peer to start nothing new and to leave. Its content says why, when
+ * connecting again is worthwhile, and how long the sender waits. A server that shuts a client out adds a message.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import type { Parting, PeerParting } from "../parting.ts";
 import { decodeJson } from "../../base/json.ts";
 import { integerMember, member, type PeerObject, printable, stringMember } from "../../base/untrusted.ts";
 
-/** How long a peer that goes away may take where it does not say, in milliseconds: the default of `drain`. */
+/** The time that a peer waits if its GOAWAY does not say, in milliseconds: the default of `drain`. */
 const UNSAID_DRAIN = 5_000;
-/** A peer can't ask to be left alone, or to be waited for, for more than a day, in milliseconds. */
+/** The largest `retryAfter` and `drain` that a peer can ask for, in milliseconds: one day. */
 const LONGEST = 24 * 3_600_000;
-/** The most bytes of it: two texts and numbers. */
+/** The most bytes of the content of a GOAWAY, which holds two texts and a few numbers. */
 const MAX_BYTES = 4_096;
 
-/** The feature `goaway`: a side that is told finishes and half-closes, so that the other can wait for that. */
+/** The feature `goaway`: a side that receives GOAWAY finishes and half-closes, so that the other can wait for that. */
 export const goAway: Feature = {
   name: "goaway",
   codes: [SystemCode.GOAWAY],
@@ -32,24 +32,24 @@ const PART: FeaturePart = {
     host.inbox.permits(frame);
     return true;
   },
-  // It comes after all messages, so that nothing but answers follows it.
+  // GOAWAY is sent after all messages, so that nothing but answers follows it.
   leave(reason, how, host): void {
     host.sender.control("goaway", SystemCode.GOAWAY, 0, goAwayContent(reason, how), true);
   },
 };
 
-/** The content of a GOAWAY; `reason` stands for a code of its own. */
+/** Returns the content of a GOAWAY. Its `code` defaults to `reason`. */
 function goAwayContent(reason: string, { code, drain, final, message, retryAfter }: Parting): string {
   return JSON.stringify({ code: code ?? reason, message, final, retryAfter, drain: Math.ceil(drain) });
 }
 
-/** Reads the content of a GOAWAY; what is missing or malformed has its default. */
+/** Reads the content of a GOAWAY. A member that is missing or malformed has its default. */
 function readGoAway(content: Uint8Array): PeerParting {
   let words: PeerObject = {};
   try {
     words = (decodeJson(content, { maxBytes: MAX_BYTES }) ?? {}) as PeerObject;
   } catch {
-    // It goes away all the same.
+    // The peer goes away even if its reason cannot be read.
   }
   if (typeof words !== "object") words = {};
   const code = printable(stringMember(words, "code") ?? "no reason given");

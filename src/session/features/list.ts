@@ -1,5 +1,5 @@
 /**
- * The features of this library. Nothing else imports a single one.
+ * Lists the features of this library. No other module imports a feature.
  *
  * @module
  */
