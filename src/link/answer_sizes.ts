@@ -1,23 +1,24 @@
 /**
- * How large the answers of one route are. A handler takes no room until it answers, and nobody knows beforehand how
- * much it will take. Its answer is expected to be as large as the largest that its route has ever given. A route that has not
- * answered yet starts few handlers at first, over all connections, and twice as many with each half second that passes.
+ * Estimates how large the answers of one route are. A handler takes no room until it answers, and how much it will take
+ * is not known beforehand. Its answer is expected to be as large as the largest one that its route has ever given. A
+ * route that has not answered yet starts few handlers at first, over all connections. That number doubles with each
+ * half second.
  *
  * @module
  */
 
-/** How many handlers of a route may run at first before one of them has answered. */
+/** The number of handlers of a route that may run at first, before any has answered. */
 const UNKNOWN_AT_FIRST = 2;
-/** How long it takes until twice as many may, in milliseconds. */
+/** The time after which twice as many may run, in milliseconds. */
 const DOUBLE_AFTER = 500;
 
 /** The answers of one route. */
 export class AnswerSizes {
-  /** The size of the largest one in bytes, its header included; -1 before the first. */
+  /** The size of the largest answer, header included, in bytes; -1 before the first answer. */
   largest = -1;
-  /** How many handlers run that were started before any answer was seen. */
+  /** The number of running handlers that were started before any answer was seen. */
   #unknown = 0;
-  /** When the first one started. */
+  /** The time at which the first of them started. */
   #since = 0;
 
   /** Counts an answer of `size` bytes. */
@@ -36,7 +37,7 @@ export class AnswerSizes {
     if (this.#unknown++ === 0) this.#since = now;
   }
 
-  /** Counts the end of one. */
+  /** Counts the end of such a handler. */
   ended(): void {
     this.#unknown--;
   }

@@ -1,5 +1,5 @@
 /**
- * Measures a peer's pace while more than the high-water mark waits for it. The peer must take something, and it must take
+ * Measures a peer's pace while the buffer of its connection is full. The peer must take something, and it must take
  * enough not to crowd out others.
  *
  * @module
@@ -13,7 +13,10 @@ import type { BufferLimits, Holder, TotalBuffer } from "./total_buffer.ts";
 
 /** The most bytes of one write. */
 export const WRITE_SLICE: number = 256 * 1024;
-/** The same after a write that took longer than {@linkcode SLOW_WRITE}. A slow peer's progress shows only in finished writes. */
+/**
+ * The most bytes of a write that follows one which took longer than {@linkcode SLOW_WRITE}. The progress of a slow peer
+ * shows only in finished writes.
+ */
 const SLOW_SLICE = 16 * 1024;
 /** How long a write may take before the peer counts as slow, in milliseconds. */
 const SLOW_WRITE = 100;
@@ -21,11 +24,11 @@ const SLOW_WRITE = 100;
 /** How long a connection may hold more than its share before it has to give way, in milliseconds. */
 const CRAWL_AFTER = 1_000;
 
-/** The full buffer. */
+/** The buffer that is full. */
 export interface BacklogOwner {
-  /** Bytes that wait to be sent. */
+  /** The number of bytes that wait to be sent. */
   readonly buffered: number;
-  /** Bytes that the socket has taken so far. */
+  /** The number of bytes that the socket has taken so far. */
   readonly written: number;
 }
 
@@ -41,29 +44,22 @@ export interface BacklogShared {
   readonly wheel: TimerWheel;
   /** The room of all frame writers together. */
   readonly total: TotalBuffer;
-  /** Marks and limits. */
   readonly limits: BufferLimits;
-  /** The time. */
   readonly clock: Clock;
 }
 
-/** Exists from the moment the buffer rises above the high-water mark until it has fallen to half of it. */
+/** Measures the pace of a peer while its buffer is full. It exists as long as `FrameWriter.full` is true. */
 export class Backlog extends TimerEntry implements Holder {
   readonly #owner: BacklogOwner;
   readonly #events: BacklogEvents;
   readonly #shared: BacklogShared;
-  /** When the peer last took messages. */
+  /** The time at which the peer last took messages. */
   #progressAt: number;
-  /** When the measurement of its pace began, and the bytes written by then. */
+  /** The time at which the measurement of its pace began, and the number of bytes written by then. */
   #since: number;
   #from: number;
   #slice = WRITE_SLICE;
 
-  /**
-   * @param owner The full buffer.
-   * @param events Receives events.
-   * @param shared What it shares with others.
-   */
   constructor(owner: BacklogOwner, events: BacklogEvents, shared: BacklogShared) {
     super();
     this.#owner = owner;
@@ -80,7 +76,7 @@ export class Backlog extends TimerEntry implements Holder {
     return this.#slice;
   }
 
-  /** Bytes that wait to be sent. */
+  /** The number of bytes that wait to be sent. */
   get buffered(): number {
     return this.#owner.buffered;
   }
@@ -92,7 +88,7 @@ export class Backlog extends TimerEntry implements Holder {
     this.#slice = now - began > SLOW_WRITE ? SLOW_SLICE : WRITE_SLICE;
     // A PING that passes messages without credit shows nothing: the socket's buffer takes it even if the peer is dead.
     if (!overtaking) this.#progressAt = now;
-    // Only the last `writeTimeout` counts: a fast start buys no time.
+    // Only the last `writeTimeout` counts, so that a fast start does not make up for a slow peer later.
     if (now - this.#since > writeTimeout) {
       this.#since = now;
       this.#from = this.#owner.written;
@@ -123,7 +119,7 @@ export class Backlog extends TimerEntry implements Holder {
   override expire(): void {
     const { clock, limits, wheel } = this.#shared;
     const now = clock.now();
-    // An empty buffer cannot stall: its answer waits for room that others hold.
+    // An empty buffer cannot stall. Its answer waits for room that other connections hold.
     if (this.#owner.buffered === 0) this.#progressAt = now;
     const left = this.#progressAt + limits.writeTimeout - now;
     if (left <= 0) this.#fail(`The peer took nothing for ${limits.writeTimeout} ms`);

@@ -1,8 +1,8 @@
 /**
- * How much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is about
- * one read full of small frames; fewer cost a burst of them throughput. Connections that have more go on one after the
- * other, for a round of 12 ms. Then the sockets are looked at: whoever comes in between is served at once. Where there is a
- * line, those who usually take little stand at its head.
+ * Limits how much one connection may hand out before the others have their turn: 1,024 frames or about 2 ms. That is
+ * about one read full of small frames. With less, a burst of small frames loses throughput. Connections that have more
+ * go on one after the other, for a round of 12 ms. Then the sockets are looked at, and a connection that had been quiet
+ * is served at once. If connections wait in line, those that usually take little time come first.
  *
  * @module
  */
@@ -14,46 +14,52 @@ import { Fifo } from "../base/fifo.ts";
 export const BATCH_FRAMES = 1024;
 /** The most time of one batch, in milliseconds. */
 const BATCH_MS = 2;
-/** How long all connections together may take between two looks at the sockets, in milliseconds. */
+/** The most time that all connections together may take between two looks at the sockets, in milliseconds. */
 const ROUND_MS = 12;
-/** A batch of a connection that was quiet is handed out all the same when a round is over, for so many milliseconds. */
+/** The most time of a batch of a connection that was quiet, after the time of the round is up, in milliseconds. */
 const GUEST_MS = 0.1;
 /**
- * A connection that took less than this, in milliseconds, in its last round or in the one before, is served at once. One
- * round tells nothing: the system may have run another process in the middle of it.
+ * A connection is light, and served at once, if it took less than this, in milliseconds, in its last round or in the
+ * one before. A single round proves nothing, because the system may have run another process in the middle of it.
  */
 const LIGHT_MS = 0.5;
-/** From here on, in milliseconds, it was not many frames that took the time of a batch, but long ones. */
+/** A batch that took at least this long, in milliseconds, did not have many frames, but frames that take long. */
 const HEAVY_MS = 2 * BATCH_MS;
-/** A round of one connection that works on and on ends after this, in milliseconds. */
+/** A round in which one connection works without a pause ends after this time, in milliseconds. */
 const LONGEST_MS = 100;
-/** So much time of several connections, in milliseconds, is a round, even if none has more. */
+/** A round ends after several connections took this long together, in milliseconds, even if none has more to do. */
 const BUSY_MS = 4;
-/** Above so many connections that wait, all sockets are to be looked at in each round; also where rounds take longer. */
+/** If more connections than this wait, or if rounds take longer, all sockets are to be looked at after each round. */
 const CROWD = 8;
-/** The clock is asked after 1, 2, 4 and so on frames, and every so many at least: asking costs as much as a small frame. */
+/**
+ * The most frames between two reads of the clock. It is read after 1, 2, 4 and so on frames, because a read costs as
+ * much as a small frame.
+ */
 const ASK_EVERY = 32;
-/** The same where there is less time. */
+/** The same for a batch that has less time than usual. */
 const ASK_OFTEN = 8;
 
-/** In place of a round: it has handed out nothing yet. */
+/** The value of {@linkcode Share.round} for a connection that has handed out nothing yet. */
 const NEW = -1;
-/** In place of a round: it has waited in line. */
+/** The value of {@linkcode Share.round} for a connection that has waited in line. */
 const CALLED = -2;
 
 /** A connection that has more to hand out. */
 export interface BatchWaiter {
-  /** Goes on: the others had their turn. It must not throw. Returns what it will cost, in milliseconds, if that comes later. */
+  /**
+   * Called when the others have had their turn. It must not throw. Returns the time that its work will take, in
+   * milliseconds, if it is done later.
+   */
   proceed(): number | void;
 }
 
-/** What one connection has used of the rounds. */
+/** The time that one connection has used in its last rounds. */
 export interface Share {
   /** The last round in which it handed out something; -1 before the first, -2 when it has waited in line. */
   round: number;
-  /** How long that took in this round, in milliseconds; Infinity where it had more. */
+  /** The time that it used in that round, in milliseconds; Infinity if it had more to hand out. */
   used: number;
-  /** The same of the round before that in which it handed out something; Infinity where there was none. */
+  /** The same for the previous round in which it handed out something; Infinity if there was none. */
   usedBefore: number;
 }
 
@@ -63,31 +69,31 @@ export class BatchBudget {
   #started = 0;
   #spent = 0;
   #askAt = 1;
-  /** How long this batch may take. */
+  /** The most time of this batch, in milliseconds. */
   #most = BATCH_MS;
   #round = 0;
   #roundFrom = 0;
-  /** How many connections took much time in this round, and how long all of them took. */
+  /** The number of connections that were not light in this round, and the time that all connections took. */
   #active = 0;
   #worked = 0;
-  /** How many waited when this round began. */
+  /** The number of connections that waited when this round began. */
   #crowd = 0;
-  /** Whether the end of this round is waited for. */
+  /** True while the end of this round is scheduled. */
   #looking = false;
-  /** Who goes on after that: first those that take little. */
+  /** The connections that go on after that. Those that take little time come first. */
   readonly #light = new Fifo<BatchWaiter>();
   readonly #waiting = new Fifo<BatchWaiter>();
-  /** Those behind them: whose single frames take long, or may. Made when there is one. */
+  /** The connections that come last: their single frames take long, or may do so. Created for the first one. */
   #heavy: Fifo<BatchWaiter> | undefined = undefined;
-  /** Called when no end of a round is waited for. */
+  /** Called when no end of a round is scheduled any more. */
   #onOver: (() => void)[] = [];
 
-  /** @param loop The time, and where the others have their turn. */
+  /** @param loop Tells the time, and gives the others their turn. */
   constructor(loop: Pick<EventLoop, "clock" | "yield">) {
     this.#loop = loop;
   }
 
-  /** Begins a batch, of a connection if it has a share; the clock is left alone for a single frame. */
+  /** Begins a batch of the connection with this share. The clock is read only if there are `several` frames. */
   start(several: boolean, now?: number, share?: Share): void {
     this.#spent = 0;
     this.#most = this.#left(share);
@@ -95,7 +101,7 @@ export class BatchBudget {
     if (several) this.#started = now ?? this.#loop.clock.now();
   }
 
-  /** Goes on with a batch of `spent` frames that began at `started`; false when the others are to have their turn. */
+  /** Resumes a batch of `spent` frames that began at `started`. Returns false if the others must have their turn. */
   resume(spent: number, started: number, share: Share): boolean {
     this.#spent = spent;
     this.#started = started;
@@ -104,7 +110,7 @@ export class BatchBudget {
     return spent < BATCH_FRAMES && this.#loop.clock.now() - started <= this.#most;
   }
 
-  /** Counts a frame; true when the others are to have their turn. */
+  /** Counts a frame. Returns true if the others must have their turn. */
   spend(): boolean {
     const spent = ++this.#spent;
     if (spent >= BATCH_FRAMES) return true;
@@ -113,32 +119,32 @@ export class BatchBudget {
     return this.#loop.clock.now() - this.#started > this.#most;
   }
 
-  /** The same for what was passed over: nobody knows how long that took. */
+  /** Does the same for something that was skipped. The clock is read, because skipping may have taken long. */
   pass(): boolean {
     this.#askAt = Math.min(this.#askAt, this.#spent + 1);
     return this.spend();
   }
 
-  /** Whether a connection has had its share, so that it is to wait for the others. */
+  /** Returns whether a connection has used its share, so that it must wait for the others. */
   exhausted(share: Share): boolean {
     if (!this.#looking || share.round === CALLED) return false;
     if (share.round === this.#round && share.used >= BATCH_MS) return true;
     if (!this.late || isLight(share)) return false;
-    // Where single frames take long, whoever is not known for less waits in line, too.
+    // If single frames take long, a connection that is not known to take little waits in line, too.
     if (this.#worked >= 2 * ROUND_MS) return true;
-    // It was busy just now: when the time is up it waits in line.
+    // A connection that was busy within the rounds that the line takes must wait in line once the time is up.
     return share.round >= 0 && this.#round - share.round <= 1 + this.#inLine * BATCH_MS / ROUND_MS;
   }
 
-  /** Whether the time of this round is up, and its end is waited for. */
+  /** True while the end of this round is scheduled and its time is up. */
   get late(): boolean {
     return this.#looking && this.#worked >= ROUND_MS;
   }
 
-  /** Counts a batch that began at `from` and ends now; `many` if others stand behind the same share. */
+  /** Counts a batch that began at `from` and ends now. `many` is true if several connections have the same share. */
   used(share: Share, from: number, many = false): void {
     const took = this.#loop.clock.now() - from;
-    // A round that nobody waits for ends by itself, unless most of it was work.
+    // A round whose end is not scheduled ends by itself, unless most of it was work.
     const since = from - this.#roundFrom;
     if (!this.#looking && since >= ROUND_MS && (this.#worked < since / 2 || since > LONGEST_MS)) this.#next(from);
     if (share.round !== this.#round) {
@@ -152,7 +158,7 @@ export class BatchBudget {
     if (this.#worked >= BUSY_MS && this.#active > 1) this.#look();
   }
 
-  /** Lets `waiter` go on when the others had their turn. */
+  /** Lets `waiter` go on when the others have had their turn. */
   wait(waiter: BatchWaiter, share?: Share): void {
     const heavy = share !== undefined && (share.round === NEW || share.used >= HEAVY_MS);
     if (share !== undefined && share.usedBefore < LIGHT_MS) this.#light.push(waiter);
@@ -165,18 +171,18 @@ export class BatchBudget {
     this.#look();
   }
 
-  /** Resolves once no round is pending, and never rejects. Closing waits for it, so that no timer is left behind. */
+  /** Resolves once no end of a round is scheduled; never rejects. Closing waits for it, so that no timer remains. */
   over(): Promise<void> {
     return this.#looking ? new Promise((resolve) => this.#onOver.push(resolve)) : Promise.resolve();
   }
 
-  /** How long the next batch may take. */
+  /** Returns the most time of the next batch, in milliseconds. */
   #left(share: Share | undefined): number {
     if (!this.late || share === undefined || share.round === CALLED) return BATCH_MS;
     return isLight(share) ? LIGHT_MS : GUEST_MS;
   }
 
-  /** Sees to it that the sockets are looked at; then the next round begins. */
+  /** Schedules the end of this round: the sockets are looked at, then the next round begins. */
   #look(): void {
     if (this.#looking) return;
     this.#looking = true;
@@ -191,7 +197,7 @@ export class BatchBudget {
     this.#crowd = this.#inLine;
     this.#call(this.#light, from, ROUND_MS);
     this.#call(this.#waiting, from, ROUND_MS);
-    // One of these at least: they are not to wait for good.
+    // At least one of these goes on in each round, so that none waits forever.
     if (this.#heavy !== undefined) this.#call(this.#heavy, from, ROUND_MS / 2);
     if (this.#inLine > 0) this.#look();
     if (this.#looking) return;
@@ -200,7 +206,7 @@ export class BatchBudget {
     for (const resolve of onOver) resolve();
   };
 
-  /** Lets those go on who wait now, one at least, until `most` milliseconds of the round are over. */
+  /** Lets the present waiters of a line go on, at least one, until `most` milliseconds of the round are over. */
   #call(line: Fifo<BatchWaiter>, from: number, most: number): void {
     let later = 0;
     for (let left = line.size; left > 0; left--) {

@@ -1,6 +1,6 @@
 /**
- * The only reader and writer of a connection. Bytes that were read too early are pushed back, and the next reader gets them
- * first: the handshake, `authenticate` and the frames take turns at one stream.
+ * Reads and writes one connection; nothing else does. The handshake, `authenticate` and the frames use the stream one
+ * after the other. Bytes that one of them reads too many are pushed back, and the next one gets them first.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { Address } from "../base/address.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import type { ChunkReader, Connection } from "../transport.ts";
 
-/** The bytes that are read and dropped at most after this side's FIN. */
+/** The most bytes that are read and dropped after this side's FIN. */
 export const LINGER_BYTES: number = 64 * 1024;
-/** How long the peer's FIN is waited for after this side's, in milliseconds. */
+/** The most time to wait for the peer's FIN after this side's, in milliseconds. */
 export const LINGER_TIME = 1_000;
 
 /** The bytes of one connection. `read`, `readTo` and `write` have the rules of {@linkcode Connection}. */
 export class Channel {
   readonly #connection: Connection;
-  /** Bytes that were pushed back. */
+  /** The bytes that were pushed back. */
   #back: Uint8Array | undefined = undefined;
-  /** A chunk that was peeked at: it comes after the bytes that were pushed back. */
+  /** The chunk that was peeked at. It is read after the bytes that were pushed back. */
   #ahead: Promise<Uint8Array | null> | undefined = undefined;
 
-  /** @param connection Nobody else may read or write it. */
+  /** @param connection The connection, which nothing else may read or write. */
   constructor(connection: Connection) {
     this.#connection = connection;
   }
@@ -42,7 +42,7 @@ export class Channel {
     return this.#ahead ??= this.#connection.read();
   }
 
-  /** Pushes bytes back that the last chunk ended with: they are read next, before a chunk that was peeked at. */
+  /** Pushes back the last bytes of the last chunk. They are read next, before a chunk that was peeked at. */
   unread(bytes: Uint8Array): void {
     if (this.#back !== undefined) throw new Error("Cannot push bytes back twice without a read in between");
     if (bytes.length > 0) this.#back = bytes;
@@ -97,8 +97,8 @@ export class Channel {
   }
 
   /**
-   * Leaves the connection so that its last word arrives: sends FIN, then reads and drops what still comes, for a moment. A
-   * socket that is closed with unread input takes down what was just written. Never rejects.
+   * Closes the connection so that what was written last arrives. Sends FIN, then reads and drops further input for a
+   * moment. A socket that is closed with unread input would discard what was just written. Never rejects.
    */
   async linger(wheel: TimerWheel): Promise<void> {
     const limit = new Timeout(() => this.abort());

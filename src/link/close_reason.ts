@@ -1,5 +1,5 @@
 /**
- * Why a connection ended: one list of reasons, the same in events, in logs and on every runtime.
+ * Defines the reasons why a connection ends. They are the same in events, in logs and on every runtime.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export const CLOSE_REASONS = [
 /** Why a connection ended. `docs/errors.md` says what each means. */
 export type CloseReason = typeof CLOSE_REASONS[number];
 
-/** The reason for an error. */
+/** Returns the reason for an error. */
 export function reasonOf(error: unknown): CloseReason {
   if (error instanceof ProtocolError) return error.code;
   if (error instanceof HandshakeError) {
@@ -52,12 +52,12 @@ export function reasonOf(error: unknown): CloseReason {
   return "network-error";
 }
 
-/** The same for what ended a handshake: there, a connection that is closed says that its peer had enough. */
+/** Returns the reason for an error that ended a handshake. There, the code `closed` means that the peer closed. */
 export function handshakeReason(error: unknown): CloseReason {
   return error instanceof ConnectionError && error.code === "closed" ? "peer-closed" : reasonOf(error);
 }
 
-/** The error for what is asked of a connection that is gone. */
+/** Returns the error for an operation that needs an open connection. `reason` is `undefined` if it was never open. */
 export function closedError(what: string, reason: CloseReason | undefined, cause?: unknown): ConnectionError {
   const state = reason === undefined ? "not connected, await connect() first" : `the connection is closed (${reason})`;
   return new ConnectionError(

@@ -1,6 +1,6 @@
 /**
  * Gathers what the connections of one Server or Client send in one turn of the event loop, and writes it when the turn
- * ends. A chunk full of requests is so answered in one write.
+ * ends. A chunk full of requests is thus answered in one write.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface Flushable {
   flush(): void;
 }
 
-/** The connections to flush at the end of this turn. */
+/** The connections that are flushed at the end of this turn. */
 export class FlushQueue {
   readonly #loop: EventLoop;
   readonly #gather: number;
@@ -23,30 +23,30 @@ export class FlushQueue {
   #timer: TimerHandle = undefined;
 
   /**
-   * @param loop Where turns end.
-   * @param gather How long to gather, in milliseconds; 0 for until the end of the turn.
+   * @param loop Reports the end of a turn.
+   * @param gather The time to gather writes, in milliseconds; 0 gathers until the end of the turn.
    */
   constructor(loop: EventLoop, gather = 0) {
     this.#loop = loop;
     this.#gather = gather;
   }
 
-  /** True if even the first write waits. */
+  /** True if writes are gathered for longer than a turn, so that even the first one waits. */
   get patient(): boolean {
     return this.#gather > 0;
   }
 
-  /** True while a flush at the end of this turn is due, so that nothing needs to be written earlier. */
+  /** True from {@linkcode begin} until the turn ends, so that nothing needs to be written earlier. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** The number of turns that have ended in a flush. */
+  /** The number of turns that have ended after a call of {@linkcode begin}. */
   get turn(): number {
     return this.#turn;
   }
 
-  /** Sees to it that the end of this turn flushes. */
+  /** Schedules the end of this turn, which flushes what waits unless writes are gathered for longer. */
   begin(): void {
     if (this.#open) return;
     this.#open = true;
@@ -62,7 +62,7 @@ export class FlushQueue {
     }
   }
 
-  /** Takes `writer` off; the last one clears the timer. */
+  /** Removes a writer from those that are gathered for longer than a turn. Removing the last one clears the timer. */
   remove(writer: Flushable): void {
     if (!this.patient || !this.#waiting.includes(writer)) return;
     this.#waiting = this.#waiting.filter((other) => other !== writer);

@@ -9,7 +9,7 @@ import type { Protocol } from "../wire/protocols.ts";
 import { WRITE_SLICE } from "./backlog.ts";
 import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts";
 
-/** Bytes that are encoded already are copied if they are fewer, and passed on as they are otherwise. */
+/** Bytes that are encoded already are passed on without a copy if there are at least this many. */
 const SHARE_FROM = 16 * 1024;
 
 /** Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once. */
@@ -26,7 +26,7 @@ export function encodeBytes(
   alone: boolean,
 ): void {
   const { headerSize, integrity, maxFrameSize } = protocol;
-  // Another thread may write to a shared buffer meanwhile, or make it longer: the checksum is that of the copy.
+  // Another thread may write to a shared buffer meanwhile, or grow it. The checksum is therefore that of the copy.
   const shared = !(content.buffer instanceof ArrayBuffer);
   const size = total - headerSize;
   const source = shared ? content.subarray(0, size) : content;
@@ -52,7 +52,7 @@ export function encodeBytes(
   if (maxFrameSize !== undefined) scheduler.seal();
 }
 
-/** Encodes a large frame in pieces, so that the memory of each piece is free as soon as it is sent. */
+/** Encodes a large frame in pieces, so that the memory of each piece is freed as soon as the piece is sent. */
 function encodePieces(
   scheduler: SendScheduler,
   protocol: Protocol,

@@ -1,5 +1,5 @@
 /**
- * Reads one connection: it takes chunks and hands out frames, one batch at a time. A frame that begins and does not go on
+ * Reads one connection: takes chunks and hands out frames, one batch at a time. A frame that begins and does not go on
  * ends the connection.
  *
  * @module
@@ -22,9 +22,9 @@ import { Stall, type StallHost } from "./stall_watch.ts";
 
 /** Holds received messages until their handlers run. */
 export interface ReceiveQueue {
-  /** True while no more messages can be taken: then nothing is read. */
+  /** True while no more messages can be taken. Nothing is read then. */
   readonly full: boolean;
-  /** Settles when more can be taken, or when nothing more comes. */
+  /** Resolves when more can be taken, or when nothing more arrives. */
   room(): Promise<void>;
 }
 
@@ -41,11 +41,11 @@ export interface FrameReceiver {
 export interface FrameSourceEvents {
   /** Called at the peer's FIN, `partial` bytes into a frame. */
   finished(partial: number): void;
-  /** Called when the connection fails, or the peer breaks the protocol. The latter has a `ProtocolError`. */
+  /** Called when the peer breaks the protocol, with a `ProtocolError`, or when the connection fails. */
   failed(error: Error, reason: CloseReason): void;
 }
 
-/** Bytes that are read only to be thrown away: the most, and so far. */
+/** The most bytes that are read only to be thrown away, and the number thrown away so far. */
 interface Discard {
   most: number;
   thrown: number;
@@ -53,7 +53,6 @@ interface Discard {
 
 /** What all frame sources of a Server or a Client share. */
 export interface FrameSourceShared {
-  /** The time. */
   readonly clock: Clock;
   /** Runs the checks of unfinished frames. */
   readonly wheel: TimerWheel;
@@ -63,10 +62,10 @@ export interface FrameSourceShared {
   readonly flushes: FlushQueue;
 }
 
-/** The last turn in which a connection handed out frames, and its part of the rounds. */
+/** The last turn in which a connection handed out frames, and its share of the rounds. */
 class Turn implements Share {
   id = -1;
-  /** When it began, and after how many frames. */
+  /** The time at which it began, and the number of frames handed out by then. */
   from = 0;
   frames = 0;
   round = -1;
@@ -81,31 +80,27 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   readonly #receiver: FrameReceiver;
   readonly #events: FrameSourceEvents;
   readonly #reader: FrameReader;
-  /** Made when the end is waited for, or there. */
+  /** Created when reading ends, or when a caller waits for that. */
   #over: ResettablePromise | undefined = undefined;
-  /** The next chunk is asked for just now: whether it was there already, and is done with. */
+  /** Set while the next chunk is being requested. `"done"` if it was there already and has been handed out. */
   #asking: "done" | "not yet" | undefined = undefined;
   #discard: Discard | undefined = undefined;
-  /** When the last bytes came, or when reading went on, by the clock. */
+  /** The time at which the last bytes arrived, or at which reading went on, by the clock. */
   lastRead: number;
-  /** What came and is not handed out yet: nothing is read until it is. */
+  /** The chunk that has not been handed out completely. Nothing is read until it has been. */
   #rest: Uint8Array | undefined = undefined;
   #bytes = 0;
   #frames = 0;
-  /** Made with the first frame: most connections are idle. */
+  /** Created with the first chunk, because most connections are idle. */
   #turn: Turn | undefined = undefined;
   #dropped = 0;
-  /** Made when a frame does not come as a whole. */
+  /** Created when a frame does not arrive as a whole. */
   #stall: Stall | undefined = undefined;
 
   /**
-   * @param channel What to read.
-   * @param protocol How frames look.
-   * @param maxMessageSize The largest frame taken, in bytes.
-   * @param recovery What a torn stream does, where frames have a magic.
+   * @param maxMessageSize The largest frame that is taken, header included, in bytes.
+   * @param recovery What a torn frame does, in protocols with a magic.
    * @param features The flags that frames may carry beside those of the protocol.
-   * @param shared Time, and whose turn it is.
-   * @param events Who takes what comes.
    */
   constructor(
     channel: Channel,
@@ -126,42 +121,42 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, features, this);
   }
 
-  /** Bytes read so far. */
+  /** The number of bytes read so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Frames handed out so far. */
+  /** The number of frames handed out so far. */
   get frames(): number {
     return this.#frames;
   }
 
-  /** Frames left out so far. */
+  /** The number of frames dropped so far because their checksum did not match. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** What comes as a whole, or was passed over: it grows with each. */
+  /** Grows with each complete frame and with everything that is skipped. */
   get steps(): number {
     return this.#reader.count + this.#reader.skipped;
   }
 
-  /** Bytes skipped between frames so far. */
+  /** The number of bytes skipped between frames so far. */
   get skipped(): number {
     return this.#reader.skipped;
   }
 
-  /** Bytes of a frame that is not whole yet. */
+  /** The number of bytes of a frame that is not complete yet. */
   get partial(): number {
     return this.#reader.partial;
   }
 
-  /** True while nothing is read, because what came has not been handed out yet. */
+  /** True while nothing is read, because the last chunk has not been handed out completely. */
   get paused(): boolean {
     return this.#rest !== undefined;
   }
 
-  /** True while everything that comes is thrown away. */
+  /** True once everything that arrives is thrown away. */
   get discarding(): boolean {
     return this.#discard !== undefined;
   }
@@ -171,7 +166,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#read();
   }
 
-  /** Called by the connection. */
+  /** Called by the connection with a chunk, with `null` at the peer's FIN, or with an error. */
   received(chunk: Uint8Array | null, error?: unknown): void {
     if (error !== undefined) this.#lost(error);
     else if (chunk === null) this.#finish();
@@ -181,13 +176,13 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       if (this.#discard !== undefined) {
         this.#discard.thrown += chunk.length;
         this.channel.recycle(chunk);
-        // It takes a turn of others to throw away what may be a flood.
+        // The peer may send a flood, so the others have their turn between two chunks that are thrown away.
         this.#shared.budget.wait(this);
       } else this.#take(chunk);
     }
   }
 
-  /** Asks for the next chunk, again and again while one is there at once. */
+  /** Reads the next chunk, and goes on reading while the chunks are there at once. */
   #read(): void {
     let more: boolean;
     do {
@@ -205,7 +200,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#hand(chunk, this.lastRead);
   }
 
-  /** Hands out a batch of a chunk that begins `now`; what is left follows when the others had their turn. */
+  /** Hands out a batch of a chunk. `now` is the time. What is left follows when the others have had their turn. */
   #hand(chunk: Uint8Array, now: number): void {
     try {
       if (!this.#batch(now)) {
@@ -215,7 +210,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
         return;
       }
       if (this.#rest !== undefined) {
-        // The peer's silence meanwhile is ours.
+        // The peer was not silent meanwhile: this side did not read.
         this.#rest = undefined;
         this.lastRead = this.#shared.clock.now();
         if (this.#stall?.watching === true) this.#stall.watch();
@@ -260,26 +255,26 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     (this.#over ??= new ResettablePromise()).release();
   }
 
-  /** Called by the reader. */
+  /** Called by the reader for a frame whose checksum does not match. */
   drop(error: ProtocolError): void {
     this.#dropped++;
     this.#receiver.skipped(error);
   }
 
-  /** Called by the reader. */
+  /** Called by the reader for a gap between two frames, or after the last one. */
   skip(error: ProtocolError): void {
     this.#receiver.skipped(error);
   }
 
-  /** Resolves when nothing more is read. Never rejects. */
+  /** Resolves when nothing more is read; never rejects. */
   over(): Promise<void> {
     this.#over ??= new ResettablePromise();
     return this.#over.promise;
   }
 
   /**
-   * From now on what comes is read only to be thrown away: `most` bytes of it. To stop reading a peer that sends resets the
-   * connection and takes down what was written to it; so an orderly end is limited by time alone.
+   * Throws away whatever arrives from now on, and stops reading after `most` bytes. Not to read what a peer sends would
+   * reset the connection and discard what was written to it. An orderly end is therefore limited by time alone.
    */
   discard(most: number = Infinity): void {
     if (this.#discard === undefined) this.#discard = { most, thrown: 0 };
@@ -289,8 +284,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   }
 
   /**
-   * Decodes and hands out a batch that begins `now`, one frame after the other; whether the chunk is used up, which what is
-   * discarded is.
+   * Decodes and hands out a batch that begins at `now`, one frame after the other. Returns true if the chunk is used up
+   * or discarded.
    */
   #batch(now: number): boolean {
     const reader = this.#reader;
@@ -312,7 +307,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       counts = true;
       let frame = reader.step();
       if (begins) budget.start(reader.more, now, turn);
-      // A gap before a frame is told of while it is read: whoever hears of it may close.
+      // A gap before a frame is reported while the frame is decoded, and the receiver may close the connection then.
       while (frame !== undefined && !this.discarding) {
         let over: boolean;
         if (frame === null) over = budget.pass();
@@ -338,7 +333,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     return !this.discarding && !this.#receiver.inbox.full;
   }
 
-  /** After all frames of a chunk. */
+  /** Called after all frames of a chunk have been handed out. */
   #received(): void {
     if (this.discarding) return;
     if (this.#reader.failure !== undefined) this.#broken(this.#reader.failure);
@@ -351,12 +346,12 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#events.failed(error, reasonOf(error));
   }
 
-  /** True while this side is the one that does not read. */
+  /** True while this side has stopped reading. */
   get waits(): boolean {
     return this.paused || this.#receiver.inbox.full;
   }
 
-  /** The frame that was begun does not go on. */
+  /** Called when an unfinished frame arrives too slowly. */
   stalled(error: ConnectionError): void {
     this.#events.failed(error, "heartbeat");
   }

@@ -1,6 +1,6 @@
 /**
- * The sending side of a connection. Frames are encoded straight into the buffer that is written next. Each frame is checked
- * against the limits of the connection and of all connections together.
+ * Implements the sending side of a connection. Frames are encoded directly into the buffer that is written next. Each
+ * frame is checked against the limits of the connection and of all connections together.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface FrameWriterShared extends WriteLoopShared, BacklogShared {}
 
 /** Receives the events of a {@linkcode FrameWriter}. */
 export interface FrameWriterEvents extends BacklogEvents {
-  /** Called when more than the high-water mark waits (`full`), and again when no more than half of it does. */
+  /** Called when the buffer becomes full, and when it is no longer full; see {@linkcode FrameWriter.full}. */
   pressure(full: boolean, bufferedBytes: number): void;
   /** Called when there may be room for the answer of a handler that was not started for lack of room. */
   mayStart(): void;
@@ -37,11 +37,11 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   readonly #shared: FrameWriterShared;
   readonly #events: FrameWriterEvents;
   #buffered = 0;
-  /** Exists from the moment more than the high-water mark waits until half of it does. */
+  /** Exists while the buffer is full. */
   #backlog: Backlog | undefined = undefined;
-  /** Room for answers. Made when a handler needs it. */
+  /** The room for answers. Created when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
-  /** Room for messages. Made when one is refused, or somebody waits. */
+  /** The room for messages. Created when one is refused, or when a caller waits. */
   #messages: MessageRoom | undefined = undefined;
   /** Made when a feature has a source. */
   #sources: PulledSources | undefined = undefined;
@@ -93,12 +93,18 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     return this.#backlog === undefined ? WRITE_SLICE : this.#backlog.slice;
   }
 
-  /** True from the moment more than the high-water mark waits until no more than half of it does. */
+  /**
+   * True from the moment more than the high-water mark waits, or an answer finds no room, until no more than half of
+   * the mark waits and no answer lacks room.
+   */
   get full(): boolean {
     return this.#backlog !== undefined;
   }
 
-  /** Returns whether a handler may start whose route answers like this. `mayStart` is called when it can be tried again. */
+  /**
+   * Returns whether a handler may start whose route has given answers of these sizes. If not, `mayStart` is called when
+   * it can be tried again.
+   */
   affords(sizes: AnswerSizes): boolean {
     if (sizes.largest >= 0 && sizes.largest + this.#buffered <= this.#shared.limits.highWaterMark && !this.#replies) {
       return true;
@@ -119,10 +125,10 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /**
    * Takes one frame.
    *
-   * @param most The largest frame the peer takes; a larger one returns -1 and takes nothing.
-   * @param priority How it is queued.
-   * @returns Its size, header included.
-   * @throws {BackpressureError} The buffer, or all of them together, are full; nothing is taken.
+   * @param most The largest frame that the peer takes, header included, in bytes.
+   * @returns The size of the frame, header included; -1 if it is larger than `most`, and 0 if the connection is over.
+   * Nothing is taken then.
+   * @throws {BackpressureError} There is no room on this connection, or none for all together. Nothing is taken.
    */
   frame(
     code: number,
@@ -136,7 +142,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.closed) return 0;
     const { headerSize } = this.protocol;
-    // Long text is encoded first: a bound of three bytes a character would ask for too much room.
+    // Long text is encoded first, because a bound of three bytes a character would need too much room.
     const content = typeof payload === "string" && payload.length > WRITE_SLICE ? encodeUtf8(payload) : payload;
     const bound = headerSize + (typeof content === "string" ? utf8Bound(content) : content.length);
     if (priority === REPLY && !this.#answers(bound)) {
@@ -203,21 +209,22 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   /**
-   * Settles when a message may be sent: at once below the high-water mark, otherwise when half of it is left. If a message
-   * was refused before, there is room for it by then. It also settles when the connection is over.
+   * Resolves when a message may be sent: at once while the buffer is not {@linkcode full}, otherwise when it is no
+   * longer full. If a message was refused before, there is room for it by then. It also resolves when the connection is
+   * over.
    */
   ready(): Promise<void> {
     if (this.closed || !this.full && this.#messages?.retry() !== false) return Promise.resolve();
     return this.#messageRoom.wait();
   }
 
-  /** Settles when nothing waits any more that can be sent, or when the connection is over. */
+  /** Resolves when nothing that can be sent waits any more, or when the connection is over. */
   flushed(): Promise<void> {
     if (this.#waiting === 0 || this.closed) return Promise.resolve();
     return (this.#flushed ??= new Waiters()).wait();
   }
 
-  /** Drops what waits to be sent. Whoever waits goes on. */
+  /** Drops what waits to be sent, and lets all callers that wait go on. */
   close(): void {
     if (this.closed) return;
     this.stop();
@@ -277,8 +284,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   /**
-   * Takes an answer for which there may be no room: then it is kept until there is. The peer has to take something for that,
-   * as when the buffer is full. Returns what {@linkcode frame} does.
+   * Takes an answer for which there may be no room. It is then kept until there is room, and the peer must take
+   * something in time, as when the buffer is full. Returns what {@linkcode frame} does.
    */
   #answerLater(
     code: number,
@@ -296,7 +303,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     // A text takes less room than its bound.
     if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
     else {
-      // What was made of a text is nobody else's. Not `slice()`: that of a `Buffer` is a view.
+      // The caller may change its bytes, so they are copied; those of an encoded text belong to nobody else. `slice()`
+      // would not copy a `Buffer`: its result is a view.
       if (!text) content = new Uint8Array(content.subarray(0, size - this.protocol.headerSize));
       this.#fill();
       this.#room.hold({ code, flags, requestId, content, sentAt, size });
@@ -309,7 +317,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
   }
 
-  /** There may be room for what waits to be started. */
+  /** Called when there may be room for the answer of a handler that was not started. */
   mayStart(): void {
     this.#events.mayStart();
   }

@@ -1,6 +1,6 @@
 /**
- * Drives a handshake machine over a channel, under one deadline for all of it: a peer that is silent, or drips, costs its
- * own connection and nothing else.
+ * Drives a handshake machine over a channel, under one deadline for the whole handshake. A peer that is silent, or
+ * sends very slowly, loses its own connection and disturbs no other.
  *
  * @module
  */
@@ -11,32 +11,33 @@ import type { Channel } from "./channel.ts";
 import type { StrangerTurns } from "./stranger_turns.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** How long the last word to a peer about which nothing was decided may take, in milliseconds. */
+/** The most time to send the refusal to a peer about which nothing was decided in time, in milliseconds. */
 const LAST_WORD_TIME = 1_000;
 
-/** One end's state machine; see `src/wire`. */
+/** The state machine of one side; see `src/wire`. */
 export interface HandshakeMachine {
-  /** The first step. */
+  /** Returns the first step. */
   start(): HandshakeStep;
-  /** The step after these bytes. */
+  /** Returns the step after these bytes. */
   push(chunk: Uint8Array): HandshakeStep;
-  /** Lets a peer in; only on a server. */
+  /** Lets the peer in, and returns the next step. Only on a server. */
   accept?(): HandshakeStep;
-  /** What came of a peer that closed, or came no further in time, and what may be the cause; for messages. */
+  /** Describes how far a peer got that closed or was too late, and the likely cause, for error messages. */
   unfinished(how: "closed" | "late"): string;
 }
 
-/** How to negotiate. */
+/** Options of {@linkcode negotiate}. */
 export interface NegotiateOptions {
-  /** Whose turn it is where many come at once; without it each goes on. */
+  /** Lets connections take turns when many arrive at once. Without it, none waits for others. */
   readonly turns?: StrangerTurns;
-  /** For the deadline. */
+  /** Runs the deadline. */
   readonly wheel: TimerWheel;
-  /** For all of it, in milliseconds. */
+  /** The most time for the whole handshake, in milliseconds. */
   readonly timeout: number;
   /**
-   * Decides about a peer that has said who it is: the machine's step after that. Without it everybody is let in. What it gives to
-   * `expires` is called when the time is over, so that the peer can be told.
+   * Decides whether to let in a peer that has said who it is, and returns the next step of the machine. Without it,
+   * every peer is let in. The function that it passes to `expires` is called when the time is over, so that the peer
+   * can still be sent the reason.
    */
   readonly decide?: (
     peer: PeerIdentity,
@@ -45,10 +46,10 @@ export interface NegotiateOptions {
 }
 
 /**
- * Agrees with the peer.
+ * Performs the handshake with the peer.
  *
  * @returns What was agreed on. The channel is open, and its next bytes are frames.
- * @throws {HandshakeError} The peer was too slow or does not fit. The caller leaves it with {@linkcode Channel.linger}.
+ * @throws {HandshakeError} The peer was too slow or does not fit. The caller must then call {@linkcode Channel.linger}.
  * @throws {ConnectionError} The connection was lost, or closed by the peer (`closed`).
  */
 export async function negotiate(
@@ -62,7 +63,7 @@ export async function negotiate(
   const deadline = new Timeout(() => {
     if (deciding && giveUp !== undefined) {
       giveUp(undecided(timeout));
-      // A peer that does not take the last word is left without.
+      // A peer that does not read the refusal in time is cut without it.
       wheel.add(deadline, LAST_WORD_TIME);
       return;
     }

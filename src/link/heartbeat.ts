@@ -1,7 +1,7 @@
 /**
- * Finds dead peers. A side that has sent or heard nothing for a while sends a PING, and whoever stays silent after that is
- * gone. Any byte counts as life. What is our own fault is not held against the peer: not that we have stopped reading, and
- * not that our event loop stood still.
+ * Finds dead peers. A side that has sent or received nothing for some time sends a PING. A peer that stays silent after
+ * that is dead. Any received byte shows that the peer is alive. Silence does not count while this side has stopped
+ * reading, or while its event loop stood still, because neither is the peer's fault.
  *
  * @module
  */
@@ -10,30 +10,33 @@ import { ConnectionError } from "../errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { LATE_MS, TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** The least lateness of a look that shows that the event loop stood still, in milliseconds: three ticks of the wheel. */
+/** The least delay of a check that shows that the event loop stood still, in milliseconds: three ticks of the wheel. */
 const LEAST_LATE_MS = 30;
 
-/** When a peer is asked, and when it is given up, in milliseconds. */
+/** The times of a heartbeat, in milliseconds. */
 export interface HeartbeatPace {
   /** The silence after which a PING is sent. */
   readonly idle: number;
-  /** How long after that it may go on. */
+  /** How much longer the silence may last. */
   readonly timeout: number;
 }
 
 /** The connection that is watched. */
 export interface HeartbeatHost {
-  /** When the last bytes were sent, by the clock. */
+  /** The time at which the last bytes were sent, by the clock. */
   readonly lastSent: number;
-  /** When the last bytes came. */
+  /** The time at which the last bytes arrived, by the clock. */
   readonly lastReceived: number;
-  /** Whether this side has stopped reading. */
+  /** True while this side has stopped reading. */
   readonly paused: boolean;
-  /** Whether a frame is arriving that a PONG could tear. No PING is sent until it ends; its pace is watched elsewhere. */
+  /**
+   * True while a frame is arriving that a PONG could tear. No PING is sent until it is complete. Its pace is watched
+   * elsewhere.
+   */
   readonly fragile: boolean;
   /** Sends a PING. */
   beat(): void;
-  /** The peer is gone. */
+  /** Called when the peer is dead. */
   dead(error: ConnectionError): void;
 }
 
@@ -49,9 +52,9 @@ export class Heartbeat extends TimerEntry {
   readonly #time: HeartbeatTime;
   readonly #pace: HeartbeatPace;
   #due = 0;
-  /** When the last PING was sent. */
+  /** The time at which a PING was last due. It is left out while the connection is fragile. */
   #asked = -Infinity;
-  /** Silence before this is not the peer's. */
+  /** Silence before this time does not count. */
   #excused = -Infinity;
 
   constructor(host: HeartbeatHost, time: HeartbeatTime, pace: HeartbeatPace) {
@@ -62,18 +65,18 @@ export class Heartbeat extends TimerEntry {
     this.#look(time.clock.now());
   }
 
-  /** Ends it. */
+  /** Stops the checks. */
   stop(): void {
     this.#time.wheel.remove(this);
   }
 
-  /** Looks how long it was silent. */
+  /** Checks how long the peer has been silent. */
   override expire(): void {
     const { idle, timeout } = this.#pace;
     const now = this.#time.clock.now();
     const { fragile } = this.#host;
     if (this.#host.paused || fragile) this.#excused = now;
-    // The peer had no chance to be asked, and to answer, while the loop stood still.
+    // While the loop stood still, no PING could be sent and no answer could be read.
     else if (now - this.#due > Math.min(LATE_MS, Math.max(LEAST_LATE_MS, timeout / 4))) {
       this.#excused = Math.max(this.#excused, now - idle);
     }

@@ -1,5 +1,5 @@
 /**
- * One connection after its handshake: frames in, frames out, and its end.
+ * Implements one connection after its handshake: frames in, frames out, and its end.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "./f
 /** What all links of a Server or a Client share. */
 export interface LinkShared extends FrameSourceShared, FrameWriterShared {
   readonly tuning: FrameWriterShared["tuning"] & {
-    /** When silent peers are asked; `undefined` for never. */
+    /** The heartbeat of native connections; `undefined` for none. */
     readonly heartbeat: HeartbeatPace | undefined;
     readonly pythonHeartbeat: HeartbeatPace | undefined;
   };
@@ -43,15 +43,15 @@ export interface LinkOwner extends FrameReceiver {
     resume(): void;
   };
   /**
-   * Called when the link is of no more use: at the peer's FIN, without an error; when the peer broke the protocol, with a
-   * `ProtocolError`; when the connection failed, with the error. It can be called again with what fails after that.
+   * Called without an error at the peer's FIN, with a `ProtocolError` when the peer broke the protocol, and with
+   * another error when the connection failed. It may be called again for what fails after that.
    */
   ended(reason: CloseReason, error?: Error): void;
   /** Sends a PING. */
   sendHeartbeat(): void;
 }
 
-/** One connection. It is `draining` from the moment that nothing new may be sent, and `closed` when the socket is gone. */
+/** One connection. It is `draining` while nothing new may be sent, and `closed` once the socket is released. */
 export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost {
   readonly source: FrameSource;
   readonly writer: FrameWriter;
@@ -63,9 +63,9 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   readonly #heartbeat: Heartbeat | undefined;
 
   /**
-   * Timers start at once; `source.run` begins to read.
+   * Starts the timers. `source.run` starts to read.
    *
-   * @param recovery What happens to a torn stream of a Python peer.
+   * @param recovery What a torn frame of a Python peer does.
    * @param features The flags of the features that were agreed on.
    */
   constructor(
@@ -85,13 +85,13 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, shared, pace);
   }
 
-  /** Lets the process end while the connection is open. */
+  /** Lets the process exit even while the connection is open. */
   unref(): void {
     this.unreffed = true;
     this.source.channel.unref();
   }
 
-  /** Sends FIN after what was written. Settles at the peer's FIN, and never rejects. */
+  /** Sends FIN after what was written. Resolves at the peer's FIN; never rejects. */
   async finish(): Promise<void> {
     // Nothing is written after FIN, not even a PONG.
     this.writer.close();
@@ -146,7 +146,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     return this.source.paused;
   }
 
-  // Python answers a PING from another thread, in the middle of what the first one sends.
+  // A Python peer sends a PONG from another thread, possibly in the middle of a frame that its first thread is sending.
   get fragile(): boolean {
     return !isNative(this.writer.protocol) && this.source.partial > 0;
   }

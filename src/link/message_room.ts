@@ -1,5 +1,5 @@
 /**
- * The room for messages of one connection: which are refused, and who waits to send after that.
+ * Decides which messages of one connection are refused for lack of room, and lets callers wait until there is room.
  *
  * @module
  */
@@ -39,14 +39,14 @@ export class MessageRoom implements RoomWaiter {
     this.#refused = Math.max(this.#refused, size);
   }
 
-  /** Settles when there is room. */
+  /** Resolves when there is room. */
   wait(): Promise<void> {
     return this.#waiters.wait();
   }
 
-  /** Lets those who wait go on. Returns false while all connections together have no room for them. */
+  /** Lets the callers that wait go on. Returns false while all connections together have no room for them. */
   retry(): boolean {
-    // The connection calls again when it has room itself.
+    // The connection calls `retry` again once its own buffer is no longer full.
     if (this.#owner.full) return true;
     if (!this.#total.takesMessage(this.#owner.buffered, this.#refused)) {
       this.#total.waitFor("message", this);
@@ -57,7 +57,7 @@ export class MessageRoom implements RoomWaiter {
     return true;
   }
 
-  /** Called when the connection is over: whoever waits goes on. */
+  /** Called when the connection is over. Lets the callers that wait go on. */
   close(): void {
     this.#total.leave(this);
     this.#waiters.release();
@@ -71,7 +71,7 @@ export function refusalOf(
   limits: BufferLimits,
   total: TotalBuffer,
 ): BackpressureError | undefined {
-  // Below the mark it takes one message of any size: `send` has said that more may be sent.
+  // Up to the high-water mark, one message of any size is taken, because `send` has said that more may be sent.
   if (buffered > limits.highWaterMark && buffered + size > limits.maxBufferedBytes) {
     return new BackpressureError(
       "buffer-full",
@@ -80,7 +80,7 @@ export function refusalOf(
   }
   if (total.takesMessage(buffered, size)) return undefined;
   total.press(size);
-  // A connection that was closed for it may have made room.
+  // A slow connection may have been closed to make room.
   if (total.takesMessage(buffered, size)) return undefined;
   return new BackpressureError(
     "total-buffer-full",

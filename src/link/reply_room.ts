@@ -1,7 +1,7 @@
 /**
- * The room for the answers of one connection. A handler is not started while what is running may bring the connection above
- * its limit, or all connections together above theirs. An answer that finds no room after all waits here, and so does the
- * next request.
+ * Keeps room for the answers of one connection. A handler is not started while the answers of running handlers may
+ * bring the connection above its limit, or all connections together above theirs. An answer that still finds no room
+ * waits here, and so does the next request.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { BufferLimits, RoomWaiter, TotalBuffer } from "./total_buffer.ts";
 
 /** A message whose answer has room kept for it. */
 export interface Reserved {
-  /** The room, in bytes; 0 for none. The reply room sets it. */
+  /** The room, in bytes; 0 for none, and -1 for an answer of unknown size. Set by the reply room. */
   reserved: number;
 }
 
@@ -30,26 +30,26 @@ export interface HeldAnswer {
 
 /** The outgoing buffer that the answers go to. */
 export interface ReplyRoomOwner {
-  /** Bytes that wait to be sent, held answers left out. */
+  /** The number of bytes that wait to be sent, without held answers. */
   readonly buffered: number;
   /** Takes an answer for which there is room. */
   put(answer: HeldAnswer): void;
-  /** There may be room for what waits to be started. */
+  /** Called when there may be room for the answer of a handler that was not started. */
   mayStart(): void;
 }
 
-/** The state of one connection. */
+/** The room for the answers of one connection. */
 export class ReplyRoom implements RoomWaiter {
   readonly #owner: ReplyRoomOwner;
   readonly #total: TotalBuffer;
   readonly #limits: BufferLimits;
   readonly #clock: Clock;
-  /** What running handlers are expected to answer with, in bytes. */
+  /** The number of bytes that running handlers are expected to answer with. */
   #reserved = 0;
-  /** Answers that found no room, in the order they were made. */
+  /** The answers that found no room, in the order in which they were given. */
   #held: Fifo<HeldAnswer> | undefined = undefined;
   #heldBytes = 0;
-  /** Whether a handler is not started for lack of room, and what it may add in bytes. */
+  /** True while a handler is not started for lack of room, and the number of bytes that it may add. */
   #denied = false;
   #lacks = 0;
   #closed = false;
@@ -61,17 +61,20 @@ export class ReplyRoom implements RoomWaiter {
     this.#clock = clock;
   }
 
-  /** Bytes of answers that wait for room. */
+  /** The number of bytes of answers that wait for room. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** The room that it lacks, in bytes. */
+  /** The room that the first held answer lacks, or a handler that was not started, in bytes. */
   get lacks(): number {
     return this.#held?.first?.size ?? this.#lacks;
   }
 
-  /** Returns whether a handler may start whose route answers like this. If not, its owner is told when to try again. */
+  /**
+   * Returns whether a handler may start whose route has given answers of these sizes. If not, `mayStart` of the owner
+   * is called when it can be tried again.
+   */
   affords(sizes: AnswerSizes): boolean {
     const { largest } = sizes;
     if (largest < 0) {
@@ -80,7 +83,7 @@ export class ReplyRoom implements RoomWaiter {
     }
     const own = this.#owner.buffered + this.#reserved;
     if (own + largest <= this.#limits.highWaterMark) return true;
-    // What this connection frees itself lets it try again.
+    // The connection tries again whenever it has written something itself.
     if (own > 0 && own + largest > this.#limits.maxBufferedBytes) {
       this.#denied = true;
       return false;
@@ -112,7 +115,7 @@ export class ReplyRoom implements RoomWaiter {
     }
   }
 
-  /** Returns whether there is room for an answer of `size` bytes now, those before it taken into account. */
+  /** Returns whether there is room for an answer of `size` bytes now. Answers that wait already go first. */
   takes(size: number): boolean {
     return this.#heldBytes === 0 && this.#fits(size) === "yes";
   }
@@ -128,7 +131,7 @@ export class ReplyRoom implements RoomWaiter {
     }
   }
 
-  /** Sends held answers, as far as there is room. Returns false while all connections together have none for the next. */
+  /** Sends held answers while there is room. Returns false if all connections together have none for the next one. */
   retry(): boolean {
     const held = this.#held;
     while (held !== undefined && held.size > 0) {
@@ -145,16 +148,16 @@ export class ReplyRoom implements RoomWaiter {
     this.#denied = false;
     this.#lacks = 0;
     this.#owner.mayStart();
-    // Denied again for lack of room in all: it keeps its place.
+    // A connection that was denied again for lack of shared room keeps its place.
     return this.#lacks === 0;
   }
 
-  /** The connection has room again. */
+  /** Called when the connection may have room again. */
   again(): void {
     if (this.#heldBytes > 0 || this.#denied) this.retry();
   }
 
-  /** Forgets what waits. */
+  /** Drops the answers that wait, and gives up all room. */
   close(): void {
     this.#closed = true;
     this.#denied = false;
@@ -181,5 +184,5 @@ export class ReplyRoom implements RoomWaiter {
   }
 }
 
-/** Stands for the room of an answer whose size nobody knows. */
+/** The value of {@linkcode Reserved.reserved} for an answer of unknown size. */
 const UNKNOWN = -1;

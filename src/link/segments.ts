@@ -1,50 +1,51 @@
 /**
- * Outgoing bytes of one connection in the order they are to be written: buffers lent by the pool while frames are encoded
- * into them, and bytes shared with other connections.
+ * Keeps the outgoing bytes of one connection in the order in which they are to be written. They are in buffers that the
+ * pool lends while frames are encoded into them, and in arrays that are shared with other connections.
  *
  * @module
  */
 
 import { type BufferPool, POOL_SIZES, type WriteBuffer, writeBuffer } from "./buffer_pool.ts";
 
-/** A buffer with less in it, as a share of its size, is not kept waiting: what waits is counted by what is in it. */
+/**
+ * A buffer that is filled to less than this share of its size does not wait: its bytes are copied. The limits count the
+ * bytes that wait, not the buffers that hold them.
+ */
 const LITTLE = 0.25;
 
 /** A piece of outgoing bytes: `bytes[sent..used)`. */
 export interface Segment {
-  /** Where they stand. */
   readonly bytes: Uint8Array;
-  /** What frames are written into; goes back to the pool. `undefined` for bytes that only pass through. */
+  /** The buffer to give back to the pool; `undefined` for bytes that are in none. */
   readonly buffer: WriteBuffer | undefined;
-  /** Where they end; frames may be added after it while the segment is open. */
+  /** The end of the bytes to write. Frames may be added there while the segment is open. */
   used: number;
-  /** How far they are written. */
+  /** The end of the bytes that have been written. */
   sent: number;
 }
 
-/** One that frames can be added to. */
+/** A segment that frames can be added to. */
 export interface OpenSegment extends Segment {
   readonly buffer: WriteBuffer;
 }
 
-/** The queue of them. The last one is open: frames are added to it. */
+/** The queue of segments. The last one may be open: frames are added to it. */
 export class Segments {
   readonly pool: BufferPool;
   readonly #sealed: Segment[] = [];
   #open: OpenSegment | undefined = undefined;
-  /** The size of the next buffer: a connection that filled one takes a larger one. */
+  /** The index of the next buffer's size in `POOL_SIZES`. A connection that filled a buffer takes a larger one. */
   #sizeClass = 0;
-  /** The size of the first one. */
+  /** The index of the first buffer's size after the queue was empty. */
   #first = 0;
-  /** Bytes since there was nothing. */
+  /** The number of bytes written since the queue was last empty. */
   #busy = 0;
 
-  /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
     this.pool = pool;
   }
 
-  /** The open segment with `size` bytes free; `alone`: whether what is put there goes out at once. */
+  /** Returns the open segment, with `size` bytes free. `alone` is true if what is added is written at once. */
   room(size: number, alone: boolean): OpenSegment {
     const open = this.#open;
     if (open !== undefined) {
@@ -54,18 +55,18 @@ export class Segments {
     }
     let sizeClass = alone ? 0 : this.#sizeClass;
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
-    // One that is too large for the pool is not kept there either.
+    // A buffer that is too large for the pool does not go back to the pool either.
     const buffer = sizeClass < POOL_SIZES.length ? this.pool.take(sizeClass) : writeBuffer(size);
     return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0 };
   }
 
-  /** Adds bytes that others may send, too, and that nobody will change. */
+  /** Adds bytes that nobody will change. Other connections may send them, too. */
   share(bytes: Uint8Array): void {
     this.seal();
     this.#sealed.push({ bytes, buffer: undefined, used: bytes.length, sent: 0 });
   }
 
-  /** Adds nothing more to the open segment. As it may wait for long, its buffer goes back when there is little in it. */
+  /** Closes the open segment. It may wait for long, so its buffer goes back to the pool if there is little in it. */
   seal(): void {
     const open = this.#open;
     if (open !== undefined && open.used > 0 && open.used < open.bytes.length * LITTLE) {
@@ -75,19 +76,19 @@ export class Segments {
     } else this.#close();
   }
 
-  /** Gives an open segment back that nothing was added to: an idle connection owns no buffer. */
+  /** Gives back an open segment that nothing was added to, because an idle connection owns no buffer. */
   trim(): void {
     if (this.#open?.used === 0) this.seal();
   }
 
-  /** The segment to write next, sealed; `undefined` when there is nothing. */
+  /** Returns the segment to write next, which is sealed; `undefined` if there is none. */
   next(): Segment | undefined {
     if (this.#sealed.length === 0) this.#close();
     if (this.#sealed.length === 0) this.#rest();
     return this.#sealed[0];
   }
 
-  /** Counts `size` bytes of the first segment as written; whether there are sealed ones left. */
+  /** Counts `size` bytes of the first segment as written. Returns whether sealed segments are left. */
   advance(size: number): boolean {
     const segment = this.#sealed[0];
     segment.sent += size;
@@ -99,13 +100,13 @@ export class Segments {
     return this.#sealed.length > 0;
   }
 
-  /** Forgets all. What is being written stays the socket's, and does not go back to the pool. */
+  /** Drops all segments. The socket may still be using a buffer, so none goes back to the pool. */
   clear(): void {
     this.#sealed.length = 0;
     this.#open = undefined;
   }
 
-  /** Begins anew: with a buffer for as much as there was last time, so that it is one write, but with no large one. */
+  /** Chooses the next first buffer: large enough for as much as last time in one write, but never a large one. */
   #rest(): void {
     if (this.#busy > 0) this.#first = this.#busy > POOL_SIZES[0] && this.#busy <= POOL_SIZES[1] ? 1 : 0;
     this.#busy = 0;

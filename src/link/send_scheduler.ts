@@ -1,7 +1,7 @@
 /**
- * In which order the bytes of one connection go out. Messages and requests keep their order and need credit where that was
- * agreed on; what cannot go yet is held. Answers and system frames go in the same line while nothing is held, and past
- * what is held otherwise.
+ * Decides in which order the bytes of one connection are written. Messages and requests keep their order. They need
+ * credit if that was agreed on, and are held until they have it. Answers and system frames are queued with them while
+ * nothing is held; otherwise they overtake what is held.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import type { BufferPool } from "./buffer_pool.ts";
 import { Fifo } from "../base/fifo.ts";
 import { type OpenSegment, Segments } from "./segments.ts";
 
-/** The terms one side grants the other by, in bytes. */
+/** The terms on which one side grants the other credit, in bytes. */
 export interface CreditTerms {
-  /** What may be under way at first. */
+  /** The credit at the beginning. */
   readonly window: number;
-  /** What a frame costs at least: it bounds how many small ones wait. */
+  /** The least cost of a frame. It limits the number of small frames that wait. */
   readonly least: number;
 }
 
@@ -22,7 +22,7 @@ export interface CreditTerms {
 export interface Priority {
   /** True if the frame is refused when there is no room for it. */
   readonly limited: boolean;
-  /** True if the frame stays behind messages that are held. */
+  /** True if the frame must not overtake messages that are held. */
   readonly ordered: boolean;
   /** True if the frame needs credit. */
   readonly charged: boolean;
@@ -30,18 +30,18 @@ export interface Priority {
 
 /** Messages and requests. */
 export const MESSAGE: Priority = { limited: true, ordered: true, charged: true };
-/** Answers of handlers: one that finds no room waits for it, and with it the next request of the connection. */
+/** Answers of handlers. An answer that finds no room waits for it, and so does the next request of the connection. */
 export const REPLY: Priority = { limited: false, ordered: false, charged: false };
-/** Answers of the library itself: a peer that asks and does not read is not served for ever. */
+/** Answers of the library itself. They are limited, so that a peer that asks but never reads is not served forever. */
 export const LIBRARY_REPLY: Priority = { limited: true, ordered: false, charged: false };
-/** Frames without which the connection would not go on: short, and never many. */
+/** Frames without which the connection could not go on. They are short, and never many. */
 export const CONTROL: Priority = { limited: false, ordered: false, charged: false };
-/** The same where they are about messages before them. */
+/** Such frames if they refer to the messages before them. */
 export const ORDERED_CONTROL: Priority = { limited: false, ordered: true, charged: false };
 
-/** Frames of one size after each other: a burst is usually of one kind. */
+/** Consecutive frames of one size. Most frames of a burst have the same size. */
 interface Run {
-  /** Of each, in bytes; negative for those that need no credit. */
+  /** The size of each frame, in bytes; negative for frames that need no credit. */
   readonly size: number;
   count: number;
 }
@@ -49,81 +49,80 @@ interface Run {
 /** The two queues of one connection: ordered frames, and urgent ones that overtake what has no credit. */
 export class SendScheduler {
   readonly #ordered: Segments;
-  /** Frames that overtake held messages. Made when that happens. */
+  /** The frames that overtake held messages. Created when that happens. */
   #urgent: Segments | undefined = undefined;
   #urgentBytes = 0;
-  /** Ordered bytes that must be written before the urgent queue. They always end on a frame boundary. */
+  /** The number of ordered bytes to write before the urgent queue. They always end on a frame boundary. */
   #before = 0;
-  /** Ordered bytes that may be written. */
+  /** The number of ordered bytes that may be written. */
   #free = 0;
-  /** What the peer has granted, in bytes; above 0 while messages need no credit. */
+  /** The credit that is left, in bytes; above 0 while messages need no credit. */
   #credit = 1;
-  /** What a frame costs at least, in bytes; -1 while messages need no credit. */
+  /** The least cost of a frame, in bytes; -1 while messages need no credit. */
   #least = -1;
-  /** Held frames, in order. Made when one is held. */
+  /** The held frames, in order. Created when one is held. */
   #held: Fifo<Run> | undefined = undefined;
   #lastRun: Run | undefined = undefined;
   #takenBytes = 0;
   #passedBytes = 0;
   #current: "ordered" | "urgent" = "ordered";
-  /** True while there is one queue only, as usual. */
+  /** True while nothing is held and there is no urgent queue, as usual. */
   #plain = true;
 
-  /** @param pool Where buffers come from. */
   constructor(pool: BufferPool) {
     this.#ordered = new Segments(pool);
   }
 
-  /** From now on messages need the peer's credit. */
+  /** Makes messages need the peer's credit from now on. */
   limit(terms: CreditTerms): void {
     this.#credit = terms.window;
     this.#least = terms.least;
   }
 
-  /** Whether messages are held. */
+  /** True while frames are held. */
   get holding(): boolean {
     return this.#held !== undefined && this.#held.size > 0;
   }
 
-  /** Where in the main line the next frame begins, counted in bytes from its start. */
+  /** The position in the ordered bytes at which the next frame begins, counted from the start of the connection. */
   get taken(): number {
     return this.#takenBytes;
   }
 
-  /** How far the main line was passed to the socket. */
+  /** The position up to which the ordered bytes were passed to the socket. */
   get passed(): number {
     return this.#passedBytes;
   }
 
-  /** The position in the ordered bytes that is written before an urgent frame which is added now. */
+  /** The position up to which the ordered bytes are written before an urgent frame that is added now. */
   get released(): number {
     return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
   }
 
-  /** Bytes that wait for credit. */
+  /** The number of bytes that are held. */
   get heldBytes(): number {
     return this.#takenBytes - this.#passedBytes - this.#free;
   }
 
-  /** Whether what {@linkcode next} gave out last went past held messages. */
+  /** True if what {@linkcode next} returned last has overtaken held messages. */
   get overtaking(): boolean {
     return this.#current === "urgent";
   }
 
   /**
-   * A segment with `size` bytes free, for a frame that is then {@linkcode add}ed; `alone` if it goes out at once where nothing
-   * is held.
+   * Returns a segment with `size` bytes free, for a frame that is then {@linkcode add}ed. `alone` is true if the frame
+   * is written at once, provided that nothing is held.
    */
   room(size: number, priority: Priority, alone: boolean): OpenSegment {
     return this.#plain ? this.#ordered.room(size, alone) : this.#line(priority).room(size, false);
   }
 
-  /** Gives the room back: there will be no frame. */
+  /** Gives the room back because there will be no frame. */
   trim(priority: Priority): void {
     this.#line(priority).trim();
   }
 
-  /** Counts a frame of `size` bytes that now stands in its room. */
+  /** Queues a frame of `size` bytes that was written into its room. */
   add(size: number, priority: Priority): void {
     if (this.#plain && (this.#credit > 0 || !priority.charged)) {
       this.#takenBytes += size;
@@ -146,18 +145,18 @@ export class SendScheduler {
     }
   }
 
-  /** Adds a message that is encoded already, and that others may send, too. */
+  /** Queues messages that are encoded already. Other connections may send the same bytes, too. */
   share(bytes: Uint8Array): void {
     this.#ordered.share(bytes);
     this.add(bytes.length, MESSAGE);
   }
 
-  /** Lets the next frame begin a write of its own. */
+  /** Makes the next frame begin a write of its own. */
   seal(): void {
     this.#ordered.seal();
   }
 
-  /** The peer grants more: held messages go on. */
+  /** Adds credit that the peer granted, and releases the held frames that it covers. */
   grant(bytes: number): void {
     this.#credit += bytes;
     while (this.holding) {
@@ -176,7 +175,7 @@ export class SendScheduler {
     this.#plain = this.#urgent === undefined;
   }
 
-  /** What to write next, at most `most` bytes of it; `undefined` when nothing may go. */
+  /** Returns what to write next, at most `most` bytes; `undefined` if nothing may be written. */
   next(most: number): Uint8Array | undefined {
     this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "urgent" : "ordered";
     const urgent = this.#current === "urgent";
@@ -190,7 +189,7 @@ export class SendScheduler {
     return segment.bytes.subarray(segment.sent, segment.sent + Math.min(segment.used - segment.sent, most, free));
   }
 
-  /** Counts what {@linkcode next} gave out as passed to the socket. */
+  /** Counts what {@linkcode next} returned as passed to the socket. */
   pass(size: number): void {
     if (this.#current === "urgent") this.#urgentBytes -= size;
     else {
@@ -200,7 +199,7 @@ export class SendScheduler {
     }
   }
 
-  /** The socket has taken `size` bytes: whether there is a whole segment to go on with. */
+  /** Counts `size` bytes as taken by the socket. Returns whether the next write may begin without gathering more. */
   advance(size: number): boolean {
     if (this.#current === "urgent") {
       this.#urgent!.advance(size);
@@ -215,7 +214,7 @@ export class SendScheduler {
     return this.#ordered.advance(size) && this.#free > 0 || this.#urgentBytes > 0;
   }
 
-  /** Forgets all. */
+  /** Drops everything that is queued. */
   clear(): void {
     this.#ordered.clear();
     this.#urgent?.clear();

@@ -1,5 +1,6 @@
 /**
- * Watches a frame that has begun to arrive. It must keep a minimum pace, and a fast start buys no time.
+ * Watches a frame that has begun to arrive. It must keep a minimum pace. A fast start does not allow it to be slower
+ * later.
  *
  * @module
  */
@@ -14,9 +15,9 @@ const STALL_MS = 10_000;
 /** The time between two checks, in milliseconds. */
 const STALL_STEP = STALL_MS / 2;
 
-/** What is watched. */
+/** The connection that is watched. */
 export interface StallHost {
-  /** Bytes of the unfinished frame; 0 if there is none. */
+  /** The number of bytes of the unfinished frame; 0 if there is none. */
   readonly partial: number;
   /** Grows with each complete frame and with everything that is skipped. */
   readonly steps: number;
@@ -26,7 +27,7 @@ export interface StallHost {
   stalled(error: ConnectionError): void;
 }
 
-/** Watches one connection. */
+/** Watches the unfinished frames of one connection. */
 export class Stall extends TimerEntry {
   readonly #host: StallHost;
   readonly #wheel: TimerWheel;
@@ -38,11 +39,6 @@ export class Stall extends TimerEntry {
   #partial = 0;
   #middle = -1;
 
-  /**
-   * @param host What to watch.
-   * @param wheel Runs the checks.
-   * @param clock The time.
-   */
   constructor(host: StallHost, wheel: TimerWheel, clock: Clock) {
     super();
     this.#host = host;
@@ -73,7 +69,7 @@ export class Stall extends TimerEntry {
   override expire(): void {
     const { partial, steps, waits } = this.#host;
     if (partial === 0) return;
-    // A different frame, or our own pause, is no stall.
+    // A different frame is no stall, and neither is a pause of this side.
     if (steps !== this.#steps || waits) {
       this.watch();
       return;

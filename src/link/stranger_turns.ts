@@ -1,6 +1,6 @@
 /**
- * The part that connections in their handshake have of the rounds: hundreds that come at once are let in a few at a time, and the
- * sockets of those who are in already are looked at in between.
+ * Gives connections in their handshake, called strangers, a share of the rounds. If hundreds arrive at once, they are
+ * let in a few at a time, and the sockets of those that are in already are looked at in between.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { BatchBudget, BatchWaiter, Share } from "./batch_budget.ts";
 
-/** What one step is taken to cost before one was measured, in milliseconds. */
+/** The assumed cost of one step before any was measured, in milliseconds. */
 const GUESS_MS = 0.2;
-/** How much the last step counts for what the next one is taken to cost. */
+/** The weight of the last step in the expected cost of the next one. */
 const WEIGHT = 0.1;
 
-/** All strangers of a Server together. */
+/** The share of all strangers of a Server together. */
 export class StrangerTurns implements Share {
   round = -1;
   usedBefore: number = Infinity;
@@ -22,23 +22,19 @@ export class StrangerTurns implements Share {
   readonly #clock: Clock;
   #cost = GUESS_MS;
 
-  /**
-   * @param budget The rounds.
-   * @param clock The time.
-   */
   constructor(budget: BatchBudget, clock: Clock) {
     this.#budget = budget;
     this.#clock = clock;
   }
 
-  /** Settles when it is the next one's turn; `undefined` where that is now. */
+  /** Returns a promise that resolves when a stranger may go on; `undefined` if it may go on now. */
   next(): Promise<void> | undefined {
     if (!this.#budget.late) return undefined;
     return new Promise((resolve) => {
       const waiter: BatchWaiter = {
         proceed: () => {
           resolve();
-          // It goes on when all that go on now were called.
+          // The stranger goes on only after this round's waiters were called, so its cost is reported in advance.
           return this.#cost;
         },
       };
@@ -46,7 +42,7 @@ export class StrangerTurns implements Share {
     });
   }
 
-  /** A step begins: the time. */
+  /** Begins a step. Returns the time for {@linkcode end}. */
   begin(): number {
     return this.#clock.now();
   }

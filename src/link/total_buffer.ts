@@ -1,7 +1,7 @@
 /**
- * The room that all connections of one Server or Client share for bytes that wait to be sent. When it is used up, those who
- * hold most give way: each connection may always use a share of its own, what goes beyond a share is refused or waits, and a
- * connection that takes its bytes too slowly is closed for the sake of those that wait.
+ * Manages the room that all connections of one Server or Client share for bytes that wait to be sent. Each connection
+ * may always use a share of its own. When the room is used up, whatever goes beyond a share is refused or waits.
+ * Connections that hold more and take their bytes too slowly are closed, those that hold most first.
  *
  * @module
  */
@@ -9,25 +9,25 @@
 import type { Clock } from "../base/clock.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** Marks and limits of what waits to be sent, in bytes and milliseconds. */
+/** The limits of what waits to be sent, in bytes and milliseconds. */
 export interface BufferLimits {
-  /** What each connection may always use, and where it counts as full. */
+  /** The share that each connection may always use. Above it, the connection counts as full. */
   readonly highWaterMark: number;
-  /** The most of one connection. */
+  /** The most bytes of one connection. */
   readonly maxBufferedBytes: number;
-  /** The most of all, before only shares are left. */
+  /** The most bytes of all connections together. Above it, each may use only its share. */
   readonly maxTotalBufferedBytes: number;
-  /** How long what waits for one connection may take. */
+  /** The most time for which the peer of a full connection may take nothing. */
   readonly writeTimeout: number;
 }
 
 /** A connection that holds more than its share. */
 export interface Holder {
-  /** Bytes that wait to be sent. */
+  /** The number of bytes that wait to be sent. */
   readonly buffered: number;
   /** Returns whether it takes its bytes so slowly that it has to give way. */
   crawls(now: number): boolean;
-  /** Closes it. */
+  /** Closes the connection. */
   giveWay(): void;
 }
 
@@ -39,41 +39,36 @@ export interface RoomWaiter {
   retry(): boolean;
 }
 
-/** How often those who wait try again, in milliseconds: who holds the room may have become slow by then. */
+/** How often waiters try again, in milliseconds. A connection that holds the room may have become slow by then. */
 const RETRY_MS = 250;
-/** How often slow holders are looked for, in milliseconds. */
+/** The least time between two searches for slow holders, in milliseconds. */
 const LOOK_MS = 100;
 
 /** The shared room. */
 export class TotalBuffer {
-  /** Bytes that wait to be sent, over all connections. */
+  /** The number of bytes that wait to be sent, over all connections. */
   buffered = 0;
-  /** Bytes of answers that wait for room. */
+  /** The number of bytes of answers that wait for room. */
   held = 0;
-  /** Bytes that running handlers are expected to answer with. */
+  /** The number of bytes that running handlers are expected to answer with. */
   reserved = 0;
   /** The connections that hold more than their share. */
   readonly holders: Set<Holder> = new Set();
   readonly #limits: BufferLimits;
   readonly #wheel: TimerWheel;
   readonly #clock: Clock;
-  /** Connections with an answer that found no room. */
+  /** The connections with an answer that found no room. */
   readonly #answers = new Set<RoomWaiter>();
-  /** Connections with a request whose handler is not started for lack of room. */
+  /** The connections with a request whose handler is not started for lack of room. */
   readonly #starts = new Set<RoomWaiter>();
-  /** Connections with a message that was refused, and that somebody waits to send. */
+  /** The connections with a caller that waits for room after a message was refused. */
   readonly #messages = new Set<RoomWaiter>();
-  /** Connections with a request of a route whose answers nobody has seen yet. */
+  /** The connections with a request of a route that has not answered yet. */
   readonly #unknown = new Set<RoomWaiter>();
   readonly #again: Timeout;
   #waking = false;
   #lookedAt = -Infinity;
 
-  /**
-   * @param limits The marks.
-   * @param wheel For trying again.
-   * @param clock The time.
-   */
   constructor(limits: BufferLimits, wheel: TimerWheel, clock: Clock) {
     this.#limits = limits;
     this.#wheel = wheel;
@@ -84,11 +79,11 @@ export class TotalBuffer {
   /** Returns whether a connection that holds `own` bytes may take `size` more that exist already. */
   takes(own: number, size: number): boolean {
     if (own + size <= this.#limits.highWaterMark) return true;
-    // One that is larger than all room there is goes out when nothing else waits.
+    // A frame that is larger than the whole room is taken when nothing else waits.
     return this.buffered === 0 || this.buffered + size <= this.#limits.maxTotalBufferedBytes;
   }
 
-  /** Returns the same for a message: answers that wait for room come first. */
+  /** Returns the same for a message. Answers that wait for room come first. */
   takesMessage(own: number, size: number): boolean {
     if (own + size <= this.#limits.highWaterMark) return true;
     return this.#answers.size === 0 && this.takes(own, size);
@@ -102,20 +97,20 @@ export class TotalBuffer {
   }
 
   /**
-   * Lets `waiter` try again. When there may be room, answers go first, then messages, then handlers to start. A
-   * handler whose answer is `unknown` tries again after a while.
+   * Lets `waiter` try again when there may be room. Answers go first, then messages, then handlers to start. A handler
+   * whose answer is `unknown` tries again after a while.
    */
   waitFor(what: "answer" | "message" | "start" | "unknown", waiter: RoomWaiter): void {
     this.#waiting(what).add(waiter);
     if (this.#again.tick < 0) this.#wheel.add(this.#again, RETRY_MS);
   }
 
-  /** Returns whether others wait to start a handler: a new one queues up behind them. */
+  /** Returns whether other connections wait to start a handler, so that a new one must wait, too. */
   queued(waiter: RoomWaiter): boolean {
     return this.#starts.size > 0 && !this.#waking && !this.#starts.has(waiter);
   }
 
-  /** Forgets one that waits. */
+  /** Removes a waiter. */
   leave(waiter: RoomWaiter): void {
     this.#answers.delete(waiter);
     this.#messages.delete(waiter);
@@ -164,7 +159,7 @@ export class TotalBuffer {
     if (waiting > 0) this.#wheel.add(this.#again, RETRY_MS);
   }
 
-  /** Lets those who wait try again, in the order they came, until one finds no room. */
+  /** Lets waiters try again, in the order in which they came, until one finds no room. */
   #wake(): void {
     if (this.#waking) return;
     this.#waking = true;

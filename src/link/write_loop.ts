@@ -1,6 +1,6 @@
 /**
- * Writes what a scheduler has queued. An idle connection writes at once. What comes while a write is in flight, or later in
- * the same turn, follows in one write.
+ * Writes what a scheduler has queued. An idle connection writes at once. What is queued while a write is in flight, or
+ * later in the same turn, follows in one write.
  *
  * @module
  */
@@ -16,7 +16,6 @@ import { SendScheduler } from "./send_scheduler.ts";
 export interface WriteLoopShared {
   readonly pool: BufferPool;
   readonly clock: Clock;
-  /** Says when a turn ends. */
   readonly flushes: FlushQueue;
   /** `eager` is true if a write follows the one before it at once, not at the end of the turn. */
   readonly tuning: { readonly eager: boolean };
@@ -100,10 +99,10 @@ export abstract class WriteLoop implements Flushable {
     const more = this.scheduler.advance(this.#writing);
     this.#written += this.#writing;
     this.wrote(this.#writing);
-    // It may have been closed by what that called.
+    // `wrote` may have led to a close.
     if ((this.#state as string) === "closed") return;
     if (more || this.#shared.tuning.eager) this.#write();
-    // At most one write a turn: what else this turn sends goes into the next one.
+    // At most one write a turn, so that everything that this turn still sends goes into the next one.
     else this.#schedule();
   }
 
