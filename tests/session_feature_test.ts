@@ -20,6 +20,7 @@ const WHISPER = 120;
 
 const SHOUT = messageType(300, "shout", text, text);
 const DATA = messageType(301, "data", bytes);
+const NOTE = messageType(302, "note", text);
 
 /** One side's view of the feature. */
 interface Seen {
@@ -282,6 +283,39 @@ describe("a feature that fails", () => {
         throw new RangeError("close failed");
       },
     }),
+  });
+
+  it("costs nothing but its own work where it only looks at messages, whether it stands alone or beside others", async () => {
+    for (const credit of [true, false]) {
+      const world = memoryWorld();
+      const looking: Feature = {
+        name: "looking",
+        offer: () => ({}),
+        attach: () => ({
+          message: () => {
+            throw new RangeError("message failed");
+          },
+          handled: () => {
+            throw new RangeError("handled failed");
+          },
+        }),
+      };
+      const extra = { [EXTRA_FEATURES]: [looking] };
+      await using server = new Server(
+        { hostname: HOST, port: 0, transport: world.transport, logger: new Lines(), ...extra } as never,
+      );
+      const errors: string[] = [];
+      server.on("error", (error) => void errors.push((error as Error).message));
+      const got: string[] = [];
+      server.route(NOTE, ({ data }) => void got.push(data));
+      await server.start();
+      const features = credit ? { looking: {}, credit: {} } : { looking: {} };
+      await using raw = await Raw.connect(world, server.addresses[0] as TcpEndpoint, "native", { features });
+      for (const word of ["one", "two"]) await raw.send({ code: NOTE.code, content: encodeUtf8(word) });
+      await until(() => got.length === 2);
+      assertEquals(got, ["one", "two"]);
+      assertEquals(errors, ["message failed", "handled failed", "message failed", "handled failed"]);
+    }
   });
 
   it("costs its own message, answer or frame, and nothing else", async () => {

@@ -80,9 +80,9 @@ export interface FeatureHost {
 
 /**
  * What a feature does in one session. Each member is optional, and a missing one costs nothing. A `ProtocolError` from
- * `control`, `reply`, `message` or `decode` ends the session. Anything else that `control`, `reply` or `decode` throws
- * is reported as an `error`, and only that frame is lost. Whatever `leave` or `close` throws is reported, too. An error
- * of `encode` reaches the caller that sends. `message` must throw nothing else, and `handled` must not throw.
+ * `control`, `reply`, `message` or `decode` ends the session. Anything else that one of these throws is reported as an
+ * `error`, and at most that frame is lost. Whatever `handled`, `leave` or `close` throws is reported, too. An error of
+ * `encode` reaches the caller that sends.
  */
 export interface FeaturePart {
   /** True if it keeps the peer from sending more than is allowed, so that reading never has to stop. */
@@ -203,17 +203,32 @@ const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
 
 /** Returns one meter for all parts that count messages; `undefined` if there are none. */
-export function meterOf(parts: readonly FeaturePart[]): MessageMeter | undefined {
+export function meterOf(
+  parts: readonly FeaturePart[],
+  failed: (error: unknown) => void,
+): MessageMeter | undefined {
   const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
   if (seeing.length === 0) return undefined;
   const [first] = seeing;
   if (seeing.length === 1 && first.message !== undefined && first.handled !== undefined) return first as MessageMeter;
   return {
     message(size: number): void {
-      for (const part of seeing) part.message?.(size);
+      for (const part of seeing) {
+        try {
+          part.message?.(size);
+        } catch (error) {
+          failed(error);
+        }
+      }
     },
     handled(size: number, host: FeatureHost): void {
-      for (const part of seeing) part.handled?.(size, host);
+      for (const part of seeing) {
+        try {
+          part.handled?.(size, host);
+        } catch (error) {
+          failed(error);
+        }
+      }
     },
   };
 }

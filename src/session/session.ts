@@ -90,7 +90,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.flowControlled = features.some((part) => part.limitsPeer === true);
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
     if (encoders.length > 0) this.sender.transform(encoders);
-    this.#meter = meterOf(features);
+    this.#meter = meterOf(features, (error) => this.#hookFailed(error));
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
@@ -231,7 +231,12 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** Called when a message of `size` bytes of payload no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
-    if (this.#meter !== undefined && !this.over) this.#meter.handled(this.protocol.headerSize + size, this);
+    if (this.#meter === undefined || this.over) return;
+    try {
+      this.#meter.handled(this.protocol.headerSize + size, this);
+    } catch (error) {
+      this.#owner.error(error);
+    }
   }
 
   /** Closes a peer that sent more than its rate limit allows. */
@@ -273,7 +278,11 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     else if (pending.ids.answers(frame)) this.#answered(frame);
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
-      this.#meter?.message(this.protocol.headerSize + size);
+      try {
+        this.#meter?.message(this.protocol.headerSize + size);
+      } catch (error) {
+        this.#hookFailed(error);
+      }
       if (this.open) this.#accept(frame, receivedAt);
       else this.#late(frame, receivedAt);
     }
