@@ -22,6 +22,7 @@ function compare(a: unknown, b: unknown, seen: Seen): boolean {
   if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (!sameClass(a, b)) return false;
+  if (isBare(a) && isBare(b)) return sameBare(a, b, seen);
   if (a instanceof Date && b instanceof Date) return compare(a.getTime(), b.getTime(), seen);
   if ((a instanceof RegExp && b instanceof RegExp) || (a instanceof URL && b instanceof URL)) {
     return String(a) === String(b);
@@ -32,10 +33,7 @@ function compare(a: unknown, b: unknown, seen: Seen): boolean {
   if (a instanceof WeakRef && b instanceof WeakRef) return compare(a.deref(), b.deref(), seen);
   if (isBoxed(a) && isBoxed(b) && !compare(a.valueOf(), b.valueOf(), seen)) return false;
 
-  const partners = seen.get(a);
-  if (partners?.has(b)) return true;
-  if (partners) partners.add(b);
-  else seen.set(a, new Set([b]));
+  if (wasSeen(a, b, seen)) return true;
 
   const bytesA = bytesOf(a);
   const bytesB = bytesOf(b);
@@ -48,6 +46,49 @@ function compare(a: unknown, b: unknown, seen: Seen): boolean {
   if (a instanceof Map && b instanceof Map && !sameMap(a, b, seen)) return false;
   if (a instanceof Set && b instanceof Set && !sameSet(a, b, seen)) return false;
   return sameProperties(a, b, seen);
+}
+
+/** Whether this pair was met before; from now on it was. */
+function wasSeen(a: object, b: object, seen: Seen): boolean {
+  const partners = seen.get(a);
+  if (partners?.has(b)) return true;
+  if (partners) partners.add(b);
+  else seen.set(a, new Set([b]));
+  return false;
+}
+
+/** Whether it is an object or array as it is written, with nothing but properties to compare. */
+function isBare(value: object): boolean {
+  const parent = Object.getPrototypeOf(value);
+  return (parent === Array.prototype ? Array.isArray(value) : parent === Object.prototype) &&
+    !ArrayBuffer.isView(value) && Object.getOwnPropertySymbols(value).length === 0;
+}
+
+/** What {@linkcode sameProperties} finds, at a fraction of its cost: most of what tests compare is bare. */
+function sameBare(a: object, b: object, seen: Seen): boolean {
+  const keys = Object.keys(a);
+  const others = Object.keys(b);
+  if (keys.length !== others.length) return false;
+  const lists = Array.isArray(a) && Array.isArray(b);
+  if (lists !== (Array.isArray(a) || Array.isArray(b)) || lists && a.length !== b.length) return false;
+  // Its last key tells that an array has nothing but items, and all of them.
+  const last = lists && a.length > 0 ? `${a.length - 1}` : undefined;
+  const full = keys.length === (lists ? a.length : -1) && keys.at(-1) === last && others.at(-1) === last;
+  let met = false;
+  for (let i = 0; i < keys.length; i++) {
+    const key = full ? i : keys[i];
+    if (!full && !Object.prototype.propertyIsEnumerable.call(b, key)) return false;
+    const left = (a as Record<PropertyKey, unknown>)[key];
+    const right = (b as Record<PropertyKey, unknown>)[key];
+    if (left === right) continue;
+    // A cycle leads through a pair of objects.
+    if (!met && typeof left === "object" && typeof right === "object") {
+      if (wasSeen(a, b, seen)) return true;
+      met = true;
+    }
+    if (!compare(left, right, seen)) return false;
+  }
+  return true;
 }
 
 function sameClass(a: object, b: object): boolean {
@@ -69,7 +110,9 @@ function bytesOf(value: object): Uint8Array | undefined {
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function sameItems(a: ArrayBufferView, b: ArrayBufferView, seen: Seen): boolean {
