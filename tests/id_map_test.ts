@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { IdMap } from "../src/base/id_map.ts";
 import { Random } from "./wire_support.ts";
@@ -28,8 +28,9 @@ class Pair {
   }
 
   check(id: number | string): void {
-    assertEquals(this.map.get(id), this.model.get(id), `the entry of ${id}`);
-    assertEquals(this.map.size, this.model.size);
+    const [found, wanted] = [this.map.get(id), this.model.get(id)];
+    if (found !== wanted) assertStrictEquals(found, wanted, `the entry of ${id}`);
+    if (this.map.size !== this.model.size) assertEquals(this.map.size, this.model.size);
   }
 
   checkAll(): void {
