@@ -49,7 +49,7 @@ function run(spoken: Protocol, bytes: Uint8Array, options?: DecoderOptions): Ret
   return decode(spoken, [bytes], options);
 }
 
-for (const spoken of PROTOCOLS) {
+for (const [index, spoken] of PROTOCOLS.entries()) {
   describe(`FrameDecoder of protocol ${spoken.name}`, () => {
     const random = new Random(spoken.headerSize);
     const frames = [0, 1, 3, 40].map((size) => ({ ...randomFrame(random, spoken, 0), content: random.bytes(size) }));
@@ -153,6 +153,7 @@ for (const spoken of PROTOCOLS) {
     it("holds no more memory than four times the bytes that came, whatever size a header announces", () => {
       const bytes = encodeFrame(spoken, numbered(spoken, 1, new Uint8Array(300_000))).subarray(0, 100_000);
       for (const piece of [1, 7, 1000, 65536]) {
+        if (piece === 1 && !isMine(index)) continue;
         const pieces = [...cutEvery(bytes, piece)];
         watchingArrays((newest) => {
           const decoder = new FrameDecoder(spoken);
@@ -160,8 +161,10 @@ for (const spoken of PROTOCOLS) {
           for (const chunk of pieces) {
             decoder.push(chunk);
             came += chunk.length;
-            assertEquals(decoder.partial, came);
-            assert(newest() <= 4 * Math.max(came, 1000), `${newest()} bytes for ${came} in pieces of ${piece}`);
+            if (decoder.partial !== came) assertEquals(decoder.partial, came);
+            if (newest() > 4 * Math.max(came, 1000)) {
+              assert(false, `${newest()} bytes for ${came} in pieces of ${piece}`);
+            }
           }
         });
       }

@@ -64,12 +64,14 @@ describe("a single flipped bit in a stream of 1,000 native frames", () => {
 
   it("is found in a frame that comes byte by byte", () => {
     for (const [i, bytes] of encoded.slice(0, 20).entries()) {
+      if (!isMine(i)) continue;
       for (let bit = 0; bit < 8 * bytes.length; bit++) {
         const flipped = bytes.slice();
         flipped[bit >> 3] ^= 1 << (bit & 7);
         const decoder = new FrameDecoder(NATIVE);
         for (let at = 0; at < flipped.length && decoder.failure === undefined; at++) {
-          assertEquals(withoutStacks(() => decoder.push(flipped.slice(at, at + 1))), []);
+          const { length } = withoutStacks(() => decoder.push(flipped.slice(at, at + 1)));
+          if (length > 0) assertEquals(length, 0, `frame ${i}, bit ${bit}`);
         }
         assert(decoder.failure !== undefined, `frame ${i}, bit ${bit}`);
       }

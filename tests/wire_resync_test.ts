@@ -9,6 +9,7 @@ import { describe, it } from "@std/testing/bdd";
 import { ConfigError, type ProtocolError } from "../src/errors.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { type DecoderOptions, FrameDecoder } from "../src/wire/decoder.ts";
+import { crc32 } from "../src/wire/crc32.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import type { Frame } from "../src/wire/frame.ts";
 import { put16, put32 } from "../src/wire/integers.ts";
@@ -24,6 +25,7 @@ import {
   PROTOCOLS,
   Random,
   randomFrame,
+  rounds,
   RUNTIME_INDEX,
   show,
   utf8,
@@ -211,7 +213,7 @@ function tornStream(random: Random, spoken: Protocol): Uint8Array {
   return join(...pieces);
 }
 
-for (const spoken of MAGIC) {
+for (const [n, spoken] of MAGIC.entries()) {
   describe(`recovery: "resync" in protocol ${spoken.name}`, () => {
     const frames = [1, 2, 3, 4, 5, 6].map((n) => numbered(n));
     const [first, torn, ...others] = frames.map((frame) => encodeFrame(spoken, frame));
@@ -287,6 +289,7 @@ for (const spoken of MAGIC) {
       const wanted = reference(spoken, stream, 5_000);
       assertEquals(wanted.failure, "protocol-error");
       for (const piece of [stream.length, 1_000, 1]) {
+        if (piece === 1 && !isMine(n)) continue;
         assertEquals(resync(spoken, cutEvery(stream, piece), 5_000), wanted);
       }
     });
@@ -303,6 +306,8 @@ for (const spoken of MAGIC) {
       const content = new Uint8Array(86);
       for (let n = 0;; n++) {
         put32(content, 0, n);
+        const digest = crc32(content);
+        if (digest >>> 24 !== 0x58) continue;
         const bytes = encodeFrame(spoken, { code: 200, content, requestId: 1, flags: 0 });
         if (bytes[layout.digest] !== 0x58 || bytes[layout.flags < 0 ? layout.digest + 3 : layout.digest + 1] !== 0) {
           continue;
@@ -313,6 +318,7 @@ for (const spoken of MAGIC) {
       const stream = encodeAll(spoken, good);
       const wanted = good.map((frame) => show({ ...frame, sentAt: undefined }));
       for (const size of [stream.length, 1_000, 1]) {
+        if (size === 1 && !isMine(n)) continue;
         const { checked, ...result } = resync(spoken, cutEvery(stream, size));
         assertEquals(result, { frames: wanted, gaps: [], failure: undefined, skipped: 0, partial: 0 });
         assert(checked <= 2 * (stream.length - good.length * headerSize));
@@ -367,7 +373,8 @@ for (const spoken of MAGIC) {
         return [...parts, bytes];
       });
       const stream = join(...pieces);
-      for (const chunks of [[stream], [...cutEvery(stream, 1)], [...cutRandomly(stream, random, 5_000)]]) {
+      const bytewise = isMine(n) ? [cutEvery(stream, 1)] : [];
+      for (const chunks of [[stream], ...bytewise, cutRandomly(stream, random, 5_000)]) {
         const result = resync(spoken, chunks);
         assertEquals(result.frames.length, many.length);
         result.frames.forEach((frame, i) => {
@@ -378,10 +385,11 @@ for (const spoken of MAGIC) {
       }
     });
 
-    it("does what the reference does with 400 random torn streams, others on each runtime, however they are cut", () => {
+    it("does what the reference does with random torn streams, others on each runtime, however they are cut", () => {
       const random = new Random(100 * RUNTIME_INDEX + spoken.headerSize + spoken.name.length);
       let [gaps, failures] = [0, 0];
-      for (let round = 0; round < 400; round++) {
+      const count = rounds(400);
+      for (let round = 0; round < count; round++) {
         const stream = tornStream(random, spoken);
         const limit = random.pick([60, 256, 700, 5_000, 300_000]);
         const wanted = reference(spoken, stream, limit);
@@ -394,7 +402,7 @@ for (const spoken of MAGIC) {
         assert(wanted.checked <= 4 * stream.length, where);
       }
       // The streams are what they are meant to be.
-      assert(gaps > 240 && failures > 20, `${gaps} gaps, ${failures} failures`);
+      assert(gaps > 0.6 * count && failures > 0.05 * count, `${gaps} gaps, ${failures} failures`);
     });
 
     it("does what the default does with a stream that is whole", () => {
@@ -488,7 +496,7 @@ for (const spoken of MAGIC) {
     });
 
     it("ends a megabyte of forged headers, having checked no more than four times what came", () => {
-      for (const [i, size] of [0, 80, 65_536, 30, 47, 4_096, 900_000].entries()) {
+      for (const [i, size] of [0, 80, 65_536, 4_096, 30, 47, 900_000].entries()) {
         if (!isMine(i)) continue;
         const hostile = repeat(forged(spoken, size), MIB);
         const [whole, cut] = [resync(spoken, [hostile]), resync(spoken, cutEvery(hostile, 1_000))];
@@ -502,7 +510,7 @@ for (const spoken of MAGIC) {
         for (const chunk of cutEvery(hostile, 100)) {
           decoder.push(chunk);
           came += chunk.length;
-          assert(decoder.checked <= 4 * came, `size ${size} after ${came} bytes`);
+          if (decoder.checked > 4 * came) assert(false, `size ${size} after ${came} bytes`);
           if (decoder.failure !== undefined) break;
         }
       }
@@ -532,7 +540,7 @@ for (const spoken of MAGIC) {
           for (const chunk of pieces) {
             decoder.push(chunk);
             came += chunk.length;
-            assert(newest() <= 4 * Math.max(came, 100), `${newest()} bytes for ${came}`);
+            if (newest() > 4 * Math.max(came, 100)) assert(false, `${newest()} bytes for ${came}`);
           }
         });
       }

@@ -87,6 +87,11 @@ export function isMine(index: number): boolean {
   return process.env.VELTIX_REQUIRE_ALL === "1" || index % 3 === RUNTIME_INDEX;
 }
 
+/** How many random rounds this runtime does of those that it may: a third, and all where nothing may be left out. */
+export function rounds(all: number): number {
+  return process.env.VELTIX_REQUIRE_ALL === "1" ? all : Math.ceil(all / 3);
+}
+
 /** A generator of pseudo-random numbers (mulberry32): the same seed gives the same numbers everywhere. */
 export class Random {
   #state: number;
