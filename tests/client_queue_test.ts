@@ -35,7 +35,7 @@ import {
   until,
   type World,
 } from "./session_support.ts";
-import { Random } from "./wire_support.ts";
+import { isMine, Random } from "./wire_support.ts";
 
 const NUMBER = messageType(200, "number", json<number>());
 const ECHO = messageType(201, "echo", text, text);
@@ -534,7 +534,7 @@ describe("a client with queueWhileDown", () => {
   });
 
   it("agrees, message by message, with what a server behind random cuts got", async () => {
-    for (const seed of [1, 2, 3, 4, 5, 6]) await randomCuts(seed);
+    for (const seed of [1, 2, 3, 4, 5, 6].filter(isMine)) await randomCuts(seed);
   });
 });
 

@@ -453,8 +453,9 @@ describe("our ids", () => {
   });
 
   it("are never taken twice and never refused while one is free, whatever is answered, given up and late", async () => {
-    for (const numbering of [HALVES, WHOLE, { kind: "window", size: 65_400 }] as const) {
+    for (const [i, numbering] of ([HALVES, WHOLE, { kind: "window", size: 65_400 }] as const).entries()) {
       for (let seed = 1; seed <= 2; seed++) {
+        if (!isMine(i + seed)) continue;
         const random = new Random(seed);
         const clock = new FakeClock();
         const { ids, waiting, take, free, abandon } = rule("server", numbering, clock);
