@@ -271,7 +271,7 @@ describe("a failure in a worker", () => {
 
   it("to come to an end is cut after timeout, and the worker replaced", async () => {
     await using setup = await setUp({ threads: 1, timeout: 1_000 });
-    const [stuck, next] = [setup.ask("loop"), setup.ask("double", 2)];
+    const [stuck, next] = [setup.ask("stick"), setup.ask("double", 2)];
     assertEquals([await codeOf(stuck), await next], ["timeout", 4]);
   });
 

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { workerHandler } from "../../src/workers/worker_handler.ts";
-import { BLOB } from "./contract.ts";
+import { BLOB, standStillUntil } from "./contract.ts";
 
 const kept = new Uint8Array([7, 7, 7]);
 const shared = new Uint8Array([0, 1, 2, 3, 4, 5]);
@@ -24,7 +24,7 @@ export default workerHandler(BLOB, ({ data }) => {
       throw new Error("not this one");
     case 6: { // What came, back, once the file exists whose name follows up to a zero.
       const file = new TextDecoder().decode(data.subarray(1, data.indexOf(0)));
-      while (!existsSync(file));
+      standStillUntil(() => existsSync(file));
       return data;
     }
     default: // What came, back.

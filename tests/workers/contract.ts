@@ -19,6 +19,7 @@ export interface Job {
     | "loop"
     | "nothing"
     | "reject"
+    | "stick"
     | "thread"
     | "throw"
     | "throw later"
@@ -29,3 +30,9 @@ export interface Job {
 export const JOB = messageType(200, "job", json<Job>(), json<unknown>());
 export const BLOB = messageType(201, "blob", bytes, bytes);
 export const NOTE = messageType(202, "note", text);
+
+/** Lets this thread stand still, without a turn, until it sees what another one did; meanwhile it leaves the core to others. */
+export function standStillUntil(seen: () => boolean): void {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  while (!seen()) Atomics.wait(never, 0, 0, 2);
+}

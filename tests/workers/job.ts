@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import process from "node:process";
 import { threadId } from "node:worker_threads";
 import { workerHandler } from "../../src/workers/worker_handler.ts";
-import { JOB } from "./contract.ts";
+import { JOB, standStillUntil } from "./contract.ts";
 
 const never = new Promise<never>(() => {});
 
@@ -22,7 +22,7 @@ export default workerHandler(JOB, async (message) => {
     }
     case "wait": // Its thread stands still: only another one can make the file.
       writeFileSync(`${value}.began`, "");
-      while (!existsSync(value as string));
+      standStillUntil(() => existsSync(value as string));
       return threadId;
     case "connect": // The socket is open as long as the thread.
       await new Promise<void>((resolve) => connect(value as number, "127.0.0.1", resolve));
@@ -44,6 +44,8 @@ export default workerHandler(JOB, async (message) => {
       return process.exit(3);
     case "loop":
       for (;;);
+    case "stick": // As endless, but it leaves the core to others: Deno cuts either after two seconds only.
+      return standStillUntil(() => false);
     case "nothing": // Which is no JSON, and no reply.
       return undefined;
   }
