@@ -14,6 +14,7 @@ if (isMainThread) {
   const { prototype } = createHook({}).constructor;
   const { enable } = prototype;
   let following;
+  // deno-lint-ignore explicit-function-return-type
   prototype.enable = function () {
     following = this;
     return enable.call(this);
