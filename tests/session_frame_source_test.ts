@@ -124,4 +124,36 @@ describe("a receiver", () => {
     const readTo = (reader: ChunkReader): void => queueMicrotask(() => reader.received(null, broken));
     assertEquals(await receive(() => ({ readTo })), [0, 0, broken]);
   });
+
+  it("that throws away what comes counts the rest of the chunk: after a flood it reads no more", async () => {
+    const frame = encodeFrame(NATIVE, { code: 200, content: new Uint8Array(1_008), requestId: 0, flags: 0 });
+    for (const [frames, reads] of [[100, 1], [10, 2], [1, 2]]) {
+      const chunk = new Uint8Array(frames * frame.length);
+      for (let i = 0; i < frames; i++) chunk.set(frame, i * frame.length);
+      const clock = { now: () => 0 } as Clock;
+      const loop = { ...anyLoop, clock };
+      let asked = 0;
+      let seen = 0;
+      const source: FrameSource = new FrameSource(
+        new Channel({ readTo: (reader: ChunkReader) => reader.received(++asked === 1 ? chunk : null) } as Connection),
+        NATIVE,
+        10_000,
+        "close",
+        NO_FEATURES,
+        { clock, budget: new BatchBudget(loop), flushes: new FlushQueue(loop) } as unknown as SessionShared,
+        {
+          inbox: NEVER_FULL,
+          frame: () => {
+            seen++;
+            source.discard(64 * 1024);
+          },
+          skipped: () => {},
+        },
+        { finished: () => {}, failed: () => {} },
+      );
+      source.run();
+      await source.over();
+      assertEquals([seen, asked], [1, reads], `${frames} frames`);
+    }
+  });
 });

@@ -1,3 +1,6 @@
+import { Greeting as ServerGreeting } from "../src/wire/handshake/greeting.ts";
+import { ServerHandshake } from "../src/wire/handshake/server.ts";
+import type { NativeOffer } from "../src/wire/handshake/terms.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HandshakeError } from "../src/errors.ts";
@@ -340,5 +343,33 @@ describe("a client", () => {
   it("with the address of a release without handshake sends no credentials there", () => {
     assertEquals(failure(client("1.3", { credentials: "secret" }).start())[0], "native-required");
     assertEquals(failure(client("1.3", { nativeOnly: true }).start())[0], "native-required");
+  });
+});
+
+describe("the greetings of a server", () => {
+  const read = (bytes: Uint8Array): unknown => {
+    assertEquals(bytes[0] * 256 + bytes[1], bytes.length - 2);
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(2)));
+  };
+
+  it("are the same whether they are encoded anew or once for all connections, whatever features offer", () => {
+    // Marks like that of the nonce's place, and a nonce's name, among the offers.
+    const odd = { note: "#".repeat(40), nonce: "é" };
+    const offers: NativeOffer[] = [OFFER, { ...OFFER, features: { odd } }];
+    for (const name of ["native", "1.8.0", "2.0.0", "3.3.0"]) {
+      for (const offer of offers) {
+        const spoken = protocol(name);
+        const greeting = new ServerGreeting(spoken, offer);
+        const nonces = [crypto.randomUUID(), "n", crypto.randomUUID(), '"'.repeat(36), "#".repeat(36)];
+        for (const nonce of nonces) {
+          const machine = new ServerHandshake({ protocol: spoken, offer, helloId: 0, nonce, now: NOW });
+          const { send } = machine.start() as { send: Uint8Array };
+          assertEquals(greeting.encode(nonce), send, `${name} ${nonce}`);
+          const { meta } = read(send) as { meta: { native?: unknown } };
+          const native = { versions: [1], features: {}, ...offer, nonce };
+          assertEquals(meta.native, name === "1.8.0" ? undefined : native, name);
+        }
+      }
+    }
   });
 });

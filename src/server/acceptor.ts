@@ -22,6 +22,7 @@ import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { greet, type GreetContext } from "./greet.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
+import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
@@ -55,6 +56,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #shared: PeerShared;
   readonly #handshakes: PendingHandshakes;
   readonly #limits: ConnectionLimits;
+  readonly #offenders: Offenders;
   readonly #strangers: StrangerTurns;
   readonly #greeting: GreetContext<P>;
   readonly #listeners: Listener[] = [];
@@ -72,7 +74,15 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
     const { wheel } = this.#shared;
-    this.#greeting = { core, wheel, handshakes: this.#handshakes, strangers: this.#strangers };
+    this.#offenders = new Offenders(this.#shared.clock, wheel);
+    this.#greeting = {
+      core,
+      wheel,
+      handshakes: this.#handshakes,
+      offenders: this.#offenders,
+      strangers: this.#strangers,
+      greetings: new Map(),
+    };
     this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(core.events);
   }
@@ -151,6 +161,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
+    this.#offenders.close();
     // Close the timers last: a refused connection that is being closed still needs its deadline.
     await Promise.all([
       ...this.#welcoming,
@@ -239,9 +250,15 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   }
 
   /** Called when a client's connection is over. */
-  gone(peer: Peer, reason: CloseReason): void {
+  gone(peer: Peer, address: Address, reason: CloseReason): void {
     this.#peers.delete(peer);
     if (reason === "slow-consumer") this.#owner.slowConsumers++;
+    if (!this.#offenders.ended(address, reason)) return;
+    const text = (): string =>
+      `Connections from ${
+        networkOf(address)
+      } are greeted at a limited pace: its clients break the protocol again and again`;
+    this.core.faults.note("warn", "networks that break the protocol", text);
   }
 
   /** Counts a connection that was not let in, emits `rejected` for it and logs it. */

@@ -12,6 +12,7 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { IncomingMessage } from "../app/incoming_message.ts";
 import { Peer, type PeerOwner } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
+import type { Address } from "../base/address.ts";
 import type { Channel } from "../link/channel.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { ConnectedClient } from "./connected_client.ts";
@@ -26,7 +27,7 @@ export interface ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
   /** Called when a client's connection is over. */
-  gone(peer: Peer, reason: CloseReason): void;
+  gone(peer: Peer, address: Address, reason: CloseReason): void;
 }
 
 /** A client that was let in. */
@@ -82,7 +83,7 @@ export class ClientSession<P> implements PeerOwner {
   closed(reason: CloseReason, getError: () => unknown): void {
     const { groups, core } = this.#host;
     groups.leave(this.info);
-    this.#host.gone(this.peer, reason);
+    this.#host.gone(this.peer, this.info.address, reason);
     this.#slot.leave();
     writeNote(core.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
     const { unhandled } = this.peer;

@@ -12,9 +12,12 @@ import { randomId } from "../session/request_ids.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
+import { Greeting } from "../wire/handshake/greeting.ts";
 import { ServerHandshake } from "../wire/handshake/server.ts";
+import type { Protocol } from "../wire/protocols.ts";
 import { type Answer, ask } from "./authenticate.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
+import type { Offenders } from "./offenders.ts";
 import type { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Place } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
@@ -24,7 +27,10 @@ export interface GreetContext<P> {
   readonly core: EndpointCore<ServerEvents<P>>;
   readonly wheel: TimerWheel;
   readonly handshakes: PendingHandshakes;
+  readonly offenders: Offenders;
   readonly strangers: StrangerTurns;
+  /** The greetings by protocol. */
+  readonly greetings: Map<Protocol, Greeting>;
 }
 
 /**
@@ -36,15 +42,19 @@ export interface GreetContext<P> {
  * @throws {unknown} The handshake failed, or the connection is not let in.
  */
 export async function greet<P>(
-  { core, wheel, handshakes, strangers }: GreetContext<P>,
+  { core, wheel, handshakes, offenders, strangers, greetings }: GreetContext<P>,
   channel: Channel,
   network: string,
   { protocol, authenticate }: Place<P>,
   slot: ConnectionSlot,
 ): Promise<[HandshakeOutcome, P]> {
+  const { offer } = core.features;
+  let greeting = greetings.get(protocol);
+  if (greeting === undefined) greetings.set(protocol, greeting = new Greeting(protocol, offer));
   const machine = new ServerHandshake({
     protocol,
-    offer: core.features.offer,
+    offer,
+    greeting,
     // Random bytes are expensive: generate an id only for a protocol that sends one.
     helloId: protocol.handshake === "hello" ? randomId(protocol.ids) : 0,
     nonce: crypto.randomUUID(),
@@ -85,6 +95,8 @@ export async function greet<P>(
   const pending = handshakes.begin(channel, network);
   let outcome: HandshakeOutcome;
   try {
+    const turn = offenders.turn(network);
+    if (turn !== undefined) await turn;
     const timeout = core.limits.handshakeTimeout;
     outcome = await negotiate(channel, machine, { wheel, timeout, decide, turns: strangers });
   } finally {

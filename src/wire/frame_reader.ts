@@ -147,6 +147,11 @@ export class FrameReader {
     return this.#at < this.#bytes.length;
   }
 
+  /** The number of these bytes. */
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
   /**
    * Ends the stream, because nothing more arrives or nothing more is of interest. Returns the size of the gap after the
    * last frame, in bytes.

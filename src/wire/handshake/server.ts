@@ -20,7 +20,7 @@ import {
   PYTHON_MAX_MESSAGE_SIZE,
   readNativeTerms,
 } from "./terms.ts";
-import { member, objectMember, type PeerObject, printable } from "../../base/untrusted.ts";
+import { member, objectMember, printable } from "../../base/untrusted.ts";
 import {
   concat,
   EMPTY,
@@ -37,7 +37,8 @@ import {
 } from "./messages.ts";
 import { get16 } from "../integers.ts";
 import { ID_WINDOW, numberingOf } from "../python/id_numbering.ts";
-import { acceptsRelease, isNative, type Protocol, PROTOCOL_VERSION, speaksVersion } from "../protocols.ts";
+import { acceptsRelease, isNative, type Protocol, speaksVersion } from "../protocols.ts";
+import { Greeting, NATIVE_RELEASE, upgrades } from "./greeting.ts";
 import { refusalMessage } from "./refusal.ts";
 
 /** The options of a server's handshake. */
@@ -48,6 +49,8 @@ export interface ServerHandshakeOptions {
   readonly protocol: Protocol;
   /** What is offered to native peers. */
   readonly offer: NativeOffer;
+  /** Makes the greetings of this protocol and offer. @default a new one */
+  readonly greeting?: Greeting;
   /** The id of the HELLO frame, a u32 or a UUID, depending on the protocol. It must be fresh and unpredictable. */
   readonly helloId: number | string;
   /** Sent to native peers. It must be fresh and unpredictable. */
@@ -80,7 +83,7 @@ export class ServerHandshake {
     }
     const greeting = protocol.handshake === "hello"
       ? helloFrame(protocol, SystemCode.HELLO, helloId, now, protocol.release)
-      : jsonMessage(this.#greeting(), WIRE_LIMITS.maxHandshakeReply);
+      : (this.#options.greeting ?? new Greeting(protocol, this.#options.offer)).encode(this.#options.nonce);
     this.#transcript.push(greeting);
     return { state: "waiting", send: greeting };
   }
@@ -126,19 +129,6 @@ export class ServerHandshake {
   /** Refuses the peer. Returns the last bytes to send, if its protocol can express a refusal, and `error` unchanged. */
   refuse(error: HandshakeError): HandshakeStep {
     return { state: "failed", error, send: refusalMessage(this.#options.protocol, error) };
-  }
-
-  /** Returns message 1. */
-  #greeting(): PeerObject {
-    const { protocol, offer, nonce } = this.#options;
-    if (!upgrades(protocol)) return { v: protocol.release, meta: {} };
-    const v = isNative(protocol) ? NATIVE_RELEASE : protocol.release;
-    const { features = {}, maxMessageSize } = offer;
-    return {
-      v,
-      pv: PROTOCOL_VERSION,
-      meta: { id_window: ID_WINDOW, native: { versions: NATIVE_VERSIONS, features, maxMessageSize, nonce } },
-    };
   }
 
   #pushHello(chunk: Uint8Array): HandshakeStep {
@@ -277,14 +267,6 @@ type Proposal = Omit<HandshakeOutcome, "transcript"> & { readonly rest: Uint8Arr
 /** Advice about clients of another release. */
 const ANOTHER_RELEASE = "set protocol to its release, or serve it at an address of its own with listen";
 const JUST_THAT = `a Python client of another release does just that; ${ANOTHER_RELEASE}`;
-
-/** The release that a native-only server announces. Native peers come through the handshake of that release. */
-const NATIVE_RELEASE = "2.0.0";
-
-/** Returns whether native peers may upgrade inside this protocol's handshake. */
-function upgrades(protocol: Protocol): boolean {
-  return isNative(protocol) || protocol.ids === "u16";
-}
 
 function tooEarly(): ProtocolError {
   return new ProtocolError("protocol-error", "Cannot agree with the peer: it sent frames before it was let in");

@@ -1,0 +1,139 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Server, type TcpEndpoint } from "../mod.ts";
+import { FakeClock } from "../src/adapters/memory.ts";
+import { TimerWheel } from "../src/base/timer_wheel.ts";
+import type { CloseReason } from "../src/link/close_reason.ts";
+import { Offenders } from "../src/server/offenders.ts";
+import { HOST, Lines, memoryWorld, Raw, until } from "./session_support.ts";
+
+const at = (hostname: string): { hostname: string; port: number } => ({ hostname, port: 1 });
+
+// deno-lint-ignore explicit-function-return-type
+function make() {
+  const clock = new FakeClock();
+  const offenders = new Offenders(clock, new TimerWheel(clock));
+  const offend = (hostname: string, times: number, reason: CloseReason = "protocol-error"): number => {
+    let began = 0;
+    for (let i = 0; i < times; i++) if (offenders.ended(at(hostname), reason)) began++;
+    return began;
+  };
+  /** Lets `count` connections come at once. Returns how many were greeted within `ms`, step by step. */
+  const come = async (network: string, count: number, ms: number): Promise<number> => {
+    let greeted = 0;
+    for (let i = 0; i < count; i++) {
+      const turn = offenders.turn(network);
+      if (turn === undefined) greeted++;
+      else void turn.then(() => greeted++);
+    }
+    await clock.advance(ms);
+    return greeted;
+  };
+  return { clock, offenders, offend, come };
+}
+
+describe("networks whose clients break the protocol", () => {
+  it("are excused 20 times, and then greeted a hundred times a second, while others are greeted at once", async () => {
+    const { offenders, offend, come } = make();
+    assertEquals([offend("192.0.2.1", 19), offenders.turn("192.0.2.1")], [0, undefined]);
+    assertEquals(offend("192.0.2.1", 1), 1, "it is told once");
+    assertEquals(offend("192.0.2.1", 5), 0);
+    const greeted = await come("192.0.2.1", 90, 500);
+    assert(greeted >= 45 && greeted <= 52, `${greeted} in half a second`);
+    assertEquals(await come("192.0.2.2", 1_000, 0), 1_000);
+  });
+
+  it("wait for a second at most", async () => {
+    const { offend, come } = make();
+    offend("192.0.2.1", 20);
+    assertEquals(await come("192.0.2.1", 5_000, 1_100), 5_000);
+  });
+
+  it("are excused again in time", async () => {
+    const { clock, offenders, offend } = make();
+    offend("192.0.2.1", 20);
+    await clock.advance(400);
+    assert(offenders.turn("192.0.2.1") !== undefined);
+    await clock.advance(100);
+    assertEquals(offenders.turn("192.0.2.1"), undefined);
+    // One that breaks it once a second is never an offender.
+    for (let i = 0; i < 100; i++) {
+      await clock.advance(1_000);
+      assertEquals(offend("192.0.2.9", 1), 0);
+    }
+  });
+
+  it("are those whose clients were closed for a fault of their own, as IPv4 addresses and as subnets of IPv6", () => {
+    const { offenders, offend } = make();
+    const innocent: CloseReason[] = [
+      "manual",
+      "going-away",
+      "peer-closed",
+      "network-error",
+      "heartbeat",
+      "unauthorized",
+    ];
+    for (const reason of innocent) assertEquals(offend("192.0.2.3", 1_000, reason), 0);
+    const faults: CloseReason[] = ["protocol-error", "corrupt", "message-too-large", "rate-limited"];
+    faults.forEach((reason, i) => assertEquals(offend(`198.51.100.${i}`, 20, reason), 1));
+    for (let i = 0; i < 20; i++) offend(`2001:db8::${i}`, 1);
+    assert(offenders.turn("2001:db8:0:0") !== undefined);
+    for (let i = 0; i < 1_000; i++) assertEquals(offenders.ended({ path: "/a" }, "protocol-error"), false);
+    assertEquals(offenders.turn(""), undefined);
+  });
+
+  it("are 1,024 at most: the one whose last fault is the oldest is forgotten", () => {
+    const { offenders, offend } = make();
+    offend("192.0.2.1", 20);
+    offend("192.0.2.2", 20);
+    for (let i = 0; i < 1_022; i++) offend(`10.0.${i >> 8}.${i & 255}`, 1);
+    assert(offenders.turn("192.0.2.1") !== undefined);
+    offend("192.0.2.1", 1);
+    offend("10.9.9.9", 1);
+    assertEquals(offenders.turn("192.0.2.2"), undefined);
+    assert(offenders.turn("192.0.2.1") !== undefined);
+  });
+
+  it("wait for nothing when the server stops", async () => {
+    const { offenders, offend } = make();
+    offend("192.0.2.1", 20);
+    const turns = Array.from({ length: 10 }, () => offenders.turn("192.0.2.1"));
+    offenders.close();
+    await Promise.all(turns);
+  });
+
+  it("have their next connections greeted later, and a warning in the log", async () => {
+    const world = memoryWorld();
+    const log = new Lines();
+    await using server = new Server({ hostname: HOST, port: 0, transport: world.transport, logger: log });
+    let gone = 0;
+    server.on("disconnect", () => void gone++);
+    server.on("error", () => {});
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    for (let i = 0; i < 20; i++) {
+      await using raw = await Raw.connect(world, address, "native");
+      // No header has all flags.
+      await raw.connection.write(new Uint8Array(16).fill(0xff));
+      await raw.end();
+      await until(() => gone === i + 1);
+    }
+    assertEquals(log.lines.filter(([level]) => level === "warn").map(([, text]) => text), [
+      `Connections from ${HOST} are greeted at a limited pace: its clients break the protocol again and again`,
+    ]);
+    let greeted = 0;
+    const late = Array.from({ length: 3 }, async () => {
+      const raw = new Raw(await world.transport.connect(address), "native");
+      await raw.bytes(1).then(() => greeted++, () => {});
+      raw.connection.abort();
+    });
+    await world.clock.settle();
+    assertEquals(greeted, 0);
+    await world.clock.advance(20);
+    assertEquals(greeted, 1);
+    // Closing waits for nobody who waits.
+    await server.close({ drain: 0 });
+    await Promise.all(late);
+    assertEquals(greeted, 1);
+  });
+});
