@@ -61,36 +61,24 @@ export type HeaderCheck = (flags: number, code: number, id: number) => string | 
 /** The first code that an application may use. */
 export const FIRST_APPLICATION_CODE = 200;
 
+// A doc comment of more than one line inside this object would break the declarations that `deno pack` makes of it.
 /**
  * Limits of the wire protocols, each with its reason. They are plain numbers because published declarations do not
  * evaluate a product.
  */
 export const WIRE_LIMITS = {
-  /**
-   * The largest frame, header included, in bytes. It is Python's own limit, so that either side can serve the other.
-   */
+  /** The largest frame, header included, in bytes. It is Python's own limit: either side can serve the other. */
   maxMessageSize: 10_485_760,
-  /**
-   * The largest message 1 or 3 of the JSON handshake, in bytes. A greeting takes less than 300; the rest is room for
-   * features.
-   */
+  /** The largest message 1 or 3 of the JSON handshake, in bytes. A greeting takes 300; the rest is for features. */
   maxHandshakeReply: 4_096,
-  /**
-   * The largest message 2 of the JSON handshake, in bytes. It may carry credentials, and tokens take a few kilobytes.
-   */
+  /** The largest message 2 of the JSON handshake, in bytes. It may carry credentials of a few kilobytes. */
   maxHandshakeRequest: 16_384,
   /** How deep the JSON of a handshake may nest, which is the same as for a message. */
   maxHandshakeDepth: 128,
-  /**
-   * The most values in one JSON message of a handshake. A greeting has 20; the rest is room for credentials. 512 values
-   * take about 30 KB of memory.
-   */
+  /** The most values in one JSON message of a handshake. A greeting has 20, and 512 take about 30 KB of memory. */
   maxHandshakeValues: 512,
   /** The largest content of a HELLO or HELLO_ACK, in bytes: the version text, and what later releases may append. */
   maxHello: 64,
-  /**
-   * The most bytes that a Python client may send before it is let in: one socket read. Letting it in takes as long as
-   * `authenticate` does.
-   */
+  /** The most bytes of a Python client before it is let in: one socket read while `authenticate` decides. */
   maxEarly: 65_536,
 } as const;
