@@ -75,7 +75,7 @@ export interface ChunkReader {
  * at a time each, and the two directions do not wait for each other.
  */
 export interface Connection {
-  /** The address of this end. */
+  /** The address of this end. Once the connection is over, it may be the one that the listener was given. */
   readonly local: Address;
   /** The address of the peer's end. */
   readonly remote: Address;

@@ -318,6 +318,18 @@ describe("a native connection", () => {
     });
   }
 
+  it("reports the error once, even if the peer stays until it is cut", async () => {
+    const world = memoryWorld();
+    await using met = await meet(world, "native");
+    await met.raw.connection.write(new Uint8Array(16).fill(0xff));
+    await met.raw.connection.write(new Uint8Array(1_000));
+    await met.events.next("error");
+    await world.clock.advance(5_000);
+    const [, { reason }] = await met.events.next("disconnect");
+    await world.clock.advance(5_000);
+    assertEquals([reason, met.events.of("error").length], ["corrupt", 1]);
+  });
+
   it("sends what was taken before the bad frame, and throws away what comes after it", async () => {
     await using met = await meet(memoryWorld(), "native");
     const bad = met.raw.encode({ code: 200, content: "x" });

@@ -486,6 +486,45 @@ describe("several features", () => {
     assertEquals(told.toSpliced(message, 1), Array.from({ length: COUNT }, (_, i) => `${COUNT - i}`));
     assert(most <= 300 * 1024, `${most} bytes waited`);
   });
+
+  it("ends in good order although a source would go on for ever", async () => {
+    const FEED = 121;
+    let feed = (): void => {};
+    const endless: Feature = {
+      name: "feed",
+      codes: [FEED],
+      offer: () => ({}),
+      check: (_flags, code) => code === FEED ? true : undefined,
+      attach: (_ours, _theirs, host) => {
+        feed = () =>
+          host.pull({
+            pull(): boolean {
+              host.sender.control("feed", FEED, 1, new Uint8Array(32 * 1024), true);
+              return true;
+            },
+          });
+        return { control: ({ code }) => code === FEED };
+      },
+    };
+    const extra = { [EXTRA_FEATURES]: [endless] };
+    const world = memoryWorld();
+    const { transport } = world;
+    await using server = new Server({ hostname: HOST, port: 0, transport, logger: new Lines(), ...extra } as never);
+    const reasons: string[] = [];
+    server.on("disconnect", (_: ConnectedClient, { reason }) => void reasons.push(reason));
+    const got: string[] = [];
+    server.route(NOTE, ({ data }) => void got.push(data));
+    await server.start();
+    const address = server.addresses[0] as TcpEndpoint;
+    const client = new Client({ ...address, transport, logger: new Lines(), ...extra } as never);
+    await client.connect();
+    feed();
+    client.send(NOTE, "the last word");
+    // No time passes: nothing is cut.
+    await client.close({ drain: 60_000 });
+    await until(() => reasons.length === 1);
+    assertEquals([got, reasons], [["the last word"], ["going-away"]]);
+  });
 });
 
 describe("FeatureSet", () => {

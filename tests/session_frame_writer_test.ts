@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { anyLoop } from "../src/base/event_loop.ts";
@@ -26,7 +33,11 @@ const KIB = 1024;
 
 /** A frame writer over a connection whose writes the test lets through one by one. */
 // deno-lint-ignore explicit-function-return-type
-function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "native") {
+function make(
+  limits: Partial<FrameWriterShared["limits"]> = {},
+  release = "native",
+  onFailed: (writer: FrameWriter) => void = () => {},
+) {
   const clock = new FakeClock();
   const writes: { bytes: Uint8Array; copy: Uint8Array; resolve: () => void; reject: (error: Error) => void }[] = [];
   const connection = {
@@ -54,8 +65,11 @@ function make(limits: Partial<FrameWriterShared["limits"]> = {}, release = "nati
     total: new TotalBuffer(marks, wheel, clock),
     limits: marks,
   };
-  const writer = new FrameWriter(connection, protocol(release), shared, {
-    failed: (error, reason) => events.push(`${reason}: ${error.message}`),
+  const writer: FrameWriter = new FrameWriter(connection, protocol(release), shared, {
+    failed: (error, reason) => {
+      events.push(`${reason}: ${error.message}`);
+      onFailed(writer);
+    },
     pressure: () => {},
     mayStart: () => events.push("may start"),
   });
@@ -264,6 +278,48 @@ describe("a frame writer", () => {
       assertEquals(holder.crawls(clock.now()), true, "and who stops crawls in the end");
       writer.close();
     }
+  });
+
+  it("counts nothing for a connection that is closed to make room for its own message", async () => {
+    for (const how of ["bytes", "text", "encoded"] as const) {
+      const { writer, clock, shared, send, events } = make(
+        { maxBufferedBytes: 2 ** 24 },
+        "native",
+        (writer) => writer.close(),
+      );
+      send(filled(100 * KIB));
+      const others = 1024 * KIB - shared.total.buffered;
+      shared.total.buffered += others;
+      // It takes nothing for a while, and then somebody sends to it.
+      await clock.advance(5_000);
+      const more = filled(50 * KIB);
+      if (how === "encoded") writer.encoded(frame(more));
+      else assertEquals(send(how === "text" ? "x".repeat(50 * KIB) : more), 0);
+      assertEquals(events.length, 1);
+      assertStringIncludes(events[0], "others need the room");
+      assertEquals([shared.total.buffered, writer.buffered], [others, 0], how);
+    }
+  });
+
+  it("that refused a message for which nobody waits does not ask for room", async () => {
+    const { writer, shared, send, pass, drain } = make({ maxBufferedBytes: 128 * KIB });
+    let waits = 0;
+    const { waitFor } = shared.total;
+    shared.total.waitFor = (what, waiter) => {
+      waits++;
+      waitFor.call(shared.total, what, waiter);
+    };
+    send(filled(100 * KIB));
+    assertThrows(() => send(filled(60 * KIB)), BackpressureError);
+    shared.total.buffered += 1024 * KIB;
+    await pass();
+    while (writer.full) await pass();
+    await drain();
+    assertEquals(waits, 0);
+    // Whoever asks for it waits for the room of the message that was refused.
+    void writer.ready();
+    assertEquals(waits, 0, "60 KiB are within its share");
+    shared.total.buffered -= 1024 * KIB;
   });
 
   it("takes one that is larger than all the room there is, when nothing else waits", async () => {

@@ -323,6 +323,27 @@ describe("the heartbeat", () => {
     }
   });
 
+  it("looks no more after its end, even if that comes while it asks", async () => {
+    const clock = new FakeClock();
+    const wheel = new TimerWheel(clock);
+    let asked = 0;
+    const host = {
+      lastSent: 0,
+      lastReceived: 0,
+      paused: false,
+      fragile: false,
+      beat: () => {
+        asked++;
+        heartbeat.stop();
+      },
+      dead: () => {},
+    };
+    const heartbeat: Heartbeat = new Heartbeat(host, { wheel, clock }, { idle: 1_000, timeout: 1_000 });
+    await clock.advance(5_000);
+    assertEquals([asked, wheel.size], [1, 0]);
+    wheel.close();
+  });
+
   it("keeps two of us alive for a day, and costs a few frames a minute", async () => {
     const world = memoryWorld();
     const served = await serve(world, { heartbeat: { idle: 60_000 } });

@@ -156,12 +156,12 @@ for (const [side, meet] of [["server", meetServer], ["client", meetClient]] as c
         assertStringIncludes(error!.message, "more than 1000 bytes hold no whole frame");
       });
 
-      it("takes a FIN in a gap for a FIN, and tells what was skipped behind the last frame", async () => {
+      it("takes a FIN in a gap for a FIN, and tells what was skipped after the last frame", async () => {
         await using met = await meet(release, { recovery: "resync" });
         await met.raw.connection.write(join(data(met.raw, 1), new Uint8Array(70)));
         await met.raw.connection.closeWrite();
         const error = await met.error();
-        assertEquals(error.message, "Skipped 70 bytes behind the last frame: no whole frame is in them");
+        assertEquals(error.message, "Skipped 70 bytes after the last frame: no whole frame is in them");
         assertEquals([(await met.disconnect()).reason, met.got], ["peer-closed", ["1×50"]]);
       });
 
@@ -195,7 +195,7 @@ for (const [side, meet] of [["server", meetServer], ["client", meetClient]] as c
         const told = met.events.of("error").map(([{ message }]) => message);
         assertEquals(told, [
           "Skipped 800 bytes between two frames: no whole frame is in them",
-          `Skipped ${torn.length - 800} bytes behind the last frame: no whole frame is in them`,
+          `Skipped ${torn.length - 800} bytes after the last frame: no whole frame is in them`,
         ]);
       });
 
@@ -270,7 +270,7 @@ describe('recovery: "resync"', () => {
       if (wanted.length > 0) await source.over();
       else await turn();
       source.discard();
-      const gap = "Skipped 70 bytes behind the last frame: no whole frame is in them";
+      const gap = "Skipped 70 bytes after the last frame: no whole frame is in them";
       assertEquals(told, ["frame 200", gap, ...wanted]);
     }
   });

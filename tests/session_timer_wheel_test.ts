@@ -246,6 +246,25 @@ describe("the timer wheel", () => {
     assertEquals([clock.pending, wheel.size], [0, 0], "a closed wheel takes nothing any more");
   });
 
+  it("gives its entries up when it is closed, so that another wheel can take them", async () => {
+    for (const count of [1, 20]) {
+      const clock = new FakeClock();
+      const [old, next] = [new TimerWheel(clock), new TimerWheel(clock)];
+      const fired: number[] = [];
+      const entries = Array.from({ length: count }, (_, i) => new Timeout(() => fired.push(i)));
+      for (const entry of entries) old.add(entry, 50);
+      const other = new Timeout(() => fired.push(-1));
+      next.add(other, 30);
+      old.close();
+      assert(entries.every(({ tick }) => tick === -1));
+      for (const entry of entries) next.add(entry, 100);
+      assertEquals(next.size, count + 1);
+      await clock.advance(200);
+      assertEquals(fired.sort((a, b) => a - b), [-1, ...entries.keys()]);
+      next.close();
+    }
+  });
+
   it("never asks the clock for more than a runtime can wait", async () => {
     const clock = new FakeClock();
     const longest: number[] = [];

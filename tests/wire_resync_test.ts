@@ -49,7 +49,7 @@ interface Outcome {
 
 const gap = (size: number, where = "between two frames"): string =>
   `Skipped ${size} bytes ${where}: no whole frame is in them`;
-const LAST = "behind the last frame";
+const LAST = "after the last frame";
 
 /** Runs a decoder with resynchronisation. Frames are read at the end: what backs them may not change. */
 function resync(spoken: Protocol, chunks: Iterable<Uint8Array>, maxMessageSize?: number): Outcome {
@@ -457,7 +457,7 @@ for (const [n, spoken] of MAGIC.entries()) {
       assertEquals([decoder.skipped, decoder.partial], [102, 0]);
     });
 
-    it("tells once of the gap behind the last frame, when it is told that nothing more comes", () => {
+    it("tells once of the gap after the last frame, when it is told that nothing more comes", () => {
       const gaps: string[] = [];
       const onSkip = ({ message }: ProtocolError): void => void gaps.push(message);
       const decoder = new FrameDecoder(spoken, { recovery: "resync", onSkip });
@@ -612,7 +612,7 @@ describe('recovery: "resync"', () => {
     const reader = codec.readable.getReader();
     for (const n of [1, 2]) assertEquals((await reader.read()).value?.code, 200 + n);
     const error = await reader.read().catch((error) => error);
-    assertEquals(error.message, "Cannot decode the stream: it ends 7 bytes behind the last whole frame");
+    assertEquals(error.message, "Cannot decode the stream: it ends 7 bytes after the last whole frame");
     assertEquals(gaps, [gap(20), gap(7, LAST)]);
   });
 });

@@ -55,3 +55,9 @@ export function networkOf(address: Address): string {
   if (a + b + c + d + e === 0 && f === 0xffff) return `${g >> 8}.${g & 0xff}.${h >> 8}.${h & 0xff}`;
   return [a, b, c, d].map((group) => group.toString(16)).join(":");
 }
+
+/** Returns the network of a peer for people: an IPv4 address, or a prefix such as `2001:db8:0:0::/64`. */
+export function networkText(address: Address): string {
+  const network = networkOf(address);
+  return network.includes(":") ? `${network}::/64` : network;
+}

@@ -152,6 +152,16 @@ export class TimerWheel {
   close(): void {
     this.#closed = true;
     this.#disarm();
+    // Another wheel may schedule them.
+    for (const entry of this.#few) entry.tick = -1;
+    for (const slot of this.#slots ?? []) {
+      for (let entry = slot; entry !== undefined;) {
+        const { after } = entry;
+        entry.tick = -1;
+        entry.before = entry.after = undefined;
+        entry = after;
+      }
+    }
     this.#slots = undefined;
     this.#few = [];
     this.#size = 0;

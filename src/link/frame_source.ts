@@ -277,7 +277,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
    * reset the connection and discard what was written to it. An orderly end is therefore limited by time alone.
    */
   discard(most: number = Infinity): void {
-    // The rest of the chunk counts: a peer that floods is not read once more for its own sake.
+    // The rest of the chunk counts. Bun reads up to 512 KiB at once, so a peer that floods is not read again for nothing.
     if (this.#discard === undefined) this.#discard = { most, thrown: this.#reader.left };
     else this.#discard.most = Math.min(this.#discard.most, most);
     this.#stall?.stop();

@@ -66,6 +66,11 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (!this.closed) (this.#sources ??= new PulledSources(this.scheduler)).add(source);
   }
 
+  /** Asks no source any more: what it has sent is all. */
+  endSources(): void {
+    this.#sources?.close();
+  }
+
   /** Called when the peer grants `bytes` more. */
   grant(bytes: number): void {
     if (this.closed) return;
@@ -150,7 +155,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     }
     if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
-    this.#admit(bound, priority);
+    if (!this.#admit(bound, priority)) return 0;
     this.#bytes(code, flags, requestId, content, sentAt, bound, priority);
     return bound;
   }
@@ -175,7 +180,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
       this.scheduler.trim(priority);
       return -1;
     }
-    this.#admit(total, priority);
+    if (!this.#admit(total, priority)) return 0;
     sealFrame(this.protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt);
     segment.used = at + total;
     this.scheduler.add(total, priority);
@@ -203,7 +208,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Takes frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
   encoded(bytes: Uint8Array): void {
     if (this.closed) return;
-    this.#admit(bytes.length, MESSAGE);
+    if (!this.#admit(bytes.length, MESSAGE)) return;
     queueEncoded(this.scheduler, this.protocol, bytes, this.alone);
     this.#taken(bytes.length);
   }
@@ -263,15 +268,16 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   /**
-   * Checks that there is room for a frame of `size` bytes.
+   * Checks that there is room for a frame of `size` bytes. Returns false if this connection was closed to make some.
    *
    * @throws {BackpressureError} There is none.
    */
-  #admit(size: number, { limited }: Priority): void {
+  #admit(size: number, { limited }: Priority): boolean {
     const { limits, total } = this.#shared;
-    if (!limited || this.#buffered + size <= limits.highWaterMark) return;
-    const refusal = refusalOf(size, this.#buffered, limits, total);
-    if (refusal === undefined) return;
+    if (!limited || this.#buffered + size <= limits.highWaterMark) return true;
+    const refusal = refusalOf(size, this, limits, total);
+    if (this.closed) return false;
+    if (refusal === undefined) return true;
     this.#messageRoom.refuse(size);
     throw refusal;
   }
@@ -352,7 +358,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   #wake(): void {
-    if (!this.closed && !this.full) this.#messages?.retry();
+    if (!this.closed && !this.full && this.#messages?.awaited === true) this.#messages.retry();
     if (this.#waiting > 0) return;
     this.#flushed?.release();
     this.#flushed = undefined;

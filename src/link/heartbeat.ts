@@ -51,6 +51,7 @@ export class Heartbeat extends TimerEntry {
   readonly #host: HeartbeatHost;
   readonly #time: HeartbeatTime;
   readonly #pace: HeartbeatPace;
+  #stopped = false;
   #due = 0;
   /** The time at which a PING was last due. It is left out while the connection is fragile. */
   #asked = -Infinity;
@@ -67,6 +68,7 @@ export class Heartbeat extends TimerEntry {
 
   /** Stops the checks. */
   stop(): void {
+    this.#stopped = true;
     this.#time.wheel.remove(this);
   }
 
@@ -91,7 +93,8 @@ export class Heartbeat extends TimerEntry {
       this.#asked = now;
       if (!fragile) this.#host.beat();
     }
-    this.#look(now);
+    // There may have been no room for the PING, and this connection may have been closed to make some.
+    if (!this.#stopped) this.#look(now);
   }
 
   get #heard(): number {

@@ -59,12 +59,10 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   /** True if the connection does not keep the process alive. */
   unreffed = false;
   readonly #owner: LinkOwner;
-  readonly #observers: LinkShared["observers"];
-  readonly #heartbeat: Heartbeat | undefined;
+  readonly #shared: LinkShared;
+  #heartbeat: Heartbeat | undefined = undefined;
 
   /**
-   * Starts the timers. `source.run` starts to read.
-   *
    * @param recovery What a torn frame of a Python peer does.
    * @param features The flags of the features that were agreed on.
    */
@@ -76,13 +74,19 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     shared: LinkShared,
     owner: LinkOwner,
   ) {
-    const { limits, tuning } = shared;
+    const { limits } = shared;
     this.#owner = owner;
-    this.#observers = shared.observers;
     this.writer = new FrameWriter(channel, protocol, shared, this);
     this.source = new FrameSource(channel, protocol, limits.maxMessageSize, recovery, features, shared, owner, this);
-    const pace = isNative(protocol) ? tuning.heartbeat : tuning.pythonHeartbeat;
-    this.#heartbeat = pace === undefined ? undefined : new Heartbeat(this, shared, pace);
+    this.#shared = shared;
+  }
+
+  /** Starts the heartbeat and begins to read. */
+  run(): void {
+    const { heartbeat, pythonHeartbeat } = this.#shared.tuning;
+    const pace = isNative(this.writer.protocol) ? heartbeat : pythonHeartbeat;
+    if (pace !== undefined) this.#heartbeat = new Heartbeat(this, this.#shared, pace);
+    this.source.run();
   }
 
   /** Lets the process exit even while the connection is open. */
@@ -124,7 +128,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   }
 
   pressure(full: boolean, bufferedBytes: number): void {
-    this.#observers.pressure?.({ full, bufferedBytes }, this.#owner.handle);
+    this.#shared.observers.pressure?.({ full, bufferedBytes }, this.#owner.handle);
     if (!full) this.#owner.inbox.resume();
   }
 

@@ -34,6 +34,11 @@ export class MessageRoom implements RoomWaiter {
     return this.#refused;
   }
 
+  /** True while somebody waits. */
+  get awaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Called when a message of `size` bytes was refused. */
   refuse(size: number): void {
     this.#refused = Math.max(this.#refused, size);
@@ -64,13 +69,17 @@ export class MessageRoom implements RoomWaiter {
   }
 }
 
-/** Returns the error for a message of `size` bytes if there is no room for it beside the `buffered` bytes that wait. */
+/**
+ * Returns the error for a message of `size` bytes if there is no room for it. Connections that take their bytes too slowly
+ * are closed to make room, and `owner` may be one of them.
+ */
 export function refusalOf(
   size: number,
-  buffered: number,
+  owner: MessageRoomOwner,
   limits: BufferLimits,
   total: TotalBuffer,
 ): BackpressureError | undefined {
+  const { buffered } = owner;
   // Up to the high-water mark, one message of any size is taken, because `send` has said that more may be sent.
   if (buffered > limits.highWaterMark && buffered + size > limits.maxBufferedBytes) {
     return new BackpressureError(
@@ -81,7 +90,7 @@ export function refusalOf(
   if (total.takesMessage(buffered, size)) return undefined;
   total.press(size);
   // A slow connection may have been closed to make room.
-  if (total.takesMessage(buffered, size)) return undefined;
+  if (total.takesMessage(owner.buffered, size)) return undefined;
   return new BackpressureError(
     "total-buffer-full",
     `Cannot take the message: ${total.buffered} bytes wait for all peers together`,

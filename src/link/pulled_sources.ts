@@ -1,6 +1,7 @@
 /**
- * Sources whose frames are made only when there is room for them. However much a source has to send, no more than a fixed
- * number of its bytes wait in the outgoing buffer, so that messages and PINGs never wait for more than that.
+ * Sources whose frames are made only when there is room for them. However much the sources of a connection have to send, no
+ * more than a fixed number of their bytes wait in the outgoing buffer, and one frame. Messages and PINGs never wait for
+ * more than that.
  *
  * @module
  */
@@ -17,7 +18,7 @@ const SLOW_WRITE_MS = 20;
 /** Something that has frames to send, one after the other. */
 export interface PulledSource {
   /**
-   * Sends one frame, in the order of messages. Returns false if there is nothing more to send for now: the source is not
+   * Sends one frame, in the order of messages, as frames that overtake them are not counted. Returns false if there is nothing more to send for now: the source is not
    * asked again until it is added again. It must not throw.
    */
   pull(): boolean;

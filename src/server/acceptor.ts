@@ -15,7 +15,7 @@ import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { Channel } from "../link/channel.ts";
 import { StrangerTurns } from "../link/stranger_turns.ts";
-import { type Address, addressText, networkOf } from "../base/address.ts";
+import { type Address, addressText, networkOf, networkText } from "../base/address.ts";
 import type { Connection, EventLoop, Listener } from "../transport.ts";
 import { refusalMessage } from "../wire/handshake/refusal.ts";
 import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
@@ -255,10 +255,9 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     if (reason === "slow-consumer") this.#owner.slowConsumers++;
     if (!this.#offenders.ended(address, reason)) return;
     const text = (): string =>
-      `Connections from ${
-        networkOf(address)
-      } are greeted at a limited pace: its clients break the protocol again and again`;
-    this.core.faults.note("warn", "networks that break the protocol", text);
+      `Connections from ${networkText(address)} are greeted at a limited pace: its clients were closed for faults of ` +
+      `their own again and again, the last one as ${reason}`;
+    this.core.faults.note("warn", "offending networks", text);
   }
 
   /** Counts a connection that was not let in, emits `rejected` for it and logs it. */

@@ -96,7 +96,10 @@ export async function greet<P>(
   let outcome: HandshakeOutcome;
   try {
     const turn = offenders.turn(network);
-    if (turn !== undefined) await turn;
+    if (turn !== undefined) {
+      await turn;
+      handshakes.check(pending);
+    }
     const timeout = core.limits.handshakeTimeout;
     outcome = await negotiate(channel, machine, { wheel, timeout, decide, turns: strangers });
   } finally {

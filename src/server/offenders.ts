@@ -11,15 +11,15 @@ import type { Clock } from "../base/clock.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 
-/** How many faults a network is excused. */
-const EXCUSED = 20;
-/** How many it is excused again in each second. */
-const EXCUSED_PER_SECOND = 2;
+/** How many faults of a network are forgiven at first. */
+const FORGIVEN = 20;
+/** How many more are forgiven in each second. A network is an offender until all of them are forgiven again. */
+const FORGIVEN_PER_SECOND = 2;
 /** The time between two connections of an offender that are greeted, in milliseconds. */
 const SPACING = 10;
 /**
- * The longest that one of its connections waits, in milliseconds. There may be honest clients behind the same router or
- * proxy: they come in a second later.
+ * The longest that one of its connections waits, in milliseconds. If more come than can be greeted in this time, the rest is
+ * greeted at once: there may be honest clients behind the same router or proxy, and they must not be locked out.
  */
 const LONGEST = 1_000;
 /** The most networks to remember. The one whose last fault is the oldest is forgotten first. */
@@ -35,12 +35,13 @@ const FAULTS: ReadonlySet<CloseReason> = new Set(
 );
 
 interface Offender {
-  /** How many faults it is excused for now. */
-  excused: number;
-  /** When that was counted, by the clock. */
+  /** How many faults are still forgiven, and when that was counted, by the clock. */
+  forgiven: number;
   at: number;
-  /** When its next connection may be greeted. */
-  next: number;
+  /** True from the moment that no fault is forgiven any more until all are again. */
+  paced: boolean;
+  /** When its last connection was, or will be, greeted. */
+  last: number;
 }
 
 /** Counts faults by network. */
@@ -64,14 +65,15 @@ export class Offenders {
     const network = FAULTS.has(reason) ? networkOf(address) : "";
     if (network === "") return false;
     const now = this.#clock.now();
-    const offender = this.#byNetwork.get(network) ?? { excused: EXCUSED, at: now, next: 0 };
+    const offender = this.#byNetwork.get(network) ?? { forgiven: FORGIVEN, at: now, paced: false, last: -Infinity };
     this.#byNetwork.delete(network);
     this.#byNetwork.set(network, offender);
     if (this.#byNetwork.size > MOST_NETWORKS) this.#forgetOldest();
-    excuse(offender, now);
-    if (offender.excused < 1) return false;
-    offender.excused--;
-    return offender.excused < 1;
+    forgive(offender, now);
+    offender.forgiven = Math.max(0, offender.forgiven - 1);
+    const begins = !offender.paced && offender.forgiven < 1;
+    if (begins) offender.paced = true;
+    return begins;
   }
 
   /** Settles when a connection of this network may be greeted; `undefined` if it may be greeted now. */
@@ -79,17 +81,19 @@ export class Offenders {
     const offender = this.#byNetwork.get(network);
     if (offender === undefined) return undefined;
     const now = this.#clock.now();
-    excuse(offender, now);
-    if (offender.excused >= 1) return undefined;
-    offender.next = Math.max(now, offender.next) + SPACING;
-    const ms = Math.min(offender.next - now, LONGEST);
+    forgive(offender, now);
+    if (!offender.paced) return undefined;
+    const next = offender.last + SPACING;
+    if (next > now + LONGEST) return undefined;
+    offender.last = Math.max(now, next);
+    if (next <= now) return undefined;
     return new Promise((resolve) => {
       const timeout = new Timeout(() => {
         this.#waiting.delete(timeout);
         resolve();
       });
       this.#waiting.add(timeout);
-      this.#wheel.add(timeout, ms);
+      this.#wheel.add(timeout, next - now);
     });
   }
 
@@ -109,7 +113,8 @@ export class Offenders {
   }
 }
 
-function excuse(offender: Offender, now: number): void {
-  offender.excused = Math.min(EXCUSED, offender.excused + (now - offender.at) / 1_000 * EXCUSED_PER_SECOND);
+function forgive(offender: Offender, now: number): void {
+  offender.forgiven = Math.min(FORGIVEN, offender.forgiven + (now - offender.at) / 1_000 * FORGIVEN_PER_SECOND);
   offender.at = now;
+  if (offender.forgiven === FORGIVEN) offender.paced = false;
 }

@@ -37,7 +37,7 @@ export class Pending extends Held {
   readonly channel: Channel;
   /** The network it comes from. */
   readonly network: string;
-  /** When the connection was greeted. */
+  /** When the connection began. It may have been greeted a second later; see `Offenders`. */
   readonly since: number;
 
   /** Created by {@linkcode PendingHandshakes.begin}. */
@@ -127,6 +127,15 @@ export class PendingHandshakes {
     const pending = new Pending(channel, network, this.#clock.now());
     this.#answering.add(network, pending);
     return pending;
+  }
+
+  /**
+   * Called after a wait.
+   *
+   * @throws {HandshakeError} The connection gave way to others meanwhile, and is closed.
+   */
+  check(pending: Pending): void {
+    if (pending.holder === undefined) throw this.#gaveWay;
   }
 
   /** Called when a peer's answer is complete and the program needs time to decide. */

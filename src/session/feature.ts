@@ -205,7 +205,8 @@ export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
 /** Returns one meter for all parts that count messages; `undefined` if there are none. */
 export function meterOf(
   parts: readonly FeaturePart[],
-  failed: (error: unknown) => void,
+  messageFailed: (error: unknown) => void,
+  handledFailed: (error: unknown) => void,
 ): MessageMeter | undefined {
   const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
   if (seeing.length === 0) return undefined;
@@ -217,7 +218,7 @@ export function meterOf(
         try {
           part.message?.(size);
         } catch (error) {
-          failed(error);
+          messageFailed(error);
         }
       }
     },
@@ -226,7 +227,7 @@ export function meterOf(
         try {
           part.handled?.(size, host);
         } catch (error) {
-          failed(error);
+          handledFailed(error);
         }
       }
     },

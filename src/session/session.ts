@@ -62,8 +62,6 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   #closed: ResettablePromise | undefined = undefined;
 
   /**
-   * Starts the timers. {@linkcode run} starts to read.
-   *
    * @param outcome The result of the handshake.
    * @param recovery What a torn frame of a Python peer does.
    * @param owner The layer above.
@@ -90,7 +88,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.flowControlled = features.some((part) => part.limitsPeer === true);
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
     if (encoders.length > 0) this.sender.transform(encoders);
-    this.#meter = meterOf(features, (error) => this.#hookFailed(error));
+    this.#meter = meterOf(features, (error) => this.#hookFailed(error), (error) => this.#owner.error(error));
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
@@ -188,9 +186,9 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     };
   }
 
-  /** Starts to read. */
+  /** Starts the heartbeat and begins to read. */
   run(): void {
-    this.link.source.run();
+    this.link.run();
   }
 
   /**
@@ -295,6 +293,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   ended(reason: CloseReason, error?: Error): void {
+    // The end of the connection reports the error that caused it once more.
+    if (this.over) return;
     if (error === undefined) this.#end.finished();
     else if (error instanceof ProtocolError) this.#broken(error);
     else this.#end.drop(error, reason);

@@ -223,7 +223,10 @@ export class Shutdown {
         await before?.();
         await Promise.all([inbox.idle(), pending.empty()]);
       },
-      flushed: () => link.writer.flushed(),
+      flushed: () => {
+        link.writer.endSources();
+        return link.writer.flushed();
+      },
       finish: async () => {
         if (!this.#orderly) link.source.discard();
         await link.finish();

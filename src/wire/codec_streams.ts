@@ -62,7 +62,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
           if (done) {
             const skipped = decoder.end();
             if (decoder.partial > 0) throw cut(`${decoder.partial} bytes into a frame`);
-            if (skipped > 0) throw cut(`${skipped} bytes behind the last whole frame`);
+            if (skipped > 0) throw cut(`${skipped} bytes after the last whole frame`);
             return controller.close();
           }
           next = 0;

@@ -267,7 +267,8 @@ export class FrameReader {
   #plausible(buffer: Uint8Array, view: DataView, at: number, there: number): boolean {
     const protocol = this.#protocol;
     const resync = this.#resync;
-    const fault = headerFault(protocol, this.#limit, this.#features, view, at, there);
+    const { check, flags } = this.#features;
+    const fault = headerFault(protocol, this.#limit, flags, check, view, at, there);
     if (fault === undefined) return resync === undefined || there < protocol.headerSize || !resync.torn(buffer, at);
     if (resync !== undefined) {
       if (fault.code !== "message-too-large" || resync.gap > 0) return false;

@@ -5,7 +5,7 @@
  */
 
 import { crc8Header } from "./crc32.ts";
-import type { NegotiatedFlags } from "./decoder_options.ts";
+import type { HeaderCheck } from "./frame.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
 /** The reason why a header cannot be valid. */
@@ -28,7 +28,8 @@ export interface HeaderFault {
 export function headerFault(
   protocol: Protocol,
   limit: number,
-  { flags: allowed, check }: NegotiatedFlags,
+  features: number,
+  check: HeaderCheck | undefined,
   view: DataView,
   at: number,
   there: number,
@@ -46,7 +47,7 @@ export function headerFault(
   if (layout.flags >= 0) {
     const flags = view.getUint8(at + layout.flags);
     if (flags !== 0 || id !== 0 || check !== undefined) {
-      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, allowed, check);
+      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features, check);
       if (what !== undefined) return { code: "protocol-error", what };
     }
   }

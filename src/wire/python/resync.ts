@@ -185,7 +185,7 @@ export class Resync {
   /** Called when no more frames follow. Reports the gap after the last one, and returns its length in bytes. */
   end(): number {
     const { gap } = this;
-    if (gap > 0) this.#tell("behind the last frame");
+    if (gap > 0) this.#tell("after the last frame");
     return gap;
   }
 
