@@ -43,6 +43,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly side: "client" | "server";
   readonly inbox: Inbox;
   readonly sender: Sender;
+  readonly #headerSize: number;
   readonly #shared: SessionShared;
   readonly #owner: SessionOwner;
   readonly #features: readonly FeaturePart[];
@@ -80,6 +81,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.protocolName = this.native ? "native" : release || protocol.name;
     this.side = side;
     this.inbox = owner.inbox;
+    this.#headerSize = protocol.headerSize;
     this.#shared = shared;
     this.#owner = owner;
     this.link = new Link(channel, protocol, recovery, agreed, shared, this);
@@ -231,7 +233,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   taken(size: number): void {
     if (this.#meter === undefined || this.over) return;
     try {
-      this.#meter.handled(this.protocol.headerSize + size, this);
+      this.#meter.handled(this.#headerSize + size, this);
     } catch (error) {
       this.#owner.error(error);
     }
@@ -277,7 +279,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
       try {
-        this.#meter?.message(this.protocol.headerSize + size);
+        this.#meter?.message(this.#headerSize + size);
       } catch (error) {
         this.#hookFailed(error);
       }
@@ -330,9 +332,13 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** Passes a message or a request to the layer above. */
   #accept(frame: ReceivedFrame, receivedAt: number): void {
-    let decoded = frame;
+    if (this.#decoders === undefined) {
+      this.inbox.accept(frame, receivedAt);
+      return;
+    }
+    let decoded: ReceivedFrame;
     try {
-      if (this.#decoders !== undefined) decoded = decodeBy(this.#decoders, frame);
+      decoded = decodeBy(this.#decoders, frame);
     } catch (error) {
       this.#hookFailed(error);
       this.taken(frame.size);
