@@ -327,6 +327,7 @@ describe("the heartbeat", () => {
     const clock = new FakeClock();
     const wheel = new TimerWheel(clock);
     let asked = 0;
+    let died = false;
     const host = {
       lastSent: 0,
       lastReceived: 0,
@@ -336,11 +337,11 @@ describe("the heartbeat", () => {
         asked++;
         heartbeat.stop();
       },
-      dead: () => {},
+      dead: () => died = true,
     };
     const heartbeat: Heartbeat = new Heartbeat(host, { wheel, clock }, { idle: 1_000, timeout: 1_000 });
     await clock.advance(5_000);
-    assertEquals([asked, wheel.size], [1, 0]);
+    assertEquals([asked, died, wheel.size], [1, false, 0]);
     wheel.close();
   });
 
