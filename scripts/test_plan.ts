@@ -29,6 +29,7 @@ const ROWS = {
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
   inside: [
     "architecture",
+    "assert",
     "bench_results",
     "checks",
     "client_queue",

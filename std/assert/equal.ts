@@ -70,7 +70,7 @@ function sameBare(a: object, b: object, seen: Seen): boolean {
   const others = Object.keys(b);
   if (keys.length !== others.length) return false;
   const lists = Array.isArray(a) && Array.isArray(b);
-  if (lists !== (Array.isArray(a) || Array.isArray(b)) || lists && a.length !== b.length) return false;
+  if (lists && a.length !== b.length) return false;
   // Its last key tells that an array has nothing but items, and all of them.
   const last = lists && a.length > 0 ? `${a.length - 1}` : undefined;
   const full = keys.length === (lists ? a.length : -1) && keys.at(-1) === last && others.at(-1) === last;
