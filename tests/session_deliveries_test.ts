@@ -159,7 +159,7 @@ describe("deliveries", () => {
     send();
     send();
     const pinged = sender.ping({});
-    sender.beat();
+    sender.sendHeartbeat();
     for (let i = 0; i < 4; i++) await pass();
     for (const frame of frames().filter(({ code }) => code === 0)) answer(frame);
     await pinged;
@@ -258,7 +258,7 @@ describe("deliveries", () => {
             sender.writer.grant(random.below(10_000));
             break;
           case 4:
-            sender.beat();
+            sender.sendHeartbeat();
             break;
           case 5:
             await clock.advance(random.below(700));

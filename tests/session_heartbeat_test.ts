@@ -305,7 +305,7 @@ describe("the heartbeat", () => {
         lastReceived: 0,
         paused: false,
         fragile: false,
-        beat: () => asked.push(now),
+        sendHeartbeat: () => asked.push(now),
         dead: () => died = true,
       };
       const heartbeat = new Heartbeat(host, { wheel, clock }, { idle, timeout });
@@ -333,7 +333,7 @@ describe("the heartbeat", () => {
       lastReceived: 0,
       paused: false,
       fragile: false,
-      beat: () => {
+      sendHeartbeat: () => {
         asked++;
         heartbeat.stop();
       },
@@ -372,7 +372,7 @@ describe("the heartbeat", () => {
         lastReceived: 0,
         paused: false,
         fragile: false,
-        beat(): void {
+        sendHeartbeat(): void {
           beats.push(clock.now());
           host.lastSent = clock.now();
         },

@@ -35,7 +35,7 @@ export interface HeartbeatHost {
    */
   readonly fragile: boolean;
   /** Sends a PING. */
-  beat(): void;
+  sendHeartbeat(): void;
   /** Called when the peer is dead. */
   dead(error: ConnectionError): void;
 }
@@ -91,7 +91,7 @@ export class Heartbeat extends TimerEntry {
     const asking = silent >= idle || now - this.#host.lastSent >= idle;
     if (asking && now - this.#asked >= idle) {
       this.#asked = now;
-      if (!fragile) this.#host.beat();
+      if (!fragile) this.#host.sendHeartbeat();
     }
     // There may have been no room for the PING, and this connection may have been closed to make some.
     if (!this.#stopped) this.#look(now);

@@ -155,7 +155,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     return !isNative(this.writer.protocol) && this.source.partial > 0;
   }
 
-  beat(): void {
+  sendHeartbeat(): void {
     this.#owner.sendHeartbeat();
   }
 

@@ -27,7 +27,7 @@ import { kindOf, type Observers } from "./observers.ts";
 /** The most bytes of a PING that are echoed. */
 const MAX_PING = 64;
 /** The timeout of a heartbeat's PING, in milliseconds. A PONG that arrives later counts as an unexpected answer. */
-const BEAT_TIMEOUT = 60_000;
+const HEARTBEAT_TIMEOUT = 60_000;
 /** The timeout of a barrier, in milliseconds. Its answer is useful for as long as the connection lives. */
 const ENDLESS = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
@@ -179,8 +179,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends the PING of a heartbeat if there is room. Without room, the peer has enough to react to already. */
-  beat(): void {
-    this.#background(LIBRARY_REPLY, BEAT_TIMEOUT, true);
+  sendHeartbeat(): void {
+    this.#background(LIBRARY_REPLY, HEARTBEAT_TIMEOUT, true);
   }
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */

@@ -303,7 +303,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   sendHeartbeat(): void {
-    this.sender.beat();
+    this.sender.sendHeartbeat();
   }
 
   get #end(): Shutdown {

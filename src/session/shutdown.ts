@@ -132,8 +132,8 @@ export class Shutdown {
     this.retryAfter = retryAfter;
     this.refusal = refusal;
     const drain = Math.min(wanted, this.#host.maxDrain);
-    const why = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
-    void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, undefined, why);
+    const getError = (): Error => new ConnectionError("closed", `The peer goes away: ${code}`);
+    void this.#end(undefined, drain, drain + LEAVE_GRACE, undefined, undefined, getError);
     this.#run?.hurry(drain + LEAVE_GRACE);
     return true;
   }
@@ -205,7 +205,7 @@ export class Shutdown {
   /**
    * Lets running work finish within `drain` milliseconds, then sends FIN and waits for the peer's FIN. That wait takes
    * at most `linger` milliseconds, or `late` milliseconds if the work did not finish in time. `before` resolves when no
-   * new work can arrive. `why` returns the error that the end reports.
+   * new work can arrive. `getError` returns the error that the end reports.
    */
   async #end(
     error: Error | undefined,
@@ -213,7 +213,7 @@ export class Shutdown {
     linger: number,
     late: number = linger,
     before?: () => Promise<unknown>,
-    why: () => unknown = () => error,
+    getError: () => unknown = () => error,
   ): Promise<void> {
     const { inbox, link, sender: { pending }, wheel } = this.#host;
     const run = this.#run = new ShutdownRun(wheel, !link.unreffed);
@@ -233,7 +233,7 @@ export class Shutdown {
         if (this.#orderly) await inbox.idle();
       },
     });
-    this.#over(why, error);
+    this.#over(getError, error);
   }
 
   #over(make: () => unknown, error?: Error): void {
