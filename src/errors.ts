@@ -17,21 +17,26 @@ export type ConnectionErrorCode =
   | "refused"
   | "reset"
   | "timed-out"
+  | "truncated"
   | "unreachable"
   | "unresolvable";
 
 /** Codes of a {@linkcode HandshakeError}. */
 export type HandshakeErrorCode =
+  | "encryption-required"
+  | "encryption-unavailable"
   | "handshake-failed"
   | "handshake-timeout"
+  | "identity-mismatch"
   | "native-required"
   | "refused-by-peer"
+  | "tls-unavailable"
   | "too-many-connections"
   | "unauthorized"
   | "version-mismatch";
 
 /** Codes of a {@linkcode ProtocolError}: what was wrong with the bytes of the peer. */
-export type ProtocolErrorCode = "corrupt" | "message-too-large" | "protocol-error";
+export type ProtocolErrorCode = "corrupt" | "decryption-failed" | "message-too-large" | "protocol-error";
 
 /** Codes of a {@linkcode PayloadError}. */
 export type PayloadErrorCode = "invalid-payload" | "payload-too-large";

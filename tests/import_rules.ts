@@ -27,6 +27,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   thread_seam: ["base"],
   wire: GROUND,
   message: [...GROUND, "wire"],
+  encryption: GROUND,
   link: LINK,
   session: [...LINK, "link"],
   workers: [...GROUND, "wire", "message", "thread_seam"],
@@ -42,6 +43,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
   adapters: /^node:/,
+  // It has `node:crypto` from `getBuiltinModule`, so that a bundle for browsers names no module of a runtime.
+  encryption: /^@noble\/(ciphers|curves|hashes)\//,
   // The files of a log need what LogTape imports for them, too.
   logger: /^(@logtape\/|node:(fs|path)$)/,
 };
