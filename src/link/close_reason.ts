@@ -30,6 +30,10 @@ export const CLOSE_REASONS = [
   "protocol-error",
   /** A frame was damaged on its way. */
   "corrupt",
+  /** What the peer sent encrypted was changed on its way. */
+  "decryption-failed",
+  /** An encrypted connection ended without its end record. */
+  "truncated",
   /** A frame was above the limit. */
   "message-too-large",
   /** The peer took nothing for too long, or did not read its answers. */
@@ -49,7 +53,7 @@ export function reasonOf(error: unknown): CloseReason {
   if (error instanceof HandshakeError) {
     return CLOSE_REASONS.find((reason) => reason === error.code) ?? "handshake-failed";
   }
-  return "network-error";
+  return error instanceof ConnectionError && error.code === "truncated" ? "truncated" : "network-error";
 }
 
 /** Returns the reason for an error that ended a handshake. There, the code `closed` means that the peer closed. */

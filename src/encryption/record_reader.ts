@@ -1,0 +1,157 @@
+/**
+ * Makes plaintext of encrypted records, which arrive in chunks of any cut.
+ *
+ * @module
+ */
+
+import { ConnectionError, ProtocolError } from "../errors.ts";
+import { type CipherState, NOTHING } from "./cipher_state.ts";
+import { TAG_SIZE } from "./primitives.ts";
+import { HEADER_SIZE, type RecordOptions, REKEY_EVERY } from "./records.ts";
+
+/** The smallest buffer for a record that is not whole, in bytes. It grows with what arrives, not with what is announced. */
+const FIRST_HELD = 1024;
+
+/**
+ * One direction of records, incoming: give it a chunk with {@linkcode push}, then call {@linkcode next} until it returns
+ * `undefined`. A record that lies whole in a chunk is decrypted from there; only one that is cut is put together first.
+ * Whatever fails is final: {@linkcode next} throws the same error again, and chunks that still come are thrown away.
+ */
+export class RecordReader {
+  readonly #cipher: CipherState;
+  readonly #rekeyEvery: number;
+  /** What is not read yet of the last chunk. */
+  #chunk: Uint8Array = NOTHING;
+  /** The beginning of a record that is not whole; its first {@linkcode #size} bytes are in use. */
+  #held: Uint8Array = NOTHING;
+  #size = 0;
+  #ended = false;
+  #error: ProtocolError | ConnectionError | undefined = undefined;
+
+  /** @param cipher The cipher of this direction, which nothing else may use. */
+  constructor(cipher: CipherState, { rekeyEvery = REKEY_EVERY }: RecordOptions = {}) {
+    this.#cipher = cipher;
+    this.#rekeyEvery = rekeyEvery;
+  }
+
+  /** True once the peer has ended this direction. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The number of bytes that are there of a record that is not whole. */
+  get begun(): number {
+    return this.#size;
+  }
+
+  /** Takes bytes. The last ones must have been read: {@linkcode next} returned `undefined`. */
+  push(chunk: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    if (this.#chunk.length > 0) throw new Error("Cannot take a chunk: the last one is not read to its end");
+    this.#chunk = chunk;
+  }
+
+  /**
+   * Returns the plaintext of the next record, in a buffer that nothing else uses; `undefined` if more bytes are needed,
+   * or if the peer has ended this direction.
+   *
+   * @throws {ProtocolError} `decryption-failed`: the record is not the next one of the peer. `protocol-error`: it is too
+   * short, or comes after the end.
+   */
+  next(): Uint8Array | undefined {
+    if (this.#error !== undefined) throw this.#error;
+    try {
+      const sealed = this.#take();
+      if (sealed === undefined) return undefined;
+      const { counter } = this.#cipher;
+      if (counter > 0 && counter % this.#rekeyEvery === 0) this.#cipher.rekey();
+      const text = this.#cipher.open(NOTHING, sealed);
+      if (text.length > 0) return text;
+      this.#ended = true;
+      this.#cipher.destroy();
+      if (this.#chunk.length > 0) throw afterEnd();
+      return undefined;
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes note of the peer's FIN. Returns `undefined` if the peer has ended this direction in good order, else why not:
+   * `truncated`, or what failed before. All chunks must have been read.
+   */
+  finish(): ProtocolError | ConnectionError | undefined {
+    if (this.#error !== undefined || this.#ended) return this.#error;
+    const where = this.#size > 0 ? "within a record" : "without its last record";
+    return this.#fail(new ConnectionError("truncated", `The connection was cut: the peer's bytes end ${where}`));
+  }
+
+  /** Drops the key. */
+  destroy(): void {
+    this.#cipher.destroy();
+    this.#chunk = this.#held = NOTHING;
+    this.#size = 0;
+  }
+
+  #fail<Failure extends ProtocolError | ConnectionError>(error: Failure): Failure {
+    this.#error = error;
+    this.destroy();
+    return error;
+  }
+
+  /** Takes a record off the chunk: its ciphertext and tag. */
+  #take(): Uint8Array | undefined {
+    if (this.#chunk.length === 0) return undefined;
+    if (this.#ended) throw afterEnd();
+    if (this.#size > 0) return this.#complete();
+    const chunk = this.#chunk;
+    if (chunk.length >= HEADER_SIZE) {
+      const end = HEADER_SIZE + lengthOf(chunk);
+      if (chunk.length >= end) {
+        this.#chunk = chunk.subarray(end);
+        return chunk.subarray(HEADER_SIZE, end);
+      }
+    }
+    this.#hold(chunk.length);
+    return undefined;
+  }
+
+  /** Completes the record that has begun. */
+  #complete(): Uint8Array | undefined {
+    if (this.#size < HEADER_SIZE) this.#hold(HEADER_SIZE - this.#size);
+    if (this.#size < HEADER_SIZE) return undefined;
+    const end = HEADER_SIZE + lengthOf(this.#held);
+    this.#hold(Math.min(end - this.#size, this.#chunk.length));
+    if (this.#size < end) return undefined;
+    const sealed = this.#held.subarray(HEADER_SIZE, end);
+    // An idle connection has no buffer.
+    this.#held = NOTHING;
+    this.#size = 0;
+    return sealed;
+  }
+
+  /** Moves bytes from the chunk to the record that is not whole. */
+  #hold(count: number): void {
+    const size = this.#size + count;
+    if (size > this.#held.length) {
+      const held = new Uint8Array(Math.max(size, 2 * this.#held.length, FIRST_HELD));
+      held.set(this.#held.subarray(0, this.#size));
+      this.#held = held;
+    }
+    this.#held.set(this.#chunk.subarray(0, count), this.#size);
+    this.#size = size;
+    this.#chunk = this.#chunk.subarray(count);
+  }
+}
+
+/** Returns the length of the record at the beginning of `bytes`. */
+function lengthOf(bytes: Uint8Array): number {
+  const length = bytes[0] << 8 | bytes[1];
+  if (length >= TAG_SIZE) return length;
+  throw new ProtocolError("protocol-error", `The peer announced a record of ${length} bytes: a tag alone has 16`);
+}
+
+function afterEnd(): ProtocolError {
+  return new ProtocolError("protocol-error", "The peer sent bytes after the end of what it sends");
+}

@@ -1,0 +1,261 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { CipherState } from "../src/encryption/cipher_state.ts";
+import { RecordReader } from "../src/encryption/record_reader.ts";
+import { RecordWriter, sealedSize } from "../src/encryption/record_writer.ts";
+import type { Suite } from "../src/encryption/primitives.ts";
+import { BOTH, ciphers, codeOf, NODE } from "./encryption_support.ts";
+import { cutEvery, hex, isMine, join, Random, utf8 } from "./wire_support.ts";
+
+const MAX = 65_519;
+
+/** Two ends of one direction of records. */
+function pair(suite: Suite = 2, primitives = NODE, rekeyEvery?: number): [RecordWriter, RecordReader] {
+  const [sending, receiving] = ciphers(suite, primitives);
+  return [new RecordWriter(sending, { rekeyEvery }), new RecordReader(receiving, { rekeyEvery })];
+}
+
+/** What a reader made of chunks: its plaintext, and how it ended. */
+interface Reading {
+  readonly text: string;
+  readonly end: string | undefined;
+}
+
+/** Reads chunks and the FIN after them. */
+function read(reader: RecordReader, chunks: readonly Uint8Array[]): Reading {
+  const texts: Uint8Array[] = [];
+  const failed = codeOf(() => {
+    for (const chunk of chunks) {
+      reader.push(chunk);
+      for (let text = reader.next(); text !== undefined; text = reader.next()) texts.push(text);
+    }
+  });
+  return { text: new TextDecoder().decode(join(...texts)), end: failed ?? reader.finish()?.code };
+}
+
+/** Three records and the end: `one`, `two`, `three`. */
+function conversation(suite: Suite = 2): [records: Uint8Array[], reader: RecordReader] {
+  const [writer, reader] = pair(suite);
+  return [[...["one", "two", "three"].map((text) => writer.seal(utf8(text))), writer.end()], reader];
+}
+
+describe("records", () => {
+  for (const suite of [1, 2] as const) {
+    for (const primitives of BOTH) {
+      it(`of suite ${suite} by ${primitives.name} bring every size, whatever the cut`, () => {
+        const random = new Random(suite);
+        const [writer, reader] = pair(suite, primitives);
+        for (const size of [1, 2, 15, 16, 17, 1000, 1025, 5000]) {
+          const text = random.bytes(size);
+          const records = writer.seal(text);
+          assertEquals(records.length, sealedSize(size));
+          assertEquals(records.length, size + 18);
+          for (const piece of cutEvery(records, size < 1000 ? 1 : 333)) {
+            reader.push(piece);
+            const opened = reader.next();
+            if (opened !== undefined) assertEquals(opened, text);
+          }
+          assertEquals(reader.begun, 0);
+        }
+        const [last, finished] = [writer.end(), reader];
+        finished.push(last);
+        assertEquals([finished.next(), finished.ended, finished.finish()], [undefined, true, undefined]);
+      });
+    }
+  }
+
+  it("hold at most 65,519 bytes each", () => {
+    for (const [size, count] of [[MAX, 1], [MAX + 1, 2], [2 * MAX, 2], [2 * MAX + 5, 3]]) {
+      const [writer, reader] = pair();
+      const text = new Random(size).bytes(size);
+      const records = writer.seal(text);
+      assertEquals(records.length, size + 18 * count);
+      assertEquals(records[0] << 8 | records[1], Math.min(size, MAX) + 16);
+      reader.push(records);
+      const texts: Uint8Array[] = [];
+      for (let piece = reader.next(); piece !== undefined; piece = reader.next()) texts.push(piece);
+      assertEquals(texts.length, count);
+      assertEquals(hex(join(...texts)), hex(text));
+    }
+  });
+
+  it("are none for no bytes, and the plaintext stays as it is", () => {
+    for (const suite of [1, 2] as const) {
+      for (const primitives of BOTH) {
+        const [writer, reader] = pair(suite, primitives);
+        assertEquals(writer.seal(new Uint8Array(0)).length, 0);
+        const text = new Random(1).bytes(3000);
+        const before = text.slice();
+        const records = writer.seal(text);
+        assertEquals(text, before);
+        const sealed = records.slice();
+        text.fill(0);
+        assertEquals(records, sealed, "the records have a buffer of their own");
+        reader.push(records);
+        assertEquals(reader.next(), before);
+        assertEquals(records, sealed, "reading leaves the chunk as it is");
+      }
+    }
+  });
+
+  it("go into a buffer that is given, and no further", () => {
+    const [writer, reader] = pair();
+    const target = new Uint8Array(100).fill(0xee);
+    const records = writer.seal(utf8("hello"), target.subarray(10));
+    assertEquals([records.length, records.buffer === target.buffer, records.byteOffset], [23, true, 10]);
+    assert(target.subarray(33).every((byte) => byte === 0xee));
+    reader.push(records);
+    assertEquals(reader.next(), utf8("hello"));
+    assertThrows(() => writer.seal(utf8("hello"), new Uint8Array(22)), RangeError, "23");
+  });
+
+  it("have a new key at each multiple of the interval, and still one counter", () => {
+    for (const suite of [1, 2] as const) {
+      const [writer, reader] = pair(suite, NODE, 3);
+      const [without] = pair(suite);
+      for (let counter = 0; counter < 10; counter++) {
+        const record = writer.seal(Uint8Array.of(counter));
+        assertEquals(hex(record) === hex(without.seal(Uint8Array.of(counter))), counter < 3, `record ${counter}`);
+        reader.push(record);
+        assertEquals(reader.next(), Uint8Array.of(counter));
+        assertEquals(reader.next(), undefined);
+      }
+    }
+  });
+
+  it("change their key at record 65,536 by themselves, the end record, too", () => {
+    for (const first of [65_535, 131_071]) {
+      const [sending, receiving] = ciphers(2, NODE, first);
+      const [plain] = ciphers(2, NODE, first + 1);
+      const [writer, reader] = [new RecordWriter(sending), new RecordReader(receiving)];
+      const records = [writer.seal(utf8("a")), writer.end()];
+      const old = new Uint8Array(16);
+      plain.seal(new Uint8Array(0), new Uint8Array(0), old);
+      assert(hex(records[1].subarray(2)) !== hex(old));
+      assertEquals(read(reader, records), { text: "a", end: undefined });
+    }
+  });
+
+  it("fail at the boundary when only one side changes the key", () => {
+    const [sending, receiving] = ciphers(1);
+    const writer = new RecordWriter(sending, { rekeyEvery: 2 });
+    const records = ["a", "b", "c"].map((text) => writer.seal(utf8(text)));
+    assertEquals(read(new RecordReader(receiving), records), { text: "ab", end: "decryption-failed" });
+  });
+});
+
+describe("RecordReader", () => {
+  it("takes a stream cut in two anywhere, and byte by byte", () => {
+    const [records] = conversation();
+    const stream = join(...records);
+    const whole = { text: "onetwothree", end: undefined };
+    assertEquals(read(conversation()[1], [...cutEvery(stream, 1)]), whole);
+    for (let at = 0; at <= stream.length; at++) {
+      assertEquals(read(conversation()[1], [stream.subarray(0, at), stream.subarray(at)]), whole, `cut at ${at}`);
+    }
+  });
+
+  it("delivers nothing of a record in which any bit is flipped, and nothing after it", () => {
+    for (const suite of [1, 2] as const) {
+      const [records] = conversation(suite);
+      const stream = join(...records);
+      const [first, second] = [records[0].length, records[0].length + records[1].length];
+      for (let bit = first * 8; bit < second * 8; bit++) {
+        if (!isMine(bit)) continue;
+        const changed = stream.slice();
+        changed[bit >> 3] ^= 1 << (bit & 7);
+        const { text, end } = read(conversation(suite)[1], [changed]);
+        assertEquals(text, "one", `bit ${bit}`);
+        // A length that is changed may be too short for a tag, or reach beyond the end.
+        const inLength = bit < first * 8 + 16;
+        const codes = inLength ? ["decryption-failed", "truncated", "protocol-error"] : ["decryption-failed"];
+        assert(codes.includes(end!), `bit ${bit}: ${end}`);
+      }
+    }
+  });
+
+  it("refuses records that are dropped, repeated, reordered, reflected or of another session", () => {
+    const [[one, two, three, end]] = conversation();
+    const foreign = new RecordWriter(ciphers(1)[0]).seal(utf8("one"));
+    const cases: [name: string, chunks: Uint8Array[], text: string, code: string][] = [
+      ["the first is dropped", [two, three, end], "", "decryption-failed"],
+      ["one in the middle is dropped", [one, three, end], "one", "decryption-failed"],
+      ["the last is dropped", [one, two, end], "onetwo", "decryption-failed"],
+      ["one is repeated", [one, one, two], "one", "decryption-failed"],
+      ["two are swapped", [one, three, two], "one", "decryption-failed"],
+      ["one comes again later", [one, two, one], "onetwo", "decryption-failed"],
+      ["the end comes first", [end, one], "", "decryption-failed"],
+      ["another key made it", [foreign], "", "decryption-failed"],
+      ["a record comes after the end", [one, two, three, end, one], "onetwothree", "protocol-error"],
+      ["a byte comes after the end", [one, two, three, join(end, Uint8Array.of(0))], "onetwothree", "protocol-error"],
+      ["there is no end", [one, two, three], "onetwothree", "truncated"],
+      ["there is nothing", [], "", "truncated"],
+    ];
+    for (const [name, chunks, text, code] of cases) {
+      assertEquals(read(conversation()[1], chunks), { text, end: code }, name);
+    }
+    // Reflected: this side's own records come back, which have the key of the other direction.
+    const own = new Uint8Array(32).fill(8);
+    const writer = new RecordWriter(new CipherState(NODE, 2, own));
+    assertEquals(read(conversation()[1], [writer.seal(utf8("one"))]), { text: "", end: "decryption-failed" });
+  });
+
+  it("calls a stream that ends before its end record truncated, wherever that is", () => {
+    const stream = join(...conversation()[0]);
+    for (let size = 0; size < stream.length; size++) {
+      const { text, end } = read(conversation()[1], [stream.subarray(0, size)]);
+      assertEquals(end, "truncated", `${size} bytes`);
+      assert("onetwothree".startsWith(text));
+    }
+  });
+
+  it("refuses lengths below a tag at once", () => {
+    for (let length = 0; length < 16; length++) {
+      assertEquals(read(pair()[1], [Uint8Array.of(0, length)]).end, "protocol-error");
+      assertEquals(read(pair()[1], [Uint8Array.of(0), Uint8Array.of(length)]).end, "protocol-error");
+    }
+    assertEquals(read(pair()[1], [Uint8Array.of(0, 16)]).end, "truncated");
+  });
+
+  it("throws away what comes after a failure, and keeps its first error", () => {
+    const [records, reader] = conversation();
+    reader.push(join(records[1], records[0]));
+    assertEquals(codeOf(() => reader.next()), "decryption-failed");
+    for (const record of records) reader.push(record);
+    assertEquals(codeOf(() => reader.next()), "decryption-failed");
+    assertEquals(reader.finish()?.code, "decryption-failed");
+    assertEquals(reader.ended, false);
+  });
+
+  it("takes no chunk before the last one is read", () => {
+    const [records, reader] = conversation();
+    reader.push(join(records[0], records[1]));
+    reader.next();
+    assertThrows(() => reader.push(records[2]), Error, "not read");
+  });
+
+  it("holds a buffer for what has arrived of a record, not for what it announces", () => {
+    const [writer, reader] = pair();
+    const records = writer.seal(new Uint8Array(MAX));
+    reader.push(records.subarray(0, 3));
+    assertEquals([reader.next(), reader.begun], [undefined, 3]);
+    for (const piece of cutEvery(records.subarray(3), 5000)) {
+      reader.push(piece);
+      const text = reader.next();
+      if (text !== undefined) assertEquals(text.length, MAX);
+    }
+    assertEquals(reader.begun, 0);
+  });
+});
+
+describe("RecordWriter", () => {
+  it("writes nothing after the end, and nothing without its key", () => {
+    const [writer] = pair();
+    writer.end();
+    assertThrows(() => writer.seal(utf8("a")), Error, "the end was written");
+    assertThrows(() => writer.end(), Error, "the end was written");
+    const [dropped] = pair();
+    dropped.destroy();
+    assertThrows(() => dropped.seal(utf8("a")), Error, "dropped");
+  });
+});
