@@ -1,0 +1,115 @@
+/**
+ * The hellos, the only bytes in plain: five of each side, `56 58 53`, the version, and the suites. Bits 0 and 1 say that
+ * the side speaks suite 1 or 2, bits 4 and 5 that it is fast at it; the others are zero.
+ *
+ * @module
+ */
+
+import { HandshakeError } from "../../errors.ts";
+import { type Primitives, type Suite, SUITES } from "../primitives.ts";
+
+/** The size of a hello, in bytes. */
+export const HELLO_SIZE = 5;
+/** The version of the encryption. */
+const VERSION = 1;
+/** `VXS`. */
+const MAGIC: readonly number[] = [0x56, 0x58, 0x53];
+/** The first byte of a record of TLS: an alert, a handshake. */
+const TLS_ALERT = 0x15;
+const TLS_HANDSHAKE = 0x16;
+
+/** The suites of one side. */
+export interface SuiteOffer {
+  readonly speaks: readonly Suite[];
+  readonly fast: readonly Suite[];
+}
+
+/** Returns what these primitives can do. */
+export function offerOf({ fast }: Primitives): SuiteOffer {
+  return { speaks: SUITES, fast };
+}
+
+/** Returns the hello of one side. */
+export function writeHello({ speaks, fast }: SuiteOffer): Uint8Array {
+  let bits = 0;
+  for (const suite of speaks) bits |= 1 << suite - 1;
+  for (const suite of fast) bits |= 1 << suite + 3;
+  return Uint8Array.of(...MAGIC, VERSION, bits);
+}
+
+/**
+ * Returns the suites of a whole hello. Bits without a meaning are ignored here; the prologue covers them.
+ *
+ * @param hello A hello that {@linkcode checkHello} found nothing wrong with.
+ */
+export function readHello(hello: Uint8Array): SuiteOffer {
+  const bits = hello[HELLO_SIZE - 1];
+  return {
+    speaks: SUITES.filter((suite) => bits >> suite - 1 & 1),
+    fast: SUITES.filter((suite) => bits >> suite + 3 & 1),
+  };
+}
+
+/**
+ * Checks the first bytes of a peer, as far as they are there.
+ *
+ * @param bytes What the peer has sent so far.
+ * @param peer The side that the peer is.
+ * @throws {HandshakeError} They are no hello of this version. From a server, `encryption-unavailable`. From a client,
+ * `encryption-required` or `tls-unavailable`, and `encryption-unavailable` for another version.
+ */
+export function checkHello(bytes: Uint8Array, peer: "server" | "client"): void {
+  for (const [index, byte] of MAGIC.entries()) {
+    if (index < bytes.length && bytes[index] !== byte) throw peer === "server" ? notServer(bytes) : notClient(bytes);
+  }
+  const version = bytes[MAGIC.length];
+  if (bytes.length > MAGIC.length && version !== VERSION) {
+    throw new HandshakeError(
+      "encryption-unavailable",
+      `Cannot encrypt: the ${peer} speaks version ${version} of the encryption, this side version ${VERSION}`,
+    );
+  }
+}
+
+/**
+ * Returns the suite that a server takes: one that both are fast at, else one that the server is fast at, else one that
+ * both speak. Of several, it is the first.
+ *
+ * @throws {HandshakeError} `encryption-unavailable`: there is none.
+ */
+export function chooseSuite(server: SuiteOffer, client: SuiteOffer): Suite {
+  const common = SUITES.filter((suite) => server.speaks.includes(suite) && client.speaks.includes(suite));
+  const fast = common.filter((suite) => server.fast.includes(suite));
+  const suite = fast.find((suite) => client.fast.includes(suite)) ?? fast[0] ?? common[0];
+  if (suite !== undefined) return suite;
+  throw new HandshakeError("encryption-unavailable", "Cannot encrypt: the two sides speak no common cipher suite");
+}
+
+/** Returns what both sides must have seen alike. */
+export function prologueOf(serverHello: Uint8Array, clientHello: Uint8Array, suite: Suite): Uint8Array {
+  const name = new TextEncoder().encode("Veltix Noise 1");
+  return Uint8Array.of(...name, ...serverHello, ...clientHello, suite);
+}
+
+/** The error of a client that meets no hello. */
+function notServer(bytes: Uint8Array): HandshakeError {
+  let what = "what it sends is no hello of the encryption";
+  if (bytes[0] === TLS_ALERT) what = "it speaks TLS";
+  else if (bytes[2] === 0x7b) what = "it greets in plain JSON";
+  else if (bytes[0] === MAGIC[0] && bytes[1] === MAGIC[1]) what = "it greets with a plain frame";
+  return new HandshakeError(
+    "encryption-unavailable",
+    `Cannot encrypt: the server is not set to encryption: ${what}`,
+  );
+}
+
+/** The error of a server that meets no hello. */
+function notClient(bytes: Uint8Array): HandshakeError {
+  if (bytes[0] === TLS_HANDSHAKE) {
+    return new HandshakeError("tls-unavailable", "Cannot speak TLS: this listener is set to encryption without TLS");
+  }
+  return new HandshakeError(
+    "encryption-required",
+    "Cannot talk in plain: this listener is set to encryption, and the client is not",
+  );
+}
