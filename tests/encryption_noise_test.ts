@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { choosePrimitives } from "../src/encryption/choose_primitives.ts";
 import { CipherState, NOTHING } from "../src/encryption/cipher_state.ts";
 import { HandshakeState, type NoiseCiphers } from "../src/encryption/noise.ts";
-import type { Primitives, Suite } from "../src/encryption/primitives.ts";
+import { checkShared, type Primitives, type Suite } from "../src/encryption/primitives.ts";
 import { BOTH, ciphers, codeOf, NODE } from "./encryption_support.ts";
 import { hex, join, unhex, utf8 } from "./wire_support.ts";
 
@@ -163,6 +163,11 @@ describe("Primitives", () => {
       it("refuse each public key of small order", () => {
         const pair = primitives.generateKeyPair();
         for (const key of SMALL) assertEquals(codeOf(() => pair.dh(unhex(key))), "protocol-error", key);
+      });
+
+      it("take no shared secret of zeros, where a runtime would give it", () => {
+        assertEquals(codeOf(() => checkShared(new Uint8Array(32))), "protocol-error");
+        assertEquals(checkShared(Uint8Array.of(0, 1)), Uint8Array.of(0, 1));
       });
 
       it("hash as FIPS 180-4 and RFC 4231 say, in pieces, too", () => {
