@@ -37,11 +37,14 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   auto: [...GROUND, "transport", "thread_seam", "app", "server", "client", "adapters"],
   adapters: [...GROUND, "transport", "thread_seam"],
   logger: GROUND,
+  encryption: GROUND,
 };
 
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
   adapters: /^node:/,
+  // The modules of a runtime are found when they are needed, so that a bundle for browsers has none.
+  encryption: /^@noble\//,
   // The files of a log need what LogTape imports for them, too.
   logger: /^(@logtape\/|node:(fs|path)$)/,
 };

@@ -207,11 +207,11 @@ describe("jsr.json, package.json and deno.json", () => {
     assert(seen > 0, "no page tells how to start");
   });
 
-  it("publish files that are there, and no dependencies but those of the logger", () => {
+  it("publish files that are there, and no dependencies but those of the logger and the encryption", () => {
     for (const path of jsr.publish.include) assert(existsSync(ROOT + path), `${path} is published and not there`);
     const pins = Object.entries<string>(npm.dependencies);
     assertEquals(jsr.imports, Object.fromEntries(pins.map(([name, version]) => [name, `npm:${name}@^${version}`])));
-    assertEquals(pins.map(([name]) => name), ["@logtape/file", "@logtape/logtape"]);
+    assertEquals(pins.map(([name]) => name), ["@logtape/file", "@logtape/logtape", "@noble/curves", "@noble/hashes"]);
     assertEquals([npm.peerDependencies, jsr.dependencies], [undefined, undefined]);
   });
 });
