@@ -24,6 +24,7 @@ export type ConnectionErrorCode =
 export type HandshakeErrorCode =
   | "handshake-failed"
   | "handshake-timeout"
+  | "identity-mismatch"
   | "native-required"
   | "refused-by-peer"
   | "too-many-connections"

@@ -1,5 +1,5 @@
 /**
- * Encryption without certificates: identities.
+ * Encryption without certificates: identities, and whose identity is trusted.
  *
  * @example An identity that stays the same
  * ```ts
@@ -18,6 +18,15 @@
  * @module
  */
 
-export { ConfigError, type ConfigErrorCode, VeltixError } from "../errors.ts";
+export type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
+export {
+  ConfigError,
+  type ConfigErrorCode,
+  HandshakeError,
+  type HandshakeErrorCode,
+  type Refusal,
+  VeltixError,
+} from "../errors.ts";
 export { Identity } from "./identity.ts";
 export { parsePublicKey, type PeerKey } from "./public_key.ts";
+export { type Trust, type TrustFunction, trustOnFirstUse, type TrustStore } from "./trust.ts";
