@@ -139,6 +139,27 @@ for (const [name, { signer, verify }] of Object.entries(IMPLEMENTATIONS)) {
 }
 
 describe("Ed25519", () => {
+  it("does not ask the runtime about what is not canonical or of small order: not each of them says no", () => {
+    let asked = 0;
+    const { verify } = nodeEd25519({
+      createPrivateKey: (key) => native.createPrivateKey(key),
+      createPublicKey: (key) => native.createPublicKey(key),
+      sign: (algorithm, message, key) => native.sign(algorithm, message, key),
+      verify: () => ++asked > 0,
+    });
+    const [[, key, , signature]] = VECTORS;
+    const [good, message] = [bytesOf(signature), new Uint8Array()];
+    assert(verify(good, message, bytesOf(key)));
+    const large = good.slice();
+    large.set(little(2n ** 255n - 19n));
+    for (const wrong of [withScalar(good, ORDER), withScalar(good, 2n ** 256n - 1n), large]) {
+      assert(!verify(wrong, message, bytesOf(key)));
+    }
+    for (const small of SMALL_KEYS) assert(!verify(good, message, small));
+    assertEquals(asked, 1);
+    assert(verify(withScalar(good, ORDER - 1n), message, bytesOf(key)));
+  });
+
   it("is the same with both implementations", () => {
     const [a, b] = Object.values(IMPLEMENTATIONS);
     for (let i = 1; i <= 8; i++) {

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { ROOT } from "../scripts/runtimes.ts";
 import { type Ed25519, nobleEd25519 } from "../src/encryption/ed25519.ts";
+import { LockLost, whileLocked } from "../src/encryption/file_lock.ts";
 import { KnownHosts } from "../src/encryption/known_hosts.ts";
 import {
   ANY_KEY,
@@ -252,9 +253,11 @@ describe("trustOnFirstUse()", () => {
   it("knows the keys of all lines of a server, and of lines from Windows", () =>
     inFolder(async (folder) => {
       const path = join(folder, "known_hosts");
-      writeFileSync(path, `127.0.0.1:8080 ${textOf(a.key)}\r\n127.0.0.1:8080 ${textOf(b.key)}\r\n`);
+      writeFileSync(path, `127.0.0.1:8080 ${textOf(a.key)} # one\r\n127.0.0.1:8080 ${textOf(b.key)}\r\n`);
       for (const peer of [a, b]) assertEquals(await meet(path, peer.show(MESSAGE)), [textOf(peer.key)]);
       await refused(trustOnFirstUse(path), [c.show(MESSAGE)], "remove lines 1, 2 of");
+      await meet(path, a.show(MESSAGE), d.show(MESSAGE));
+      assertEquals(linesOf(path)[0], `127.0.0.1:8080 ${textOf(a.key)} ${textOf(d.key)} # one\r`);
     }));
 
   it("fails at a damaged file, with the line, and does not touch it", () =>
@@ -350,6 +353,19 @@ describe("several writers of one file of known servers", () => {
       await Promise.all(Array.from({ length: 10 }, (_, i) => write(i + 1)));
       assertEquals(linesOf(path), expected(10));
       assertEquals(readdirSync(folder), ["known_hosts"]);
+    }));
+
+  it("start anew when somebody took over their lock", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "known_hosts");
+      const held: boolean[] = [];
+      const result = await whileLocked(path, "Cannot write", (isHeld) => {
+        if (held.length === 0) writeFileSync(`${path}.lock`, "of another one");
+        held.push(isHeld());
+        if (!isHeld()) throw new LockLost();
+        return "written";
+      }, { stale: 40, patience: 50_000 });
+      assertEquals([result, held, readdirSync(folder)], ["written", [false, true], []]);
     }));
 
   it("give up on a lock that others keep, and write nothing", () =>

@@ -102,7 +102,7 @@ function hostOf(address: Endpoint): string {
 /** Reads the file's text. */
 function readHosts(text: string, path: string): Map<string, KnownHost> {
   const hosts = new Map<string, KnownHost>();
-  for (const [i, line] of linesOf(text).entries()) {
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
     const [host, ...words] = line.replace(/(^|\s)#.*$/, "").trim().split(/\s+/);
     if (host === "") continue;
     const wrong = (why: string, options?: ErrorOptions): ConfigError =>
@@ -124,7 +124,7 @@ function readHosts(text: string, path: string): Map<string, KnownHost> {
 /** Returns the file's text with keys added: to the first line of the host, or in a new one. */
 function withKeys(text: string, host: string, keys: readonly PeerKey[]): string {
   const added = keys.map((key) => ` ${key.publicKey}`).join("");
-  const lines = linesOf(text);
+  const lines = text.split("\n");
   const at = lines.findIndex((line) => line.trim().split(/\s+/)[0] === host);
   if (at >= 0) {
     lines[at] = lines[at].replace(/^\s*\S+(?:\s+vx1:\S+)*/, (known) => known + added);
@@ -132,10 +132,6 @@ function withKeys(text: string, host: string, keys: readonly PeerKey[]): string 
   }
   const before = text === "" ? HEADER : text.endsWith("\n") ? text : `${text}\n`;
   return `${before}${host}${added}\n`;
-}
-
-function linesOf(text: string): string[] {
-  return text.split("\n").map((line) => line.replace(/\r$/, ""));
 }
 
 /** Returns the path of the file itself, so that a link to it stays one. */
