@@ -35,6 +35,7 @@ const ROWS = {
     "client_queue",
     "client_sending",
     "config",
+    "encryption_ed25519",
     "events",
     "fault_log",
     "format_bytes",

@@ -46,15 +46,18 @@ function bundle(contents: string): { text: string; files: string[]; outside: str
   return { text: outputFiles[0].text, files: inputs.map(([file]) => file), outside };
 }
 
-/** What of a bundle only a runtime has. */
-function ofARuntime({ text, files, outside }: ReturnType<typeof bundle>): string[] {
+/** What of a bundle only a runtime has. `found` are the modules that it may find when it runs. */
+function ofARuntime({ text, files, outside }: ReturnType<typeof bundle>, ...found: string[]): string[] {
   // Asked for only where there is such a function: Node, Deno and Bun have it, browsers do not.
-  const rest = text.replaceAll(/\?\.getBuiltinModule\?\.\("node:(zlib|crypto)"\)/g, "");
+  const rest = text.replaceAll(
+    /\?\.getBuiltinModule\?\.\("node:(\w+)"\)/g,
+    (call, name) => ["zlib", "crypto", ...found].includes(name) ? "" : call,
+  );
   // A text that names a module imports nothing; a string that is a module's name might.
   return [
     ...outside,
     ...files.filter((file) => /^src\/(auto\/|adapters\/(node|deno|bun|threads|descriptors|stale))/.test(file)),
-    ...files.filter((file) => !/^(src\/|program\.ts$)/.test(file)),
+    ...files.filter((file) => !/^(src\/|program\.ts$|node_modules\/@noble\/)/.test(file)),
     ...[...rest.matchAll(/.*(?:["']node:\w+["']|\brequire\(|\bimport\(["']).*/g)].map(([line]) => line.trim()),
   ];
 }
@@ -68,6 +71,15 @@ describe("a bundle for browsers", () => {
       assert(made.files.length > 50 && made.files.includes("src/client/client.ts"));
       assert(made.text.length > 100_000);
       assert(!made.files.some((file) => file.startsWith("src/server/")), "the Client takes no Server along");
+    });
+  }
+
+  if (isMine(2)) {
+    it("of identities has nothing of a runtime in it", () => {
+      const made = bundle('export * from "./src/encryption/mod.ts";');
+      assertEquals(ofARuntime(made, "fs"), []);
+      assertEquals(ofARuntime(made).length, 1);
+      assert(made.files.includes("node_modules/@noble/curves/ed25519.js"));
     });
   }
 

@@ -38,6 +38,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   auto: [...GROUND, "transport", "thread_seam", "app", "server", "client", "adapters"],
   adapters: [...GROUND, "transport", "thread_seam"],
   logger: GROUND,
+  encryption: GROUND,
 };
 
 /** Packages a room may import. */

@@ -1,0 +1,90 @@
+/**
+ * Finds the modules of the runtime that identities need. A browser has none of them, and a bundle for browsers has no
+ * import of them.
+ *
+ * @module
+ */
+
+import { ConfigError } from "../errors.ts";
+
+/** A key object of `node:crypto`. */
+export interface KeyObject {
+  export(options: { readonly format: "der"; readonly type: "pkcs8" | "spki" }): Uint8Array;
+}
+
+interface DerKey<Type extends string> {
+  readonly key: Uint8Array;
+  readonly format: "der";
+  readonly type: Type;
+}
+
+/** What is used of `node:crypto`. */
+export interface NodeCrypto {
+  createPrivateKey(key: DerKey<"pkcs8">): KeyObject;
+  createPublicKey(key: DerKey<"spki"> | KeyObject): KeyObject;
+  sign(algorithm: null, message: Uint8Array, key: KeyObject): Uint8Array;
+  verify(algorithm: null, message: Uint8Array, key: KeyObject, signature: Uint8Array): boolean;
+}
+
+/** What is used of the state of a file. `mode` has the permissions in its lowest nine bits. */
+export interface FileState {
+  readonly mode: number;
+  readonly size: number;
+  isFile(): boolean;
+}
+
+/** What is used of `node:fs`. */
+export interface NodeFs {
+  openSync(path: string, flags: string, mode?: number): number;
+  fstatSync(file: number): FileState;
+  statSync(path: string): FileState;
+  fsyncSync(file: number): void;
+  closeSync(file: number): void;
+  readFileSync(file: number | string, encoding: "utf8"): string;
+  writeFileSync(file: number, text: string): void;
+  realpathSync(path: string): string;
+  renameSync(from: string, to: string): void;
+  rmSync(path: string, options: { readonly force: true }): void;
+}
+
+interface Runtime {
+  readonly platform?: string;
+  getBuiltinModule?(id: string): unknown;
+}
+
+function runtime(): Runtime | undefined {
+  return (globalThis as { process?: Runtime }).process;
+}
+
+/** Returns `node:crypto`; `undefined` where there is none. */
+export function nodeCrypto(): NodeCrypto | undefined {
+  return runtime()?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
+}
+
+/**
+ * Returns `node:fs`.
+ *
+ * @param purpose What messages say that it is needed for.
+ * @throws {ConfigError} `unsupported`: this runtime has no files.
+ */
+export function nodeFs(purpose: string): NodeFs {
+  const fs = runtime()?.getBuiltinModule?.("node:fs") as NodeFs | undefined;
+  if (fs !== undefined) return fs;
+  throw new ConfigError("unsupported", `${purpose}: this runtime has no files`);
+}
+
+/** Returns whether files have permissions for their group and for others. Those of Windows have none. */
+export function hasModes(): boolean {
+  return runtime()?.platform !== "win32";
+}
+
+/** Returns the code of a system error, such as `"ENOENT"`; `undefined` if the value has none. */
+export function systemCode(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Returns the message of an error, without the name of its class. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,128 @@
+/**
+ * The identity of a server or a client: an Ed25519 key, of which nothing that prints shows the secret part.
+ *
+ * @module
+ */
+
+import { nonEmpty } from "../base/checks.ts";
+import { findEd25519, KEY_SIZE, type Signer } from "./ed25519.ts";
+import { decodePem, encodePem, readKeyFile, writeKeyFile } from "./key_file.ts";
+import { PeerKey } from "./public_key.ts";
+
+/** The name of the method that signs. It is no string, so that only the library finds it. */
+export const SIGN: unique symbol = Symbol("sign");
+
+/**
+ * Who a server or a client is: an Ed25519 key. Others know it by {@linkcode Identity.publicKey}. The secret key leaves
+ * it only through {@linkcode Identity.save} and {@linkcode Identity.exportKey}; no way of printing an identity shows it.
+ *
+ * @example
+ * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ * import { Identity } from "@veltix/core/encryption";
+ *
+ * const identity = await Identity.generate();
+ * assert(identity.publicKey.startsWith("vx1:"));
+ * assertEquals(`${identity}`, `Identity(${identity.publicKey})`);
+ * assertEquals((await Identity.importKey(identity.exportKey())).publicKey, identity.publicKey);
+ * ```
+ */
+export class Identity {
+  readonly #seed: Uint8Array;
+  readonly #signer: Signer;
+  readonly #key: PeerKey;
+
+  private constructor(seed: Uint8Array) {
+    if (!(seed instanceof Uint8Array) || seed.length !== KEY_SIZE) {
+      throw new TypeError("An Identity is made by Identity.generate(), load() or importKey()");
+    }
+    this.#seed = seed.slice();
+    this.#signer = findEd25519().signer(seed);
+    this.#key = new PeerKey(this.#signer.publicKey);
+  }
+
+  /** Returns a new identity. */
+  static generate(): Promise<Identity> {
+    return promised(() => new Identity(crypto.getRandomValues(new Uint8Array(KEY_SIZE))));
+  }
+
+  /**
+   * Loads an identity from a file that {@linkcode Identity.save} or `openssl genpkey -algorithm ed25519` wrote. The
+   * returned promise rejects with a `ConfigError`: with `invalid-config` if the file cannot be read, holds no Ed25519
+   * key, or may be accessed by others than its owner (except on Windows); with `unsupported` where there are no files.
+   *
+   * @param path The path of the file.
+   */
+  static load(path: string): Promise<Identity> {
+    return promised(() => new Identity(readKeyFile(nonEmpty("path", path))));
+  }
+
+  /**
+   * Makes an identity of its secret key. The returned promise rejects with a `ConfigError`, `invalid-config`, if the
+   * text is no Ed25519 key; the message has no part of the text.
+   *
+   * @param pem The key in PEM and PKCS#8, as {@linkcode Identity.exportKey} returns it.
+   */
+  static importKey(pem: string): Promise<Identity> {
+    return promised(() => {
+      if (typeof pem !== "string") throw new TypeError(`pem must be a string, not of type ${typeof pem}`);
+      return new Identity(decodePem(pem, "the key of an identity"));
+    });
+  }
+
+  /** The public key as text: `vx1:` and 43 characters of base64url. It is no secret. */
+  get publicKey(): string {
+    return this.#key.publicKey;
+  }
+
+  /** The public key as people compare it: 16 characters of base32 in groups of four, such as `ABCD-EFGH-IJKL-MNOP`. */
+  get fingerprint(): string {
+    return this.#key.fingerprint;
+  }
+
+  /**
+   * Writes the secret key into a new file, in PEM and PKCS#8, with the mode 0600. The returned promise rejects with a
+   * `ConfigError`: with `invalid-config` if there is such a file already or it cannot be written, with `unsupported`
+   * where there are no files.
+   *
+   * @param path The path of the file.
+   */
+  save(path: string): Promise<void> {
+    return promised(() => writeKeyFile(nonEmpty("path", path), this.#seed));
+  }
+
+  /** Returns the secret key, in PEM and PKCS#8. Who has it is this identity: keep it where only its owner reads it. */
+  exportKey(): string {
+    return encodePem(this.#seed);
+  }
+
+  /** Returns `Identity(vx1:…)`. */
+  toString(): string {
+    return `Identity(${this.publicKey})`;
+  }
+
+  /** Returns `Identity(vx1:…)`. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** Returns what `util.inspect` and the consoles of Node and Bun show. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  /** Returns what `Deno.inspect` and the console of Deno show. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** Returns the signature of a message, 64 bytes. The library calls this. */
+  [SIGN](message: Uint8Array): Uint8Array {
+    return this.#signer.sign(message);
+  }
+}
+
+/** Runs something that is done at once, for a caller that waits for it. What it throws rejects. */
+function promised<Value>(run: () => Value): Promise<Value> {
+  return new Promise((resolve) => resolve(run()));
+}

@@ -1,0 +1,181 @@
+/**
+ * The file of the servers that a program has met. Each line has the `host:port` of a server, then its keys:
+ *
+ * ```text
+ * # A comment.
+ * 192.168.1.20:8080 vx1:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo # in the cellar
+ * ```
+ *
+ * @module
+ */
+
+import { addressText, type Endpoint } from "../base/address.ts";
+import { show } from "../base/checks.ts";
+import { ConfigError, HandshakeError } from "../errors.ts";
+import { type NodeFs, nodeFs, reasonOf, systemCode } from "./builtin.ts";
+import { LockLost, type LockTimes, whileLocked } from "./file_lock.ts";
+import { parsePublicKey, type PeerKey } from "./public_key.ts";
+
+const HEADER = "# The servers that were met, and their keys. A server whose line is removed is met anew.\n";
+/** A new file is only for its owner. */
+const MODE = 0o600;
+
+/** What the file has of a server. */
+interface KnownHost {
+  readonly keys: PeerKey[];
+  /** The numbers of its lines; the first line of the file is 1. */
+  readonly lines: number[];
+}
+
+/** The file, see the module. It is read anew each time, as others write it, too. */
+export class KnownHosts {
+  readonly #path: string;
+  readonly #times: LockTimes | undefined;
+
+  constructor(path: string, times?: LockTimes) {
+    this.#path = path;
+    this.#times = times;
+  }
+
+  /**
+   * Checks what a server shows: one of the keys must be known, unless the server is not known at all.
+   *
+   * @throws {HandshakeError} `identity-mismatch`: the server is known by other keys.
+   * @throws {ConfigError} `invalid-config`: the file cannot be read. `unsupported`: there are no files here.
+   */
+  check(keys: readonly PeerKey[], address: Endpoint): void {
+    this.#missing(this.#read(), keys, address);
+  }
+
+  /**
+   * Adds keys of a server whose signatures were good, as far as they are not known. Returns a promise if there is
+   * something to write.
+   *
+   * @throws {HandshakeError} `identity-mismatch`: the server is known by other keys. It may have become so meanwhile.
+   * @throws {ConfigError} `invalid-config`: the file cannot be read or written.
+   */
+  add(keys: readonly PeerKey[], address: Endpoint): void | Promise<void> {
+    if (this.#missing(this.#read(), keys, address).length === 0) return;
+    const failure = `Cannot keep the key of ${hostOf(address)} in ${show(this.#path)}`;
+    const path = realPath(nodeFs(failure), this.#path);
+    return whileLocked(path, failure, (isHeld) => {
+      const text = this.#read();
+      const missing = this.#missing(text, keys, address);
+      if (missing.length > 0) replace(nodeFs(failure), path, withKeys(text, hostOf(address), missing), isHeld);
+    }, this.#times);
+  }
+
+  #read(): string {
+    const failure = `Cannot read the known hosts in ${show(this.#path)}`;
+    try {
+      return nodeFs(failure).readFileSync(this.#path, "utf8");
+    } catch (cause) {
+      if (systemCode(cause) === "ENOENT") return "";
+      if (cause instanceof ConfigError) throw cause;
+      throw new ConfigError("invalid-config", `${failure}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  /** Returns the keys that are to be added. */
+  #missing(text: string, keys: readonly PeerKey[], address: Endpoint): PeerKey[] {
+    const host = hostOf(address);
+    const known = readHosts(text, this.#path).get(host);
+    const missing = keys.filter((key, i) =>
+      !known?.keys.some((one) => one.equals(key)) && !keys.slice(0, i).some((one) => one.equals(key))
+    );
+    if (known !== undefined && !keys.some((key) => known.keys.some((one) => one.equals(key)))) {
+      throw new HandshakeError("identity-mismatch", changedText(host, known, keys, this.#path));
+    }
+    return missing;
+  }
+}
+
+/** Returns the name of a server in the file. It has no space, and no two servers have the same. */
+function hostOf(address: Endpoint): string {
+  const host = "path" in address
+    // No host name has a slash.
+    ? address.path.startsWith("/") ? address.path : `./${address.path}`
+    : addressText(address).toLowerCase();
+  return host.replaceAll(/[\s\p{Cc}%#]/gu, encodeURIComponent);
+}
+
+/** Reads the file's text. */
+function readHosts(text: string, path: string): Map<string, KnownHost> {
+  const hosts = new Map<string, KnownHost>();
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    const [host, ...words] = line.replace(/(^|\s)#.*$/, "").trim().split(/\s+/);
+    if (host === "") continue;
+    const wrong = (why: string, options?: ErrorOptions): ConfigError =>
+      new ConfigError("invalid-config", `Cannot read the known hosts in ${show(path)}: line ${i + 1} ${why}`, options);
+    if (host.startsWith("vx1:")) throw wrong("starts with a key, not with the address of a server");
+    if (words.length === 0) throw wrong(`has no key for ${show(host)}`);
+    const known = hosts.get(host) ?? { keys: [], lines: [] };
+    try {
+      known.keys.push(...words.map(parsePublicKey));
+    } catch (cause) {
+      throw wrong(`has no good key. ${reasonOf(cause)}`, { cause });
+    }
+    known.lines.push(i + 1);
+    hosts.set(host, known);
+  }
+  return hosts;
+}
+
+/** Returns the file's text with keys added: to the first line of the host, or in a new one. */
+function withKeys(text: string, host: string, keys: readonly PeerKey[]): string {
+  const added = keys.map((key) => ` ${key.publicKey}`).join("");
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => line.trim().split(/\s+/)[0] === host);
+  if (at >= 0) {
+    lines[at] = lines[at].replace(/^\s*\S+(?:\s+vx1:\S+)*/, (known) => known + added);
+    return lines.join("\n");
+  }
+  const before = text === "" ? HEADER : text.endsWith("\n") ? text : `${text}\n`;
+  return `${before}${host}${added}\n`;
+}
+
+/** Returns the path of the file itself, so that a link to it stays one. */
+function realPath(fs: NodeFs, path: string): string {
+  try {
+    return fs.realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Gives a file another text. Who reads it meanwhile sees all of the old one or all of the new one. */
+function replace(fs: NodeFs, path: string, text: string, isHeld: () => boolean): void {
+  const fresh = `${path}.${crypto.randomUUID()}.new`;
+  const file = fs.openSync(fresh, "wx", modeOf(fs, path));
+  try {
+    try {
+      fs.writeFileSync(file, text);
+      fs.fsyncSync(file);
+    } finally {
+      fs.closeSync(file);
+    }
+    if (!isHeld()) throw new LockLost();
+    fs.renameSync(fresh, path);
+  } catch (error) {
+    fs.rmSync(fresh, { force: true });
+    throw error;
+  }
+}
+
+function modeOf(fs: NodeFs, path: string): number {
+  try {
+    return fs.statSync(path).mode & 0o777;
+  } catch {
+    return MODE;
+  }
+}
+
+function changedText(host: string, known: KnownHost, shown: readonly PeerKey[], path: string): string {
+  const names = (keys: readonly PeerKey[]): string =>
+    keys.map((key) => `${key.fingerprint} (${key.publicKey})`).join(", ");
+  const lines = known.lines.length === 1 ? `line ${known.lines[0]}` : `lines ${known.lines.join(", ")}`;
+  const now = shown.length === 0 ? "proves none" : `shows ${names(shown)}`;
+  return `Cannot trust ${host}: its key has changed. Somebody may be in between, listening to all that is sent, ` +
+    `or the server has a new identity. It was known by ${names(known.keys)}, and now ${now}. ` +
+    `If the fingerprint is that of the server, remove ${lines} of ${show(path)} to meet it anew`;
+}

@@ -1,0 +1,32 @@
+/**
+ * Encryption without certificates: identities, and whose identity is trusted.
+ *
+ * @example An identity that stays the same
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Identity } from "@veltix/core/encryption";
+ * import { mkdtempSync, rmSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("/tmp/veltix-");
+ * const identity = await Identity.generate();
+ * await identity.save(`${folder}/identity.pem`); // Once; then it is loaded.
+ * const loaded = await Identity.load(`${folder}/identity.pem`);
+ * assertEquals(loaded.publicKey, identity.publicKey);
+ * rmSync(folder, { recursive: true });
+ * ```
+ *
+ * @module
+ */
+
+export type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
+export {
+  ConfigError,
+  type ConfigErrorCode,
+  HandshakeError,
+  type HandshakeErrorCode,
+  type Refusal,
+  VeltixError,
+} from "../errors.ts";
+export { Identity } from "./identity.ts";
+export { parsePublicKey, type PeerKey } from "./public_key.ts";
+export { type Trust, type TrustFunction, trustOnFirstUse, type TrustStore } from "./trust.ts";
