@@ -6,7 +6,14 @@
 
 import { nobleEd25519 } from "../src/encryption/ed25519.ts";
 import { PeerKey } from "../src/encryption/public_key.ts";
-import type { ShownKey } from "../src/encryption/trust.ts";
+
+/** A key that a peer shows, and its signature. */
+export interface ShownKey {
+  /** The 32 bytes of the key. */
+  readonly key: Uint8Array;
+  /** The 64 bytes of the signature. */
+  readonly signature: Uint8Array;
+}
 
 /** A peer whose key is always the same for a number. */
 export interface TestPeer {

@@ -18,19 +18,19 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import { ROOT } from "../scripts/runtimes.ts";
-import { type Ed25519, nobleEd25519 } from "../src/encryption/ed25519.ts";
+import { type Ed25519, findEd25519, nobleEd25519 } from "../src/encryption/ed25519.ts";
 import { LockLost, whileLocked } from "../src/encryption/file_lock.ts";
+import type { ShownIdentity } from "../src/encryption/handshake/payload.ts";
 import { KnownHosts } from "../src/encryption/known_hosts.ts";
 import {
   ANY_KEY,
   readAllow,
   readTrust,
-  type ShownKey,
   storeOf,
   type TrustStore,
   verifyPeer,
 } from "../src/encryption/trust.ts";
-import { peerOf } from "./encryption_peers.ts";
+import { peerOf, type ShownKey } from "./encryption_peers.ts";
 import { inFolder } from "./encryption_support.ts";
 
 const posix = process.platform === "win32" ? it.skip : it;
@@ -40,9 +40,17 @@ const [a, b, c, d] = [1, 2, 3, 4].map(peerOf);
 const textOf = (key: PeerKey): string => key.publicKey;
 const texts = (keys: readonly PeerKey[]): string[] => keys.map(textOf);
 
+/** What the handshake makes of shown keys. */
+function claims(shown: readonly ShownKey[], ed25519 = findEd25519()): ShownIdentity[] {
+  return shown.map(({ key, signature }) => ({
+    publicKey: key,
+    verify: () => ed25519.verify(signature, MESSAGE, key),
+  }));
+}
+
 /** What comes of a peer that shows these keys. */
 async function judge(trust: TrustStore, shown: readonly ShownKey[], address: Endpoint = HOST): Promise<string[]> {
-  return texts(await verifyPeer(trust, shown, MESSAGE, address));
+  return texts(await verifyPeer(trust, claims(shown), address));
 }
 
 const refused = async (trust: TrustStore, shown: readonly ShownKey[], why: string): Promise<void> => {
@@ -53,7 +61,7 @@ const refused = async (trust: TrustStore, shown: readonly ShownKey[], why: strin
 describe("a trusted key", () => {
   it("lets its owner pass, at once, and nobody else", async () => {
     const trust = readTrust(textOf(a.key));
-    assertEquals(texts(verifyPeer(trust, [a.show(MESSAGE)], MESSAGE, HOST) as PeerKey[]), [textOf(a.key)]);
+    assertEquals(texts(verifyPeer(trust, claims([a.show(MESSAGE)]), HOST) as PeerKey[]), [textOf(a.key)]);
     await refused(
       trust,
       [b.show(MESSAGE)],
@@ -79,9 +87,9 @@ describe("a trusted key", () => {
       verify: (signature, message, key) => verified.push(key) > 0 && noble.verify(signature, message, key),
     };
     const shown = [c, a, d].map((peer) => peer.show(MESSAGE));
-    await verifyPeer(readTrust([textOf(a.key), textOf(b.key)]), shown, MESSAGE, HOST, counting);
+    await verifyPeer(readTrust([textOf(a.key), textOf(b.key)]), claims(shown, counting), HOST);
     assertEquals(verified, [a.key.bytes]);
-    await assertRejects(async () => await verifyPeer(readTrust(textOf(b.key)), shown, MESSAGE, HOST, counting));
+    await assertRejects(async () => await verifyPeer(readTrust(textOf(b.key)), claims(shown, counting), HOST));
     assertEquals(verified.length, 1);
   });
 

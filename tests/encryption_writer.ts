@@ -7,6 +7,7 @@
 
 import { trustOnFirstUse } from "@veltix/core/encryption";
 import process from "node:process";
+import { findEd25519 } from "../src/encryption/ed25519.ts";
 import { verifyPeer } from "../src/encryption/trust.ts";
 import { peerOf } from "./encryption_peers.ts";
 
@@ -14,6 +15,7 @@ const [path, first, count] = process.argv.slice(2);
 const message = new Uint8Array(8);
 for (let i = 0; i < Number(count); i++) {
   const number = Number(first) + i;
-  const shown = [peerOf(number).show(message)];
-  await verifyPeer(trustOnFirstUse(path), shown, message, { hostname: "host", port: number });
+  const { key, signature } = peerOf(number).show(message);
+  const shown = [{ publicKey: key, verify: () => findEd25519().verify(signature, message, key) }];
+  await verifyPeer(trustOnFirstUse(path), shown, { hostname: "host", port: number });
 }

@@ -8,7 +8,7 @@ import { addressText, type Endpoint } from "../base/address.ts";
 import { nonEmpty, show } from "../base/checks.ts";
 import { isThenable } from "../base/thenable.ts";
 import { HandshakeError } from "../errors.ts";
-import { type Ed25519, findEd25519 } from "./ed25519.ts";
+import type { ShownIdentity } from "./handshake/payload.ts";
 import { KnownHosts } from "./known_hosts.ts";
 import { parsePublicKey, PeerKey } from "./public_key.ts";
 
@@ -43,14 +43,6 @@ export interface TrustStore {
    * @param address The address of the peer.
    */
   verified?(keys: readonly PeerKey[], address: Endpoint): void | Promise<void>;
-}
-
-/** A key that a peer shows, and its signature. */
-export interface ShownKey {
-  /** The 32 bytes of the key. */
-  readonly key: Uint8Array;
-  /** The 64 bytes of the signature. */
-  readonly signature: Uint8Array;
 }
 
 /** Trusts any key that is proved. A server has it that lets everybody in, or leaves that to `authenticate`. */
@@ -128,24 +120,20 @@ export function readAllow(value: unknown, name: string = "allow"): TrustStore {
  * Decides about a peer by the keys that it shows. Only the signatures of wanted keys are verified.
  *
  * @param trust Whose keys are wanted.
- * @param shown The keys that the peer shows, with their signatures.
- * @param message What each signature has to be of.
+ * @param shown The identities that the peer shows.
  * @param address The address of the peer.
- * @param ed25519 What verifies.
  * @returns The wanted keys whose signatures are good, at least one. It is a promise only if `trust` returns one.
  * @throws {HandshakeError} `identity-mismatch`: the peer is not trusted.
  * @throws {unknown} What `trust` throws.
  */
 export function verifyPeer(
   trust: TrustStore,
-  shown: readonly ShownKey[],
-  message: Uint8Array,
+  shown: readonly ShownIdentity[],
   address: Endpoint,
-  ed25519: Ed25519 = findEd25519(),
 ): readonly PeerKey[] | Promise<readonly PeerKey[]> {
-  const peers = shown.flatMap(({ key, signature }) => {
-    const peer = keyOf(key);
-    return peer === undefined ? [] : [{ peer, signature }];
+  const peers = shown.flatMap((identity) => {
+    const peer = keyOf(identity.publicKey);
+    return peer === undefined ? [] : [{ peer, identity }];
   });
   const refuse = (why: string): HandshakeError =>
     new HandshakeError("identity-mismatch", `Cannot trust ${addressText(address)}: ${why}`);
@@ -154,7 +142,7 @@ export function verifyPeer(
   const decide = (wanted: readonly PeerKey[]): readonly PeerKey[] | Promise<readonly PeerKey[]> => {
     const asked = peers.filter(({ peer }) => wanted.some((key) => key.equals(peer)));
     if (asked.length === 0) throw refuse(`it shows ${namesOf(peers)}, which is not trusted`);
-    const good = asked.filter(({ peer, signature }) => ed25519.verify(signature, message, peer.bytes));
+    const good = asked.filter(({ identity }) => identity.verify());
     if (good.length === 0 || (trust.all === true && good.length < asked.length)) {
       throw refuse(`it shows ${namesOf(asked)}, and cannot prove that this is its own key`);
     }
