@@ -22,10 +22,17 @@ export type ConnectionErrorCode =
 
 /** Codes of a {@linkcode HandshakeError}. */
 export type HandshakeErrorCode =
+  | "certificate-expired"
+  | "certificate-untrusted"
+  | "client-certificate-required"
   | "handshake-failed"
   | "handshake-timeout"
+  | "name-mismatch"
   | "native-required"
   | "refused-by-peer"
+  | "tls-failed"
+  | "tls-required"
+  | "tls-unavailable"
   | "too-many-connections"
   | "unauthorized"
   | "version-mismatch";
