@@ -107,7 +107,7 @@ export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server
 export type { TagSelector } from "./src/server/groups.ts";
 // @ts-types="./src/server/server.ts"
 export { Server } from "./src/auto/server.ts";
-export type { ServerStats } from "./src/server/server.ts";
+export type { RenewTlsOptions, ServerStats } from "./src/server/server.ts";
 export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
@@ -115,6 +115,7 @@ export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/app/
 export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/counters.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
+export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
 export type * from "./src/transport.ts";
 export type { TransportChoice } from "./src/app/transport_choice.ts";
 export type { WorkerPeer } from "./src/workers/worker_messages.ts";

@@ -23,13 +23,19 @@ export type ConnectionErrorCode =
 
 /** Codes of a {@linkcode HandshakeError}. */
 export type HandshakeErrorCode =
+  | "certificate-expired"
+  | "certificate-untrusted"
+  | "client-certificate-required"
   | "encryption-required"
   | "encryption-unavailable"
   | "handshake-failed"
   | "handshake-timeout"
   | "identity-mismatch"
+  | "name-mismatch"
   | "native-required"
   | "refused-by-peer"
+  | "tls-failed"
+  | "tls-required"
   | "tls-unavailable"
   | "too-many-connections"
   | "unauthorized"

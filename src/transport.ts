@@ -7,6 +7,7 @@
 
 import type { Address, Endpoint } from "./base/address.ts";
 import type { EventLoop } from "./base/clock.ts";
+import type { HandshakeError } from "./errors.ts";
 
 export type { Address, Endpoint, TcpEndpoint, UnixEndpoint } from "./base/address.ts";
 export type { Clock, EventLoop, TimerHandle } from "./base/clock.ts";
@@ -59,6 +60,31 @@ export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   unref(): void;
 }
 
+/** A certificate that a peer has proved to be its own. */
+export interface PeerCertificate {
+  /** The common name of its owner; empty if it has none. */
+  readonly subject: string;
+  /** The names and addresses that it is for, such as `"DNS:example.org"` and `"IP Address:127.0.0.1"`. */
+  readonly names: readonly string[];
+  /** The common name of who signed it; empty if it has none. */
+  readonly issuer: string;
+  /** The SHA-256 of the certificate, in hexadecimal digits. */
+  readonly fingerprint: string;
+  /** The SHA-256 of its public key (SubjectPublicKeyInfo), in base64: what the option `pin` takes. */
+  readonly pin: string;
+  readonly validFrom: Date;
+  readonly validTo: Date;
+}
+
+/** What protects a connection on its way. */
+export interface ConnectionSecurity {
+  readonly kind: "tls";
+  /** The certificate of the peer; `undefined` if it showed none. */
+  readonly certificate: PeerCertificate | undefined;
+  /** Why the peer must not be let in, although the connection works: it can still be told. @default nothing is wrong */
+  readonly fault?: HandshakeError | undefined;
+}
+
 /** Receives what {@linkcode Connection.readTo} reads. */
 export interface ChunkReader {
   /**
@@ -79,6 +105,15 @@ export interface Connection {
   readonly local: Address;
   /** The address of the peer's end. */
   readonly remote: Address;
+  /** What protects the connection. @default nothing */
+  readonly security?: ConnectionSecurity | undefined;
+  /**
+   * Completes the handshake of what protects an accepted connection. Resolves with the connection to use from then on.
+   * Nothing is read or written before. Called once. Rejects with a `HandshakeError` that says what was wrong, or like
+   * `read`.
+   * @default nothing has to be done
+   */
+  secure?(): Promise<Connection>;
   /**
    * Resolves with the next chunk, at least one byte, which the caller owns until it gives it back by `recycle`.
    * Resolves with `null` after the peer's FIN, and from then on. Rejects with a `ConnectionError` (`reset` and the

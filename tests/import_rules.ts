@@ -17,14 +17,15 @@ const FEATURE_LIST = `${FEATURES}list.ts`;
 
 const GROUND = ["errors", "base"];
 const LINK = [...GROUND, "wire", "transport"];
-const APP = [...LINK, "link", "session", "message", "workers"];
+const APP = [...LINK, "link", "session", "message", "workers", "tls_seam"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   base: ["errors"],
-  transport: ["base"],
+  transport: ["base", "errors"],
   thread_seam: ["base"],
+  tls_seam: ["transport"],
   wire: GROUND,
   message: [...GROUND, "wire"],
   encryption: GROUND,
@@ -35,8 +36,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: [...APP, "app"],
   client: [...APP, "app"],
   // The only room that joins the core to the adapters. No room imports it: the entry does.
-  auto: [...GROUND, "transport", "thread_seam", "app", "server", "client", "adapters"],
-  adapters: [...GROUND, "transport", "thread_seam"],
+  auto: [...GROUND, "transport", "thread_seam", "tls_seam", "app", "server", "client", "adapters"],
+  adapters: [...GROUND, "transport", "thread_seam", "tls_seam"],
   logger: GROUND,
   encryption: GROUND,
 };

@@ -56,15 +56,26 @@ function adopt(socket: Socket, bufferSize: number, to: Endpoint): NodeChannel {
   return new NodeChannel(socket, bufferSize, { path: "" }, to);
 }
 
-async function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listener> {
-  checkEndpoint("listen", at);
+function listenNode(at: Endpoint, options?: SocketOptions): Promise<Listener> {
   const bufferSize = bufferSizeOf(options);
+  return listenSockets(at, (socket, address) => new Duplex(new NodeChannel(socket, bufferSize, address, { path: "" })));
+}
+
+/**
+ * Listens for sockets.
+ *
+ * @param at The endpoint to listen at.
+ * @param accept Makes a connection of a socket that was accepted. It is given the address of the listener, too.
+ */
+export async function listenSockets(
+  at: Endpoint,
+  accept: (socket: Socket, address: Address) => Connection,
+): Promise<Listener> {
+  checkEndpoint("listen", at);
   const server = createServer({ allowHalfOpen: true });
   const queue = new AcceptQueue();
   let address: Address = at;
-  server.on("connection", (socket) => {
-    queue.push(new Duplex(new NodeChannel(socket, bufferSize, address, { path: "" })));
-  });
+  server.on("connection", (socket) => queue.push(accept(socket, address)));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   try {

@@ -50,17 +50,18 @@ export class NodeChannel implements Channel {
   /**
    * @param local The address of the listener that accepted it; an empty path on the side that connected.
    * @param remote The address that was connected to; an empty path on the side that accepted.
+   * @param carrier The socket that has the addresses.
    */
-  constructor(socket: Socket, bufferSize: number, local: Address, remote: Endpoint) {
+  constructor(socket: Socket, bufferSize: number, local: Address, remote: Endpoint, carrier: Socket = socket) {
     this.#socket = socket;
     if ("path" in local && "path" in remote) {
       this.#local = local;
       this.remote = remote;
     } else {
-      socket.setNoDelay(true);
-      this.#local = "path" in local ? localOf(socket) ?? { hostname: "", port: 0 } : local;
+      carrier.setNoDelay(true);
+      this.#local = "path" in local ? localOf(carrier) ?? { hostname: "", port: 0 } : local;
       // If the peer is gone already, the socket has no addresses any more.
-      this.remote = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+      this.remote = { hostname: plainIp(carrier.remoteAddress ?? ""), port: carrier.remotePort ?? 0 };
     }
     this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
     socket.on("data", onData);

@@ -15,23 +15,33 @@ import { connectError } from "./system_errors.ts";
 /** Makes a channel of a socket at the moment when it has connected. */
 export type Adopt = (socket: Socket, bufferSize: number, to: Endpoint) => Channel;
 
-/**
- * Opens a connection.
- *
- * @param to The endpoint to connect to.
- * @param options The options of `Transport.connect`.
- * @param adopt Makes the channel.
- */
+/** Opens a connection. `adopt` makes the channel. The options are those of `Transport.connect`. */
 export async function connectNode(
   to: Endpoint,
   options: ConnectOptions | undefined,
   adopt: Adopt,
 ): Promise<Connection> {
-  checkEndpoint("connect", to);
   const bufferSize = bufferSizeOf(options);
+  return notItself(await connectSocket(to, options, (socket) => new Duplex(adopt(socket, bufferSize, to))), to);
+}
+
+/**
+ * Opens a socket.
+ *
+ * @param to The endpoint to connect to.
+ * @param options The options of `Transport.connect`.
+ * @param adopt Called at the moment when the socket has connected. It must take care of the socket's errors.
+ * @returns What `adopt` returned or resolved to.
+ */
+export async function connectSocket<Adopted>(
+  to: Endpoint,
+  options: ConnectOptions | undefined,
+  adopt: (socket: Socket) => Adopted,
+): Promise<Awaited<Adopted>> {
+  checkEndpoint("connect", to);
   const signal = options?.signal;
   signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const { promise, resolve, reject } = Promise.withResolvers<Awaited<Adopted>>();
   const socket = begin(to);
   const abort = () => {
     socket.destroy();
@@ -42,10 +52,10 @@ export async function connectNode(
   socket.on("error", fail);
   socket.once("connect", () => {
     socket.off("error", fail);
-    resolve(new Duplex(adopt(socket, bufferSize, to)));
+    resolve(adopt(socket) as Awaited<Adopted>);
   });
   try {
-    return notItself(await promise, to);
+    return await promise;
   } finally {
     signal?.removeEventListener("abort", abort);
   }

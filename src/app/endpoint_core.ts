@@ -14,12 +14,13 @@ import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../thread_seam.ts";
 import type { EventLoop } from "../base/clock.ts";
 import { anyLoop } from "../base/event_loop.ts";
+import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { noThreads, noTransport, type Platform } from "./platform.ts";
+import { noThreads, noTls, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
@@ -133,6 +134,20 @@ export class EndpointCore<Map extends EventMap> {
   /** Returns the sockets, or a promise of them if they are not loaded yet. */
   sockets(transport: TransportChoice = this.transport): Transport | Promise<Transport> {
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
+  }
+
+  /**
+   * Checks that TLS can be found. `prefix` precedes the name of the option in error messages.
+   *
+   * @throws {ConfigError} `unsupported`: there is no platform.
+   */
+  checkTls(prefix: string = ""): void {
+    if (this.#platform === undefined) throw noTls(`${prefix}tls`);
+  }
+
+  /** Loads TLS. */
+  tls(): Promise<TlsSockets> {
+    return this.#platform!.loadTls();
   }
 
   /** Returns the event loop for the users of these sockets. */

@@ -16,6 +16,7 @@ import type { SessionOwner } from "../session/owner.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
+import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
@@ -77,6 +78,16 @@ export class Peer implements HandlerHost, SessionOwner {
   /** The number of received messages whose handlers were not called because the connection ended. */
   get unhandled(): number {
     return this.inbox.left + this.session.tooLate;
+  }
+
+  /** What protects the connection. */
+  get security(): "none" | ConnectionSecurity["kind"] {
+    return this.session.link.source.channel.security?.kind ?? "none";
+  }
+
+  /** The certificate that the peer has shown; `undefined` if it has shown none. */
+  get certificate(): PeerCertificate | undefined {
+    return this.session.link.source.channel.security?.certificate;
   }
 
   get stats(): SessionStats {

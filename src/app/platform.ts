@@ -8,6 +8,7 @@
 import { ConfigError } from "../errors.ts";
 import type { EventLoop } from "../base/clock.ts";
 import type { Threads } from "../thread_seam.ts";
+import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 
@@ -19,6 +20,8 @@ export interface Platform {
   loadTransport(name: Exclude<TransportChoice, Transport>): Transport | Promise<Transport>;
   /** Loads the threads of the runtime. */
   loadThreads(): Promise<Threads>;
+  /** Loads TLS. */
+  loadTls(): Promise<TlsSockets>;
 }
 
 /** Returns the platform of a class or of one that it extends; `undefined` for the classes of the core. */
@@ -31,6 +34,14 @@ export function noTransport(name: string, option: string): ConfigError {
   return new ConfigError(
     "unsupported",
     `${option} "${name}" cannot be loaded by this entry of the package: give a Transport, or use that of "@veltix/core"`,
+  );
+}
+
+/** Returns the error for TLS that cannot be loaded. */
+export function noTls(option: string): ConfigError {
+  return new ConfigError(
+    "unsupported",
+    `${option} cannot be loaded by this entry of the package: use that of "@veltix/core"`,
   );
 }
 

@@ -8,6 +8,8 @@ import type { EventOptions, Listener } from "../app/events.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { readOptions } from "../base/checks.ts";
+import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
+import { checkTlsTransport } from "../app/tls_config.ts";
 import { drainOf } from "../app/closing.ts";
 import { endpointOf } from "../app/config.ts";
 import { closedError } from "../link/close_reason.ts";
@@ -88,7 +90,7 @@ export class Client implements AsyncDisposable {
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
-    const { protocol: spoken, credentials, queueWhileDown, reconnect } = options;
+    const { protocol: spoken, credentials, queueWhileDown, reconnect, tls } = options;
     const core = this.#core = new EndpointCore<ClientEvents>(
       options,
       CLIENT_EVENTS,
@@ -96,7 +98,12 @@ export class Client implements AsyncDisposable {
       undefined,
       extraFeatures(config),
     );
+    if (tls !== undefined) {
+      checkTlsTransport(options.transport);
+      core.checkTls();
+    }
     const target = {
+      tls,
       endpoint: endpointOf(options, { hostname: "127.0.0.1", port: 8080 }),
       bufferSize: core.bufferSize,
       protocol: spoken,
@@ -118,6 +125,16 @@ export class Client implements AsyncDisposable {
   /** The client's state. It is `"connected"` only while messages can be sent. */
   get state(): ClientState {
     return this.#link.state;
+  }
+
+  /** What protects the connection; `undefined` while there is none. */
+  get security(): "none" | ConnectionSecurity["kind"] | undefined {
+    return this.#link.peer?.security;
+  }
+
+  /** The certificate of the server; `undefined` while there is no connection, or without TLS. */
+  get certificate(): PeerCertificate | undefined {
+    return this.#link.peer?.certificate;
   }
 
   /** Resolves when the connection is over and no other follows; never rejects. */

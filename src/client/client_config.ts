@@ -7,6 +7,8 @@
 import { type Checks, type Given, nonEmpty, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
 import { COMMON_OPTIONS, type CommonConfig, type CommonOptions, protocolOf } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
+import { clientTls } from "../app/tls_config.ts";
+import type { TlsClientOptions } from "../tls_seam.ts";
 import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
@@ -25,6 +27,12 @@ export interface ClientConfig extends CommonConfig {
    * @default "auto"
    */
   readonly protocol?: string;
+  /**
+   * Connects over TLS only; `true` trusts what the system trusts. TLS has sockets of its own, those of `node:tls`, on
+   * every runtime.
+   * @default no TLS: whoever is on the way can read and change all bytes
+   */
+  readonly tls?: boolean | TlsClientOptions;
   /** The value that the server's `authenticate` receives, as JSON. Only native servers take any. @default none */
   readonly credentials?: unknown;
   /**
@@ -46,6 +54,7 @@ export interface ClientConfig extends CommonConfig {
 export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "port" | "hostname" | "path">> {
   readonly protocol: string;
   readonly credentials: unknown;
+  readonly tls: TlsClientOptions | undefined;
   readonly reconnect: ReconnectPolicy | undefined;
   readonly queueWhileDown: boolean | QueueOptions;
 }
@@ -61,6 +70,7 @@ export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   protocol: optional((name, value) => value === "auto" ? value : protocolOf(name, value), "auto"),
   // The protocol decides if there may be any.
   credentials: unchecked<unknown>(),
+  tls: optional((name, value) => value === false ? undefined : clientTls(name, value)),
   reconnect: reconnectOf,
   // `OutgoingQueue` checks them.
   queueWhileDown: optional(unchecked<boolean | QueueOptions>(), false),

@@ -180,7 +180,8 @@ export class Connector {
     for (;;) {
       try {
         if (shared === undefined) {
-          transport = await core.sockets();
+          const { tls } = this.#context.target;
+          transport = tls === undefined ? await core.sockets() : (await core.tls()).client(tls);
           shared = makeShared(core.loopOf(transport), core, this.#load);
           this.outgoing.begin(shared);
         }

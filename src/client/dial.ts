@@ -10,6 +10,7 @@ import { negotiate } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { Endpoint } from "../base/address.ts";
+import type { TlsClientOptions } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
 import { ClientHandshake } from "../wire/handshake/client.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
@@ -19,6 +20,8 @@ import { protocol } from "../wire/protocols.ts";
 export interface Target {
   readonly transport: Transport;
   readonly endpoint: Endpoint;
+  /** The options of TLS; `undefined` for none. */
+  readonly tls: TlsClientOptions | undefined;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** The protocol that the server must speak, or `"auto"`. */

@@ -8,7 +8,7 @@
 import { ConnectionError } from "../errors.ts";
 import type { Address } from "../base/address.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
-import type { ChunkReader, Connection } from "../transport.ts";
+import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
 
 /** The most bytes that are read and dropped after this side's FIN. */
 export const LINGER_BYTES: number = 64 * 1024;
@@ -17,7 +17,7 @@ export const LINGER_TIME = 1_000;
 
 /** The bytes of one connection. `read`, `readTo` and `write` have the rules of {@linkcode Connection}. */
 export class Channel {
-  readonly #connection: Connection;
+  #connection: Connection;
   /** The bytes that were pushed back. */
   #back: Uint8Array | undefined = undefined;
   /** The chunk that was peeked at. It is read after the bytes that were pushed back. */
@@ -34,6 +34,19 @@ export class Channel {
 
   get remote(): Address {
     return this.#connection.remote;
+  }
+
+  /** What protects the connection; `undefined` if nothing does. */
+  get security(): ConnectionSecurity | undefined {
+    return this.#connection.security;
+  }
+
+  /**
+   * Completes the handshake of what protects an accepted connection. Called before anything is read or written. Rejects
+   * with a `HandshakeError` that says what was wrong, or with the error of the connection.
+   */
+  async secure(): Promise<void> {
+    if (this.#connection.secure !== undefined) this.#connection = await this.#connection.secure();
   }
 
   /** Returns what the next {@linkcode read} will return. Calling it again returns the same until something is read. */

@@ -34,6 +34,8 @@ export interface NegotiateOptions {
   readonly wheel: TimerWheel;
   /** The most time for the whole handshake, in milliseconds. */
   readonly timeout: number;
+  /** What has to be done before the machine starts, within the deadline. */
+  readonly before?: (() => Promise<void>) | undefined;
   /**
    * Decides whether to let in a peer that has said who it is, and returns the next step of the machine. Without it,
    * every peer is let in. The function that it passes to `expires` is called when the time is over, so that the peer
@@ -75,6 +77,7 @@ export async function negotiate(
   });
   wheel.add(deadline, timeout);
   try {
+    await options.before?.();
     let step = machine.start();
     for (;;) {
       if (step.state === "proposed") {

@@ -226,8 +226,9 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       this.#reject(accepted.remote, error);
       // `#handshakes` has already closed a connection that made room for others.
       if (this.#handshakes.isCrowd(error)) return;
-      const unheard = slot === undefined && error instanceof HandshakeError;
-      await this.#handshakes.leave(channel, unheard ? refusalMessage(place.protocol, error) : undefined);
+      const unheard = slot === undefined || error === channel.security?.fault;
+      const told = unheard && error instanceof HandshakeError;
+      await this.#handshakes.leave(channel, told ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 

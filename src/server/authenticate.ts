@@ -14,6 +14,7 @@ import type { HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
 import { printable } from "../base/untrusted.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
 import type { Channel } from "../link/channel.ts";
+import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */
 export interface RefuseOptions {
@@ -34,6 +35,10 @@ export interface AuthenticateContext {
   readonly protocol: string;
   /** True if the peer speaks the native protocol. */
   readonly native: boolean;
+  /** What protects the connection. */
+  readonly security: "none" | ConnectionSecurity["kind"];
+  /** The certificate that the client has shown and that holds; `undefined` if it has shown none. */
+  readonly certificate: PeerCertificate | undefined;
   /** Aborted when nobody waits for the answer any more: the peer has left, its time is over, or the server closes. */
   readonly signal: AbortSignal;
   /**
@@ -121,7 +126,7 @@ export function ask<P>(
   { channel, early, expires, late }: Asking,
 ): Answer<P> | Promise<Answer<P>> {
   const gone = new Gone();
-  const context = new Context(peer, channel.remote, gone);
+  const context = new Context(peer, channel, gone);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -185,12 +190,14 @@ class Context implements AuthenticateContext {
   readonly address: Address;
   readonly protocol: string;
   readonly native: boolean;
+  readonly #channel: Channel;
   readonly #gone: Gone;
   #text: Uint8Array | undefined;
   #credentials: unknown = undefined;
 
-  constructor({ release, native, credentials }: PeerIdentity, address: Address, gone: Gone) {
-    this.address = address;
+  constructor({ release, native, credentials }: PeerIdentity, channel: Channel, gone: Gone) {
+    this.address = channel.remote;
+    this.#channel = channel;
     this.protocol = native ? "native" : release;
     this.native = native;
     this.#gone = gone;
@@ -201,6 +208,14 @@ class Context implements AuthenticateContext {
     if (this.#text !== undefined) this.#credentials = JSON.parse(decodeUtf8(this.#text));
     this.#text = undefined;
     return this.#credentials;
+  }
+
+  get security(): AuthenticateContext["security"] {
+    return this.#channel.security?.kind ?? "none";
+  }
+
+  get certificate(): PeerCertificate | undefined {
+    return this.#channel.security?.certificate;
   }
 
   get signal(): AbortSignal {

@@ -12,6 +12,7 @@ import type { MessageType, RequestType, WithoutPayload } from "../message/messag
 import { nonEmpty } from "../base/checks.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
+import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 
 /** Options for closing a connection or a server. */
 export interface CloseOptions {
@@ -121,6 +122,16 @@ export class ConnectedClient<P = undefined> {
   /** The protocol in use: `"native"`, or the Python release that the peer announced. */
   get protocol(): string {
     return this.#member.peer.session.protocolName;
+  }
+
+  /** What protects the connection. */
+  get security(): "none" | ConnectionSecurity["kind"] {
+    return this.#member.peer.security;
+  }
+
+  /** The certificate that the client has shown; `undefined` if it has shown none, or without TLS. */
+  get certificate(): PeerCertificate | undefined {
+    return this.#member.peer.certificate;
   }
 
   /** True while messages can be sent to the client. */

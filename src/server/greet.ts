@@ -45,7 +45,7 @@ export async function greet<P>(
   { core, wheel, handshakes, offenders, strangers, greetings }: GreetContext<P>,
   channel: Channel,
   network: string,
-  { protocol, authenticate }: Place<P>,
+  { protocol, authenticate, tls }: Place<P>,
   slot: ConnectionSlot,
 ): Promise<[HandshakeOutcome, P]> {
   const { offer } = core.features;
@@ -101,9 +101,15 @@ export async function greet<P>(
       handshakes.check(pending);
     }
     const timeout = core.limits.handshakeTimeout;
-    outcome = await negotiate(channel, machine, { wheel, timeout, decide, turns: strangers });
+    const before = tls === undefined ? undefined : () => secure(channel);
+    outcome = await negotiate(channel, machine, { wheel, timeout, before, decide, turns: strangers });
   } finally {
     handshakes.end(pending);
   }
   return [outcome, principal];
+}
+
+async function secure(channel: Channel): Promise<void> {
+  await channel.secure();
+  if (channel.security?.fault !== undefined) throw channel.security.fault;
 }

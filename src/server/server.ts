@@ -4,10 +4,13 @@
  * @module
  */
 
+import { ConfigError } from "../errors.ts";
+import { serverTls } from "../app/tls_config.ts";
+import type { TlsServerOptions } from "../tls_seam.ts";
 import type { EventOptions, Listener as EventListener } from "../app/events.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
-import { readOptions } from "../base/checks.ts";
+import { readOptions, wholeNumber } from "../base/checks.ts";
 import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
@@ -21,6 +24,12 @@ import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
 import { ownTransportOf, placesOf, SERVER_OPTIONS, type ServerConfig, serverLimitsOf } from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
+
+/** Options of {@linkcode Server.renewTls}. */
+export interface RenewTlsOptions {
+  /** The index of the listener, as in the option `listen`. @default all listeners with TLS */
+  readonly listener?: number;
+}
 
 /** A server's counters. */
 export interface ServerStats {
@@ -88,7 +97,10 @@ export class Server<P = undefined> implements AsyncDisposable {
       ownTransportOf(config, places),
       extraFeatures(config),
     );
-    places.forEach(({ transport }, i) => transport !== undefined && core.checkSockets(transport, `listen[${i}].`));
+    places.forEach(({ tls, transport }, i) => {
+      if (tls !== undefined) core.checkTls();
+      else if (transport !== undefined) core.checkSockets(transport, `listen[${i}].`);
+    });
     this.#owner = {
       places,
       core,
@@ -271,6 +283,38 @@ export class Server<P = undefined> implements AsyncDisposable {
   ): void {
     const describe = ({ id, address }: ConnectedClient): WorkerPeer => ({ id, address });
     this.#owner.core.workerRoute(type as AnyMessageType, module, options, describe);
+  }
+
+  /**
+   * Shows other certificates from now on. Connections that are open, or in their handshake, go on with the old ones.
+   *
+   * @param tls What the option `tls` takes.
+   * @param options Which listener shows them.
+   * @returns Resolves when the listeners show them.
+   * @throws {ConfigError} `invalid-config`: a certificate or key cannot be used, or no listener has TLS. Then nothing
+   * changes.
+   * @throws {RangeError | TypeError} An option is unknown or of the wrong type.
+   *
+   * @example A certificate that is renewed
+   * ```ts
+   * import { Server } from "@veltix/core";
+   *
+   * async function renew(server: Server, cert: string, key: string): Promise<void> {
+   *   await server.renewTls({ cert, key });
+   * }
+   * ```
+   */
+  async renewTls(tls: TlsServerOptions, { listener }: RenewTlsOptions = {}): Promise<void> {
+    const { core, places } = this.#owner;
+    const options = serverTls("tls", tls);
+    if (listener !== undefined) wholeNumber("listener", listener, 0, places.length - 1);
+    const chosen = places.filter((place, i) => place.tls !== undefined && (listener ?? i) === i);
+    if (chosen.length === 0) {
+      throw new ConfigError("invalid-config", "Cannot renew TLS: no such listener has the option tls");
+    }
+    const { context } = await core.tls();
+    const contexts = chosen.map(() => context(options));
+    chosen.forEach((place, i) => Object.assign(place.tls!, { options, context: contexts[i] }));
   }
 
   /**

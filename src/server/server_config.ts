@@ -25,7 +25,9 @@ import {
   endpointOf,
   protocolOf,
 } from "../app/config.ts";
+import { checkTlsTransport, serverTls, type TlsSettings } from "../app/tls_config.ts";
 import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
+import type { TlsServerOptions } from "../tls_seam.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
@@ -51,6 +53,8 @@ export interface ListenerConfig<P = undefined> {
    * @default the server's `transport`
    */
   readonly transport?: TransportChoice;
+  /** Protects the connections there by TLS; `false` for none. @default the server's `tls` */
+  readonly tls?: TlsServerOptions | false;
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -78,6 +82,13 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    * @default every peer may come in
    */
   readonly authenticate?: Authenticate<P>;
+  /**
+   * Protects all connections by TLS 1.3, with these certificates. A client that does not speak TLS is turned away with
+   * an alert, and the `rejected` event says `tls-required`. TLS has sockets of its own, those of `node:tls`, on every
+   * runtime.
+   * @default no TLS: whoever is on the way can read and change all bytes
+   */
+  readonly tls?: TlsServerOptions | false;
   /**
    * The most connections that are open or being closed. Above this, peers are refused with `too-many-connections` and
    * learn that it is worth trying again after 1,000 ms. The protocol of the HELLO releases cannot say that: their
@@ -131,6 +142,8 @@ export interface Place<P> {
   readonly recovery: Recovery;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
+  /** The certificate that is shown there; `undefined` without TLS. */
+  readonly tls: TlsSettings | undefined;
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
@@ -153,6 +166,7 @@ const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   authenticate: optional((name, value) => checkFunction(name, value as Authenticate<unknown>)),
   recovery: optional(oneOf("close", "resync")),
   transport: optional(transportOf),
+  tls: optional((name, value) => value === false ? value : serverTls(name, value)),
 };
 
 /** The checks and defaults of the options. */
@@ -182,9 +196,10 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
 export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
-  const { listen, protocol, authenticate, recovery } = options;
+  const { listen, protocol, authenticate, recovery, tls } = options;
   if (listen === undefined) {
-    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined);
+    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, tls);
+    if (place.tls !== undefined) checkTlsTransport(options.transport);
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
@@ -194,7 +209,9 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
-    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, listener.transport, prefix);
+    const { transport, tls: shown = tls } = listener;
+    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, shown, prefix);
+    if (place.tls !== undefined) checkTlsTransport(transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
     }
@@ -230,12 +247,14 @@ function placeOf<P>(
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   transport: TransportChoice | undefined,
+  tls: TlsServerOptions | false | undefined,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
   const authenticate = decides as Authenticate<P> | undefined;
   if (authenticate === undefined || protocol.handshake !== "none") {
-    return { at, protocol, authenticate, recovery, transport };
+    const settings = tls === undefined || tls === false ? undefined : { options: tls, context: undefined };
+    return { at, protocol, authenticate, recovery, transport, tls: settings };
   }
   throw new ConfigError(
     "invalid-config",

@@ -7,7 +7,7 @@
 
 import { ConfigError, HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
-import { adviceFor, describeBytes, detectHello } from "../python/hello.ts";
+import { adviceFor, describeBytes, detectHello, isTls } from "../python/hello.ts";
 import {
   commonFeatures,
   type HandshakeStep,
@@ -134,6 +134,10 @@ export class ClientHandshake {
     if (bytes[2] === 0x7b) {
       this.#state = "message-1";
       return this.#pushJson(bytes);
+    }
+    if (isTls(bytes)) {
+      const greeted = `it greeted with ${describeBytes(bytes)}, which is no Veltix greeting; ${adviceFor(bytes)}`;
+      throw new HandshakeError("tls-required", `Cannot agree with the peer: ${greeted}`);
     }
     const hello = detectHello(bytes);
     if (hello === undefined) return { state: "waiting" };

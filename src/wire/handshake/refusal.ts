@@ -14,7 +14,14 @@ import type { Protocol } from "../protocols.ts";
 /** Python's word for a server that is full. Its clients raise a `ServerFullError` for this word and for any other. */
 const SERVER_FULL = "server_full";
 /** The refusals with an error code of their own. Any other refusal is `refused-by-peer`. */
-const TELLING: readonly HandshakeErrorCode[] = ["handshake-timeout", "too-many-connections", "unauthorized"];
+const TELLING: readonly HandshakeErrorCode[] = [
+  "certificate-expired",
+  "certificate-untrusted",
+  "client-certificate-required",
+  "handshake-timeout",
+  "too-many-connections",
+  "unauthorized",
+];
 
 /**
  * Returns the message for a peer that is refused, in place of message 1 or 3, to be sent before closing. It carries the

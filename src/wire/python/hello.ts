@@ -104,7 +104,11 @@ export function describeBytes(bytes: Uint8Array): string {
 
 /** Returns what to do about a peer that begins with these bytes. */
 export function adviceFor(bytes: Uint8Array): string {
-  if (isTls(bytes)) return "connect without TLS, or to a port without it";
+  if (isTls(bytes)) {
+    return bytes[0] === 0x15
+      ? "set the option tls, or connect to a port without TLS"
+      : "set the option tls of this server";
+  }
   const frame = frameOf(bytes);
   return frame === undefined
     ? "check the host and the port"
@@ -112,7 +116,7 @@ export function adviceFor(bytes: Uint8Array): string {
 }
 
 /** Returns whether the bytes look like TLS. Every version begins with the type of a record and a 3. */
-function isTls(bytes: Uint8Array): boolean {
+export function isTls(bytes: Uint8Array): boolean {
   return (bytes[0] === 0x15 || bytes[0] === 0x16) && (bytes.length === 1 || bytes[1] === 3);
 }
 

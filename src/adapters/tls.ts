@@ -1,0 +1,174 @@
+/**
+ * TLS through `node:tls`, which Node, Deno and Bun all have. It is the only way to client certificates on Deno.
+ *
+ * @module
+ */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions, createSecureContext, type SecureContext } from "node:tls";
+import { type Address, addressText, type Endpoint } from "../base/address.ts";
+import { ConfigError, ConnectionError, HandshakeError } from "../errors.ts";
+import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions, TlsSockets } from "../tls_seam.ts";
+import type { Connection, ConnectOptions, Transport } from "../transport.ts";
+import { descriptorLimit } from "./descriptors.ts";
+import { Duplex } from "./duplex.ts";
+import { bufferSizeOf } from "./endpoint.ts";
+import { listenSockets } from "./node.ts";
+import { NodeChannel } from "./node_channel.ts";
+import { connectNode, connectSocket } from "./node_connect.ts";
+import { runtimeLoop } from "./runtime_loop.ts";
+import { listenAnew } from "./stale_socket.ts";
+import { connectError } from "./system_errors.ts";
+import { type AcceptContext, TlsArrival } from "./tls_accept.ts";
+import { certificateOf } from "./tls_certificate.ts";
+import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+
+/** The protocol that both sides announce (ALPN). */
+const ALPN = ["veltix"];
+
+/** Returns TLS through `node:tls`. */
+export function tlsSockets(): TlsSockets {
+  return { context: contextOf, server: serverTransport, client: clientTransport };
+}
+
+/** What a listener shows, as {@linkcode TlsHolder} holds it. */
+function contextOf(options: TlsServerOptions): AcceptContext {
+  const { clientCertificate = "none" } = options;
+  return { secureContext: read("tls", options), clientCertificate, alpn: ALPN };
+}
+
+function serverTransport(holder: TlsHolder): Transport {
+  return {
+    ...common(),
+    connect: () => Promise.reject(new TypeError("This transport only listens")),
+    listen: (at, options) => {
+      const bufferSize = bufferSizeOf(options);
+      const accept = (socket: Socket, address: Address): Connection =>
+        new TlsArrival(socket, bufferSize, address, holder.context as AcceptContext);
+      return listenAnew(at, () => listenSockets(at, accept), probe);
+    },
+  };
+}
+
+/** Connects without TLS, to find out if a unix socket is stale. */
+function probe(to: Endpoint, options?: ConnectOptions): Promise<Connection> {
+  return connectNode(to, options, (socket, bufferSize) => new NodeChannel(socket, bufferSize, { path: "" }, to));
+}
+
+function clientTransport(options: TlsClientOptions): Transport {
+  const secureContext = read("tls", options);
+  return {
+    ...common(),
+    connect: (to, connectOptions) => {
+      const bufferSize = bufferSizeOf(connectOptions);
+      const signal = connectOptions?.signal;
+      return connectSocket(
+        to,
+        connectOptions,
+        (socket) => secured(socket, to, options, secureContext, bufferSize, signal),
+      );
+    },
+    listen: () => Promise.reject(new TypeError("This transport only connects")),
+  };
+}
+
+function common(): Pick<Transport, "name" | "descriptors" | "eventLoop"> {
+  return { name: "tls", descriptors: descriptorLimit, eventLoop: runtimeLoop() };
+}
+
+/** Does the handshake of a client over a socket that has connected. */
+async function secured(
+  socket: Socket,
+  to: Endpoint,
+  { ca, pin, serverName = nameOf(to) }: TlsClientOptions,
+  secureContext: SecureContext,
+  bufferSize: number,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const pins = pin === undefined ? undefined : typeof pin === "string" ? [pin] : pin;
+  const failure = `Cannot connect to "${addressText(to)}"`;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const tls = connectTls({
+    socket,
+    secureContext,
+    ALPNProtocols: ALPN,
+    // An address is no name that a client may ask for, and is compared with the certificate all the same.
+    ...serverName === undefined || isAddress(serverName) ? {} : { servername: serverName },
+    ...serverName === undefined ? {} : { host: serverName },
+    // The certificate is checked below, so that each runtime says the same about it.
+    rejectUnauthorized: false,
+    allowHalfOpen: true,
+  } as ConnectionOptions);
+  const fail = (error: Error): void => reject(tlsError(failure, error, "server") ?? connectError(to, error));
+  const gone = (): void =>
+    reject(new ConnectionError("closed", `${failure}: the server closed the connection during TLS`));
+  const abort = (): void => reject(signal!.reason);
+  tls.on("error", fail);
+  tls.once("close", gone);
+  tls.once("secureConnect", resolve);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    await promise;
+    const certificate = certificateOf(tls);
+    // Without `ca`, a pin alone decides.
+    if ((pins === undefined || ca !== undefined) && !tls.authorized) {
+      const [code, state] = verdictOf(codeOf(tls.authorizationError), certificate, "server");
+      throw new HandshakeError(code, `${failure}: ${state}`);
+    }
+    if (pins !== undefined && (certificate === undefined || !pins.includes(certificate.pin))) {
+      const shown = certificate === undefined ? "none" : `"${certificate.pin}"`;
+      throw new HandshakeError(
+        "certificate-untrusted",
+        `${failure}: the key of the server's certificate is not the one of the option pin, but ${shown}`,
+      );
+    }
+    const channel = new NodeChannel(tls, bufferSize, { path: "" }, to, socket);
+    return new Duplex(channel, { kind: "tls", certificate });
+  } catch (error) {
+    tls.destroy();
+    socket.destroy();
+    throw error;
+  } finally {
+    tls.off("error", fail);
+    tls.off("close", gone);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function nameOf(to: Endpoint): string | undefined {
+  return "path" in to ? undefined : to.hostname;
+}
+
+function isAddress(name: string): boolean {
+  return /^[\d.]+$/.test(name) || name.includes(":");
+}
+
+/** Reads certificates and keys. */
+function read(
+  name: string,
+  { ca, cert, key, minVersion = "TLSv1.3" }: Partial<TlsServerOptions> & TlsClientOptions,
+): SecureContext {
+  try {
+    const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
+    // Deno finds out about what cannot be used only when a peer connects.
+    if (cert !== undefined && key !== undefined) checkPair(pem(cert), pem(key));
+    return createSecureContext({
+      minVersion,
+      ...ca === undefined ? {} : { ca: (typeof ca === "string" || ca instanceof Uint8Array ? [ca] : ca).map(pem) },
+      ...cert === undefined ? {} : { cert: pem(cert) },
+      ...key === undefined ? {} : { key: pem(key) },
+    });
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ConfigError("invalid-config", `${name} has a certificate or key that cannot be used: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+function checkPair(cert: string, key: string): void {
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new Error("the key is not that of the certificate");
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * A connection that a TLS listener has accepted. It looks at the first byte itself, so that a client that does not speak
+ * TLS learns why it is turned away.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import type { Address } from "../base/address.ts";
+import { addressText } from "../base/address.ts";
+import { realTime } from "../base/real_time.ts";
+import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
+import type { Connection, PeerCertificate } from "../transport.ts";
+import { Duplex } from "./duplex.ts";
+import { plainIp } from "./endpoint.ts";
+import { NodeChannel } from "./node_channel.ts";
+import { brokenError } from "./system_errors.ts";
+import { certificateOf } from "./tls_certificate.ts";
+import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+
+/** What a listener shows and asks for. */
+export interface AcceptContext {
+  readonly secureContext: SecureContext;
+  readonly clientCertificate: "none" | "optional" | "required";
+  readonly alpn: string[];
+}
+
+/** The first byte of a client that speaks TLS: a record of the handshake. */
+const HANDSHAKE = 0x16;
+/** The alert that tells a client of a fatal protocol error, in a record of its own. */
+const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46);
+/** How long a client may send nothing, in milliseconds. One that waits for a greeting would wait for ever. */
+const SILENCE = 3_000;
+
+/** An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. */
+export class TlsArrival implements Connection {
+  readonly local: Address;
+  readonly remote: Address;
+  readonly #socket: Socket;
+  readonly #bufferSize: number;
+  readonly #context: AcceptContext;
+  readonly #over = Promise.withResolvers<Error | undefined>();
+  /** Rejects what waits. */
+  #fail: ((error: Error) => void) | undefined = undefined;
+  #error: Error | undefined = undefined;
+  #tls: TLSSocket | undefined = undefined;
+
+  constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
+    this.#socket = socket;
+    this.#bufferSize = bufferSize;
+    this.#context = context;
+    this.local = address;
+    this.remote = "path" in address
+      ? { path: "" }
+      : { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    socket.on("error", (error) => this.#end(brokenError(this.#cannot, error)));
+    socket.on("close", () => this.#end(new ConnectionError("reset", `${this.#cannot}: the connection was reset`)));
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.#over.promise;
+  }
+
+  async secure(): Promise<Connection> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    this.#fail = reject;
+    if (this.#error !== undefined) throw this.#error;
+    try {
+      await Promise.race([this.#first(), promise]);
+      return await Promise.race([this.#handshake(), promise]);
+    } finally {
+      this.#fail = undefined;
+    }
+  }
+
+  read(): Promise<Uint8Array | null> {
+    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+  }
+
+  write(): Promise<void> {
+    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+  }
+
+  closeWrite(): Promise<void> {
+    if (this.#tls === undefined) this.#socket.end();
+    return Promise.resolve();
+  }
+
+  abort(reason?: Error): void {
+    this.#end(reason ?? new ConnectionError("closed", `${this.#cannot}: the connection was aborted`));
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  get #cannot(): string {
+    return `Cannot agree with "${addressText(this.remote)}"`;
+  }
+
+  #end(error: Error): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#tls?.destroy();
+    this.#socket.destroy();
+    this.#fail?.(error);
+    this.#over.resolve(error);
+  }
+
+  /** Waits for the first byte, and puts it back. */
+  async #first(): Promise<void> {
+    const socket = this.#socket;
+    const first = await this.#peek();
+    if (first === null) {
+      throw new ConnectionError(
+        "closed",
+        `${this.#cannot}: it closed the connection before any byte, as a client does that speaks no TLS`,
+      );
+    }
+    if (first !== "silent" && first[0] === HANDSHAKE) return socket.unshift(first);
+    socket.end(ALERT);
+    const state = first === "silent"
+      ? `it sent nothing for ${SILENCE} ms, and this listener speaks TLS`
+      : "it does not speak TLS";
+    throw this.#refused("tls-required", state);
+  }
+
+  /** Resolves with the first chunk, with `null` at the end of the stream, or after a silence. */
+  #peek(): Promise<Uint8Array | null | "silent"> {
+    const socket = this.#socket;
+    return new Promise((resolve) => {
+      const settle = (found: Uint8Array | null | "silent"): void => {
+        realTime.clearTimeout(timer as never);
+        socket.off("readable", look);
+        socket.off("end", ended);
+        socket.off("close", ended);
+        resolve(found);
+      };
+      const ended = (): void => settle(null);
+      const look = (): void => {
+        const chunk = socket.read() as Uint8Array | null;
+        if (chunk !== null) settle(chunk);
+      };
+      const timer = realTime.setTimeout(() => settle("silent"), SILENCE);
+      socket.on("readable", look);
+      socket.on("end", ended);
+      socket.on("close", ended);
+    });
+  }
+
+  /** Does the handshake, and checks the certificate of the client. */
+  async #handshake(): Promise<Connection> {
+    const { secureContext, clientCertificate, alpn } = this.#context;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const tls = this.#tls = new TLSSocket(
+      this.#socket,
+      {
+        isServer: true,
+        secureContext,
+        ALPNProtocols: alpn,
+        requestCert: clientCertificate !== "none",
+        // A certificate that does not hold is refused below, so that both ends can say why.
+        rejectUnauthorized: false,
+        allowHalfOpen: true,
+      } as ConstructorParameters<typeof TLSSocket>[1],
+    );
+    const fail = (error: Error): void =>
+      reject(tlsError(this.#cannot, error, "client") ?? brokenError(this.#cannot, error));
+    const gone = (): void => {
+      const state = "it closed the connection during TLS, as a client does that does not trust the certificate";
+      reject(new ConnectionError("closed", `${this.#cannot}: ${state}`));
+    };
+    tls.on("error", fail);
+    tls.once("end", gone);
+    tls.once("close", gone);
+    tls.once("secure", resolve);
+    // Otherwise Node does not look for an end of the connection.
+    tls.read(0);
+    await promise;
+    tls.off("end", gone);
+    tls.off("close", gone);
+    tls.off("error", fail);
+    const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
+    const channel = new NodeChannel(tls, this.#bufferSize, this.local, { path: "" }, this.#socket);
+    return new Duplex(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
+  }
+
+  /** Returns what is wrong with the certificate that the client has shown, or has not shown. */
+  #faultOf(tls: TLSSocket, certificate: PeerCertificate | undefined): HandshakeError | undefined {
+    const { clientCertificate } = this.#context;
+    if (clientCertificate === "none" || certificate === undefined && clientCertificate === "optional") return undefined;
+    if (certificate === undefined) {
+      return this.#refused("client-certificate-required", "the client showed no certificate");
+    }
+    const code = verify(tls);
+    if (code === "") return undefined;
+    const [stable, state] = verdictOf(code, certificate, "client");
+    return this.#refused(stable, state);
+  }
+
+  #refused(code: HandshakeErrorCode, state: string): HandshakeError {
+    const refusal = { code, message: state, retryAfter: undefined };
+    return new HandshakeError(code, `${this.#cannot}: ${state}`, { refusal });
+  }
+}
+
+/**
+ * Returns the code of what is wrong with the certificate of a client; empty if it holds. Node and Deno set `authorized`
+ * on the sockets of a `tls.Server` only, and have the verdict in their handle.
+ */
+function verify(tls: TLSSocket): string {
+  const { authorized, authorizationError, _handle: handle } = tls as TLSSocket & {
+    readonly authorizationError: unknown;
+    readonly _handle?: { verifyError?(): { readonly code: string } | string | null };
+  };
+  if (authorized) return "";
+  if (authorizationError) return codeOf(authorizationError);
+  if (typeof handle?.verifyError !== "function") return "not verified";
+  const found = handle.verifyError();
+  return found === null || found === "" ? "" : codeOf(found);
+}

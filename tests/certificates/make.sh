@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes the certificates of the tests with OpenSSL 3. They protect nothing: their keys are public.
+set -e
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null; }
+authority() {
+  key "$1"
+  openssl req -x509 -new -key "$1.key" -out "$1.crt" -days 36500 -subj "/CN=$2"
+}
+# certificate NAME CA COMMON-NAME NAMES START END
+certificate() {
+  name=$1 ca=$2 common=$3 names=$4 start=$5 end=$6
+  key "$name"
+  openssl req -new -key "$name.key" -out "$work/csr" -subj "/CN=$common"
+  : > "$work/index"
+  cat > "$work/config" <<END
+[ca]
+default_ca=default
+[default]
+database=$work/index
+new_certs_dir=$work
+rand_serial=yes
+default_md=sha256
+policy=policy
+x509_extensions=extensions
+[policy]
+commonName=supplied
+[extensions]
+basicConstraints=CA:FALSE
+subjectAltName=$names
+END
+  openssl ca -batch -notext -config "$work/config" -cert "$ca.crt" -keyfile "$ca.key" -in "$work/csr" \
+    -startdate "$start" -enddate "$end" -out "$name.crt" 2>/dev/null
+}
+authority ca "Veltix test CA"
+authority other-ca "Another CA"
+certificate server ca localhost "DNS:localhost,IP:127.0.0.1" 20260101000000Z 21250101000000Z
+certificate renewed ca localhost "DNS:localhost,IP:127.0.0.1" 20260101000000Z 21250101000000Z
+certificate expired ca localhost "DNS:localhost,IP:127.0.0.1" 20200101000000Z 20200201000000Z
+certificate client ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
+certificate stranger other-ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
+rm -rf "$work" ca.key other-ca.key
