@@ -115,6 +115,13 @@ export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/app/
 export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/counters.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
+export type {
+  EncryptionClientOptions,
+  EncryptionServerOptions,
+  IdentityLike,
+  TrustedKey,
+  TrustOption,
+} from "./src/encryption_seam.ts";
 export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
 export type * from "./src/transport.ts";
 export type { TransportChoice } from "./src/app/transport_choice.ts";

@@ -78,9 +78,11 @@ export interface PeerCertificate {
 
 /** What protects a connection on its way. */
 export interface ConnectionSecurity {
-  readonly kind: "tls";
+  readonly kind: "noise" | "tls";
   /** The certificate of the peer; `undefined` if it showed none. */
   readonly certificate: PeerCertificate | undefined;
+  /** The public key of the peer's identity, with `noise`; `undefined` if it has shown none. */
+  readonly publicKey?: string | undefined;
   /** Why the peer must not be let in, although the connection works: it can still be told. @default nothing is wrong */
   readonly fault?: HandshakeError | undefined;
 }
@@ -149,6 +151,12 @@ export interface Connection {
    * nothing.
    */
   abort(reason?: Error): void;
+  /**
+   * Returns whether bytes have arrived since the last call that no `read` has handed out, as those of an encrypted record
+   * that is not complete. They show that the peer is alive.
+   * @default false
+   */
+  moved?(): boolean;
   /** Lets the process exit even while this connection is open. */
   unref(): void;
 }

@@ -22,14 +22,7 @@ import { type Ed25519, findEd25519, nobleEd25519 } from "../src/encryption/ed255
 import { LockLost, whileLocked } from "../src/encryption/file_lock.ts";
 import type { ShownIdentity } from "../src/encryption/handshake/payload.ts";
 import { KnownHosts } from "../src/encryption/known_hosts.ts";
-import {
-  ANY_KEY,
-  readAllow,
-  readTrust,
-  storeOf,
-  type TrustStore,
-  verifyPeer,
-} from "../src/encryption/trust.ts";
+import { ANY_KEY, readAllow, readTrust, storeOf, type TrustStore, verifyPeer } from "../src/encryption/trust.ts";
 import { peerOf, type ShownKey } from "./encryption_peers.ts";
 import { inFolder } from "./encryption_support.ts";
 

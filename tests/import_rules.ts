@@ -17,7 +17,7 @@ const FEATURE_LIST = `${FEATURES}list.ts`;
 
 const GROUND = ["errors", "base"];
 const LINK = [...GROUND, "wire", "transport"];
-const APP = [...LINK, "link", "session", "message", "workers", "tls_seam"];
+const APP = [...LINK, "link", "session", "message", "workers", "encryption_seam", "tls_seam"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,9 +26,10 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transport: ["base", "errors"],
   thread_seam: ["base"],
   tls_seam: ["transport"],
+  encryption_seam: ["base", "transport"],
   wire: GROUND,
   message: [...GROUND, "wire"],
-  encryption: GROUND,
+  encryption: [...GROUND, "transport", "encryption_seam"],
   link: LINK,
   session: [...LINK, "link"],
   workers: [...GROUND, "wire", "message", "thread_seam"],
@@ -36,10 +37,20 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: [...APP, "app"],
   client: [...APP, "app"],
   // The only room that joins the core to the adapters. No room imports it: the entry does.
-  auto: [...GROUND, "transport", "thread_seam", "tls_seam", "app", "server", "client", "adapters"],
+  auto: [
+    ...GROUND,
+    "transport",
+    "thread_seam",
+    "encryption_seam",
+    "tls_seam",
+    "encryption",
+    "app",
+    "server",
+    "client",
+    "adapters",
+  ],
   adapters: [...GROUND, "transport", "thread_seam", "tls_seam"],
   logger: GROUND,
-  encryption: GROUND,
 };
 
 /** Packages a room may import. */

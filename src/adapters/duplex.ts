@@ -11,7 +11,7 @@
 import { ConnectionError } from "../errors.ts";
 import { realTime } from "../base/real_time.ts";
 import type { Address } from "../base/address.ts";
-import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
+import type { ChunkReader, Connection } from "../transport.ts";
 import { addressText } from "../base/address.ts";
 import { brokenError } from "./system_errors.ts";
 
@@ -39,7 +39,6 @@ export interface Channel {
 
 /** A {@linkcode Connection} over a {@linkcode Channel}. */
 export class Duplex implements Connection, ChunkReader {
-  readonly security: ConnectionSecurity | undefined;
   readonly #channel: Channel;
   #closed: PromiseWithResolvers<Error | undefined> | undefined;
   #state: "open" | "over" = "open";
@@ -52,13 +51,9 @@ export class Duplex implements Connection, ChunkReader {
   #finished = false;
   #abortFinish: ((reason: Error) => void) | undefined;
 
-  /**
-   * @param channel The runtime's socket.
-   * @param security What protects the connection.
-   */
-  constructor(channel: Channel, security?: ConnectionSecurity) {
+  /** @param channel The runtime's socket. */
+  constructor(channel: Channel) {
     this.#channel = channel;
-    this.security = security;
   }
 
   get local(): Address {

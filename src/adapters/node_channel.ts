@@ -7,7 +7,7 @@
 import type { Socket } from "node:net";
 import type { Address, Endpoint } from "../base/address.ts";
 import type { ChunkReader } from "../transport.ts";
-import { ChunkQueue } from "./chunk_queue.ts";
+import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
 import { systemError } from "./system_errors.ts";
@@ -51,8 +51,16 @@ export class NodeChannel implements Channel {
    * @param local The address of the listener that accepted it; an empty path on the side that connected.
    * @param remote The address that was connected to; an empty path on the side that accepted.
    * @param carrier The socket that has the addresses.
+   * @param tap What is paused while chunks wait.
    */
-  constructor(socket: Socket, bufferSize: number, local: Address, remote: Endpoint, carrier: Socket = socket) {
+  constructor(
+    socket: Socket,
+    bufferSize: number,
+    local: Address,
+    remote: Endpoint,
+    carrier: Socket = socket,
+    tap: Tap = socket,
+  ) {
     this.#socket = socket;
     if ("path" in local && "path" in remote) {
       this.#local = local;
@@ -63,7 +71,7 @@ export class NodeChannel implements Channel {
       // If the peer is gone already, the socket has no addresses any more.
       this.remote = { hostname: plainIp(carrier.remoteAddress ?? ""), port: carrier.remotePort ?? 0 };
     }
-    this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, socket);
+    this.#chunks = (socket as ReadSocket)[CHUNKS] = new ChunkQueue(bufferSize, tap);
     socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("error", ignore); // `close` follows and reports it.

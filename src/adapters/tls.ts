@@ -12,7 +12,6 @@ import { ConfigError, ConnectionError, HandshakeError } from "../errors.ts";
 import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions, TlsSockets } from "../tls_seam.ts";
 import type { Connection, ConnectOptions, Transport } from "../transport.ts";
 import { descriptorLimit } from "./descriptors.ts";
-import { Duplex } from "./duplex.ts";
 import { bufferSizeOf } from "./endpoint.ts";
 import { listenSockets } from "./node.ts";
 import { NodeChannel } from "./node_channel.ts";
@@ -21,6 +20,8 @@ import { runtimeLoop } from "./runtime_loop.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
 import { type AcceptContext, TlsArrival } from "./tls_accept.ts";
+import { TlsConnection } from "./tls_connection.ts";
+import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 
@@ -60,7 +61,7 @@ function clientTransport(options: TlsClientOptions): Transport {
   const secureContext = read("tls", options);
   return {
     ...common(),
-    connect: (to, connectOptions) => {
+    connect: async (to, connectOptions) => {
       const bufferSize = bufferSizeOf(connectOptions);
       const signal = connectOptions?.signal;
       return connectSocket(
@@ -89,8 +90,9 @@ async function secured(
   const pins = pin === undefined ? undefined : typeof pin === "string" ? [pin] : pin;
   const failure = `Cannot connect to "${addressText(to)}"`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { stream, tap } = carrierOf(socket);
   const tls = connectTls({
-    socket,
+    socket: stream,
     secureContext,
     ALPNProtocols: ALPN,
     // An address is no name that a client may ask for, and is compared with the certificate all the same.
@@ -123,8 +125,8 @@ async function secured(
         `${failure}: the key of the server's certificate is not the one of the option pin, but ${shown}`,
       );
     }
-    const channel = new NodeChannel(tls, bufferSize, { path: "" }, to, socket);
-    return new Duplex(channel, { kind: "tls", certificate });
+    const channel = new NodeChannel(tls, bufferSize, { path: "" }, to, socket, tap);
+    return new TlsConnection(channel, { kind: "tls", certificate });
   } catch (error) {
     tls.destroy();
     socket.destroy();

@@ -12,10 +12,11 @@ import { addressText } from "../base/address.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
 import type { Connection, PeerCertificate } from "../transport.ts";
-import { Duplex } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { brokenError } from "./system_errors.ts";
+import { TlsConnection } from "./tls_connection.ts";
+import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 
@@ -44,6 +45,8 @@ export class TlsArrival implements Connection {
   /** Rejects what waits. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** True once another connection has taken the place of this one. */
+  #secured = false;
   #tls: TLSSocket | undefined = undefined;
 
   constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
@@ -101,7 +104,8 @@ export class TlsArrival implements Connection {
   }
 
   #end(error: Error): void {
-    if (this.#error !== undefined) return;
+    // On Bun, the socket below is closed at the peer's FIN, while TLS goes on.
+    if (this.#error !== undefined || this.#secured) return;
     this.#error = error;
     this.#tls?.destroy();
     this.#socket.destroy();
@@ -154,8 +158,9 @@ export class TlsArrival implements Connection {
   async #handshake(): Promise<Connection> {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { stream, tap } = carrierOf(this.#socket);
     const tls = this.#tls = new TLSSocket(
-      this.#socket,
+      stream,
       {
         isServer: true,
         secureContext,
@@ -183,8 +188,9 @@ export class TlsArrival implements Connection {
     tls.off("close", gone);
     tls.off("error", fail);
     const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
-    const channel = new NodeChannel(tls, this.#bufferSize, this.local, { path: "" }, this.#socket);
-    return new Duplex(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
+    this.#secured = true;
+    const channel = new NodeChannel(tls, this.#bufferSize, this.local, { path: "" }, this.#socket, tap);
+    return new TlsConnection(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
   }
 
   /** Returns what is wrong with the certificate that the client has shown, or has not shown. */

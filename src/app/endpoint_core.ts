@@ -14,13 +14,14 @@ import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { Threads } from "../thread_seam.ts";
 import type { EventLoop } from "../base/clock.ts";
 import { anyLoop } from "../base/event_loop.ts";
+import type { Encryption } from "../encryption_seam.ts";
 import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { noThreads, noTls, noTransport, type Platform } from "./platform.ts";
+import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
@@ -137,12 +138,17 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /**
-   * Checks that TLS can be found. `prefix` precedes the name of the option in error messages.
+   * Checks that the code of an option can be loaded.
    *
    * @throws {ConfigError} `unsupported`: there is no platform.
    */
-  checkTls(prefix: string = ""): void {
-    if (this.#platform === undefined) throw noTls(`${prefix}tls`);
+  checkLoader(option: "encryption" | "tls"): void {
+    if (this.#platform === undefined) throw noLoader(option);
+  }
+
+  /** Loads the encryption. */
+  encryption(): Promise<Encryption> {
+    return this.#platform!.loadEncryption();
   }
 
   /** Loads TLS. */

@@ -90,6 +90,11 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.link.source.channel.security?.certificate;
   }
 
+  /** The public key of the peer's identity; `undefined` if it has shown none. */
+  get publicKey(): string | undefined {
+    return this.session.link.source.channel.security?.publicKey;
+  }
+
   get stats(): SessionStats {
     return { ...this.session.counters, queuedMessages: this.inbox.waiting, runningHandlers: this.inbox.running };
   }

@@ -8,6 +8,7 @@
 import { ConfigError } from "../errors.ts";
 import type { EventLoop } from "../base/clock.ts";
 import type { Threads } from "../thread_seam.ts";
+import type { Encryption } from "../encryption_seam.ts";
 import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
 import type { TransportChoice } from "./transport_choice.ts";
@@ -20,6 +21,8 @@ export interface Platform {
   loadTransport(name: Exclude<TransportChoice, Transport>): Transport | Promise<Transport>;
   /** Loads the threads of the runtime. */
   loadThreads(): Promise<Threads>;
+  /** Loads the encryption. */
+  loadEncryption(): Promise<Encryption>;
   /** Loads TLS. */
   loadTls(): Promise<TlsSockets>;
 }
@@ -37,8 +40,8 @@ export function noTransport(name: string, option: string): ConfigError {
   );
 }
 
-/** Returns the error for TLS that cannot be loaded. */
-export function noTls(option: string): ConfigError {
+/** Returns the error for an option whose code cannot be loaded. */
+export function noLoader(option: string): ConfigError {
   return new ConfigError(
     "unsupported",
     `${option} cannot be loaded by this entry of the package: use that of "@veltix/core"`,

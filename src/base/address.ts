@@ -56,6 +56,13 @@ export function networkOf(address: Address): string {
   return [a, b, c, d].map((group) => group.toString(16)).join(":");
 }
 
+/** Returns whether an endpoint is on this machine: a unix socket, `localhost`, 127.0.0.0/8 or `::1`. */
+export function isLocal(endpoint: Endpoint): boolean {
+  if ("path" in endpoint) return true;
+  const name = ipOf(endpoint).toLowerCase();
+  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(\.\d+){3}$/.test(name);
+}
+
 /** Returns the network of a peer for people: an IPv4 address, or a prefix such as `2001:db8:0:0::/64`. */
 export function networkText(address: Address): string {
   const network = networkOf(address);

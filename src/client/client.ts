@@ -7,6 +7,8 @@
 import type { EventOptions, Listener } from "../app/events.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
+import { ConfigError } from "../errors.ts";
+import { addressText, type Endpoint, isLocal } from "../base/address.ts";
 import { readOptions } from "../base/checks.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import { checkTlsTransport } from "../app/tls_config.ts";
@@ -22,12 +24,23 @@ import { checkCredentials } from "../wire/handshake/client.ts";
 import { protocol } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
-import { CLIENT_OPTIONS, type ClientConfig } from "./client_config.ts";
+import { CLIENT_OPTIONS, type ClientConfig, type ClientOptions } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
 import { type ClientState, Connector } from "./connector.ts";
 import { MessageStream } from "./message_stream.ts";
 import { OutgoingQueue } from "./outgoing_queue.ts";
 import { attemptsOf } from "./reconnect.ts";
+
+/** Refuses credentials that would travel in plain to another machine. A program's own transport is its own affair. */
+function checkWay({ encryption, tls, transport }: ClientOptions, endpoint: Endpoint): void {
+  if (encryption !== undefined || tls !== undefined || typeof transport === "object" || isLocal(endpoint)) return;
+  throw new ConfigError(
+    "invalid-config",
+    `credentials would travel unencrypted to ${
+      addressText(endpoint)
+    }: set encryption or tls, or insecureCredentials to true`,
+  );
+}
 
 /** A client's counters and what it agreed on with its server. */
 export interface ClientStats extends Partial<SessionStats> {
@@ -90,7 +103,7 @@ export class Client implements AsyncDisposable {
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
-    const { protocol: spoken, credentials, queueWhileDown, reconnect, tls } = options;
+    const { protocol: spoken, credentials, encryption, queueWhileDown, reconnect, tls } = options;
     const core = this.#core = new EndpointCore<ClientEvents>(
       options,
       CLIENT_EVENTS,
@@ -100,8 +113,9 @@ export class Client implements AsyncDisposable {
     );
     if (tls !== undefined) {
       checkTlsTransport(options.transport);
-      core.checkTls();
+      core.checkLoader("tls");
     }
+    if (encryption !== undefined) core.checkLoader("encryption");
     const target = {
       tls,
       endpoint: endpointOf(options, { hostname: "127.0.0.1", port: 8080 }),
@@ -110,14 +124,15 @@ export class Client implements AsyncDisposable {
       credentials,
       timeout: core.limits.handshakeTimeout,
     };
-    checkCredentials(target.protocol, credentials);
+    checkCredentials(target.protocol, typeof credentials === "function" ? null : credentials);
+    if (credentials !== undefined && !options.insecureCredentials) checkWay(options, target.endpoint);
     if (core.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
       throw noResync(`protocol "${target.protocol}"`);
     }
     const queue = queueWhileDown === false
       ? undefined
       : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, core.limits.highWaterMark);
-    this.#link = new Connector(core, target, reconnect, queue, this, () => {
+    this.#link = new Connector(core, target, encryption, reconnect, queue, this, () => {
       for (const stream of this.#streams) stream.end();
     });
   }
@@ -135,6 +150,11 @@ export class Client implements AsyncDisposable {
   /** The certificate of the server; `undefined` while there is no connection, or without TLS. */
   get certificate(): PeerCertificate | undefined {
     return this.#link.peer?.certificate;
+  }
+
+  /** The public key by which the server was trusted; `undefined` while there is no connection, or without encryption. */
+  get serverKey(): string | undefined {
+    return this.#link.peer?.publicKey;
   }
 
   /** Resolves when the connection is over and no other follows; never rejects. */

@@ -4,10 +4,21 @@
  * @module
  */
 
-import { type Checks, type Given, nonEmpty, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
+import {
+  checkBoolean,
+  type Checks,
+  type Given,
+  nonEmpty,
+  optional,
+  type OptionTable,
+  unchecked,
+  whole,
+} from "../base/checks.ts";
 import { COMMON_OPTIONS, type CommonConfig, type CommonOptions, protocolOf } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
 import { clientTls } from "../app/tls_config.ts";
+import { clientEncryption } from "../app/encryption_config.ts";
+import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
 import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
@@ -33,8 +44,24 @@ export interface ClientConfig extends CommonConfig {
    * @default no TLS: whoever is on the way can read and change all bytes
    */
   readonly tls?: boolean | TlsClientOptions;
-  /** The value that the server's `authenticate` receives, as JSON. Only native servers take any. @default none */
+  /**
+   * Encrypts the connection (Noise), and talks only to a server whose identity is trusted. It goes over any transport,
+   * TLS included.
+   * @default no encryption: whoever is on the way can read and change all bytes
+   */
+  readonly encryption?: EncryptionClientOptions;
+  /**
+   * The value that the server's `authenticate` receives, as JSON, or a function that returns it or a promise of it. The
+   * function is called for each attempt to connect, with its number, and has `handshakeTimeout`: tokens expire. Only
+   * native servers take credentials. They are sent only to a server that is trusted, see `encryption` and `tls`.
+   * @default none
+   */
   readonly credentials?: unknown;
+  /**
+   * Allows `credentials` to travel unencrypted to another machine, where whoever is on the way can read them.
+   * @default false: such a client is not created
+   */
+  readonly insecureCredentials?: boolean;
   /**
    * Connects again when a connection is lost or cannot be made, including the first one. `true` tries forever, with
    * waits of up to 1, 2, 4 … 30 seconds.
@@ -54,7 +81,9 @@ export interface ClientConfig extends CommonConfig {
 export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "port" | "hostname" | "path">> {
   readonly protocol: string;
   readonly credentials: unknown;
+  readonly insecureCredentials: boolean;
   readonly tls: TlsClientOptions | undefined;
+  readonly encryption: EncryptionClientOptions | undefined;
   readonly reconnect: ReconnectPolicy | undefined;
   readonly queueWhileDown: boolean | QueueOptions;
 }
@@ -70,7 +99,9 @@ export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   protocol: optional((name, value) => value === "auto" ? value : protocolOf(name, value), "auto"),
   // The protocol decides if there may be any.
   credentials: unchecked<unknown>(),
+  insecureCredentials: optional(checkBoolean, false),
   tls: optional((name, value) => value === false ? undefined : clientTls(name, value)),
+  encryption: optional(clientEncryption),
   reconnect: reconnectOf,
   // `OutgoingQueue` checks them.
   queueWhileDown: optional(unchecked<boolean | QueueOptions>(), false),

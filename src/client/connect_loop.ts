@@ -13,6 +13,7 @@ import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
+import type { ClientEncryption } from "../encryption_seam.ts";
 import type { Transport } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
 import { dial, type Dialed, type Target } from "./dial.ts";
@@ -34,7 +35,9 @@ export interface ClientContext {
   /** The routes, events and limits. */
   readonly core: EndpointCore<ClientEvents>;
   /** The server to connect to. */
-  readonly target: Omit<Target, "transport" | "nativeOnly" | "unref">;
+  readonly target: Omit<Target, "attempt" | "encryption" | "transport" | "nativeOnly" | "unref">;
+  /** Made when the client connects first; `undefined` before, and without encryption. */
+  encryption: ClientEncryption | undefined;
   /** When to try again; `undefined` for never. */
   readonly policy: ReconnectPolicy | undefined;
   readonly outgoing: Outgoing;
@@ -213,8 +216,8 @@ export class ConnectLoop {
     core.events.emit("connecting", { attempt });
     let dialed: Dialed;
     try {
-      const { target, seenNative: nativeOnly, unref } = context;
-      dialed = await dial({ ...target, transport, nativeOnly, unref }, shared, signal);
+      const { encryption, target, seenNative: nativeOnly, unref } = context;
+      dialed = await dial({ ...target, attempt, encryption, transport, nativeOnly, unref }, shared, signal);
     } catch (error) {
       // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));

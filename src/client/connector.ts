@@ -11,6 +11,7 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
+import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import type { Transport } from "../transport.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -27,6 +28,7 @@ export type ClientState = "disconnected" | "connecting" | "connected" | "reconne
 export class Connector {
   readonly outgoing: Outgoing;
   readonly #context: ClientContext;
+  readonly #encryption: EncryptionClientOptions | undefined;
   readonly #onEnd: () => void;
   /** The load of handlers, shared by all connect loops. */
   readonly #load = new HandlerLoad();
@@ -39,6 +41,7 @@ export class Connector {
   /**
    * @param core The routes, events and limits.
    * @param target The server to connect to.
+   * @param encryption The options of the encryption; `undefined` for none.
    * @param policy When to try again; `undefined` for never.
    * @param queue The queue that keeps messages while there is no connection.
    * @param handle The second argument of handlers.
@@ -47,6 +50,7 @@ export class Connector {
   constructor(
     core: EndpointCore<ClientEvents>,
     target: ClientContext["target"],
+    encryption: EncryptionClientOptions | undefined,
     policy: ReconnectPolicy | undefined,
     queue: OutgoingQueue | undefined,
     handle: unknown,
@@ -54,7 +58,8 @@ export class Connector {
   ) {
     const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
     const outgoing = this.outgoing = new Outgoing(queue, core, headerSize);
-    this.#context = { core, target, policy, outgoing, handle, seenNative: false, unref: false };
+    this.#context = { core, target, policy, outgoing, handle, encryption: undefined, seenNative: false, unref: false };
+    this.#encryption = encryption;
     this.#onEnd = onEnd;
   }
 
@@ -182,6 +187,9 @@ export class Connector {
         if (shared === undefined) {
           const { tls } = this.#context.target;
           transport = tls === undefined ? await core.sockets() : (await core.tls()).client(tls);
+          if (this.#encryption !== undefined) {
+            this.#context.encryption ??= (await core.encryption()).client(this.#encryption);
+          }
           shared = makeShared(core.loopOf(transport), core, this.#load);
           this.outgoing.begin(shared);
         }

@@ -6,20 +6,24 @@
 
 import { ConnectionError } from "../errors.ts";
 import { Channel } from "../link/channel.ts";
-import { negotiate } from "../link/handshake.ts";
+import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import type { PeerShared } from "../app/shared.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import type { Endpoint } from "../base/address.ts";
+import type { ClientEncryption } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
-import { ClientHandshake } from "../wire/handshake/client.ts";
-import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
+import { checkCredentials, ClientHandshake } from "../wire/handshake/client.ts";
+import { EMPTY } from "../wire/handshake/messages.ts";
+import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 
 /** The server to connect to, and how to connect. */
 export interface Target {
   readonly transport: Transport;
   readonly endpoint: Endpoint;
+  /** The encryption; `undefined` for none. */
+  readonly encryption: ClientEncryption | undefined;
   /** The options of TLS; `undefined` for none. */
   readonly tls: TlsClientOptions | undefined;
   /** How much is read at once, in bytes. */
@@ -28,8 +32,10 @@ export interface Target {
   readonly protocol: string;
   /** True if only a native connection is accepted. */
   readonly nativeOnly: boolean;
-  /** The value that the server's `authenticate` receives. */
+  /** The value that the server's `authenticate` receives, or a function that returns it. */
   readonly credentials: unknown;
+  /** The number of the attempt, from 0. */
+  readonly attempt: number;
   /** The time limit of the whole attempt, in milliseconds. */
   readonly timeout: number;
   /** True if the process may end meanwhile. */
@@ -66,6 +72,7 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
   wheel.add(deadline, timeout);
   try {
     const { bufferSize, endpoint } = target;
+    const credentials = await credentialsOf(target, late.signal);
     channel = new Channel(await transport.connect(endpoint, { signal: late.signal, bufferSize }));
     wheel.remove(deadline);
     if (target.unref) channel.unref();
@@ -74,12 +81,14 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
       offer: shared.features.offer,
-      credentials: target.credentials,
+      credentials,
       nativeOnly: target.nativeOnly,
       now: Date.now(),
     });
+    const { encryption } = target;
     const outcome = await negotiate(channel, machine, {
       wheel,
+      secure: encryption === undefined ? undefined : encrypted(channel, encryption, endpoint, machine),
       timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
     // It may have been aborted at the very moment when the handshake was done.
@@ -92,6 +101,37 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
     wheel.remove(deadline);
     signal.removeEventListener("abort", giveUp);
   }
+}
+
+/** Returns the credentials of an attempt. A function is asked for them. */
+async function credentialsOf({ attempt, credentials, protocol }: Target, signal: AbortSignal): Promise<unknown> {
+  if (typeof credentials !== "function") return credentials;
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  const given: unknown = await Promise.race([credentials(attempt), aborted]);
+  signal.throwIfAborted();
+  checkCredentials(protocol, given);
+  return given;
+}
+
+/** Returns what encrypts a channel. The client's first bytes travel within the handshake of the encryption. */
+function encrypted(
+  channel: Channel,
+  encryption: ClientEncryption,
+  to: Endpoint,
+  machine: ClientHandshake,
+): NegotiateOptions["secure"] {
+  return async (step) => {
+    const answer = (greeting: Uint8Array): Uint8Array => {
+      if (step.state === "waiting") step = machine.push(greeting);
+      const { send = EMPTY, ...rest } = step as { readonly send?: Uint8Array } & HandshakeStep;
+      step = rest as HandshakeStep;
+      return send;
+    };
+    await channel.wrap(async (connection) => ({ connection: await encryption.connect(connection, to, answer) }));
+    return step;
+  };
 }
 
 /** Aborts a channel. The caller of `dial` gets the reason, which may be anything. */

@@ -27,6 +27,7 @@ export {
   type Refusal,
   VeltixError,
 } from "../errors.ts";
+export type { TrustedKey } from "../encryption_seam.ts";
 export { Identity } from "./identity.ts";
 export { parsePublicKey, type PeerKey } from "./public_key.ts";
 export { type Trust, type TrustFunction, trustOnFirstUse, type TrustStore } from "./trust.ts";

@@ -7,6 +7,7 @@
 import { addressText, type Endpoint } from "../base/address.ts";
 import { nonEmpty, show } from "../base/checks.ts";
 import { isThenable } from "../base/thenable.ts";
+import type { TrustedKey } from "../encryption_seam.ts";
 import { HandshakeError } from "../errors.ts";
 import type { ShownIdentity } from "./handshake/payload.ts";
 import { KnownHosts } from "./known_hosts.ts";
@@ -21,7 +22,7 @@ export type Trust = string | readonly string[] | TrustFunction | TrustStore;
  * @param keys The keys that the peer shows, at most four. Whether it has the secret keys is not known yet.
  * @param address The address of the peer.
  */
-export type TrustFunction = (keys: readonly PeerKey[], address: Endpoint) => boolean | Promise<boolean>;
+export type TrustFunction = (keys: readonly TrustedKey[], address: Endpoint) => boolean | Promise<boolean>;
 
 /** Decides whose keys are trusted, and may remember them. */
 export interface TrustStore {

@@ -41,12 +41,13 @@ export class Channel {
     return this.#connection.security;
   }
 
-  /**
-   * Completes the handshake of what protects an accepted connection. Called before anything is read or written. Rejects
-   * with a `HandshakeError` that says what was wrong, or with the error of the connection.
-   */
-  async secure(): Promise<void> {
-    if (this.#connection.secure !== undefined) this.#connection = await this.#connection.secure();
+  /** Uses another connection from now on, which `wrap` makes of this one. Called before anything is read or written. */
+  async wrap<Made extends { readonly connection: Connection }>(
+    wrap: (connection: Connection) => Promise<Made>,
+  ): Promise<Made> {
+    const made = await wrap(this.#connection);
+    this.#connection = made.connection;
+    return made;
   }
 
   /** Returns what the next {@linkcode read} will return. Calling it again returns the same until something is read. */
@@ -103,6 +104,11 @@ export class Channel {
 
   abort(reason?: Error): void {
     this.#connection.abort(reason);
+  }
+
+  /** Returns whether bytes have arrived since the last call that are not handed out yet. */
+  moved(): boolean {
+    return this.#connection.moved?.() ?? false;
   }
 
   unref(): void {

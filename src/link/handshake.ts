@@ -34,8 +34,11 @@ export interface NegotiateOptions {
   readonly wheel: TimerWheel;
   /** The most time for the whole handshake, in milliseconds. */
   readonly timeout: number;
-  /** What has to be done before the machine starts, within the deadline. */
-  readonly before?: (() => Promise<void>) | undefined;
+  /**
+   * Secures the channel, within the deadline. It is given the first step of the machine, may have its bytes travel with
+   * its own, and returns the step to go on with.
+   */
+  readonly secure?: ((step: HandshakeStep) => Promise<HandshakeStep>) | undefined;
   /**
    * Decides whether to let in a peer that has said who it is, and returns the next step of the machine. Without it,
    * every peer is let in. The function that it passes to `expires` is called when the time is over, so that the peer
@@ -77,8 +80,8 @@ export async function negotiate(
   });
   wheel.add(deadline, timeout);
   try {
-    await options.before?.();
     let step = machine.start();
+    if (options.secure !== undefined) step = await options.secure(step);
     for (;;) {
       if (step.state === "proposed") {
         deciding = true;

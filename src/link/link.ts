@@ -143,6 +143,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   }
 
   get lastReceived(): number {
+    if (this.source.channel.moved()) this.source.lastRead = this.#shared.clock.now();
     return this.source.lastRead;
   }
 

@@ -46,6 +46,8 @@ export interface ServerState<P> {
   broadcastsDropped: number;
   /** True if the process may end while the server listens. */
   unref: boolean;
+  /** True if nothing is logged for an address that is open to other machines. */
+  readonly quiet: boolean;
 }
 
 /** The acceptor. {@linkcode Acceptor.start} makes one that listens. */
@@ -214,20 +216,28 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     const channel = new Channel(accepted);
     let slot: ConnectionSlot | undefined;
     try {
-      slot = this.#limits.enter(accepted.remote);
-      const [outcome, principal] = await greet(this.#greeting, channel, network, place, slot);
+      let refused: HandshakeError | undefined;
+      try {
+        slot = this.#limits.enter(accepted.remote);
+      } catch (error) {
+        // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
+        if (place.encryption === undefined || !(error instanceof HandshakeError)) throw error;
+        refused = error;
+      }
+      const [outcome, principal] = await greet(this.#greeting, channel, network, place, slot ?? refused!);
       // A protocol without a handshake has not counted the connection yet.
-      slot.open();
-      if (!this.#closing) return this.#admit({ channel, outcome, principal, slot, recovery: place.recovery });
+      slot!.open();
+      if (!this.#closing) return this.#admit({ channel, outcome, principal, slot: slot!, recovery: place.recovery });
       channel.abort();
-      slot.leave();
+      slot!.leave();
     } catch (error) {
       slot?.leave();
       this.#reject(accepted.remote, error);
       // `#handshakes` has already closed a connection that made room for others.
       if (this.#handshakes.isCrowd(error)) return;
-      const unheard = slot === undefined || error === channel.security?.fault;
-      const told = unheard && error instanceof HandshakeError;
+      // Nothing is said in plain where the peer expects encryption.
+      const early = slot === undefined && place.encryption === undefined;
+      const told = (early || error === channel.security?.fault) && error instanceof HandshakeError;
       await this.#handshakes.leave(channel, told ? refusalMessage(place.protocol, error) : undefined);
     }
   }

@@ -39,6 +39,8 @@ export interface AuthenticateContext {
   readonly security: "none" | ConnectionSecurity["kind"];
   /** The certificate that the client has shown and that holds; `undefined` if it has shown none. */
   readonly certificate: PeerCertificate | undefined;
+  /** The public key of the client's identity, which it has proved; `undefined` if it has shown none. */
+  readonly publicKey: string | undefined;
   /** Aborted when nobody waits for the answer any more: the peer has left, its time is over, or the server closes. */
   readonly signal: AbortSignal;
   /**
@@ -216,6 +218,10 @@ class Context implements AuthenticateContext {
 
   get certificate(): PeerCertificate | undefined {
     return this.#channel.security?.certificate;
+  }
+
+  get publicKey(): string | undefined {
+    return this.#channel.security?.publicKey;
   }
 
   get signal(): AbortSignal {

@@ -134,6 +134,11 @@ export class ConnectedClient<P = undefined> {
     return this.#member.peer.certificate;
   }
 
+  /** The public key of the client's identity; `undefined` if it has shown none, or without encryption. */
+  get publicKey(): string | undefined {
+    return this.#member.peer.publicKey;
+  }
+
   /** True while messages can be sent to the client. */
   get connected(): boolean {
     return this.#member.peer.session.open;

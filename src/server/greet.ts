@@ -5,13 +5,14 @@
  */
 
 import { HandshakeError } from "../errors.ts";
-import { negotiate, type NegotiateOptions } from "../link/handshake.ts";
+import { type HandshakeMachine, negotiate, type NegotiateOptions } from "../link/handshake.ts";
 import type { Channel } from "../link/channel.ts";
 import type { StrangerTurns } from "../link/stranger_turns.ts";
 import { randomId } from "../session/request_ids.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
+import { EMPTY } from "../wire/handshake/messages.ts";
 import { Greeting } from "../wire/handshake/greeting.ts";
 import { ServerHandshake } from "../wire/handshake/server.ts";
 import type { Protocol } from "../wire/protocols.ts";
@@ -37,7 +38,8 @@ export interface GreetContext<P> {
  * Does the handshake with a connection. The connection stays open if it fails.
  *
  * @param network The network that the connection comes from.
- * @param slot The place of the connection within the limits. It is opened before the peer is let in.
+ * @param slot The place of the connection within the limits, which is opened before the peer is let in. An error
+ * refuses the peer in place of the greeting.
  * @returns The outcome of the handshake, and the value that `authenticate` returned.
  * @throws {unknown} The handshake failed, or the connection is not let in.
  */
@@ -45,9 +47,10 @@ export async function greet<P>(
   { core, wheel, handshakes, offenders, strangers, greetings }: GreetContext<P>,
   channel: Channel,
   network: string,
-  { protocol, authenticate, tls }: Place<P>,
-  slot: ConnectionSlot,
+  place: Place<P>,
+  slot: ConnectionSlot | HandshakeError,
 ): Promise<[HandshakeOutcome, P]> {
+  const { protocol, authenticate } = place;
   const { offer } = core.features;
   let greeting = greetings.get(protocol);
   if (greeting === undefined) greetings.set(protocol, greeting = new Greeting(protocol, offer));
@@ -63,6 +66,7 @@ export async function greet<P>(
   // Without `authenticate`, the program chooses `P`.
   let principal = undefined as P;
   const letIn = (): HandshakeStep => {
+    if (slot instanceof HandshakeError) throw slot;
     slot.open();
     return machine.accept();
   };
@@ -101,15 +105,44 @@ export async function greet<P>(
       handshakes.check(pending);
     }
     const timeout = core.limits.handshakeTimeout;
-    const before = tls === undefined ? undefined : () => secure(channel);
-    outcome = await negotiate(channel, machine, { wheel, timeout, before, decide, turns: strangers });
+    const secure = secured(channel, place, machine, strangers);
+    const refusing: HandshakeMachine = {
+      start: () => machine.refuse(slot as HandshakeError),
+      push: (chunk) => machine.push(chunk),
+      unfinished: (how) => machine.unfinished(how),
+    };
+    outcome = await negotiate(channel, slot instanceof HandshakeError ? refusing : machine, {
+      wheel,
+      timeout,
+      secure,
+      decide,
+      turns: strangers,
+    });
   } finally {
     handshakes.end(pending);
   }
   return [outcome, principal];
 }
 
-async function secure(channel: Channel): Promise<void> {
-  await channel.secure();
-  if (channel.security?.fault !== undefined) throw channel.security.fault;
+/** Returns what secures the channel of a place: TLS, encryption, both or nothing. */
+function secured<P>(
+  channel: Channel,
+  { tls, encryption }: Place<P>,
+  machine: ServerHandshake,
+  strangers: StrangerTurns,
+): NegotiateOptions["secure"] {
+  if (tls === undefined && encryption === undefined) return undefined;
+  return async (step) => {
+    if (tls !== undefined) {
+      await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
+      if (channel.security?.fault !== undefined) throw channel.security.fault;
+    }
+    if (encryption === undefined) return step;
+    const { send = EMPTY, ...rest } = step as { readonly send?: Uint8Array } & HandshakeStep;
+    const { first } = await channel.wrap((connection) => encryption.encryption!.accept(connection, send, strangers));
+    if (channel.security?.fault !== undefined) throw channel.security.fault;
+    if (first.length > 0 && step.state === "waiting") return machine.push(first);
+    channel.unread(first);
+    return rest as HandshakeStep;
+  };
 }

@@ -8,9 +8,22 @@ import { ConnectionError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/closing.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
-import { type Address, addressText } from "../base/address.ts";
+import { type Address, addressText, isLocal } from "../base/address.ts";
+import type { Place } from "./server_config.ts";
 import { Acceptor, type ServerState } from "./acceptor.ts";
 import { spotsOf } from "./spots.ts";
+
+/** Logs that other machines can connect without being asked who they are, and unencrypted. */
+function warnIfOpen<P>({ log, transport }: ServerState<P>["core"], places: readonly Place<P>[]): void {
+  const open = places.filter((place) =>
+    place.authenticate === undefined && place.tls === undefined && place.encryption === undefined &&
+    typeof (place.transport ?? transport) === "string" && !isLocal(place.at)
+  );
+  if (open.length === 0) return;
+  const where = open.map(({ at }) => addressText(at)).join(" and ");
+  const text = `The server is open: any machine that reaches ${where} is let in, and whoever is on the way reads along`;
+  writeNote(log, "warn", () => `${text}; set encryption or tls, and authenticate, or quiet to true if that is meant`);
+}
 
 /** A restart under way. */
 interface Restart {
@@ -100,6 +113,7 @@ export class ServerLifecycle<P> {
       throw error;
     }
     this.#addresses = run.addresses;
+    if (!this.#owner.quiet) warnIfOpen(core, places);
     for (const address of run.addresses) {
       writeNote(core.log, "info", () => `Server listening on ${addressText(address)}`);
     }

@@ -97,8 +97,9 @@ export class Server<P = undefined> implements AsyncDisposable {
       ownTransportOf(config, places),
       extraFeatures(config),
     );
-    places.forEach(({ tls, transport }, i) => {
-      if (tls !== undefined) core.checkTls();
+    places.forEach(({ encryption, tls, transport }, i) => {
+      if (encryption !== undefined) core.checkLoader("encryption");
+      if (tls !== undefined) core.checkLoader("tls");
       else if (transport !== undefined) core.checkSockets(transport, `listen[${i}].`);
     });
     this.#owner = {
@@ -110,6 +111,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       slowConsumers: 0,
       broadcastsDropped: 0,
       unref: false,
+      quiet: options.quiet,
     };
     this.#lifecycle = new ServerLifecycle(this.#owner);
   }

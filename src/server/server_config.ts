@@ -7,6 +7,7 @@
 import { ConfigError } from "../errors.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import {
+  checkBoolean,
   checkFunction,
   type Checks,
   type Given,
@@ -27,6 +28,8 @@ import {
 } from "../app/config.ts";
 import { checkTlsTransport, serverTls, type TlsSettings } from "../app/tls_config.ts";
 import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
+import { serverEncryption } from "../app/encryption_config.ts";
+import type { EncryptionServerOptions, ServerEncryption } from "../encryption_seam.ts";
 import type { TlsServerOptions } from "../tls_seam.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
@@ -55,6 +58,8 @@ export interface ListenerConfig<P = undefined> {
   readonly transport?: TransportChoice;
   /** Protects the connections there by TLS; `false` for none. @default the server's `tls` */
   readonly tls?: TlsServerOptions | false;
+  /** Encrypts the connections there; `false` for no encryption. @default the server's `encryption` */
+  readonly encryption?: EncryptionServerOptions | false;
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -89,6 +94,18 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    * @default no TLS: whoever is on the way can read and change all bytes
    */
   readonly tls?: TlsServerOptions | false;
+  /**
+   * Encrypts all connections (Noise), without certificates: clients know the server by the public key of its identity.
+   * A client without encryption is turned away with `encryption-required`. It goes over any transport, TLS included.
+   * @default no encryption: whoever is on the way can read and change all bytes
+   */
+  readonly encryption?: EncryptionServerOptions | false;
+  /**
+   * Leaves out the warning that `start()` logs for an address that other machines reach, without `authenticate`, `tls`
+   * and `encryption`.
+   * @default false
+   */
+  readonly quiet?: boolean;
   /**
    * The most connections that are open or being closed. Above this, peers are refused with `too-many-connections` and
    * learn that it is worth trying again after 1,000 ms. The protocol of the HELLO releases cannot say that: their
@@ -144,6 +161,15 @@ export interface Place<P> {
   readonly transport: TransportChoice | undefined;
   /** The certificate that is shown there; `undefined` without TLS. */
   readonly tls: TlsSettings | undefined;
+  /** How connections are encrypted there; `undefined` for no encryption. */
+  readonly encryption: EncryptionSettings | undefined;
+}
+
+/** The encryption of a listener. */
+export interface EncryptionSettings {
+  readonly options: EncryptionServerOptions;
+  /** Made when the server starts first. */
+  encryption: ServerEncryption | undefined;
 }
 
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
@@ -155,6 +181,7 @@ export type ListenerOptions = Given<ListenerConfig<unknown>>;
 export interface ServerOptions
   extends CommonOptions, ServerLimits, Omit<ListenerOptions, "protocol" | "recovery" | "transport"> {
   readonly protocol: string;
+  readonly quiet: boolean;
   readonly listen: readonly ListenerOptions[] | undefined;
 }
 
@@ -167,6 +194,7 @@ const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   recovery: optional(oneOf("close", "resync")),
   transport: optional(transportOf),
   tls: optional((name, value) => value === false ? value : serverTls(name, value)),
+  encryption: optional((name, value) => value === false ? value : serverEncryption(name, value)),
 };
 
 /** The checks and defaults of the options. */
@@ -176,6 +204,7 @@ export const SERVER_OPTIONS: Checks<ServerOptions> = {
   protocol: optional(protocolOf, "2.0"),
   recovery: COMMON_OPTIONS.recovery,
   transport: COMMON_OPTIONS.transport,
+  quiet: optional(checkBoolean, false),
   listen: optional(listenersOf),
   maxConnections: optional(wholeOrInfinity(1), Infinity),
   maxConnectionsPerAddress: optional(wholeOrInfinity(1), Infinity),
@@ -196,9 +225,9 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
 export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
-  const { listen, protocol, authenticate, recovery, tls } = options;
+  const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
-    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, tls);
+    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
     if (place.tls !== undefined) checkTlsTransport(options.transport);
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
@@ -209,8 +238,11 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
-    const { transport, tls: shown = tls } = listener;
-    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, shown, prefix);
+    const { transport, tls = options.tls, encryption = options.encryption } = listener;
+    const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, {
+      tls,
+      encryption,
+    }, prefix);
     if (place.tls !== undefined) checkTlsTransport(transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
@@ -247,14 +279,23 @@ function placeOf<P>(
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   transport: TransportChoice | undefined,
-  tls: TlsServerOptions | false | undefined,
+  { tls, encryption }: Pick<ListenerOptions, "encryption" | "tls">,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
   const authenticate = decides as Authenticate<P> | undefined;
   if (authenticate === undefined || protocol.handshake !== "none") {
-    const settings = tls === undefined || tls === false ? undefined : { options: tls, context: undefined };
-    return { at, protocol, authenticate, recovery, transport, tls: settings };
+    return {
+      at,
+      protocol,
+      authenticate,
+      recovery,
+      transport,
+      tls: tls === undefined || tls === false ? undefined : { options: tls, context: undefined },
+      encryption: encryption === undefined || encryption === false
+        ? undefined
+        : { options: encryption, encryption: undefined },
+    };
   }
   throw new ConfigError(
     "invalid-config",

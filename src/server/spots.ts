@@ -29,9 +29,10 @@ export function spotsOf<P, Map extends EventMap>(
   places: readonly Place<P>[],
   before: readonly Address[] | undefined,
 ): Promise<Spot[]> {
-  return Promise.all(places.map(async ({ at, tls, transport }, i) => {
+  return Promise.all(places.map(async ({ at, encryption, tls, transport }, i) => {
     const was = before?.[i];
     const endpoint = was !== undefined && "port" in was ? { ...at, port: was.port } : at;
+    if (encryption !== undefined) encryption.encryption ??= (await core.encryption()).server(encryption.options);
     if (tls === undefined) return { at: endpoint, transport: await core.sockets(transport) };
     const sockets = await core.tls();
     tls.context = sockets.context(tls.options);

@@ -7,7 +7,7 @@
 
 import { ConfigError, HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
-import { adviceFor, describeBytes, detectHello, isTls } from "../python/hello.ts";
+import { adviceFor, describeBytes, detectHello, isNoise, isTls } from "../python/hello.ts";
 import {
   commonFeatures,
   type HandshakeStep,
@@ -135,9 +135,10 @@ export class ClientHandshake {
       this.#state = "message-1";
       return this.#pushJson(bytes);
     }
-    if (isTls(bytes)) {
+    if (isTls(bytes) || isNoise(bytes)) {
       const greeted = `it greeted with ${describeBytes(bytes)}, which is no Veltix greeting; ${adviceFor(bytes)}`;
-      throw new HandshakeError("tls-required", `Cannot agree with the peer: ${greeted}`);
+      const code = isTls(bytes) ? "tls-required" : "encryption-required";
+      throw new HandshakeError(code, `Cannot agree with the peer: ${greeted}`);
     }
     const hello = detectHello(bytes);
     if (hello === undefined) return { state: "waiting" };

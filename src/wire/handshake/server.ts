@@ -7,7 +7,7 @@
 
 import { HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
-import { adviceFor, describeBytes, framingOf, isTls, LOOKED_AT } from "../python/hello.ts";
+import { adviceFor, describeBytes, framingOf, isNoise, isTls, LOOKED_AT } from "../python/hello.ts";
 import {
   acceptFeatures,
   CREDENTIALS_PATH,
@@ -206,8 +206,9 @@ export class ServerHandshake {
       return step();
     } catch (error) {
       if (!this.#strange) throw error;
-      if (isTls(this.#first)) {
-        throw new HandshakeError("tls-unavailable", `Cannot agree with the peer: it sent ${this.#looks()}`);
+      if (isTls(this.#first) || isNoise(this.#first)) {
+        const code = isTls(this.#first) ? "tls-unavailable" : "encryption-unavailable";
+        throw new HandshakeError(code, `Cannot agree with the peer: it sent ${this.#looks()}`);
       }
       if (error instanceof HandshakeError) {
         throw new HandshakeError(error.code, `${error.message}; it sent ${this.#looks()}`);

@@ -87,6 +87,7 @@ export const LOOKED_AT = 1024;
 export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return "nothing";
   if (isTls(bytes)) return bytes[0] === 0x15 ? "a TLS alert" : "a TLS handshake";
+  if (isNoise(bytes)) return "the hello of an encrypted connection";
   const frame = frameOf(bytes);
   if (frame !== undefined) return `a frame of type ${frame.code}, framed as in ${frame.framing.releases}`;
   // A MySQL greeting begins with its length in 3 bytes, a zero, and the protocol version 10.
@@ -109,10 +110,16 @@ export function adviceFor(bytes: Uint8Array): string {
       ? "set the option tls, or connect to a port without TLS"
       : "set the option tls of this server";
   }
+  if (isNoise(bytes)) return "set the option encryption on both ends";
   const frame = frameOf(bytes);
   return frame === undefined
     ? "check the host and the port"
     : `set protocol to its release, such as "${frame.framing.name}"`;
+}
+
+/** Returns whether the bytes are the hello of an encrypted connection: `VXS`. */
+export function isNoise(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x56 && bytes[1] === 0x58 && bytes[2] === 0x53;
 }
 
 /** Returns whether the bytes look like TLS. Every version begins with the type of a record and a 3. */

@@ -1,0 +1,22 @@
+/**
+ * A connection over TLS.
+ *
+ * @module
+ */
+
+import type { ConnectionSecurity } from "../transport.ts";
+import { type Channel, Duplex } from "./duplex.ts";
+
+/** A {@linkcode Duplex} that says what protects it. A field of every connection would cost the others memory. */
+export class TlsConnection extends Duplex {
+  readonly security: ConnectionSecurity;
+
+  /**
+   * @param channel The socket of TLS.
+   * @param security What protects the connection.
+   */
+  constructor(channel: Channel, security: ConnectionSecurity) {
+    super(channel);
+    this.security = security;
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Encrypts connections: drives the machines of the handshake over a connection, and asks whose identity is trusted.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../base/address.ts";
+import { show } from "../base/checks.ts";
+import type {
+  Arrived,
+  ClientEncryption,
+  Encryption,
+  EncryptionClientOptions,
+  EncryptionServerOptions,
+  ServerEncryption,
+  Turns,
+} from "../encryption_seam.ts";
+import { HandshakeError, type Refusal } from "../errors.ts";
+import type { Connection } from "../transport.ts";
+import { choosePrimitives } from "./choose_primitives.ts";
+import { findEd25519 } from "./ed25519.ts";
+import { EncryptedConnection } from "./encrypted_connection.ts";
+import { ClientNoise } from "./handshake/client.ts";
+import type { ShownIdentity, Signer, Verify } from "./handshake/payload.ts";
+import { ServerNoise } from "./handshake/server.ts";
+import type { NoiseStep } from "./handshake/terms.ts";
+import { Identity, SIGN } from "./identity.ts";
+import type { KeyPair, Primitives, Suite } from "./primitives.ts";
+import { parsePublicKey } from "./public_key.ts";
+import { ANY_KEY, readAllow, readTrust, type TrustStore, verifyPeer } from "./trust.ts";
+
+/** Returns the encryption of this runtime. */
+export function encryption(): Encryption {
+  const primitives = choosePrimitives();
+  return {
+    server: (options) => new Listening(primitives, options),
+    client: (options) => new Connecting(primitives, options),
+  };
+}
+
+class Listening implements ServerEncryption {
+  readonly #primitives: Primitives;
+  readonly #signers: readonly Signer[];
+  readonly #allow: TrustStore | undefined;
+  /** The static key pairs by suite: one for each `Server`, made when it is first needed. */
+  readonly #static = new Map<Suite, KeyPair>();
+
+  constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions) {
+    const given = Array.isArray(identity) ? identity : [identity];
+    if (given.length < 1 || given.length > 4) {
+      throw new TypeError(`encryption.identity must be one to four identities, not ${given.length}`);
+    }
+    this.#primitives = primitives;
+    this.#signers = given.map((one, i) =>
+      signerOf(given.length > 1 ? `encryption.identity[${i}]` : "encryption.identity", one)
+    );
+    this.#allow = allow === undefined ? undefined : readAllow(allow, "encryption.allow");
+  }
+
+  async accept(connection: Connection, greeting: Uint8Array, turns: Turns): Promise<Arrived> {
+    const machine = new ServerNoise({
+      primitives: this.#primitives,
+      verify,
+      signers: this.#signers,
+      staticKey: (suite) => this.#keyOf(suite),
+      greeting,
+    });
+    try {
+      let step = machine.start();
+      for (;;) {
+        if (step.state === "bytes") step = await feed(connection, machine, step);
+        else if (step.state === "turn") {
+          await turns.next();
+          const from = turns.begin();
+          step = machine.step();
+          turns.end(from);
+        } else if (step.state === "trust") {
+          const [publicKey, fault] = await this.#known(step.identities, connection.remote);
+          const done = machine.accept();
+          if (done.state !== "done") throw new Error("Cannot encrypt: the handshake did not end");
+          const { certificate } = connection.security ?? {};
+          const security = { kind: "noise", certificate, publicKey, fault } as const;
+          const encrypted = new EncryptedConnection(connection, done.outcome, security);
+          // A copy, as what it lies in holds the whole message.
+          return { connection: encrypted, first: done.outcome.first.slice() };
+        } else throw step.state === "failed" ? step.error : new Error("Cannot encrypt: the handshake ended too early");
+      }
+    } finally {
+      machine.destroy();
+    }
+  }
+
+  /** Returns the key that a client has proved, and why it must not be let in. It can still be told that. */
+  async #known(
+    shown: readonly ShownIdentity[],
+    address: Endpoint,
+  ): Promise<readonly [key?: string, fault?: HandshakeError]> {
+    if (this.#allow === undefined) {
+      if (shown.length === 0) return [];
+      const [key] = await verifyPeer(ANY_KEY, shown, address);
+      return [key.publicKey];
+    }
+    try {
+      const [key] = await verifyPeer(this.#allow, shown, address);
+      return [key.publicKey];
+    } catch (error) {
+      if (!(error instanceof HandshakeError)) throw error;
+      const { message } = error;
+      return [undefined, new HandshakeError("unauthorized", message, { cause: error, refusal: NOT_ALLOWED })];
+    }
+  }
+
+  #keyOf(suite: Suite): KeyPair {
+    let pair = this.#static.get(suite);
+    if (pair === undefined) this.#static.set(suite, pair = this.#primitives.generateKeyPair());
+    return pair;
+  }
+}
+
+class Connecting implements ClientEncryption {
+  readonly #primitives: Primitives;
+  readonly #trust: TrustStore;
+  readonly #signer: Signer | undefined;
+
+  constructor(primitives: Primitives, { trust, identity }: EncryptionClientOptions) {
+    this.#primitives = primitives;
+    this.#trust = readTrust(trust, "encryption.trust");
+    this.#signer = identity === undefined ? undefined : signerOf("encryption.identity", identity);
+  }
+
+  async connect(
+    connection: Connection,
+    to: Endpoint,
+    answer: (greeting: Uint8Array) => Uint8Array,
+  ): Promise<Connection> {
+    const machine = new ClientNoise({
+      primitives: this.#primitives,
+      verify,
+      answer,
+      ...this.#signer === undefined ? {} : { signer: this.#signer },
+    });
+    try {
+      let step = machine.start();
+      for (;;) {
+        if (step.state === "bytes") step = await feed(connection, machine, step);
+        else if (step.state === "trust") {
+          const [key] = await verifyPeer(this.#trust, step.identities, to);
+          const done = machine.accept();
+          if (done.state !== "done") throw new Error("Cannot encrypt: the handshake did not end");
+          if (done.send !== undefined) await connection.write(done.send);
+          const { publicKey } = key;
+          const security = { kind: "noise", certificate: connection.security?.certificate, publicKey } as const;
+          return new EncryptedConnection(connection, done.outcome, security);
+        } else throw step.state === "failed" ? step.error : new Error("Cannot encrypt: the handshake ended too early");
+      }
+    } finally {
+      machine.destroy();
+    }
+  }
+}
+
+/** All that a client learns whose key is not among those of `allow`. */
+const NOT_ALLOWED: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
+
+/** Writes what a step has to send, and gives the machine what comes next. */
+async function feed(
+  connection: Connection,
+  machine: ServerNoise | ClientNoise,
+  { send }: { readonly send?: Uint8Array },
+): Promise<NoiseStep> {
+  if (send !== undefined) await connection.write(send);
+  const chunk = await connection.read();
+  if (chunk !== null) return machine.push(chunk);
+  throw machine.finish() ??
+    new HandshakeError("handshake-failed", "The peer closed the connection within the handshake");
+}
+
+const verify: Verify = (publicKey, text, signature) => findEd25519().verify(signature, text, publicKey);
+
+function signerOf(name: string, identity: unknown): Signer {
+  if (!(identity instanceof Identity)) throw new TypeError(`${name} must be an Identity, not ${show(identity)}`);
+  return { publicKey: parsePublicKey(identity.publicKey).bytes, sign: (text) => identity[SIGN](text) };
+}

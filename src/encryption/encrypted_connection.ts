@@ -1,0 +1,181 @@
+/**
+ * A connection whose bytes travel in encrypted records over another connection.
+ *
+ * @module
+ */
+
+import type { Address } from "../base/address.ts";
+import { ConnectionError } from "../errors.ts";
+import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
+import type { NoiseOutcome } from "./handshake/terms.ts";
+import { RecordReader } from "./record_reader.ts";
+import { RecordWriter } from "./record_writer.ts";
+
+/** The connection above the records. Each write becomes one record, or several if it is large. */
+export class EncryptedConnection implements Connection, ChunkReader {
+  readonly security: ConnectionSecurity;
+  readonly #connection: Connection;
+  readonly #sending: RecordWriter;
+  readonly #receiving: RecordReader;
+  /** Who waits for plaintext. */
+  #reader: ChunkReader | undefined = undefined;
+  /** The chunk that records are read from. */
+  #chunk: Uint8Array | undefined = undefined;
+  /** How the peer's bytes ended. */
+  #end: { readonly error: unknown } | undefined = undefined;
+  #aborted = false;
+  /** True if bytes have arrived since {@linkcode moved} was called last. */
+  #moved = false;
+  #writing: Promise<void> | undefined = undefined;
+  #finishing: Promise<void> | undefined = undefined;
+
+  /**
+   * @param connection The connection that carries the records. Nothing else reads or writes it.
+   * @param outcome What the handshake led to.
+   * @param security What the layers above see of it.
+   */
+  constructor(connection: Connection, outcome: NoiseOutcome, security: ConnectionSecurity) {
+    this.security = security;
+    this.#connection = connection;
+    this.#sending = new RecordWriter(outcome.sending);
+    this.#receiving = new RecordReader(outcome.receiving);
+    if (outcome.rest.length > 0) this.#receiving.push(outcome.rest);
+  }
+
+  get local(): Address {
+    return this.#connection.local;
+  }
+
+  get remote(): Address {
+    return this.#connection.remote;
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.#connection.closed;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    return new Promise((resolve, reject) => {
+      this.readTo({ received: (chunk, error) => error === undefined ? resolve(chunk) : reject(error) });
+    });
+  }
+
+  readTo(reader: ChunkReader): void {
+    if (this.#reader !== undefined) {
+      fail(reader, new TypeError("Cannot read from an encrypted connection: one read at a time"));
+    } else if (this.#end === undefined) {
+      this.#reader = reader;
+      const text = this.#next();
+      if (text !== undefined) this.#tell(text);
+    } else if (this.#end.error === undefined) reader.received(null);
+    else fail(reader, this.#end.error);
+  }
+
+  /** Called by the connection below with what it read. */
+  received(chunk: Uint8Array | null, error?: unknown): void {
+    if (chunk !== null) {
+      this.#moved = true;
+      this.#chunk = chunk;
+      // What comes after a failure is thrown away.
+      this.#receiving.push(chunk);
+      const text = this.#next();
+      if (text !== undefined) this.#tell(text);
+      return;
+    }
+    this.#over(error ?? this.#receiving.finish());
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#finishing !== undefined || this.#aborted) {
+      const what = "Cannot write to an encrypted connection: this direction is closed";
+      return Promise.reject(new ConnectionError("closed", what));
+    }
+    if (bytes.length === 0) return Promise.resolve();
+    let sealed: Uint8Array;
+    try {
+      sealed = this.#sending.seal(bytes);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#writing = this.#connection.write(sealed);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#finishing ??= this.#finish();
+  }
+
+  abort(reason?: Error): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#sending.destroy();
+    this.#receiving.destroy();
+    this.#connection.abort(reason);
+  }
+
+  moved(): boolean {
+    const moved = this.#moved;
+    this.#moved = false;
+    return moved;
+  }
+
+  unref(): void {
+    this.#connection.unref();
+  }
+
+  /** Returns the next plaintext. If there is none yet, it reads on. */
+  #next(): Uint8Array | undefined {
+    try {
+      const text = this.#receiving.next();
+      if (text !== undefined) return text;
+      // After the end of the records comes the end of the connection below, and nothing else.
+      if (this.#receiving.ended) this.#over(undefined);
+    } catch (error) {
+      // A record after the end.
+      if (this.#end?.error === undefined && this.#end !== undefined) this.abort(error as Error);
+      this.#over(error);
+    }
+    if (this.#chunk !== undefined) this.#connection.recycle?.(this.#chunk);
+    this.#chunk = undefined;
+    this.#pull();
+    return undefined;
+  }
+
+  #pull(): void {
+    const connection = this.#connection;
+    if (connection.readTo !== undefined) {
+      connection.readTo(this);
+      return;
+    }
+    const lost = new ConnectionError("closed", "The connection failed, without saying why");
+    connection.read().then((chunk) => this.received(chunk), (error) => this.received(null, error ?? lost));
+  }
+
+  #over(error: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#end = { error };
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (reader === undefined) return;
+    if (error === undefined) reader.received(null);
+    else fail(reader, error);
+  }
+
+  #tell(text: Uint8Array): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.received(text);
+  }
+
+  async #finish(): Promise<void> {
+    // A write that fails is reported to its caller.
+    await this.#writing?.catch(() => {});
+    if (this.#aborted) throw new ConnectionError("closed", "Cannot end an encrypted connection: it was aborted");
+    await this.#connection.write(this.#sending.end());
+    await this.#connection.closeWrite();
+  }
+}
+
+/** Passes an error to a reader in a microtask. A call within `readTo` would run the reaction in the middle of its code. */
+function fail(reader: ChunkReader, error: unknown): void {
+  queueMicrotask(() => reader.received(null, error));
+}
