@@ -39,7 +39,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     handle: undefined,
     ended: () => {},
   });
-  sender.track();
+  sender.startTracking();
   const { writes } = script;
   let passed = 0;
   return {
@@ -81,14 +81,14 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
 
 for (const { release } of SPOKEN) {
   describe(`deliveries over ${release}`, () => {
-    it("are lost until they were passed to the socket, uncertain until a barrier behind them is answered", async () => {
+    it("are lost until they were passed to the socket, uncertain until a probe after them is answered", async () => {
       const { sender, send, counts, pass, frames, answer, end, clock } = make(release);
       assertEquals(counts(), [0, 0, 0]);
       for (let i = 0; i < 3; i++) send();
       assertEquals(counts(), [0, 1, 2], "an idle socket took the first at once");
       await pass();
       assertEquals(counts(), [0, 3, 0]);
-      sender.cover();
+      sender.requestAck();
       await pass();
       await pass();
       send();
@@ -167,7 +167,7 @@ describe("deliveries", () => {
     end();
   });
 
-  it("wait for the answers of 16 barriers at most, and stay right where a peer reads all and answers none", async () => {
+  it("wait for the answers of 16 probes at most, and stay right where a peer reads all and answers none", async () => {
     const { sender, send, counts, pass, frames, answer, end, clock } = make();
     const pings = (): DecodedFrame[] => frames().filter(({ code }) => code === 0);
     for (let i = 0; i < 40; i++) {
@@ -194,7 +194,7 @@ describe("deliveries", () => {
     end();
   });
 
-  it("need no answer to a barrier where requests are answered, and keep none for it", async () => {
+  it("need no answer to a probe where requests are answered, and keep none for it", async () => {
     const { sender, send, counts, pass, frames, answer, end } = make();
     for (let i = 1; i <= 30; i++) {
       for (let j = 0; j < 300; j++) send();
@@ -208,10 +208,10 @@ describe("deliveries", () => {
     end();
   });
 
-  it("send a last barrier, however many are unanswered", async () => {
+  it("send a last probe, however many are unanswered", async () => {
     const { sender, send, counts, pass, frames, answer, end } = make();
     for (let i = 0; i < 300 * 20; i++) send();
-    sender.cover();
+    sender.requestAck();
     for (let i = 0; i < 30; i++) await pass();
     assertEquals(frames().at(-1)!.code, 0);
     answer(frames().at(-1)!);
@@ -286,7 +286,7 @@ describe("deliveries", () => {
         }
         check();
       }
-      sender.cover();
+      sender.requestAck();
       sender.writer.grant(2 ** 30);
       for (let i = 0; i < 40; i++) await pass();
       for (const frame of frames()) if (frame.code === 0 && !answered.has(frame.requestId)) answer(frame);

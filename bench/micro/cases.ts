@@ -176,9 +176,9 @@ function requestCase(): Pick<MicroCases, "cases"> & { close(): void } {
   const clock = runtimeClock();
   const wheel = new TimerWheel(clock);
   const nothing = (): void => {};
-  const host = { since: -1, answered: nothing, abandoned: nothing, settled: nothing };
+  const host = { wheel, startedAt: -1, answered: nothing, abandoned: nothing, settled: nothing };
   const outcome = { protocol: NATIVE, numbering: undefined } as unknown as Parameters<typeof requestIds>[0];
-  const table = new RequestTable(wheel, (pending) => requestIds(outcome, "client", pending, clock), host);
+  const table = new RequestTable((pending) => requestIds(outcome, "client", pending, clock), host);
   const codec = { decode: (content: Uint8Array): Uint8Array => content };
   const call = (): number => {
     const { requestId } = table.add(table.ids.next(), "echo", codec, 5000, undefined);

@@ -32,7 +32,6 @@ export interface BunSocket {
 
 /** A socket of Bun. Bun's handlers call `open`, `receive`, `drain`, `end` and `close`. */
 export class BunChannel implements Channel, Tap {
-  readonly finishes = true;
   remote: Address;
   /** The address of this end, or of the listener that accepted it. */
   #local: Address;
@@ -51,6 +50,10 @@ export class BunChannel implements Channel, Tap {
     this.#local = local;
     this.remote = remote;
     this.#chunks = new ChunkQueue(bufferSize, this);
+  }
+
+  get finishes(): true {
+    return true;
   }
 
   open(socket: BunSocket): void {

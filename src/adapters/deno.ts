@@ -151,7 +151,6 @@ async function pause(error: unknown): Promise<void> {
 }
 
 class DenoChannel implements Channel {
-  readonly finishes = true;
   readonly #connection: DenoConn;
   readonly #buffer: ReadBuffer;
 
@@ -159,6 +158,10 @@ class DenoChannel implements Channel {
     this.#connection = connection;
     this.#buffer = new ReadBuffer(bufferSize);
     connection.setNoDelay?.(true); // `Deno.connect` ignores its option, and accepted sockets have none.
+  }
+
+  get finishes(): true {
+    return true;
   }
 
   get local(): Address {

@@ -40,7 +40,6 @@ function ignore(): void {}
 
 /** A connected socket. */
 export class NodeChannel implements Channel {
-  readonly finishes = true;
   readonly remote: Address;
   /** The address of this end, or of the listener that accepted it. */
   readonly #local: Address;
@@ -76,6 +75,10 @@ export class NodeChannel implements Channel {
     socket.on("end", onEnd);
     socket.on("error", ignore); // `close` follows and reports it.
     socket.on("close", onClose);
+  }
+
+  get finishes(): true {
+    return true;
   }
 
   // Asked for when it is needed: that takes a system call, and few programs look at it.

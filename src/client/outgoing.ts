@@ -9,7 +9,7 @@ import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
-import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import { type AnswerCodec, REQUEST_TIMEOUT, type RequestOptions } from "../session/requests.ts";
 import { noReplyCodec } from "../app/peer.ts";
 import { checkTimeout, payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
@@ -86,7 +86,7 @@ export class Outgoing {
     this.#headerSize = peer.session.protocol.headerSize;
     const queue = this.#queue;
     if (queue !== undefined) {
-      peer.session.sender.track();
+      peer.session.sender.startTracking();
       this.#counts.expired += queue.expire(this.now);
     }
     this.#greeting = true;
@@ -158,7 +158,7 @@ export class Outgoing {
     const queue = this.#waiting(`Cannot request "${type?.name}"`);
     if (type.reply === undefined) throw noReplyCodec(type.name);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    const { timeout = 5_000, signal } = options;
+    const { timeout = REQUEST_TIMEOUT, signal } = options;
     checkTimeout(type.name, timeout);
     signal?.throwIfAborted();
     const own = this.#own(type.name, content);

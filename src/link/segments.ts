@@ -22,6 +22,8 @@ export interface Segment {
   used: number;
   /** The end of the bytes that have been written. */
   sent: number;
+  /** The segment to write after this one. */
+  after: Segment | undefined;
 }
 
 /** A segment that frames can be added to. */
@@ -32,7 +34,9 @@ export interface OpenSegment extends Segment {
 /** The queue of segments. The last one may be open: frames are added to it. */
 export class Segments {
   readonly pool: BufferPool;
-  readonly #sealed: Segment[] = [];
+  /** The first sealed segment. They are linked, because an idle connection then owns no array. */
+  #head: Segment | undefined = undefined;
+  #tail: Segment | undefined = undefined;
   #open: OpenSegment | undefined = undefined;
   /** The index of the next buffer's size in `POOL_SIZES`. A connection that filled a buffer takes a larger one. */
   #sizeClass = 0;
@@ -57,13 +61,13 @@ export class Segments {
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
     // A buffer that is too large for the pool does not go back to the pool either.
     const buffer = sizeClass < POOL_SIZES.length ? this.pool.take(sizeClass) : writeBuffer(size);
-    return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0 };
+    return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0, after: undefined };
   }
 
   /** Adds bytes that nobody will change. Other connections may send them, too. */
   share(bytes: Uint8Array): void {
     this.seal();
-    this.#sealed.push({ bytes, buffer: undefined, used: bytes.length, sent: 0 });
+    this.#append({ bytes, buffer: undefined, used: bytes.length, sent: 0, after: undefined });
   }
 
   /** Closes the open segment. It may wait for long, so its buffer goes back to the pool if there is little in it. */
@@ -71,7 +75,13 @@ export class Segments {
     const open = this.#open;
     if (open !== undefined && open.used > 0 && open.used < open.bytes.length * LITTLE) {
       this.#open = undefined;
-      this.#sealed.push({ bytes: open.bytes.slice(0, open.used), buffer: undefined, used: open.used, sent: 0 });
+      this.#append({
+        bytes: open.bytes.slice(0, open.used),
+        buffer: undefined,
+        used: open.used,
+        sent: 0,
+        after: undefined,
+      });
       this.#release(open);
     } else this.#close();
   }
@@ -83,26 +93,27 @@ export class Segments {
 
   /** Returns the segment to write next, which is sealed; `undefined` if there is none. */
   next(): Segment | undefined {
-    if (this.#sealed.length === 0) this.#close();
-    if (this.#sealed.length === 0) this.#rest();
-    return this.#sealed[0];
+    if (this.#head === undefined) this.#close();
+    if (this.#head === undefined) this.#rest();
+    return this.#head;
   }
 
   /** Counts `size` bytes of the first segment as written. Returns whether sealed segments are left. */
   advance(size: number): boolean {
-    const segment = this.#sealed[0];
+    const segment = this.#head!;
     segment.sent += size;
     this.#busy += size;
     if (segment.sent === segment.used) {
-      this.#sealed.shift();
+      this.#head = segment.after;
+      if (this.#head === undefined) this.#tail = undefined;
       this.#release(segment);
     }
-    return this.#sealed.length > 0;
+    return this.#head !== undefined;
   }
 
   /** Drops all segments. The socket may still be using a buffer, so none goes back to the pool. */
   clear(): void {
-    this.#sealed.length = 0;
+    this.#head = this.#tail = undefined;
     this.#open = undefined;
   }
 
@@ -117,8 +128,14 @@ export class Segments {
     const open = this.#open;
     if (open === undefined) return;
     this.#open = undefined;
-    if (open.used > 0) this.#sealed.push(open);
+    if (open.used > 0) this.#append(open);
     else this.#release(open);
+  }
+
+  #append(segment: Segment): void {
+    if (this.#tail === undefined) this.#head = segment;
+    else this.#tail.after = segment;
+    this.#tail = segment;
   }
 
   #release(segment: Segment): void {

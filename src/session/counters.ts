@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { Link } from "../link/link.ts";
+import type { Sender } from "./sender.ts";
+
 /** A connection's counters, from its start. */
 export interface SessionStats {
   /** The number of messages, requests, replies and system frames sent. */
@@ -42,3 +45,21 @@ export interface SessionStats {
 
 /** The counters that a session keeps itself. */
 export type SessionCounters = Omit<SessionStats, "queuedMessages" | "runningHandlers">;
+
+/** Returns the counters of a session. `framesIgnored` is the count that only the session itself knows. */
+export function countersOf({ source, writer }: Link, sender: Sender, framesIgnored: number): SessionCounters {
+  const { pending } = sender;
+  return {
+    framesSent: sender.frames,
+    framesReceived: source.frames,
+    bytesSent: writer.written,
+    bytesReceived: source.bytes,
+    bufferedBytes: writer.buffered + writer.heldBytes,
+    repliesDropped: pending.dropped,
+    repliesLeftOut: sender.leftOut,
+    framesDropped: source.dropped,
+    bytesSkipped: source.skipped,
+    framesIgnored,
+    pendingRequests: pending.size,
+  };
+}

@@ -1,6 +1,6 @@
 /**
  * Records what became of the messages of one connection. A message counts as delivered once the answer to something
- * that was sent after it has arrived. PINGs are sent for this purpose; they are called barriers. When the connection
+ * that was sent after it has arrived. PINGs are sent for this purpose; they are called probes. When the connection
  * ends, messages that were passed to the socket without such an answer are uncertain. Those that were not passed to the
  * socket are lost.
  *
@@ -11,12 +11,12 @@ import { Fifo } from "../base/fifo.ts";
 import type { FrameWriter } from "../link/frame_writer.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
-/** A barrier is sent after this many messages. */
-const BARRIER_MESSAGES = 256;
-/** A barrier is also sent this long after a message that none covers, in milliseconds. */
-const BARRIER_MS = 1_000;
-/** The most barriers that may be unanswered at the same time. The next one is sent when there are fewer. */
-const MOST_BARRIERS = 16;
+/** A probe is sent after this many messages. */
+const PROBE_MESSAGES = 256;
+/** A probe is also sent this long after a message with no probe after it, in milliseconds. */
+const PROBE_MS = 1_000;
+/** The most probes that may be unanswered at the same time. The next one is sent when there are fewer. */
+const MAX_PROBES = 16;
 
 /** The numbers of messages. The delivered ones were sent first, then the uncertain ones, then the lost ones. */
 export interface DeliveryCounts {
@@ -29,25 +29,25 @@ export interface DeliveryCounts {
 }
 
 /** A PING whose answer proves that the messages sent before it were delivered. */
-export interface Barrier {
+export interface AckProbe {
   /** The number of messages that its answer proves to be delivered, from the first one on. */
-  readonly covers: number;
+  readonly ackedMessages: number;
 }
 
-/** Sends the barriers of a {@linkcode DeliveryLog}. */
+/** Sends the probes of a {@linkcode DeliveryLog}. */
 export interface DeliveriesHost {
   /**
-   * Sends a barrier after all messages so far. Its answer calls {@linkcode DeliveryLog.deliver}. Returns `undefined` if
+   * Sends a probe after all messages so far. Its answer calls {@linkcode DeliveryLog.deliver}. Returns `undefined` if
    * it cannot be sent.
    */
-  barrier(): Barrier | undefined;
-  /** Called when the answer of a barrier is no longer needed. It may have arrived already. */
-  outdated(barrier: Barrier): void;
+  ackProbe(): AckProbe | undefined;
+  /** Called when the answer of a probe is no longer needed. It may have arrived already. */
+  outdated(probe: AckProbe): void;
 }
 
 /**
  * Counts the messages of one connection. It keeps a number for each message that still waits in the frame writer. It
- * keeps at most {@linkcode MOST_BARRIERS} barriers, even if the peer answers none.
+ * keeps at most {@linkcode MAX_PROBES} probes, even if the peer answers none.
  */
 export class DeliveryLog {
   readonly #writer: FrameWriter;
@@ -56,28 +56,28 @@ export class DeliveryLog {
   readonly #timer: Timeout;
   #sent = 0;
   #delivered = 0;
-  /** The number of messages that the last barrier covers. */
-  #covered = 0;
+  /** The number of messages sent before the last probe. */
+  #probed = 0;
   /**
    * The end of each message that had not been passed to the socket at the last check, as a position in the ordered
    * bytes of the send scheduler.
    */
   readonly #ends = new Fifo<number>();
-  /** The barriers that are not known to be answered or outdated. */
-  #barriers: Barrier[] = [];
-  /** True if a barrier is to be sent as soon as fewer are unanswered. */
+  /** The probes that are not known to be answered or outdated. */
+  #probes: AckProbe[] = [];
+  /** True if a probe is to be sent as soon as fewer are unanswered. */
   #due = false;
 
   /**
    * @param writer Sends the messages.
-   * @param wheel Runs the timer for barriers.
-   * @param host Sends the barriers.
+   * @param wheel Runs the timer for probes.
+   * @param host Sends the probes.
    */
   constructor(writer: FrameWriter, wheel: TimerWheel, host: DeliveriesHost) {
     this.#writer = writer;
     this.#wheel = wheel;
     this.#host = host;
-    this.#timer = new Timeout(() => this.cover());
+    this.#timer = new Timeout(() => this.requestAck());
   }
 
   /** The number of messages counted so far. */
@@ -91,29 +91,29 @@ export class DeliveryLog {
     this.#pass();
     this.#ends.push(this.#writer.scheduler.taken);
     if (this.#due) return;
-    if (this.#sent - this.#covered >= BARRIER_MESSAGES) this.cover();
-    else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, BARRIER_MS);
+    if (this.#sent - this.#probed >= PROBE_MESSAGES) this.requestAck();
+    else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, PROBE_MS);
   }
 
   /**
-   * Sends a barrier if there are messages that none covers. While too many barriers are unanswered, a barrier is put
+   * Sends a probe if a message has no probe after it. While too many probes are unanswered, a probe is put
    * off until one of them is answered, unless it is the `last` one.
    */
-  cover(last = false): void {
+  requestAck(last = false): void {
     this.#wheel.remove(this.#timer);
-    if (this.#covered === this.#sent) return;
+    if (this.#probed === this.#sent) return;
     this.#due = !last && this.#crowded;
     if (this.#due) return;
-    this.#covered = this.#sent;
-    const barrier = this.#host.barrier();
-    if (barrier !== undefined) this.#barriers.push(barrier);
+    this.#probed = this.#sent;
+    const probe = this.#host.ackProbe();
+    if (probe !== undefined) this.#probes.push(probe);
   }
 
   /** Called when an answer arrived to something that was sent after the first `count` messages. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
     this.#delivered = count;
-    if (this.#due) this.cover();
+    if (this.#due) this.requestAck();
   }
 
   /** The counts of the messages so far. */
@@ -134,15 +134,15 @@ export class DeliveryLog {
     while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
   }
 
-  /** True if as many barriers are unanswered as allowed. Reading it forgets those that are answered. */
+  /** True if as many probes are unanswered as allowed. Reading it forgets those that are answered. */
   get #crowded(): boolean {
-    if (this.#barriers.length < MOST_BARRIERS) return false;
-    const left: Barrier[] = [];
-    for (const barrier of this.#barriers) {
-      if (barrier.covers > this.#delivered) left.push(barrier);
-      else this.#host.outdated(barrier);
+    if (this.#probes.length < MAX_PROBES) return false;
+    const left: AckProbe[] = [];
+    for (const probe of this.#probes) {
+      if (probe.ackedMessages > this.#delivered) left.push(probe);
+      else this.#host.outdated(probe);
     }
-    this.#barriers = left;
-    return left.length >= MOST_BARRIERS;
+    this.#probes = left;
+    return left.length >= MAX_PROBES;
   }
 }

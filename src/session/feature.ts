@@ -199,54 +199,6 @@ const PROTOCOL_CODES: readonly number[] = [
 
 const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 
-/** Counts the messages of a session. */
-export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
-
-/** Returns one meter for all parts that count messages; `undefined` if there are none. */
-export function meterOf(
-  parts: readonly FeaturePart[],
-  messageFailed: (error: unknown) => void,
-  handledFailed: (error: unknown) => void,
-): MessageMeter | undefined {
-  const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
-  if (seeing.length === 0) return undefined;
-  const [first] = seeing;
-  if (seeing.length === 1 && first.message !== undefined && first.handled !== undefined) return first as MessageMeter;
-  return {
-    message(size: number): void {
-      for (const part of seeing) {
-        try {
-          part.message?.(size);
-        } catch (error) {
-          messageFailed(error);
-        }
-      }
-    },
-    handled(size: number, host: FeatureHost): void {
-      for (const part of seeing) {
-        try {
-          part.handled?.(size, host);
-        } catch (error) {
-          handledFailed(error);
-        }
-      }
-    },
-  };
-}
-
-/** Returns a frame with its payload decoded. Its `size` remains that of the received payload. */
-export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
-  for (const part of decoders) {
-    const content = part.decode!(frame);
-    if (content !== undefined) frame = copyWith(frame, content);
-  }
-  return frame;
-}
-
-function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, content: Uint8Array): ReceivedFrame {
-  return { code, flags, requestId, sentAt, size, content };
-}
-
 /** Attaches the features of a session. */
 export function attachFeatures(
   { list }: AgreedFeatures,

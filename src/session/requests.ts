@@ -21,6 +21,9 @@ export interface AnswerCodec {
   decode(content: Uint8Array): unknown;
 }
 
+/** The default time to wait for an answer, in milliseconds. */
+export const REQUEST_TIMEOUT = 5_000;
+
 /** Options of a request; all optional. */
 export interface RequestOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */
@@ -31,8 +34,10 @@ export interface RequestOptions {
 
 /** Receives the events of a {@linkcode RequestTable}. */
 export interface RequestTableHost {
+  /** Runs the timeouts. */
+  readonly wheel: TimerWheel;
   /** The time at which a request begins, by the clock; -1 if nobody observes requests. */
-  readonly since: number;
+  readonly startedAt: number;
   /** Called when the answer to a request has arrived. */
   answered(entry: Pending): void;
   /** Called when a request ended without an answer while the connection goes on. */
@@ -53,32 +58,32 @@ export class Pending extends TimerEntry {
   /** The position at which its frame ends in the ordered bytes of the send scheduler; -1 if it cannot be canceled. */
   end = -1;
   /** The number of messages that an answer to it proves to be delivered; -1 if it proves nothing. */
-  covers = -1;
+  ackedMessages = -1;
   /** The time at which it began, by the clock; -1 if nobody observes requests. */
-  since = -1;
+  startedAt = -1;
   /** True if nothing waits for its end, not even `close`. */
-  readonly quiet: boolean;
+  readonly background: boolean;
   /** The listener that was added to `signal`. */
   onAbort: (() => void) | undefined = undefined;
   /** The name of what was requested, for error messages. */
-  readonly what: string;
+  readonly name: string;
   readonly #timeout: number;
   readonly #table: RequestTable;
 
   constructor(
     table: RequestTable,
     id: RequestId,
-    what: string,
+    name: string,
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
-    quiet: boolean,
+    background: boolean,
   ) {
     super();
-    this.quiet = quiet;
+    this.background = background;
     this.#table = table;
     this.requestId = id;
-    this.what = what;
+    this.name = name;
     this.codec = codec;
     this.#timeout = timeout;
     this.signal = signal;
@@ -90,19 +95,18 @@ export class Pending extends TimerEntry {
 
   /** Called when no answer has arrived in time. */
   override expire(): void {
-    const error = new TimeoutError("timeout", `No answer to "${this.what}" within ${this.#timeout} ms`);
+    const error = new TimeoutError("timeout", `No answer to "${this.name}" within ${this.#timeout} ms`);
     this.#table.abandon(this, error, "timeout");
   }
 }
 
-/** The reason with which a barrier rejects whose answer is no longer needed. */
+/** The reason with which a probe rejects whose answer is no longer needed. */
 const OUTDATED = new Error("Something later was answered");
 
 /** The requests of one connection that wait for an answer. */
 export class RequestTable implements PendingIds {
   /** The rule that numbers the requests. */
   readonly ids: RequestIds;
-  readonly #wheel: TimerWheel;
   readonly #host: RequestTableHost;
   /** Created with the first request, because most connections never send one. */
   #entries: IdMap<Pending> | undefined = undefined;
@@ -112,12 +116,10 @@ export class RequestTable implements PendingIds {
   #onEmpty: Waiters | undefined = undefined;
 
   /**
-   * @param wheel Runs the timeouts.
    * @param makeIds Creates the rule that numbers the requests, given the ids of those that wait.
    * @param host Receives events.
    */
-  constructor(wheel: TimerWheel, makeIds: (pending: PendingIds) => RequestIds, host: RequestTableHost) {
-    this.#wheel = wheel;
+  constructor(makeIds: (pending: PendingIds) => RequestIds, host: RequestTableHost) {
     this.#host = host;
     this.ids = makeIds(this);
   }
@@ -132,7 +134,7 @@ export class RequestTable implements PendingIds {
     return this.#entries?.values().map(({ requestId }) => requestId) ?? [];
   }
 
-  /** The number of requests that wait, without quiet ones. */
+  /** The number of requests that wait, without background requests. */
   get size(): number {
     return this.#size;
   }
@@ -151,31 +153,31 @@ export class RequestTable implements PendingIds {
    * Adds a request and begins its timeout.
    *
    * @param id Its id, which must be free.
-   * @param what The name of what is requested, for error messages.
+   * @param name The name of what is requested, for error messages.
    * @param codec Decodes the answer.
    * @param timeout The time to wait for the answer, in milliseconds.
    * @param signal Aborting it gives up the request.
-   * @param quiet True if nothing waits for its end.
+   * @param background True if nothing waits for its end.
    * @returns The request. Its promise resolves with the value of the answer.
    */
   add(
     id: RequestId,
-    what: string,
+    name: string,
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
-    quiet = false,
+    background = false,
   ): Pending {
-    const entry = new Pending(this, id, what, codec, timeout, signal, quiet);
+    const entry = new Pending(this, id, name, codec, timeout, signal, background);
     (this.#entries ??= new IdMap()).set(entry);
-    if (!quiet) this.#size++;
+    if (!background) this.#size++;
     this.#asked++;
-    this.#wheel.add(entry, timeout);
+    this.#host.wheel.add(entry, timeout);
     if (signal !== undefined) {
       entry.onAbort = () => this.abandon(entry, signal.reason, "cancelled");
       signal.addEventListener("abort", entry.onAbort, { once: true });
     }
-    entry.since = this.#host.since;
+    entry.startedAt = this.#host.startedAt;
     return entry;
   }
 
@@ -191,7 +193,7 @@ export class RequestTable implements PendingIds {
     this.#host.answered(entry);
     try {
       if ((frame.flags & Flag.ERROR) !== 0) throw errorOf(frame.content);
-      const value = checkData(entry.what, entry.codec.decode(frame.content));
+      const value = checkData(entry.name, entry.codec.decode(frame.content));
       this.#host.settled(entry, "answered");
       entry.resolve(value);
     } catch (error) {
@@ -243,7 +245,7 @@ export class RequestTable implements PendingIds {
     }
   }
 
-  /** Resolves when no request waits, quiet ones aside. */
+  /** Resolves when no request waits, background requests aside. */
   empty(): Promise<void> {
     if (this.size === 0) return Promise.resolve();
     return (this.#onEmpty ??= new Waiters()).wait();
@@ -251,8 +253,8 @@ export class RequestTable implements PendingIds {
 
   #remove(entry: Pending): void {
     this.#entries!.delete(entry.requestId);
-    if (!entry.quiet) this.#size--;
-    this.#wheel.remove(entry);
+    if (!entry.background) this.#size--;
+    this.#host.wheel.remove(entry);
     if (entry.onAbort !== undefined) entry.signal!.removeEventListener("abort", entry.onAbort);
     if (this.size === 0 && this.#onEmpty !== undefined) {
       this.#onEmpty.release();

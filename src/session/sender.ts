@@ -10,17 +10,19 @@ import type { CloseReason } from "../link/close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { type Barrier, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
+import { type AckProbe, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
   type Pending,
+  REQUEST_TIMEOUT,
   type RequestOptions,
   RequestTable,
   type RequestTableHost,
 } from "./requests.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
 import { requestIds } from "./request_ids.ts";
 import { kindOf, type Observers } from "./observers.ts";
 
@@ -28,7 +30,7 @@ import { kindOf, type Observers } from "./observers.ts";
 const MAX_PING = 64;
 /** The timeout of a heartbeat's PING, in milliseconds. A PONG that arrives later counts as an unexpected answer. */
 const HEARTBEAT_TIMEOUT = 60_000;
-/** The timeout of a barrier, in milliseconds. Its answer is useful for as long as the connection lives. */
+/** The timeout of a probe, in milliseconds. Its answer is useful for as long as the connection lives. */
 const ENDLESS = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
 const NO_CODEC: AnswerCodec = { decode: () => undefined };
@@ -99,7 +101,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     // Do not keep the outcome itself: it holds all messages of the handshake.
     const { protocol, numbering } = outcome;
     const ids = { protocol, numbering };
-    this.pending = new RequestTable(shared.wheel, (pending) => requestIds(ids, side, pending, clock), this);
+    this.pending = new RequestTable((pending) => requestIds(ids, side, pending, clock), this);
+  }
+
+  get wheel(): TimerWheel {
+    return this.#shared.wheel;
   }
 
   /** The number of frames sent so far. */
@@ -113,28 +119,28 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Starts to record what becomes of messages. Requests are left out, because each of them reports its own outcome. */
-  track(): void {
+  startTracking(): void {
     this.#deliveries = new DeliveryLog(this.writer, this.#shared.wheel, this);
   }
 
-  /** What became of the messages; `undefined` unless {@linkcode track} was called. */
+  /** What became of the messages; `undefined` unless {@linkcode startTracking} was called. */
   get deliveries(): DeliveryCounts | undefined {
     return this.#deliveries?.counts;
   }
 
-  /** Sends a last barrier after all messages, so that none remains uncertain after an orderly end. */
-  cover(): void {
-    this.#deliveries?.cover(true);
+  /** Sends a last probe after all messages, so that none remains uncertain after an orderly end. */
+  requestAck(): void {
+    this.#deliveries?.requestAck(true);
   }
 
-  /** Sends a barrier after all messages so far. Returns `undefined` if it cannot be sent. */
-  barrier(): Pending | undefined {
+  /** Sends a probe after all messages so far. Returns `undefined` if it cannot be sent. */
+  ackProbe(): Pending | undefined {
     return this.#background(ORDERED_CONTROL, ENDLESS, false, this.#deliveries!.sent);
   }
 
-  /** Stops waiting for the answer of a barrier. */
-  outdated(barrier: Barrier): void {
-    this.pending.outdated(barrier as Pending);
+  /** Stops waiting for the answer of a probe. */
+  outdated(probe: AckProbe): void {
+    this.pending.outdated(probe as Pending);
   }
 
   /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
@@ -156,20 +162,20 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     code: number,
     content: Uint8Array | string,
     codec: AnswerCodec,
-    { timeout = 5_000, signal }: RequestOptions,
+    { timeout = REQUEST_TIMEOUT, signal }: RequestOptions,
   ): Promise<unknown> {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
     const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
     entry.end = this.writer.scheduler.taken;
-    if (this.#deliveries !== undefined) entry.covers = this.#deliveries.sent;
+    if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
     // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
     if (!this.pending.has(entry.requestId)) this.abandoned(entry);
     return entry.promise;
   }
 
   /** Sends a PING, which overtakes messages without credit. Resolves with the round-trip time, in milliseconds. */
-  ping({ timeout = 5_000, signal }: RequestOptions): Promise<unknown> {
+  ping({ timeout = REQUEST_TIMEOUT, signal }: RequestOptions): Promise<unknown> {
     checkTimeout("ping", timeout);
     signal?.throwIfAborted();
     const { clock } = this.#shared;
@@ -232,26 +238,26 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */
-  abandoned({ requestId, end, what }: Pending): void {
+  abandoned({ requestId, end, name }: Pending): void {
     if (!this.#host.native || end < 0) return;
     const priority = end > this.writer.scheduler.released ? ORDERED_CONTROL : CONTROL;
-    this.#frame(what, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
+    this.#frame(name, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
   }
 
   /** Counts the messages that were sent before an answered request as delivered. */
-  answered({ covers }: Pending): void {
-    if (covers > 0) this.#deliveries?.deliver(covers);
+  answered({ ackedMessages }: Pending): void {
+    if (ackedMessages > 0) this.#deliveries?.deliver(ackedMessages);
   }
 
   /** Reports a request that is over to the observers. */
-  settled({ what, requestId, since }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
+  settled({ name, requestId, startedAt }: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void {
     const tap = this.#shared.observers.settled;
-    if (tap === undefined || since < 0) return;
-    tap({ name: what, requestId, outcome, ms: this.#shared.clock.now() - since }, this.#host.handle);
+    if (tap === undefined || startedAt < 0) return;
+    tap({ name, requestId, outcome, ms: this.#shared.clock.now() - startedAt }, this.#host.handle);
   }
 
   /** The current time, as the beginning of a request; -1 if nobody observes requests. */
-  get since(): number {
+  get startedAt(): number {
     return this.#shared.observers.settled === undefined ? -1 : this.#shared.clock.now();
   }
 
@@ -265,10 +271,10 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a PING that nobody awaits. Returns `undefined` if it cannot be sent. */
-  #background(priority: Priority, timeout: number, quiet: boolean, covers = -1): Pending | undefined {
+  #background(priority: Priority, timeout: number, background: boolean, ackedMessages = -1): Pending | undefined {
     try {
-      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, NO_CODEC, timeout, undefined, quiet);
-      entry.covers = covers;
+      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, NO_CODEC, timeout, undefined, background);
+      entry.ackedMessages = ackedMessages;
       entry.promise.catch(() => {});
       return entry;
     } catch {
@@ -279,18 +285,18 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Adds a request to those that wait, and sends it. Throws if it cannot be sent. */
   #ask(
-    what: string,
+    name: string,
     code: number,
     content: Uint8Array | string,
     priority: Priority,
     codec: AnswerCodec,
     timeout: number,
     signal: AbortSignal | undefined,
-    quiet = false,
+    background = false,
   ): Pending {
-    const entry = this.pending.add(this.pending.ids.next(), what, codec, timeout, signal, quiet);
+    const entry = this.pending.add(this.pending.ids.next(), name, codec, timeout, signal, background);
     try {
-      this.#frame(what, code, this.#request, entry.requestId, content, priority);
+      this.#frame(name, code, this.#request, entry.requestId, content, priority);
     } catch (error) {
       this.pending.forget(entry);
       throw error;

@@ -17,11 +17,12 @@ import type { Recovery } from "../wire/decoder_options.ts";
 import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
-import type { SessionCounters } from "./counters.ts";
+import { countersOf, type SessionCounters } from "./counters.ts";
 import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
-import { attachFeatures, decodeBy, type FeatureHost, type FeaturePart, type MessageMeter, meterOf } from "./feature.ts";
+import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
+import { closeAll, decodeBy, guarded, leaveAll, type MessageMeter, meterOf } from "./feature_hooks.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
@@ -171,21 +172,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** The counters of frames, bytes and requests. */
   get counters(): SessionCounters {
-    const { source, writer } = this.link;
-    const { pending } = this.sender;
-    return {
-      framesSent: this.sender.frames,
-      framesReceived: source.frames,
-      bytesSent: writer.written,
-      bytesReceived: source.bytes,
-      bufferedBytes: writer.buffered + writer.heldBytes,
-      repliesDropped: pending.dropped,
-      repliesLeftOut: this.sender.leftOut,
-      framesDropped: source.dropped,
-      bytesSkipped: source.skipped,
-      framesIgnored: this.#framesIgnored,
-      pendingRequests: pending.size,
-    };
+    return countersOf(this.link, this.sender, this.#framesIgnored);
   }
 
   /** Starts the heartbeat and begins to read. */
@@ -216,15 +203,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   pull(source: PulledSource): void {
-    const pull = (): boolean => {
-      try {
-        return source.pull();
-      } catch (error) {
-        this.#owner.error(error);
-        return false;
-      }
-    };
-    this.link.writer.pull({ pull });
+    this.link.writer.pull(guarded(source, (error) => this.#owner.error(error)));
   }
 
   // For the layer above.
@@ -415,13 +394,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   goAway(reason: CloseReason, how: Parting): void {
-    for (const part of this.#features) {
-      try {
-        part.leave?.(reason, how, this);
-      } catch (error) {
-        this.#owner.error(error);
-      }
-    }
+    leaveAll(this.#features, reason, how, this, (error) => this.#owner.error(error));
   }
 
   closing(): void {
@@ -429,13 +402,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   released(reason: CloseReason, getError: () => unknown): void {
-    for (const part of this.#features) {
-      try {
-        part.close?.();
-      } catch (error) {
-        this.#owner.error(error);
-      }
-    }
+    closeAll(this.#features, (error) => this.#owner.error(error));
     this.#closed?.release();
     this.#owner.closed(reason, getError);
   }

@@ -109,7 +109,7 @@ export class Shutdown {
     this.#orderly = canGoAway && drain > 0;
     this.#begin(reason);
     if (this.#orderly) {
-      sender.cover();
+      sender.requestAck();
       this.#host.goAway(reason, how);
     }
     void this.#end(undefined, drain, LINGER_TIME, LATE_LINGER, this.#orderly ? () => this.#peerDone() : undefined);
@@ -128,7 +128,7 @@ export class Shutdown {
     this.#orderly = true;
     this.#asked = true;
     this.#begin("going-away");
-    this.#host.sender.cover();
+    this.#host.sender.requestAck();
     this.retryAfter = retryAfter;
     this.refusal = refusal;
     const drain = Math.min(wanted, this.#host.maxDrain);

@@ -30,7 +30,7 @@ export class FrameReader {
   readonly #resync: Resync | undefined;
   #failure: ProtocolError | undefined = undefined;
   /** The beginning of an unfinished frame. Made when a frame does not arrive as a whole. */
-  #partialFrame: PartialFrame | undefined = undefined;
+  #partialFrame: PartialFrame = NO_PARTIAL;
   /** The size of the frame in `#partialFrame`, header included; 0 until its header is complete. */
   #total = 0;
   /**
@@ -73,7 +73,7 @@ export class FrameReader {
 
   /** The number of bytes of a frame that is not complete yet. Skipped bytes do not count. */
   get partial(): number {
-    return this.#partialFrame?.size ?? 0;
+    return this.#partialFrame.size;
   }
 
   /** The number of bytes skipped so far, with `recovery: "resync"`. */
@@ -184,7 +184,8 @@ export class FrameReader {
       if (there < goal) {
         this.#total = total;
         this.#goal = goal;
-        (this.#partialFrame ??= new PartialFrame()).append(bytes, at, bytes.length, total === 0 ? headerSize : total);
+        if (this.#partialFrame === NO_PARTIAL) this.#partialFrame = new PartialFrame();
+        this.#partialFrame.append(bytes, at, bytes.length, total === 0 ? headerSize : total);
         this.#at = bytes.length;
         return undefined;
       }
@@ -201,7 +202,7 @@ export class FrameReader {
 
   /** Continues the unfinished frame. */
   #resume(): CurrentFrame | undefined {
-    const carry = this.#partialFrame!;
+    const carry = this.#partialFrame;
     const chunk = this.#bytes;
     if (this.#total === 0) {
       const { headerSize, layout } = this.#protocol;
@@ -229,7 +230,7 @@ export class FrameReader {
   /** Adds bytes to the unfinished frame until it has `size` bytes, or the chunk is used up. */
   #gather(size: number, most: number): void {
     const end = Math.min(this.#at + size - this.partial, this.#bytes.length);
-    this.#partialFrame!.append(this.#bytes, this.#at, end, most);
+    this.#partialFrame.append(this.#bytes, this.#at, end, most);
     this.#at = end;
   }
 
@@ -243,7 +244,7 @@ export class FrameReader {
       this.#at = this.#bytes.length;
       return;
     }
-    this.#cut(this.#partialFrame!.join(this.#bytes, this.#at), 0);
+    this.#cut(this.#partialFrame.join(this.#bytes, this.#at), 0);
     this.#joined = true;
     this.#skip();
   }
@@ -357,7 +358,7 @@ export class FrameReader {
 
   #fail(code: "corrupt" | "message-too-large" | "protocol-error", what: string): null {
     this.#failure = new ProtocolError(code, `Cannot decode the stream: ${what}`);
-    this.#partialFrame?.release();
+    this.#partialFrame.release();
     this.#resync?.end();
     return null;
   }
@@ -366,6 +367,12 @@ export class FrameReader {
 const NOTHING: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = viewOf(NOTHING);
 const NO_FRAME = new CurrentFrame();
+/**
+ * Holds nothing, for readers that have not met a frame in pieces. An object in place of `undefined`, because it is asked
+ * for its size at every frame: JavaScriptCore would run the loop over the frames without its compiler for a while when
+ * the first one appears.
+ */
+const NO_PARTIAL = new PartialFrame();
 
 /** Returns whether two arrays have the same first 32 bytes. */
 function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,0 +1,101 @@
+/**
+ * Calls the hooks of the features of a session. What a hook throws costs its own frame and nothing else.
+ *
+ * @module
+ */
+
+import type { CloseReason } from "../link/close_reason.ts";
+import type { PulledSource } from "../link/pulled_sources.ts";
+import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import type { FeatureHost, FeaturePart } from "./feature.ts";
+import type { Parting } from "./parting.ts";
+
+/** Counts the messages of a session. */
+export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
+
+/** Returns one meter for all parts that count messages; `undefined` if there are none. */
+export function meterOf(
+  parts: readonly FeaturePart[],
+  messageFailed: (error: unknown) => void,
+  handledFailed: (error: unknown) => void,
+): MessageMeter | undefined {
+  const seeing = parts.filter((part) => part.message !== undefined || part.handled !== undefined);
+  if (seeing.length === 0) return undefined;
+  const [first] = seeing;
+  if (seeing.length === 1 && first.message !== undefined && first.handled !== undefined) return first as MessageMeter;
+  return {
+    message(size: number): void {
+      for (const part of seeing) {
+        try {
+          part.message?.(size);
+        } catch (error) {
+          messageFailed(error);
+        }
+      }
+    },
+    handled(size: number, host: FeatureHost): void {
+      for (const part of seeing) {
+        try {
+          part.handled?.(size, host);
+        } catch (error) {
+          handledFailed(error);
+        }
+      }
+    },
+  };
+}
+
+/** Returns a frame with its payload decoded. Its `size` remains that of the received payload. */
+export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
+  for (const part of decoders) {
+    const content = part.decode!(frame);
+    if (content !== undefined) frame = copyWith(frame, content);
+  }
+  return frame;
+}
+
+function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, content: Uint8Array): ReceivedFrame {
+  return { code, flags, requestId, sentAt, size, content };
+}
+
+/** Tells all parts that this side leaves. `failed` is called with what a part throws. */
+export function leaveAll(
+  parts: readonly FeaturePart[],
+  reason: CloseReason,
+  how: Parting,
+  host: FeatureHost,
+  failed: (error: unknown) => void,
+): void {
+  for (const part of parts) {
+    try {
+      part.leave?.(reason, how, host);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+/** Tells all parts that the session is over. `failed` is called with what a part throws. */
+export function closeAll(parts: readonly FeaturePart[], failed: (error: unknown) => void): void {
+  for (const part of parts) {
+    try {
+      part.close?.();
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+/** Returns a source that ends when `source` throws. `failed` is called with what it throws. */
+export function guarded(source: PulledSource, failed: (error: unknown) => void): PulledSource {
+  return {
+    pull: () => {
+      try {
+        return source.pull();
+      } catch (error) {
+        failed(error);
+        return false;
+      }
+    },
+  };
+}
