@@ -358,7 +358,7 @@ describe("reconnecting", () => {
       Error,
       "credentials need the native protocol",
     );
-    assertThrows(() => new Client({ hostname: HOST, credentials: () => 1 }), TypeError);
+    assertThrows(() => new Client({ hostname: HOST, credentials: Symbol("x") }), TypeError);
   });
 });
 

@@ -292,7 +292,11 @@ describe("listen, in the config of a Server,", () => {
     const cases: [place: unknown, type: typeof TypeError | typeof RangeError, message: string][] = [
       [8080, TypeError, "listen[1] must be an object, not 8080"],
       [null, TypeError, "listen[1] must be an object, not null"],
-      [{ prot: 1 }, TypeError, 'Unknown option "prot": listen[1] has authenticate, hostname, path, port, protocol'],
+      [
+        { prot: 1 },
+        TypeError,
+        'Unknown option "prot": listen[1] has authenticate, encryption, hostname, path, port, protocol',
+      ],
       [{ authenticate: "x" }, TypeError, 'listen[1].authenticate must be a function, not "x"'],
       [{ port: "80" }, TypeError, 'listen[1].port must be a number, not "80"'],
       [{ port: -1 }, RangeError, "listen[1].port must be a whole number from 0 to 65535, not -1"],

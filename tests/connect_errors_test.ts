@@ -358,18 +358,19 @@ function assertHandshakeError(error: unknown, code: HandshakeErrorCode, message:
 describe("connecting to what is no Veltix server", () => {
   const says = (what: string, advice = "check the host and the port"): string =>
     `Cannot agree with the peer: it greeted with ${what}, which is no Veltix greeting; ${advice}`;
-  const noTls = "connect without TLS, or to a port without it";
+  const alerted = "set the option tls, or connect to a port without TLS";
+  const greeted = "set the option tls of the listener, or connect without TLS";
   const json = (text: string): Uint8Array => new Uint8Array([text.length >> 8, text.length & 255, ...utf8(text)]);
 
-  const greetings: [name: string, bytes: Uint8Array, message: string][] = [
+  const greetings: [name: string, bytes: Uint8Array, message: string, code?: HandshakeErrorCode][] = [
     [
       "an HTTP server",
       utf8("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
       says('an HTTP answer, "HTTP/1.1 400 Bad Request"'),
     ],
     ["an SSH server", utf8("SSH-2.0-OpenSSH_9.9\r\n"), says('an SSH greeting, "SSH-2.0-OpenSSH_9.9"')],
-    ["a TLS alert", unhex("15030300020228"), says("a TLS alert", noTls)],
-    ["a TLS handshake", unhex("160303007a0200007603"), says("a TLS handshake", noTls)],
+    ["a TLS alert", unhex("15030300020228"), says("a TLS alert", alerted), "tls-required"],
+    ["a TLS handshake", unhex("160303007a0200007603"), says("a TLS handshake", greeted), "tls-required"],
     [
       "a mail server",
       utf8("220 mail.example ESMTP\r\n"),
@@ -395,10 +396,10 @@ describe("connecting to what is no Veltix server", () => {
       "Cannot agree with the peer: its message of 65535 bytes is above the limit of 4096",
     ],
   ];
-  for (const [name, bytes, message] of greetings) {
-    it(`fails at once with handshake-failed, and says what came: ${name}`, async () => {
+  for (const [name, bytes, message, code = "handshake-failed"] of greetings) {
+    it(`fails at once with ${code}, and says what came: ${name}`, async () => {
       const { error, milliseconds } = await meets((socket) => socket.write(bytes));
-      assertHandshakeError(error, "handshake-failed", message);
+      assertHandshakeError(error, code, message);
       assertLess(milliseconds, 40_000);
     });
   }

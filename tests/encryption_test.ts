@@ -265,7 +265,10 @@ class Between implements AsyncDisposable {
   #server!: RawServer;
   port = 0;
 
-  static async start(to: number, change: (chunk: Uint8Array, fromClient: boolean, seen: number) => Uint8Array | "cut") {
+  static async start(
+    to: number,
+    change: (chunk: Uint8Array, fromClient: boolean, seen: number) => Uint8Array | "cut",
+  ): Promise<Between> {
     const between = new Between();
     between.#server = createServer({ allowHalfOpen: true }, (socket) => {
       const far = connectRaw({ port: to, host: HOST, allowHalfOpen: true });

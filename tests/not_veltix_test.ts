@@ -27,10 +27,11 @@ import {
 import { cutEvery, unhex, utf8 } from "./wire_support.ts";
 
 const CHECK = "check the host and the port";
-const NO_TLS = "connect without TLS, or to a port without it";
+const ALERTED = "set the option tls, or connect to a port without TLS";
+const GREETED = "set the option tls of the listener, or connect without TLS";
 
 /** What other programs say first, what it is called, and what there is to try. */
-const GREETINGS: readonly [name: string, bytes: Uint8Array, what: string, advice: string][] = [
+const GREETINGS: readonly [name: string, bytes: Uint8Array, what: string, advice: string, code?: string][] = [
   [
     "an HTTP server that sends an error page",
     utf8("HTTP/1.1 408 Request Timeout\r\nContent-Type: text/html\r\n\r\n<html><body>408</body></html>"),
@@ -45,8 +46,8 @@ const GREETINGS: readonly [name: string, bytes: Uint8Array, what: string, advice
   ],
   ["a mail server", utf8("220 mx.example ESMTP\r\n"), 'an SMTP or FTP greeting, "220 mx.example ESMTP"', CHECK],
   ["a Redis server", utf8("-DENIED Redis is running\r\n"), 'a Redis or POP3 answer, "-DENIED Redis is running"', CHECK],
-  ["a TLS alert", unhex("15030300020228"), "a TLS alert", NO_TLS],
-  ["a TLS hello", unhex("160303007a020000760303"), "a TLS handshake", NO_TLS],
+  ["a TLS alert", unhex("15030300020228"), "a TLS alert", ALERTED, "tls-required"],
+  ["a TLS hello", unhex("160303007a020000760303"), "a TLS handshake", GREETED, "tls-required"],
   ["garbage", unhex("f3a5919b0044cc27f3a5919b0044cc27ff"), `the bytes f3 a5 91 9b 00 44 cc 27 f3`, CHECK],
   ["zeros", new Uint8Array(300), "the bytes 00 00 00 00", CHECK],
   [
@@ -64,7 +65,7 @@ const GREETINGS: readonly [name: string, bytes: Uint8Array, what: string, advice
 
 for (const world of WORLDS) {
   describe(`a client that reaches, ${world.name},`, () => {
-    for (const [name, bytes, what, advice] of GREETINGS) {
+    for (const [name, bytes, what, advice, code = "handshake-failed"] of GREETINGS) {
       it(`${name} fails at once, says what came and what to try`, async () => {
         const made = await world.make();
         await using server = await RawServer.listen(made);
@@ -75,7 +76,7 @@ for (const world of WORLDS) {
         await raw.connection.write(bytes);
         const ended = raw.end();
         const error = await assertRejects(() => connecting, HandshakeError) as HandshakeError;
-        assertEquals([error.code, made.clock.now()], ["handshake-failed", 0]);
+        assertEquals([error.code, made.clock.now()], [code, 0]);
         assertStringIncludes(error.message, `it greeted with ${what}`);
         assert(error.message.endsWith(`which is no Veltix greeting; ${advice}`), error.message);
         await ended;
@@ -155,7 +156,7 @@ describe("a client that reaches", () => {
 });
 
 /** Who else connects to a server. */
-const STRANGERS: readonly [name: string, bytes: Uint8Array, what: string, advice: string][] = [
+const STRANGERS: readonly [name: string, bytes: Uint8Array, what: string, advice: string, code?: string][] = [
   [
     "an HTTP client",
     utf8("GET /index.html HTTP/1.1\r\nHost: example.org\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n"),
@@ -167,7 +168,8 @@ const STRANGERS: readonly [name: string, bytes: Uint8Array, what: string, advice
     "a TLS client",
     unhex(`16030100c8010000c40303${"5a".repeat(80)}`),
     "a TLS handshake",
-    NO_TLS,
+    GREETED,
+    "tls-unavailable",
   ],
   ["an SSH client", utf8("SSH-2.0-PuTTY_Release_0.81\r\n"), 'an SSH greeting, "SSH-2.0-PuTTY_Release_0.81"', CHECK],
   ["a Redis client", utf8("*1\r\n$4\r\nPING\r\n".padEnd(40)), 'a Redis command, "*1"', CHECK],
@@ -177,7 +179,7 @@ const STRANGERS: readonly [name: string, bytes: Uint8Array, what: string, advice
 
 describe("a server that is reached by", () => {
   for (const release of ["native", "2.0.0", "1.9.0", "1.7.5", "1.6.10", "1.6.3", "1.6.0"]) {
-    for (const [name, bytes, what, advice] of STRANGERS) {
+    for (const [name, bytes, what, advice, code] of STRANGERS) {
       it(`${name}, set to ${release}, says what came, in one piece and byte by byte`, async () => {
         for (const size of [bytes.length, 1]) {
           const world = memoryWorld();
@@ -190,6 +192,7 @@ describe("a server that is reached by", () => {
           writing.catch(() => {});
           const [{ reason, error }] = await advanceUntil(world.clock, served.events.next("rejected"));
           assert(["handshake-failed", "protocol-error"].includes(reason), `${reason}: ${error}`);
+          if (code !== undefined) assertEquals(error.code, code);
           // Byte by byte it is known before there is much to say about.
           if (size > 1) assertStringIncludes(error.message, `it sent ${what}`);
           if (size > 1) assert(error.message.endsWith(`; ${advice}`), error.message);

@@ -19,7 +19,8 @@ import {
 } from "./wire_support.ts";
 import { client, failure, HELLO_ID, HELLO_UUID, message, NOW } from "./wire_handshake_support.ts";
 
-const NO_TLS = "connect without TLS, or to a port without it";
+const ALERTED = "set the option tls, or connect to a port without TLS";
+const GREETED = "set the option tls of the listener, or connect without TLS";
 
 /** What a client makes of a greeting: the protocol it takes, `"waiting"`, or the code of the error. */
 function detect(bytes: Uint8Array, size = bytes.length): string {
@@ -129,11 +130,13 @@ describe("greeting detection", () => {
   });
 
   it("does not take other programs for a Veltix, and says what they look like", () => {
-    const others: [Uint8Array, string, string?][] = [
+    const ENCRYPT = "set the option encryption on both ends";
+    const others: [Uint8Array, string, string?, string?][] = [
+      [unhex("5658530133"), "the hello of an encrypted connection", ENCRYPT, "encryption-required"],
       [utf8("HTTP/1.1 400 Bad Request\r\n\r\n"), 'an HTTP answer, "HTTP/1.1 400 Bad Request"'],
       [utf8("SSH-2.0-OpenSSH_9.9\r\n"), 'an SSH greeting, "SSH-2.0-OpenSSH_9.9"'],
-      [unhex("15030300020228"), "a TLS alert", NO_TLS],
-      [unhex("160303007a0200007603"), "a TLS handshake", NO_TLS],
+      [unhex("15030300020228"), "a TLS alert", ALERTED, "tls-required"],
+      [unhex("160303007a0200007603"), "a TLS handshake", GREETED, "tls-required"],
       [unhex("150000"), "the bytes 15 00 00"],
       [utf8("220 mail.example.org ESMTP\r\n"), 'an SMTP or FTP greeting, "220 mail.example.org ESMTP"'],
       [utf8("-ERR unknown command\r\n"), 'a Redis or POP3 answer, "-ERR unknown command"'],
@@ -161,8 +164,8 @@ describe("greeting detection", () => {
       [utf8("VX\x01"), "the bytes 56 58 01"],
       [utf8("VY\0"), "the bytes 56 59 00"],
     ];
-    for (const [bytes, what, advice = "check the host and the port"] of others) {
-      for (const size of [bytes.length, 1]) assertEquals(detect(bytes, size), "handshake-failed", what);
+    for (const [bytes, what, advice = "check the host and the port", code = "handshake-failed"] of others) {
+      for (const size of [bytes.length, 1]) assertEquals(detect(bytes, size), code, what);
       const [, said] = failure(client().push(bytes));
       assert(
         said.includes(`it greeted with ${what}`) && said.endsWith(`, which is no Veltix greeting; ${advice}`),
@@ -180,7 +183,8 @@ describe("greeting detection", () => {
       const what = detect(join(random.pick(starts), random.bytes(random.below(140))));
       found.set(what, (found.get(what) ?? 0) + 1);
     }
-    assertEquals([...found.keys()].sort(), ["handshake-failed", "waiting"]);
+    const errors = new Set(["encryption-required", "handshake-failed", "tls-required", "waiting"]);
+    assertEquals([...found.keys()].filter((what) => !errors.has(what)), []);
   });
 
   it("takes none of 10,000 random JSON greetings, a third of them on each runtime", () => {

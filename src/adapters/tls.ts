@@ -64,7 +64,7 @@ function clientTransport(options: TlsClientOptions): Transport {
     connect: async (to, connectOptions) => {
       const bufferSize = bufferSizeOf(connectOptions);
       const signal = connectOptions?.signal;
-      return connectSocket(
+      return await connectSocket(
         to,
         connectOptions,
         (socket) => secured(socket, to, options, secureContext, bufferSize, signal),

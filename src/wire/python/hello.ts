@@ -108,7 +108,7 @@ export function adviceFor(bytes: Uint8Array): string {
   if (isTls(bytes)) {
     return bytes[0] === 0x15
       ? "set the option tls, or connect to a port without TLS"
-      : "set the option tls of this server";
+      : "set the option tls of the listener, or connect without TLS";
   }
   if (isNoise(bytes)) return "set the option encryption on both ends";
   const frame = frameOf(bytes);
