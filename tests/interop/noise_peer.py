@@ -6,6 +6,7 @@ A server prints its port and its public key (hex) and echoes records; a client c
 that each comes back. Both print `done` at an orderly end. Identities are made anew.
 """
 
+import os
 import socket
 import sys
 
@@ -44,30 +45,33 @@ class End:
     def __init__(self, stream, initiator, prologue):
         self.stream = stream
         self.noise = NoiseConnection.from_name(NAMES[suite])
-        self.static = __import__("os").urandom(32)
+        self.static = os.urandom(32)
         self.noise.set_keypair_from_private_bytes(Keypair.STATIC, self.static)
         self.noise.set_prologue(prologue)
         (self.noise.set_as_initiator if initiator else self.noise.set_as_responder)()
         self.noise.start_handshake()
+        # The package drops its state after the last message, whose signature is still to be checked.
+        self.state = self.noise.noise_protocol.handshake_state
         self.sent = self.received = 0
 
     @property
     def hash(self):
-        return self.noise.noise_protocol.handshake_state.symmetric_state.h
+        return self.state.symmetric_state.h
 
     @property
     def own_static(self):
-        return self.noise.noise_protocol.handshake_state.s.public_bytes
+        return self.state.s.public_bytes
 
     @property
     def their_static(self):
-        return self.noise.noise_protocol.handshake_state.rs.public_bytes
+        return self.state.rs.public_bytes
 
     def payload(self, label, first):
         text = b"Veltix Noise 1 " + label + self.hash + self.own_static
         return b"\x01" + public + identity.sign(text) + first
 
     def check(self, label, hash, payload):
+        payload = bytes(payload)
         at = 1
         for _ in range(payload[0]):
             key, signature = payload[at : at + 32], payload[at + 32 : at + 96]
@@ -86,7 +90,7 @@ class End:
         if self.received and self.received % REKEY == 0:
             self.noise.rekey_inbound_cipher()
         self.received += 1
-        return self.noise.decrypt(message(self.stream))
+        return bytes(self.noise.decrypt(message(self.stream)))
 
 
 def serve():
@@ -115,7 +119,6 @@ def serve():
 def connect(port):
     stream = socket.create_connection(("127.0.0.1", port))
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    ephemeral = None
     theirs = exactly(stream, 5)
     end = End(stream, True, b"Veltix Noise 1" + theirs + HELLO + bytes([suite]))
     stream.sendall(HELLO + framed(end.noise.write_message(b"")))
