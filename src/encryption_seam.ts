@@ -29,7 +29,9 @@ export interface EncryptionServerOptions {
 
 /** A key that a peer shows, as a function that decides about trust sees it. */
 export interface TrustedKey {
+  /** The public key as text, `vx1:…`. */
   readonly publicKey: string;
+  /** The public key as people compare it. */
   readonly fingerprint: string;
 }
 

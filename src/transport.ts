@@ -7,7 +7,6 @@
 
 import type { Address, Endpoint } from "./base/address.ts";
 import type { EventLoop } from "./base/clock.ts";
-import type { HandshakeError } from "./errors.ts";
 
 export type { Address, Endpoint, TcpEndpoint, UnixEndpoint } from "./base/address.ts";
 export type { Clock, EventLoop, TimerHandle } from "./base/clock.ts";
@@ -72,19 +71,22 @@ export interface PeerCertificate {
   readonly fingerprint: string;
   /** The SHA-256 of its public key (SubjectPublicKeyInfo), in base64: what the option `pin` takes. */
   readonly pin: string;
+  /** The time from which it is valid. */
   readonly validFrom: Date;
+  /** The time until which it is valid. */
   readonly validTo: Date;
 }
 
 /** What protects a connection on its way. */
 export interface ConnectionSecurity {
+  /** Encryption with identities, or TLS. */
   readonly kind: "noise" | "tls";
   /** The certificate of the peer; `undefined` if it showed none. */
   readonly certificate: PeerCertificate | undefined;
   /** The public key of the peer's identity, with `noise`; `undefined` if it has shown none. */
   readonly publicKey?: string | undefined;
   /** Why the peer must not be let in, although the connection works: it can still be told. @default nothing is wrong */
-  readonly fault?: HandshakeError | undefined;
+  readonly fault?: Error | undefined;
 }
 
 /** Receives what {@linkcode Connection.readTo} reads. */

@@ -10,7 +10,6 @@ import process from "node:process";
 import { inspect } from "node:util";
 import { ROOT } from "../scripts/runtimes.ts";
 import { nobleEd25519 } from "../src/encryption/ed25519.ts";
-import { SIGN } from "../src/encryption/identity.ts";
 import { PeerKey } from "../src/encryption/public_key.ts";
 import { bytesOf, hexOf, inFolder } from "./encryption_support.ts";
 
@@ -39,8 +38,8 @@ describe("an Identity", () => {
     assertMatch(a.fingerprint, /^([A-Z2-7]{4}-){3}[A-Z2-7]{4}$/);
     const message = Uint8Array.of(1, 2, 3);
     const { verify } = nobleEd25519();
-    assert(verify(a[SIGN](message), message, parsePublicKey(a.publicKey).bytes));
-    assert(!verify(a[SIGN](message), message, parsePublicKey(b.publicKey).bytes));
+    assert(verify(Identity.signerOf(a).sign(message), message, parsePublicKey(a.publicKey).bytes));
+    assert(!verify(Identity.signerOf(a).sign(message), message, parsePublicKey(b.publicKey).bytes));
   });
 
   it("goes through its exported key, which is PKCS#8 as RFC 8410 shows it", async () => {

@@ -23,7 +23,7 @@ const APP = [...LINK, "link", "session", "message", "workers", "encryption_seam"
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   base: ["errors"],
-  transport: ["base", "errors"],
+  transport: ["base"],
   thread_seam: ["base"],
   tls_seam: ["transport"],
   encryption_seam: ["base", "transport"],

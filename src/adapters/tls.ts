@@ -13,7 +13,7 @@ import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions, TlsSockets } f
 import type { Connection, ConnectOptions, Transport } from "../transport.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { bufferSizeOf } from "./endpoint.ts";
-import { listenSockets } from "./node.ts";
+import { listenSockets } from "./node_listen.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode, connectSocket } from "./node_connect.ts";
 import { runtimeLoop } from "./runtime_loop.ts";

@@ -24,9 +24,8 @@ import { ClientNoise } from "./handshake/client.ts";
 import type { ShownIdentity, Signer, Verify } from "./handshake/payload.ts";
 import { ServerNoise } from "./handshake/server.ts";
 import type { NoiseStep } from "./handshake/terms.ts";
-import { Identity, SIGN } from "./identity.ts";
+import { Identity } from "./identity.ts";
 import type { KeyPair, Primitives, Suite } from "./primitives.ts";
-import { parsePublicKey } from "./public_key.ts";
 import { ANY_KEY, readAllow, readTrust, type TrustStore, verifyPeer } from "./trust.ts";
 
 /** Returns the encryption of this runtime. */
@@ -179,5 +178,5 @@ const verify: Verify = (publicKey, text, signature) => findEd25519().verify(sign
 
 function signerOf(name: string, identity: unknown): Signer {
   if (!(identity instanceof Identity)) throw new TypeError(`${name} must be an Identity, not ${show(identity)}`);
-  return { publicKey: parsePublicKey(identity.publicKey).bytes, sign: (text) => identity[SIGN](text) };
+  return Identity.signerOf(identity);
 }

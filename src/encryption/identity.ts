@@ -9,9 +9,6 @@ import { findEd25519, KEY_SIZE, type Signer } from "./ed25519.ts";
 import { decodePem, encodePem, readKeyFile, writeKeyFile } from "./key_file.ts";
 import { PeerKey } from "./public_key.ts";
 
-/** The name of the method that signs. It is no string, so that only the library finds it. */
-export const SIGN: unique symbol = Symbol("sign");
-
 /**
  * Who a server or a client is: an Ed25519 key. Others know it by {@linkcode Identity.publicKey}. The secret key leaves
  * it only through {@linkcode Identity.save} and {@linkcode Identity.exportKey}; no way of printing an identity shows it.
@@ -31,6 +28,17 @@ export class Identity {
   readonly #seed: Uint8Array;
   readonly #signer: Signer;
   readonly #key: PeerKey;
+
+  static {
+    // What `util.inspect`, the consoles of Node and Bun, and `Deno.inspect` show.
+    for (const name of ["nodejs.util.inspect.custom", "Deno.customInspect"]) {
+      Object.defineProperty(this.prototype, Symbol.for(name), {
+        value(this: Identity): string {
+          return this.toString();
+        },
+      });
+    }
+  }
 
   private constructor(seed: Uint8Array) {
     if (!(seed instanceof Uint8Array) || seed.length !== KEY_SIZE) {
@@ -70,6 +78,11 @@ export class Identity {
     });
   }
 
+  /** Returns what signs with the secret key of an identity. The library calls this. */
+  static signerOf(identity: Identity): Signer {
+    return identity.#signer;
+  }
+
   /** The public key as text: `vx1:` and 43 characters of base64url. It is no secret. */
   get publicKey(): string {
     return this.#key.publicKey;
@@ -104,21 +117,6 @@ export class Identity {
   /** Returns `Identity(vx1:…)`. */
   toJSON(): string {
     return this.toString();
-  }
-
-  /** Returns what `util.inspect` and the consoles of Node and Bun show. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
-
-  /** Returns what `Deno.inspect` and the console of Deno show. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return this.toString();
-  }
-
-  /** Returns the signature of a message, 64 bytes. The library calls this. */
-  [SIGN](message: Uint8Array): Uint8Array {
-    return this.#signer.sign(message);
   }
 }
 

@@ -28,6 +28,7 @@ export {
   VeltixError,
 } from "../errors.ts";
 export type { TrustedKey } from "../encryption_seam.ts";
+export type { Signer } from "./ed25519.ts";
 export { Identity } from "./identity.ts";
 export { parsePublicKey, type PeerKey } from "./public_key.ts";
 export { type Trust, type TrustFunction, trustOnFirstUse, type TrustStore } from "./trust.ts";
