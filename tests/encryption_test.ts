@@ -258,6 +258,60 @@ describe("who encrypts and who does not", () => {
   }
 });
 
+describe("a listener or a client of release 1.3, which does not greet", () => {
+  const OLD = "1.3.0";
+
+  it("meets one that waits for a greeting: a time-out, whose text names the causes", async () => {
+    await using server = await serve({ protocol: OLD });
+    server.on("error", () => {});
+    await using client = clientOf(server, { handshakeTimeout: 300 });
+    const { code } = await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals(code, "handshake-timeout");
+  });
+
+  it("meets a client with encryption: encryption-unavailable", async () => {
+    await using server = await serve({ protocol: OLD });
+    const gone = new Promise<string>((resolve) => server.on("disconnect", (_, { reason }) => resolve(reason)));
+    server.on("error", () => {});
+    await using client = clientOf(server, { encryption: TRUST });
+    const { code } = await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals([code, await gone], ["encryption-unavailable", "message-too-large"]);
+  });
+
+  it("meets a client of TLS: tls-unavailable", async () => {
+    await using server = await serve({ protocol: OLD });
+    const gone = new Promise<string>((resolve) => server.on("disconnect", (_, { reason }) => resolve(reason)));
+    server.on("error", () => {});
+    await using client = clientOf(server, { tls: { ca: CA } });
+    const { code } = await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals(code, "tls-unavailable");
+    assert(["message-too-large", "protocol-error"].includes(await gone));
+  });
+
+  const protections: readonly [name: string, config: ServerConfig, code: string][] = [
+    ["encryption", { encryption: ENCRYPTION }, "encryption-required"],
+    ["TLS", { tls: CERTIFICATE }, "tls-required"],
+  ];
+  for (const [name, config, code] of protections) {
+    it(`speaks to a listener with ${name}: ${code} there, and an end here`, async () => {
+      await using server = await serve(config as ServerConfig<unknown>);
+      const rejected = rejection(server);
+      await using client = clientOf(server, { protocol: OLD });
+      client.on("error", () => {});
+      const gone = new Promise<string>((resolve) => client.on("disconnect", ({ reason }) => resolve(reason)));
+      await client.connect();
+      try {
+        client.send(NOTE, "hello");
+      } catch {
+        // The end may have come before.
+      }
+      const { error } = await rejected;
+      assertEquals(codeOf(error), code, String(error));
+      assert(["message-too-large", "network-error", "peer-closed", "protocol-error"].includes(await gone));
+    });
+  }
+});
+
 /** Somebody between a client and a server, who sees all bytes and may change them. */
 class Between implements AsyncDisposable {
   readonly seen: Uint8Array[] = [];

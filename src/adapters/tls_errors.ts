@@ -51,6 +51,9 @@ function meaningOf(code: string, message: string, whose: "server" | "client"): M
       ? ["tls-unavailable", "the server does not speak TLS there"]
       : ["tls-required", "the client does not speak TLS"];
   }
+  if (whose === "server" && /before secure TLS connection was established/.test(message)) {
+    return ["tls-unavailable", "the server closed the connection during TLS, as one that does not speak it or is full"];
+  }
   if (/CERTIFICATE_REQUIRED|PEER_DID_NOT_RETURN_A_CERTIFICATE/.test(code)) {
     return ["client-certificate-required", "the server asks for a certificate of the client"];
   }
