@@ -1,12 +1,15 @@
 /**
- * The certificates of the tests, and a transport that is TLS on both ends.
+ * The certificates of the tests, and transports that are protected on both ends.
  *
  * @module
  */
 
 import { readFileSync } from "node:fs";
 import { AcceptQueue } from "../src/adapters/accept_queue.ts";
+import { nodeTransport } from "../src/adapters/node.ts";
 import { tlsSockets } from "../src/adapters/tls.ts";
+import { encryption } from "../src/encryption/encrypt.ts";
+import { Identity } from "../src/encryption/identity.ts";
 import type { TlsServerOptions } from "../src/tls_seam.ts";
 import type { Connection, Listener, Transport } from "../src/transport.ts";
 
@@ -34,7 +37,27 @@ export function tlsTransport(): Transport {
     name: "tls",
     eventLoop: client.eventLoop!,
     connect: client.connect,
-    listen: async (at, options) => new Secured(await server.listen(at, options)),
+    listen: async (at, options) => new Secured(await server.listen(at, options), (arrival) => arrival.secure!()),
+  };
+}
+
+/** Returns a transport whose connections are encrypted, with the handshake of accepted ones done, too. */
+export async function encryptedTransport(): Promise<Transport> {
+  const sockets = nodeTransport();
+  const identity = await Identity.generate();
+  const client = encryption().client({ trust: identity.publicKey });
+  const server = encryption().server({ identity });
+  const turns = { next: () => undefined, begin: () => 0, end: () => {} };
+  const nothing = new Uint8Array(0);
+  return {
+    name: "encrypted",
+    eventLoop: sockets.eventLoop!,
+    connect: async (to, options) => await client.connect(await sockets.connect(to, options), to, () => nothing),
+    listen: async (at, options) =>
+      new Secured(
+        await sockets.listen(at, options),
+        async (arrival) => (await server.accept(arrival, nothing, turns)).connection,
+      ),
   };
 }
 
@@ -42,8 +65,11 @@ class Secured implements Listener {
   readonly #listener: Listener;
   readonly #queue = new AcceptQueue();
 
-  constructor(listener: Listener) {
+  readonly #secure: (arrival: Connection) => Promise<Connection>;
+
+  constructor(listener: Listener, secure: (arrival: Connection) => Promise<Connection>) {
     this.#listener = listener;
+    this.#secure = secure;
     void this.#accept();
   }
 
@@ -53,7 +79,7 @@ class Secured implements Listener {
 
   async #accept(): Promise<void> {
     for await (const arrival of this.#listener) {
-      arrival.secure!().then((connection) => this.#queue.push(connection), () => {});
+      this.#secure(arrival).then((connection) => this.#queue.push(connection), () => {});
     }
     this.#queue.end();
   }

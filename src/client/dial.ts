@@ -13,7 +13,7 @@ import type { Endpoint } from "../base/address.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
-import { checkCredentials, ClientHandshake } from "../wire/handshake/client.ts";
+import { ClientHandshake } from "../wire/handshake/client.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -104,14 +104,13 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
 }
 
 /** Returns the credentials of an attempt. A function is asked for them. */
-async function credentialsOf({ attempt, credentials, protocol }: Target, signal: AbortSignal): Promise<unknown> {
+async function credentialsOf({ attempt, credentials }: Target, signal: AbortSignal): Promise<unknown> {
   if (typeof credentials !== "function") return credentials;
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
   const given: unknown = await Promise.race([credentials(attempt), aborted]);
   signal.throwIfAborted();
-  checkCredentials(protocol, given);
   return given;
 }
 

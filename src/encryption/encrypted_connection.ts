@@ -23,11 +23,13 @@ export class EncryptedConnection implements Connection, ChunkReader {
   #chunk: Uint8Array | undefined = undefined;
   /** How the peer's bytes ended. */
   #end: { readonly error: unknown } | undefined = undefined;
-  #aborted = false;
+  /** The error that {@linkcode abort} left. */
+  #aborted: Error | undefined = undefined;
   /** True if bytes have arrived since {@linkcode moved} was called last. */
   #moved = false;
   #writing: Promise<void> | undefined = undefined;
   #finishing: Promise<void> | undefined = undefined;
+  #finished = false;
 
   /**
    * @param connection The connection that carries the records. Nothing else reads or writes it.
@@ -86,7 +88,8 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#finishing !== undefined || this.#aborted) {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted);
+    if (this.#finishing !== undefined) {
       const what = "Cannot write to an encrypted connection: this direction is closed";
       return Promise.reject(new ConnectionError("closed", what));
     }
@@ -105,11 +108,17 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   abort(reason?: Error): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
+    // After a clean end there is nothing left to abort.
+    if (this.#aborted !== undefined || this.#finished && this.#end !== undefined && this.#end.error === undefined) {
+      return;
+    }
+    const error = reason ?? new ConnectionError("closed", "The encrypted connection was aborted");
+    this.#aborted = error;
     this.#sending.destroy();
     this.#receiving.destroy();
-    this.#connection.abort(reason);
+    this.#connection.abort(error);
+    this.#end = undefined;
+    this.#over(error);
   }
 
   moved(): boolean {
@@ -169,9 +178,10 @@ export class EncryptedConnection implements Connection, ChunkReader {
   async #finish(): Promise<void> {
     // A write that fails is reported to its caller.
     await this.#writing?.catch(() => {});
-    if (this.#aborted) throw new ConnectionError("closed", "Cannot end an encrypted connection: it was aborted");
+    if (this.#aborted !== undefined) throw this.#aborted;
     await this.#connection.write(this.#sending.end());
     await this.#connection.closeWrite();
+    this.#finished = true;
   }
 }
 
