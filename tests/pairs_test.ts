@@ -14,6 +14,7 @@ import process from "node:process";
 import { describeProblem, findRuntimes, ROOT, type Runtime } from "../scripts/runtimes.ts";
 import { talk } from "./pairs/client.ts";
 import { Checks, CLIENT_CHECKS, type Result, SERVER_CHECKS } from "./pairs/contract.ts";
+import { type Protection, PROTECTIONS } from "./pairs/protection.ts";
 import { serve } from "./pairs/server.ts";
 
 /** Checks that all were made, in order; a failure says which and why. */
@@ -33,12 +34,12 @@ interface Program {
   kill(): void;
 }
 
-function start(runtime: Runtime, file: string, ...args: string[]): Program {
+function start(runtime: Runtime, protection: Protection, file: string, ...args: string[]): Program {
   const script = join(ROOT, "tests/pairs", file);
   const flags = runtime.name === "deno" ? ["run", "-A", "--no-check", script] : [script];
   const child = spawn(runtime.path!, [...flags, ...args], {
     cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", VELTIX_PAIR: protection },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const results: Result[] = [];
@@ -70,11 +71,11 @@ function start(runtime: Runtime, file: string, ...args: string[]): Program {
   return { results, port, ended, kill: () => void child.kill("SIGKILL") };
 }
 
-async function meet(client: Runtime, server: Runtime): Promise<void> {
-  const serving = start(server, "server.ts");
+async function meet(client: Runtime, server: Runtime, protection: Protection): Promise<void> {
+  const serving = start(server, protection, "server.ts");
   const port = await serving.port;
   if (port === 0) throw new Error(`The ${server.name} server did not start: ${(await serving.ended).noise}`);
-  const talking = start(client, "client.ts", String(port));
+  const talking = start(client, protection, "client.ts", String(port));
   const there = await talking.ended;
   const failed = talking.results.find(({ ok }) => !ok);
   // A server whose client failed is never told to close.
@@ -87,32 +88,36 @@ async function meet(client: Runtime, server: Runtime): Promise<void> {
 }
 
 describe("a client and a server", () => {
-  it("agree on everything in one process", async () => {
-    const [here, there]: Result[][] = [[], []];
-    let found = (_port: number): void => {};
-    const port = new Promise<number>((resolve) => found = resolve);
-    const serving = serve(
-      new Checks((result) => {
+  for (const protection of PROTECTIONS) {
+    it(`agree on everything in one process: ${protection}`, async () => {
+      const [here, there]: Result[][] = [[], []];
+      let found = (_port: number): void => {};
+      const port = new Promise<number>((resolve) => found = resolve);
+      const report = (result: Result): void => {
         here.push(result);
         found(result.port ?? 0);
-      }),
-    );
-    await talk(new Checks((result) => there.push(result)), await port).catch(() => {});
-    assertAll("client", there, CLIENT_CHECKS);
-    await serving.catch(() => {});
-    assertAll("server", here, SERVER_CHECKS);
-  });
+      };
+      const serving = serve(new Checks(report), protection);
+      await talk(new Checks((result) => there.push(result)), await port, protection).catch(() => {});
+      assertAll("client", there, CLIENT_CHECKS);
+      await serving.catch(() => {});
+      assertAll("server", here, SERVER_CHECKS);
+    });
+  }
 
   // One runtime is enough to start the others.
   if ("Deno" in globalThis) {
     const runtimes = findRuntimes();
-    for (const server of runtimes) {
-      for (const client of runtimes) {
-        const name = `agree on everything in two: a ${client.name} client and a ${server.name} server`;
-        const missing = [client, server].find(({ problem }) => problem !== undefined);
-        if (client === server && process.env.VELTIX_REQUIRE_ALL !== "1") continue;
-        if (missing === undefined) it(name, () => meet(client, server));
-        else it.skip(`${name}: ${describeProblem(missing)}`, () => {});
+    const all = process.env.VELTIX_REQUIRE_ALL === "1";
+    for (const protection of all ? PROTECTIONS : ["plain"] as const) {
+      for (const server of runtimes) {
+        for (const client of runtimes) {
+          const name = `agree on everything in two: ${protection}, a ${client.name} client and a ${server.name} server`;
+          const missing = [client, server].find(({ problem }) => problem !== undefined);
+          if (client === server && !all) continue;
+          if (missing === undefined) it(name, () => meet(client, server, protection));
+          else it.skip(`${name}: ${describeProblem(missing)}`, () => {});
+        }
       }
     }
   }

@@ -40,4 +40,5 @@ certificate renewed ca localhost "DNS:localhost,IP:127.0.0.1" 20260101000000Z 21
 certificate expired ca localhost "DNS:localhost,IP:127.0.0.1" 20200101000000Z 20200201000000Z
 certificate client ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
 certificate stranger other-ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
+for name in server-identity client-identity; do openssl genpkey -algorithm ed25519 -out "$name.pem"; done
 rm -rf "$work" ca.key other-ca.key

@@ -7,24 +7,25 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Client, type CloseReason, PayloadError, RemoteError } from "@veltix/core";
 import { encodeFrame, protocol } from "@veltix/core/wire";
-import { connect } from "node:net";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
+import { clientOptions, GIVEN, open, type Protection } from "./protection.ts";
 import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
 
 const HOST = "127.0.0.1";
 const MIB = 1024 * 1024;
+const NOTHING = new Uint8Array(0);
 
 /** Checks everything against the server at a port, and tells it to close in the end. */
-export async function talk(checks: Checks, port: number): Promise<void> {
+export async function talk(checks: Checks, port: number, protection: Protection = GIVEN): Promise<void> {
   const names = [...CLIENT_CHECKS];
   const check = (name: typeof CLIENT_CHECKS[number], body: () => Promise<void>): Promise<void> => {
     assertEquals(name, names.shift());
     return checks.run(name, body);
   };
 
-  const client = new Client({ hostname: HOST, port });
-  const other = new Client({ hostname: HOST, port });
+  const client = new Client({ hostname: HOST, port, ...clientOptions(protection) });
+  const other = new Client({ hostname: HOST, port, ...clientOptions(protection) });
   const reasons = new Map<Client, CloseReason>();
   const heard: string[] = [];
   for (const one of [client, other]) {
@@ -85,7 +86,7 @@ export async function talk(checks: Checks, port: number): Promise<void> {
   });
   await check("a frame of 16 MiB closes with message-too-large", async () => {
     const id = await command<number>({ do: "id" });
-    await sendTooMuch(port);
+    await sendTooMuch(port, protection);
     // The client made by hand is the third: its number follows those of the two.
     assertEquals(await command({ do: "reason", id: id + 2 }), "message-too-large");
     assertEquals(await client.request(TYPES.add, { a: 3, b: 3 }), 6);
@@ -105,25 +106,30 @@ export async function talk(checks: Checks, port: number): Promise<void> {
 }
 
 /** A client by hand: the handshake, then one frame that is larger than anything allowed. */
-async function sendTooMuch(port: number): Promise<void> {
+async function sendTooMuch(port: number, protection: Protection): Promise<void> {
   const native = protocol("native");
   const machine = new ClientHandshake({ protocol: native, offer: { maxMessageSize: 10 * MIB }, now: Date.now() });
-  machine.start();
-  const socket = connect({ host: HOST, port });
-  socket.on("error", () => {}); // The server may reset what it does not want to read.
-  const over = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  await new Promise<void>((resolve, reject) => {
-    over.then(() => reject(new Error("The server closed during the handshake")));
-    socket.on("data", (chunk: Uint8Array) => {
-      const step = machine.push(Uint8Array.from(chunk));
-      if (step.state === "failed") reject(step.error);
-      else if (step.state === "open") resolve();
-      else if (step.state === "waiting" && step.send !== undefined) socket.write(step.send);
-    });
-  });
+  let step = machine.start();
+  const answer = (chunk: Uint8Array): Uint8Array => {
+    step = machine.push(chunk);
+    return step.state === "waiting" ? step.send ?? NOTHING : NOTHING;
+  };
+  const connection = await open(protection, port, answer);
+  while (step.state === "waiting") {
+    const chunk = await connection.read();
+    if (chunk === null) throw new Error("The server closed during the handshake");
+    await connection.write(answer(chunk.slice()));
+  }
+  if (step.state === "failed") throw step.error;
   const content = new Uint8Array(16 * MIB);
-  socket.write(encodeFrame(native, { code: TYPES.echo.code, content, requestId: 0, flags: 0 }));
-  await over;
+  // The server may reset what it does not want to read.
+  connection.write(encodeFrame(native, { code: TYPES.echo.code, content, requestId: 0, flags: 0 })).catch(() => {});
+  try {
+    while (await connection.read() !== null);
+  } catch {
+    // It did.
+  }
+  connection.abort();
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

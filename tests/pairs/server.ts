@@ -7,12 +7,13 @@
 
 import { assertEquals } from "@std/assert";
 import { type CloseReason, ProtocolError, Server, type TcpEndpoint } from "@veltix/core";
+import { GIVEN, type Protection, serverOptions } from "./protection.ts";
 import { type Checks, type Command, COUNT, main, SERVER_CHECKS, TYPES } from "./contract.ts";
 
 /** Serves until it is told to close. */
-export async function serve(checks: Checks): Promise<void> {
+export async function serve(checks: Checks, protection: Protection = GIVEN): Promise<void> {
   const [listens, closes, unexpected] = SERVER_CHECKS;
-  const server = new Server({ hostname: "127.0.0.1", port: 0 });
+  const server = new Server<unknown>({ hostname: "127.0.0.1", port: 0, ...serverOptions(protection) });
   const reasons = new Map<number, CloseReason>();
   const waiting = new Map<number, (reason: CloseReason) => void>();
   const errors: unknown[] = [];
@@ -81,4 +82,4 @@ export async function serve(checks: Checks): Promise<void> {
   });
 }
 
-if (import.meta.main) await main(serve);
+if (import.meta.main) await main((checks) => serve(checks));

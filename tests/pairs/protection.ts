@@ -1,0 +1,56 @@
+/**
+ * The ways in which the two of a pair may be protected.
+ *
+ * @module
+ */
+
+import type { ClientConfig, ServerConfig } from "@veltix/core";
+import { Identity } from "@veltix/core/encryption";
+import process from "node:process";
+import { nodeTransport } from "../../src/adapters/node.ts";
+import { tlsSockets } from "../../src/adapters/tls.ts";
+import { encryption } from "../../src/encryption/encrypt.ts";
+import type { Connection } from "../../src/transport.ts";
+import { CA, pair, pem } from "../tls_support.ts";
+
+/** All of them. The suite of the encryption is what the two runtimes are fast at: ChaCha20, or AES where Bun takes part. */
+export const PROTECTIONS = ["plain", "tls", "mutual tls", "noise", "noise in tls"] as const;
+
+/** One of them. */
+export type Protection = typeof PROTECTIONS[number];
+
+/** The protection that a program of a pair was started with. */
+export const GIVEN: Protection = PROTECTIONS.find((name) => name === process.env.VELTIX_PAIR) ?? "plain";
+
+const identity = await Identity.importKey(pem("server-identity.pem"));
+const device = await Identity.importKey(pem("client-identity.pem"));
+
+/** Returns the options of the server. */
+export function serverOptions(protection: Protection): Pick<ServerConfig<unknown>, "encryption" | "tls"> {
+  const mutual = { ...pair("server"), ca: CA, clientCertificate: "required" } as const;
+  return {
+    ...protection === "mutual tls" ? { tls: mutual } : protection.endsWith("tls") ? { tls: pair("server") } : {},
+    ...protection.startsWith("noise") ? { encryption: { identity, allow: [device.publicKey] } } : {},
+  };
+}
+
+/** Returns the options of the client. */
+export function clientOptions(protection: Protection): Pick<ClientConfig, "encryption" | "tls"> {
+  return {
+    ...protection.endsWith("tls") ? { tls: { ca: CA, ...protection === "mutual tls" ? pair("client") : {} } } : {},
+    ...protection.startsWith("noise") ? { encryption: { trust: identity.publicKey, identity: device } } : {},
+  };
+}
+
+/** Opens a protected connection. `answer` returns what is sent for the first bytes of the server, if they come within. */
+export async function open(
+  protection: Protection,
+  port: number,
+  answer: (greeting: Uint8Array) => Uint8Array,
+): Promise<Connection> {
+  const to = { hostname: "127.0.0.1", port };
+  const { encryption: options, tls } = clientOptions(protection);
+  const transport = tls === undefined ? nodeTransport() : tlsSockets().client(tls === true || tls === false ? {} : tls);
+  const connection = await transport.connect(to);
+  return options === undefined ? connection : await encryption().client(options).connect(connection, to, answer);
+}
