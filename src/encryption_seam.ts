@@ -7,7 +7,7 @@
 import type { Endpoint } from "./base/address.ts";
 import type { Connection } from "./transport.ts";
 
-/** What the core knows of an `Identity`. */
+/** The part of an `Identity` that the core knows. */
 export interface IdentityLike {
   /** The public key as text, `vx1:…`. */
   readonly publicKey: string;
@@ -17,17 +17,17 @@ export interface IdentityLike {
 
 /** Options of encryption on a server. */
 export interface EncryptionServerOptions {
-  /** The identity of the server, or up to four while one takes the place of another. */
+  /** The identity of the server, or up to four of them, so that one can replace another. */
   readonly identity: IdentityLike | readonly IdentityLike[];
   /**
-   * The public keys of the clients that may come in. All others, and clients without an identity, are refused with
-   * `unauthorized`.
-   * @default every client; `authenticate` sees its `publicKey`
+   * The public keys of the clients that may come in. All other clients, including those without an identity, are
+   * refused with `unauthorized`.
+   * @default every client may come in; `authenticate` sees its `publicKey`
    */
   readonly allow?: readonly string[];
 }
 
-/** A key that a peer shows, as a function that decides about trust sees it. */
+/** A key that a peer shows, as passed to a function that decides about trust. */
 export interface TrustedKey {
   /** The public key as text, `vx1:…`. */
   readonly publicKey: string;
@@ -35,7 +35,7 @@ export interface TrustedKey {
   readonly fingerprint: string;
 }
 
-/** Whom a client trusts: a public key, several, a function, or a store such as that of `trustOnFirstUse()`. */
+/** The servers that a client trusts: a public key, several, a function, or a store such as `trustOnFirstUse()`. */
 export type TrustOption =
   | string
   | readonly string[]
@@ -44,13 +44,13 @@ export type TrustOption =
 
 /** Options of encryption on a client. */
 export interface EncryptionClientOptions {
-  /** Whom to trust. Nothing of the program is sent to a server that shows another identity. */
+  /** The servers to trust. No data of the program is sent to a server that shows another identity. */
   readonly trust: TrustOption;
-  /** The identity of the client. @default none: the server does not know who it is */
+  /** The identity of the client. @default none: the server does not learn who the client is */
   readonly identity?: IdentityLike;
 }
 
-/** An accepted connection that is encrypted now. */
+/** An accepted connection after the handshake of the encryption. */
 export interface Arrived {
   readonly connection: Connection;
   /** The first bytes of the client's layer above; they may be empty. */
@@ -59,7 +59,7 @@ export interface Arrived {
 
 /** Shares the time of the event loop among the connections that are not let in yet. */
 export interface Turns {
-  /** Returns when the next step may be made; `undefined` for now. */
+  /** Resolves when the next step may be done; `undefined` if it may be done now. */
   next(): Promise<void> | undefined;
   /** Begins a step. Returns the time for {@linkcode end}. */
   begin(): number;
@@ -72,9 +72,9 @@ export interface ServerEncryption {
   /**
    * Does the handshake with a client.
    *
-   * @param connection The connection, of which nothing was read.
+   * @param connection The connection. Nothing has been read from it yet.
    * @param greeting The first bytes of the layer above. Anyone can ask for them.
-   * @param turns Shares the time of the steps with public keys.
+   * @param turns Shares out the time for steps with public keys.
    * @returns The connection to use from then on.
    * @throws {HandshakeError | ProtocolError | ConnectionError} The client cannot be let in, or was lost.
    */
@@ -86,16 +86,17 @@ export interface ClientEncryption {
   /**
    * Does the handshake with a server.
    *
-   * @param connection The connection, of which nothing was read.
+   * @param connection The connection. Nothing has been read from it yet.
    * @param to The address that was asked for.
-   * @param answer Returns the first bytes of this side, from those of the server. Called once, when it is trusted.
+   * @param answer Returns the first bytes of this side, given those of the server. Called once, when the server is
+   * trusted.
    * @returns The connection to use from then on.
    * @throws {HandshakeError | ProtocolError | ConnectionError} The server is not trusted, or was lost.
    */
   connect(connection: Connection, to: Endpoint, answer: (greeting: Uint8Array) => Uint8Array): Promise<Connection>;
 }
 
-/** Makes the encryption of listeners and clients. */
+/** Creates the encryption of listeners and clients. */
 export interface Encryption {
   /** @throws {TypeError} An option is of the wrong type. */
   server(options: EncryptionServerOptions): ServerEncryption;

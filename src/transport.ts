@@ -61,15 +61,15 @@ export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
 
 /** A certificate that a peer has proved to be its own. */
 export interface PeerCertificate {
-  /** The common name of its owner; empty if it has none. */
+  /** The common name of its owner; empty if there is none. */
   readonly subject: string;
-  /** The names and addresses that it is for, such as `"DNS:example.org"` and `"IP Address:127.0.0.1"`. */
+  /** The names and addresses that the certificate is for, such as `"DNS:example.org"` and `"IP Address:127.0.0.1"`. */
   readonly names: readonly string[];
-  /** The common name of who signed it; empty if it has none. */
+  /** The common name of its signer; empty if there is none. */
   readonly issuer: string;
   /** The SHA-256 of the certificate, in hexadecimal digits. */
   readonly fingerprint: string;
-  /** The SHA-256 of its public key (SubjectPublicKeyInfo), in base64: what the option `pin` takes. */
+  /** The SHA-256 of its public key (SubjectPublicKeyInfo), in base64, as for the option `pin`. */
   readonly pin: string;
   /** The time from which it is valid. */
   readonly validFrom: Date;
@@ -77,15 +77,18 @@ export interface PeerCertificate {
   readonly validTo: Date;
 }
 
-/** What protects a connection on its way. */
+/** The protection of a connection. */
 export interface ConnectionSecurity {
-  /** Encryption with identities, or TLS. */
+  /** The kind of protection: `"noise"` is encryption with identities. */
   readonly kind: "noise" | "tls";
   /** The certificate of the peer; `undefined` if it showed none. */
   readonly certificate: PeerCertificate | undefined;
-  /** The public key of the peer's identity, with `noise`; `undefined` if it has shown none. */
+  /** The public key of the peer's identity, with `"noise"`; `undefined` if it has shown none. */
   readonly publicKey?: string | undefined;
-  /** Why the peer must not be let in, although the connection works: it can still be told. @default nothing is wrong */
+  /**
+   * The reason not to let the peer in, although the connection works. The peer can still be told the reason.
+   * @default nothing is wrong
+   */
   readonly fault?: Error | undefined;
 }
 
@@ -109,13 +112,13 @@ export interface Connection {
   readonly local: Address;
   /** The address of the peer's end. */
   readonly remote: Address;
-  /** What protects the connection. @default nothing */
+  /** The protection of the connection. @default none */
   readonly security?: ConnectionSecurity | undefined;
   /**
-   * Completes the handshake of what protects an accepted connection. Resolves with the connection to use from then on.
-   * Nothing is read or written before. Called once. Rejects with a `HandshakeError` that says what was wrong, or like
-   * `read`.
-   * @default nothing has to be done
+   * Does the handshake that protects an accepted connection. Called once, before anything is read or written. Resolves
+   * with the connection to use from then on. Rejects with a `HandshakeError` that says what was wrong, or with the
+   * errors of `read`.
+   * @default no such handshake is needed
    */
   secure?(): Promise<Connection>;
   /**
@@ -154,8 +157,8 @@ export interface Connection {
    */
   abort(reason?: Error): void;
   /**
-   * Returns whether bytes have arrived since the last call that no `read` has handed out, as those of an encrypted record
-   * that is not complete. They show that the peer is alive.
+   * Returns whether bytes have arrived since the last call, even if no `read` can return them yet, such as those of an
+   * incomplete encrypted record. They show that the peer is alive.
    * @default false
    */
   moved?(): boolean;

@@ -1,5 +1,5 @@
 /**
- * Listens through `node:net`, for plain sockets and for those of TLS.
+ * Listens through `node:net`, for sockets with and without TLS.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { brokenError, listenError } from "./system_errors.ts";
  * Listens for sockets.
  *
  * @param at The endpoint to listen at.
- * @param accept Makes a connection of a socket that was accepted. It is given the address of the listener, too.
+ * @param accept Makes a connection from an accepted socket. It also gets the address of the listener.
  */
 export async function listenSockets(
   at: Endpoint,

@@ -1,5 +1,6 @@
 /**
- * TLS through `node:tls`, which Node, Deno and Bun all have. It is the only way to client certificates on Deno.
+ * TLS through `node:tls`, which Node, Deno and Bun all have. On Deno, it is the only way to client
+ * certificates.
  *
  * @module
  */
@@ -33,7 +34,7 @@ export function tlsSockets(): TlsSockets {
   return { context: contextOf, server: serverTransport, client: clientTransport };
 }
 
-/** What a listener shows, as {@linkcode TlsHolder} holds it. */
+/** Returns the certificate and the requirements of a listener, for a {@linkcode TlsHolder}. */
 function contextOf(options: TlsServerOptions): AcceptContext {
   const { clientCertificate = "none" } = options;
   return { secureContext: read("tls", options), clientCertificate, alpn: ALPN };
@@ -52,7 +53,7 @@ function serverTransport(holder: TlsHolder): Transport {
   };
 }
 
-/** Connects without TLS, to find out if a unix socket is stale. */
+/** Connects without TLS, to find out whether a unix socket is stale. */
 function probe(to: Endpoint, options?: ConnectOptions): Promise<Connection> {
   return connectNode(to, options, (socket, bufferSize) => new NodeChannel(socket, bufferSize, { path: "" }, to));
 }
@@ -95,10 +96,10 @@ async function secured(
     socket: stream,
     secureContext,
     ALPNProtocols: ALPN,
-    // An address is no name that a client may ask for, and is compared with the certificate all the same.
+    // A client must not ask for an address as `servername`, but the certificate must still be for it.
     ...serverName === undefined || isAddress(serverName) ? {} : { servername: serverName },
     ...serverName === undefined ? {} : { host: serverName },
-    // The certificate is checked below, so that each runtime says the same about it.
+    // The certificate is checked below, so that the errors are the same on each runtime.
     rejectUnauthorized: false,
     allowHalfOpen: true,
   } as ConnectionOptions);
@@ -153,7 +154,7 @@ function read(
 ): SecureContext {
   try {
     const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
-    // Deno finds out about what cannot be used only when a peer connects.
+    // Without this check, Deno reports an unusable pair only when a peer connects.
     if (cert !== undefined && key !== undefined) checkPair(pem(cert), pem(key));
     return createSecureContext({
       minVersion,

@@ -1,5 +1,5 @@
 /**
- * A connection that a TLS listener has accepted. It looks at the first byte itself, so that a client that does not speak
+ * A connection that a TLS listener has accepted. It checks the first byte itself, so that a client that does not speak
  * TLS learns why it is turned away.
  *
  * @module
@@ -20,18 +20,18 @@ import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 
-/** What a listener shows and asks for. */
+/** The certificate of a listener, and whether clients must show one. */
 export interface AcceptContext {
   readonly secureContext: SecureContext;
   readonly clientCertificate: "none" | "optional" | "required";
   readonly alpn: string[];
 }
 
-/** The first byte of a client that speaks TLS: a record of the handshake. */
+/** The first byte that a client with TLS sends: it begins a record of the handshake. */
 const HANDSHAKE = 0x16;
 /** The alert that tells a client of a fatal protocol error, in a record of its own. */
 const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46);
-/** How long a client may send nothing, in milliseconds. One that waits for a greeting would wait for ever. */
+/** How long a client may be silent at first, in milliseconds. One that waits for a greeting would wait forever. */
 const SILENCE = 3_000;
 
 /** An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. */
@@ -42,7 +42,7 @@ export class TlsArrival implements Connection {
   readonly #bufferSize: number;
   readonly #context: AcceptContext;
   readonly #over = Promise.withResolvers<Error | undefined>();
-  /** Rejects what waits. */
+  /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
   /** True once another connection has taken the place of this one. */
@@ -104,7 +104,7 @@ export class TlsArrival implements Connection {
   }
 
   #end(error: Error): void {
-    // On Bun, the socket below is closed at the peer's FIN, while TLS goes on.
+    // On Bun, the underlying socket is closed at the peer's FIN, while TLS goes on.
     if (this.#error !== undefined || this.#secured) return;
     this.#error = error;
     this.#tls?.destroy();
@@ -166,7 +166,7 @@ export class TlsArrival implements Connection {
         secureContext,
         ALPNProtocols: alpn,
         requestCert: clientCertificate !== "none",
-        // A certificate that does not hold is refused below, so that both ends can say why.
+        // An invalid certificate is refused below, so that both ends can say why.
         rejectUnauthorized: false,
         allowHalfOpen: true,
       } as ConstructorParameters<typeof TLSSocket>[1],
@@ -181,7 +181,7 @@ export class TlsArrival implements Connection {
     tls.once("end", gone);
     tls.once("close", gone);
     tls.once("secure", resolve);
-    // Otherwise Node does not look for an end of the connection.
+    // Without this read, Node does not notice the end of the connection.
     tls.read(0);
     await promise;
     tls.off("end", gone);
@@ -193,7 +193,7 @@ export class TlsArrival implements Connection {
     return new TlsConnection(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
   }
 
-  /** Returns what is wrong with the certificate that the client has shown, or has not shown. */
+  /** Returns the error if the client has shown a bad certificate, or lacks a required one. */
   #faultOf(tls: TLSSocket, certificate: PeerCertificate | undefined): HandshakeError | undefined {
     const { clientCertificate } = this.#context;
     if (clientCertificate === "none" || certificate === undefined && clientCertificate === "optional") return undefined;
@@ -213,8 +213,8 @@ export class TlsArrival implements Connection {
 }
 
 /**
- * Returns the code of what is wrong with the certificate of a client; empty if it holds. Node and Deno set `authorized`
- * on the sockets of a `tls.Server` only, and have the verdict in their handle.
+ * Returns the code of the problem with the certificate of a client; empty if the certificate is valid. Node and Deno
+ * set `authorized` only on the sockets of a `tls.Server`. On this socket, the verdict is in its handle.
  */
 function verify(tls: TLSSocket): string {
   const { authorized, authorizationError, _handle: handle } = tls as TLSSocket & {

@@ -1,7 +1,7 @@
 /**
- * The stream below TLS. Node and Bun give TLS the socket itself. The TLS of Deno 2.9 reads on while it is paused, without
- * a limit, and forgets the end of the stream then. It gets a stream of which this side pauses the socket, and TLS itself
- * is never paused.
+ * The stream below TLS. On Node and Bun, that is the socket itself. On Deno 2.9, TLS goes on reading without a limit
+ * while it is paused, and then misses the end of the stream. So on Deno, TLS gets a stream of its own, and is never
+ * paused: this side pauses the socket below instead.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { Tap } from "./chunk_queue.ts";
 
-/** What TLS reads and writes, and what is to be paused while its chunks wait. */
+/** The stream that TLS reads and writes, and the socket to pause while its chunks wait. */
 export interface TlsCarrier {
   readonly stream: Socket;
-  /** `undefined` for the socket of TLS itself. */
+  /** The socket to pause; `undefined` to pause the socket of TLS itself. */
   readonly tap: Tap | undefined;
 }
 
-/** Returns what carries the TLS of this runtime over a socket. */
+/** Returns the stream for the TLS of this runtime over a socket. */
 export function carrierOf(socket: Socket): TlsCarrier {
   if (!("Deno" in globalThis)) return { stream: socket, tap: undefined };
   return { stream: new Carrier(socket) as unknown as Socket, tap: socket };
 }
 
-/** Passes the bytes of a socket on, both ways. */
+/** Passes on the bytes of a socket in both directions. */
 class Carrier extends Duplex {
   readonly #socket: Socket;
 
@@ -33,12 +33,12 @@ class Carrier extends Duplex {
     socket.on("error", (error) => this.destroy(error));
     socket.on("close", () => this.destroy());
     socket.on("end", () => void this.push(null));
-    // TLS begins in the next tick. Bytes before that, if they are garbage, would have it throw where nobody catches.
+    // TLS begins in the next tick. Garbage before that would make it throw an error that nobody can catch.
     setImmediate(() => socket.on("data", (chunk) => void this.push(chunk)));
   }
 
   override _read(): void {
-    // The socket pushes, and is paused where the plaintext waits.
+    // Nothing to do: the socket pushes its bytes, and is paused while plaintext waits.
   }
 
   override _write(chunk: Uint8Array, _encoding: unknown, done: (error?: Error | null) => void): void {

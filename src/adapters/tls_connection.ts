@@ -7,7 +7,7 @@
 import type { ConnectionSecurity } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 
-/** A {@linkcode Duplex} that says what protects it. A field of every connection would cost the others memory. */
+/** A {@linkcode Duplex} with `security`. That field in every connection would cost memory in those without TLS. */
 export class TlsConnection extends Duplex {
   readonly security: ConnectionSecurity;
 

@@ -1,5 +1,5 @@
 /**
- * Converts the errors of TLS into a {@linkcode HandshakeError}. The runtimes have different texts and the same codes.
+ * Converts the errors of TLS into a {@linkcode HandshakeError}. The runtimes have different texts, but the same codes.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import type { PeerCertificate } from "../transport.ts";
 import { HandshakeError, type HandshakeErrorCode } from "../errors.ts";
 
-/** Says what a code means, for the error's text. */
+/** The meaning of a code: the code of the error, and words for its text. */
 type Meaning = readonly [code: HandshakeErrorCode, state: string];
 
 /**
- * Returns what is wrong with a certificate that was not verified. Deno calls an expired one untrusted, so the dates are
- * looked at first.
+ * Returns the problem with a certificate that could not be verified. Deno reports an expired certificate as untrusted,
+ * so the dates are checked first.
  *
  * @param code The code of the runtime, such as `DEPTH_ZERO_SELF_SIGNED_CERT`.
- * @param whose Whose certificate it is, for the text.
+ * @param whose The owner of the certificate, for the text.
  */
 export function verdictOf(code: string, certificate: PeerCertificate | undefined, whose: "server" | "client"): Meaning {
   const now = Date.now();

@@ -1,5 +1,5 @@
 /**
- * The option `encryption` of a server and of a client. What its members hold is checked where the encryption is loaded.
+ * The option `encryption` of a server and of a client. The values in it are checked when the encryption is loaded.
  *
  * @module
  */
@@ -17,15 +17,15 @@ const CLIENT_ENCRYPTION = {
   identity: optional(unchecked<EncryptionClientOptions["identity"]>()),
 } satisfies OptionTable<EncryptionClientOptions>;
 
-/** Checks the option `encryption` of a server or a listener. Returns it. */
+/** Checks the option `encryption` of a server or a listener, and returns it. */
 export const serverEncryption: Check<EncryptionServerOptions> = (name, value) =>
   readOptions(name, value as object, SERVER_ENCRYPTION, `${name}.`) as EncryptionServerOptions;
 
-/** Checks the option `encryption` of a client. Returns it. */
+/** Checks the option `encryption` of a client, and returns it. */
 export const clientEncryption: Check<EncryptionClientOptions> = (name, value) =>
   readOptions(name, value as object, CLIENT_ENCRYPTION, `${name}.`) as EncryptionClientOptions;
 
 function given(name: string, value: unknown): unknown {
   if (value !== undefined) return value;
-  throw new TypeError(`${name} must be given: encryption without it would protect from nobody`);
+  throw new TypeError(`${name} must be given: encryption without it would protect against nobody`);
 }

@@ -9,9 +9,9 @@ import { ConfigError } from "../errors.ts";
 import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions } from "../tls_seam.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 
-/** The certificate of a listener, with the options that it was made of. */
+/** The certificate of a listener, and the options that it comes from. */
 export interface TlsSettings extends TlsHolder {
-  /** The options to read when the server starts next. */
+  /** The options to use when the server starts next. */
   options: TlsServerOptions;
 }
 
@@ -34,11 +34,11 @@ const CLIENT_TLS = {
   minVersion: optional(VERSIONS),
 } satisfies OptionTable<TlsClientOptions>;
 
-/** Checks the option `tls` of a server or a listener. Returns it. */
+/** Checks the option `tls` of a server or a listener, and returns it. */
 export const serverTls: Check<TlsServerOptions> = (name, value) =>
   readOptions(name, value as object, SERVER_TLS, `${name}.`) as TlsServerOptions;
 
-/** Checks the option `tls` of a client. Returns the options; `true` stands for no options. */
+/** Checks the option `tls` of a client, and returns the options. `true` means empty options. */
 export const clientTls: Check<TlsClientOptions> = (name, value) => {
   const options = readOptions(name, value === true ? {} : value as object, CLIENT_TLS, `${name}.`) as TlsClientOptions;
   if ((options.cert === undefined) !== (options.key === undefined)) {
@@ -47,7 +47,7 @@ export const clientTls: Check<TlsClientOptions> = (name, value) => {
   return options;
 };
 
-/** Refuses a transport that TLS cannot use. TLS has sockets of its own. */
+/** Throws if TLS cannot use this transport. TLS has sockets of its own. */
 export function checkTlsTransport(transport: TransportChoice | undefined, prefix: string = ""): void {
   if (transport === undefined || transport === "auto" || transport === "node") return;
   throw new ConfigError(

@@ -39,27 +39,28 @@ export interface ClientConfig extends CommonConfig {
    */
   readonly protocol?: string;
   /**
-   * Connects over TLS only; `true` trusts what the system trusts. TLS has sockets of its own, those of `node:tls`, on
-   * every runtime.
-   * @default no TLS: whoever is on the way can read and change all bytes
+   * Connects over TLS only. `true` trusts the authorities that the system trusts. TLS uses sockets of its own, those of
+   * `node:tls`, on every runtime.
+   * @default no TLS: anyone in between can read and change all bytes
    */
   readonly tls?: boolean | TlsClientOptions;
   /**
-   * Encrypts the connection (Noise), and talks only to a server whose identity is trusted. It goes over any transport,
-   * TLS included.
-   * @default no encryption: whoever is on the way can read and change all bytes
+   * Encrypts the connection (Noise), and talks only to a server whose identity is trusted. Encryption works over any
+   * transport, and inside TLS.
+   * @default no encryption: anyone in between can read and change all bytes
    */
   readonly encryption?: EncryptionClientOptions;
   /**
-   * The value that the server's `authenticate` receives, as JSON, or a function that returns it or a promise of it. The
-   * function is called for each attempt to connect, with its number, and has `handshakeTimeout`: tokens expire. Only
-   * native servers take credentials. They are sent only to a server that is trusted, see `encryption` and `tls`.
+   * The value that the server's `authenticate` receives, as JSON, or a function that returns it or a promise of it. A
+   * function is useful for tokens that expire: it is called for each attempt to connect, with the number of the
+   * attempt. Its time counts towards `handshakeTimeout`. Only native servers take credentials. They are sent only to a
+   * server that is trusted, see `encryption` and `tls`.
    * @default none
    */
   readonly credentials?: unknown;
   /**
-   * Allows `credentials` to travel unencrypted to another machine, where whoever is on the way can read them.
-   * @default false: such a client is not created
+   * Allows `credentials` to travel unencrypted to another machine. Anyone in between can read them then.
+   * @default false: the constructor of such a client throws
    */
   readonly insecureCredentials?: boolean;
   /**

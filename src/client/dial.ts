@@ -22,9 +22,9 @@ import { protocol } from "../wire/protocols.ts";
 export interface Target {
   readonly transport: Transport;
   readonly endpoint: Endpoint;
-  /** The encryption; `undefined` for none. */
+  /** The encryption of the connection; `undefined` for none. */
   readonly encryption: ClientEncryption | undefined;
-  /** The options of TLS; `undefined` for none. */
+  /** The options of TLS; `undefined` for no TLS. */
   readonly tls: TlsClientOptions | undefined;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
@@ -38,7 +38,7 @@ export interface Target {
   readonly attempt: number;
   /** The time limit of the whole attempt, in milliseconds. */
   readonly timeout: number;
-  /** True if the process may end meanwhile. */
+  /** True if the process may end during the attempt. */
   readonly unref: boolean;
 }
 
@@ -103,7 +103,7 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
   }
 }
 
-/** Returns the credentials of an attempt. A function is asked for them. */
+/** Returns the credentials of an attempt. If they are a function, calls it. */
 async function credentialsOf({ attempt, credentials }: Target, signal: AbortSignal): Promise<unknown> {
   if (typeof credentials !== "function") return credentials;
   const aborted = new Promise<never>((_, reject) => {
@@ -114,7 +114,7 @@ async function credentialsOf({ attempt, credentials }: Target, signal: AbortSign
   return given;
 }
 
-/** Returns what encrypts a channel. The client's first bytes travel within the handshake of the encryption. */
+/** Returns a function that encrypts a channel. The client's first bytes travel within the encryption's handshake. */
 function encrypted(
   channel: Channel,
   encryption: ClientEncryption,

@@ -1,6 +1,6 @@
 /**
- * Finds the modules of the runtime that identities need. A browser has none of them, and a bundle for browsers has no
- * import of them.
+ * Finds the modules of the runtime that identities need. A browser has none of them, and a bundle for browsers does not
+ * import them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ interface DerKey<Type extends string> {
   readonly type: Type;
 }
 
-/** What is used of `node:crypto`. */
+/** The part of `node:crypto` that is used here. */
 export interface NodeCrypto {
   createPrivateKey(key: DerKey<"pkcs8">): KeyObject;
   createPublicKey(key: DerKey<"spki"> | KeyObject): KeyObject;
@@ -26,14 +26,14 @@ export interface NodeCrypto {
   verify(algorithm: null, message: Uint8Array, key: KeyObject, signature: Uint8Array): boolean;
 }
 
-/** What is used of the state of a file. `mode` has the permissions in its lowest nine bits. */
+/** The part of the state of a file that is used here. `mode` has the permissions in its lowest nine bits. */
 export interface FileState {
   readonly mode: number;
   readonly size: number;
   isFile(): boolean;
 }
 
-/** What is used of `node:fs`. */
+/** The part of `node:fs` that is used here. */
 export interface NodeFs {
   openSync(path: string, flags: string, mode?: number): number;
   fstatSync(file: number): FileState;
@@ -64,7 +64,7 @@ export function nodeCrypto(): NodeCrypto | undefined {
 /**
  * Returns `node:fs`.
  *
- * @param purpose What messages say that it is needed for.
+ * @param purpose The purpose, for the messages of errors.
  * @throws {ConfigError} `unsupported`: this runtime has no files.
  */
 export function nodeFs(purpose: string): NodeFs {

@@ -8,17 +8,17 @@
 import { ProtocolError } from "../errors.ts";
 import { type Aead, KEY_SIZE, type Primitives, type Suite, TAG_SIZE } from "./primitives.ts";
 
-/** No associated data, no plaintext. */
+/** No bytes: used where there is no associated data, or no plaintext. */
 export const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
- * A key and the counter that its nonces are made of. The counter is a safe integer, so it ends at 2^53 − 1 instead of
- * 2^64 − 2: at a million records a second after 285 years.
+ * A key and the counter that its nonces are made from. The counter is a safe integer, so it ends at 2^53 − 1 instead of
+ * 2^64 − 2. At a million records a second, that takes 285 years.
  */
 export class CipherState {
   readonly #primitives: Primitives;
   readonly #suite: Suite;
-  /** Four zero bytes and the counter: little-endian for ChaCha, big-endian for AES. */
+  /** Four zero bytes, then the counter: little-endian for ChaCha, and big-endian for AES. */
   readonly #nonce = new Uint8Array(12);
   readonly #view = new DataView(this.#nonce.buffer);
   #aead: Aead;
@@ -27,7 +27,7 @@ export class CipherState {
   /**
    * @param primitives The primitives.
    * @param suite The suite.
-   * @param key 32 bytes, which are copied: the caller overwrites them.
+   * @param key The key, 32 bytes. It is copied, so that the caller can overwrite it.
    * @param counter The first counter. @default 0
    */
   constructor(primitives: Primitives, suite: Suite, key: Uint8Array, counter = 0) {
@@ -47,7 +47,7 @@ export class CipherState {
    *
    * @param ad The associated data.
    * @param text The plaintext.
-   * @param target Receives the ciphertext and its tag. Its size is that of the plaintext plus 16.
+   * @param target Receives the ciphertext and its tag. Its size must be that of the plaintext plus 16.
    * @throws {ProtocolError} `protocol-error`: the counter is exhausted.
    */
   seal(ad: Uint8Array, text: Uint8Array, target: Uint8Array): void {
@@ -56,10 +56,11 @@ export class CipherState {
   }
 
   /**
-   * Decrypts a message. Returns the plaintext in a buffer that nothing else uses. The counter stays if this fails.
+   * Decrypts a message. Returns the plaintext in a buffer that nothing else uses. The counter does not change if this
+   * fails.
    *
    * @param ad The associated data.
-   * @param sealed The ciphertext and its tag, which are not changed.
+   * @param sealed The ciphertext and its tag. They are not changed.
    * @throws {ProtocolError} `decryption-failed`: the message is not the next one of the peer. `protocol-error`: the
    * counter is exhausted.
    */
@@ -73,10 +74,10 @@ export class CipherState {
     return text;
   }
 
-  /** Replaces the key by one that is made of it (REKEY). The counter goes on. */
+  /** Replaces the key with one that is derived from it (REKEY). The counter is not reset. */
   rekey(): void {
     const bytes = new Uint8Array(KEY_SIZE + TAG_SIZE);
-    // The nonce of 2^64 − 1, which no message has.
+    // The nonce for the counter 2^64 − 1, which no message has.
     this.#nonce.fill(0xff, 4);
     this.#aead.seal(this.#nonce, NOTHING, new Uint8Array(KEY_SIZE), bytes);
     this.#aead.destroy();

@@ -1,9 +1,9 @@
 /**
- * Ed25519 signatures, verified as RFC 8032 says. `node:crypto` does the work where it is there, `@noble/curves`
- * elsewhere.
+ * Makes Ed25519 signatures, and verifies them as RFC 8032 says. `node:crypto` does the work where it exists, and
+ * `@noble/curves` elsewhere.
  *
- * Not every runtime keeps to the RFC alone: the `node:crypto` of Bun and of Deno accepts made-up signatures under keys
- * of small order. Keys and signatures are therefore looked at before either implementation sees them.
+ * Not every runtime is as strict as the RFC: the `node:crypto` of Bun and of Deno accepts forged signatures under keys
+ * of small order. So keys and signatures are checked here before either implementation sees them.
  *
  * @module
  */
@@ -11,7 +11,7 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { type NodeCrypto, nodeCrypto } from "./builtin.ts";
 
-/** The size of a public key, and of the seed that a secret key is made of, in bytes. */
+/** The size of a public key, and of the seed that a secret key is derived from, in bytes. */
 export const KEY_SIZE = 32;
 /** The size of a signature, in bytes. */
 export const SIGNATURE_SIZE = 64;
@@ -26,18 +26,18 @@ export interface Signer {
 
 /** An implementation of Ed25519. */
 export interface Ed25519 {
-  /** Returns what signs with the secret key of a seed of 32 bytes. */
+  /** Returns a signer with the secret key of a seed of 32 bytes. */
   signer(seed: Uint8Array): Signer;
   /**
-   * Returns whether a signature is that of a message under a public key. Sizes that are wrong, encodings that are not
-   * canonical and keys of small order make it false.
+   * Returns whether a signature of a message is valid under a public key. It is not if a size is wrong, if an encoding
+   * is not canonical, or if the key is of small order.
    */
   verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
 }
 
-/** What stands before the seed in the PKCS#8 form of a secret key. */
+/** The bytes before the seed in the PKCS#8 form of a secret key. */
 const PKCS8 = fromHex("302e020100300506032b657004220420");
-/** What stands before the public key in its SPKI form. */
+/** The bytes before the public key in its SPKI form. */
 const SPKI = fromHex("302a300506032b6570032100");
 
 /** The prime of the field, 2^255 − 19, with the lowest byte first. */
@@ -45,7 +45,7 @@ const PRIME = fromHex(`ed${"ff".repeat(30)}7f`);
 /** The order of the base point, with the lowest byte first. */
 const ORDER = fromHex(`edd3f55c1a631258d69cf7a2def9de14${"00".repeat(15)}10`);
 
-/** The values of y, without the bit of the sign, of all points of small order. The prime and the prime + 1 are 0 and 1. */
+/** The y of each point of small order, without the sign bit. The prime and the prime + 1 stand for 0 and 1. */
 const SMALL_ORDER: readonly Uint8Array[] = [
   "00".repeat(32),
   `01${"00".repeat(31)}`,
@@ -85,7 +85,7 @@ export function nodeEd25519(crypto: NodeCrypto): Ed25519 {
           signature,
         );
       } catch {
-        // A key that is no point of the curve has no good signature.
+        // A key that is not a point on the curve has no valid signature.
         return false;
       }
     },
@@ -110,18 +110,18 @@ export function nobleEd25519(): Ed25519 {
   };
 }
 
-/** Returns whether a public key is of small order. Anybody can make signatures that pass under such a key. */
+/** Returns whether a public key is of small order. Anybody can make signatures that are valid under such a key. */
 export function isSmallOrder(publicKey: Uint8Array): boolean {
   const y = withoutSign(publicKey);
   return SMALL_ORDER.some((small) => equalBytes(small, y));
 }
 
-/** Returns whether y, without the bit of the sign, is less than the prime, as the RFC wants it. */
+/** Returns whether y, without the sign bit, is less than the prime, as the RFC demands. */
 export function isCanonicalKey(publicKey: Uint8Array): boolean {
   return isLess(withoutSign(publicKey), PRIME);
 }
 
-/** Returns whether two byte strings are equal. The time that it takes depends on their sizes alone. */
+/** Returns whether two byte strings are equal. The time this takes depends only on their sizes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;

@@ -1,5 +1,6 @@
 /**
- * Encrypts connections: drives the machines of the handshake over a connection, and asks whose identity is trusted.
+ * Encrypts connections. Runs the state machines of the handshake over a connection, and asks whether the identity of
+ * the peer is trusted.
  *
  * @module
  */
@@ -41,7 +42,7 @@ class Listening implements ServerEncryption {
   readonly #primitives: Primitives;
   readonly #signers: readonly Signer[];
   readonly #allow: TrustStore | undefined;
-  /** The static key pairs by suite: one for each `Server`, made when it is first needed. */
+  /** The static key pairs by suite. Each is made when it is first needed, and used for all connections. */
   readonly #static = new Map<Suite, KeyPair>();
 
   constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions) {
@@ -80,7 +81,7 @@ class Listening implements ServerEncryption {
           const { certificate } = connection.security ?? {};
           const security = { kind: "noise", certificate, publicKey, fault } as const;
           const encrypted = new EncryptedConnection(connection, done.outcome, security);
-          // A copy, as what it lies in holds the whole message.
+          // A copy, because these bytes are part of a buffer that holds the whole message.
           return { connection: encrypted, first: done.outcome.first.slice() };
         } else throw step.state === "failed" ? step.error : new Error("Cannot encrypt: the handshake ended too early");
       }
@@ -89,7 +90,10 @@ class Listening implements ServerEncryption {
     }
   }
 
-  /** Returns the key that a client has proved, and why it must not be let in. It can still be told that. */
+  /**
+   * Returns the key that a client has proved to be its own, and the reason not to let it in, if any. The client can
+   * still be told that reason.
+   */
   async #known(
     shown: readonly ShownIdentity[],
     address: Endpoint,
@@ -158,10 +162,10 @@ class Connecting implements ClientEncryption {
   }
 }
 
-/** All that a client learns whose key is not among those of `allow`. */
+/** The only words that a client gets if its key is not in `allow`. */
 const NOT_ALLOWED: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
 
-/** Writes what a step has to send, and gives the machine what comes next. */
+/** Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. */
 async function feed(
   connection: Connection,
   machine: ServerNoise | ClientNoise,

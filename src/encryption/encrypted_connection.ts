@@ -11,17 +11,17 @@ import type { NoiseOutcome } from "./handshake/terms.ts";
 import { RecordReader } from "./record_reader.ts";
 import { RecordWriter } from "./record_writer.ts";
 
-/** The connection above the records. Each write becomes one record, or several if it is large. */
+/** The plaintext side of an encrypted connection. Each write becomes one record, or several if it is large. */
 export class EncryptedConnection implements Connection, ChunkReader {
   readonly security: ConnectionSecurity;
   readonly #connection: Connection;
   readonly #sending: RecordWriter;
   readonly #receiving: RecordReader;
-  /** Who waits for plaintext. */
+  /** The reader that waits for plaintext. */
   #reader: ChunkReader | undefined = undefined;
-  /** The chunk that records are read from. */
+  /** The chunk that records are being read from. */
   #chunk: Uint8Array | undefined = undefined;
-  /** How the peer's bytes ended. */
+  /** The way in which the peer's bytes ended; `undefined` until they have. */
   #end: { readonly error: unknown } | undefined = undefined;
   /** The error that {@linkcode abort} left. */
   #aborted: Error | undefined = undefined;
@@ -33,8 +33,8 @@ export class EncryptedConnection implements Connection, ChunkReader {
 
   /**
    * @param connection The connection that carries the records. Nothing else reads or writes it.
-   * @param outcome What the handshake led to.
-   * @param security What the layers above see of it.
+   * @param outcome The outcome of the handshake.
+   * @param security The value of {@linkcode EncryptedConnection.security}.
    */
   constructor(connection: Connection, outcome: NoiseOutcome, security: ConnectionSecurity) {
     this.security = security;
@@ -73,12 +73,12 @@ export class EncryptedConnection implements Connection, ChunkReader {
     else fail(reader, this.#end.error);
   }
 
-  /** Called by the connection below with what it read. */
+  /** Called by the connection below with the chunk that it has read. */
   received(chunk: Uint8Array | null, error?: unknown): void {
     if (chunk !== null) {
       this.#moved = true;
       this.#chunk = chunk;
-      // What comes after a failure is thrown away.
+      // Bytes that come after a failure are thrown away.
       this.#receiving.push(chunk);
       const text = this.#next();
       if (text !== undefined) this.#tell(text);
@@ -131,12 +131,12 @@ export class EncryptedConnection implements Connection, ChunkReader {
     this.#connection.unref();
   }
 
-  /** Returns the next plaintext. If there is none yet, it reads on. */
+  /** Returns the next plaintext. If there is none yet, starts to read more and returns `undefined`. */
   #next(): Uint8Array | undefined {
     try {
       const text = this.#receiving.next();
       if (text !== undefined) return text;
-      // After the end of the records comes the end of the connection below, and nothing else.
+      // Only the end of the connection below may come after the end of the records.
       if (this.#receiving.ended) this.#over(undefined);
     } catch (error) {
       // A record after the end.
@@ -176,7 +176,7 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   async #finish(): Promise<void> {
-    // A write that fails is reported to its caller.
+    // If that write fails, its caller is told.
     await this.#writing?.catch(() => {});
     if (this.#aborted !== undefined) throw this.#aborted;
     await this.#connection.write(this.#sending.end());
@@ -185,7 +185,9 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 }
 
-/** Passes an error to a reader in a microtask. A call within `readTo` would run the reaction in the middle of its code. */
+/**
+ * Passes an error to a reader in a microtask. A call within `readTo` would reach the reader before `readTo` returns.
+ */
 function fail(reader: ChunkReader, error: unknown): void {
   queueMicrotask(() => reader.received(null, error));
 }

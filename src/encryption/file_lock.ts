@@ -1,10 +1,10 @@
 /**
- * Locks a file against other writers, of this process and of others. The lock is a file beside it, which only one can
- * create. One that a dead process left behind is taken over.
+ * Locks a file against other writers, in this process and in others. The lock is a file next to it, which only one
+ * writer can create. A lock that a dead process has left is taken over.
  *
- * A lock counts as left behind when the same holder has had it for as long as `stale`, by the clock of the one who
- * waits: holders write without a pause, within milliseconds. No clock of another machine and no number of a process is
- * compared, as both mean little on a shared disk.
+ * A lock counts as left by a dead process when the same holder has had it for the time `stale`. The clock of the
+ * waiting writer measures that time. A living holder never needs that long: it writes without a pause, within
+ * milliseconds. Clocks of other machines and process ids are not compared, because both mean little on a shared disk.
  *
  * @module
  */
@@ -12,30 +12,30 @@
 import { ConfigError } from "../errors.ts";
 import { hasModes, type NodeFs, nodeFs, reasonOf, systemCode } from "./builtin.ts";
 
-/** How long a writer waits, in milliseconds. */
+/** The waiting times of a writer, in milliseconds. */
 export interface LockTimes {
-  /** The time after which a holder that still has the lock is dead. */
+  /** The time after which a holder that still has the lock counts as dead. */
   readonly stale: number;
   /** The time after which a writer gives up. */
   readonly patience: number;
 }
 
 const TIMES: LockTimes = { stale: 2_000, patience: 30_000 };
-/** The time between two attempts: at least so many milliseconds, and up to as many more. */
+/** The shortest time between two attempts, in milliseconds. The longest is twice as long. */
 const PAUSE = 5;
 
-/** Thrown by a writer that finds its lock taken over. Nothing is written then, and it starts anew. */
+/** Thrown by a writer that finds that its lock was taken over. It has written nothing, and starts again. */
 export class LockLost extends Error {}
 
 /**
  * Runs a writer while nobody else writes.
  *
  * @param path The path of the file.
- * @param failure What messages say that failed.
- * @param write Writes without a pause. It is told how to find out whether the lock is still its own.
- * @param times How long it is waited.
- * @returns What the writer returned.
- * @throws {ConfigError} `invalid-config`: the lock cannot be had.
+ * @param failure The action that failed, for the messages of errors.
+ * @param write Writes without a pause. `isHeld` returns whether it still has the lock.
+ * @param times The waiting times.
+ * @returns The value that the writer returned.
+ * @throws {ConfigError} `invalid-config`: the lock cannot be obtained.
  */
 export async function whileLocked<Value>(
   path: string,
@@ -70,12 +70,12 @@ export async function whileLocked<Value>(
   }
 }
 
-/** Knows for how long a value has been the same. */
+/** Measures for how long a value has stayed the same. */
 class Watch {
   #value: string | undefined;
   #since = 0;
 
-  /** Takes the present value. Returns for how long it has been this one, in milliseconds; 0 if there is none. */
+  /** Takes the current value. Returns for how many milliseconds it has stayed the same; 0 for `undefined`. */
   sameFor(value: string | undefined): number {
     const now = performance.now();
     if (value === undefined || value !== this.#value) this.#since = now;
@@ -85,8 +85,8 @@ class Watch {
 }
 
 /**
- * Removes the lock of a dead holder. Of those who find it dead only one may look again and remove it: another one could
- * otherwise remove the lock of whoever comes next.
+ * Removes the lock of a dead holder. Several waiting writers may find that it is dead, but only one of them may check
+ * again and remove the lock. Otherwise another one could remove the lock of the next holder.
  */
 function breakLock(fs: NodeFs, lock: string, holder: string | undefined, breakers: Watch, stale: number): void {
   const breaker = `${lock}.break`;
@@ -101,7 +101,7 @@ function breakLock(fs: NodeFs, lock: string, holder: string | undefined, breaker
   }
 }
 
-/** Creates a file with a text. Returns false if there is one already. */
+/** Creates a file with a text. Returns false if the file exists already. */
 function create(fs: NodeFs, path: string, text: string): boolean {
   let file: number;
   try {
@@ -120,7 +120,7 @@ function create(fs: NodeFs, path: string, text: string): boolean {
   return true;
 }
 
-/** Returns the text of a file; `undefined` if there is none. */
+/** Returns the text of a file; `undefined` if it cannot be read. */
 function read(fs: NodeFs, path: string): string | undefined {
   try {
     return fs.readFileSync(path, "utf8");

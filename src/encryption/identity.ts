@@ -1,5 +1,5 @@
 /**
- * The identity of a server or a client: an Ed25519 key, of which nothing that prints shows the secret part.
+ * The identity of a server or a client: an Ed25519 key whose secret part is never printed.
  *
  * @module
  */
@@ -10,8 +10,9 @@ import { decodePem, encodePem, readKeyFile, writeKeyFile } from "./key_file.ts";
 import { PeerKey } from "./public_key.ts";
 
 /**
- * Who a server or a client is: an Ed25519 key. Others know it by {@linkcode Identity.publicKey}. The secret key leaves
- * it only through {@linkcode Identity.save} and {@linkcode Identity.exportKey}; no way of printing an identity shows it.
+ * The identity of a server or a client: an Ed25519 key. Others know it by {@linkcode Identity.publicKey}. The secret
+ * key leaves it only through {@linkcode Identity.save} and {@linkcode Identity.exportKey}; no way of printing an
+ * identity shows it.
  *
  * @example
  * ```ts
@@ -30,7 +31,7 @@ export class Identity {
   readonly #key: PeerKey;
 
   static {
-    // What `util.inspect`, the consoles of Node and Bun, and `Deno.inspect` show.
+    // These methods give the text that `util.inspect`, the consoles of Node and Bun, and `Deno.inspect` show.
     for (const name of ["nodejs.util.inspect.custom", "Deno.customInspect"]) {
       Object.defineProperty(this.prototype, Symbol.for(name), {
         value(this: Identity): string {
@@ -57,7 +58,8 @@ export class Identity {
   /**
    * Loads an identity from a file that {@linkcode Identity.save} or `openssl genpkey -algorithm ed25519` wrote. The
    * returned promise rejects with a `ConfigError`: with `invalid-config` if the file cannot be read, holds no Ed25519
-   * key, or may be accessed by others than its owner (except on Windows); with `unsupported` where there are no files.
+   * key, or may be accessed by others than its owner (except on Windows), and with `unsupported` where there are no
+   * files.
    *
    * @param path The path of the file.
    */
@@ -66,10 +68,10 @@ export class Identity {
   }
 
   /**
-   * Makes an identity of its secret key. The returned promise rejects with a `ConfigError`, `invalid-config`, if the
-   * text is no Ed25519 key; the message has no part of the text.
+   * Makes an identity from its secret key. The returned promise rejects with a `ConfigError`, `invalid-config`, if the
+   * text is not an Ed25519 key. The message of the error contains no part of the text.
    *
-   * @param pem The key in PEM and PKCS#8, as {@linkcode Identity.exportKey} returns it.
+   * @param pem The key as PKCS#8 in PEM, as {@linkcode Identity.exportKey} returns it.
    */
   static importKey(pem: string): Promise<Identity> {
     return promised(() => {
@@ -78,25 +80,28 @@ export class Identity {
     });
   }
 
-  /** Returns what signs with the secret key of an identity. The library calls this. */
+  /** Returns a signer with the secret key of an identity. The library calls this. */
   static signerOf(identity: Identity): Signer {
     return identity.#signer;
   }
 
-  /** The public key as text: `vx1:` and 43 characters of base64url. It is no secret. */
+  /** The public key as text: `vx1:` and 43 characters of base64url. It is not secret. */
   get publicKey(): string {
     return this.#key.publicKey;
   }
 
-  /** The public key as people compare it: 16 characters of base32 in groups of four, such as `ABCD-EFGH-IJKL-MNOP`. */
+  /**
+   * The public key in a form for people to compare: 16 characters of base32 in groups of four, such as
+   * `ABCD-EFGH-IJKL-MNOP`.
+   */
   get fingerprint(): string {
     return this.#key.fingerprint;
   }
 
   /**
-   * Writes the secret key into a new file, in PEM and PKCS#8, with the mode 0600. The returned promise rejects with a
-   * `ConfigError`: with `invalid-config` if there is such a file already or it cannot be written, with `unsupported`
-   * where there are no files.
+   * Writes the secret key into a new file, as PKCS#8 in PEM, with the mode 0600. The returned promise rejects with a
+   * `ConfigError`: with `invalid-config` if the file exists already or cannot be written, and with `unsupported` where
+   * there are no files.
    *
    * @param path The path of the file.
    */
@@ -104,7 +109,7 @@ export class Identity {
     return promised(() => writeKeyFile(nonEmpty("path", path), this.#seed));
   }
 
-  /** Returns the secret key, in PEM and PKCS#8. Who has it is this identity: keep it where only its owner reads it. */
+  /** Returns the secret key, as PKCS#8 in PEM. Anyone who has it can pretend to be this identity, so keep it secret. */
   exportKey(): string {
     return encodePem(this.#seed);
   }
@@ -120,7 +125,7 @@ export class Identity {
   }
 }
 
-/** Runs something that is done at once, for a caller that waits for it. What it throws rejects. */
+/** Runs a function and returns a promise of its value. The promise rejects with what the function throws. */
 function promised<Value>(run: () => Value): Promise<Value> {
   return new Promise((resolve) => resolve(run()));
 }

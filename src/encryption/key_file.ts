@@ -10,11 +10,11 @@ import { hasModes, nodeFs, reasonOf, systemCode } from "./builtin.ts";
 import { decodePkcs8, encodePkcs8 } from "./ed25519.ts";
 import { decodeBase64, encodeBase64 } from "./public_key.ts";
 
-/** Only the owner may read and write. */
+/** The permissions of a file that only its owner may read and write. */
 const OWNER_ONLY = 0o600;
 /** The permissions of the group and of others. */
 const OTHERS = 0o077;
-/** The largest file that is read, in bytes. A key takes 119 of them. */
+/** The size of the largest file that is read, in bytes. A key takes 119. */
 const LARGEST = 65_536;
 
 /** Returns the PKCS#8 PEM form of the secret key of a seed. */
@@ -23,11 +23,11 @@ export function encodePem(seed: Uint8Array): string {
 }
 
 /**
- * Returns the seed of the secret key in a PEM text. No message has a part of the text.
+ * Returns the seed of the secret key in a PEM text. No message of an error contains a part of the text.
  *
- * @param pem The text. Lines before and behind the key are passed over.
- * @param what What messages call the text.
- * @throws {ConfigError} `invalid-config`: it is not exactly one Ed25519 key in the form PKCS#8.
+ * @param pem The text. Lines before and after the key are ignored.
+ * @param what The name of the text, for the messages of errors.
+ * @throws {ConfigError} `invalid-config`: the text is not exactly one Ed25519 key as PKCS#8.
  */
 export function decodePem(pem: string, what: string): Uint8Array {
   const wrong = (why: string): ConfigError => new ConfigError("invalid-config", `Cannot read ${what}: ${why}`);
@@ -43,7 +43,7 @@ export function decodePem(pem: string, what: string): Uint8Array {
   try {
     bytes = body === undefined ? undefined : decodeBase64(body.replaceAll(/\s/g, ""));
   } catch {
-    // The error of the decoder says no more.
+    // The error of the decoder has no details to add.
   }
   if (bytes === undefined) throw wrong("its key is cut off or damaged");
   const seed = decodePkcs8(bytes);
@@ -53,9 +53,10 @@ export function decodePem(pem: string, what: string): Uint8Array {
 }
 
 /**
- * Writes the secret key of a seed into a new file, which only its owner may read.
+ * Writes the secret key of a seed into a new file that only its owner may read.
  *
- * @throws {ConfigError} `invalid-config`: the file exists, or cannot be written. `unsupported`: there are no files here.
+ * @throws {ConfigError} `invalid-config`: the file exists, or cannot be written. `unsupported`: there are no files
+ * here.
  */
 export function writeKeyFile(path: string, seed: Uint8Array): void {
   const failure = `Cannot save an identity to ${show(path)}`;
@@ -93,7 +94,7 @@ export function readKeyFile(path: string): Uint8Array {
     new ConfigError("invalid-config", `${failure}: ${why}`, options);
   let pem: string;
   try {
-    // What is looked at is the file that is read, even if another one gets its name meanwhile.
+    // Check the open file, not the path: another file may get that name in the meantime.
     const file = fs.openSync(path, "r");
     try {
       const state = fs.fstatSync(file);

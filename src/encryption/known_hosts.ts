@@ -1,5 +1,5 @@
 /**
- * The file of the servers that a program has met. Each line has the `host:port` of a server, then its keys:
+ * The file of the servers that a program has connected to. Each line has the `host:port` of a server, then its keys:
  *
  * ```text
  * # A comment.
@@ -17,17 +17,17 @@ import { LockLost, type LockTimes, whileLocked } from "./file_lock.ts";
 import { parsePublicKey, type PeerKey } from "./public_key.ts";
 
 const HEADER = "# The servers that were met, and their keys. A server whose line is removed is met anew.\n";
-/** A new file is only for its owner. */
+/** The permissions of a new file: only its owner may access it. */
 const MODE = 0o600;
 
-/** What the file has of a server. */
+/** The entry of a server in the file. */
 interface KnownHost {
   readonly keys: PeerKey[];
   /** The numbers of its lines; the first line of the file is 1. */
   readonly lines: number[];
 }
 
-/** The file, see the module. It is read anew each time, as others write it, too. */
+/** The file that the module describes. It is read again each time, because other programs write it, too. */
 export class KnownHosts {
   readonly #path: string;
   readonly #times: LockTimes | undefined;
@@ -38,7 +38,7 @@ export class KnownHosts {
   }
 
   /**
-   * Checks what a server shows: one of the keys must be known, unless the server is not known at all.
+   * Checks the keys that a server shows. One of them must be known, unless the server itself is not known.
    *
    * @throws {HandshakeError} `identity-mismatch`: the server is known by other keys.
    * @throws {ConfigError} `invalid-config`: the file cannot be read. `unsupported`: there are no files here.
@@ -48,10 +48,11 @@ export class KnownHosts {
   }
 
   /**
-   * Adds keys of a server whose signatures were good, as far as they are not known. Returns a promise if there is
-   * something to write.
+   * Adds the keys of a server that are not known yet. Their signatures must have been verified. Returns a promise if
+   * there is something to write.
    *
-   * @throws {HandshakeError} `identity-mismatch`: the server is known by other keys. It may have become so meanwhile.
+   * @throws {HandshakeError} `identity-mismatch`: the server is known by other keys. Another program may have added
+   * them in the meantime.
    * @throws {ConfigError} `invalid-config`: the file cannot be read or written.
    */
   add(keys: readonly PeerKey[], address: Endpoint): void | Promise<void> {
@@ -90,7 +91,7 @@ export class KnownHosts {
   }
 }
 
-/** Returns the name of a server in the file. It has no space, and no two servers have the same. */
+/** Returns the name of a server in the file. It has no space, and no two servers share one. */
 function hostOf(address: Endpoint): string {
   const host = "path" in address
     // No host name has a slash.
@@ -99,7 +100,7 @@ function hostOf(address: Endpoint): string {
   return host.replaceAll(/[\s\p{Cc}%#]/gu, encodeURIComponent);
 }
 
-/** Reads the file's text. */
+/** Reads the text of the file. */
 function readHosts(text: string, path: string): Map<string, KnownHost> {
   const hosts = new Map<string, KnownHost>();
   for (const [i, line] of text.split(/\r?\n/).entries()) {
@@ -121,7 +122,7 @@ function readHosts(text: string, path: string): Map<string, KnownHost> {
   return hosts;
 }
 
-/** Returns the file's text with keys added: to the first line of the host, or in a new one. */
+/** Returns the text of the file with keys added to the first line of the host, or in a new line. */
 function withKeys(text: string, host: string, keys: readonly PeerKey[]): string {
   const added = keys.map((key) => ` ${key.publicKey}`).join("");
   const lines = text.split("\n");
@@ -134,7 +135,7 @@ function withKeys(text: string, host: string, keys: readonly PeerKey[]): string 
   return `${before}${host}${added}\n`;
 }
 
-/** Returns the path of the file itself, so that a link to it stays one. */
+/** Resolves symbolic links, so that replacing the file does not replace a link to it. */
 function realPath(fs: NodeFs, path: string): string {
   try {
     return fs.realpathSync(path);
@@ -143,7 +144,7 @@ function realPath(fs: NodeFs, path: string): string {
   }
 }
 
-/** Gives a file another text. Who reads it meanwhile sees all of the old one or all of the new one. */
+/** Replaces the text of a file. A reader sees either all of the old text or all of the new one. */
 function replace(fs: NodeFs, path: string, text: string, isHeld: () => boolean): void {
   const fresh = `${path}.${crypto.randomUUID()}.new`;
   const file = fs.openSync(fresh, "wx", modeOf(fs, path));

@@ -1,5 +1,5 @@
 /**
- * Encryption without certificates: identities, and whose identity is trusted.
+ * Encryption without certificates: identities, and the decision which of them to trust.
  *
  * @example An identity that stays the same
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The primitives over the packages of `@noble`, which run everywhere: for browsers, and for the ciphers that the
- * `node:crypto` of a runtime does not have.
+ * The primitives on top of the packages of `@noble`, which run everywhere. They serve browsers, and provide the ciphers
+ * that the `node:crypto` of a runtime lacks.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Aead, checkShared, type KeyPair, type Primitives, smallOrder, type Suite } from "./primitives.ts";
 
-/** Creates the primitives over `@noble`. */
+/** Creates the primitives on top of `@noble`. */
 export function noblePrimitives(): Primitives {
   return {
     name: "noble",
@@ -68,7 +68,7 @@ export class NobleAead implements Aead {
   }
 
   seal(nonce: Uint8Array, ad: Uint8Array, text: Uint8Array, target: Uint8Array): void {
-    // Only ChaCha writes into a buffer that it is given.
+    // Only ChaCha can write into a given buffer.
     if (this.#cipher === gcm) target.set(gcm(this.#key, nonce, ad).encrypt(text));
     else chacha20poly1305(this.#key, nonce, ad).encrypt(text, target);
   }

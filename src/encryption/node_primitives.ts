@@ -1,6 +1,6 @@
 /**
- * The primitives over `node:crypto`, which Deno and Bun have, too. A cipher that it lacks, as ChaCha20-Poly1305 on Bun,
- * comes from `@noble/ciphers`.
+ * The primitives on top of `node:crypto`, which Deno and Bun have, too. A cipher that it lacks, such as
+ * ChaCha20-Poly1305 on Bun, comes from `@noble/ciphers`.
  *
  * @module
  */
@@ -42,7 +42,7 @@ interface DerKey {
   readonly type: "pkcs8" | "spki";
 }
 
-/** What is used of `node:crypto`. */
+/** The part of `node:crypto` that is used here. */
 export interface NodeCrypto {
   createHash(name: string): Hash;
   createHmac(name: string, key: Uint8Array): Hash;
@@ -55,9 +55,9 @@ export interface NodeCrypto {
   readonly createDecipheriv: CreateCipher;
 }
 
-/** What stands before the 32 bytes of a secret key of X25519 in PKCS #8 (RFC 8410). */
+/** The bytes before the 32 bytes of an X25519 secret key in PKCS#8 (RFC 8410). */
 const PKCS8: readonly number[] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20];
-/** What stands before the 32 bytes of a public key of X25519 in SubjectPublicKeyInfo (RFC 8410). */
+/** The bytes before the 32 bytes of an X25519 public key in SubjectPublicKeyInfo (RFC 8410). */
 const SPKI: readonly number[] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 3, 0x21, 0];
 
 /** Returns `node:crypto`, or `undefined` where there is none, as in browsers. */
@@ -66,7 +66,7 @@ export function findCrypto(): NodeCrypto | undefined {
   return runtime?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
 }
 
-/** Creates the primitives over `node:crypto`. */
+/** Creates the primitives on top of `node:crypto`. */
 export function nodePrimitives(crypto: NodeCrypto): Primitives {
   const fast = SUITES.filter((suite) => hasCipher(crypto, suite));
   return {
@@ -101,12 +101,12 @@ function digest(hash: Hash, pieces: readonly Uint8Array[]): Uint8Array {
   return plain(hash.digest());
 }
 
-/** Returns a `Buffer` as an array without the methods of its own, of which `slice` means another thing. */
+/** Returns a `Buffer` as a plain `Uint8Array`, because the `slice` of a `Buffer` does not copy. */
 function plain(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
-/** Returns a key in DER. The caller overwrites it if it is secret. */
+/** Returns a key in DER. The caller must overwrite it if it is secret. */
 function der(prefix: readonly number[], key: Uint8Array): Uint8Array {
   if (key.length !== KEY_SIZE) throw new RangeError(`Cannot use a key of ${key.length} bytes: it must have 32`);
   const bytes = new Uint8Array(prefix.length + KEY_SIZE);
@@ -170,7 +170,7 @@ class NodeAead implements Aead {
 
   open(nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
     const size = sealed.length - TAG_SIZE;
-    // Without `authTagLength` Node takes shorter tags, too.
+    // Without `authTagLength`, Node accepts shorter tags, too.
     const cipher = this.#crypto.createDecipheriv(this.#name, this.#needKey(), nonce, { authTagLength: TAG_SIZE });
     if (ad.length > 0) cipher.setAAD(ad);
     cipher.setAuthTag(sealed.subarray(size));

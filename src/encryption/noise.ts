@@ -15,7 +15,7 @@ import { ProtocolError } from "../errors.ts";
 import { CipherState, NOTHING } from "./cipher_state.ts";
 import { KEY_SIZE, type KeyPair, type Primitives, type Suite, TAG_SIZE } from "./primitives.ts";
 
-/** The name that Noise gives to each suite: exactly 32 bytes, so it is the first handshake hash as it stands. */
+/** The name that Noise gives to each suite. It has at most 32 bytes, so it is not hashed to get the first hash. */
 const NAMES: Readonly<Record<Suite, string>> = {
   1: "Noise_XX_25519_ChaChaPoly_SHA256",
   2: "Noise_XX_25519_AESGCM_SHA256",
@@ -38,18 +38,18 @@ export class SymmetricState {
     this.#primitives = primitives;
     this.#suite = suite;
     const name = new Uint8Array(KEY_SIZE);
-    // A name that is shorter than a hash is filled with zeros.
+    // A name that is shorter than a hash is padded with zeros.
     name.set(new TextEncoder().encode(NAMES[suite]));
     this.#hash = name;
     this.#chainingKey = name.slice();
   }
 
-  /** The handshake hash as it stands. */
+  /** The current handshake hash. */
   get hash(): Uint8Array {
     return this.#hash;
   }
 
-  /** The size that encryption adds to a message at this point, in bytes. */
+  /** The number of bytes that encryption adds to a message at this point. */
   get overhead(): number {
     return this.#cipher === undefined ? 0 : TAG_SIZE;
   }
@@ -69,14 +69,14 @@ export class SymmetricState {
     key.fill(0);
   }
 
-  /** Writes bytes, encrypted as soon as there is a key, into a target of their size plus {@linkcode overhead}. */
+  /** Writes bytes into a target of their size plus {@linkcode overhead}. They are encrypted if there is a key. */
   encryptAndHash(text: Uint8Array, target: Uint8Array): void {
     if (this.#cipher === undefined) target.set(text);
     else this.#cipher.seal(this.#hash, text, target);
     this.mixHash(target);
   }
 
-  /** Returns what {@linkcode encryptAndHash} was given. */
+  /** Returns the bytes that {@linkcode encryptAndHash} was given. */
   decryptAndHash(bytes: Uint8Array): Uint8Array {
     const text = this.#cipher === undefined ? bytes.slice() : this.#cipher.open(this.#hash, bytes);
     this.mixHash(bytes);
@@ -109,15 +109,15 @@ export class SymmetricState {
   }
 }
 
-/** What a handshake begins with. */
+/** Options of a handshake. */
 export interface NoiseOptions {
   readonly primitives: Primitives;
   readonly suite: Suite;
-  /** What both sides must have seen alike. */
+  /** The bytes that must be the same on both sides. */
   readonly prologue: Uint8Array;
   /** The static key pair. It is not dropped with the handshake. */
   readonly staticKey: KeyPair;
-  /** The ephemeral key pair, which must never be used again. It is dropped with the handshake. */
+  /** The ephemeral key pair, which must not be used twice. It is dropped with the handshake. */
   readonly ephemeralKey: KeyPair;
 }
 
@@ -127,7 +127,7 @@ export interface NoiseCiphers {
   readonly receiving: CipherState;
 }
 
-/** One end of a handshake of the pattern XX. Messages are written and read in turns, the initiator writes first. */
+/** One end of a handshake of the pattern XX. Messages are written and read in turn. The initiator writes first. */
 export class HandshakeState {
   readonly #initiator: boolean;
   readonly #symmetric: SymmetricState;
@@ -146,17 +146,17 @@ export class HandshakeState {
     this.#ephemeral = options.ephemeralKey;
   }
 
-  /** The handshake hash as it stands, `h`. */
+  /** The current handshake hash, `h`. */
   get hash(): Uint8Array {
     return this.#symmetric.hash;
   }
 
-  /** The static public key of the peer; empty as long as none was received. */
+  /** The static public key of the peer; empty until it is received. */
   get remoteStatic(): Uint8Array {
     return this.#remoteStatic;
   }
 
-  /** Returns the next message, with a payload. */
+  /** Returns the next message, which contains the payload. */
   writeMessage(payload: Uint8Array): Uint8Array {
     const tokens = this.#next("write");
     // No message has more than two public keys and two tags.
@@ -205,7 +205,7 @@ export class HandshakeState {
     return this.#symmetric.decryptAndHash(message.subarray(at));
   }
 
-  /** Returns the ciphers of the records, once all messages are written and read, and drops the handshake's keys. */
+  /** Returns the ciphers of the records, and drops the handshake's keys. All messages must be written and read. */
   split(): NoiseCiphers {
     if (this.#turn !== XX.length) throw new Error("Cannot split: the handshake is not complete");
     const [first, second] = this.#symmetric.split();
@@ -230,7 +230,10 @@ export class HandshakeState {
     return XX[turn];
   }
 
-  /** Mixes a shared secret into the keys. The first letter names the initiator's key, the second the responder's. */
+  /**
+   * Mixes a shared secret into the keys. The first letter of the token names the initiator's key, the second the
+   * responder's.
+   */
   #mix(token: "ee" | "es" | "se"): void {
     const own = token[this.#initiator ? 0 : 1] === "e" ? this.#ephemeral : this.#static;
     const theirs = token[this.#initiator ? 1 : 0] === "e" ? this.#remoteEphemeral : this.#remoteStatic;

@@ -1,13 +1,14 @@
 /**
- * What the encryption needs of cryptography: SHA-256, HMAC, X25519 and two AEADs. None of it is written here: there is
- * one implementation over `node:crypto` and one over the packages of `@noble`. Everything is synchronous.
+ * The cryptography that the encryption needs: SHA-256, HMAC, X25519 and two AEADs. This project implements none of it
+ * itself: one implementation is on top of `node:crypto`, and one on top of the packages of `@noble`. Everything is
+ * synchronous.
  *
  * @module
  */
 
 import { ProtocolError } from "../errors.ts";
 
-/** The number of a cipher suite: 1 is ChaCha20-Poly1305, 2 is AES-256-GCM. Both have X25519 and SHA-256. */
+/** The number of a cipher suite: 1 is ChaCha20-Poly1305, 2 is AES-256-GCM. Both use X25519 and SHA-256. */
 export type Suite = 1 | 2;
 
 /** All suites, the preferred one first. */
@@ -24,10 +25,11 @@ export interface Aead {
   /**
    * Encrypts. The plaintext is not changed.
    *
-   * @param nonce 12 bytes, never twice under one key.
+   * @param nonce The nonce, 12 bytes. It must never be used twice with one key.
    * @param ad The associated data.
    * @param text The plaintext.
-   * @param target Receives the ciphertext and the tag. Its size is that of the plaintext plus {@linkcode TAG_SIZE}.
+   * @param target Receives the ciphertext and the tag. Its size must be that of the plaintext plus
+   * {@linkcode TAG_SIZE}.
    */
   seal(nonce: Uint8Array, ad: Uint8Array, text: Uint8Array, target: Uint8Array): void;
   /**
@@ -36,21 +38,21 @@ export interface Aead {
    * @param sealed The ciphertext and the tag, at least {@linkcode TAG_SIZE} bytes. They are not changed.
    */
   open(nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
-  /** Drops the key. It is overwritten where the runtime lets that happen. */
+  /** Drops the key. It is overwritten where the runtime allows that. */
   destroy(): void;
 }
 
 /** A key pair of X25519. */
 export interface KeyPair {
-  /** 32 bytes. */
+  /** The public key, 32 bytes. */
   readonly publicKey: Uint8Array;
   /**
-   * Returns the shared secret with a peer, 32 bytes that the caller overwrites after use.
+   * Returns the secret shared with a peer, 32 bytes. The caller must overwrite it after use.
    *
-   * @throws {ProtocolError} `protocol-error`: the peer's key is of small order, so that the result is all zero.
+   * @throws {ProtocolError} `protocol-error`: the peer's key is of small order, so the result is all zeros.
    */
   dh(publicKey: Uint8Array): Uint8Array;
-  /** Drops the secret key. It is overwritten where the runtime lets that happen. */
+  /** Drops the secret key. It is overwritten where the runtime allows that. */
   destroy(): void;
 }
 
@@ -59,25 +61,25 @@ export interface Primitives {
   readonly name: "node" | "noble";
   /** The suites that run at the speed of native code. */
   readonly fast: readonly Suite[];
-  /** Returns SHA-256 of the pieces, one after the other. */
+  /** Returns the SHA-256 of all pieces joined. */
   sha256(...pieces: readonly Uint8Array[]): Uint8Array;
-  /** Returns HMAC-SHA-256 of the pieces, one after the other. */
+  /** Returns the HMAC-SHA-256 of all pieces joined. */
   hmacSha256(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array;
   /** Makes a new key pair. */
   generateKeyPair(): KeyPair;
   /** Returns the key pair of a secret key of 32 bytes, which is copied. */
   keyPairOf(secretKey: Uint8Array): KeyPair;
-  /** Returns a key of a suite's AEAD, 32 bytes, which are copied. */
+  /** Returns the AEAD of a suite with a key of 32 bytes, which is copied. */
   aead(suite: Suite, key: Uint8Array): Aead;
 }
 
-/** Creates the error for a public key that gives an all-zero result. */
+/** Creates the error for a public key that gives a result of all zeros. */
 export function smallOrder(cause?: unknown): ProtocolError {
   const message = "Cannot agree on a key: the public key of the peer is of small order";
   return new ProtocolError("protocol-error", message, cause === undefined ? undefined : { cause });
 }
 
-/** Returns a shared secret that is not all zero. */
+/** Returns the shared secret as it is. Throws if it is all zeros. */
 export function checkShared(secret: Uint8Array): Uint8Array {
   let bits = 0;
   for (const byte of secret) bits |= byte;

@@ -1,5 +1,5 @@
 /**
- * Public keys: as bytes, as text, and as a fingerprint that people compare.
+ * Public keys: as bytes, as text, and as a fingerprint for people to compare.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { show } from "../base/checks.ts";
 import { equalBytes, isCanonicalKey, isSmallOrder, KEY_SIZE } from "./ed25519.ts";
 
-/** What the text of each public key starts with. */
+/** The beginning of the text of each public key. */
 const PREFIX = "vx1:";
-/** The number of characters behind the prefix. */
+/** The number of characters after the prefix. */
 const DIGITS = 43;
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -36,7 +36,8 @@ export class PeerKey {
    * Creates a key. The library calls this.
    *
    * @param bytes The 32 bytes of the key; they are copied.
-   * @throws {TypeError} They are no key: their number is wrong, they are not canonical, or the key is of small order.
+   * @throws {TypeError} They are not a key: there are too few or too many, they are not canonical, or the key is of
+   * small order.
    */
   constructor(bytes: Uint8Array) {
     const wrong = whatIsWrong(bytes);
@@ -45,7 +46,9 @@ export class PeerKey {
     this.publicKey = PREFIX + encodeBase64Url(bytes);
   }
 
-  /** The key as people compare it: 16 characters of base32 in groups of four, such as `ABCD-EFGH-IJKL-MNOP`. */
+  /**
+   * The key in a form for people to compare: 16 characters of base32 in groups of four, such as `ABCD-EFGH-IJKL-MNOP`.
+   */
   get fingerprint(): string {
     return fingerprintOf(this.#bytes);
   }
@@ -55,7 +58,7 @@ export class PeerKey {
     return this.#bytes.slice();
   }
 
-  /** Returns whether this is the same key as another one. The time that it takes tells nothing about either. */
+  /** Returns whether this is the same key as another one. The time this takes reveals nothing about either. */
   equals(other: PeerKey): boolean {
     return equalBytes(this.#bytes, other.#bytes);
   }
@@ -76,7 +79,7 @@ export class PeerKey {
  *
  * @param text `vx1:` and the base64url form, without padding, of the 32 bytes.
  * @returns The key.
- * @throws {TypeError} The text is no key. The message says why.
+ * @throws {TypeError} The text is not a key. The message says why.
  *
  * @example
  * ```ts
@@ -90,7 +93,7 @@ export class PeerKey {
  */
 export function parsePublicKey(text: string): PeerKey {
   if (typeof text !== "string") throw new TypeError(`Invalid public key: it must be a string, not ${show(text)}`);
-  // The text is not shown: it may be a secret key that was taken for the public one.
+  // The text is not shown: it may be a secret key that was passed by mistake.
   if (!text.startsWith(PREFIX)) throw new TypeError(`Invalid public key: it does not start with ${PREFIX}`);
   const wrong = (what: string): TypeError => new TypeError(`Invalid public key ${show(text)}: ${what}`);
   const digits = text.slice(PREFIX.length);

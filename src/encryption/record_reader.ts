@@ -1,5 +1,5 @@
 /**
- * Makes plaintext of encrypted records, which arrive in chunks of any cut.
+ * Decrypts records, which arrive in chunks that may begin and end anywhere.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { type CipherState, NOTHING } from "./cipher_state.ts";
 import { TAG_SIZE } from "./primitives.ts";
 import { HEADER_SIZE, type RecordOptions, REKEY_EVERY } from "./records.ts";
 
-/** The smallest buffer for a record that is not whole, in bytes. It grows with what arrives, not with what is announced. */
+/** The smallest buffer for an incomplete record, in bytes. It grows as bytes arrive, whatever length was announced. */
 const FIRST_HELD = 1024;
 
 /**
- * One direction of records, incoming: give it a chunk with {@linkcode push}, then call {@linkcode next} until it returns
- * `undefined`. A record that lies whole in a chunk is decrypted from there; only one that is cut is put together first.
- * Whatever fails is final: {@linkcode next} throws the same error again, and chunks that still come are thrown away.
+ * The incoming direction of records. Give it a chunk with {@linkcode push}, then call {@linkcode next} until it returns
+ * `undefined`. A record that is complete in a chunk is decrypted from there. The pieces of any other record are copied
+ * into a buffer first. After a failure, {@linkcode next} throws the same error each time, and later chunks are ignored.
  */
 export class RecordReader {
   readonly #cipher: CipherState;
   readonly #rekeyEvery: number;
-  /** What is not read yet of the last chunk. */
+  /** The part of the last chunk that is not read yet. */
   #chunk: Uint8Array = NOTHING;
-  /** The beginning of a record that is not whole; its first {@linkcode #size} bytes are in use. */
+  /** The buffer of an incomplete record; its first {@linkcode #size} bytes are in use. */
   #held: Uint8Array = NOTHING;
   #size = 0;
   #ended = false;
@@ -39,12 +39,12 @@ export class RecordReader {
     return this.#ended;
   }
 
-  /** The number of bytes that are there of a record that is not whole. */
+  /** The number of bytes of the incomplete record that have arrived. */
   get begun(): number {
     return this.#size;
   }
 
-  /** Takes bytes. The last ones must have been read: {@linkcode next} returned `undefined`. */
+  /** Takes a chunk. The previous one must have been read to its end: {@linkcode next} returned `undefined`. */
   push(chunk: Uint8Array): void {
     if (this.#error !== undefined) return;
     if (this.#chunk.length > 0) throw new Error("Cannot take a chunk: the last one is not read to its end");
@@ -55,8 +55,8 @@ export class RecordReader {
    * Returns the plaintext of the next record, in a buffer that nothing else uses; `undefined` if more bytes are needed,
    * or if the peer has ended this direction.
    *
-   * @throws {ProtocolError} `decryption-failed`: the record is not the next one of the peer. `protocol-error`: it is too
-   * short, or comes after the end.
+   * @throws {ProtocolError} `decryption-failed`: the record is not the next one of the peer. `protocol-error`: it is
+   * too short, or comes after the end.
    */
   next(): Uint8Array | undefined {
     if (this.#error !== undefined) throw this.#error;
@@ -78,8 +78,8 @@ export class RecordReader {
   }
 
   /**
-   * Takes note of the peer's FIN. Returns `undefined` if the peer has ended this direction in good order, else why not:
-   * `truncated`, or what failed before. All chunks must have been read.
+   * Called when the peer's FIN has arrived and all chunks are read. Returns `undefined` if the peer has ended this
+   * direction properly. Otherwise returns the error: `truncated`, or the earlier failure.
    */
   finish(): ProtocolError | ConnectionError | undefined {
     if (this.#error !== undefined || this.#ended) return this.#error;
@@ -100,7 +100,7 @@ export class RecordReader {
     return error;
   }
 
-  /** Takes a record off the chunk: its ciphertext and tag. */
+  /** Takes the next record from the chunk. Returns its ciphertext and tag; `undefined` if it is incomplete. */
   #take(): Uint8Array | undefined {
     if (this.#chunk.length === 0) return undefined;
     if (this.#ended) throw afterEnd();
@@ -117,7 +117,7 @@ export class RecordReader {
     return undefined;
   }
 
-  /** Completes the record that has begun. */
+  /** Completes the record that has begun. Returns its ciphertext and tag; `undefined` if it is still incomplete. */
   #complete(): Uint8Array | undefined {
     if (this.#size < HEADER_SIZE) this.#hold(HEADER_SIZE - this.#size);
     if (this.#size < HEADER_SIZE) return undefined;
@@ -131,7 +131,7 @@ export class RecordReader {
     return sealed;
   }
 
-  /** Moves bytes from the chunk to the record that is not whole. */
+  /** Moves bytes from the chunk to the buffer of the incomplete record. */
   #hold(count: number): void {
     const size = this.#size + count;
     if (size > this.#held.length) {

@@ -1,5 +1,5 @@
 /**
- * Makes encrypted records of plaintext.
+ * Encrypts plaintext into records.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { type CipherState, NOTHING } from "./cipher_state.ts";
 import { TAG_SIZE } from "./primitives.ts";
 import { HEADER_SIZE, MAX_TEXT, type RecordOptions, REKEY_EVERY } from "./records.ts";
 
-/** What a record adds to its plaintext, in bytes. */
+/** The number of bytes that a record adds to its plaintext. */
 const OVERHEAD = HEADER_SIZE + TAG_SIZE;
 
 /**
- * Returns the number of bytes that {@linkcode RecordWriter.seal} makes of a plaintext.
+ * Returns the number of bytes that {@linkcode RecordWriter.seal} needs for a plaintext.
  *
  * @param size The size of the plaintext, in bytes.
  */
@@ -20,7 +20,7 @@ export function sealedSize(size: number): number {
   return size + Math.ceil(size / MAX_TEXT) * OVERHEAD;
 }
 
-/** One direction of records, outgoing. */
+/** The outgoing direction of records. */
 export class RecordWriter {
   readonly #cipher: CipherState;
   readonly #rekeyEvery: number;
@@ -33,17 +33,17 @@ export class RecordWriter {
   }
 
   /**
-   * Encrypts bytes into one record or several. The plaintext is not changed, and may be changed afterwards. No plaintext
-   * gives no record.
+   * Encrypts bytes into one record or several. The plaintext is not changed, and may be reused afterwards. An empty
+   * plaintext gives no record.
    *
    * @param text The plaintext.
-   * @param target Receives the records, at least {@linkcode sealedSize} bytes. @default a new buffer
+   * @param target Receives the records. It must have at least {@linkcode sealedSize} bytes. @default a new buffer
    * @returns The records, a view of the target.
    */
   seal(text: Uint8Array, target?: Uint8Array): Uint8Array {
     this.#checkOpen();
     const size = sealedSize(text.length);
-    // Ciphertext at a multiple of four bytes is what JavaScript ciphers are fast at.
+    // Ciphers in JavaScript are fast if the ciphertext begins at a multiple of four bytes.
     const records = target?.subarray(0, size) ?? new Uint8Array(HEADER_SIZE + size).subarray(HEADER_SIZE);
     if (records.length < size) {
       throw new RangeError(`Cannot encrypt ${text.length} bytes into ${records.length}: they need ${size}`);

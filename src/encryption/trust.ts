@@ -1,5 +1,5 @@
 /**
- * Whose key is trusted. Keys are looked up first, and only the signature of a key that is wanted is verified.
+ * Decides whether a peer is trusted. Its keys are looked up first. Only the signatures of wanted keys are verified.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { ShownIdentity } from "./handshake/payload.ts";
 import { KnownHosts } from "./known_hosts.ts";
 import { parsePublicKey, PeerKey } from "./public_key.ts";
 
-/** Whom a peer trusts: a key, one of several, those a function says yes to, or those of a store. */
+/** The keys that a peer trusts: one key, several, the keys that a function accepts, or those of a store. */
 export type Trust = string | readonly string[] | TrustFunction | TrustStore;
 
 /**
- * Says whether a peer is trusted. All the keys that it shows must then have good signatures.
+ * Returns whether a peer is trusted. If it is, all the keys that it shows must also have valid signatures.
  *
  * @param keys The keys that the peer shows, at most four. Whether it has the secret keys is not known yet.
  * @param address The address of the peer.
@@ -26,7 +26,7 @@ export type TrustFunction = (keys: readonly TrustedKey[], address: Endpoint) => 
 
 /** Decides whose keys are trusted, and may remember them. */
 export interface TrustStore {
-  /** True if each wanted key must have a good signature. One of them is enough otherwise. @default false */
+  /** True if each wanted key must have a valid signature. Otherwise, one of them is enough. @default false */
   readonly all?: boolean;
 
   /**
@@ -38,7 +38,7 @@ export interface TrustStore {
   wanted(keys: readonly PeerKey[], address: Endpoint): readonly PeerKey[] | Promise<readonly PeerKey[]>;
 
   /**
-   * Takes the wanted keys whose signatures are good. If it throws or rejects, the peer is refused.
+   * Called with the wanted keys whose signatures are valid. If it throws or rejects, the peer is refused.
    *
    * @param keys The keys, at least one.
    * @param address The address of the peer.
@@ -46,20 +46,20 @@ export interface TrustStore {
   verified?(keys: readonly PeerKey[], address: Endpoint): void | Promise<void>;
 }
 
-/** Trusts any key that is proved. A server has it that lets everybody in, or leaves that to `authenticate`. */
+/** Trusts every key with a valid signature. Used by servers without `allow`. */
 export const ANY_KEY: TrustStore = { all: true, wanted: (keys) => keys };
 
 /**
- * Trusts a server at its first connection, and from then on only one that has a key it was known by. The keys are kept
- * in a file, in which each line has the `host:port` of a server and its keys; several programs may use the same file. A
- * new key is added when the server proves it beside a known one. A server that shows other keys fails with a
- * `HandshakeError`, `identity-mismatch`, which says what to do.
+ * Trusts a server at the first connection, and from then on only if it has one of its known keys. The keys are kept in
+ * a file. Each line has the `host:port` of a server and its keys. Several programs may use the same file. A new key is
+ * added when the server proves it together with a known one. If a server shows other keys, the connection fails with a
+ * `HandshakeError`, `identity-mismatch`, whose text says what to do.
  *
  * The first connection is trusted blindly: compare the fingerprint where that matters.
  *
- * @param path The path of the file. It is created when it is needed; its folder must exist.
+ * @param path The path of the file. It is created when it is first needed. Its folder must exist.
  * @returns The store, for `trust`.
- * @throws {TypeError} The path is no string, or empty.
+ * @throws {TypeError} The path is not a string, or is empty.
  *
  * @example
  * ```ts
@@ -90,9 +90,9 @@ export function storeOf(hosts: KnownHosts): TrustStore {
  * Reads the option `trust`.
  *
  * @param value Its value.
- * @param name What messages call it.
- * @returns What it says, as a store.
- * @throws {TypeError} It is something else, or has a wrong key.
+ * @param name Its name, for the messages of errors.
+ * @returns The store that it describes.
+ * @throws {TypeError} It is something else, or has an invalid key.
  */
 export function readTrust(value: unknown, name: string = "trust"): TrustStore {
   if (typeof value === "string" || Array.isArray(value)) return keyList(name, value);
@@ -108,9 +108,9 @@ export function readTrust(value: unknown, name: string = "trust"): TrustStore {
  * Reads the option `allow`, the keys of the clients that a server lets in.
  *
  * @param value Its value: a list of public keys.
- * @param name What messages call it.
- * @returns What it says, as a store.
- * @throws {TypeError} It is something else, or has a wrong key.
+ * @param name Its name, for the messages of errors.
+ * @returns A store that trusts these keys.
+ * @throws {TypeError} It is something else, or has an invalid key.
  */
 export function readAllow(value: unknown, name: string = "allow"): TrustStore {
   if (!Array.isArray(value)) throw new TypeError(`${name} must be a list of public keys, not ${show(value)}`);
@@ -120,12 +120,12 @@ export function readAllow(value: unknown, name: string = "allow"): TrustStore {
 /**
  * Decides about a peer by the keys that it shows. Only the signatures of wanted keys are verified.
  *
- * @param trust Whose keys are wanted.
+ * @param trust Decides which keys are wanted.
  * @param shown The identities that the peer shows.
  * @param address The address of the peer.
- * @returns The wanted keys whose signatures are good, at least one. It is a promise only if `trust` returns one.
+ * @returns The wanted keys whose signatures are valid, at least one. It is a promise only if `trust` returns one.
  * @throws {HandshakeError} `identity-mismatch`: the peer is not trusted.
- * @throws {unknown} What `trust` throws.
+ * @throws {unknown} The error that `trust` throws.
  */
 export function verifyPeer(
   trust: TrustStore,
@@ -173,7 +173,7 @@ function functionStore(trust: TrustFunction): TrustStore {
   return {
     all: true,
     wanted(keys: readonly PeerKey[], address: Endpoint): readonly PeerKey[] | Promise<readonly PeerKey[]> {
-      // Only true itself is a yes: a function of JavaScript may return anything.
+      // Only `true` counts as a yes: a function written in JavaScript may return anything.
       const decide = (answer: unknown): readonly PeerKey[] => answer === true ? keys : [];
       const answer = trust(keys, address);
       return isThenable(answer) ? Promise.resolve(answer).then(decide) : decide(answer);
@@ -181,7 +181,7 @@ function functionStore(trust: TrustFunction): TrustStore {
   };
 }
 
-/** Returns the key of what a peer sent; `undefined` if it is none. */
+/** Returns the key in the bytes that a peer sent; `undefined` if they are not a key. */
 function keyOf(bytes: Uint8Array): PeerKey | undefined {
   try {
     return new PeerKey(bytes);

@@ -1,6 +1,6 @@
 /**
- * Keeps the outgoing bytes of one connection in the order in which they are to be written. They are in buffers that the
- * pool lends while frames are encoded into them, and in arrays that are shared with other connections.
+ * Keeps the outgoing bytes of one connection in the order in which they must be written. Frames are encoded into
+ * buffers of the pool. Bytes that several connections send are in arrays that they share.
  *
  * @module
  */
@@ -8,15 +8,15 @@
 import { type BufferPool, POOL_SIZES, type WriteBuffer, writeBuffer } from "./buffer_pool.ts";
 
 /**
- * A buffer that is filled to less than this share of its size does not wait: its bytes are copied. The limits count the
- * bytes that wait, not the buffers that hold them.
+ * If less than this share of a buffer is filled, the buffer does not wait: its bytes are copied into an array of their
+ * own. The reason is that the limits count the waiting bytes, not the buffers that hold them.
  */
 const LITTLE = 0.25;
 
 /** A piece of outgoing bytes: `bytes[sent..used)`. */
 export interface Segment {
   readonly bytes: Uint8Array;
-  /** The buffer to give back to the pool; `undefined` for bytes that are in none. */
+  /** The buffer to give back to the pool; `undefined` for bytes that are not in a buffer of the pool. */
   readonly buffer: WriteBuffer | undefined;
   /** The end of the bytes to write. Frames may be added there while the segment is open. */
   used: number;
@@ -34,13 +34,13 @@ export interface OpenSegment extends Segment {
 /** The queue of segments. The last one may be open: frames are added to it. */
 export class Segments {
   readonly pool: BufferPool;
-  /** The first sealed segment. They are linked, because an idle connection then owns no array. */
+  /** The first sealed segment. Segments form a linked list, so that an idle connection needs no array. */
   #head: Segment | undefined = undefined;
   #tail: Segment | undefined = undefined;
   #open: OpenSegment | undefined = undefined;
   /** The index of the next buffer's size in `POOL_SIZES`. A connection that filled a buffer takes a larger one. */
   #sizeClass = 0;
-  /** The index of the first buffer's size after the queue was empty. */
+  /** The size class of the first buffer after the queue was empty. */
   #first = 0;
   /** The number of bytes written since the queue was last empty. */
   #busy = 0;
@@ -49,7 +49,7 @@ export class Segments {
     this.pool = pool;
   }
 
-  /** Returns the open segment, with `size` bytes free. `alone` is true if what is added is written at once. */
+  /** Returns the open segment, with `size` bytes free. `alone` is true if the added bytes are written at once. */
   room(size: number, alone: boolean): OpenSegment {
     const open = this.#open;
     if (open !== undefined) {
@@ -70,7 +70,7 @@ export class Segments {
     this.#append({ bytes, buffer: undefined, used: bytes.length, sent: 0, after: undefined });
   }
 
-  /** Closes the open segment. It may wait for long, so its buffer goes back to the pool if there is little in it. */
+  /** Closes the open segment. It may wait for a long time, so a buffer with few bytes in it goes back to the pool. */
   seal(): void {
     const open = this.#open;
     if (open !== undefined && open.used > 0 && open.used < open.bytes.length * LITTLE) {
@@ -86,7 +86,7 @@ export class Segments {
     } else this.#close();
   }
 
-  /** Gives back an open segment that nothing was added to, because an idle connection owns no buffer. */
+  /** Gives back the buffer of an empty open segment, so that an idle connection holds no buffer. */
   trim(): void {
     if (this.#open?.used === 0) this.seal();
   }
@@ -117,7 +117,7 @@ export class Segments {
     this.#open = undefined;
   }
 
-  /** Chooses the next first buffer: large enough for as much as last time in one write, but never a large one. */
+  /** Chooses the next first buffer: large enough for as many bytes as last time, but never one of the large sizes. */
   #rest(): void {
     if (this.#busy > 0) this.#first = this.#busy > POOL_SIZES[0] && this.#busy <= POOL_SIZES[1] ? 1 : 0;
     this.#busy = 0;

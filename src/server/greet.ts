@@ -1,5 +1,5 @@
 /**
- * The handshake of a server with one connection, and the decision whether it is let in.
+ * The handshake of a server with one connection, and the decision whether to let it in.
  *
  * @module
  */
@@ -38,8 +38,8 @@ export interface GreetContext<P> {
  * Does the handshake with a connection. The connection stays open if it fails.
  *
  * @param network The network that the connection comes from.
- * @param slot The place of the connection within the limits, which is opened before the peer is let in. An error
- * refuses the peer in place of the greeting.
+ * @param slot The place of the connection within the limits. It is opened before the peer is let in. If it is an error,
+ * the peer is refused with that error and gets no greeting.
  * @returns The outcome of the handshake, and the value that `authenticate` returned.
  * @throws {unknown} The handshake failed, or the connection is not let in.
  */
@@ -77,7 +77,7 @@ export async function greet<P>(
   const take = (answer: Answer<P>): HandshakeStep => {
     if ("failed" in answer) return answer.failed;
     principal = answer.principal;
-    // Other connections may have taken the last places meanwhile, so check the limits again.
+    // Other connections may have taken the last places in the meantime, so check the limits again.
     return letIn();
   };
   const decide: NegotiateOptions["decide"] = (peer, expires) => {
@@ -124,7 +124,7 @@ export async function greet<P>(
   return [outcome, principal];
 }
 
-/** Returns what secures the channel of a place: TLS, encryption, both or nothing. */
+/** Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. */
 function secured<P>(
   channel: Channel,
   { tls, encryption }: Place<P>,

@@ -27,7 +27,7 @@ import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** Options of {@linkcode Server.renewTls}. */
 export interface RenewTlsOptions {
-  /** The index of the listener, as in the option `listen`. @default all listeners with TLS */
+  /** The index of the listener in the option `listen`. @default all listeners with TLS */
   readonly listener?: number;
 }
 
@@ -288,13 +288,13 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Shows other certificates from now on. Connections that are open, or in their handshake, go on with the old ones.
+   * Replaces the certificate for new connections. Connections that are open, or in their handshake, keep the old one.
    *
-   * @param tls What the option `tls` takes.
-   * @param options Which listener shows them.
-   * @returns Resolves when the listeners show them.
-   * @throws {ConfigError} `invalid-config`: a certificate or key cannot be used, or no listener has TLS. Then nothing
-   * changes.
+   * @param tls The new options, as for the option `tls`.
+   * @param options The listener to change.
+   * @returns Resolves when the new certificate is in use.
+   * @throws {ConfigError} `invalid-config`: a certificate or key cannot be used, or no such listener has TLS. Nothing
+   * is changed then.
    * @throws {RangeError | TypeError} An option is unknown or of the wrong type.
    *
    * @example A certificate that is renewed

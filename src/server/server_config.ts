@@ -56,9 +56,9 @@ export interface ListenerConfig<P = undefined> {
    * @default the server's `transport`
    */
   readonly transport?: TransportChoice;
-  /** Protects the connections there by TLS; `false` for none. @default the server's `tls` */
+  /** Protects the connections of this listener with TLS; `false` for no TLS. @default the server's `tls` */
   readonly tls?: TlsServerOptions | false;
-  /** Encrypts the connections there; `false` for no encryption. @default the server's `encryption` */
+  /** Encrypts the connections of this listener; `false` for no encryption. @default the server's `encryption` */
   readonly encryption?: EncryptionServerOptions | false;
 }
 
@@ -88,21 +88,22 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    */
   readonly authenticate?: Authenticate<P>;
   /**
-   * Protects all connections by TLS 1.3, with these certificates. A client that does not speak TLS is turned away with
-   * an alert, and the `rejected` event says `tls-required`. TLS has sockets of its own, those of `node:tls`, on every
-   * runtime.
-   * @default no TLS: whoever is on the way can read and change all bytes
+   * Protects all connections with TLS 1.3, using this certificate. A client that does not speak TLS is turned away with
+   * an alert, and the `rejected` event has the code `tls-required`. TLS uses sockets of its own, those of `node:tls`,
+   * on every runtime.
+   * @default no TLS: anyone in between can read and change all bytes
    */
   readonly tls?: TlsServerOptions | false;
   /**
    * Encrypts all connections (Noise), without certificates: clients know the server by the public key of its identity.
-   * A client without encryption is turned away with `encryption-required`. It goes over any transport, TLS included.
-   * @default no encryption: whoever is on the way can read and change all bytes
+   * A client without encryption is turned away with `encryption-required`. Encryption works over any transport, and
+   * inside TLS.
+   * @default no encryption: anyone in between can read and change all bytes
    */
   readonly encryption?: EncryptionServerOptions | false;
   /**
-   * Leaves out the warning that `start()` logs for an address that other machines reach, without `authenticate`, `tls`
-   * and `encryption`.
+   * Leaves out a warning of `start()`. It is logged for a listener that other machines can reach, if it has neither
+   * `authenticate` nor `tls` nor `encryption`.
    * @default false
    */
   readonly quiet?: boolean;
@@ -159,16 +160,16 @@ export interface Place<P> {
   readonly recovery: Recovery;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
-  /** The certificate that is shown there; `undefined` without TLS. */
+  /** The certificate that is shown there; `undefined` for no TLS. */
   readonly tls: TlsSettings | undefined;
-  /** How connections are encrypted there; `undefined` for no encryption. */
+  /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
 }
 
 /** The encryption of a listener. */
 export interface EncryptionSettings {
   readonly options: EncryptionServerOptions;
-  /** Made when the server starts first. */
+  /** The encryption itself. It is made when the server first starts. */
   encryption: ServerEncryption | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Records what became of the messages of one connection. A message counts as delivered once the answer to something
- * that was sent after it has arrived. PINGs are sent for this purpose; they are called probes. When the connection
- * ends, messages that were passed to the socket without such an answer are uncertain. Those that were not passed to the
+ * Records what became of the messages of one connection. A message counts as delivered once the peer has answered
+ * something that was sent after it. PINGs are sent for this purpose; they are called probes. When the connection ends,
+ * messages that were passed to the socket without such an answer are uncertain. Those that were not passed to the
  * socket are lost.
  *
  * @module
@@ -96,8 +96,8 @@ export class DeliveryLog {
   }
 
   /**
-   * Sends a probe if a message has no probe after it. While too many probes are unanswered, a probe is put
-   * off until one of them is answered, unless it is the `last` one.
+   * Sends a probe if there is a message with no probe after it. While too many probes are unanswered, the probe is
+   * delayed until one of them is answered, unless it is the `last` one.
    */
   requestAck(last = false): void {
     this.#wheel.remove(this.#timer);
@@ -109,7 +109,7 @@ export class DeliveryLog {
     if (probe !== undefined) this.#probes.push(probe);
   }
 
-  /** Called when an answer arrived to something that was sent after the first `count` messages. */
+  /** Called when something that was sent after the first `count` messages has been answered. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
     this.#delivered = count;
@@ -134,7 +134,7 @@ export class DeliveryLog {
     while (this.#ends.size > 0 && this.#ends.first! <= passed) this.#ends.shift();
   }
 
-  /** True if as many probes are unanswered as allowed. Reading it forgets those that are answered. */
+  /** True if the most probes that are allowed are unanswered. Reading it also drops the answered ones. */
   get #crowded(): boolean {
     if (this.#probes.length < MAX_PROBES) return false;
     const left: AckProbe[] = [];

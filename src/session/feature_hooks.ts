@@ -1,5 +1,5 @@
 /**
- * Calls the hooks of the features of a session. What a hook throws costs its own frame and nothing else.
+ * Calls the hooks of the features of a session. If a hook throws, that affects its own frame and nothing else.
  *
  * @module
  */
@@ -58,7 +58,7 @@ function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, conte
   return { code, flags, requestId, sentAt, size, content };
 }
 
-/** Tells all parts that this side leaves. `failed` is called with what a part throws. */
+/** Tells all parts that this side leaves. `failed` is called with the error if a part throws. */
 export function leaveAll(
   parts: readonly FeaturePart[],
   reason: CloseReason,
@@ -75,7 +75,7 @@ export function leaveAll(
   }
 }
 
-/** Tells all parts that the session is over. `failed` is called with what a part throws. */
+/** Tells all parts that the session is over. `failed` is called with the error if a part throws. */
 export function closeAll(parts: readonly FeaturePart[], failed: (error: unknown) => void): void {
   for (const part of parts) {
     try {
@@ -86,7 +86,7 @@ export function closeAll(parts: readonly FeaturePart[], failed: (error: unknown)
   }
 }
 
-/** Returns a source that ends when `source` throws. `failed` is called with what it throws. */
+/** Returns a source that ends when `source` throws. `failed` is then called with the error. */
 export function guarded(source: PulledSource, failed: (error: unknown) => void): PulledSource {
   return {
     pull: () => {

@@ -1,5 +1,5 @@
 /**
- * The client's end of the handshake, as a machine without I/O.
+ * The client's end of the handshake, as a state machine without I/O.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
   tooEarly,
 } from "./terms.ts";
 
-/** What a client's end is made with. */
+/** Options of the client's end. */
 export interface ClientNoiseOptions extends NoiseEndOptions {
   /** The identity of the client. @default none: it stays anonymous */
   readonly signer?: Signer;
@@ -36,13 +36,16 @@ export interface ClientNoiseOptions extends NoiseEndOptions {
   readonly answer: (greeting: Uint8Array) => Uint8Array;
 }
 
-/** Meets a server: {@linkcode start}, {@linkcode push} until it has shown its identities, then {@linkcode accept}. */
+/**
+ * Does the handshake with a server. Call {@linkcode start}, then {@linkcode push} until the server has shown its
+ * identities, then {@linkcode accept}.
+ */
 export class ClientNoise {
   readonly #options: ClientNoiseOptions;
   readonly #offer: SuiteOffer;
   readonly #hello: Uint8Array;
   readonly #ephemeral: KeyPair;
-  /** Made for this connection alone: one for all would let an anonymous client be recognized. */
+  /** The static key pair, for this connection only. With one for all, an anonymous client could be recognized. */
   readonly #static: KeyPair;
   readonly #inbox = new Inbox();
   #state: "message-2" | "trust" | "over" = "message-2";
@@ -61,8 +64,8 @@ export class ClientNoise {
   }
 
   /**
-   * Returns the hello and message 1, which are to be written as soon as the client is connected. They do not depend on
-   * what the server sends: message 1 is the ephemeral key, whatever the suite.
+   * Returns the hello and message 1, which must be written as soon as the client is connected. They do not depend on
+   * any byte of the server: message 1 is the ephemeral key in every suite.
    */
   start(): NoiseStep {
     return { state: "bytes", send: framed(this.#hello, this.#ephemeral.publicKey) };
@@ -76,7 +79,8 @@ export class ClientNoise {
   }
 
   /**
-   * Trusts the server: one of its identities is wanted, and has been verified. Returns message 3 and the outcome.
+   * Called when the server is trusted: one of its identities is wanted and has been verified. Returns message 3 and the
+   * outcome.
    *
    * @throws {RangeError} The answer of the layer above does not fit into message 3.
    */
@@ -97,7 +101,7 @@ export class ClientNoise {
       const text = signedText("client", noise.hash, this.#static.publicKey);
       const payload = writePayload(signers, text, answer);
       const send = framed(NOTHING, noise.writeMessage(payload));
-      // The answer may have credentials in it.
+      // The answer may contain credentials.
       payload.fill(0);
       const handshakeHash = noise.hash;
       const ciphers = noise.split();
@@ -108,14 +112,14 @@ export class ClientNoise {
     }
   }
 
-  /** Takes note of the server's FIN, and returns the error; `undefined` after the handshake. */
+  /** Called when the server's FIN has arrived. Returns the error; `undefined` if the handshake is done. */
   finish(): NoiseError | undefined {
     if (this.#state === "over") return this.#error;
     const { bytes } = this.#inbox;
     let error = closedWithin("it sent no whole message");
     if (this.#state === "trust") error = closedWithin("it did not wait for the answer to its identities");
     else if (bytes.length === 0) {
-      const what = "Cannot encrypt: the server closed without a byte, as one does that is not set to encryption";
+      const what = "Cannot encrypt: the server closed without a byte, as a server without encryption does";
       error = new HandshakeError("encryption-unavailable", what);
     }
     this.#end(error);
@@ -132,7 +136,7 @@ export class ClientNoise {
 
   #look(): NoiseStep {
     const { bytes } = this.#inbox;
-    // Nothing leaves a server before it has message 3.
+    // A server sends nothing more until it has message 3.
     if (this.#state === "trust") throw tooEarly();
     checkHello(bytes, "server");
     if (bytes.length > HELLO_SIZE) this.#checkSuite(bytes);
@@ -142,12 +146,15 @@ export class ClientNoise {
     return this.#readMessage2(this.#inbox.take(end));
   }
 
-  /** Checks the suite that the server takes: both must speak it. */
+  /** Checks the suite that the server has chosen: both must speak it. */
   #checkSuite(bytes: Uint8Array): void {
     const { speaks } = readHello(bytes);
     const suite = SUITES.find((suite) => suite === bytes[HELLO_SIZE]);
     if (suite === undefined || !speaks.includes(suite) || !this.#offer.speaks.includes(suite)) {
-      throw new ProtocolError("protocol-error", `The server took the cipher suite ${bytes[HELLO_SIZE]}: none of both`);
+      throw new ProtocolError(
+        "protocol-error",
+        `The server chose cipher suite ${bytes[HELLO_SIZE]}, which one of the two sides does not speak`,
+      );
     }
     this.#suite = suite;
   }

@@ -1,6 +1,7 @@
 /**
- * The hellos, the only bytes in plain: five of each side, `56 58 53`, the version, and the suites. Bits 0 and 1 say that
- * the side speaks suite 1 or 2, bits 4 and 5 that it is fast at it; the others are zero.
+ * The hellos. Each side sends one, unencrypted, and it has five bytes: `56 58 53`, the version, and the suites. Bits 0
+ * and 1 of the suites say that the side speaks suite 1 or 2. Bits 4 and 5 say that it is fast at suite 1 or 2. The
+ * other bits are zero.
  *
  * @module
  */
@@ -14,8 +15,9 @@ export const HELLO_SIZE = 5;
 const VERSION = 1;
 /** `VXS`. */
 const MAGIC: readonly number[] = [0x56, 0x58, 0x53];
-/** The first byte of a record of TLS: an alert, a handshake. */
+/** The first byte of a TLS record that holds an alert. */
 const TLS_ALERT = 0x15;
+/** The first byte of a TLS record that holds a message of the handshake. */
 const TLS_HANDSHAKE = 0x16;
 
 /** The suites of one side. */
@@ -24,7 +26,7 @@ export interface SuiteOffer {
   readonly fast: readonly Suite[];
 }
 
-/** Returns what these primitives can do. */
+/** Returns the suites that these primitives can do. */
 export function offerOf({ fast }: Primitives): SuiteOffer {
   return { speaks: SUITES, fast };
 }
@@ -38,9 +40,9 @@ export function writeHello({ speaks, fast }: SuiteOffer): Uint8Array {
 }
 
 /**
- * Returns the suites of a whole hello. Bits without a meaning are ignored here; the prologue covers them.
+ * Returns the suites of a complete hello. Bits without a meaning are ignored here. The prologue covers them.
  *
- * @param hello A hello that {@linkcode checkHello} found nothing wrong with.
+ * @param hello A hello that has passed {@linkcode checkHello}.
  */
 export function readHello(hello: Uint8Array): SuiteOffer {
   const bits = hello[HELLO_SIZE - 1];
@@ -51,12 +53,13 @@ export function readHello(hello: Uint8Array): SuiteOffer {
 }
 
 /**
- * Checks the first bytes of a peer, as far as they are there.
+ * Checks the first bytes of a peer, as many as have arrived.
  *
  * @param bytes What the peer has sent so far.
- * @param peer The side that the peer is.
- * @throws {HandshakeError} They are no hello of this version. From a server, `encryption-unavailable`. From a client,
- * `encryption-required` or `tls-unavailable`, and `encryption-unavailable` for another version.
+ * @param peer The role of the peer.
+ * @throws {HandshakeError} They are not a hello of this version. The code is `encryption-unavailable` for another
+ * version and for any other bytes of a server. For other bytes of a client it is `encryption-required` or
+ * `tls-unavailable`.
  */
 export function checkHello(bytes: Uint8Array, peer: "server" | "client"): void {
   for (const [index, byte] of MAGIC.entries()) {
@@ -72,8 +75,8 @@ export function checkHello(bytes: Uint8Array, peer: "server" | "client"): void {
 }
 
 /**
- * Returns the suite that a server takes: one that both are fast at, else one that the server is fast at, else one that
- * both speak. Of several, it is the first.
+ * Returns the suite that a server chooses among those that both speak. Suites that both are fast at come first, then
+ * those that the server is fast at, then the others. Within each group, suite 1 comes before suite 2.
  *
  * @throws {HandshakeError} `encryption-unavailable`: there is none.
  */
@@ -85,13 +88,13 @@ export function chooseSuite(server: SuiteOffer, client: SuiteOffer): Suite {
   throw new HandshakeError("encryption-unavailable", "Cannot encrypt: the two sides speak no common cipher suite");
 }
 
-/** Returns what both sides must have seen alike. */
+/** Returns the bytes that must be the same on both sides. */
 export function prologueOf(serverHello: Uint8Array, clientHello: Uint8Array, suite: Suite): Uint8Array {
   const name = new TextEncoder().encode("Veltix Noise 1");
   return Uint8Array.of(...name, ...serverHello, ...clientHello, suite);
 }
 
-/** The error of a client that meets no hello. */
+/** Creates the error of a client that gets no hello. */
 function notServer(bytes: Uint8Array): HandshakeError {
   let what = "what it sends is no hello of the encryption";
   if (bytes[0] === TLS_ALERT) what = "it speaks TLS";
@@ -103,7 +106,7 @@ function notServer(bytes: Uint8Array): HandshakeError {
   );
 }
 
-/** The error of a server that meets no hello. */
+/** Creates the error of a server that gets no hello. */
 function notClient(bytes: Uint8Array): HandshakeError {
   if (bytes[0] === TLS_HANDSHAKE) {
     return new HandshakeError("tls-unavailable", "Cannot speak TLS: this listener is set to encryption without TLS");

@@ -1,5 +1,5 @@
 /**
- * The bytes of a peer that a handshake has not taken yet.
+ * Holds the bytes of a peer that the handshake has not used yet.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import { NOTHING } from "../cipher_state.ts";
 /** The smallest buffer, in bytes. */
 const FIRST = 256;
 
-/** Collects chunks of any cut. */
+/** Collects chunks, which may begin and end anywhere. */
 export class Inbox {
   #buffer: Uint8Array = NOTHING;
   #size = 0;
 
-  /** The bytes that are there, a view until the next {@linkcode add}. */
+  /** The bytes that have arrived: a view that is valid until the next {@linkcode add}. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#size);
   }
@@ -31,7 +31,7 @@ export class Inbox {
     this.#size = size;
   }
 
-  /** Returns the first bytes, and keeps those after them. */
+  /** Removes the first bytes and returns them. */
   take(size: number): Uint8Array {
     const taken = this.#buffer.slice(0, size);
     this.#buffer = this.#buffer.slice(size, this.#size);
@@ -40,11 +40,11 @@ export class Inbox {
   }
 
   /**
-   * Returns the end of the message whose u16 length stands at an index, as soon as it is whole; `undefined` before that.
+   * Returns the end of the message whose u16 length is at an index; `undefined` while the message is incomplete.
    *
    * @param at The index of the length.
-   * @param least The least size that the message can have.
-   * @param most The most that it may have.
+   * @param least The smallest size that the message may have.
+   * @param most The largest size that it may have.
    * @throws {ProtocolError} `protocol-error`: the message has another size.
    */
   endOfMessage(at: number, least: number, most: number): number | undefined {

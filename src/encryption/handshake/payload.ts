@@ -1,7 +1,7 @@
 /**
- * The payload of messages 2 and 3: a number of identities, for each its Ed25519 public key and a signature, then the
- * first bytes of the layer above. A signature is over a label of the role, the handshake hash before the message, and
- * the sender's Noise static key, so it holds for this handshake alone.
+ * The payload of messages 2 and 3. It holds the number of identities, the Ed25519 public key and a signature of each,
+ * and then the first bytes of the layer above. A signature covers a label of the role, the handshake hash before the
+ * message, and the sender's Noise static key, so it is valid for this handshake only.
  *
  * @module
  */
@@ -31,14 +31,14 @@ export interface Signer {
   sign(text: Uint8Array): Uint8Array;
 }
 
-/** Returns true if a signature of Ed25519 is right. Keys of small order must be refused. */
+/** Returns true if an Ed25519 signature is valid. It must return false for keys of small order. */
 export type Verify = (publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array) => boolean;
 
 /** An identity that the peer shows. It is a claim until it is verified. */
 export interface ShownIdentity {
   /** The Ed25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** Returns true if the peer has the secret key: its signature for this handshake is right. */
+  /** Returns true if the peer has the secret key: its signature for this handshake is valid. */
   verify(): boolean;
 }
 
@@ -54,7 +54,7 @@ export function signedText(role: Role, hash: Uint8Array, staticKey: Uint8Array):
   return Uint8Array.of(...new TextEncoder().encode(`Veltix Noise 1 ${role}`), ...hash, ...staticKey);
 }
 
-/** Returns a payload, which the caller overwrites after use. */
+/** Returns a payload. The caller must overwrite it after use. */
 export function writePayload(signers: readonly Signer[], text: Uint8Array, first: Uint8Array): Uint8Array {
   const payload = new Uint8Array(1 + signers.length * IDENTITY_SIZE + first.length);
   payload[0] = signers.length;
@@ -76,7 +76,7 @@ export function writePayload(signers: readonly Signer[], text: Uint8Array, first
  * Reads a payload. No signature is verified yet.
  *
  * @param payload The bytes.
- * @param role The side that the peer is.
+ * @param role The role of the peer.
  * @param text The text that its identities must have signed.
  * @param verify Verifies a signature.
  * @throws {ProtocolError} `protocol-error`: the peer shows too few or too many identities, or the payload is too short.

@@ -1,5 +1,5 @@
 /**
- * The server's end of the handshake, as a machine without I/O.
+ * The server's end of the handshake, as a state machine without I/O.
  *
  * @module
  */
@@ -41,19 +41,19 @@ import {
   tooEarly,
 } from "./terms.ts";
 
-/** What a server's end is made with. */
+/** Options of the server's end. */
 export interface ServerNoiseOptions extends NoiseEndOptions {
   /** The identities of the server, one to four. */
   readonly signers: readonly Signer[];
-  /** Returns the static key pair of a suite: the same for all connections of a Server, another one for each suite. */
+  /** Returns the static key pair of a suite. All connections use the same one. Each suite has its own. */
   readonly staticKey: (suite: Suite) => KeyPair;
-  /** The first bytes of the layer above. Anyone can ask for them, so they hold no secret. */
+  /** The first bytes of the layer above. Anyone can ask for them, so they must hold no secret. */
   readonly greeting: Uint8Array;
 }
 
 /**
- * Lets a client in: {@linkcode start}, then {@linkcode push} and {@linkcode step} as the steps say, {@linkcode accept}
- * at the end.
+ * Does the handshake with a client. Call {@linkcode start}, then {@linkcode push} and {@linkcode step} as the returned
+ * steps say, and {@linkcode accept} at the end.
  */
 export class ServerNoise {
   readonly #options: ServerNoiseOptions;
@@ -86,26 +86,26 @@ export class ServerNoise {
     this.#hello = writeHello(this.#offer);
   }
 
-  /** Returns the hello, which is to be written as soon as the client is connected. */
+  /** Returns the hello, which must be written as soon as the client is connected. */
   start(): NoiseStep {
     return { state: "bytes", send: this.#hello };
   }
 
-  /** Takes bytes from the client. After message 3 they are kept for the records. */
+  /** Takes bytes from the client. Bytes after message 3 are kept for the records. */
   push(chunk: Uint8Array): NoiseStep {
     if (this.#state === "over") return this.#failed();
     this.#inbox.add(chunk);
     return this.#guard(() => this.#look());
   }
 
-  /** Does the work with public keys that the last step announced: writes message 2, or reads message 3. */
+  /** Does the work with public keys that the previous step announced: writes message 2, or reads message 3. */
   step(): NoiseStep {
     if (this.#state === "turn-2") return this.#guard(() => this.#writeMessage2());
     if (this.#state === "turn-3") return this.#guard(() => this.#readMessage3());
     throw new Error("Cannot go on with the handshake: it does not wait for a turn");
   }
 
-  /** Lets the client in. Its identities, if they matter, have been verified by now. */
+  /** Lets the client in. Its identities, if they matter, must have been verified. */
   accept(): NoiseStep {
     const { identities, first } = this.#payload ?? {};
     if (this.#state !== "trust" || this.#noise === undefined || identities === undefined || first === undefined) {
@@ -118,15 +118,15 @@ export class ServerNoise {
     return { state: "done", outcome: { suite: this.#suite, handshakeHash, ...ciphers, identities, first, rest } };
   }
 
-  /** Takes note of the client's FIN. Returns the error, or `undefined` if all messages are there already. */
+  /** Called when the client's FIN has arrived. Returns the error; `undefined` if all messages have arrived. */
   finish(): NoiseError | undefined {
     if (this.#error !== undefined) return this.#error;
     if (this.#state === "turn-3" || this.#state === "trust" || this.#state === "over") return undefined;
     let error = closedWithin("it sent the beginning of the first message");
     if (this.#state !== "message-1") {
-      error = closedWithin("it sent no answer to the server's identities, as a client that does not trust them");
+      error = closedWithin("it sent no answer to the server's identities, as a client does that does not trust them");
     } else if (this.#inbox.bytes.length === 0) {
-      const what = "Cannot talk in plain: the client closed without a byte, which a plain client does here";
+      const what = "Cannot talk in plain: the client closed without a byte, as a client without encryption does";
       error = new HandshakeError("encryption-required", what);
     }
     this.#end(error);
@@ -151,7 +151,7 @@ export class ServerNoise {
         return this.#look();
       }
       case "turn-2":
-        // Message 3 cannot be made without message 2.
+        // A client cannot make message 3 before it has message 2.
         if (this.#inbox.bytes.length > HELLO_SIZE + 2 + MESSAGE_1) throw tooEarly();
         return { state: "turn" };
       case "message-3": {
