@@ -91,7 +91,7 @@ describe("a bundle for browsers", () => {
       }
       assert(
         found('export { nodeTransport } from "./src/adapters/node.ts";').includes(
-          "src/adapters/node.ts imports node:net",
+          "src/adapters/node_listen.ts imports node:net",
         ),
       );
       assert(found('export { Server } from "./mod.ts";').includes("src/auto/server.ts"));
