@@ -269,6 +269,8 @@ async function alone(
   ...rest: [ClientConfig?, ((client: Client) => unknown)?]
 ): Promise<Client> {
   const client = await connected(context, ...rest);
+  // The one client that the server knows may still be that of the check before.
+  assertEquals(await client.request(ECHO, bulk(1)), bulk(1));
   await context.server.until("alone with it", ({ clients }) => clients === 1);
   return client;
 }
