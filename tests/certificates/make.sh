@@ -41,3 +41,6 @@ certificate expired ca localhost "DNS:localhost,IP:127.0.0.1" 20200101000000Z 20
 certificate client ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
 certificate stranger other-ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
 rm -rf "$work" ca.key other-ca.key
+# A curve without a name of NIST.
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1 -out curve.key 2>/dev/null
+openssl req -x509 -new -key curve.key -out curve.crt -days 36500 -subj "/CN=device 7"
