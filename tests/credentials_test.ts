@@ -101,6 +101,7 @@ describe("credentials", () => {
     { hostname: "2001:db8::1" },
     { hostname: "localhost.example.org" },
     { hostname: "127.0.0.1.example.org" },
+    { hostname: "127.999.1.1" },
     { hostname: "192.0.2.1", transport: "node" },
   ];
   for (const config of refused) {

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { ChunkQueue } from "../src/adapters/chunk_queue.ts";
+import { type Channel, Duplex } from "../src/adapters/duplex.ts";
 import { CipherState } from "../src/encryption/cipher_state.ts";
+import { EncryptedConnection } from "../src/encryption/encrypted_connection.ts";
+import type { NoiseOutcome } from "../src/encryption/handshake/terms.ts";
 import { RecordReader } from "../src/encryption/record_reader.ts";
 import { RecordWriter, sealedSize } from "../src/encryption/record_writer.ts";
 import type { Suite } from "../src/encryption/primitives.ts";
@@ -257,5 +261,32 @@ describe("RecordWriter", () => {
     const [dropped] = pair();
     dropped.destroy();
     assertThrows(() => dropped.seal(utf8("a")), Error, "dropped");
+  });
+});
+
+describe("EncryptedConnection", () => {
+  it("takes any number of chunks that are there at once", async () => {
+    const [sealing, opening] = ciphers(1);
+    const [sending] = ciphers(1);
+    const waiting = new ChunkQueue(65_536, { pause: () => {}, resume: () => {} });
+    const channel: Channel = {
+      local: { path: "" },
+      remote: { path: "" },
+      read: (reader) => waiting.read(reader),
+      write: () => Promise.resolve(),
+      finish: () => Promise.resolve(),
+      release: () => {},
+      unref: () => {},
+    };
+    const identities: NoiseOutcome["identities"] = [];
+    const empty = new Uint8Array(0);
+    const outcome = { suite: 1, handshakeHash: empty, sending, receiving: opening, identities, first: empty } as const;
+    const connection = new EncryptedConnection(new Duplex(channel), { ...outcome, rest: empty }, {
+      kind: "noise",
+      certificate: undefined,
+    });
+    const text = new Uint8Array(60_000).map((_, i) => i);
+    for (const byte of new RecordWriter(sealing).seal(text)) waiting.push(Uint8Array.of(byte));
+    assertEquals(await connection.read(), text);
   });
 });

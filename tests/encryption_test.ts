@@ -168,6 +168,24 @@ describe("a client that trusts", () => {
     });
   });
 
+  it("only when it is told so gives up in time, and when it is closed", async () => {
+    await using server = await serve({ encryption: ENCRYPTION });
+    const never = (): Promise<boolean> => new Promise(() => {});
+    await using late = clientOf(server, { encryption: { trust: never }, handshakeTimeout: 200 });
+    const error = await limited("connect", 5_000, assertRejects(() => late.connect(), HandshakeError));
+    assertEquals(error.code, "handshake-timeout");
+    const asked = Promise.withResolvers<void>();
+    const trust = (): Promise<boolean> => {
+      asked.resolve();
+      return never();
+    };
+    await using closed = clientOf(server, { encryption: { trust } });
+    const connecting = assertRejects(() => closed.connect());
+    await asked.promise;
+    await limited("close", 5_000, closed.close());
+    assertEquals(codeOf(await connecting), "closed");
+  });
+
   it("a server that changes its identity by showing both for a while", async () => {
     await using server = await serve({ encryption: { identity: [identity, other] } });
     for (const trust of [identity.publicKey, other.publicKey]) {

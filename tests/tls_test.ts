@@ -195,6 +195,16 @@ describe("a server that asks for certificates", () => {
       });
     });
   }
+
+  // Only Node's TLS has these curves.
+  const curves = "Deno" in globalThis || "Bun" in globalThis ? it.skip : it;
+  curves("refuses one on a curve that NIST has no name for, and goes on", async () => {
+    await using server = await serve({ tls: { ...SERVER, ca: CA, clientCertificate: "optional" } });
+    const rejected = rejection(server);
+    await using client = clientOf(server, { tls: { ca: CA, ...pair("curve") } });
+    await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals(codeOf((await rejected).error), UNTRUSTED);
+  });
 });
 
 describe("who speaks TLS and who does not", () => {

@@ -4,15 +4,16 @@
  * @module
  */
 
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, type X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { PeerCertificate } from "../transport.ts";
 
 /** Returns the certificate of the peer; `undefined` if it showed none. */
 export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
-  const { raw } = (socket.getPeerCertificate() ?? {}) as { raw?: Uint8Array };
-  if (raw === undefined || raw.length === 0) return undefined;
-  const certificate = new X509Certificate(raw);
+  // `getPeerCertificate` would end the process on Node 24, by a segmentation fault, for a key on a curve without a name
+  // of NIST. Any peer could send one.
+  const certificate: X509Certificate | null | undefined = socket.getPeerX509Certificate();
+  if (certificate === undefined || certificate === null) return undefined;
   const key = certificate.publicKey.export({ type: "spki", format: "der" });
   return {
     subject: commonName(certificate.subject),

@@ -56,11 +56,14 @@ export function networkOf(address: Address): string {
   return [a, b, c, d].map((group) => group.toString(16)).join(":");
 }
 
+/** An address of 127.0.0.0/8. A greater number, such as in 127.999.1.1, makes a name of it, which may be anywhere. */
+const LOOPBACK = /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
+
 /** Returns whether an endpoint is on this machine: a unix socket, `localhost`, 127.0.0.0/8 or `::1`. */
 export function isLocal(endpoint: Endpoint): boolean {
   if ("path" in endpoint) return true;
   const name = ipOf(endpoint).toLowerCase();
-  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(\.\d+){3}$/.test(name);
+  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || LOOPBACK.test(name);
 }
 
 /** Returns the network of a peer for people: an IPv4 address, or a prefix such as `2001:db8:0:0::/64`. */

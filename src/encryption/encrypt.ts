@@ -7,6 +7,7 @@
 
 import type { Endpoint } from "../base/address.ts";
 import { show } from "../base/checks.ts";
+import { isThenable } from "../base/thenable.ts";
 import type {
   Arrived,
   ClientEncryption,
@@ -16,7 +17,7 @@ import type {
   ServerEncryption,
   Turns,
 } from "../encryption_seam.ts";
-import { HandshakeError, type Refusal } from "../errors.ts";
+import { ConnectionError, HandshakeError, type Refusal } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 import { choosePrimitives } from "./choose_primitives.ts";
 import { findEd25519 } from "./ed25519.ts";
@@ -147,7 +148,8 @@ class Connecting implements ClientEncryption {
       for (;;) {
         if (step.state === "bytes") step = await feed(connection, machine, step);
         else if (step.state === "trust") {
-          const [key] = await verifyPeer(this.#trust, step.identities, to);
+          const trusted = verifyPeer(this.#trust, step.identities, to);
+          const [key] = isThenable(trusted) ? await whileOpen(connection, trusted) : trusted;
           const done = machine.accept();
           if (done.state !== "done") throw new Error("Cannot encrypt: the handshake did not end");
           if (done.send !== undefined) await connection.write(done.send);
@@ -176,6 +178,14 @@ async function feed(
   if (chunk !== null) return machine.push(chunk);
   throw machine.finish() ??
     new HandshakeError("handshake-failed", "The peer closed the connection within the handshake");
+}
+
+/** Waits for a decision, which may never come, for as long as the connection is open. */
+function whileOpen<Value>(connection: Connection, decision: Promise<Value>): Promise<Value> {
+  const over = connection.closed.then((error) => {
+    throw error ?? new ConnectionError("closed", "The connection was closed before it was decided whom to trust");
+  });
+  return Promise.race([decision, over]);
 }
 
 const verify: Verify = (publicKey, text, signature) => findEd25519().verify(signature, text, publicKey);

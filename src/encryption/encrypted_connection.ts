@@ -27,6 +27,8 @@ export class EncryptedConnection implements Connection, ChunkReader {
   #aborted: Error | undefined = undefined;
   /** True if bytes have arrived since {@linkcode moved} was called last. */
   #moved = false;
+  /** Set while the next chunk is being requested. `"again"` if it was there already and another one is needed. */
+  #pulling: "once" | "again" | undefined = undefined;
   #writing: Promise<void> | undefined = undefined;
   #finishing: Promise<void> | undefined = undefined;
   #finished = false;
@@ -149,7 +151,20 @@ export class EncryptedConnection implements Connection, ChunkReader {
     return undefined;
   }
 
+  /** Reads on. Chunks that are there already come in a loop: thousands of small ones would be too deep for the stack. */
   #pull(): void {
+    if (this.#pulling !== undefined) {
+      this.#pulling = "again";
+      return;
+    }
+    do {
+      this.#pulling = "once";
+      this.#ask();
+    } while ((this.#pulling as string) === "again");
+    this.#pulling = undefined;
+  }
+
+  #ask(): void {
     const connection = this.#connection;
     if (connection.readTo !== undefined) {
       connection.readTo(this);

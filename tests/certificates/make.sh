@@ -42,3 +42,6 @@ certificate client ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101
 certificate stranger other-ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
 for name in server-identity client-identity; do openssl genpkey -algorithm ed25519 -out "$name.pem"; done
 rm -rf "$work" ca.key other-ca.key
+# A curve without a name of NIST.
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1 -out curve.key 2>/dev/null
+openssl req -x509 -new -key curve.key -out curve.crt -days 36500 -subj "/CN=device 7"
