@@ -7,6 +7,7 @@
 import { createHash, type X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { PeerCertificate } from "../transport.ts";
+import { namesOf } from "./tls_names.ts";
 
 /** Returns the certificate of the peer; `undefined` if it showed none. */
 export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
@@ -16,16 +17,10 @@ export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
   if (certificate === undefined || certificate === null) return undefined;
   const key = certificate.publicKey.export({ type: "spki", format: "der" });
   return {
-    subject: commonName(certificate.subject),
-    names: certificate.subjectAltName?.split(/, (?=[A-Za-z ]+:)/) ?? [],
-    issuer: commonName(certificate.issuer),
+    ...namesOf(certificate.raw),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     pin: createHash("sha256").update(key).digest("base64"),
     validFrom: new Date(certificate.validFrom),
     validTo: new Date(certificate.validTo),
   };
-}
-
-function commonName(name: string | undefined): string {
-  return /^CN=(.*)$/m.exec(name ?? "")?.[1] ?? "";
 }

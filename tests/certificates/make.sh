@@ -40,8 +40,15 @@ certificate renewed ca localhost "DNS:localhost,IP:127.0.0.1" 20260101000000Z 21
 certificate expired ca localhost "DNS:localhost,IP:127.0.0.1" 20200101000000Z 20200201000000Z
 certificate client ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
 certificate stranger other-ca "device 7" "DNS:device-7.example" 20260101000000Z 21250101000000Z
+# Names that hold what looks like another name.
+key injected
+openssl req -x509 -new -key injected.key -out injected-subject.crt -days 36500 \
+  -subj "$(printf '/O=evil\nCN=admin/CN=dev')"
+printf '[req]\ndistinguished_name=name\nx509_extensions=extensions\n[name]\n[extensions]\nsubjectAltName=@names\n' > "$work/alt"
+printf '[names]\nDNS.1=dev, DNS:admin.example\nURI.1=http://x/, DNS:boss\n' >> "$work/alt"
+openssl req -x509 -new -key injected.key -out injected-names.crt -days 36500 -subj "/CN=dev" -config "$work/alt"
 for name in server-identity client-identity; do openssl genpkey -algorithm ed25519 -out "$name.pem"; done
-rm -rf "$work" ca.key other-ca.key
+rm -rf "$work" ca.key other-ca.key injected.key
 # A curve without a name of NIST.
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1 -out curve.key 2>/dev/null
 openssl req -x509 -new -key curve.key -out curve.crt -days 36500 -subj "/CN=device 7"
