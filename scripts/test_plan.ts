@@ -82,6 +82,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
     "never early; the best of 40 rounds shows that Nagle's algorithm, 40 ms in each, is off; what hangs fails after 50 s",
   "connect_errors_test.ts": "a wrong server is found out within 40 s, where the time limit would be 50 s",
   "echo_worker.ts": "answers after 30 ms, of the 500 that its caller allows, while that stands still for 700",
+  "encryption_records_test.ts": "says itself what time it is, by seconds ahead: it would have to be late by as many",
   "encryption_test.ts": "a decision that takes 20 ms, or longer",
   "from_python_test.ts": "a time stamp is that of this minute: the test lasts no longer than that",
   "interop_recipes_test.ts": "kills a Python program that hangs after 50 s, where it needs two",

@@ -264,29 +264,51 @@ describe("RecordWriter", () => {
   });
 });
 
+/** An encrypted connection, what its peer seals with, and the queue of what has arrived. */
+function receiving(): { connection: EncryptedConnection; sealing: RecordWriter; arrived: ChunkQueue } {
+  const [sealing, opening] = ciphers(1);
+  const [sending] = ciphers(1);
+  const arrived = new ChunkQueue(65_536, { pause: () => {}, resume: () => {} });
+  const channel: Channel = {
+    local: { path: "" },
+    remote: { path: "" },
+    read: (reader) => arrived.read(reader),
+    write: () => Promise.resolve(),
+    finish: () => Promise.resolve(),
+    release: () => {},
+    unref: () => {},
+  };
+  const identities: NoiseOutcome["identities"] = [];
+  const empty = new Uint8Array(0);
+  const outcome = { suite: 1, handshakeHash: empty, sending, receiving: opening, identities, first: empty } as const;
+  const security = { kind: "noise", certificate: undefined } as const;
+  const connection = new EncryptedConnection(new Duplex(channel), { ...outcome, rest: empty }, security);
+  return { connection, sealing: new RecordWriter(sealing), arrived };
+}
+
 describe("EncryptedConnection", () => {
   it("takes any number of chunks that are there at once", async () => {
-    const [sealing, opening] = ciphers(1);
-    const [sending] = ciphers(1);
-    const waiting = new ChunkQueue(65_536, { pause: () => {}, resume: () => {} });
-    const channel: Channel = {
-      local: { path: "" },
-      remote: { path: "" },
-      read: (reader) => waiting.read(reader),
-      write: () => Promise.resolve(),
-      finish: () => Promise.resolve(),
-      release: () => {},
-      unref: () => {},
-    };
-    const identities: NoiseOutcome["identities"] = [];
-    const empty = new Uint8Array(0);
-    const outcome = { suite: 1, handshakeHash: empty, sending, receiving: opening, identities, first: empty } as const;
-    const connection = new EncryptedConnection(new Duplex(channel), { ...outcome, rest: empty }, {
-      kind: "noise",
-      certificate: undefined,
-    });
+    const { connection, sealing, arrived } = receiving();
     const text = new Uint8Array(60_000).map((_, i) => i);
-    for (const byte of new RecordWriter(sealing).seal(text)) waiting.push(Uint8Array.of(byte));
+    for (const byte of sealing.seal(text)) arrived.push(Uint8Array.of(byte));
     assertEquals(await connection.read(), text);
+  });
+
+  it("counts the bytes of a record that is not complete as a sign of life, unless they trickle", async () => {
+    const { connection, sealing, arrived } = receiving();
+    const record = sealing.seal(new Uint8Array(60_000));
+    const reading = connection.read();
+    const began = performance.now();
+    assertEquals(connection.moved(), false, "nothing has come");
+    arrived.push(record.slice(0, 100));
+    assertEquals([connection.moved(), connection.moved()], [true, false]);
+    arrived.push(record.slice(100, 200));
+    assertEquals(connection.moved(began + 9_000), true, "it may begin slowly");
+    arrived.push(record.slice(200, 300));
+    assertEquals(connection.moved(began + 60_000), false, "300 bytes in a minute");
+    arrived.push(record.slice(300, 62_000 - 10_000));
+    assertEquals(connection.moved(began + 45_000), true, "more than a kilobyte a second");
+    arrived.push(record.slice(52_000));
+    assertEquals((await reading)!.length, 60_000);
   });
 });

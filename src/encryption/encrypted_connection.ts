@@ -5,11 +5,17 @@
  */
 
 import type { Address } from "../base/address.ts";
+import { realTime } from "../base/real_time.ts";
 import { ConnectionError } from "../errors.ts";
 import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
 import type { NoiseOutcome } from "./handshake/terms.ts";
 import { RecordReader } from "./record_reader.ts";
 import { RecordWriter } from "./record_writer.ts";
+
+/** How long a record may take before its pace counts, in milliseconds. */
+const SLOW_START = 10_000;
+/** The least pace of a record after that, in bytes per millisecond. */
+const LEAST_PACE = 1.024;
 
 /** The plaintext side of an encrypted connection. Each write becomes one record, or several if it is large. */
 export class EncryptedConnection implements Connection, ChunkReader {
@@ -27,6 +33,8 @@ export class EncryptedConnection implements Connection, ChunkReader {
   #aborted: Error | undefined = undefined;
   /** True if bytes have arrived since {@linkcode moved} was called last. */
   #moved = false;
+  /** The time at which the record began that is not complete, in milliseconds. */
+  #begunAt = 0;
   /** Set while the next chunk is being requested. `"again"` if it was there already and another one is needed. */
   #pulling: "once" | "again" | undefined = undefined;
   #writing: Promise<void> | undefined = undefined;
@@ -79,6 +87,7 @@ export class EncryptedConnection implements Connection, ChunkReader {
   received(chunk: Uint8Array | null, error?: unknown): void {
     if (chunk !== null) {
       this.#moved = true;
+      if (this.#receiving.begun === 0) this.#begunAt = realTime.now();
       this.#chunk = chunk;
       // Bytes that come after a failure are thrown away.
       this.#receiving.push(chunk);
@@ -123,10 +132,17 @@ export class EncryptedConnection implements Connection, ChunkReader {
     this.#over(error);
   }
 
-  moved(): boolean {
+  /**
+   * Returns whether bytes have arrived since the last call. A peer that trickles a record does not count as alive.
+   *
+   * @param now The time, in milliseconds.
+   */
+  moved(now: number = realTime.now()): boolean {
     const moved = this.#moved;
     this.#moved = false;
-    return moved;
+    const age = now - this.#begunAt;
+    const { begun } = this.#receiving;
+    return moved && (begun === 0 || age <= SLOW_START || begun >= age * LEAST_PACE);
   }
 
   unref(): void {
@@ -137,7 +153,10 @@ export class EncryptedConnection implements Connection, ChunkReader {
   #next(): Uint8Array | undefined {
     try {
       const text = this.#receiving.next();
-      if (text !== undefined) return text;
+      if (text !== undefined) {
+        this.#begunAt = realTime.now();
+        return text;
+      }
       // Only the end of the connection below may come after the end of the records.
       if (this.#receiving.ended) this.#over(undefined);
     } catch (error) {
