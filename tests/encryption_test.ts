@@ -196,6 +196,27 @@ describe("a client that trusts", () => {
   });
 });
 
+describe("a time-out", () => {
+  it("of the encryption says so, on either end", async () => {
+    const said = "encryption or TLS was not agreed on within 300 ms";
+    const undecided = { encryption: { trust: () => new Promise<boolean>(() => {}) } };
+    await using server = await serve({ encryption: ENCRYPTION, handshakeTimeout: 300 });
+    const rejected = rejection(server);
+    await using patient = clientOf(server, undecided);
+    const connecting = assertRejects(() => patient.connect());
+    assertStringIncludes(((await rejected).error as Error).message, said);
+    await patient.close({ drain: 0 });
+    await connecting;
+
+    await using waiting = await serve({ encryption: ENCRYPTION });
+    waiting.on("rejected", () => {});
+    await using client = clientOf(waiting, { ...undecided, handshakeTimeout: 300 });
+    const { code, message: late } = await assertRejects(() => client.connect(), HandshakeError);
+    assertEquals(code, "handshake-timeout");
+    assert(/encryption or TLS was not agreed on within [23]\d\d ms/.test(late), late);
+  });
+});
+
 describe("a server that lets in", () => {
   it("some keys refuses the others", async () => {
     await using server = await serve({ encryption: { identity, allow: [device.publicKey] } });

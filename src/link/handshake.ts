@@ -64,6 +64,7 @@ export async function negotiate(
 ): Promise<HandshakeOutcome> {
   const { wheel, timeout, turns } = options;
   let deciding = false;
+  let securing = options.secure !== undefined;
   let giveUp: ((error: HandshakeError) => void) | undefined;
   const deadline = new Timeout(() => {
     if (deciding && giveUp !== undefined) {
@@ -74,7 +75,10 @@ export async function negotiate(
     }
     const error = deciding ? undecided(timeout) : new HandshakeError(
       "handshake-timeout",
-      `Cannot agree with the peer: it did not finish the handshake within ${timeout} ms, ${machine.unfinished("late")}`,
+      `Cannot agree with the peer: ${
+        securing ? "encryption or TLS was not agreed on" : "it did not finish the handshake"
+      } ` +
+        `within ${timeout} ms${securing ? "" : `, ${machine.unfinished("late")}`}`,
     );
     channel.abort(error);
   });
@@ -82,6 +86,7 @@ export async function negotiate(
   try {
     let step = machine.start();
     if (options.secure !== undefined) step = await options.secure(step);
+    securing = false;
     for (;;) {
       if (step.state === "proposed") {
         deciding = true;
