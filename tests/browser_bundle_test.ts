@@ -50,7 +50,7 @@ function bundle(contents: string): { text: string; files: string[]; outside: str
 function ofARuntime({ text, files, outside }: ReturnType<typeof bundle>, ...found: string[]): string[] {
   // Asked for only where there is such a function: Node, Deno and Bun have it, browsers do not.
   const rest = text.replaceAll(
-    /\?\.getBuiltinModule\?\.\("node:(\w+)"\)/g,
+    /(?:\?\.getBuiltinModule\?\.|\bbuiltinModule)\("node:(\w+)"\)/g,
     (call, name) => ["zlib", "crypto", ...found].includes(name) ? "" : call,
   );
   // A text that names a module imports nothing; a string that is a module's name might.

@@ -1,10 +1,11 @@
 /**
- * Finds the modules of the runtime that identities need. A browser has none of them, and a bundle for browsers does not
+ * Finds the modules of the runtime that the encryption needs. A browser has none of them, and a bundle for browsers does not
  * import them.
  *
  * @module
  */
 
+import { builtinModule } from "../base/builtin_module.ts";
 import { ConfigError } from "../errors.ts";
 
 /** A key object of `node:crypto`. */
@@ -47,18 +48,9 @@ export interface NodeFs {
   rmSync(path: string, options: { readonly force: true }): void;
 }
 
-interface Runtime {
-  readonly platform?: string;
-  getBuiltinModule?(id: string): unknown;
-}
-
-function runtime(): Runtime | undefined {
-  return (globalThis as { process?: Runtime }).process;
-}
-
 /** Returns `node:crypto`; `undefined` where there is none. */
 export function nodeCrypto(): NodeCrypto | undefined {
-  return runtime()?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
+  return builtinModule("node:crypto") as NodeCrypto | undefined;
 }
 
 /**
@@ -68,14 +60,14 @@ export function nodeCrypto(): NodeCrypto | undefined {
  * @throws {ConfigError} `unsupported`: this runtime has no files.
  */
 export function nodeFs(purpose: string): NodeFs {
-  const fs = runtime()?.getBuiltinModule?.("node:fs") as NodeFs | undefined;
+  const fs = builtinModule("node:fs") as NodeFs | undefined;
   if (fs !== undefined) return fs;
   throw new ConfigError("unsupported", `${purpose}: this runtime has no files`);
 }
 
 /** Returns whether files have permissions for their group and for others. Those of Windows have none. */
 export function hasModes(): boolean {
-  return runtime()?.platform !== "win32";
+  return (globalThis as { process?: { readonly platform?: string } }).process?.platform !== "win32";
 }
 
 /** Returns the code of a system error, such as `"ENOENT"`; `undefined` if the value has none. */

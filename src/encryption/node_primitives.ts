@@ -5,6 +5,7 @@
  * @module
  */
 
+import { builtinModule } from "../base/builtin_module.ts";
 import { NobleAead } from "./noble_primitives.ts";
 import {
   type Aead,
@@ -62,8 +63,7 @@ const SPKI: readonly number[] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 3,
 
 /** Returns `node:crypto`, or `undefined` where there is none, as in browsers. */
 export function findCrypto(): NodeCrypto | undefined {
-  const runtime = (globalThis as { process?: { getBuiltinModule?(id: string): unknown } }).process;
-  return runtime?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
+  return builtinModule("node:crypto") as NodeCrypto | undefined;
 }
 
 /** Creates the primitives on top of `node:crypto`. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { builtinModule } from "../base/builtin_module.ts";
 import { bytesOf, viewOf } from "./integers.ts";
 
 /** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes after it. */
@@ -141,20 +142,15 @@ type NativeCrc32 = (bytes: Uint8Array, seed: number) => number;
 
 interface ProcessLike {
   readonly versions?: { readonly deno?: string; readonly bun?: string };
-  getBuiltinModule?(id: string): unknown;
-}
-
-function findProcess(): ProcessLike | undefined {
-  return (globalThis as { process?: ProcessLike }).process;
 }
 
 function findNative(): NativeCrc32 | undefined {
-  const zlib = findProcess()?.getBuiltinModule?.("node:zlib") as { crc32?: NativeCrc32 } | undefined;
+  const zlib = builtinModule("node:zlib") as { crc32?: NativeCrc32 } | undefined;
   return typeof zlib?.crc32 === "function" ? zlib.crc32 : undefined;
 }
 
 /** Returns the size from which the native call is faster than the tables, in bytes, as measured. */
 function nativeThreshold(): number {
-  const versions = findProcess()?.versions;
+  const versions = (globalThis as { process?: ProcessLike }).process?.versions;
   return versions?.deno === undefined && versions?.bun === undefined ? 576 : 64;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { builtinModule } from "../../base/builtin_module.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Protocol } from "../protocols.ts";
 
@@ -42,6 +43,5 @@ export function requireDigest(protocol: Protocol, purpose: string): void {
 }
 
 function findCrypto(): CryptoLike | undefined {
-  const runtime = (globalThis as { process?: { getBuiltinModule?(id: string): unknown } }).process;
-  return runtime?.getBuiltinModule?.("node:crypto") as CryptoLike | undefined;
+  return builtinModule("node:crypto") as CryptoLike | undefined;
 }
