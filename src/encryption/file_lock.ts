@@ -9,6 +9,7 @@
  * @module
  */
 
+import { realTime } from "../base/real_time.ts";
 import { ConfigError } from "../errors.ts";
 import { hasModes, type NodeFs, nodeFs, reasonOf, systemCode } from "./builtin.ts";
 
@@ -48,7 +49,7 @@ export async function whileLocked<Value>(
   const token = crypto.randomUUID();
   const holders = new Watch();
   const breakers = new Watch();
-  const start = performance.now();
+  const start = realTime.now();
   for (;;) {
     try {
       if (create(fs, lock, token)) {
@@ -63,10 +64,10 @@ export async function whileLocked<Value>(
     }
     const holder = read(fs, lock);
     if (holders.sameFor(holder) >= times.stale) breakLock(fs, lock, holder, breakers, times.stale);
-    if (performance.now() - start >= times.patience) {
+    if (realTime.now() - start >= times.patience) {
       throw new ConfigError("invalid-config", `${failure}: somebody else keeps ${JSON.stringify(lock)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE * (1 + Math.random())));
+    await new Promise<void>((resolve) => realTime.setTimeout(resolve, PAUSE * (1 + Math.random())));
   }
 }
 
@@ -77,7 +78,7 @@ class Watch {
 
   /** Takes the current value. Returns for how many milliseconds it has stayed the same; 0 for `undefined`. */
   sameFor(value: string | undefined): number {
-    const now = performance.now();
+    const now = realTime.now();
     if (value === undefined || value !== this.#value) this.#since = now;
     this.#value = value;
     return now - this.#since;
