@@ -11,10 +11,10 @@ import { type KeyPair, type Suite, SUITES } from "../primitives.ts";
 import { checkHello, HELLO_SIZE, offerOf, prologueOf, readHello, type SuiteOffer, writeHello } from "./hello.ts";
 import { Inbox } from "./inbox.ts";
 import { IDENTITY_SIZE, type Payload, readPayload, signedText, type Signer, writePayload } from "./payload.ts";
+import { NoiseEnd } from "./noise_end.ts";
 import {
   closedWithin,
   framed,
-  isNoiseError,
   MESSAGE_2,
   MESSAGE_3,
   type NoiseEndOptions,
@@ -40,7 +40,7 @@ export interface ClientNoiseOptions extends NoiseEndOptions {
  * Does the handshake with a server. Call {@linkcode start}, then {@linkcode push} until the server has shown its
  * identities, then {@linkcode accept}.
  */
-export class ClientNoise {
+export class ClientNoise extends NoiseEnd {
   readonly #options: ClientNoiseOptions;
   readonly #offer: SuiteOffer;
   readonly #hello: Uint8Array;
@@ -52,10 +52,9 @@ export class ClientNoise {
   #suite: Suite = 1;
   #noise: HandshakeState | undefined = undefined;
   #payload: Payload | undefined = undefined;
-  /** The error that ended the handshake. */
-  #error: NoiseError | undefined = undefined;
 
   constructor(options: ClientNoiseOptions) {
+    super();
     this.#options = options;
     this.#offer = options.offer ?? offerOf(options.primitives);
     this.#hello = writeHello(this.#offer);
@@ -73,9 +72,9 @@ export class ClientNoise {
 
   /** Takes bytes from the server. */
   push(chunk: Uint8Array): NoiseStep {
-    if (this.#state === "over") return this.#failed();
+    if (this.#state === "over") return this.failed();
     this.#inbox.add(chunk);
-    return this.#guard(() => this.#look());
+    return this.guard(() => this.#look());
   }
 
   /**
@@ -114,7 +113,7 @@ export class ClientNoise {
 
   /** Called when the server's FIN has arrived. Returns the error; `undefined` if the handshake is done. */
   finish(): NoiseError | undefined {
-    if (this.#state === "over") return this.#error;
+    if (this.#state === "over") return this.error;
     const { bytes } = this.#inbox;
     let error = closedWithin("it sent no whole message");
     if (this.#state === "trust") error = closedWithin("it did not wait for the answer to its identities");
@@ -122,12 +121,12 @@ export class ClientNoise {
       const what = "Cannot encrypt: the server closed without a byte, as a server without encryption does";
       error = new HandshakeError("encryption-unavailable", what);
     }
-    this.#end(error);
+    this.end(error);
     return error;
   }
 
   /** Drops all keys. The handshake is over. */
-  destroy(): void {
+  override destroy(): void {
     this.#state = "over";
     this.#noise?.destroy();
     this.#ephemeral.destroy();
@@ -175,28 +174,5 @@ export class ClientNoise {
     const { identities } = this.#payload = readPayload(payload, "server", text, verify);
     this.#state = "trust";
     return { state: "trust", identities };
-  }
-
-  #guard(run: () => NoiseStep): NoiseStep {
-    try {
-      return run();
-    } catch (error) {
-      if (!isNoiseError(error)) {
-        this.destroy();
-        throw error;
-      }
-      this.#end(error);
-      return this.#failed();
-    }
-  }
-
-  #end(error: NoiseError): void {
-    this.#error = error;
-    this.destroy();
-  }
-
-  #failed(): NoiseStep {
-    if (this.#error === undefined) throw new Error("Cannot go on with the handshake: it is over");
-    return { state: "failed", error: this.#error };
   }
 }

@@ -7,10 +7,11 @@
  */
 
 import { ProtocolError } from "../../errors.ts";
+import { SIGNATURE_SIZE, type Signer } from "../ed25519.ts";
 import { KEY_SIZE } from "../primitives.ts";
 
-/** The size of a signature of Ed25519, in bytes. */
-const SIGNATURE_SIZE = 64;
+export type { Signer } from "../ed25519.ts";
+
 /** The size of an identity in a payload, in bytes. */
 export const IDENTITY_SIZE: number = KEY_SIZE + SIGNATURE_SIZE;
 
@@ -22,14 +23,6 @@ export const IDENTITIES: Readonly<Record<Role, readonly [least: number, most: nu
   server: [1, 4],
   client: [0, 1],
 };
-
-/** An identity of this side. */
-export interface Signer {
-  /** The Ed25519 public key, 32 bytes. */
-  readonly publicKey: Uint8Array;
-  /** Returns the signature of a text, 64 bytes. */
-  sign(text: Uint8Array): Uint8Array;
-}
 
 /** Returns true if an Ed25519 signature is valid. It must return false for keys of small order. */
 export type Verify = (publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array) => boolean;

@@ -27,10 +27,10 @@ import {
   type Signer,
   writePayload,
 } from "./payload.ts";
+import { NoiseEnd } from "./noise_end.ts";
 import {
   closedWithin,
   framed,
-  isNoiseError,
   MESSAGE_1,
   MESSAGE_2,
   MESSAGE_3,
@@ -55,7 +55,7 @@ export interface ServerNoiseOptions extends NoiseEndOptions {
  * Does the handshake with a client. Call {@linkcode start}, then {@linkcode push} and {@linkcode step} as the returned
  * steps say, and {@linkcode accept} at the end.
  */
-export class ServerNoise {
+export class ServerNoise extends NoiseEnd {
   readonly #options: ServerNoiseOptions;
   readonly #offer: SuiteOffer;
   readonly #hello: Uint8Array;
@@ -64,14 +64,13 @@ export class ServerNoise {
   #suite: Suite = 1;
   #noise: HandshakeState | undefined = undefined;
   #payload: Payload | undefined = undefined;
-  /** The error that ended the handshake. */
-  #error: NoiseError | undefined = undefined;
 
   /**
    * @param options The options.
    * @throws {RangeError} There are too few or too many identities, or they leave no room for the greeting.
    */
   constructor(options: ServerNoiseOptions) {
+    super();
     const { signers, greeting } = options;
     const [least, most] = IDENTITIES.server;
     if (signers.length < least || signers.length > most) {
@@ -93,15 +92,15 @@ export class ServerNoise {
 
   /** Takes bytes from the client. Bytes after message 3 are kept for the records. */
   push(chunk: Uint8Array): NoiseStep {
-    if (this.#state === "over") return this.#failed();
+    if (this.#state === "over") return this.failed();
     this.#inbox.add(chunk);
-    return this.#guard(() => this.#look());
+    return this.guard(() => this.#look());
   }
 
   /** Does the work with public keys that the previous step announced: writes message 2, or reads message 3. */
   step(): NoiseStep {
-    if (this.#state === "turn-2") return this.#guard(() => this.#writeMessage2());
-    if (this.#state === "turn-3") return this.#guard(() => this.#readMessage3());
+    if (this.#state === "turn-2") return this.guard(() => this.#writeMessage2());
+    if (this.#state === "turn-3") return this.guard(() => this.#readMessage3());
     throw new Error("Cannot go on with the handshake: it does not wait for a turn");
   }
 
@@ -120,7 +119,7 @@ export class ServerNoise {
 
   /** Called when the client's FIN has arrived. Returns the error; `undefined` if all messages have arrived. */
   finish(): NoiseError | undefined {
-    if (this.#error !== undefined) return this.#error;
+    if (this.error !== undefined) return this.error;
     if (this.#state === "turn-3" || this.#state === "trust" || this.#state === "over") return undefined;
     let error = closedWithin("it sent the beginning of the first message");
     if (this.#state !== "message-1") {
@@ -129,12 +128,12 @@ export class ServerNoise {
       const what = "Cannot talk in plain: the client closed without a byte, as a client without encryption does";
       error = new HandshakeError("encryption-required", what);
     }
-    this.#end(error);
+    this.end(error);
     return error;
   }
 
   /** Drops all keys. The handshake is over. */
-  destroy(): void {
+  override destroy(): void {
     this.#state = "over";
     this.#noise?.destroy();
     this.#options.ephemeralKey?.destroy();
@@ -196,28 +195,5 @@ export class ServerNoise {
     const { identities } = this.#payload = readPayload(payload, "client", text, this.#options.verify);
     this.#state = "trust";
     return { state: "trust", identities };
-  }
-
-  #guard(run: () => NoiseStep): NoiseStep {
-    try {
-      return run();
-    } catch (error) {
-      if (!isNoiseError(error)) {
-        this.destroy();
-        throw error;
-      }
-      this.#end(error);
-      return this.#failed();
-    }
-  }
-
-  #end(error: NoiseError): void {
-    this.#error = error;
-    this.destroy();
-  }
-
-  #failed(): NoiseStep {
-    if (this.#error === undefined) throw new Error("Cannot go on with the handshake: it is over");
-    return { state: "failed", error: this.#error };
   }
 }
