@@ -6,28 +6,23 @@ import { connect as connectRaw, createServer, type Server as RawServer, type Soc
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import {
-  bytes,
   Client,
   type ClientConfig,
   type EncryptionClientOptions,
   HandshakeError,
   messageType,
-  type RejectedInfo,
   Server,
   type ServerConfig,
   type TcpEndpoint,
   text,
-  type VeltixError,
 } from "../mod.ts";
 import { Identity, type TrustedKey, trustOnFirstUse } from "@veltix/core/encryption";
 import { memoryTransport } from "@veltix/core/memory";
 import { inFolder } from "./encryption_support.ts";
 import { limited } from "./processes/waiting.ts";
+import { clientOf, codeOf, ECHO, HOST, rejection, serve as serveAny, WHO } from "./protected_support.ts";
 import { CA, SERVER as CERTIFICATE } from "./tls_support.ts";
 
-const HOST = "127.0.0.1";
-const WHO = messageType(200, "who", text, text);
-const ECHO = messageType(201, "echo", bytes, bytes);
 const NOTE = messageType(202, "note", text);
 
 const identity = await Identity.generate();
@@ -36,23 +31,9 @@ const device = await Identity.generate();
 const ENCRYPTION = { identity };
 const TRUST: EncryptionClientOptions = { trust: identity.publicKey };
 
-async function serve(config: ServerConfig<unknown>): Promise<Server<unknown>> {
-  const server = new Server<unknown>({ port: 0, hostname: HOST, ...config });
-  server.route(WHO, (_, client) => `${client.security} ${client.publicKey ?? "nobody"}`);
-  server.route(ECHO, ({ data }) => data);
-  await server.start();
-  return server;
+function serve(config: ServerConfig<unknown>): Promise<Server<unknown>> {
+  return serveAny(config, (client) => client.publicKey);
 }
-
-function clientOf(server: Server<unknown>, config: ClientConfig): Client {
-  return new Client({ ...server.addresses[0] as TcpEndpoint, ...config });
-}
-
-function rejection(server: Server<unknown>): Promise<RejectedInfo> {
-  return new Promise((resolve) => server.on("rejected", resolve, { once: true }));
-}
-
-const codeOf = (error: unknown): string => (error as VeltixError).code;
 
 describe("encryption", () => {
   it("carries everything, and each end knows the other", async () => {

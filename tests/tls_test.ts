@@ -4,46 +4,22 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { describe, it } from "@std/testing/bdd";
 import { connect as connectRaw } from "node:net";
 import {
-  bytes,
   Client,
   type ClientConfig,
   ConfigError,
   HandshakeError,
   messageType,
-  type RejectedInfo,
   Server,
   type ServerConfig,
   type TcpEndpoint,
   text,
-  type VeltixError,
 } from "../mod.ts";
 import { limited } from "./processes/waiting.ts";
+import { clientOf, codeOf, ECHO, HOST, rejection, serve as serveAny, WHO } from "./protected_support.ts";
 import { CA, pair, pem, SERVER } from "./tls_support.ts";
 
-const WHO = messageType(200, "who", text, text);
-const ECHO = messageType(201, "echo", bytes, bytes);
-const HOST = "127.0.0.1";
-
-/** Starts a server. Its routes say who asks, and send back what came. */
-async function serve(config: ServerConfig<unknown>): Promise<Server<unknown>> {
-  const server = new Server<unknown>({ port: 0, hostname: HOST, ...config });
-  server.route(WHO, (_, client) => `${client.security} ${client.certificate?.subject ?? "nobody"}`);
-  server.route(ECHO, ({ data }) => data);
-  await server.start();
-  return server;
-}
-
-function clientOf(server: Server<unknown>, config: ClientConfig): Client {
-  return new Client({ ...server.addresses[0] as TcpEndpoint, ...config });
-}
-
-/** Resolves with the next connection that the server rejects. */
-function rejection(server: Server<unknown>): Promise<RejectedInfo> {
-  return new Promise((resolve) => server.on("rejected", resolve, { once: true }));
-}
-
-function codeOf(error: unknown): string {
-  return (error as VeltixError).code;
+function serve(config: ServerConfig<unknown>): Promise<Server<unknown>> {
+  return serveAny(config, (client) => client.certificate?.subject);
 }
 
 describe("TLS", () => {
