@@ -6,8 +6,10 @@
  * import { assertEquals } from "@std/assert";
  * import { Identity } from "@veltix/core/encryption";
  * import { mkdtempSync, rmSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ * import { join } from "node:path";
  *
- * const folder = mkdtempSync("/tmp/veltix-");
+ * const folder = mkdtempSync(join(tmpdir(), "veltix-"));
  * const identity = await Identity.generate();
  * await identity.save(`${folder}/identity.pem`); // Once; then it is loaded.
  * const loaded = await Identity.load(`${folder}/identity.pem`);

@@ -66,7 +66,7 @@ export const ANY_KEY: TrustStore = { all: true, wanted: (keys) => keys };
  * import { assertEquals } from "@std/assert";
  * import { Identity, parsePublicKey, trustOnFirstUse } from "@veltix/core/encryption";
  *
- * const store = trustOnFirstUse("/tmp/there-is-no-such-folder/known_hosts");
+ * const store = trustOnFirstUse("no-such-folder/known_hosts");
  * const key = parsePublicKey((await Identity.generate()).publicKey);
  * assertEquals(await store.wanted([key], { hostname: "127.0.0.1", port: 8080 }), [key]);
  * ```

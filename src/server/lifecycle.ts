@@ -21,7 +21,8 @@ function warnIfOpen<P>({ log, transport }: ServerState<P>["core"], places: reado
   );
   if (open.length === 0) return;
   const where = open.map(({ at }) => addressText(at)).join(" and ");
-  const text = `The server is open: any machine that reaches ${where} is let in, and whoever is on the way reads along`;
+  const text =
+    `The server is open: any machine that reaches ${where} is let in, and anyone on the way can read the traffic`;
   writeNote(log, "warn", () => `${text}; set encryption or tls, and authenticate, or quiet to true if that is meant`);
 }
 
