@@ -92,6 +92,15 @@ export {
   type WithoutPayload,
   type WithReply,
 } from "./src/message/message_type.ts";
+export {
+  type AnyStreamType,
+  type Direction,
+  type StreamParts,
+  type StreamType,
+  streamType,
+} from "./src/message/stream_type.ts";
+export type { OpenOptions, OpenStream } from "./src/app/streams/open_stream.ts";
+export type { IncomingStream } from "./src/app/streams/incoming_stream.ts";
 export { decodeUtf8, encodeUtf8 } from "./src/base/utf8.ts";
 export {
   type BufferSize,
@@ -111,7 +120,7 @@ export type { RenewTlsOptions, ServerStats } from "./src/server/server.ts";
 export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
-export type { Handler, HandlerResult, RouteInfo, RouteOptions } from "./src/app/routes.ts";
+export type { Handler, HandlerResult, RouteInfo, RouteOptions, StreamHandler, StreamResult } from "./src/app/routes.ts";
 export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/counters.ts";
 export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";

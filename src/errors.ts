@@ -60,7 +60,12 @@ export type MessageTypeErrorCode =
 export type ConfigErrorCode = "invalid-config" | "unsupported";
 
 /** Codes of a {@linkcode BackpressureError}. */
-export type BackpressureErrorCode = "buffer-full" | "ids-exhausted" | "queue-full" | "total-buffer-full";
+export type BackpressureErrorCode =
+  | "buffer-full"
+  | "ids-exhausted"
+  | "queue-full"
+  | "too-many-streams"
+  | "total-buffer-full";
 
 /** Codes of a {@linkcode WorkerError}. */
 export type WorkerErrorCode = "worker-crashed" | "worker-stopped";

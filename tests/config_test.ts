@@ -74,6 +74,11 @@ const LEAST: Record<keyof typeof DEFAULT_LIMITS, number> = {
   maxTotalBufferedBytes: 1,
   writeTimeout: 1,
   maxDrain: 1,
+  maxStreams: 0,
+  streamWindow: 1_024,
+  maxStreamWindow: 1_024,
+  maxStreamBytes: 0,
+  maxTotalStreamBytes: 0,
 };
 
 const SIZES = "bufferSize must be small, medium, large, huge or a number, not ";
@@ -162,7 +167,9 @@ describe("the config of a Server and of a Client", () => {
 
     it(`of a ${side} takes the ends of every range, undefined for the default, and its own members together`, () => {
       for (const [name, least] of Object.entries(LEAST)) {
-        for (const value of [least, 0x7fffffff, undefined]) make({ maxBufferedBytes: 0x7fffffff, [name]: value });
+        for (const value of [least, 0x7fffffff, undefined]) {
+          make({ maxBufferedBytes: 0x7fffffff, maxStreamWindow: 0x7fffffff, streamWindow: 1_024, [name]: value });
+        }
       }
       for (const port of [1, 65535, undefined]) make({ port });
       for (const bufferSize of ["small", "medium", "large", "huge", 64, 16 * 1024 * 1024, undefined]) {

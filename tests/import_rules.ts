@@ -135,6 +135,12 @@ function resolve(from: string, specifier: string): string {
   return new URL(specifier, `file:///${from}`).pathname.slice(1);
 }
 
+/** Returns the folder of a feature that is one; `undefined` for other files. */
+function featureOf(path: string): string | undefined {
+  const [folder, file] = path.startsWith(FEATURES) ? path.slice(FEATURES.length).split("/") : [];
+  return file === undefined ? undefined : folder;
+}
+
 function checkImport(path: string, specifier: string): string[] {
   const room = roomOf(path);
   const entry = ENTRIES.includes(path);
@@ -144,7 +150,8 @@ function checkImport(path: string, specifier: string): string[] {
   const target = resolve(path, specifier);
   if (!target.startsWith("src/")) return [`${path} imports "${target}": it lies outside of src/`];
   const targetRoom = roomOf(target);
-  if (target.startsWith(FEATURES) && target !== FEATURE_LIST && path !== FEATURE_LIST) {
+  const inside = featureOf(target) !== undefined && featureOf(target) === featureOf(path);
+  if (target.startsWith(FEATURES) && target !== FEATURE_LIST && path !== FEATURE_LIST && !inside) {
     return [`${path} imports "${target}": only the list of features imports a single one`];
   }
   if (entry || targetRoom === room) return [];

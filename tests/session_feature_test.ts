@@ -15,7 +15,7 @@ import { sealFrame } from "../src/wire/encoder.ts";
 import { HOST, Lines, memoryWorld, Raw, until } from "./session_support.ts";
 
 /** The flag of a payload whose bytes are inverted, and the code of a frame that carries a word and an id. */
-const INVERTED = 0x08;
+const INVERTED = 0x80;
 const WHISPER = 120;
 
 const SHOUT = messageType(300, "shout", text, text);
@@ -411,7 +411,7 @@ describe("several features", () => {
         }),
         decode: ({ content, flags }) => {
           const inside = new TextDecoder().decode(content);
-          if ((flags & flag) === 0) return undefined;
+          if (flag !== 0 && (flags & flag) === 0) return undefined;
           if (!inside.startsWith(`${name}(`)) {
             throw new ProtocolError("protocol-error", `${name} was not the last: ${inside}`);
           }
@@ -419,7 +419,7 @@ describe("several features", () => {
         },
       }),
     });
-    const features = { [EXTRA_FEATURES]: [wrapping("a", 0x08), wrapping("b", 0x10)] };
+    const features = { [EXTRA_FEATURES]: [wrapping("a", 0), wrapping("b", 0x80)] };
     await using server = new Server({ hostname: HOST, port: 0, logger: new Lines(), ...features } as never);
     server.route(DATA, () => {});
     server.route(messageType(303, "echo", bytes, bytes), ({ data }) => data);
@@ -528,7 +528,8 @@ describe("several features", () => {
 });
 
 describe("FeatureSet", () => {
-  const terms = { limits: { maxMessageSize: 1, maxQueuedBytes: 1, maxQueuedMessages: 1 }, contract: undefined };
+  const limits = { maxMessageSize: 1, maxQueuedBytes: 1, maxQueuedMessages: 1, maxStreams: 1, streamWindow: 1 };
+  const terms = { limits, contract: undefined };
   const feature = (name: string, flags: number): Feature => ({ name, flags, offer: () => ({}) });
 
   it("refuses a name, a flag or a code that is not free", () => {

@@ -101,6 +101,20 @@ export interface LimitOptions {
    * @default 60000
    */
   readonly maxDrain?: number;
+  /** The most streams that the peer of a connection may have open. One is open until its handler has settled. @default 128 */
+  readonly maxStreams?: number;
+  /** The bytes that a peer may send on a new stream before they are read. From 1,024. @default 65536 */
+  readonly streamWindow?: number;
+  /**
+   * The most bytes that a peer may send on a stream before they are read. The window of a stream grows up to this while
+   * it is what limits the speed, so that fast connections over long ways are filled.
+   * @default 16777216
+   */
+  readonly maxStreamWindow?: number;
+  /** The most bytes of the windows of all streams of a connection. Above it, streams are refused. @default 16777216 */
+  readonly maxStreamBytes?: number;
+  /** The same for all connections together. @default 268435456 */
+  readonly maxTotalStreamBytes?: number;
 }
 
 /** Options that a Server and a Client share. */
@@ -167,6 +181,11 @@ const LIMITS: Checks<ReadLimits> = {
   maxTotalBufferedBytes: optional(whole(1), 256 * 1024 * 1024),
   writeTimeout: optional(whole(1), 10_000),
   maxDrain: optional(whole(1), 60_000),
+  maxStreams: optional(whole(0), 128),
+  streamWindow: optional(whole(1_024), 64 * 1024),
+  maxStreamWindow: optional(whole(1_024), 16 * 1024 * 1024),
+  maxStreamBytes: optional(whole(0), 16 * 1024 * 1024),
+  maxTotalStreamBytes: optional(whole(0), 256 * 1024 * 1024),
 };
 
 const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, large: 64, huge: 1024 };
@@ -206,6 +225,10 @@ export function limitsOf(options: ReadLimits): Limits {
   const { highWaterMark = Math.min(1024 * 1024, maxBufferedBytes / 2) } = options;
   if (highWaterMark > maxBufferedBytes) {
     throw new RangeError(`highWaterMark must be at most maxBufferedBytes, ${maxBufferedBytes}, not ${highWaterMark}`);
+  }
+  const { maxStreamWindow, streamWindow } = options;
+  if (streamWindow > maxStreamWindow) {
+    throw new RangeError(`streamWindow must be at most maxStreamWindow, ${maxStreamWindow}, not ${streamWindow}`);
   }
   const names = Object.keys(LIMITS) as (keyof Limits)[];
   const limits = Object.fromEntries(names.map((name) => [name, options[name]])) as unknown as Limits;

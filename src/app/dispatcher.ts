@@ -25,6 +25,8 @@ import { RateLimiter, type RateLimiterHost } from "./rate_limiter.ts";
 import type { Rate } from "./token_buckets.ts";
 import type { Session } from "../session/session.ts";
 import type { Inbox } from "../session/owner.ts";
+import type { AcceptedStream } from "../session/streams.ts";
+import { StreamRunner } from "./streams/stream_runner.ts";
 import type { Route } from "./routes.ts";
 import { DispatcherWaiters } from "./dispatcher_waiters.ts";
 
@@ -41,6 +43,7 @@ export interface DispatcherShared extends HandlerRunnerShared {
     readonly maxQueuedMessages: number;
     readonly maxQueuedBytes: number;
     readonly maxHandlerBytes: number;
+    readonly maxStreams: number;
   };
 }
 
@@ -54,6 +57,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   #queue: MessageQueue | undefined = undefined;
   /** Created by {@linkcode accept}, with the first message. */
   #runner: HandlerRunner | undefined = undefined;
+  /** Created with the first stream of the peer. */
+  #streams: StreamRunner | undefined = undefined;
   /** True once {@linkcode close} was called. A field and not a getter: it is read for every answer. */
   closed = false;
   #left = 0;
@@ -114,9 +119,20 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     return this.#runner === undefined ? 0 : this.#runner.running;
   }
 
-  /** The number of messages that wait for a handler or are in one. */
+  /** The number of messages that wait for a handler or are in one, and of streams that are in one. */
   get busy(): number {
-    return this.waiting + this.running;
+    return this.waiting + this.running + (this.#streams?.running ?? 0);
+  }
+
+  /** Takes a stream that the peer has opened. */
+  opened(stream: AcceptedStream): void {
+    this.#streams ??= new StreamRunner(this.#host, this.#session, this.#shared, this);
+    this.#streams.opened(stream);
+  }
+
+  /** Counts bytes of streams against the rate limit. Returns how long the next ones have to wait, in milliseconds. */
+  delay(bytes: number): number {
+    return this.#rateLimiter?.delay(bytes) ?? 0;
   }
 
   /**
@@ -128,7 +144,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const runner = this.#runner ??= new HandlerRunner(this.#host, this.#session, this.#shared, this);
     const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
     const before = request ? runner.open?.get(frame.requestId) : undefined;
-    if (before !== undefined && !before.answered && before.aborted === undefined) {
+    const taken = before !== undefined && !before.answered && before.aborted === undefined;
+    if (taken || request && this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);
@@ -288,7 +305,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 
   /** Lets the callers of {@linkcode idle} and {@linkcode quiet} go on, if what they wait for has come. */
   wakeIdle(): void {
-    this.#waiters?.settle(this.busy, this.#runner?.excused ?? 0, this.closed);
+    const excused = (this.#runner?.excused ?? 0) + (this.#streams?.excused ?? 0);
+    this.#waiters?.settle(this.busy, excused, this.closed);
   }
 }
 

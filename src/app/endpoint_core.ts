@@ -11,6 +11,7 @@ import { type CommonOptions, type Limits, limitsOf } from "./config.ts";
 import { type Log, writeNote } from "./log.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
+import type { AnyStreamType } from "../message/stream_type.ts";
 import type { Threads } from "../thread_seam.ts";
 import type { EventLoop } from "../base/clock.ts";
 import { anyLoop } from "../base/event_loop.ts";
@@ -24,7 +25,7 @@ import type { IncomingMessage } from "./incoming_message.ts";
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
-import { type Handler, type RouteInfo, type RouteOptions, Routes } from "./routes.ts";
+import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
 import { FEATURES } from "../session/features/list.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
@@ -189,12 +190,17 @@ export class EndpointCore<Map extends EventMap> {
 
   /** Removes a route. Returns false if there was none. */
   unroute({ code }: { readonly code: number }): boolean {
-    const route = this.routes.get(code);
-    if (route === undefined) return false;
-    this.routes.remove(route.type);
-    this.workers.remove(route.type);
-    this.#tellRoute({ action: "removed", code, name: route.type.name });
+    const type = this.routes.remove({ code });
+    if (type === undefined) return false;
+    this.workers.remove(type);
+    this.#tellRoute({ action: "removed", code, name: type.name });
     return true;
+  }
+
+  /** Adds a route of streams. Throws what `Routes.addStream` throws. */
+  stream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
+    this.routes.addStream(type, handler);
+    this.#tellRoute({ action: "added", code: type.code, name: type.name });
   }
 
   /**

@@ -13,6 +13,8 @@ export class HandlerLoad {
   running = 0;
   /** The size of their payloads, in bytes. */
   bytes = 0;
+  /** The number of handlers of streams that are running. */
+  streams = 0;
   /** Their ordered routes. Created when there is one. */
   busy: Set<Route> | undefined = undefined;
   /** The dispatcher of the newest connection, whose messages may wait for one of them. */

@@ -24,7 +24,7 @@ export interface HandlerHost extends MessageOrigin {
   readonly owner: {
     /** Offers a message without a route to the listeners. Returns the promises of those that may still answer it. */
     unrouted(message: IncomingMessage): Promise<unknown>[];
-    error(error: unknown, message: IncomingMessage): void;
+    error(error: unknown, message?: IncomingMessage): void;
   };
 }
 

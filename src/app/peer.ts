@@ -20,6 +20,8 @@ import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import { Flag } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
+import type { AnyStreamType } from "../message/stream_type.ts";
+import { type OpenOptions, type OpenStream, openStream } from "./streams/open_stream.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { HandlerHost } from "./handler_runner.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
@@ -144,6 +146,11 @@ export class Peer implements HandlerHost, SessionOwner {
   ): Promise<unknown> {
     if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
     return this.session.sender.ask(name, code, content, codec, options);
+  }
+
+  /** Opens a stream; see `Client.open`. */
+  open(type: AnyStreamType, head: unknown, options: OpenOptions): OpenStream<unknown, unknown, unknown> {
+    return openStream(this.session, type, head, options);
   }
 
   /** Sends a PING. Resolves with the time until its answer, in milliseconds. Never throws. */

@@ -115,6 +115,15 @@ export class RateLimiter {
     return true;
   }
 
+  /**
+   * Counts bytes that cannot be refused, as they were permitted before. Returns how long the next ones have to wait, in
+   * milliseconds.
+   */
+  delay(bytes: number): number {
+    this.#limit.spendBytes(bytes);
+    return this.#limit.wait();
+  }
+
   /** True if messages above the limit wait. Otherwise they are rejected. */
   get #throttles(): boolean {
     return this.#rate.action === "throttle";

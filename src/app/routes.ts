@@ -9,6 +9,8 @@ import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
 import { checkBoolean, optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
+import { type AnyStreamType, isStreamType } from "../message/stream_type.ts";
+import type { IncomingStream } from "./streams/incoming_stream.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
 
 /** The result of a handler. It is the reply or a promise of it, if the type has one. Otherwise any value is ignored. */
@@ -56,6 +58,29 @@ export interface Route {
   readonly answers: AnswerSizes;
 }
 
+/**
+ * What a handler of a stream returns: the result, or a promise of it. A stream or an asynchronous iterable is sent to the
+ * opener, item by item; what a generator returns at its end is the result.
+ */
+export type StreamResult<DownIn, ResultIn> =
+  | ResultIn
+  | ReadableStream<DownIn>
+  | AsyncGenerator<DownIn, ResultIn, unknown>
+  | AsyncIterable<DownIn>
+  | PromiseLike<ResultIn | ReadableStream<DownIn> | AsyncIterable<DownIn>>;
+
+/** Handles streams of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
+export type StreamHandler<HeadOut, UpOut, DownIn, ResultIn, Peer> = (
+  stream: IncomingStream<HeadOut, UpOut, DownIn>,
+  peer: Peer,
+) => StreamResult<DownIn, ResultIn>;
+
+/** A type of streams with its handler. */
+export interface StreamRoute {
+  readonly type: AnyStreamType;
+  readonly handler: (stream: never, peer: never) => unknown;
+}
+
 /** A change of the routes. */
 export interface RouteInfo {
   /** What happened to the route. */
@@ -69,6 +94,8 @@ export interface RouteInfo {
 /** The routes of a Server or a Client. */
 export class Routes {
   readonly #routes = new Map<number, Route>();
+  /** Created with the first one. */
+  #streams: Map<number, StreamRoute> | undefined = undefined;
   /** The sizes of the answers to messages without a route. */
   readonly unrouted: AnswerSizes = new AnswerSizes();
 
@@ -90,15 +117,11 @@ export class Routes {
     if (typeof handler !== "function") {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
     }
-    if (!Number.isInteger(type?.code)) throw new TypeError("Cannot route: type must be a message type");
-    const { ordered, timeout } = readOptions("a route's options", options, ROUTE_OPTIONS);
-    const other = this.#routes.get(type.code);
-    if (other !== undefined) {
-      throw new MessageTypeError(
-        "code-taken",
-        `Cannot route "${type.name}": code ${type.code} is routed as "${other.type.name}", unroute that first`,
-      );
+    if (!Number.isInteger(type?.code) || isStreamType(type)) {
+      throw new TypeError("Cannot route: type must be a message type; for a stream type call stream()");
     }
+    const { ordered, timeout } = readOptions("a route's options", options, ROUTE_OPTIONS);
+    this.#checkFree(type);
     this.#routes.set(type.code, {
       type: type as AnyMessageType,
       handler: handler as Route["handler"],
@@ -109,8 +132,39 @@ export class Routes {
     });
   }
 
-  /** Removes a route. Returns false if there was none. */
-  remove(type: { readonly code: number }): boolean {
-    return this.#routes.delete(type.code);
+  /** Returns the route of a code of streams; `undefined` if there is none. */
+  stream(code: number): StreamRoute | undefined {
+    return this.#streams?.get(code);
+  }
+
+  /**
+   * Adds a route of streams.
+   *
+   * @throws {MessageTypeError} `code-taken`: the code of `type` has a route already.
+   */
+  addStream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
+    if (typeof handler !== "function") {
+      throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
+    }
+    if (!Number.isInteger(type?.code) || !isStreamType(type)) {
+      throw new TypeError("Cannot route: type must be a stream type");
+    }
+    this.#checkFree(type);
+    (this.#streams ??= new Map()).set(type.code, { type, handler });
+  }
+
+  /** Removes the route of a code. Returns its type; `undefined` if there was none. */
+  remove({ code }: { readonly code: number }): AnyMessageType | AnyStreamType | undefined {
+    const route = this.#routes.get(code) ?? this.#streams?.get(code);
+    this.#routes.delete(code);
+    this.#streams?.delete(code);
+    return route?.type;
+  }
+
+  #checkFree({ code, name }: { readonly code: number; readonly name: string }): void {
+    const other = this.#routes.get(code) ?? this.#streams?.get(code);
+    if (other === undefined) return;
+    const text = `Cannot route "${name}": code ${code} is routed as "${other.type.name}", unroute that first`;
+    throw new MessageTypeError("code-taken", text);
   }
 }

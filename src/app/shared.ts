@@ -7,6 +7,7 @@
 
 import type { EventLoop } from "../base/clock.ts";
 import type { HandlerLoad } from "./handler_load.ts";
+import { ByteBudget } from "../base/byte_budget.ts";
 import { BatchBudget } from "../link/batch_budget.ts";
 import { BufferPool } from "../link/buffer_pool.ts";
 import type { DispatcherShared } from "./dispatcher.ts";
@@ -20,7 +21,7 @@ import { TotalBuffer } from "../link/total_buffer.ts";
 /** The state that all peers of a Server or a Client share. */
 export interface PeerShared extends SessionShared, DispatcherShared {
   readonly tuning: Tuning;
-  readonly limits: SessionShared["limits"] & DispatcherShared["limits"];
+  readonly limits: SessionShared["limits"] & DispatcherShared["limits"] & { readonly maxTotalStreamBytes: number };
   /** Releases it. Called once, when the last connection is gone. */
   close(): void;
 }
@@ -71,6 +72,7 @@ export function makeShared(
     budget: new BatchBudget(loop),
     features,
     total: new TotalBuffer(limits, wheel, clock),
+    streamBudget: new ByteBudget(limits.maxTotalStreamBytes),
     close: () => {
       faults?.end();
       wheel.close();

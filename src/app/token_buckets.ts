@@ -50,6 +50,11 @@ export class TokenBuckets {
     this.#bytes -= size;
   }
 
+  /** Counts `size` bytes that are no message. */
+  spendBytes(size: number): void {
+    this.#bytes -= size;
+  }
+
   #fill(): void {
     const now = this.#clock.now();
     const seconds = (now - this.#filledAt) / 1_000;

@@ -18,7 +18,9 @@ import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
 import type { RequestOptions } from "../session/requests.ts";
-import type { Handler, RouteOptions } from "../app/routes.ts";
+import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
+import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { SessionStats } from "../session/counters.ts";
 import { checkCredentials } from "../wire/handshake/client.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -249,6 +251,26 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Handles the streams of one type that the server opens. Each has its own flow control: one whose handler does not read
+   * holds up neither other streams nor messages. Handlers of streams do not count towards `maxConcurrentHandlers`, but
+   * at most `maxStreams` run for a connection.
+   *
+   * The handler may be an asynchronous function, whose value is the result, or an asynchronous generator, each of whose
+   * values goes to the opener. It may also return a `ReadableStream`. If it throws, the opener gets the error.
+   *
+   * @param type The type of the streams.
+   * @param handler Called with each stream and this client.
+   * @throws {MessageTypeError} `code-taken`: this code already has a route.
+   * @throws {TypeError} `handler` is not a function, or `type` is no stream type.
+   */
+  stream<HI, HO, UI, UO, DI, DO, RI, RO>(
+    type: StreamType<HI, HO, UI, UO, DI, DO, RI, RO>,
+    handler: NoInfer<StreamHandler<HO, UO, DI, RI, Client>>,
+  ): void {
+    this.#core.stream(type as unknown as AnyStreamType, handler as StreamRoute["handler"]);
+  }
+
+  /**
    * Handles messages of one type in worker threads, so that heavy work delays no other message. Each thread handles one
    * message at a time; the others wait in order. The payload is decoded and the reply encoded in the thread, and their
    * bytes are transferred. A thread that crashes answers its request with the code `worker-crashed` and is replaced.
@@ -465,6 +487,62 @@ export class Client implements AsyncDisposable {
     const { outgoing } = this.#link;
     return outgoing.peer?.request(type, payload as In, options) ??
       outgoing.request(type, payload as In, options);
+  }
+
+  /**
+   * Opens a stream: a request with bytes or items in both directions before its answer. It takes effect at once, so that
+   * the program can write without waiting.
+   *
+   * @param type The type of the stream.
+   * @param head What the other side gets at the beginning. Left out if the type has none.
+   * @param options A signal that ends the stream, and how much the other side may send before it is read.
+   * @returns Both directions as Web Streams, and the answer.
+   * @throws {ConnectionError} `not-connected` or `closed`.
+   * @throws {BackpressureError} `too-many-streams`: as many are open as the other side takes, or as this side's windows
+   * allow. `buffer-full` or `total-buffer-full`: too much waits to be sent.
+   * @throws {ConfigError} `unsupported`: the other side is a Python program, which has no streams.
+   * @throws {PayloadError} The head cannot be encoded, or is larger than the other side takes.
+   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`.
+   * @throws {unknown} `signal.reason`, if `signal` is aborted.
+   *
+   * @example A file that goes up and prices that come down
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, Server, streamType } from "@veltix/core";
+   *
+   * const UPLOAD = streamType(300, "upload", { head: json<{ name: string }>(), down: false, result: json<number>() });
+   * const PRICES = streamType(301, "prices", { head: json<{ symbol: string }>(), up: false, down: json<number>() });
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.stream(UPLOAD, async ({ readable }) => {
+   *   let size = 0;
+   *   for await (const chunk of readable) size += chunk.length;
+   *   return size;
+   * });
+   * server.stream(PRICES, async function* () {
+   *   yield 1;
+   *   yield 2;
+   * });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * const upload = client.open(UPLOAD, { name: "a.txt" });
+   * await ReadableStream.from([new Uint8Array(70_000), new Uint8Array(30_000)]).pipeTo(upload.writable);
+   * assertEquals(await upload.result, 100_000);
+   *
+   * const prices: number[] = [];
+   * for await (const price of client.open(PRICES, { symbol: "X" }).readable) prices.push(price);
+   * assertEquals(prices, [1, 2]);
+   * ```
+   */
+  open<HI, HO, UI, UO, DI, DO, RI, RO>(
+    type: StreamType<HI, HO, UI, UO, DI, DO, RI, RO>,
+    ...[head, options]: [HI] extends [void] ? [head?: undefined, options?: OpenOptions]
+      : [head: NoInfer<HI>, options?: OpenOptions]
+  ): OpenStream<UI, DO, RO> {
+    const { peer } = this.#link;
+    if (peer === undefined) throw closedError(`Cannot open "${type?.name}"`, undefined);
+    return peer.open(type as unknown as AnyStreamType, head, options ?? {}) as unknown as OpenStream<UI, DO, RO>;
   }
 
   /**

@@ -12,7 +12,7 @@ import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { encodeBytes, queueEncoded } from "./frame_encoding.ts";
 import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
-import { type PulledSource, PulledSources } from "./pulled_sources.ts";
+import { type PulledRoom, type PulledSource, PulledSources } from "./pulled_sources.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import { Backlog, type BacklogEvents, type BacklogShared, WRITE_SLICE } from "./backlog.ts";
@@ -63,7 +63,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Lets a source send frames when there is room for them. */
   pull(source: PulledSource): void {
-    if (!this.closed) (this.#sources ??= new PulledSources(this.scheduler)).add(source);
+    if (!this.closed) (this.#sources ??= new PulledSources(this.scheduler, this.#sourceRoom())).add(source);
   }
 
   /** Asks no source any more: what it has sent is all. */
@@ -326,6 +326,17 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Called when there may be room for the answer of a handler that was not started. */
   mayStart(): void {
     this.#events.mayStart();
+  }
+
+  /** The room for sources. They never fill the buffer, so that messages still find room. */
+  #sourceRoom(): PulledRoom {
+    const { limits: { highWaterMark, maxTotalBufferedBytes }, total } = this.#shared;
+    return {
+      most: Math.max(1, highWaterMark / 2),
+      get crowded(): boolean {
+        return total.buffered > maxTotalBufferedBytes;
+      },
+    };
   }
 
   get #messageRoom(): MessageRoom {

@@ -18,24 +18,45 @@ const SLOW_WRITE_MS = 20;
 /** Something that has frames to send, one after the other. */
 export interface PulledSource {
   /**
-   * Sends one frame, in the order of messages, as frames that overtake them are not counted. Returns false if there is nothing more to send for now: the source is not
-   * asked again until it is added again. It must not throw.
+   * Sends one frame. Returns false if there is nothing more to send for now: the source is not asked again until it is
+   * added again. One that returns true without a frame is asked again after the next write. It must not throw.
    */
   pull(): boolean;
 }
 
+/** The positions of a scheduler that tell what was queued and what was written. */
+type Positions = Pick<SendScheduler, "passed" | "taken" | "urgentPassed" | "urgentTaken">;
+
+/** How much may wait on the connection of some sources. */
+export interface PulledRoom {
+  /** The most bytes of all sources that may wait, however fast the connection is. */
+  readonly most: number;
+  /** True while all connections together have no room: each may have one frame then. */
+  readonly crowded: boolean;
+}
+
+interface Waiting {
+  readonly end: number;
+  readonly size: number;
+}
+
 /** The sources of one connection that have something to send. They take turns of one frame. */
 export class PulledSources {
-  readonly #scheduler: Pick<SendScheduler, "passed" | "taken">;
+  readonly #scheduler: Positions;
+  readonly #room: PulledRoom;
   readonly #ready = new Fifo<PulledSource>();
-  /** The frames that wait, by their end in the ordered bytes. */
-  readonly #waiting = new Fifo<{ readonly end: number; readonly size: number }>();
+  /** The frames that wait among the ordered bytes, by their end. */
+  readonly #ordered = new Fifo<Waiting>();
+  /** Those that overtake held messages. Created when there is one. */
+  #urgent: Fifo<Waiting> | undefined = undefined;
   #bytes = 0;
-  #most = PULLED_BYTES;
+  #most: number;
   #pulling = false;
 
-  constructor(scheduler: Pick<SendScheduler, "passed" | "taken">) {
+  constructor(scheduler: Positions, room: PulledRoom) {
     this.#scheduler = scheduler;
+    this.#room = room;
+    this.#most = Math.min(PULLED_BYTES, room.most);
   }
 
   /** Adds a source that has something to send. */
@@ -46,11 +67,9 @@ export class PulledSources {
 
   /** Called when the socket has taken bytes, in a write of `ms` milliseconds. */
   wrote(ms: number): void {
-    this.#most = ms > SLOW_WRITE_MS ? PULLED_BYTES_SLOW : PULLED_BYTES;
-    const { passed } = this.#scheduler;
-    for (let first = this.#waiting.first; first !== undefined && first.end <= passed; first = this.#waiting.first) {
-      this.#bytes -= this.#waiting.shift().size;
-    }
+    this.#most = Math.min(ms > SLOW_WRITE_MS ? PULLED_BYTES_SLOW : PULLED_BYTES, this.#room.most);
+    this.#written(this.#ordered, this.#scheduler.passed);
+    if (this.#urgent !== undefined) this.#written(this.#urgent, this.#scheduler.urgentPassed);
     this.#pull();
   }
 
@@ -59,23 +78,37 @@ export class PulledSources {
     this.#ready.clear();
   }
 
+  #written(waiting: Fifo<Waiting>, passed: number): void {
+    for (let first = waiting.first; first !== undefined && first.end <= passed; first = waiting.first) {
+      this.#bytes -= waiting.shift().size;
+    }
+  }
+
   #pull(): void {
     // A source may add another one.
     if (this.#pulling) return;
     this.#pulling = true;
-    while (this.#ready.size > 0 && this.#bytes < this.#most) {
+    // The number of sources in a row that had no frame.
+    let empty = 0;
+    while (this.#ready.size > empty && this.#bytes < (this.#room.crowded ? 1 : this.#most)) {
       const source = this.#ready.shift();
-      const before = this.#scheduler.taken;
+      const { taken, urgentTaken } = this.#scheduler;
       const more = source.pull();
-      const end = this.#scheduler.taken;
-      const size = end - before;
-      if (size > 0) {
-        this.#waiting.push({ end, size });
-        this.#bytes += size;
-        // A source that sends nothing would be asked for ever.
-        if (more) this.#ready.push(source);
-      }
+      const size = this.#queued(taken, urgentTaken);
+      empty = size > 0 ? 0 : more ? empty + 1 : empty;
+      if (more) this.#ready.push(source);
     }
     this.#pulling = false;
+  }
+
+  /** Counts what was queued since the scheduler had these positions. Returns its size. */
+  #queued(taken: number, urgentTaken: number): number {
+    const { taken: end, urgentTaken: urgentEnd } = this.#scheduler;
+    const size = end - taken;
+    if (size > 0) this.#ordered.push({ end, size });
+    const urgent = urgentEnd - urgentTaken;
+    if (urgent > 0) (this.#urgent ??= new Fifo()).push({ end: urgentEnd, size: urgent });
+    this.#bytes += size + urgent;
+    return size + urgent;
   }
 }

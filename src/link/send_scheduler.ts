@@ -52,6 +52,8 @@ export class SendScheduler {
   /** The frames that overtake held messages. Created when that happens. */
   #urgent: Segments | undefined = undefined;
   #urgentBytes = 0;
+  #urgentTaken = 0;
+  #urgentPassed = 0;
   /** The number of ordered bytes to write before the urgent queue. They always end on a frame boundary. */
   #before = 0;
   /** The number of ordered bytes that may be written. */
@@ -94,6 +96,16 @@ export class SendScheduler {
     return this.#passedBytes;
   }
 
+  /** The number of bytes so far that were queued to overtake held messages. */
+  get urgentTaken(): number {
+    return this.#urgentTaken;
+  }
+
+  /** The number of those that were passed to the socket. */
+  get urgentPassed(): number {
+    return this.#urgentPassed;
+  }
+
   /** The position up to which the ordered bytes are written before an urgent frame that is added now. */
   get released(): number {
     return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
@@ -133,6 +145,7 @@ export class SendScheduler {
     if (this.#line(priority) !== this.#ordered) {
       if (this.#urgentBytes === 0) this.#before = this.#free;
       this.#urgentBytes += size;
+      this.#urgentTaken += size;
       return;
     }
     this.#takenBytes += size;
@@ -191,8 +204,10 @@ export class SendScheduler {
 
   /** Counts what {@linkcode next} returned as passed to the socket. */
   pass(size: number): void {
-    if (this.#current === "urgent") this.#urgentBytes -= size;
-    else {
+    if (this.#current === "urgent") {
+      this.#urgentBytes -= size;
+      this.#urgentPassed += size;
+    } else {
       this.#passedBytes += size;
       this.#free -= size;
       if (this.#before > 0) this.#before -= size;

@@ -9,6 +9,8 @@ import type { RequestOptions } from "../session/requests.ts";
 import type { Peer } from "../app/peer.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
+import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
+import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import { nonEmpty } from "../base/checks.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
@@ -326,6 +328,29 @@ export class ConnectedClient<P = undefined> {
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
     return this.#member.peer.request(type, payload as In, options);
+  }
+
+  /**
+   * Opens a stream to the client; see `Client.open`.
+   *
+   * @param type The type of the stream.
+   * @param head What the client gets at the beginning. Left out if the type has none.
+   * @param options A signal that ends the stream, and how much the client may send before it is read.
+   * @returns Both directions as Web Streams, and the answer.
+   * @throws {ConnectionError} `closed`.
+   * @throws {BackpressureError} `too-many-streams`, `buffer-full` or `total-buffer-full`: the stream was not opened.
+   * @throws {ConfigError} `unsupported`: the client is a Python program, which has no streams.
+   * @throws {PayloadError} The head cannot be encoded, or is larger than the client takes.
+   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`.
+   * @throws {unknown} `signal.reason`, if `signal` is aborted.
+   */
+  open<HI, HO, UI, UO, DI, DO, RI, RO>(
+    type: StreamType<HI, HO, UI, UO, DI, DO, RI, RO>,
+    ...[head, options]: [HI] extends [void] ? [head?: undefined, options?: OpenOptions]
+      : [head: NoInfer<HI>, options?: OpenOptions]
+  ): OpenStream<UI, DO, RO> {
+    const { peer } = this.#member;
+    return peer.open(type as unknown as AnyStreamType, head, options ?? {}) as unknown as OpenStream<UI, DO, RO>;
   }
 
   /**

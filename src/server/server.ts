@@ -14,7 +14,8 @@ import { readOptions, wholeNumber } from "../base/checks.ts";
 import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
-import type { Handler, RouteOptions } from "../app/routes.ts";
+import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { Address } from "../base/address.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
@@ -240,6 +241,26 @@ export class Server<P = undefined> implements AsyncDisposable {
     options?: RouteOptions,
   ): void {
     this.#owner.core.route(type, handler, options);
+  }
+
+  /**
+   * Handles the streams of one type that a client opens. Each has its own flow control: one whose handler does not read
+   * holds up neither other streams nor messages. Handlers of streams do not count towards `maxConcurrentHandlers`, but
+   * at most `maxStreams` run for a connection.
+   *
+   * The handler may be an asynchronous function, whose value is the result, or an asynchronous generator, each of whose
+   * values goes to the opener. It may also return a `ReadableStream`. If it throws, the opener gets the error.
+   *
+   * @param type The type of the streams.
+   * @param handler Called with each stream and the client.
+   * @throws {MessageTypeError} `code-taken`: this code already has a route.
+   * @throws {TypeError} `handler` is not a function, or `type` is no stream type.
+   */
+  stream<HI, HO, UI, UO, DI, DO, RI, RO>(
+    type: StreamType<HI, HO, UI, UO, DI, DO, RI, RO>,
+    handler: NoInfer<StreamHandler<HO, UO, DI, RI, ConnectedClient<P>>>,
+  ): void {
+    this.#owner.core.stream(type as unknown as AnyStreamType, handler as StreamRoute["handler"]);
   }
 
   /**

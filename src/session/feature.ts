@@ -7,6 +7,9 @@
  */
 
 import type { PeerObject } from "../base/untrusted.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
+import type { StreamOpener } from "./streams.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
@@ -14,7 +17,7 @@ import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../w
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { Inbox } from "./owner.ts";
 import type { Parting, PeerParting } from "./parting.ts";
-import type { PayloadEncoder, Sender } from "./sender.ts";
+import type { PayloadEncoder, Request, Sender } from "./sender.ts";
 
 /** What features learn of a Server or a Client before any handshake. */
 export interface FeatureTerms {
@@ -22,6 +25,8 @@ export interface FeatureTerms {
     readonly maxMessageSize: number;
     readonly maxQueuedBytes: number;
     readonly maxQueuedMessages: number;
+    readonly maxStreams: number;
+    readonly streamWindow: number;
   };
   /** The fingerprint of the message types; `undefined` without the option `contract`. */
   readonly contract: string | undefined;
@@ -65,6 +70,11 @@ export interface Feature {
 
 /** The session of a {@linkcode FeaturePart}. */
 export interface FeatureHost {
+  /** Runs timeouts. */
+  readonly wheel: TimerWheel;
+  readonly limits: { readonly maxStreamBytes: number; readonly maxStreamWindow: number };
+  /** What the windows of the streams of all sessions may take. */
+  readonly streamBudget: ByteBudget;
   /** Sends frames and counts them. */
   readonly sender: Sender;
   /** Takes messages and counts frames against the peer's rate limit. */
@@ -74,6 +84,16 @@ export interface FeatureHost {
    * `error` and dropped.
    */
   pull(source: PulledSource): void;
+  /** Returns a frame with its payload decoded by the other features. Throws what they throw. */
+  decode(frame: ReceivedFrame): ReceivedFrame;
+  /** Answers a request with an error. Throws what sending throws. */
+  refuse(request: Request, error: unknown): void;
+  /** Answers a frame that asks for an answer, and is handed to no handler, with an error. */
+  rejectRequest(frame: ReceivedFrame, error: Error & { readonly code: string }): void;
+  /** Counts a frame that means nothing. */
+  useless(frame: ReceivedFrame): void;
+  /** Allows the peer `frames` more that mean nothing: it has sent them before it knew. */
+  excuse(frames: number): void;
   /** Called by a feature when the peer says that it goes away. Returns false if the peer has said so before. */
   leave(parting: PeerParting): boolean;
 }
@@ -87,6 +107,12 @@ export interface FeatureHost {
 export interface FeaturePart {
   /** True if it keeps the peer from sending more than is allowed, so that reading never has to stop. */
   readonly limitsPeer?: boolean;
+  /** The flags of the frames that {@linkcode take} handles: requests with them are counted, and nothing else sees them. */
+  readonly takes?: number;
+  /** Handles a frame with one of the flags {@linkcode takes}. Nothing of it is decoded yet. */
+  take?(frame: ReceivedFrame, receivedAt: number, host: FeatureHost): void;
+  /** Opens streams. */
+  readonly opener?: StreamOpener;
   /** Handles a frame with a system code. Returns false if the frame means nothing to the feature. */
   control?(frame: ReceivedFrame, host: FeatureHost): boolean;
   /**
@@ -113,8 +139,10 @@ export interface FeaturePart {
    * Called when this side begins an orderly end. A feature that has this member asks the peer to finish in its turn.
    */
   leave?(reason: string, how: Parting, host: FeatureHost): void;
-  /** Called when the session is over. */
-  close?(): void;
+  /** Called when the peer sends nothing more. `makeError` creates the error for what waits for it. */
+  finished?(makeError: () => Error): void;
+  /** Called when the session is over. `makeError` creates the error for what it ends. */
+  close?(makeError: () => Error): void;
 }
 
 /** The features in force on a connection. All connections that agreed on the same features share one object. */

@@ -75,11 +75,30 @@ export function leaveAll(
   }
 }
 
-/** Tells all parts that the session is over. `failed` is called with the error if a part throws. */
-export function closeAll(parts: readonly FeaturePart[], failed: (error: unknown) => void): void {
+/** Tells all parts that the peer sends nothing more. `failed` is called with the error if a part throws. */
+export function finishAll(
+  parts: readonly FeaturePart[],
+  makeError: () => Error,
+  failed: (error: unknown) => void,
+): void {
   for (const part of parts) {
     try {
-      part.close?.();
+      part.finished?.(makeError);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+/** Tells all parts that the session is over. `failed` is called with the error if a part throws. */
+export function closeAll(
+  parts: readonly FeaturePart[],
+  makeError: () => Error,
+  failed: (error: unknown) => void,
+): void {
+  for (const part of parts) {
+    try {
+      part.close?.(makeError);
     } catch (error) {
       failed(error);
     }

@@ -5,6 +5,7 @@
  */
 
 import type { CloseReason } from "../link/close_reason.ts";
+import type { AcceptedStream } from "./streams.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 
 /** Takes the messages of a session. */
@@ -21,6 +22,10 @@ export interface Inbox {
   cancel(id: number | string): boolean;
   /** Counts a frame that is not a message against the peer's rate limit. Returns false if it must not be answered. */
   permits(frame: ReceivedFrame): boolean;
+  /** Takes a stream that the peer has opened. */
+  opened(stream: AcceptedStream): void;
+  /** Counts bytes of streams against the peer's rate limit. Returns how long the next ones have to wait, in milliseconds. */
+  delay(bytes: number): number;
   /** Called when there may be room for answers again. */
   resume(): void;
   /** Resolves when no message waits and no handler runs, or when it is closed. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { TimeoutError } from "../errors.ts";
+import { ProtocolError, TimeoutError } from "../errors.ts";
 import { checkData } from "../base/codec_results.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
@@ -40,8 +40,8 @@ export interface RequestTableHost {
   readonly startedAt: number;
   /** Called when the answer to a request has arrived. */
   answered(entry: Pending): void;
-  /** Called when a request ended without an answer while the connection goes on. */
-  abandoned(entry: Pending): void;
+  /** Called when a request ended without an answer while the connection goes on; `reason` is why. */
+  abandoned(entry: Pending, reason: unknown): void;
   /** Called when a request is over. */
   settled(entry: Pending, outcome: "answered" | "failed" | "timeout" | "cancelled"): void;
 }
@@ -59,6 +59,8 @@ export class Pending extends TimerEntry {
   end = -1;
   /** The number of messages that an answer to it proves to be delivered; -1 if it proves nothing. */
   ackedMessages = -1;
+  /** The type code that an answer to it must have; -1 for any. */
+  answerCode = -1;
   /** The time at which it began, by the clock; -1 if nobody observes requests. */
   startedAt = -1;
   /** True if nothing waits for its end, not even `close`. */
@@ -93,12 +95,19 @@ export class Pending extends TimerEntry {
     });
   }
 
+  /** Returns the content of the CANCEL that tells the peer why it is given up. */
+  cancelContent(_reason: unknown): Uint8Array | string {
+    return NOTHING;
+  }
+
   /** Called when no answer has arrived in time. */
   override expire(): void {
     const error = new TimeoutError("timeout", `No answer to "${this.name}" within ${this.#timeout} ms`);
     this.#table.abandon(this, error, "timeout");
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** The reason with which a probe rejects whose answer is no longer needed. */
 const OUTDATED = new Error("Something later was answered");
@@ -169,16 +178,22 @@ export class RequestTable implements PendingIds {
     background = false,
   ): Pending {
     const entry = new Pending(this, id, name, codec, timeout, signal, background);
-    (this.#entries ??= new IdMap()).set(entry);
-    if (!background) this.#size++;
-    this.#asked++;
+    this.insert(entry);
     this.#host.wheel.add(entry, timeout);
+    return entry;
+  }
+
+  /** Adds a request without a timeout. */
+  insert(entry: Pending): void {
+    (this.#entries ??= new IdMap()).set(entry);
+    if (!entry.background) this.#size++;
+    this.#asked++;
+    const { signal } = entry;
     if (signal !== undefined) {
       entry.onAbort = () => this.abandon(entry, signal.reason, "cancelled");
       signal.addEventListener("abort", entry.onAbort, { once: true });
     }
     entry.startedAt = this.#host.startedAt;
-    return entry;
   }
 
   /** Settles the request that a frame answers. Returns false if there is none. */
@@ -188,6 +203,9 @@ export class RequestTable implements PendingIds {
       this.#dropped++;
       this.ids.settle(frame.requestId);
       return false;
+    }
+    if (entry.answerCode >= 0 && entry.answerCode !== frame.code) {
+      throw new ProtocolError("protocol-error", `The peer answered "${entry.name}" with the code ${frame.code}`);
     }
     this.forget(entry);
     this.#host.answered(entry);
@@ -228,7 +246,7 @@ export class RequestTable implements PendingIds {
   abandon(entry: Pending, reason: unknown, outcome: "timeout" | "cancelled"): void {
     this.#remove(entry);
     this.ids.abandon(entry.requestId);
-    this.#host.abandoned(entry);
+    this.#host.abandoned(entry, reason);
     this.#host.settled(entry, outcome);
     entry.reject(reason);
   }

@@ -145,7 +145,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
   send(name: string, code: number, content: Uint8Array | string): boolean {
-    this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
@@ -170,7 +170,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
     // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
-    if (!this.pending.has(entry.requestId)) this.abandoned(entry);
+    if (!this.pending.has(entry.requestId)) this.abandoned(entry, signal?.reason);
     return entry.promise;
   }
 
@@ -191,7 +191,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
   answer({ type, requestId, sentAt }: Request, flags: number, content: Uint8Array | string): number {
-    return this.#frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
+    return this.frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
   }
 
   /**
@@ -201,7 +201,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    */
   reply(name: string, code: number, flags: number, to: ReceivedFrame, content: Uint8Array | string): void {
     try {
-      this.#frame(name, code, flags, to.requestId, content, LIBRARY_REPLY, to.sentAt);
+      this.frame(name, code, flags, to.requestId, content, LIBRARY_REPLY, to.sentAt);
     } catch (error) {
       if (error instanceof PayloadError) throw error;
       if (error instanceof BackpressureError && error.code === "total-buffer-full") this.#leftOut++;
@@ -224,7 +224,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    * @param ordered True if it must come after all messages so far. Otherwise it overtakes those that wait for credit.
    */
   control(name: string, code: number, id: number, content: Uint8Array | string, ordered = false): void {
-    this.#frame(name, code, 0, id, content, ordered ? ORDERED_CONTROL : CONTROL);
+    this.frame(name, code, 0, id, content, ordered ? ORDERED_CONTROL : CONTROL);
   }
 
   /** Makes all payloads pass through these encoders from now on. */
@@ -238,10 +238,33 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */
-  abandoned({ requestId, end, name }: Pending): void {
-    if (!this.#host.native || end < 0) return;
-    const priority = end > this.writer.scheduler.released ? ORDERED_CONTROL : CONTROL;
-    this.#frame(name, SystemCode.CANCEL, 0, requestId, NOTHING, priority);
+  abandoned(entry: Pending, reason: unknown): void {
+    if (!this.#host.native || entry.end < 0) return;
+    const priority = this.released(entry) ? CONTROL : ORDERED_CONTROL;
+    this.frame(entry.name, SystemCode.CANCEL, 0, entry.requestId, entry.cancelContent(reason), priority);
+  }
+
+  /** Returns whether a control frame that is sent now comes after a request. */
+  released({ end }: Pending): boolean {
+    return end <= this.writer.scheduler.released;
+  }
+
+  /** Adds a request that was made already, and sends its frame. Throws if it cannot be sent. */
+  open(entry: Pending, code: number, flags: number, content: Uint8Array | string): void {
+    entry.signal?.throwIfAborted();
+    this.pending.insert(entry);
+    try {
+      this.frame(entry.name, code, flags, entry.requestId, content, MESSAGE);
+    } catch (error) {
+      this.pending.forget(entry);
+      throw error;
+    }
+    entry.end = this.writer.scheduler.taken;
+  }
+
+  /** Sends a PING and calls `done` at its answer. Returns false if it cannot be sent. */
+  roundTrip(done: () => void): boolean {
+    return this.#background(LIBRARY_REPLY, HEARTBEAT_TIMEOUT, true, -1, { decode: done }) !== undefined;
   }
 
   /** Counts the messages that were sent before an answered request as delivered. */
@@ -271,9 +294,15 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a PING that nobody awaits. Returns `undefined` if it cannot be sent. */
-  #background(priority: Priority, timeout: number, background: boolean, ackedMessages = -1): Pending | undefined {
+  #background(
+    priority: Priority,
+    timeout: number,
+    background: boolean,
+    ackedMessages = -1,
+    codec: AnswerCodec = NO_CODEC,
+  ): Pending | undefined {
     try {
-      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, NO_CODEC, timeout, undefined, background);
+      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, codec, timeout, undefined, background);
       entry.ackedMessages = ackedMessages;
       entry.promise.catch(() => {});
       return entry;
@@ -296,7 +325,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ): Pending {
     const entry = this.pending.add(this.pending.ids.next(), name, codec, timeout, signal, background);
     try {
-      this.#frame(name, code, this.#request, entry.requestId, content, priority);
+      this.frame(name, code, this.#request, entry.requestId, content, priority);
     } catch (error) {
       this.pending.forget(entry);
       throw error;
@@ -304,7 +333,13 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return entry;
   }
 
-  #frame(
+  /**
+   * Sends a frame. Returns its size, header included; 0 if the connection is over.
+   *
+   * @throws {PayloadError} It is larger than the peer takes.
+   * @throws {BackpressureError} There is no room for a frame of this priority.
+   */
+  frame(
     name: string,
     code: number,
     flags: number,

@@ -6,15 +6,16 @@
  */
 
 import { ProtocolError, type Refusal } from "../errors.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
-import type { CloseReason } from "../link/close_reason.ts";
+import { closedError, type CloseReason } from "../link/close_reason.ts";
 import type { Channel } from "../link/channel.ts";
 import { Link, type LinkOwner } from "../link/link.ts";
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
-import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { countersOf, type SessionCounters } from "./counters.ts";
@@ -22,12 +23,13 @@ import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
 import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
-import { closeAll, decodeBy, guarded, leaveAll, type MessageMeter, meterOf } from "./feature_hooks.ts";
+import { closeAll, decodeBy, finishAll, guarded, leaveAll, type MessageMeter, meterOf } from "./feature_hooks.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
 import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./sender.ts";
 import type { SessionShared } from "./shared.ts";
+import type { StreamOpener } from "./streams.ts";
 
 /**
  * The conversation over one connection. Parts of it are created only when they are used, because most connections are
@@ -56,11 +58,16 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #decoders: readonly FeaturePart[] | undefined;
   /** Created when the end begins. */
   #shutdown: Shutdown | undefined = undefined;
+  /** The feature that takes frames with flags of its own, and these flags. */
+  readonly #taker: FeaturePart | undefined;
+  readonly #taken: number;
   #framesIgnored = 0;
   /** The number of messages that came too late for a handler. Native requests are not counted: they are rejected. */
   #tooLate = 0;
   /** The number of frames that meant nothing. */
   #useless = 0;
+  /** How many more of them are allowed, because the peer could not know. */
+  #excused = 0;
   #closed: ResettablePromise | undefined = undefined;
 
   /**
@@ -92,10 +99,25 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     const encoders = features.filter((part): part is FeaturePart & PayloadEncoder => part.encode !== undefined);
     if (encoders.length > 0) this.sender.transform(encoders);
     this.#meter = meterOf(features, (error) => this.#hookFailed(error), (error) => this.#owner.error(error));
+    const taker = this.#taker = features.find((part) => part.take !== undefined);
+    this.#taken = taker?.takes ?? 0;
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
+  }
+
+  /** Opens streams; `undefined` if the peer does not speak them. */
+  get streams(): StreamOpener | undefined {
+    return this.#taker?.opener;
+  }
+
+  get limits(): SessionShared["limits"] {
+    return this.#shared.limits;
+  }
+
+  get streamBudget(): ByteBudget {
+    return this.#shared.streamBudget;
   }
 
   get protocol(): Protocol {
@@ -202,6 +224,19 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return this.#end.leave(parting);
   }
 
+  decode(frame: ReceivedFrame): ReceivedFrame {
+    return this.#decoders === undefined ? frame : decodeBy(this.#decoders, frame);
+  }
+
+  useless(frame: ReceivedFrame): void {
+    this.#framesIgnored++;
+    if (this.#countUseless()) this.inbox.permits(frame);
+  }
+
+  excuse(frames: number): void {
+    this.#excused += frames;
+  }
+
   pull(source: PulledSource): void {
     this.link.writer.pull(guarded(source, (error) => this.#owner.error(error)));
   }
@@ -254,16 +289,12 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
+    else if ((flags & this.#taken) !== 0) this.#take(frame, receivedAt);
     else if (pending.ids.answers(frame)) this.#answered(frame);
     else {
       if (!this.native) pending.ids.seenFromPeer(requestId);
-      try {
-        this.#meter?.message(this.#headerSize + size);
-      } catch (error) {
-        this.#hookFailed(error);
-      }
-      if (this.open) this.#accept(frame, receivedAt);
-      else this.#late(frame, receivedAt);
+      this.#charge(size);
+      if (this.open || this.#serves(frame)) this.#accept(frame, receivedAt);
     }
   }
 
@@ -297,7 +328,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   /** Handles a frame with a system code. Features get those that the session does not know. */
   #system(frame: ReceivedFrame): void {
     if (controlFrame(frame, this)) return;
-    if (this.sender.pending.ids.answers(frame)) return this.#answered(frame);
+    if (frame.code === SystemCode.PONG && this.sender.pending.ids.answers(frame)) return this.#answered(frame);
     for (const part of this.#features) {
       try {
         if (part.control?.(frame, this) === true) return;
@@ -305,8 +336,32 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
         return this.#hookFailed(error);
       }
     }
-    this.#framesIgnored++;
-    if (this.#countUseless()) this.inbox.permits(frame);
+    if (this.sender.pending.ids.answers(frame)) this.#answered(frame);
+    else this.useless(frame);
+  }
+
+  /** Hands a frame to the feature whose flags it has. A request with them costs credit like any other. */
+  #take(frame: ReceivedFrame, receivedAt: number): void {
+    const request = (frame.flags & Flag.REQUEST) !== 0;
+    if (request) {
+      this.#charge(frame.size);
+      if (!this.open && !this.#serves(frame)) return;
+    }
+    try {
+      this.#taker!.take!(frame, receivedAt, this);
+    } catch (error) {
+      this.#hookFailed(error);
+    }
+    if (request) this.taken(frame.size);
+  }
+
+  /** Tells the features that a message of `size` bytes of payload has arrived. */
+  #charge(size: number): void {
+    try {
+      this.#meter?.message(this.#headerSize + size);
+    } catch (error) {
+      this.#hookFailed(error);
+    }
   }
 
   /** Passes a message or a request to the layer above. */
@@ -358,7 +413,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   #countUseless(): boolean {
     const { frames, dropped } = this.link.source;
     const all = frames + dropped;
-    if (++this.#useless <= USELESS + (all - this.#useless) + this.sender.pending.asked) return true;
+    const useless = ++this.#useless;
+    if (useless <= USELESS + (all - useless) + this.sender.pending.asked + this.#excused) return true;
     this.#broken(
       new ProtocolError(
         "protocol-error",
@@ -370,27 +426,30 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   /**
-   * Handles a message that came while the session is being closed. Its handler is called only if both sides take part
-   * in the end.
+   * Returns whether a message that came while the session is being closed is handled: only if both sides take part in
+   * the end. Otherwise it is refused.
    */
-  #late(frame: ReceivedFrame, receivedAt: number): void {
+  #serves(frame: ReceivedFrame): boolean {
     if (this.#shutdown?.told === true) {
       throw new ProtocolError("protocol-error", "The peer sent a message after it said that it goes away");
     }
-    if (this.#shutdown?.serving === true) return this.#accept(frame, receivedAt);
+    if (this.#shutdown?.serving === true) return true;
     this.#framesIgnored++;
     this.taken(frame.size);
-    if (!this.native || (frame.flags & Flag.REQUEST) === 0) {
-      this.#tooLate++;
-      return;
-    }
-    this.rejectRequest(frame, GOING_AWAY);
+    if (!this.native || (frame.flags & Flag.REQUEST) === 0) this.#tooLate++;
+    else this.rejectRequest(frame, GOING_AWAY);
+    return false;
   }
 
   // For the shutdown.
 
   get canGoAway(): boolean {
     return this.#features.some((part) => part.leave !== undefined);
+  }
+
+  peerFinished(makeError: () => Error): void {
+    this.sender.pending.rejectAll(makeError);
+    finishAll(this.#features, makeError, (error) => this.#owner.error(error));
   }
 
   goAway(reason: CloseReason, how: Parting): void {
@@ -402,7 +461,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   released(reason: CloseReason, getError: () => unknown): void {
-    closeAll(this.#features, (error) => this.#owner.error(error));
+    const makeError = (): Error => closedError("The stream was cut", reason, getError());
+    closeAll(this.#features, makeError, (error) => this.#owner.error(error));
     this.#closed?.release();
     this.#owner.closed(reason, getError);
   }

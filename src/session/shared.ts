@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { LinkShared } from "../link/link.ts";
 import type { FeatureSet } from "./feature.ts";
 import type { SenderShared } from "./sender.ts";
@@ -13,5 +14,11 @@ export interface SessionShared extends LinkShared, SenderShared {
   readonly tuning: LinkShared["tuning"];
   readonly observers: SenderShared["observers"];
   readonly features: FeatureSet;
-  readonly limits: LinkShared["limits"] & { readonly maxDrain: number };
+  readonly limits: LinkShared["limits"] & {
+    readonly maxDrain: number;
+    readonly maxStreamBytes: number;
+    readonly maxStreamWindow: number;
+  };
+  /** What the windows of the streams of all sessions may take. */
+  readonly streamBudget: ByteBudget;
 }

@@ -35,6 +35,8 @@ export interface ShutdownHost {
   readonly maxDrain: number;
   /** True if the peer understands GOAWAY. */
   readonly canGoAway: boolean;
+  /** Called when the peer sends nothing more, with the error for what waits for it. */
+  peerFinished(makeError: () => Error): void;
   /** Sends GOAWAY. */
   goAway(reason: CloseReason, how: Parting): void;
   /** Called when nothing new can be sent any more. */
@@ -173,7 +175,7 @@ export class Shutdown {
 
   /** Called at the peer's FIN. */
   finished(): void {
-    this.#host.sender.pending.rejectAll(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
+    this.#host.peerFinished(() => closedError("No answer will come", this.#reason ?? "peer-closed"));
     if (this.#asked) this.#run?.hurry(PEER_DRAIN);
     if (!this.#open) return;
     this.#begin("peer-closed");

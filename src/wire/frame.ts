@@ -30,6 +30,10 @@ export const Flag = {
   REPLY: 0x02,
   /** Set together with REPLY if the request failed. The content is then JSON `{code, message, details?}`. */
   ERROR: 0x04,
+  /** Marks the last piece of one direction of a stream. Only together with STREAM. */
+  END: 0x08,
+  /** Marks the opening of a stream, together with REQUEST, and its pieces. */
+  STREAM: 0x40,
 } as const;
 
 /** Type codes below 200, reserved for the library. */
@@ -46,6 +50,10 @@ export const SystemCode = {
   CREDIT: 5,
   /** Acknowledges delivery. Native protocol only. */
   ACK: 6,
+  /** Grants the peer more bytes to send on a stream. Native protocol only. */
+  WINDOW: 7,
+  /** Says that the sender reads no more of a stream. Native protocol only. */
+  STOP: 8,
   /** The greeting of releases 1.4.0 – 1.7.x. */
   HELLO: 10,
   /** The answer to HELLO. */

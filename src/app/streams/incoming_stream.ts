@@ -1,0 +1,89 @@
+/**
+ * A stream as its handler sees it.
+ *
+ * @module
+ */
+
+import type { AnyStreamType } from "../../message/stream_type.ts";
+import type { Session } from "../../session/session.ts";
+import type { AcceptedStream } from "../../session/streams.ts";
+import { itemLimits } from "./open_stream.ts";
+import { type AnyCodec, StreamEnds } from "./web_streams.ts";
+
+/** A stream that the peer opened. */
+export interface IncomingStream<Head, Up, Down> {
+  /** The type of the stream. */
+  readonly type: AnyStreamType;
+  /** What the opener said at the beginning. */
+  readonly head: Head;
+  /**
+   * What the opener sends: a byte stream for bytes, otherwise one of items. Canceling it asks the opener to stop
+   * sending, and leaves the rest of the stream as it is.
+   */
+  readonly readable: ReadableStream<Up>;
+  /**
+   * What is sent to the opener. A write settles when its bytes are in the outgoing buffer; they must not be changed
+   * before. Closing it ends the direction. Aborting it ends the whole stream.
+   */
+  readonly writable: WritableStream<Down>;
+  /** Aborted when the opener gives up, when the stream is aborted, or when the connection is gone. */
+  readonly signal: AbortSignal;
+  /** The opener's id of the stream. */
+  readonly id: number;
+  /** When it was opened, in milliseconds since 1970. */
+  readonly receivedAt: number;
+}
+
+/** A stream in its handler. */
+export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, unknown, unknown> {
+  readonly type: AnyStreamType;
+  readonly head: unknown;
+  readonly #stream: AcceptedStream;
+  #controller: AbortController | undefined = undefined;
+  /** Why the signal is aborted. */
+  #gone: { readonly reason: unknown } | undefined = undefined;
+
+  constructor(stream: AcceptedStream, type: AnyStreamType, head: unknown, session: Session) {
+    super(stream, type, type.up as AnyCodec | undefined, type.down as AnyCodec | undefined, itemLimits(session));
+    this.type = type;
+    this.head = head;
+    this.#stream = stream;
+    stream.onGone = (reason) => this.stop(reason);
+  }
+
+  /** Aborts the signal. */
+  stop(reason: unknown): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  get id(): number {
+    return this.#stream.requestId;
+  }
+
+  get receivedAt(): number {
+    return this.#stream.receivedAt;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#gone !== undefined) this.#controller.abort(this.#gone.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Returns whether a handler failed only because the opener gave up, or no longer reads or writes. */
+  stopped(error: unknown): boolean {
+    const { reader, writer } = this.#stream;
+    if (error !== undefined && (error === reader.error || error === writer.error)) return true;
+    if (this.#gone === undefined) return false;
+    try {
+      return error === this.#gone.reason || (error as Error | undefined)?.name === "AbortError";
+    } catch {
+      // Anything can be thrown, even an object whose members cannot be read.
+      return false;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * A stream as its opener sees it.
+ *
+ * @module
+ */
+
+import { wholeNumber } from "../../base/checks.ts";
+import { checkPayload } from "../../base/codec_results.ts";
+import { ConfigError } from "../../errors.ts";
+import { closedError } from "../../link/close_reason.ts";
+import type { AnyStreamType } from "../../message/stream_type.ts";
+import type { AnswerCodec } from "../../session/requests.ts";
+import type { Session } from "../../session/session.ts";
+import type { OpenedStream } from "../../session/streams.ts";
+import { type AnyCodec, StreamEnds } from "./web_streams.ts";
+
+/** Options of a stream; all optional. */
+export interface OpenOptions {
+  /** Aborting it ends the stream: both directions and the result fail with its reason, which the other side gets, too. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * How many bytes the peer may send before they are read, from the beginning on. It is at least `streamWindow`, which
+   * applies without this option.
+   * @default it begins with `streamWindow`, and grows as it is used
+   */
+  readonly window?: number | undefined;
+}
+
+/**
+ * A stream that this side opened. What is not asked for costs nothing: a program may use one direction, both, or only
+ * the result.
+ */
+export interface OpenStream<Up, Down, Result> {
+  /** The id of the stream on its connection. */
+  readonly id: number;
+  /**
+   * What the other side sends: a byte stream for bytes, otherwise one of items. Canceling it asks the other side to stop
+   * sending, and leaves the rest of the stream as it is.
+   */
+  readonly readable: ReadableStream<Down>;
+  /**
+   * What this side sends. A write settles when its bytes are in the outgoing buffer; they must not be changed before.
+   * Closing it ends the direction. Aborting it ends the whole stream.
+   */
+  readonly writable: WritableStream<Up>;
+  /**
+   * The answer, which ends the stream. It rejects with a `RemoteError` if the other side fails, or with the reason for
+   * which the stream was aborted. A rejection that nobody handles does not end the process.
+   */
+  readonly result: Promise<Result>;
+  /** Ends both directions at once. The other side gets the reason. */
+  abort(reason?: unknown): void;
+}
+
+class OpenedEnds extends StreamEnds implements OpenStream<unknown, unknown, unknown> {
+  readonly #stream: OpenedStream;
+
+  constructor(stream: OpenedStream, type: AnyStreamType, session: Session) {
+    super(stream, type, type.down as AnyCodec | undefined, type.up as AnyCodec | undefined, itemLimits(session));
+    this.#stream = stream;
+  }
+
+  get id(): number {
+    return this.#stream.requestId;
+  }
+
+  get result(): Promise<unknown> {
+    return this.#stream.result;
+  }
+
+  abort(reason?: unknown): void {
+    this.#stream.abort(reason);
+  }
+}
+
+/** Returns the largest items of both directions. */
+export function itemLimits({ limits, maxMessageSize, protocol: { headerSize } }: Session): {
+  readonly received: number;
+  readonly sent: number;
+} {
+  return { received: limits.maxMessageSize - headerSize, sent: maxMessageSize - headerSize };
+}
+
+/** Opens a stream; see `Client.open`. */
+export function openStream(
+  session: Session,
+  type: AnyStreamType,
+  head: unknown,
+  { signal, window }: OpenOptions,
+): OpenStream<unknown, unknown, unknown> {
+  const { code, down, name, result, up } = type;
+  if (!session.open) throw closedError(`Cannot open "${name}"`, session.reason);
+  const { limits: { maxStreamWindow }, streams } = session;
+  if (streams === undefined) {
+    throw new ConfigError("unsupported", `Cannot open "${name}": the peer (${session.protocolName}) has no streams`);
+  }
+  if (window !== undefined) wholeNumber("window", window, 1, maxStreamWindow);
+  const stream = streams.open({
+    name,
+    code,
+    head: checkPayload(name, type.head.encode(head as never)),
+    result: result as AnswerCodec,
+    ended: up === undefined,
+    unread: down === undefined,
+    window,
+    signal,
+  });
+  return new OpenedEnds(stream, type, session);
+}

@@ -1,0 +1,155 @@
+/**
+ * Calls the handlers of the streams that a peer opens, and sends what they return.
+ *
+ * @module
+ */
+
+import { checkData, checkPayload } from "../../base/codec_results.ts";
+import { answerError } from "../../session/error_reply.ts";
+import type { Session } from "../../session/session.ts";
+import type { AcceptedStream } from "../../session/streams.ts";
+import type { HandlerRunnerOwner } from "../handler_runner.ts";
+import type { HandlerLoad } from "../handler_load.ts";
+import type { Routes, StreamRoute } from "../routes.ts";
+import { AcceptedEnds } from "./incoming_stream.ts";
+
+/** The connection whose streams are handled. */
+export interface StreamRunnerHost {
+  /** The second argument of handlers. */
+  readonly handle: unknown;
+  readonly owner: { error(error: unknown): void };
+}
+
+/** What all stream runners of a Server or a Client share. */
+export interface StreamRunnerShared {
+  readonly routes: Routes;
+  readonly inside: { dispatcher: HandlerRunnerOwner | undefined; waits: boolean };
+  /** On a client, the running handlers of all its connections, closed ones included. */
+  readonly load: HandlerLoad | undefined;
+  readonly limits: { readonly maxStreams: number };
+}
+
+/** Runs the handlers of the streams of one connection. */
+export class StreamRunner {
+  /** The number of handlers that are running. */
+  running = 0;
+  /** The number of those that wait for the end of their own connection. */
+  excused = 0;
+  readonly #host: StreamRunnerHost;
+  readonly #session: Session;
+  readonly #shared: StreamRunnerShared;
+  readonly #owner: HandlerRunnerOwner;
+
+  constructor(host: StreamRunnerHost, session: Session, shared: StreamRunnerShared, owner: HandlerRunnerOwner) {
+    this.#host = host;
+    this.#session = session;
+    this.#shared = shared;
+    this.#owner = owner;
+  }
+
+  /** Hands a stream to its handler. */
+  opened(stream: AcceptedStream): void {
+    const { limits: { maxStreams }, load, routes } = this.#shared;
+    const route = routes.stream(stream.code);
+    if (route === undefined) return this.#refuse(stream, answerError("no-route", `No route for code ${stream.code}`));
+    if (load !== undefined && load.streams >= maxStreams) {
+      return this.#refuse(stream, answerError("too-many-streams", "The receiver takes no more streams for now"));
+    }
+    const { head: codec, name } = route.type;
+    let ends: AcceptedEnds;
+    try {
+      ends = new AcceptedEnds(stream, route.type, checkData(name, codec.decode(stream.head)), this.#session);
+    } catch (error) {
+      this.#refuse(stream, error);
+      this.#host.owner.error(error);
+      return;
+    }
+    void this.#run(route, stream, ends);
+  }
+
+  #refuse(stream: AcceptedStream, error: unknown): void {
+    stream.refuse(error);
+    stream.settled();
+  }
+
+  /** Answers with the error of a handler, and reports it, unless the stream itself was the cause. */
+  #failed(stream: AcceptedStream, ends: AcceptedEnds, error: unknown): void {
+    const caused = ends.stopped(error);
+    try {
+      if (caused) stream.abort(error);
+      else stream.refuse(error);
+    } catch (failure) {
+      this.#host.owner.error(failure);
+    }
+    if (!caused) this.#host.owner.error(error);
+  }
+
+  async #run(route: StreamRoute, stream: AcceptedStream, ends: AcceptedEnds): Promise<void> {
+    const { inside, load } = this.#shared;
+    this.running++;
+    if (load !== undefined) load.streams++;
+    let excused = false;
+    try {
+      inside.dispatcher = this.#owner;
+      inside.waits = false;
+      let result: unknown;
+      try {
+        result = route.handler(ends as never, this.#host.handle as never);
+      } finally {
+        inside.dispatcher = undefined;
+      }
+      excused = inside.waits;
+      if (excused) {
+        this.excused++;
+        this.#owner.wakeIdle();
+      }
+      const value = await sent(ends, stream, await result);
+      await ends.drained();
+      const { name, result: codec } = route.type;
+      if (!stream.over) stream.answer(name, checkPayload(name, codec.encode(value as never)));
+    } catch (error) {
+      this.#failed(stream, ends, error);
+    } finally {
+      this.running--;
+      if (excused) this.excused--;
+      if (load !== undefined) load.streams--;
+      stream.settled();
+      this.#owner.wakeIdle();
+    }
+  }
+}
+
+/** Sends what a handler returned, if it is a stream or an iterable of items. Returns the value of the answer. */
+async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown): Promise<unknown> {
+  if (result instanceof ReadableStream) {
+    await result.pipeTo(ends.writable);
+    return undefined;
+  }
+  const iterate = iteratorOf(result);
+  if (iterate === undefined) return result;
+  if (ends.writes) {
+    throw new TypeError(`Cannot send "${ends.type.name}": its handler uses writable and returns an iterable, too`);
+  }
+  const { writer } = stream;
+  const iterator = iterate();
+  // Lets a generator that waits for its source go on to its `finally`.
+  writer.onFailure = () => {
+    ends.stop(writer.error);
+    Promise.resolve(iterator.return?.()).catch(() => {});
+  };
+  for (;;) {
+    const { done, value } = await iterator.next();
+    if (done === true) return value;
+    if (writer.state !== "open") break;
+    const written = writer.write(ends.encode(value));
+    if (written !== undefined) await written;
+  }
+  throw writer.error;
+}
+
+/** Returns the function that begins to iterate; `undefined` if the value is no asynchronous iterable. */
+function iteratorOf(value: unknown): (() => AsyncIterator<unknown>) | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const make = (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator];
+  return typeof make === "function" ? () => make.call(value) : undefined;
+}

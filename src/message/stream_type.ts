@@ -1,0 +1,132 @@
+/**
+ * Stream types: a code on the wire, a name for people, and the codecs of the head, of both directions and of the result.
+ *
+ * @module
+ */
+
+import { MessageTypeError } from "../errors.ts";
+import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
+import { bytes, type Codec, empty } from "./codecs.ts";
+import { checkCodec } from "./message_type.ts";
+
+/**
+ * One direction of a stream: the codec of its items, or `false` if nothing is sent in it. With the codec `bytes` it has
+ * no items: it is bytes, in pieces of any size.
+ */
+export type Direction<Out, In> = Codec<Out, In> | false;
+
+/**
+ * A type of stream. `HeadIn` is what the opener passes, `HeadOut` what the handler gets, and so on. *Up* is the direction
+ * from the opener, *down* the one to it.
+ */
+export interface StreamType<
+  HeadIn,
+  HeadOut = HeadIn,
+  UpIn = Uint8Array,
+  UpOut = UpIn,
+  DownIn = Uint8Array,
+  DownOut = DownIn,
+  ResultIn = void,
+  ResultOut = ResultIn,
+> {
+  /** The code on the wire, 200 to 65535. */
+  readonly code: number;
+  /** Its name, for logs and errors. */
+  readonly name: string;
+  /** What it is for; empty by default. */
+  readonly description: string;
+  /** Codec of what the opener says at the beginning. */
+  readonly head: Codec<HeadOut, HeadIn>;
+  /** What the opener sends; `undefined` for nothing. */
+  readonly up: Codec<UpOut, UpIn> | undefined;
+  /** What the opener receives; `undefined` for nothing. */
+  readonly down: Codec<DownOut, DownIn> | undefined;
+  /** Codec of the answer at the end. */
+  readonly result: Codec<ResultOut, ResultIn>;
+}
+
+/** Any stream type at all. */
+export type AnyStreamType = StreamType<never, unknown, never, unknown, never, unknown, never, unknown>;
+
+/** The parts of a stream type; all optional. */
+export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> {
+  /** Codec of what the opener says at the beginning, such as a file's name. @default nothing, the codec `empty` */
+  readonly head?: Codec<HeadOut, HeadIn>;
+  /** What the opener sends. @default bytes */
+  readonly up?: Direction<UpOut, UpIn>;
+  /** What the opener receives. @default bytes */
+  readonly down?: Direction<DownOut, DownIn>;
+  /** Codec of the answer at the end. @default nothing, the codec `empty` */
+  readonly result?: Codec<ResultOut, ResultIn>;
+  /** What it is for. @default "" */
+  readonly description?: string;
+}
+
+/**
+ * Declares a type of stream. Both directions are bytes by default; with a codec they are items, each of which is encoded
+ * and checked like the payload of a message.
+ *
+ * @param code 200 to 65535. A message type must not have the same.
+ * @param name For logs and errors.
+ * @param parts The codecs of `head`, `up`, `down` and `result`. `up: false` or `down: false` says that nothing is sent in
+ * that direction, which saves its window.
+ * @returns The frozen type.
+ * @throws {MessageTypeError} `code-out-of-range`.
+ * @throws {TypeError} The name is not a non-empty string, or a codec is not a codec.
+ *
+ * @example A file that goes up, and prices that come down
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { json, streamType } from "@veltix/core";
+ *
+ * const UPLOAD = streamType(300, "upload", { head: json<{ name: string }>(), down: false, result: json<number>() });
+ * const PRICES = streamType(301, "prices", { head: json<{ symbol: string }>(), up: false, down: json<number>() });
+ * assertEquals([UPLOAD.code, PRICES.name, PRICES.up], [300, "prices", undefined]);
+ * ```
+ */
+export function streamType<
+  HeadIn = void,
+  HeadOut = HeadIn,
+  UpIn = Uint8Array,
+  UpOut = UpIn,
+  DownIn = Uint8Array,
+  DownOut = DownIn,
+  ResultIn = void,
+  ResultOut = ResultIn,
+>(
+  code: number,
+  name: string,
+  parts: StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> = {},
+): StreamType<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> {
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot declare the stream type ${code}: its name must be a non-empty string`);
+  }
+  if (!Number.isInteger(code) || code < FIRST_APPLICATION_CODE || code > 0xffff) {
+    throw new MessageTypeError(
+      "code-out-of-range",
+      `Cannot declare the stream type "${name}": its code must be ${FIRST_APPLICATION_CODE} to 65535, not ${code}`,
+    );
+  }
+  const { description = "", head = empty, up = bytes, down = bytes, result = empty } = parts;
+  const codecs: Record<string, unknown> = { head, up, down, result };
+  for (const part of Object.keys(codecs)) {
+    if (codecs[part] !== false) checkCodec(codecs[part] as Codec<unknown>, name, part);
+    else if (part === "head" || part === "result") {
+      throw new TypeError(`Cannot declare "${name}": ${part} must be a codec`);
+    }
+  }
+  return Object.freeze({
+    code,
+    name,
+    description,
+    head: head as Codec<HeadOut, HeadIn>,
+    up: up === false ? undefined : up as Codec<UpOut, UpIn>,
+    down: down === false ? undefined : down as Codec<DownOut, DownIn>,
+    result: result as Codec<ResultOut, ResultIn>,
+  });
+}
+
+/** Returns whether a value is a stream type, and not a message type. */
+export function isStreamType(type: { readonly code: number }): type is AnyStreamType {
+  return "head" in type && "result" in type;
+}

@@ -1,0 +1,74 @@
+/**
+ * A stream that this side opened. It is a request that waits for its answer, and has pieces in both directions
+ * meanwhile.
+ *
+ * @module
+ */
+
+import { Pending, type RequestTable } from "../../requests.ts";
+import type { OpenedStream, Opening } from "../../streams.ts";
+import { reasonContent, Stream, type StreamsShared } from "./stream.ts";
+
+/** The request of an opened stream. */
+export class StreamRequest extends Pending {
+  /** Called when the stream is over; `error` is `undefined` if it was answered with a value. */
+  onOver: ((error: unknown) => void) | undefined = undefined;
+
+  constructor(table: RequestTable, { name, code, result, signal }: Opening, id: number) {
+    super(table, id, name, result, Infinity, signal, false);
+    this.answerCode = code;
+    const { resolve, reject } = this;
+    this.resolve = (value) => {
+      this.onOver?.(undefined);
+      resolve(value);
+    };
+    this.reject = (error) => {
+      this.onOver?.(error);
+      reject(error);
+    };
+    // Whoever looks at one of the directions learns of the error there.
+    this.promise.catch(() => {});
+  }
+
+  override cancelContent(reason: unknown): string {
+    return reasonContent(reason);
+  }
+}
+
+/** An opened stream. */
+export class Opened extends Stream implements OpenedStream {
+  readonly result: Promise<unknown>;
+  readonly #request: StreamRequest;
+  readonly #table: RequestTable;
+  readonly #isReleased: (request: StreamRequest) => boolean;
+
+  /** @param isReleased Returns whether the opening is on its way. */
+  constructor(
+    shared: StreamsShared,
+    opening: Opening,
+    request: StreamRequest,
+    table: RequestTable,
+    reserved: number,
+    isReleased: (request: StreamRequest) => boolean,
+  ) {
+    super(shared, request.requestId as number, opening.name, opening.code, reserved);
+    this.result = request.promise;
+    this.#request = request;
+    this.#table = table;
+    this.#isReleased = isReleased;
+    request.onOver = (error) => this.finish(error);
+  }
+
+  get reply(): number {
+    return 0;
+  }
+
+  get released(): boolean {
+    return this.#isReleased(this.#request);
+  }
+
+  abort(reason: unknown): void {
+    const error = reason ?? new DOMException("The stream was aborted", "AbortError");
+    if (!this.over) this.#table.abandon(this.#request, error, "cancelled");
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The streams of one session: it opens them, accepts those of the peer, and hands the frames of all of them on.
+ *
+ * @module
+ */
+
+import { IdMap } from "../../../base/id_map.ts";
+import { ByteBudget } from "../../../base/byte_budget.ts";
+import type { TimerWheel } from "../../../base/timer_wheel.ts";
+import { BackpressureError, ProtocolError } from "../../../errors.ts";
+import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts";
+import type { PulledSource } from "../../../link/pulled_sources.ts";
+import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
+import { Flag, SystemCode } from "../../../wire/frame.ts";
+import { get32 } from "../../../wire/integers.ts";
+import { answerError, errorOf } from "../../error_reply.ts";
+import type { FeatureHost, FeaturePart } from "../../feature.ts";
+import type { OpenedStream, Opening, StreamOpener } from "../../streams.ts";
+import { Accepted, type AcceptedShared } from "./accepted.ts";
+import { Opened, StreamRequest } from "./opened.ts";
+import type { Stream } from "./stream.ts";
+
+/** The most bytes of a piece. */
+export const MAX_PIECE = 65_536;
+
+/** What one side offers the other. */
+export interface StreamTerms {
+  /** How many bytes a new stream may send before it is granted more. */
+  readonly window: number;
+  /** How many streams the other side may have open. */
+  readonly max: number;
+  /** What a piece costs at least, in bytes. */
+  readonly least: number;
+}
+
+/** The streams of one session. */
+export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
+  readonly takes: number = Flag.STREAM;
+  readonly ours: StreamTerms;
+  readonly theirs: StreamTerms;
+  readonly maxPiece: number;
+  readonly #host: FeatureHost;
+  /** The streams that this side opened, and those that the peer opened. Created with the first. */
+  #own: IdMap<Opened> | undefined = undefined;
+  #peers: IdMap<Accepted> | undefined = undefined;
+  /** The number of handlers that have not settled. */
+  #handlers = 0;
+  /** What the windows of this session may take. */
+  readonly #budget: ByteBudget;
+
+  constructor(ours: StreamTerms, theirs: StreamTerms, host: FeatureHost) {
+    this.ours = ours;
+    this.theirs = theirs;
+    this.#host = host;
+    this.#budget = new ByteBudget(host.limits.maxStreamBytes);
+    const { maxMessageSize, writer: { protocol } } = host.sender;
+    this.maxPiece = Math.min(MAX_PIECE, maxMessageSize - protocol.headerSize);
+  }
+
+  get opener(): StreamOpener {
+    return this;
+  }
+
+  get size(): number {
+    return (this.#own?.size ?? 0) + (this.#peers?.size ?? 0);
+  }
+
+  has(id: number | string): boolean {
+    return this.#peers?.get(id) !== undefined;
+  }
+
+  open(opening: Opening): OpenedStream {
+    const { name } = opening;
+    if ((this.#own?.size ?? 0) >= this.theirs.max) {
+      throw tooMany(`Cannot open "${name}": ${this.theirs.max} streams are open, which is all that the peer takes`);
+    }
+    // The peer may send as much as was agreed on before it learns of a larger window.
+    const window = opening.unread ? 0 : this.ours.window;
+    const more = opening.unread ? 0 : Math.max(0, (opening.window ?? 0) - this.ours.window);
+    if (!this.takeWindow(window + more)) {
+      throw tooMany(`Cannot open "${name}": the windows of all open streams are at their limit`);
+    }
+    const { pending } = this.#host.sender;
+    const request = new StreamRequest(pending, opening, pending.ids.next() as number);
+    const flags = Flag.REQUEST | Flag.STREAM | (opening.ended ? Flag.END : 0);
+    try {
+      this.#host.sender.open(request, opening.code, flags, opening.head);
+    } catch (error) {
+      this.giveWindow(window + more);
+      throw error;
+    }
+    const released = (request: StreamRequest): boolean => this.#host.sender.released(request);
+    const stream = new Opened(this, opening, request, pending, window, released);
+    (this.#own ??= new IdMap()).set(stream);
+    if (opening.ended) stream.writer.state = "ended";
+    if (opening.unread) stream.reader.ignore();
+    if (more > 0) stream.reader.widen(more);
+    // An observer of `sent` may have aborted the request.
+    if (!pending.has(request.requestId)) stream.finish(opening.signal?.reason);
+    return stream;
+  }
+
+  // For the session.
+
+  take(frame: ReceivedFrame, receivedAt: number): void {
+    const { flags } = frame;
+    if ((flags & Flag.REQUEST) !== 0) return this.#accept(frame, receivedAt);
+    const { content } = this.#host.decode(frame);
+    if (content.length > MAX_PIECE || content.length === 0 && (flags & Flag.END) === 0) {
+      throw new ProtocolError("protocol-error", `The peer sent a piece of ${content.length} bytes`);
+    }
+    const stream = this.#find(frame);
+    if (stream === undefined) {
+      this.#host.useless(frame);
+      return;
+    }
+    if (stream.code !== frame.code) {
+      throw new ProtocolError("protocol-error", `The peer sent a piece with the code ${frame.code} of another stream`);
+    }
+    if (content.length > 0) stream.reader.piece(content);
+    if ((flags & Flag.END) !== 0) stream.reader.end();
+  }
+
+  control(frame: ReceivedFrame): boolean {
+    const { code, content, size } = frame;
+    if (code === SystemCode.CANCEL) {
+      const stream = this.#peers?.get(frame.requestId);
+      stream?.gone(
+        size === 0 ? new DOMException("The sender cancelled the stream", "AbortError") : errorOf(content),
+      );
+      return stream !== undefined;
+    }
+    if (code !== SystemCode.WINDOW && code !== SystemCode.STOP) return false;
+    const stream = this.#find(frame);
+    if (stream === undefined) return false;
+    if (code === SystemCode.STOP) {
+      const stopped = stream.writer.state === "open";
+      stream.writer.fail(size === 0 ? new DOMException("The receiver reads no more", "AbortError") : errorOf(content));
+      return stopped;
+    }
+    if (size !== 4 || get32(content, 0) === 0) return false;
+    stream.writer.grant(get32(content, 0));
+    return true;
+  }
+
+  finished(makeError: () => Error): void {
+    for (const { reader } of this.#peers?.values() ?? []) reader.fail(makeError());
+  }
+
+  close(makeError: () => Error): void {
+    for (const stream of this.#peers?.values() ?? []) stream.gone(makeError());
+    for (const stream of this.#own?.values() ?? []) stream.finish(makeError());
+  }
+
+  // For the streams.
+
+  get wheel(): TimerWheel {
+    return this.#host.wheel;
+  }
+
+  get maxWindow(): number {
+    return this.#host.limits.maxStreamWindow;
+  }
+
+  pull(source: PulledSource): void {
+    this.#host.pull(source);
+  }
+
+  piece({ name, code, requestId }: Stream, flags: number, content: Uint8Array): void {
+    this.#host.sender.frame(name, code, flags, requestId, content, CONTROL);
+  }
+
+  send({ name, released, requestId }: Stream, code: number, flags: number, content: Uint8Array | string): void {
+    this.#host.sender.frame(name, code, flags, requestId, content, released ? CONTROL : ORDERED_CONTROL);
+  }
+
+  answer({ code, requestId }: Stream, name: string, content: Uint8Array | string): void {
+    this.#host.sender.frame(name, code, Flag.REPLY, requestId, content, REPLY);
+  }
+
+  refuse({ code, name, requestId }: Stream, error: unknown): void {
+    this.#host.refuse({ type: { name, code }, requestId, sentAt: undefined }, error);
+  }
+
+  streamOver(stream: Stream, pieces: number): void {
+    (stream.reply === 0 ? this.#own : this.#peers)?.delete(stream.requestId);
+    this.#host.excuse(pieces);
+  }
+
+  settled(): void {
+    this.#handlers--;
+  }
+
+  delay(bytes: number): number {
+    return this.#host.inbox.delay(bytes);
+  }
+
+  takeWindow(bytes: number): boolean {
+    if (!this.#budget.take(bytes)) return false;
+    if (this.#host.streamBudget.take(bytes)) return true;
+    this.#budget.give(bytes);
+    return false;
+  }
+
+  giveWindow(bytes: number): void {
+    this.#budget.give(bytes);
+    this.#host.streamBudget.give(bytes);
+  }
+
+  roundTrip(done: () => void): boolean {
+    return this.#host.sender.roundTrip(done);
+  }
+
+  /** Returns the stream of a frame that is no opening; `undefined` if it is over. */
+  #find({ flags, requestId }: ReceivedFrame): Stream | undefined {
+    return ((flags & Flag.REPLY) === 0 ? this.#peers : this.#own)?.get(requestId);
+  }
+
+  #accept(frame: ReceivedFrame, receivedAt: number): void {
+    const { code, flags, requestId } = frame;
+    if (this.has(requestId)) {
+      throw new ProtocolError("protocol-error", `The peer used the request id ${requestId} twice`);
+    }
+    const reserved = (flags & Flag.END) === 0 ? this.ours.window : 0;
+    const refusal = !this.#host.inbox.permits(frame)
+      ? RATE_LIMITED
+      : this.#handlers >= this.ours.max || !this.takeWindow(reserved)
+      ? TOO_MANY
+      : undefined;
+    if (refusal !== undefined) {
+      this.#host.excuse(Math.ceil(this.ours.window / Math.max(1, this.ours.least)) + 1);
+      this.#host.rejectRequest(frame, refusal);
+      return;
+    }
+    const head = new Uint8Array(this.#host.decode(frame).content);
+    const stream = new Accepted(this, requestId as number, code, head, receivedAt, reserved);
+    if (reserved === 0) stream.reader.end();
+    (this.#peers ??= new IdMap()).set(stream);
+    this.#handlers++;
+    this.#host.inbox.opened(stream);
+  }
+}
+
+const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
+const TOO_MANY = answerError("too-many-streams", "The receiver takes no more streams for now");
+
+function tooMany(text: string): BackpressureError {
+  return new BackpressureError("too-many-streams", text);
+}
