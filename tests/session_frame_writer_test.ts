@@ -580,7 +580,7 @@ describe("a frame writer with sources", () => {
   });
 
   it("asks for 32 KiB at a time after a slow write", async () => {
-    const { writer, clock, pass } = make();
+    const { writer, clock, pass } = make({ maxBufferedBytes: 2 ** 24, highWaterMark: 2 ** 24 });
     const asked: number[] = [];
     writer.pull(source(writer, asked, 1, 100, 16 * KIB));
     assertEquals(asked.length, 16);
@@ -598,17 +598,51 @@ describe("a frame writer with sources", () => {
     assert(writer.buffered > 200 * KIB, `${writer.buffered} bytes wait`);
   });
 
-  it("drops one that sends nothing, and asks none after the end", async () => {
-    const { writer, pass } = make();
+  it("asks for half of the high-water mark at most, so that messages find room", async () => {
+    const { writer, pass, send } = make({ maxBufferedBytes: 2 ** 24, highWaterMark: 64 * KIB });
+    const asked: number[] = [];
+    writer.pull(source(writer, asked, 1, 100, 8 * KIB));
+    assertEquals(asked.length, 4);
+    send("a message");
+    assert(!writer.full);
+    await pass();
+    assert(writer.buffered <= 40 * KIB, `${writer.buffered} bytes wait`);
+  });
+
+  it("asks for one frame at a time while all connections together have no room", async () => {
+    const { writer, shared, pass } = make({ maxBufferedBytes: 2 ** 24, highWaterMark: 2 ** 24 });
+    shared.total.buffered = 2 ** 31;
+    const asked: number[] = [];
+    writer.pull(source(writer, asked, 1, 100, 8 * KIB));
+    assertEquals(asked.length, 1);
+    await pass();
+    assertEquals(asked.length, 2);
+    shared.total.buffered = writer.buffered;
+    await pass();
+    assert(asked.length > 20, `${asked.length} frames`);
+  });
+
+  it("asks one that has no frame yet again after the next write, beside the others, and none after the end", async () => {
+    const { writer, pass, send } = make();
     let asked = 0;
-    writer.pull({ pull: () => ++asked > 0 });
+    let frames = 0;
+    writer.pull({
+      pull: () => {
+        if (++asked === 3) send(`frame ${++frames}`);
+        return asked < 3;
+      },
+    });
     assertEquals(asked, 1);
     const after: number[] = [];
+    writer.pull(source(writer, after, 1, 2, KIB));
+    assertEquals([asked, after.length], [3, 2]);
+    await pass();
+    assertEquals([asked, frames], [3, 1]);
     writer.pull(source(writer, after, 1, 100, 64 * KIB));
     const before = after.length;
     writer.close();
     await pass();
     writer.pull({ pull: () => ++asked > 0 });
-    assertEquals([after.length, asked], [before, 1]);
+    assertEquals([after.length, asked], [before, 3]);
   });
 });
