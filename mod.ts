@@ -82,6 +82,8 @@ export {
   fingerprint,
   type FixedMember,
   messageTypes,
+  type StreamMember,
+  type StreamTypeOf,
 } from "./src/message/contract.ts";
 export {
   type AnyMessageType,
@@ -123,7 +125,14 @@ export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
 export type { Handler, HandlerResult, RouteInfo, RouteOptions, StreamHandler, StreamResult } from "./src/app/routes.ts";
 export type { RequestOptions } from "./src/session/requests.ts";
 export type { SessionStats } from "./src/session/counters.ts";
-export type { FrameInfo, LimitedInfo, PressureInfo, SettledInfo, TrafficEvents } from "./src/session/observers.ts";
+export type {
+  FrameInfo,
+  LimitedInfo,
+  PressureInfo,
+  SettledInfo,
+  StreamInfo,
+  TrafficEvents,
+} from "./src/session/observers.ts";
 export type {
   EncryptionClientOptions,
   EncryptionServerOptions,

@@ -26,6 +26,7 @@ import {
   type TuningOptions,
 } from "./tuning.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
+import type { AnyStreamType } from "../message/stream_type.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import type { Endpoint, TcpEndpoint, UnixEndpoint } from "../base/address.ts";
 import { type TransportChoice, transportOf } from "./transport_choice.ts";
@@ -157,7 +158,7 @@ export interface CommonConfig extends LimitOptions {
    * they differ. Nothing else depends on it: peers with different contracts can talk to each other.
    * @default no fingerprint is sent or logged
    */
-  readonly contract?: Readonly<Record<string, AnyMessageType>>;
+  readonly contract?: Readonly<Record<string, AnyMessageType | AnyStreamType>>;
 }
 
 /** All limits, with defaults filled in. */

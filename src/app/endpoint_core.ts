@@ -85,6 +85,7 @@ export class EndpointCore<Map extends EventMap> {
     settled: undefined,
     pressure: undefined,
     limited: undefined,
+    stream: undefined,
   };
 
   /**

@@ -150,7 +150,8 @@ export class Peer implements HandlerHost, SessionOwner {
 
   /** Opens a stream; see `Client.open`. */
   open(type: AnyStreamType, head: unknown, options: OpenOptions): OpenStream<unknown, unknown, unknown> {
-    return openStream(this.session, type, head, options);
+    const { clock, observers } = this.#shared;
+    return openStream(this.session, type, head, options, { clock, observers, handle: this.handle });
   }
 
   /** Sends a PING. Resolves with the time until its answer, in milliseconds. Never throws. */

@@ -10,6 +10,7 @@ import { crc32 } from "../wire/crc32.ts";
 import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import type { Codec } from "./codecs.ts";
 import { type AnyMessageType, checkCodec, type MessageType, messageType } from "./message_type.ts";
+import { type AnyStreamType, isStreamType, type StreamType, streamType } from "./stream_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 
 /** Any codec. */
@@ -25,18 +26,52 @@ export interface FixedMember {
   readonly reply?: AnyCodec | undefined;
 }
 
+/** A member of a contract that is a type of stream. */
+export interface StreamMember {
+  /** The parts of the type, as for `streamType`. */
+  readonly stream: {
+    readonly head?: AnyCodec;
+    readonly up?: AnyCodec | false;
+    readonly down?: AnyCodec | false;
+    readonly result?: AnyCodec;
+  };
+  /** The code on the wire, 200 to 65535. Default: by position. */
+  readonly code?: number;
+}
+
 /**
  * One member of a contract: the codec of the payload, those of payload and reply, or both by name with a code:
- * `text`, `[text, json<number>()]`, `{ code: 210, payload: text, reply: json<number>() }`.
+ * `text`, `[text, json<number>()]`, `{ code: 210, payload: text, reply: json<number>() }`. A stream is
+ * `{ stream: { head: text, down: json<number>() } }`.
  */
-export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec] | FixedMember;
+export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec] | FixedMember | StreamMember;
+
+/** What a codec takes; `Default` without one. */
+type InOf<Part, Default> = Part extends Codec<infer _Out, infer In> ? In : Default;
+/** What a codec returns; `Default` without one. */
+type OutOf<Part, Default> = Part extends Codec<infer Out, infer _In> ? Out : Default;
+/** A member of an object; `undefined` if it has none of that name. */
+type PartOf<Parts, Name extends string> = Parts extends { readonly [N in Name]: infer Part } ? Part : undefined;
+
+/** The stream type of its parts. */
+export type StreamTypeOf<Parts> = StreamType<
+  InOf<PartOf<Parts, "head">, void>,
+  OutOf<PartOf<Parts, "head">, void>,
+  InOf<PartOf<Parts, "up">, Uint8Array>,
+  OutOf<PartOf<Parts, "up">, Uint8Array>,
+  InOf<PartOf<Parts, "down">, Uint8Array>,
+  OutOf<PartOf<Parts, "down">, Uint8Array>,
+  InOf<PartOf<Parts, "result">, void>,
+  OutOf<PartOf<Parts, "result">, void>
+>;
 
 /** The message types of a contract. */
 export type ContractTypes<Contract extends Record<string, ContractMember>> = {
-  readonly [Name in keyof Contract]: Contract[Name] extends
-    | readonly [Codec<infer Out, infer In>, Codec<infer ReplyOut, infer ReplyIn>]
-    | { readonly payload: Codec<infer Out, infer In>; readonly reply: Codec<infer ReplyOut, infer ReplyIn> }
-    ? MessageType<In, Out, ReplyIn, ReplyOut>
+  readonly [Name in keyof Contract]: Contract[Name] extends { readonly stream: infer Parts } ? StreamTypeOf<Parts>
+    : Contract[Name] extends
+      | readonly [Codec<infer Out, infer In>, Codec<infer ReplyOut, infer ReplyIn>]
+      | { readonly payload: Codec<infer Out, infer In>; readonly reply: Codec<infer ReplyOut, infer ReplyIn> }
+      ? MessageType<In, Out, ReplyIn, ReplyOut>
     : Contract[Name] extends Codec<infer Out, infer In> | { readonly payload: Codec<infer Out, infer In> }
       ? MessageType<In, Out>
     : never;
@@ -49,7 +84,8 @@ export type ContractTypes<Contract extends Record<string, ContractMember>> = {
  * of their own: `{ code: 210, payload: text }`. Members with a code of their own are not counted, so they can be placed
  * anywhere, added and removed.
  *
- * @param contract For each name a codec, `[payload, reply]`, or `{ code, payload, reply }`.
+ * @param contract For each name a codec, `[payload, reply]`, `{ code, payload, reply }`, or `{ stream: { head, up, down,
+ * result } }` for a type of stream.
  * @param options `from`: the first code that is given by position. Default 200.
  * @returns A frozen object with one message type per name.
  * @throws {MessageTypeError} `code-out-of-range`, or `code-taken`: two members have the same code.
@@ -78,9 +114,8 @@ export function messageTypes<const Contract extends Record<string, ContractMembe
   const names = new Map<number, string>();
   const types = Object.entries<unknown>(contract).map(([name, member]) => {
     if (/^\d+$/.test(name)) throw new TypeError(`Cannot number the contract: the name "${name}" is a number`);
-    const [payload, reply, fixed] = partsOf(name, member);
-    const code = fixed ?? from + numbered++;
-    const type = reply === undefined ? messageType(code, name, payload) : messageType(code, name, payload, reply);
+    const fixed = fixedCode(member);
+    const type = typeOf(fixed ?? from + numbered++, name, member);
     const other = names.get(type.code);
     if (other !== undefined) {
       throw new MessageTypeError(
@@ -95,25 +130,40 @@ export function messageTypes<const Contract extends Record<string, ContractMembe
   return Object.freeze(Object.fromEntries(types)) as unknown as ContractTypes<Contract>;
 }
 
-/**
- * Returns the checked codecs of a member, and its code if it has one of its own. A missing codec does not stand for
- * bytes here.
- */
-function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply?: Codec<unknown>, code?: number] {
-  const fixed = typeof member === "object" && member !== null && "code" in member && !("encode" in member)
-    ? member as { readonly code: number; readonly payload: Codec<unknown>; readonly reply?: Codec<unknown> }
-    : undefined;
-  const [payload, reply] = fixed !== undefined
-    ? [fixed.payload, fixed.reply]
+/** A member that names its parts, as far as it does. */
+interface NamedMember {
+  readonly code?: number;
+  readonly payload?: Codec<unknown>;
+  readonly reply?: Codec<unknown>;
+  readonly stream?: StreamMember["stream"];
+}
+
+/** Returns a member that names its parts; `undefined` for a codec and a list of codecs. */
+function named(member: unknown): NamedMember | undefined {
+  const names = typeof member === "object" && member !== null && !("encode" in member);
+  return names && ("code" in member || "stream" in member) ? member as NamedMember : undefined;
+}
+
+/** Returns the code of a member that has one of its own. */
+function fixedCode(member: unknown): number | undefined {
+  return named(member)?.code;
+}
+
+/** Returns the type of a member. A missing codec does not stand for bytes here, but in streams. */
+function typeOf(code: number, name: string, member: unknown): AnyMessageType | AnyStreamType {
+  const parts = named(member);
+  if (parts?.stream !== undefined) return streamType(code, name, parts.stream as never) as unknown as AnyStreamType;
+  const [payload, reply] = parts !== undefined
+    ? [parts.payload!, parts.reply]
     : (Array.isArray(member) ? member : [member]) as unknown as readonly [Codec<unknown>, Codec<unknown>?];
   checkCodec(payload, name, "payload");
   if (Array.isArray(member)) checkCodec(reply!, name, "reply");
-  return [payload, reply, fixed?.code];
+  return reply === undefined ? messageType(code, name, payload) as never : messageType(code, name, payload, reply);
 }
 
 /**
  * Returns a short text that is the same for two contracts with the same message types: the same codes with the same
- * names, each with or without a reply. The order of the types changes nothing. What the codecs do is not compared.
+ * names, each with or without a reply, or a stream. The order of the types changes nothing. What the codecs do is not compared.
  *
  * @param types The message types: what {@linkcode messageTypes} returned, or an object of types that were declared one
  * by one.
@@ -132,12 +182,12 @@ function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply
  * assertNotEquals(fingerprint(ours), fingerprint(messageTypes({ who: [text, text], chat: text })));
  * ```
  */
-export function fingerprint(types: Readonly<Record<string, AnyMessageType>>): string {
+export function fingerprint(types: Readonly<Record<string, AnyMessageType | AnyStreamType>>): string {
   if (typeof types !== "object" || types === null) throw notTypes(types);
   const all = Object.values(types);
   for (const type of all) if (!Number.isInteger(type?.code) || typeof type.name !== "string") throw notTypes(type);
   const lines = all.sort((a, b) => a.code - b.code || (a.name < b.name ? -1 : 1))
-    .map(({ code, name, reply }) => JSON.stringify([code, name, reply !== undefined]));
+    .map((type) => JSON.stringify([type.code, type.name, isStreamType(type) ? "stream" : type.reply !== undefined]));
   return crc32(encodeUtf8(lines.join("\n"))).toString(16).padStart(8, "0");
 }
 

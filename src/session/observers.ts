@@ -50,6 +50,24 @@ export interface LimitedInfo {
   readonly code: number;
 }
 
+/** A stream that was opened, or is over. */
+export interface StreamInfo {
+  /** `"opened"` when it is opened, `"ended"` when it is over. */
+  readonly action: "opened" | "ended";
+  /** Whether this side has opened it, or the peer. */
+  readonly opener: "self" | "peer";
+  /** The name of its type. */
+  readonly name: string;
+  /** The code of its type. */
+  readonly code: number;
+  /** Its id on the connection. */
+  readonly id: number;
+  /** How it ended: with its result, or with an error. `undefined` when it is opened. */
+  readonly outcome?: "answered" | "failed";
+  /** How long it took, in milliseconds; `undefined` when it is opened. */
+  readonly ms?: number;
+}
+
 /**
  * The events about single messages. `Peer` are the arguments after the first one: on a server the client, on a client
  * none.
@@ -70,10 +88,12 @@ export type TrafficEvents<Peer extends readonly unknown[]> = {
   pressure: [info: PressureInfo, ...peer: Peer];
   /** The rate limit held a message back or refused it. */
   limited: [info: LimitedInfo, ...peer: Peer];
+  /** A stream with a route was opened, or is over. */
+  stream: [info: StreamInfo, ...peer: Peer];
 };
 
 /** The names of {@linkcode TrafficEvents}. */
-export const TRAFFIC_EVENTS = ["sent", "received", "routed", "settled", "pressure", "limited"] as const;
+export const TRAFFIC_EVENTS = ["sent", "received", "routed", "settled", "pressure", "limited", "stream"] as const;
 
 /** Receives the events of a connection. A member is `undefined` while its event has no listener. */
 export type Observers = {

@@ -12,6 +12,7 @@ import type { AnyStreamType } from "../../message/stream_type.ts";
 import type { AnswerCodec } from "../../session/requests.ts";
 import type { Session } from "../../session/session.ts";
 import type { OpenedStream } from "../../session/streams.ts";
+import { type StreamWatch, watchStream } from "./stream_watch.ts";
 import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
 /** Options of a stream; all optional. */
@@ -87,6 +88,7 @@ export function openStream(
   type: AnyStreamType,
   head: unknown,
   { signal, window }: OpenOptions,
+  watch: StreamWatch,
 ): OpenStream<unknown, unknown, unknown> {
   const { code, down, name, result, up } = type;
   if (!session.open) throw closedError(`Cannot open "${name}"`, session.reason);
@@ -105,5 +107,7 @@ export function openStream(
     window,
     signal,
   });
+  const ended = watchStream(watch, "self", type, stream.requestId);
+  if (ended !== undefined) stream.result.then(() => ended("answered"), () => ended("failed"));
   return new OpenedEnds(stream, type, session);
 }

@@ -11,6 +11,7 @@ import type { AcceptedStream } from "../../session/streams.ts";
 import type { HandlerRunnerOwner } from "../handler_runner.ts";
 import type { HandlerLoad } from "../handler_load.ts";
 import type { Routes, StreamRoute } from "../routes.ts";
+import { type StreamWatch, watchStream } from "./stream_watch.ts";
 import { AcceptedEnds } from "./incoming_stream.ts";
 
 /** The connection whose streams are handled. */
@@ -21,7 +22,7 @@ export interface StreamRunnerHost {
 }
 
 /** What all stream runners of a Server or a Client share. */
-export interface StreamRunnerShared {
+export interface StreamRunnerShared extends Omit<StreamWatch, "handle"> {
   readonly routes: Routes;
   readonly inside: { dispatcher: HandlerRunnerOwner | undefined; waits: boolean };
   /** On a client, the running handlers of all its connections, closed ones included. */
@@ -85,7 +86,10 @@ export class StreamRunner {
   }
 
   async #run(route: StreamRoute, stream: AcceptedStream, ends: AcceptedEnds): Promise<void> {
-    const { inside, load } = this.#shared;
+    const { clock, inside, load, observers } = this.#shared;
+    const watch = { clock, observers, handle: this.#host.handle };
+    const ended = watchStream(watch, "peer", route.type, stream.requestId);
+    let outcome: "answered" | "failed" = "failed";
     this.running++;
     if (load !== undefined) load.streams++;
     let excused = false;
@@ -106,7 +110,10 @@ export class StreamRunner {
       const value = await sent(ends, stream, await result);
       await ends.drained();
       const { name, result: codec } = route.type;
-      if (!stream.over) stream.answer(name, checkPayload(name, codec.encode(value as never)));
+      if (!stream.over) {
+        stream.answer(name, checkPayload(name, codec.encode(value as never)));
+        outcome = "answered";
+      }
     } catch (error) {
       this.#failed(stream, ends, error);
     } finally {
@@ -114,6 +121,7 @@ export class StreamRunner {
       if (excused) this.excused--;
       if (load !== undefined) load.streams--;
       stream.settled();
+      ended?.(outcome);
       this.#owner.wakeIdle();
     }
   }
