@@ -39,15 +39,22 @@ export interface SessionStats {
    * too late for a handler because the connection was being closed.
    */
   readonly framesIgnored: number;
-  /** The number of requests that wait for an answer. */
+  /** The number of requests that wait for an answer, streams that this side opened included. */
   readonly pendingRequests: number;
+  /** The number of streams of both sides that are not over. */
+  readonly openStreams: number;
 }
 
 /** The counters that a session keeps itself. */
 export type SessionCounters = Omit<SessionStats, "queuedMessages" | "runningHandlers">;
 
 /** Returns the counters of a session. `framesIgnored` is the count that only the session itself knows. */
-export function countersOf({ source, writer }: Link, sender: Sender, framesIgnored: number): SessionCounters {
+export function countersOf(
+  { source, writer }: Link,
+  sender: Sender,
+  framesIgnored: number,
+  openStreams: number,
+): SessionCounters {
   const { pending } = sender;
   return {
     framesSent: sender.frames,
@@ -61,5 +68,6 @@ export function countersOf({ source, writer }: Link, sender: Sender, framesIgnor
     bytesSkipped: source.skipped,
     framesIgnored,
     pendingRequests: pending.size,
+    openStreams,
   };
 }

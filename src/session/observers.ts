@@ -15,8 +15,8 @@ export interface FrameInfo {
   readonly size: number;
   /** Its id; 0 for a native message that is not a request. */
   readonly requestId: number | string;
-  /** Its kind. The Python protocols do not distinguish requests, replies and messages: each is a `"message"`. */
-  readonly kind: "message" | "request" | "reply" | "error" | "system";
+  /** Its kind. A `"piece"` is a part of a stream. The Python protocols do not distinguish requests, replies and messages: each is a `"message"`. */
+  readonly kind: "message" | "request" | "reply" | "error" | "piece" | "system";
 }
 
 /** A request of this side that is over. */
@@ -104,5 +104,6 @@ export type Observers = {
 export function kindOf(code: number, flags: number): FrameInfo["kind"] {
   if (code < FIRST_APPLICATION_CODE) return "system";
   if ((flags & Flag.ERROR) !== 0) return "error";
+  if ((flags & (Flag.STREAM | Flag.REQUEST)) === Flag.STREAM) return "piece";
   return (flags & Flag.REPLY) !== 0 ? "reply" : (flags & Flag.REQUEST) !== 0 ? "request" : "message";
 }

@@ -194,7 +194,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** The counters of frames, bytes and requests. */
   get counters(): SessionCounters {
-    return countersOf(this.link, this.sender, this.#framesIgnored);
+    return countersOf(this.link, this.sender, this.#framesIgnored, this.streams?.size ?? 0);
   }
 
   /** Starts the heartbeat and begins to read. */

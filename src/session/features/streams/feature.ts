@@ -32,7 +32,13 @@ export const streams: Feature = {
     if ((flags & Flag.ERROR) !== 0) return "STREAM and ERROR are both set";
     return id === 0 ? "a frame of a stream has the id 0" : true;
   },
-  attach: (ours, theirs, host) => new StreamTable(ours as unknown as StreamTerms, termsOf(theirs), host),
+  attach(ours, theirs, host): StreamTable {
+    const own = ours as unknown as StreamTerms;
+    const terms = termsOf(theirs);
+    // Most peers have the same terms. An idle connection then keeps no object of its own for them.
+    const same = terms.window === own.window && terms.max === own.max && terms.least === own.least;
+    return new StreamTable(own, same ? own : terms, host);
+  },
 };
 
 /** Returns the terms that a peer offered. A parameter that is missing or malformed has its default. */

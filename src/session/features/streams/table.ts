@@ -5,7 +5,6 @@
  */
 
 import { IdMap } from "../../../base/id_map.ts";
-import { ByteBudget } from "../../../base/byte_budget.ts";
 import type { TimerWheel } from "../../../base/timer_wheel.ts";
 import { BackpressureError, ProtocolError } from "../../../errors.ts";
 import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts";
@@ -35,26 +34,25 @@ export interface StreamTerms {
 
 /** The streams of one session. */
 export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
-  readonly takes: number = Flag.STREAM;
   readonly ours: StreamTerms;
   readonly theirs: StreamTerms;
-  readonly maxPiece: number;
   readonly #host: FeatureHost;
   /** The streams that this side opened, and those that the peer opened. Created with the first. */
   #own: IdMap<Opened> | undefined = undefined;
   #peers: IdMap<Accepted> | undefined = undefined;
   /** The number of handlers that have not settled. */
   #handlers = 0;
-  /** What the windows of this session may take. */
-  readonly #budget: ByteBudget;
+  /** What the windows of this session have taken, in bytes. */
+  #windows = 0;
 
   constructor(ours: StreamTerms, theirs: StreamTerms, host: FeatureHost) {
     this.ours = ours;
     this.theirs = theirs;
     this.#host = host;
-    this.#budget = new ByteBudget(host.limits.maxStreamBytes);
-    const { maxMessageSize, writer: { protocol } } = host.sender;
-    this.maxPiece = Math.min(MAX_PIECE, maxMessageSize - protocol.headerSize);
+  }
+
+  get takes(): number {
+    return Flag.STREAM;
   }
 
   get opener(): StreamOpener {
@@ -158,6 +156,11 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     return this.#host.wheel;
   }
 
+  get maxPiece(): number {
+    const { maxMessageSize, writer: { protocol } } = this.#host.sender;
+    return Math.min(MAX_PIECE, maxMessageSize - protocol.headerSize);
+  }
+
   get maxWindow(): number {
     return this.#host.limits.maxStreamWindow;
   }
@@ -196,14 +199,13 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   takeWindow(bytes: number): boolean {
-    if (!this.#budget.take(bytes)) return false;
-    if (this.#host.streamBudget.take(bytes)) return true;
-    this.#budget.give(bytes);
-    return false;
+    if (this.#windows + bytes > this.#host.limits.maxStreamBytes || !this.#host.streamBudget.take(bytes)) return false;
+    this.#windows += bytes;
+    return true;
   }
 
   giveWindow(bytes: number): void {
-    this.#budget.give(bytes);
+    this.#windows -= bytes;
     this.#host.streamBudget.give(bytes);
   }
 
