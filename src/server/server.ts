@@ -419,7 +419,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       peers,
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
-      selection.onFull,
+      selection,
     );
     this.#owner.broadcastsDropped += result.dropped;
     return result;
