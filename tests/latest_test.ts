@@ -374,18 +374,37 @@ describe("queueWhileDown with latest", () => {
   it("tells the age of a message from when it was sent, not from when there was a connection", async () => {
     const world = memoryWorld({ pipeSize: 64 });
     const server = await RawServer.listen(world);
-    const client = new Client({ ...server.address, transport: world.transport, reconnect: true, queueWhileDown: true });
+    const client = new Client({
+      ...server.address,
+      transport: world.transport,
+      queueWhileDown: true,
+      highWaterMark: 1_020,
+      maxBufferedBytes: 2_000,
+    });
+    const heard = new Recorder(client, ["disconnect"]);
     const connecting = client.connect();
-    client.send(BLOB, new Uint8Array(1_000));
-    client.send(NOTE, "never begins to wait", { maxAge: 100 });
-    client.send(NOTE, "stays", { latest: "k" });
+    await world.clock.settle();
+    client.send(BLOB, new Uint8Array(900));
+    client.send(NOTE, "too old in the buffer", { maxAge: 100 });
+    client.send(NOTE, "old", { latest: "k" });
+    client.send(BLOB, new Uint8Array(100));
+    client.send(NOTE, "too old in the queue", { maxAge: 100 });
+    client.send(NOTE, "last");
+    await world.clock.advance(60);
     const [raw] = await Promise.all([server.welcome("native"), connecting]);
-    await until(() => client.stats().queuedWhileDown === 0);
-    await world.clock.advance(101);
-    assertEquals((await texts(raw, 2))[1], "stays");
-    assertEquals(client.stats().expired, 1);
+    await until(() => client.stats().queuedWhileDown === 2);
+    await world.clock.advance(41);
+    const frames = [];
+    while (frames.length < 4) frames.push((await raw.frame())!);
+    assertEquals(frames.map(({ content }) => content.length), [900, 3, 100, 4]);
+    assertEquals([client.stats().expired, client.stats().queuedWhileDown], [1, 0]);
+    client.send(BLOB, new Uint8Array(900));
+    client.send(NOTE, "new", { latest: "k" });
+    client.send(NOTE, "newer", { latest: "k" });
+    raw.connection.abort();
+    const [{ messages }] = await heard.next("disconnect") as [DisconnectState];
+    assertEquals(messages, { expired: 2, replaced: 1, delivered: 0, uncertain: 5, lost: 1, queued: 0 });
     await client.close({ drain: 0 });
-    await raw[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
   });
 
@@ -408,5 +427,10 @@ describe("queueWhileDown with latest", () => {
     await client.close();
     const [end] = await heard.next("disconnect") as [DisconnectState];
     assertEquals([end.messages!.lost, end.messages!.replaced], [1, 1]);
+    const connecting = client.connect();
+    client.send(NOTE, "after", { latest: "k" });
+    const again = await met.back();
+    await connecting;
+    assertEquals(await texts(again, 1), ["after"]);
   });
 });

@@ -273,6 +273,32 @@ describe("the latest value", () => {
     end();
   });
 
+  it("is waited for by whoever waits until all is sent, also once the peer can grant nothing any more", async () => {
+    const { latest, send, pass, drain, writer, texts, end } = make();
+    writer.scheduler.limit({ window: 1_000, least: 0 });
+    send("1");
+    latest("a", "2");
+    send("3");
+    writer.ungranted();
+    let flushed = false;
+    void writer.flushed().then(() => flushed = true);
+    await pass();
+    assertEquals([flushed, writer.buffered], [false, 2 * HEADER + 2]);
+    await drain();
+    assertEquals([flushed, texts()], [true, ["1", "2", "3"]]);
+    end();
+  });
+
+  it("has a write of its own in a release without framing", async () => {
+    const { latest, send, drain, writes, end } = make("1.2.0");
+    send("first");
+    for (let key = 0; key < 5; key++) latest(key, "x");
+    send("last");
+    await drain();
+    assertEquals(writes.length, 7);
+    end();
+  });
+
   it("lets the waiting end when all that waits has expired", async () => {
     const { latest, send, drain, writer, clock, end } = make();
     writer.scheduler.limit({ window: 1, least: 0 });
@@ -307,20 +333,24 @@ describe("the latest value", () => {
   });
 
   it("is not held up by an endless row of answers, nor is what waits behind it", async () => {
-    const { latest, send, texts, pass, writer, end } = make();
-    const answer = (text: string): void => {
-      writer.frame(CODE, Flag.REPLY, 1, text, 0, 2 ** 24, CONTROL);
-    };
+    const { latest, send, frames, pass, writer, end } = make();
+    // There is always another one left, whatever is written.
+    const answer = (): number => writer.frame(OTHER, Flag.REPLY, 1, new Uint8Array(200_000), 0, 2 ** 24, CONTROL);
     send("first");
     latest("a", "latest");
     send("behind");
+    latest("b", "last");
     const order: string[] = [];
-    for (let i = 0; i < 8 && !order.includes("behind"); i++) {
-      answer(`answer ${i}`);
+    for (let i = 0; i < 3; i++) answer();
+    for (let i = 0; i < 40; i++) {
+      answer();
       await pass();
-      order.push(...texts());
+      order.push(...frames().map(({ code, content }) => code === OTHER ? "answer" : new TextDecoder().decode(content)));
     }
-    assertEquals(order, ["first", "answer 0", "latest", "answer 1", "answer 2", "behind"]);
+    const messages = order.filter((text) => text !== "answer");
+    assertEquals(messages, ["first", "latest", "behind", "last"]);
+    const answers = order.length - messages.length;
+    assert(order.indexOf("last") < 20 && answers > 30, `${order.indexOf("last")} of ${order.length}`);
     end();
   });
 
