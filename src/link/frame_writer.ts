@@ -273,7 +273,6 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     const left = this.#buffered;
     this.#buffered = 0;
     this.scheduler.clear();
-    this.#latest?.clear();
     this.#backlog?.end();
     this.#replies?.close();
     this.#messages?.close();

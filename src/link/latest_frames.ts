@@ -9,6 +9,11 @@
 import type { Clock } from "../base/clock.ts";
 import { Fifo } from "../base/fifo.ts";
 import { LatestIndex, type LatestKey } from "../base/latest_index.ts";
+import type { BufferPool } from "./buffer_pool.ts";
+import { Segments, SHARE_FROM } from "./segments.ts";
+
+/** The most bytes of frames that are encoded for one write. The others can still be replaced. */
+const WRITE_BYTES = SHARE_FROM;
 
 /** Is told of messages that were never written. */
 export interface ExpiryLog {
@@ -50,11 +55,16 @@ export class LatestFrame implements LatestTerms {
 /** The frames of one connection that wait in their places, in order. */
 export class LatestFrames {
   /** True if each frame needs a write of its own. */
-  readonly apart: boolean;
+  readonly #apart: boolean;
   readonly #clock: Clock;
   readonly #frames = new Fifo<LatestFrame>();
   readonly #index = new LatestIndex<LatestFrame>();
   #bytes = 0;
+  /** The frames whose turn has come. */
+  #due: Segments | undefined = undefined;
+  #dueBytes = 0;
+  /** The number of bytes that were dropped and are still counted as waiting. */
+  #dropped = 0;
   #replaced = 0;
   #expired = 0;
   /** The number of frames that waited when the connection was over. */
@@ -62,7 +72,7 @@ export class LatestFrames {
 
   constructor(clock: Clock, apart: boolean) {
     this.#clock = clock;
-    this.apart = apart;
+    this.#apart = apart;
   }
 
   /** The number of frames that wait, or that waited when the connection was over. */
@@ -73,11 +83,6 @@ export class LatestFrames {
   /** The number of their bytes. */
   get bytes(): number {
     return this.#bytes;
-  }
-
-  /** The size of the frame that is next. */
-  get nextSize(): number {
-    return this.#frames.first!.bytes.length;
   }
 
   /** The number of keys that are known; 0 while nothing waits. */
@@ -116,24 +121,73 @@ export class LatestFrames {
     frame.maxAge = maxAge;
   }
 
+  /** True if the next frame fits into the write that is being made up. */
+  get fits(): boolean {
+    if (this.#dueBytes === 0) return true;
+    return !this.#apart && this.#dueBytes + this.#frames.first!.bytes.length <= WRITE_BYTES;
+  }
+
   /**
-   * Takes the next frame, whose turn has come. It can no longer be replaced. Returns its bytes, or only their number if it
-   * has waited too long.
+   * Takes the next frame, whose turn has come, and encodes it for the next write. It can no longer be replaced. Returns
+   * its size; 0 if it was dropped because it has waited too long.
    */
-  shift(): Uint8Array | number {
+  encode(pool: BufferPool): number {
     const frame = this.#frames.shift();
     const { bytes, code, key } = frame;
-    this.#bytes -= bytes.length;
+    const { length } = bytes;
     if (key !== undefined) this.#index.remove(code, key);
-    if (!(this.#clock.now() - frame.at > frame.maxAge)) return bytes;
-    this.#expired++;
-    frame.log?.expire(frame.number);
-    return bytes.length;
+    if (this.#clock.now() - frame.at > frame.maxAge) {
+      this.#bytes -= length;
+      this.#dropped += length;
+      this.#expired++;
+      frame.log?.expire(frame.number);
+      return 0;
+    }
+    const due = this.#due ??= new Segments(pool);
+    // One buffer has room for the whole write.
+    if (this.#dueBytes === 0 && length < SHARE_FROM) due.room(Math.min(this.#bytes, WRITE_BYTES), false);
+    due.put(bytes);
+    this.#bytes -= length;
+    this.#dueBytes += length;
+    return length;
+  }
+
+  /** The number of bytes that are encoded and not passed to the socket. */
+  get dueBytes(): number {
+    return this.#dueBytes;
+  }
+
+  /** Returns what to write next, at most `most` bytes. */
+  next(most: number): Uint8Array {
+    const { bytes, sent, used } = this.#due!.next()!;
+    return bytes.subarray(sent, sent + Math.min(used - sent, most));
+  }
+
+  /** Counts `size` bytes as passed to the socket. */
+  pass(size: number): void {
+    this.#dueBytes -= size;
+  }
+
+  /** Counts `size` bytes as taken by the socket. Returns whether encoded ones are left. */
+  advance(size: number): boolean {
+    this.#due!.advance(size);
+    if (this.#dueBytes > 0) return true;
+    this.#due!.next();
+    this.#due = undefined;
+    return false;
+  }
+
+  /** Returns the number of bytes that were dropped since the last call. */
+  takeDropped(): number {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return dropped;
   }
 
   /** Drops all frames because the connection is over. */
   clear(): void {
     this.#left += this.#frames.clear().length;
+    this.#due?.clear();
     this.#bytes = 0;
     this.#index.clear();
   }

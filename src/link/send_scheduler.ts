@@ -9,7 +9,7 @@
 import type { BufferPool } from "./buffer_pool.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { LatestFrames } from "./latest_frames.ts";
-import { type OpenSegment, Segments, SHARE_FROM } from "./segments.ts";
+import { type OpenSegment, Segments } from "./segments.ts";
 
 /** The terms on which one side grants the other credit, in bytes. */
 export interface CreditTerms {
@@ -40,9 +40,6 @@ export const CONTROL: Priority = { limited: false, ordered: false, charged: fals
 /** Such frames if they refer to the messages before them. */
 export const ORDERED_CONTROL: Priority = { limited: false, ordered: true, charged: false };
 
-/** The most bytes of latest frames that are encoded for one write. The others can still be replaced. */
-const LATEST_BATCH = SHARE_FROM;
-
 /** Consecutive frames of one size. Most frames of a burst have the same size. */
 interface Run {
   /** The size of each frame, in bytes; negative for frames that need no credit, and 0 for the places of latest frames. */
@@ -72,13 +69,8 @@ export class SendScheduler {
   #current: "ordered" | "urgent" | "latest" = "ordered";
   /** The frames of which only the latest counts. Their places are among the held frames. */
   #latest: LatestFrames | undefined = undefined;
-  /** Those whose turn has come, encoded. */
-  #due: Segments | undefined = undefined;
-  #dueBytes = 0;
   /** The number of urgent bytes to write before anything else gets a turn; -1 while nothing else waits for one. */
   #turn = -1;
-  /** The number of bytes of latest frames that were dropped and are still counted as waiting. */
-  #dropped = 0;
   /** True while nothing is held and there is no urgent queue, as usual. */
   #plain = true;
 
@@ -182,9 +174,7 @@ export class SendScheduler {
 
   /** Returns the number of bytes of frames that expired since the last call. */
   takeDropped(): number {
-    const dropped = this.#dropped;
-    if (dropped > 0) this.#dropped = 0;
-    return dropped;
+    return this.#latest === undefined ? 0 : this.#latest.takeDropped();
   }
 
   /** Makes the next frame begin a write of its own. */
@@ -202,8 +192,7 @@ export class SendScheduler {
   next(most: number): Uint8Array | undefined {
     if (this.#latest !== undefined && this.#latestDue()) {
       this.#current = "latest";
-      const { bytes, sent, used } = this.#due!.next()!;
-      return bytes.subarray(sent, sent + Math.min(used - sent, most));
+      return this.#latest.next(most);
     }
     this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "urgent" : "ordered";
     const urgent = this.#current === "urgent";
@@ -222,7 +211,7 @@ export class SendScheduler {
     if (this.#current === "urgent") {
       this.#urgentBytes -= size;
       if (this.#turn > 0) this.#turn -= size;
-    } else if (this.#current === "latest") this.#dueBytes -= size;
+    } else if (this.#current === "latest") this.#latest!.pass(size);
     else {
       this.#passedBytes += size;
       this.#free -= size;
@@ -243,11 +232,7 @@ export class SendScheduler {
       return true;
     }
     if (this.#current === "latest") {
-      this.#due!.advance(size);
-      if (this.#dueBytes > 0) return true;
-      this.#due!.next();
-      this.#due = undefined;
-      return this.#free > 0 || this.#urgentBytes > 0 || this.#placeFirst;
+      return this.#latest!.advance(size) || this.#free > 0 || this.#urgentBytes > 0 || this.#placeFirst;
     }
     return this.#ordered.advance(size) && this.#free > 0 || this.#urgentBytes > 0;
   }
@@ -256,7 +241,7 @@ export class SendScheduler {
   clear(): void {
     this.#ordered.clear();
     this.#urgent?.clear();
-    this.#due?.clear();
+    this.#latest?.clear();
   }
 
   /** True if the next held frame is a latest one and needs nothing but its turn. */
@@ -266,13 +251,14 @@ export class SendScheduler {
 
   /** Encodes latest frames if it is their turn. Returns whether there are some to be written now. */
   #latestDue(): boolean {
-    if (this.#dueBytes > 0) return true;
+    const latest = this.#latest!;
+    if (latest.dueBytes > 0) return true;
     if (this.#free === 0 && !this.#placeFirst) return false;
     if (this.#urgentBytes > 0 && !this.#urgentDone()) return false;
     this.#turn = -1;
     if (this.#free > 0) return false;
-    this.#encodeLatest();
-    return this.#dueBytes > 0;
+    this.#encodeLatest(latest);
+    return latest.dueBytes > 0;
   }
 
   /**
@@ -288,23 +274,12 @@ export class SendScheduler {
   }
 
   /** Encodes the latest frames that are first in line for one write, and frees those that are held behind them. */
-  #encodeLatest(): void {
-    const latest = this.#latest!;
-    const due = this.#due ??= new Segments(this.#ordered.pool);
+  #encodeLatest(latest: LatestFrames): void {
     const places = this.#held!.first!;
-    const room = Math.min(latest.bytes, LATEST_BATCH);
-    while (places.count > 0 && this.#credit > 0) {
-      if (this.#dueBytes > 0 && (latest.apart || this.#dueBytes + latest.nextSize > room)) break;
+    while (places.count > 0 && this.#credit > 0 && latest.fits) {
       places.count--;
-      const bytes = latest.shift();
-      if (typeof bytes === "number") {
-        this.#dropped += bytes;
-        continue;
-      }
-      if (this.#dueBytes === 0 && bytes.length < LATEST_BATCH) due.room(room, false);
-      due.put(bytes);
-      this.#dueBytes += bytes.length;
-      this.#charge(bytes.length);
+      const size = latest.encode(this.#ordered.pool);
+      if (size > 0) this.#charge(size);
     }
     if (places.count > 0) return;
     this.#held!.shift();
