@@ -8,7 +8,32 @@ import type { LatestKey } from "../base/latest_index.ts";
 import { type Checks, optional, type OptionTable, readOptions, show } from "../base/checks.ts";
 import type { Latest } from "../session/sender.ts";
 
-/** Options of `send`; all optional. */
+/**
+ * Options of `send`; all optional. With `latest` or `maxAge` no message overtakes one that was sent before it either. Only
+ * a newer value comes as early as the one whose place it takes.
+ *
+ * @example The newest position instead of all of them
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, json, messageType, Server } from "@veltix/core";
+ *
+ * const POSITION = messageType(200, "position", json<number>());
+ * const got: number[] = [];
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+ * const both = new Promise<void>((resolve) => {
+ *   server.route(POSITION, ({ data }) => void (got.push(data) === 2 && resolve()));
+ * });
+ * await server.start();
+ *
+ * await using client = new Client({ ...server.addresses[0] });
+ * await client.connect();
+ * client.send(POSITION, 1, { latest: "me" }); // Nothing waits, so it is written at once.
+ * client.send(POSITION, 2, { latest: "me" }); // It waits for that write, and 3 takes its place.
+ * client.send(POSITION, 3, { latest: "me", maxAge: 60_000 });
+ * await both;
+ * assertEquals([got, client.stats().replaced], [[1, 3], 1]);
+ * ```
+ */
 export interface SendOptions {
   /**
    * A key. While the message waits, a newer one of the same type and key takes its place, so that a slow peer gets the
