@@ -22,8 +22,8 @@ const FOREVER = Infinity;
 
 /** The sending side of a connection whose writes the test lets through one by one. */
 // deno-lint-ignore explicit-function-return-type
-function make(release = "native", limits: Record<string, number> = {}) {
-  const script = scripted();
+function make(release = "native", limits: Record<string, number> = {}, tuning: Parameters<typeof scripted>[0] = {}) {
+  const script = scripted(tuning);
   const shared = { ...script.shared, limits: { ...script.shared.limits, ...limits } };
   const spoken = protocol(release);
   const writer = new FrameWriter(new Channel(script.connection), spoken, shared, {
@@ -286,6 +286,21 @@ describe("the latest value", () => {
     assertEquals([flushed, writer.buffered], [false, 2 * HEADER + 2]);
     await drain();
     assertEquals([flushed, texts()], [true, ["1", "2", "3"]]);
+    end();
+  });
+
+  it("can be replaced as long as writes are gathered", async () => {
+    const { latest, send, texts, writes, drain, clock, end } = make("native", {}, { gather: 5 });
+    latest("a", "1");
+    latest("b", "2");
+    latest("a", "3");
+    assertEquals(writes.length, 0);
+    await clock.advance(4);
+    latest("b", "4");
+    send("5");
+    await clock.advance(1);
+    await drain();
+    assertEquals([texts(), writes.length], [["3", "4", "5"], 2]);
     end();
   });
 
