@@ -114,6 +114,7 @@ export {
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
+export type { SendOptions } from "./src/app/send_options.ts";
 export type { CloseOptions, ConnectedClient, ShutOutOptions } from "./src/server/connected_client.ts";
 export type { TagSelector } from "./src/server/groups.ts";
 // @ts-types="./src/server/server.ts"

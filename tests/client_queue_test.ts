@@ -366,7 +366,7 @@ describe("a client with queueWhileDown", () => {
     assertEquals(await numbers(raw, 1), [3]);
     raw.connection.abort();
     const [{ messages }] = await met.heard.next("disconnect");
-    assertEquals(messages, { expired: 2, delivered: 0, uncertain: 1, lost: 0, queued: 0 });
+    assertEquals(messages, { expired: 2, replaced: 0, delivered: 0, uncertain: 1, lost: 0, queued: 0 });
   });
 
   it("rejects a waiting request by its timeout, its signal, or the end, and does not send it then", async () => {
@@ -416,7 +416,7 @@ describe("a client with queueWhileDown", () => {
     await until(() => met.client.stats().pendingRequests === 0);
     raw.connection.abort();
     const [{ messages }] = await met.heard.next("disconnect");
-    assertEquals(messages, { expired: 0, delivered: 256, uncertain: 44, lost: 0, queued: 0 });
+    assertEquals(messages, { expired: 0, replaced: 0, delivered: 256, uncertain: 44, lost: 0, queued: 0 });
   });
 
   it("covers a few messages by a PING after a second, and by any answer before", async () => {
@@ -432,7 +432,7 @@ describe("a client with queueWhileDown", () => {
     const asked = met.client.request(ECHO, "x").catch(() => {});
     raw.connection.abort();
     const [first] = await met.heard.next("disconnect");
-    assertEquals(first.messages, { expired: 0, delivered: 1, uncertain: 0, lost: 0, queued: 0 });
+    assertEquals(first.messages, { expired: 0, replaced: 0, delivered: 1, uncertain: 0, lost: 0, queued: 0 });
     await asked;
 
     raw = await met.back();
@@ -445,7 +445,7 @@ describe("a client with queueWhileDown", () => {
     await answered;
     raw.connection.abort();
     const [second] = await met.heard.next("disconnect");
-    assertEquals(second.messages, { expired: 0, delivered: 1, uncertain: 1, lost: 0, queued: 0 });
+    assertEquals(second.messages, { expired: 0, replaced: 0, delivered: 1, uncertain: 1, lost: 0, queued: 0 });
   });
 
   it("leaves nothing uncertain where the server goes away in good order", async () => {
@@ -467,7 +467,7 @@ describe("a client with queueWhileDown", () => {
     for (let n = 0; n < 10; n++) client.send(NUMBER, n);
     await client.close();
     const [last] = await heard.next("disconnect");
-    assertEquals(last.messages, { expired: 0, delivered: 0, uncertain: 0, lost: 10, queued: 0 });
+    assertEquals(last.messages, { expired: 0, replaced: 0, delivered: 0, uncertain: 0, lost: 10, queued: 0 });
   });
 
   it("calls nothing expired that lies behind what a connection has sent", async () => {

@@ -212,6 +212,12 @@ describe("send(), request() and broadcast()", () => {
         assertType<Same<typeof more, boolean>>();
         peer.send(ADD, { a: 1, b: 2 });
         peer.send(RAW, new Uint8Array(1));
+        peer.send(CHAT, "hello", { latest: "hello", maxAge: 100 });
+        peer.send(PING_ME, undefined, { latest: 1 });
+        // @ts-expect-error: a string or a number
+        peer.send(CHAT, "hello", { latest: true });
+        // @ts-expect-error: no such option
+        peer.send(CHAT, "hello", { lastest: 1 });
         // @ts-expect-error: text
         peer.send(CHAT, 5);
         // @ts-expect-error: text, not bytes
@@ -259,6 +265,9 @@ describe("send(), request() and broadcast()", () => {
       // @ts-expect-error: neither left nor right
       server.broadcast(TURN, "up");
       client.send(TURN, "left");
+      server.broadcast(CHAT, "hello", { latest: 5, maxAge: 100, to: { tag: "room" } });
+      // @ts-expect-error: milliseconds
+      server.broadcast(CHAT, "hello", { maxAge: "5" });
       // @ts-expect-error: text
       server.broadcast(CHAT, 5);
       // @ts-expect-error: several clients

@@ -14,6 +14,7 @@ import type { DeliveryCounts } from "../session/delivery_log.ts";
 import type { Parting } from "../session/parting.ts";
 import type { SessionOwner } from "../session/owner.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import type { Latest } from "../session/sender.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -113,10 +114,27 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)));
   }
 
-  /** Sends a message whose payload is encoded already. */
-  sendContent(name: string, code: number, content: Uint8Array | string): boolean {
+  /** Sends a message of which only the latest counts; see `Client.send`. */
+  sendLatest<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    how: Latest,
+  ): boolean {
+    const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.send(name, code, content);
+    return this.session.sender.sendLatest(name, code, checkPayload(name, type.payload.encode(payload)), how);
+  }
+
+  /**
+   * Sends a message whose payload is encoded already.
+   *
+   * @param how How long the message may wait, if only the latest one counts.
+   * @param at When the message was made, by the clock.
+   */
+  sendContent(name: string, code: number, content: Uint8Array | string, how?: Latest, at?: number): boolean {
+    if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
+    const { sender } = this.session;
+    return how === undefined ? sender.send(name, code, content) : sender.sendLatest(name, code, content, how, at);
   }
 
   /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */

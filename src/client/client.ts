@@ -7,6 +7,7 @@
 import type { EventOptions, Listener } from "../app/events.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
+import { latestOf, type SendOptions } from "../app/send_options.ts";
 import { ConfigError } from "../errors.ts";
 import { addressText, type Endpoint, isLocal } from "../base/address.ts";
 import { readOptions } from "../base/checks.ts";
@@ -414,15 +415,27 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
+   * @param options What replaces the message while it waits, and how long it may wait.
    * @returns True if more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `queue-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the peer takes.
    * @throws {TypeError} The payload is not what the codec takes.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
    */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean;
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload?: In): boolean {
-    return this.#link.outgoing.send(type, payload as In);
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: NoInfer<In>,
+    options?: SendOptions,
+  ): boolean;
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
+    options?: SendOptions,
+  ): boolean {
+    const how = options === undefined ? undefined : latestOf(options);
+    if (how === undefined) return this.#link.outgoing.send(type, payload as In);
+    return this.#link.outgoing.sendLatest(type, payload as In, how);
   }
 
   /**

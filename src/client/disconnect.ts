@@ -36,8 +36,10 @@ export interface DisconnectState {
  * `maxMessageSize` is smaller, is lost, and the `error` event reports it.
  */
 export interface MessageCounts {
-  /** Messages that were never written, because they waited longer than `age`. */
+  /** Messages that were never written, because they waited longer than `age`, or than their `maxAge`. */
   readonly expired: number;
+  /** Messages that were never written, because newer ones of the same key replaced them; see the option `latest`. */
+  readonly replaced: number;
   /**
    * Messages that the peer has received: it answered something that was sent after them. It need not have handled them;
    * use `request` if that matters.

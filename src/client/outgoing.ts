@@ -11,7 +11,7 @@ import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
 import { type AnswerCodec, REQUEST_TIMEOUT, type RequestOptions } from "../session/requests.ts";
 import { noReplyCodec } from "../app/peer.ts";
-import { checkTimeout, payloadTooLarge } from "../session/sender.ts";
+import { checkTimeout, type Latest, payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { MessageCounts } from "./disconnect.ts";
@@ -49,7 +49,7 @@ export class Outgoing {
   /** The connection whose listeners to `connect` returned promises. Queued messages wait for these. */
   #greeted: Peer | undefined = undefined;
   #pumping = false;
-  #counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
+  #counts = nothing();
 
   /**
    * @param queue The queue for messages while there is no connection. Without it sending throws then.
@@ -111,6 +111,8 @@ export class Outgoing {
       this.#counts.delivered += deliveries.delivered;
       this.#counts.uncertain += deliveries.uncertain;
       this.#counts.lost += deliveries.lost;
+      this.#counts.expired += deliveries.expired;
+      this.#counts.replaced += deliveries.replaced;
     }
     if (this.#peer === peer) this.#peer = undefined;
   }
@@ -131,7 +133,7 @@ export class Outgoing {
     const { delivered, uncertain, lost: unsent } = this.#counts;
     if (delivered + uncertain + unsent === 0) this.#counts.expired += this.#queue.expire(this.now);
     const counts = { ...this.#counts, lost: this.#counts.lost + lost, queued: this.#queue.messages };
-    this.#counts = { expired: 0, delivered: 0, uncertain: 0, lost: 0 };
+    this.#counts = nothing();
     return counts;
   }
 
@@ -146,6 +148,21 @@ export class Outgoing {
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
     const content = checkPayload(type.name, type.payload.encode(payload));
     queue.push(type.name, type.code, this.#own(type.name, content), this.now);
+    return queue.takesMore;
+  }
+
+  /** See `Client.send`, for a message of which only the latest counts. */
+  sendLatest<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    how: Latest,
+  ): boolean {
+    // What is sent first because listeners to `connect` send it must still not come before what it replaces.
+    const direct = this.#direct && this.#queue?.replaces(type.code, how) !== true;
+    if (direct) return this.#peer!.sendLatest(type, payload, how);
+    const queue = this.#waiting(`Cannot send "${type?.name}"`);
+    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)));
+    if (queue.pushLatest(type.name, type.code, content, this.now, how)) this.#counts.replaced++;
     return queue.takesMore;
   }
 
@@ -223,11 +240,15 @@ export class Outgoing {
     if (queue === undefined || this.#pumping || this.#greeted === peer) return;
     this.#pumping = true;
     while (this.#peer === peer && peer.session.open && queue.first !== undefined) {
+      if (queue.expireFirst(this.now)) {
+        this.#counts.expired++;
+        continue;
+      }
       const message = queue.first;
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else more = peer.sendContent(message.name, message.code, message.content);
+        else more = peer.sendContent(message.name, message.code, message.content, message.latest, message.at);
         queue.shift(message);
         if (!more) await peer.ready();
       } catch (error) {
@@ -271,3 +292,10 @@ export class Outgoing {
     return bytes === content ? new Uint8Array(bytes) : bytes;
   }
 }
+
+/** Returns the counts of no message. */
+function nothing(): Omit<Writable<MessageCounts>, "queued"> {
+  return { expired: 0, replaced: 0, delivered: 0, uncertain: 0, lost: 0 };
+}
+
+type Writable<Counts> = { -readonly [Name in keyof Counts]: Counts[Name] };

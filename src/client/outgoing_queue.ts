@@ -7,8 +7,10 @@
 import { BackpressureError, TimeoutError } from "../errors.ts";
 import { optional, type OptionTable, readOptions, whole, wholeOrInfinity } from "../base/checks.ts";
 import { Fifo } from "../base/fifo.ts";
+import { LatestIndex } from "../base/latest_index.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
+import type { Latest } from "../session/sender.ts";
 
 /** The limits of the queue while there is no connection. */
 export interface QueueOptions {
@@ -37,11 +39,13 @@ export interface QueuedMessage {
   /** The code of the message's type. */
   readonly code: number;
   /** The payload, which only the queue uses. */
-  readonly content: Uint8Array;
+  content: Uint8Array;
   /** When the entry was added, by the clock of the connections; NaN before there is a clock. */
   at: number;
   /** The request that waits for the answer; `undefined` for a message. */
-  readonly request?: QueuedRequest;
+  readonly request?: QueuedRequest | undefined;
+  /** How long the message may wait, and what replaces it; `undefined` for one that always counts. */
+  latest?: Latest | undefined;
 }
 
 /** A request that waits to be sent. */
@@ -61,6 +65,8 @@ export class OutgoingQueue {
   /** The number of bytes up to which a message of any size is taken. */
   readonly #mark: number;
   readonly #entries = new Fifo<QueuedMessage>();
+  /** The messages that newer ones would replace. */
+  readonly #index = new LatestIndex<QueuedMessage>();
   #bytes = 0;
   /** The number of entries that are requests for which nobody waits any more. The first entry is never one of them. */
   #left = 0;
@@ -107,20 +113,50 @@ export class OutgoingQueue {
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
   push(name: string, code: number, content: Uint8Array, at: number, request?: QueuedRequest): QueuedMessage {
-    const { messages, bytes } = this.#limits;
-    if (this.size >= messages || this.#bytes > this.#mark && this.#bytes + content.length > bytes) {
-      this.#full = true;
-      throw new BackpressureError(
-        "queue-full",
-        `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
-      );
-    }
-    const message = { name, code, content, at, request };
+    const { messages } = this.#limits;
+    if (this.size >= messages || !this.#takes(content.length)) throw this.#fullFor(name);
+    const message: QueuedMessage = { name, code, content, at, request };
     this.#bytes += content.length;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);
     if (!this.takesMore) this.#full = true;
     return message;
+  }
+
+  /**
+   * Adds a message of which only the latest counts, in the place of the one that it replaces if there is one. Returns
+   * whether it has replaced one. The caller must not use `content` afterwards.
+   *
+   * @throws {BackpressureError} `queue-full`: it was not taken.
+   */
+  pushLatest(name: string, code: number, content: Uint8Array, at: number, latest: Latest): boolean {
+    const { latest: key } = latest;
+    const older = key === undefined ? undefined : this.#index.find(code, key);
+    if (older === undefined) {
+      const message = this.push(name, code, content, at);
+      message.latest = latest;
+      if (key !== undefined) this.#index.add(code, key, message);
+      return false;
+    }
+    const growth = content.length - older.content.length;
+    if (growth > 0 && !this.#takes(growth)) throw this.#fullFor(name);
+    this.#bytes += growth;
+    Object.assign(older, { content, at, latest });
+    if (!this.takesMore) this.#full = true;
+    return true;
+  }
+
+  /** Returns whether a message waits that such a one would replace. */
+  replaces(code: number, { latest }: Latest): boolean {
+    return latest !== undefined && this.#index.find(code, latest) !== undefined;
+  }
+
+  /** Removes the first entry if it is a message that has waited longer than it may. Returns whether it was. */
+  expireFirst(now: number): boolean {
+    const first = this.first;
+    if (first?.latest === undefined || !(now - first.at > first.latest.maxAge)) return false;
+    this.shift(first);
+    return true;
   }
 
   /** Called when there is a clock. The age of earlier entries counts from now on. */
@@ -147,27 +183,28 @@ export class OutgoingQueue {
     this.#forget(message);
     this.#trim();
     if (2 * this.#left <= this.#entries.size) return;
-    const kept = this.#entries.clear().filter(({ request }) => request?.left !== true);
-    for (const message of kept) this.#entries.push(message);
+    this.#keep(({ request }) => request?.left !== true);
     this.#left = 0;
   }
 
   /** Removes entries that are too old. Messages among them are counted in the result. Requests fail. */
   expire(now: number): number {
-    let expired = 0;
-    for (let first = this.first; first !== undefined && now - first.at > this.#limits.age; first = this.first) {
-      this.shift(first);
-      if (first.request === undefined) expired++;
-      else {first.request.fail(
-          new TimeoutError("timeout", `Cannot send "${first.name}": it waited too long for a connection`),
-        );}
+    const old = [...this.#entries].filter((entry) => entry.request?.left !== true && this.#tooOld(entry, now));
+    if (old.length === 0) return 0;
+    const gone = new Set(old);
+    this.#keep((entry) => !gone.has(entry));
+    for (const entry of old) this.#forget(entry);
+    this.#trim();
+    for (const { name, request } of old) {
+      request?.fail(new TimeoutError("timeout", `Cannot send "${name}": it waited too long for a connection`));
     }
-    return expired;
+    return old.filter(({ request }) => request === undefined).length;
   }
 
   /** Removes all entries. Messages among them are counted in the result. Requests fail. */
   clear(error: () => unknown): number {
     const left = this.#entries.clear();
+    this.#index.clear();
     this.#bytes = 0;
     this.#left = 0;
     this.#requests = 0;
@@ -191,8 +228,29 @@ export class OutgoingQueue {
     return this.#onEmpty.wait();
   }
 
-  #forget({ content, request }: QueuedMessage): void {
+  #takes(bytes: number): boolean {
+    return this.#bytes <= this.#mark || this.#bytes + bytes <= this.#limits.bytes;
+  }
+
+  #fullFor(name: string): BackpressureError {
+    this.#full = true;
+    return new BackpressureError(
+      "queue-full",
+      `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
+    );
+  }
+
+  #tooOld({ at, latest }: QueuedMessage, now: number): boolean {
+    return now - at > Math.min(this.#limits.age, latest?.maxAge ?? Infinity);
+  }
+
+  #keep(stays: (message: QueuedMessage) => boolean): void {
+    for (const message of this.#entries.clear()) if (stays(message)) this.#entries.push(message);
+  }
+
+  #forget({ code, content, latest, request }: QueuedMessage): void {
     this.#bytes -= content.length;
+    if (latest?.latest !== undefined) this.#index.remove(code, latest.latest);
     if (request !== undefined) this.#requests--;
     if (this.#full && this.#bytes <= this.#mark / 2 && this.size <= this.#limits.messages / 2) this.#makeRoom();
   }

@@ -5,12 +5,11 @@
  */
 
 import { sealFrame } from "../wire/encoder.ts";
+import { viewOf } from "../wire/integers.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { WRITE_SLICE } from "./backlog.ts";
+import { SHARE_FROM } from "./segments.ts";
 import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts";
-
-/** Bytes that are encoded already are passed on without a copy if there are at least this many. */
-const SHARE_FROM = 16 * 1024;
 
 /** Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once. */
 export function encodeBytes(
@@ -50,6 +49,24 @@ export function encodeBytes(
   segment.used = at + total;
   scheduler.add(total, priority);
   if (maxFrameSize !== undefined) scheduler.seal();
+}
+
+/** Encodes a frame that waits by itself. Does not check its arguments. */
+export function encodeAlone(
+  protocol: Protocol,
+  code: number,
+  flags: number,
+  requestId: number | string,
+  content: Uint8Array,
+  sentAt: number,
+): Uint8Array {
+  const { headerSize } = protocol;
+  const size = content.length;
+  const bytes = new Uint8Array(headerSize + size);
+  // Another thread may make a shared buffer longer meanwhile. The checksum is that of the copy.
+  bytes.set(content.subarray(0, size), headerSize);
+  sealFrame(protocol, viewOf(bytes), 0, code, flags, requestId, size, sentAt);
+  return bytes;
 }
 
 /** Encodes a large frame in pieces, so that the memory of each piece is freed as soon as the piece is sent. */

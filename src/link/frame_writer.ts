@@ -12,6 +12,7 @@ import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { encodeBytes, queueEncoded } from "./frame_encoding.ts";
 import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
+import { LatestFrame, LatestFrames, type LatestTerms } from "./latest_frames.ts";
 import { type PulledRoom, type PulledSource, PulledSources } from "./pulled_sources.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
@@ -45,6 +46,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   #messages: MessageRoom | undefined = undefined;
   /** Made when a feature has a source. */
   #sources: PulledSources | undefined = undefined;
+  /** The frames of which only the latest counts. Created when one has to wait. */
+  #latest: LatestFrames | undefined = undefined;
   #flushed: Waiters | undefined = undefined;
   /** True once the peer can grant no more credit, so that held frames will never be sent. */
   #spent = false;
@@ -213,6 +216,40 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#taken(bytes.length);
   }
 
+  /** True if a message that is taken now is written at once. */
+  get idle(): boolean {
+    return this.alone && this.scheduler.open;
+  }
+
+  /** The frames of which only the latest counts; `undefined` if none ever had to wait. */
+  get latestFrames(): LatestFrames | undefined {
+    return this.#latest;
+  }
+
+  /**
+   * Takes a frame that is encoded already, that nobody will change, and of which only the latest counts. It takes the
+   * place of one with the same code and key that still waits. Returns the frame if it has a place of its own, and
+   * `undefined` if it has replaced one or the connection is over. Throws like {@linkcode frame}.
+   */
+  latest(code: number, bytes: Uint8Array, terms: LatestTerms): LatestFrame | undefined {
+    if (this.closed) return undefined;
+    const latest = this.#latest ??= new LatestFrames(this.#shared.clock, this.protocol.maxFrameSize !== undefined);
+    const older = latest.find(code, terms.key);
+    const growth = bytes.length - (older?.bytes.length ?? 0);
+    if (growth > 0 && !this.#admit(growth, MESSAGE)) return undefined;
+    if (older !== undefined) {
+      latest.replace(older, bytes, terms);
+      if (growth > 0) this.#taken(growth);
+      else if (growth < 0) this.#freed(-growth);
+      return undefined;
+    }
+    const frame = new LatestFrame(code, bytes, terms);
+    latest.push(frame);
+    this.scheduler.place(latest);
+    this.#taken(bytes.length);
+    return frame;
+  }
+
   /**
    * Resolves when a message may be sent: at once while the buffer is not {@linkcode full}, otherwise when it is no
    * longer full. If a message was refused before, there is room for it by then. It also resolves when the connection is
@@ -247,19 +284,16 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   // For the write loop.
 
   protected override wrote(bytes: number): void {
-    this.#buffered -= bytes;
     this.#backlog?.wrote(this.lastWrite, this.scheduler.overtaking);
-    this.#shared.total.free(bytes);
-    this.#replies?.again();
+    this.#freed(bytes);
     if (this.closed) return;
-    const backlog = this.#backlog;
-    if (backlog !== undefined && this.#buffered <= this.#shared.limits.highWaterMark / 2 && this.heldBytes === 0) {
-      backlog.end();
-      this.#backlog = undefined;
-      this.#wake();
-      this.#events.pressure(false, this.#buffered);
-    }
     this.#sources?.wrote(this.#shared.clock.now() - this.lastWrite);
+    if (this.#flushed !== undefined) this.#wake();
+  }
+
+  protected override dropped(bytes: number): void {
+    if (this.closed) return;
+    this.#freed(bytes);
     if (this.#flushed !== undefined) this.#wake();
   }
 
@@ -353,6 +387,20 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#shared.total.buffered += size;
     if (!this.full && this.#buffered > this.#shared.limits.highWaterMark) this.#fill();
     this.begin();
+  }
+
+  /** Called when `bytes` no longer wait. */
+  #freed(bytes: number): void {
+    this.#buffered -= bytes;
+    this.#shared.total.free(bytes);
+    this.#replies?.again();
+    if (this.closed) return;
+    const backlog = this.#backlog;
+    if (backlog === undefined || this.#buffered > this.#shared.limits.highWaterMark / 2 || this.heldBytes > 0) return;
+    backlog.end();
+    this.#backlog = undefined;
+    this.#wake();
+    this.#events.pressure(false, this.#buffered);
   }
 
   /** Called when the buffer is full: from now on the peer has to take something in time. */

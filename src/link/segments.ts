@@ -13,6 +13,9 @@ import { type BufferPool, POOL_SIZES, type WriteBuffer, writeBuffer } from "./bu
  */
 const LITTLE = 0.25;
 
+/** Bytes that are encoded already are passed on without a copy if there are at least this many. */
+export const SHARE_FROM: number = 16 * 1024;
+
 /** A piece of outgoing bytes: `bytes[sent..used)`. */
 export interface Segment {
   readonly bytes: Uint8Array;
@@ -68,6 +71,17 @@ export class Segments {
   share(bytes: Uint8Array): void {
     this.seal();
     this.#append({ bytes, buffer: undefined, used: bytes.length, sent: 0, after: undefined });
+  }
+
+  /** Adds such bytes, with a copy if there are only a few. */
+  put(bytes: Uint8Array): void {
+    if (bytes.length >= SHARE_FROM) {
+      this.share(bytes);
+      return;
+    }
+    const segment = this.room(bytes.length, false);
+    segment.bytes.set(bytes, segment.used);
+    segment.used += bytes.length;
   }
 
   /** Closes the open segment. It may wait for a long time, so a buffer with few bytes in it goes back to the pool. */

@@ -8,6 +8,7 @@
 
 import type { BufferPool } from "./buffer_pool.ts";
 import { Fifo } from "../base/fifo.ts";
+import type { LatestFrames } from "./latest_frames.ts";
 import { type OpenSegment, Segments } from "./segments.ts";
 
 /** The terms on which one side grants the other credit, in bytes. */
@@ -41,7 +42,7 @@ export const ORDERED_CONTROL: Priority = { limited: false, ordered: true, charge
 
 /** Consecutive frames of one size. Most frames of a burst have the same size. */
 interface Run {
-  /** The size of each frame, in bytes; negative for frames that need no credit. */
+  /** The size of each frame, in bytes; negative for frames that need no credit, and 0 for the places of latest frames. */
   readonly size: number;
   count: number;
 }
@@ -67,7 +68,11 @@ export class SendScheduler {
   #lastRun: Run | undefined = undefined;
   #takenBytes = 0;
   #passedBytes = 0;
-  #current: "ordered" | "urgent" = "ordered";
+  #current: "ordered" | "urgent" | "latest" = "ordered";
+  /** The frames of which only the latest counts. Their places are among the held frames. */
+  #latest: LatestFrames | undefined = undefined;
+  /** The number of urgent bytes to write before anything else gets a turn; -1 while nothing else waits for one. */
+  #turn = -1;
   /** True while nothing is held and there is no urgent queue, as usual. */
   #plain = true;
 
@@ -111,9 +116,15 @@ export class SendScheduler {
     return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
   }
 
-  /** The number of bytes that are held. */
+  /** The number of bytes that wait for credit. */
   get heldBytes(): number {
-    return this.#takenBytes - this.#passedBytes - this.#free;
+    if (this.#credit > 0) return 0;
+    return this.#takenBytes - this.#passedBytes - this.#free + (this.#latest?.bytes ?? 0);
+  }
+
+  /** True if a message that is queued now waits for nothing but the write of what is queued. */
+  get open(): boolean {
+    return this.#plain && this.#credit > 0;
   }
 
   /** True if what {@linkcode next} returned last has overtaken held messages. */
@@ -164,6 +175,21 @@ export class SendScheduler {
     this.add(bytes.length, MESSAGE);
   }
 
+  /**
+   * Keeps a place for the last one of `frames`. What is queued later is held until the frame is encoded, which happens
+   * when all that was queued before it has been passed to the socket.
+   */
+  place(frames: LatestFrames): void {
+    this.#latest = frames;
+    this.#hold(0);
+    this.#plain = false;
+  }
+
+  /** Returns the number of bytes of frames that expired since the last call. */
+  takeDropped(): number {
+    return this.#latest === undefined ? 0 : this.#latest.takeDropped();
+  }
+
   /** Makes the next frame begin a write of its own. */
   seal(): void {
     this.#ordered.seal();
@@ -172,24 +198,15 @@ export class SendScheduler {
   /** Adds credit that the peer granted, and releases the held frames that it covers. */
   grant(bytes: number): void {
     this.#credit += bytes;
-    while (this.holding) {
-      const run = this.#held!.first!;
-      let count = run.count;
-      if (run.size > 0) {
-        if (this.#credit <= 0) return;
-        const cost = Math.max(run.size, this.#least);
-        count = Math.min(count, Math.ceil(this.#credit / cost));
-        this.#credit -= count * cost;
-      }
-      this.#free += count * Math.abs(run.size);
-      run.count -= count;
-      if (run.count === 0) this.#held!.shift();
-    }
-    this.#plain = this.#urgent === undefined;
+    this.#release();
   }
 
   /** Returns what to write next, at most `most` bytes; `undefined` if nothing may be written. */
   next(most: number): Uint8Array | undefined {
+    if (this.#latest !== undefined && this.#latestDue()) {
+      this.#current = "latest";
+      return this.#latest.next(most);
+    }
     this.#current = this.#urgentBytes > 0 && this.#before === 0 ? "urgent" : "ordered";
     const urgent = this.#current === "urgent";
     const free = urgent ? this.#urgentBytes : this.#urgentBytes > 0 ? this.#before : this.#free;
@@ -207,7 +224,9 @@ export class SendScheduler {
     if (this.#current === "urgent") {
       this.#urgentBytes -= size;
       this.#urgentPassed += size;
-    } else {
+      if (this.#turn > 0) this.#turn -= size;
+    } else if (this.#current === "latest") this.#latest!.pass(size);
+    else {
       this.#passedBytes += size;
       this.#free -= size;
       if (this.#before > 0) this.#before -= size;
@@ -226,6 +245,9 @@ export class SendScheduler {
       }
       return true;
     }
+    if (this.#current === "latest") {
+      return this.#latest!.advance(size) || this.#free > 0 || this.#urgentBytes > 0 || this.#placeFirst;
+    }
     return this.#ordered.advance(size) && this.#free > 0 || this.#urgentBytes > 0;
   }
 
@@ -233,6 +255,68 @@ export class SendScheduler {
   clear(): void {
     this.#ordered.clear();
     this.#urgent?.clear();
+    this.#latest?.clear();
+  }
+
+  /** True if the next held frame is a latest one and needs nothing but its turn. */
+  get #placeFirst(): boolean {
+    return this.#held?.first?.size === 0 && this.#credit > 0;
+  }
+
+  /** Encodes latest frames if it is their turn. Returns whether there are some to be written now. */
+  #latestDue(): boolean {
+    const latest = this.#latest!;
+    if (latest.dueBytes > 0) return true;
+    if (this.#free === 0 && !this.#placeFirst) return false;
+    if (this.#urgentBytes > 0 && !this.#urgentDone()) return false;
+    this.#turn = -1;
+    if (this.#free > 0) return false;
+    this.#encodeLatest(latest);
+    return latest.dueBytes > 0;
+  }
+
+  /**
+   * Returns whether ordered and latest frames have their turn. Urgent frames that were queued before that go first. Later
+   * ones wait for their next turn, since an endless row of answers would otherwise hold up all messages.
+   */
+  #urgentDone(): boolean {
+    if (this.#before > 0) return false;
+    if (this.#turn < 0) this.#turn = this.#urgentBytes;
+    if (this.#turn > 0) return false;
+    this.#before = this.#free;
+    return true;
+  }
+
+  /** Encodes the latest frames that are first in line for one write, and frees those that are held behind them. */
+  #encodeLatest(latest: LatestFrames): void {
+    const places = this.#held!.first!;
+    while (places.count > 0 && this.#credit > 0 && latest.fits) {
+      places.count--;
+      const size = latest.encode(this.#ordered.pool);
+      if (size > 0) this.#charge(size);
+    }
+    if (places.count > 0) return;
+    this.#held!.shift();
+    this.#release();
+  }
+
+  /** Frees the held frames that have credit, up to the place of the next latest frame. */
+  #release(): void {
+    while (this.holding) {
+      const run = this.#held!.first!;
+      if (run.size === 0) return;
+      let count = run.count;
+      if (run.size > 0 && this.#least >= 0) {
+        if (this.#credit <= 0) return;
+        const cost = Math.max(run.size, this.#least);
+        count = Math.min(count, Math.ceil(this.#credit / cost));
+        this.#credit -= count * cost;
+      }
+      this.#free += count * Math.abs(run.size);
+      run.count -= count;
+      if (run.count === 0) this.#held!.shift();
+    }
+    this.#plain = this.#urgent === undefined;
   }
 
   #charge(size: number): void {

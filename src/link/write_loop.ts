@@ -45,6 +45,8 @@ export abstract class WriteLoop implements Flushable {
   protected abstract get slice(): number;
   /** Called when the socket has taken `bytes`. */
   protected abstract wrote(bytes: number): void;
+  /** Called when `bytes` will not be written because their frames have waited too long. */
+  protected abstract dropped(bytes: number): void;
   /** Called when a write fails. */
   protected abstract failed(error: Error, reason: CloseReason): void;
 
@@ -83,15 +85,16 @@ export abstract class WriteLoop implements Flushable {
 
   #write(): void {
     const bytes = this.scheduler.next(this.slice);
-    if (bytes === undefined) {
-      this.#state = "idle";
-      return;
+    if (bytes === undefined) this.#state = "idle";
+    else {
+      this.#state = "writing";
+      this.#writing = bytes.length;
+      this.scheduler.pass(bytes.length);
+      this.lastWrite = this.#shared.clock.now();
+      this.#channel.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
     }
-    this.#state = "writing";
-    this.#writing = bytes.length;
-    this.scheduler.pass(bytes.length);
-    this.lastWrite = this.#shared.clock.now();
-    this.#channel.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
+    const dropped = this.scheduler.takeDropped();
+    if (dropped > 0) this.dropped(dropped);
   }
 
   #wrote(): void {

@@ -7,6 +7,8 @@
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { type Checks, type Given, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
+import { changes, LATEST_OPTIONS, type SendOptions } from "../app/send_options.ts";
+import type { Latest } from "../session/sender.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import { encodeFrame } from "../wire/encoder.ts";
@@ -15,7 +17,7 @@ import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
 
 /** Options of {@linkcode Server.broadcast}; all optional. */
-export interface BroadcastOptions {
+export interface BroadcastOptions extends SendOptions {
   /** The clients to send to: a list of them, or all that carry a tag. @default all clients */
   readonly to?: Iterable<ConnectedClient<unknown>> | TagSelector;
   /** The clients to leave out. @default none */
@@ -25,7 +27,7 @@ export interface BroadcastOptions {
 }
 
 /** The options of a broadcast, checked. */
-export interface BroadcastSelection extends Given<Omit<BroadcastOptions, "onFull">> {
+export interface BroadcastSelection extends Given<Pick<BroadcastOptions, "to" | "except">>, Latest {
   readonly onFull: "skip" | "close";
 }
 
@@ -36,6 +38,7 @@ const OPTIONS: Checks<BroadcastSelection> = {
     if (value === "skip" || value === "close") return value;
     throw new TypeError(`${name} must be skip or close, not ${show(value)}`);
   }, "skip"),
+  ...LATEST_OPTIONS,
 } satisfies OptionTable<BroadcastOptions>;
 
 const DEFAULTS = Object.freeze(readOptions("broadcast()", {}, OPTIONS));
@@ -75,8 +78,10 @@ export function broadcastTo(
   peers: Iterable<Peer>,
   code: number,
   payload: Uint8Array | string,
-  onFull: "skip" | "close",
+  how: BroadcastSelection,
 ): BroadcastResult {
+  const { onFull } = how;
+  const latest = changes(how);
   const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
   const encoded = new Map<HeaderLayout, Uint8Array>();
   let sent = 0;
@@ -93,7 +98,10 @@ export function broadcastTo(
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
     const { sender } = peer.session;
     try {
-      if (sender.transforms) sender.send("broadcast", code, content);
+      if (sender.transforms) {
+        if (latest) sender.sendLatest("broadcast", code, content, how);
+        else sender.send("broadcast", code, content);
+      } else if (latest) sender.encodedLatest(code, bytes, how);
       else sender.encoded(bytes);
       sent++;
     } catch (error) {

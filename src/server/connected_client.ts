@@ -11,6 +11,7 @@ import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
+import { latestOf, type SendOptions } from "../app/send_options.ts";
 import { nonEmpty } from "../base/checks.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
@@ -279,15 +280,27 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type.
    * @param payload The payload.
+   * @param options What replaces the message while it waits, and how long it may wait.
    * @returns True if more may be sent right away. If not, await {@linkcode ready}.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `buffer-full` or `total-buffer-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the client takes.
    * @throws {TypeError} The payload is not what the codec takes.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
    */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: NoInfer<In>): boolean;
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload?: In): boolean {
-    return this.#member.peer.send(type, payload as In);
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: NoInfer<In>,
+    options?: SendOptions,
+  ): boolean;
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
+    options?: SendOptions,
+  ): boolean {
+    const how = options === undefined ? undefined : latestOf(options);
+    if (how === undefined) return this.#member.peer.send(type, payload as In);
+    return this.#member.peer.sendLatest(type, payload as In, how);
   }
 
   /**

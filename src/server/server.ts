@@ -399,10 +399,10 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options Which clients, and what to do about full ones.
+   * @param options Which clients, what to do about full ones, and what replaces the message while it waits.
    * @returns How many clients it was sent to, skipped and closed.
    * @throws {TypeError | PayloadError} The codec refuses the payload; nobody gets it.
-   * @throws {TypeError} An option is unknown, or `onFull` is neither `"skip"` nor `"close"`.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
    *
    * @example To everybody but the sender
    * ```ts
@@ -440,7 +440,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       peers,
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
-      selection.onFull,
+      selection,
     );
     this.#owner.broadcastsDropped += result.dropped;
     return result;

@@ -9,7 +9,7 @@ import type { Sender } from "./sender.ts";
 
 /** A connection's counters, from its start. */
 export interface SessionStats {
-  /** The number of messages, requests, replies and system frames sent. */
+  /** The number of messages, requests, replies and system frames sent, without messages that were replaced or expired. */
   readonly framesSent: number;
   /** The number of frames received, without dropped ones. */
   readonly framesReceived: number;
@@ -19,6 +19,10 @@ export interface SessionStats {
   readonly bytesReceived: number;
   /** The number of bytes that wait to be sent, answers that wait for room included. */
   readonly bufferedBytes: number;
+  /** The number of messages that were not sent because newer ones of the same key replaced them; see the option `latest`. */
+  readonly replaced: number;
+  /** The number of messages that were not sent because they had waited longer than their `maxAge`. */
+  readonly expired: number;
   /** The number of messages that wait for their handlers. */
   readonly queuedMessages: number;
   /** The number of running asynchronous handlers. */
@@ -62,6 +66,8 @@ export function countersOf(
     bytesSent: writer.written,
     bytesReceived: source.bytes,
     bufferedBytes: writer.buffered + writer.heldBytes,
+    replaced: writer.latestFrames?.replaced ?? 0,
+    expired: writer.latestFrames?.expired ?? 0,
     repliesDropped: pending.dropped,
     repliesLeftOut: sender.leftOut,
     framesDropped: source.dropped,

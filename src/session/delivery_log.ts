@@ -4,11 +4,16 @@
  * messages that were passed to the socket without such an answer are uncertain. Those that were not passed to the
  * socket are lost.
  *
+ * A message that was replaced is none of these: the one that took its place is counted in its stead. One that expired is
+ * counted as such. Neither changes what an answer proves, because a newer message is never written later than the one that
+ * it replaces would have been.
+ *
  * @module
  */
 
 import { Fifo } from "../base/fifo.ts";
 import type { FrameWriter } from "../link/frame_writer.ts";
+import type { ExpiryLog, LatestFrame } from "../link/latest_frames.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** A probe is sent after this many messages. */
@@ -18,7 +23,10 @@ const PROBE_MS = 1_000;
 /** The most probes that may be unanswered at the same time. The next one is sent when there are fewer. */
 const MAX_PROBES = 16;
 
-/** The numbers of messages. The delivered ones were sent first, then the uncertain ones, then the lost ones. */
+/**
+ * The numbers of messages. The delivered ones were sent first, then the uncertain ones, then the lost ones. Expired and
+ * replaced ones may have been anywhere among them.
+ */
 export interface DeliveryCounts {
   /** The number of messages that the peer has received. */
   readonly delivered: number;
@@ -26,6 +34,10 @@ export interface DeliveryCounts {
   readonly uncertain: number;
   /** The number of messages that the peer never received. */
   readonly lost: number;
+  /** The number of messages that were never written because they had waited too long. */
+  readonly expired: number;
+  /** The number of messages that were never written because newer ones had replaced them. */
+  readonly replaced: number;
 }
 
 /** A PING whose answer proves that the messages sent before it were delivered. */
@@ -49,7 +61,7 @@ export interface DeliveriesHost {
  * Counts the messages of one connection. It keeps a number for each message that still waits in the frame writer. It
  * keeps at most {@linkcode MAX_PROBES} probes, even if the peer answers none.
  */
-export class DeliveryLog {
+export class DeliveryLog implements ExpiryLog {
   readonly #writer: FrameWriter;
   readonly #wheel: TimerWheel;
   readonly #host: DeliveriesHost;
@@ -63,6 +75,12 @@ export class DeliveryLog {
    * bytes of the send scheduler.
    */
   readonly #ends = new Fifo<number>();
+  /** The rows of expired messages, by their numbers, for which no answer has come yet. */
+  readonly #expired = new Fifo<{ first: number; last: number }>();
+  #lastExpired = { first: 0, last: -1 };
+  /** The number of expired messages in these rows, and of those before them. */
+  #expiredAfter = 0;
+  #expiredBefore = 0;
   /** The probes that are not known to be answered or outdated. */
   #probes: AckProbe[] = [];
   /** True if a probe is to be sent as soon as fewer are unanswered. */
@@ -85,11 +103,15 @@ export class DeliveryLog {
     return this.#sent;
   }
 
-  /** Counts the message that the frame writer has just taken. */
-  take(): void {
+  /** Counts the message that the frame writer has just taken. `latest` is its frame if only the latest one counts. */
+  take(latest?: LatestFrame): void {
     this.#sent++;
     this.#pass();
-    this.#ends.push(this.#writer.scheduler.taken);
+    if (latest === undefined) this.#ends.push(this.#writer.scheduler.taken);
+    else {
+      latest.log = this;
+      latest.number = this.#sent;
+    }
     if (this.#due) return;
     if (this.#sent - this.#probed >= PROBE_MESSAGES) this.requestAck();
     else if (this.#timer.tick < 0) this.#wheel.add(this.#timer, PROBE_MS);
@@ -109,18 +131,40 @@ export class DeliveryLog {
     if (probe !== undefined) this.#probes.push(probe);
   }
 
+  /** Called when a message has waited too long. They expire in the order of their numbers. */
+  expire(number: number): void {
+    this.#expiredAfter++;
+    if (this.#expired.size > 0 && this.#lastExpired.last === number - 1) this.#lastExpired.last = number;
+    else this.#expired.push(this.#lastExpired = { first: number, last: number });
+  }
+
   /** Called when something that was sent after the first `count` messages has been answered. */
   deliver(count: number): void {
     if (count <= this.#delivered) return;
     this.#delivered = count;
+    for (let row = this.#expired.first; row !== undefined && row.first <= count; row = this.#expired.first) {
+      const over = Math.min(row.last, count) - row.first + 1;
+      this.#expiredAfter -= over;
+      this.#expiredBefore += over;
+      row.first += over;
+      if (row.first <= row.last) break;
+      this.#expired.shift();
+    }
     if (this.#due) this.requestAck();
   }
 
   /** The counts of the messages so far. */
   get counts(): DeliveryCounts {
     this.#pass();
-    const passed = Math.max(this.#delivered, this.#sent - this.#ends.size);
-    return { delivered: this.#delivered, uncertain: passed - this.#delivered, lost: this.#sent - passed };
+    const { waiting = 0, replaced = 0 } = this.#writer.latestFrames ?? {};
+    const passed = Math.max(this.#delivered, this.#sent - this.#ends.size - waiting);
+    return {
+      delivered: this.#delivered - this.#expiredBefore,
+      uncertain: passed - this.#delivered - this.#expiredAfter,
+      lost: this.#sent - passed,
+      expired: this.#expiredBefore + this.#expiredAfter,
+      replaced,
+    };
   }
 
   /** Stops the timer. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { LatestKey } from "../base/latest_index.ts";
+import { encodeUtf8 } from "../base/utf8.ts";
 import { BackpressureError, PayloadError } from "../errors.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
@@ -13,6 +15,7 @@ import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { type AckProbe, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
+import { encodeAlone } from "../link/frame_encoding.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
@@ -40,6 +43,14 @@ export interface SenderShared extends FrameWriterShared {
   readonly observers: Observers;
 }
 
+/** How long a message may wait, and what replaces it meanwhile. */
+export interface Latest {
+  /** A newer message of the same type and key replaces it; `undefined` if none does. */
+  readonly latest: LatestKey | undefined;
+  /** How long it may wait before it is written, in milliseconds. */
+  readonly maxAge: number;
+}
+
 /** The parts of a request that its answer needs. */
 export interface Request {
   readonly type: { readonly name: string; readonly code: number };
@@ -52,6 +63,12 @@ export interface Request {
 export interface EncodedPayload {
   readonly flags: number;
   readonly content: Uint8Array;
+}
+
+/** A payload that may have been transformed. */
+interface PayloadToSend {
+  readonly flags: number;
+  readonly content: Uint8Array | string;
 }
 
 /** Transforms payloads before they are sent. */
@@ -110,7 +127,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** The number of frames sent so far. */
   get frames(): number {
-    return this.#frames;
+    return this.#frames - (this.writer.latestFrames?.expired ?? 0);
   }
 
   /** The number of the library's own answers that were left out because all connections together had no room. */
@@ -148,6 +165,35 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
+  }
+
+  /**
+   * Sends a message of which only the latest counts. Returns and throws what {@linkcode send} does.
+   *
+   * @param at When the message was made, by the clock. Default: now.
+   */
+  sendLatest(name: string, code: number, content: Uint8Array | string, how: Latest, at?: number): boolean {
+    if (this.writer.idle) return this.send(name, code, content);
+    const { protocol } = this.writer;
+    const payload = this.#transform(code, 0, content);
+    const bytes = typeof payload.content === "string" ? encodeUtf8(payload.content) : payload.content;
+    if (protocol.headerSize + bytes.length > this.maxMessageSize) {
+      throw payloadTooLarge(name, content, this.maxMessageSize);
+    }
+    const requestId = this.pending.ids.plain();
+    const sentAt = protocol.layout.timestamp < 0 ? 0 : Date.now();
+    this.#latest(code, encodeAlone(protocol, code, payload.flags, requestId, bytes, sentAt), how, at);
+    const { sent } = this.#shared.observers;
+    if (sent !== undefined && !this.writer.closed) {
+      sent({ code, size: bytes.length, requestId, kind: kindOf(code, payload.flags) }, this.#host.handle);
+    }
+    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+  }
+
+  /** Sends a complete frame of which only the latest counts. Throws a `BackpressureError` if there is no room. */
+  encodedLatest(code: number, frame: Uint8Array, how: Latest): void {
+    if (this.writer.idle) this.encoded(frame);
+    else this.#latest(code, frame, how);
   }
 
   /** Sends complete frames that are encoded already. Throws a `BackpressureError` if there is no room. */
@@ -333,6 +379,23 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return entry;
   }
 
+  #latest(code: number, frame: Uint8Array, { latest, maxAge }: Latest, at = this.#shared.clock.now()): void {
+    const waiting = this.writer.latest(code, frame, { key: latest, at, maxAge });
+    if (waiting === undefined) return;
+    this.#frames++;
+    this.#deliveries?.take(waiting);
+  }
+
+  #transform(code: number, flags: number, content: Uint8Array | string): PayloadToSend {
+    for (const encoder of this.#encoders ?? []) {
+      const encoded = encoder.encode(code, flags, content);
+      if (encoded === undefined) continue;
+      flags |= encoded.flags;
+      content = encoded.content;
+    }
+    return { flags, content };
+  }
+
   /**
    * Sends a frame. Returns its size, header included; 0 if the connection is over.
    *
@@ -350,12 +413,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ): number {
     const { protocol } = this.writer;
     if (this.#encoders !== undefined && code >= FIRST_APPLICATION_CODE) {
-      for (const encoder of this.#encoders) {
-        const encoded = encoder.encode(code, flags, content);
-        if (encoded === undefined) continue;
-        flags |= encoded.flags;
-        content = encoded.content;
-      }
+      ({ flags, content } = this.#transform(code, flags, content));
     }
     // The library's own frames are not checked: they are so short that any sensible peer takes them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;

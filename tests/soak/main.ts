@@ -17,6 +17,7 @@ import { churn } from "./churn.ts";
 import { cuts } from "./cuts.ts";
 import { flood } from "./flood.ts";
 import { frozen } from "./frozen.ts";
+import { game } from "./game.ts";
 import { attackTable } from "./attack_table.ts";
 import { hostile } from "./hostile.ts";
 import { order } from "./order.ts";
@@ -25,7 +26,7 @@ import { restarts } from "./restarts.ts";
 import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
 
-const SCENARIOS: readonly Scenario[] = [frozen, cuts, restarts, storm, flood, churn, order, hostile];
+const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
 const text = { type: "string" } as const;

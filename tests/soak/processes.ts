@@ -41,6 +41,11 @@ export class Child extends Obedient {
     this.signal("SIGSTOP");
   }
 
+  /** Lets it go on. */
+  go(): void {
+    this.signal("SIGCONT");
+  }
+
   /** Calls `close`, and waits until the process has ended by itself; returns how long that took, in milliseconds. */
   async end(): Promise<number> {
     await this.call("close");
