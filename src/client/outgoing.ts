@@ -9,9 +9,11 @@ import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
-import { type AnswerCodec, REQUEST_TIMEOUT, type RequestOptions } from "../session/requests.ts";
+import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { noReplyCodec } from "../app/peer.ts";
-import { checkTimeout, payloadTooLarge } from "../session/sender.ts";
+import { requestTerms, scopedAnswer } from "../app/request_terms.ts";
+import { sendMeta, type SendOptions } from "../app/send_options.ts";
+import { payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { MessageCounts } from "./disconnect.ts";
@@ -141,34 +143,37 @@ export class Outgoing {
   }
 
   /** See `Client.send`. */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    if (this.#direct) return this.#peer!.send(type, payload);
+  send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options?: SendOptions,
+  ): boolean {
+    if (this.#direct) return this.#peer!.send(type, payload, options);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    queue.push(type.name, type.code, this.#own(type.name, content), this.now);
+    queue.push(type.name, type.code, this.#own(type.name, content), sendMeta(type.name, options), this.now);
     return queue.takesMore;
   }
 
-  /** See `Client.request`. Rejects instead of throwing. */
+  /** See `Client.request`; if `whole` is true, `Client.exchange`. Rejects instead of throwing. */
   async request<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
     options: RequestOptions,
-  ): Promise<ReplyOut> {
+    whole: boolean,
+  ): Promise<unknown> {
     const queue = this.#waiting(`Cannot request "${type?.name}"`);
     if (type.reply === undefined) throw noReplyCodec(type.name);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    const { timeout = REQUEST_TIMEOUT, signal } = options;
-    checkTimeout(type.name, timeout);
-    signal?.throwIfAborted();
+    const terms = requestTerms(type.name, options);
     const own = this.#own(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
-    const message = queue.push(type.name, type.code, own, this.now, request);
-    const begin = (shared: PeerShared): void => request.begin(message, queue, shared, timeout);
+    const request = new WaitingRequest(this, type.reply as AnswerCodec, terms, whole, resolve, reject);
+    const message = queue.push(type.name, type.code, own, terms.meta, this.now, request);
+    const begin = (shared: PeerShared): void => request.begin(message, queue, shared);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
-    return await promise as ReplyOut;
+    return await scopedAnswer(type.name, terms, promise);
   }
 
   /** True while there is a connection and nothing in the queue has to be sent first. */
@@ -227,7 +232,7 @@ export class Outgoing {
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else more = peer.sendContent(message.name, message.code, message.content);
+        else more = peer.sendContent(message.name, message.code, message.content, message.meta);
         queue.shift(message);
         if (!more) await peer.ready();
       } catch (error) {

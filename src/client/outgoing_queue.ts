@@ -14,7 +14,7 @@ import type { AnswerCodec } from "../session/requests.ts";
 export interface QueueOptions {
   /** The most messages and requests. @default 10000 */
   readonly messages?: number;
-  /** The most bytes of their payloads. @default 16777216 */
+  /** The most bytes of their payloads and metadata. @default 16777216 */
   readonly bytes?: number;
   /**
    * How long a message or request may wait for a connection, in milliseconds. An older message is dropped and counted
@@ -38,6 +38,8 @@ export interface QueuedMessage {
   readonly code: number;
   /** The payload, which only the queue uses. */
   readonly content: Uint8Array;
+  /** The members of its metadata, see `metadataMembers`. */
+  readonly meta: string;
   /** When the entry was added, by the clock of the connections; NaN before there is a clock. */
   at: number;
   /** The request that waits for the answer; `undefined` for a message. */
@@ -91,7 +93,7 @@ export class OutgoingQueue {
     return this.size - this.#requests;
   }
 
-  /** The number of bytes in the payloads that wait. */
+  /** The number of bytes in the payloads and metadata that wait. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -106,17 +108,24 @@ export class OutgoingQueue {
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  push(name: string, code: number, content: Uint8Array, at: number, request?: QueuedRequest): QueuedMessage {
+  push(
+    name: string,
+    code: number,
+    content: Uint8Array,
+    meta: string,
+    at: number,
+    request?: QueuedRequest,
+  ): QueuedMessage {
     const { messages, bytes } = this.#limits;
-    if (this.size >= messages || this.#bytes > this.#mark && this.#bytes + content.length > bytes) {
+    if (this.size >= messages || this.#bytes > this.#mark && this.#bytes + content.length + meta.length > bytes) {
       this.#full = true;
       throw new BackpressureError(
         "queue-full",
         `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
       );
     }
-    const message = { name, code, content, at, request };
-    this.#bytes += content.length;
+    const message = { name, code, content, meta, at, request };
+    this.#bytes += content.length + meta.length;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);
     if (!this.takesMore) this.#full = true;
@@ -191,8 +200,8 @@ export class OutgoingQueue {
     return this.#onEmpty.wait();
   }
 
-  #forget({ content, request }: QueuedMessage): void {
-    this.#bytes -= content.length;
+  #forget({ content, meta, request }: QueuedMessage): void {
+    this.#bytes -= content.length + meta.length;
     if (request !== undefined) this.#requests--;
     if (this.#full && this.#bytes <= this.#mark / 2 && this.size <= this.#limits.messages / 2) this.#makeRoom();
   }

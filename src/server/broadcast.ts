@@ -9,13 +9,17 @@ import { encodeUtf8 } from "../base/utf8.ts";
 import { type Checks, type Given, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
-import { encodeFrame } from "../wire/encoder.ts";
+import type { SendOptions } from "../app/send_options.ts";
+import { encodeFrame, sealFrame } from "../wire/encoder.ts";
+import { Flag } from "../wire/frame.ts";
+import { viewOf } from "../wire/integers.ts";
+import { joinMetadata } from "../wire/metadata.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
 
 /** Options of {@linkcode Server.broadcast}; all optional. */
-export interface BroadcastOptions {
+export interface BroadcastOptions extends SendOptions {
   /** The clients to send to: a list of them, or all that carry a tag. @default all clients */
   readonly to?: Iterable<ConnectedClient<unknown>> | TagSelector;
   /** The clients to leave out. @default none */
@@ -32,6 +36,7 @@ export interface BroadcastSelection extends Given<Omit<BroadcastOptions, "onFull
 const OPTIONS: Checks<BroadcastSelection> = {
   to: unchecked<BroadcastOptions["to"]>(),
   except: unchecked<BroadcastOptions["except"]>(),
+  meta: unchecked<BroadcastOptions["meta"]>(),
   onFull: optional((name, value) => {
     if (value === "skip" || value === "close") return value;
     throw new TypeError(`${name} must be skip or close, not ${show(value)}`);
@@ -50,7 +55,8 @@ export interface BroadcastResult {
   /** Clients that the message was sent to. */
   readonly sent: number;
   /**
-   * Clients that were skipped: a buffer is full, the message is larger than they take, or encoding it for them failed.
+   * Clients that were skipped: a buffer is full, the message is larger than they take, encoding it for them failed, or it
+   * has metadata and they take none.
    */
   readonly dropped: number;
   /** Clients that were closed, because their buffer is full and `onFull` is `"close"`. */
@@ -70,14 +76,17 @@ export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastSelection)
   return peers;
 }
 
-/** Sends a payload to all of `peers`. */
+/** Sends a payload to all of `peers`. `meta` are the members of its metadata, see `metadataMembers`. */
 export function broadcastTo(
   peers: Iterable<Peer>,
   code: number,
   payload: Uint8Array | string,
   onFull: "skip" | "close",
+  meta: string,
 ): BroadcastResult {
-  const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
+  const bare = typeof payload === "string" ? encodeUtf8(payload) : payload;
+  const content = meta === "" ? bare : joinMetadata(meta, undefined, bare);
+  const flags = meta === "" ? 0 : Flag.META;
   const encoded = new Map<HeaderLayout, Uint8Array>();
   let sent = 0;
   let dropped = 0;
@@ -85,15 +94,15 @@ export function broadcastTo(
   for (const peer of peers) {
     if (!peer.session.open) continue;
     const { protocol, maxMessageSize } = peer.session;
-    if (protocol.headerSize + content.length > maxMessageSize) {
+    const { sender } = peer.session;
+    if (protocol.headerSize + content.length > maxMessageSize || flags !== 0 && !sender.takesMetadata) {
       dropped++;
       continue;
     }
     let bytes = encoded.get(protocol.layout);
-    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
-    const { sender } = peer.session;
+    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, flags, content));
     try {
-      if (sender.transforms) sender.send("broadcast", code, content);
+      if (sender.transforms) sender.send("broadcast", code, bare, meta);
       else sender.encoded(bytes);
       sent++;
     } catch (error) {
@@ -119,7 +128,13 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Co
 }
 
 /** Returns the frame of a message that is not a request. */
-function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
+function encode(protocol: Protocol, code: number, flags: number, content: Uint8Array): Uint8Array {
+  if (flags !== 0) {
+    const bytes = new Uint8Array(protocol.headerSize + content.length);
+    bytes.set(content, protocol.headerSize);
+    sealFrame(protocol, viewOf(bytes), 0, code, flags, 0, content.length, 0);
+    return bytes;
+  }
   const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
   return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });
 }

@@ -13,6 +13,7 @@ import type { AnyMessageType, MessageType, WithoutPayload } from "../message/mes
 import { readOptions, wholeNumber } from "../base/checks.ts";
 import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import { sendMeta } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Handler, RouteOptions } from "../app/routes.ts";
 import type { Address } from "../base/address.ts";
@@ -378,10 +379,11 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options Which clients, and what to do about full ones.
+   * @param options Which clients, what to do about full ones, and metadata.
    * @returns How many clients it was sent to, skipped and closed.
    * @throws {TypeError | PayloadError} The codec refuses the payload; nobody gets it.
    * @throws {TypeError} An option is unknown, or `onFull` is neither `"skip"` nor `"close"`.
+   * @throws {TypeError | RangeError} `meta` is not a plain object of names to strings, or too large.
    *
    * @example To everybody but the sender
    * ```ts
@@ -420,6 +422,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
       selection.onFull,
+      sendMeta(type.name, selection),
     );
     this.#owner.broadcastsDropped += result.dropped;
     return result;

@@ -30,6 +30,8 @@ export const Flag = {
   REPLY: 0x02,
   /** Set together with REPLY if the request failed. The content is then JSON `{code, message, details?}`. */
   ERROR: 0x04,
+  /** The content begins with metadata. Feature `meta` only. */
+  META: 0x20,
 } as const;
 
 /** Type codes below 200, reserved for the library. */
@@ -79,6 +81,10 @@ export const WIRE_LIMITS = {
   maxHandshakeValues: 512,
   /** The largest content of a HELLO or HELLO_ACK, in bytes: the version text, and what later releases may append. */
   maxHello: 64,
+  /** The most bytes of the JSON of metadata: a few ids of traces, not a second payload. */
+  maxMetadata: 8_192,
+  /** The most names of metadata. */
+  maxMetadataNames: 64,
   /** The most bytes of a Python client before it is let in: one socket read while `authenticate` decides. */
   maxEarly: 65_536,
 } as const;
