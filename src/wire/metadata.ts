@@ -99,14 +99,16 @@ export function joinMetadata(members: string, deadline: number | undefined, payl
   // A shared buffer may grow meanwhile, so the length is read once.
   const { length } = content;
   const text = typeof content === "string";
-  const bytes = new Uint8Array(2 + utf8Bound(json) + (text ? 3 * length : length));
+  // A deadline alone is ASCII.
+  const room = members === "" ? json.length : utf8Bound(json);
+  const bytes = new Uint8Array(2 + room + (text ? 3 * length : length));
   const size = writeUtf8(json, bytes, 2);
   bytes[0] = size >> 8;
   bytes[1] = size;
   const start = 2 + size;
-  if (text) return bytes.subarray(0, start + writeUtf8(content, bytes, start));
-  bytes.set(content.subarray(0, length), start);
-  return bytes.subarray(0, start + length);
+  if (!text) bytes.set(content.buffer instanceof ArrayBuffer ? content : content.subarray(0, length), start);
+  const end = start + (text ? writeUtf8(content, bytes, start) : length);
+  return end === bytes.length ? bytes : bytes.subarray(0, end);
 }
 
 /**
@@ -119,8 +121,32 @@ export function splitMetadata(content: Uint8Array): SplitContent {
   if (size > content.length - 2) throw malformed("it is longer than the content");
   const { maxMetadata } = WIRE_LIMITS;
   if (size > maxMetadata) throw malformed(`its ${size} bytes are above the limit of ${maxMetadata}`);
-  const meta = parse(content.subarray(2, 2 + size), 2 + size);
+  const deadline = loneDeadline(content, 2, size);
+  const meta = deadline >= 0
+    ? { names: NO_METADATA, deadline, size: 2 + size }
+    : parse(content.subarray(2, 2 + size), 2 + size);
   return { meta, content: content.subarray(2 + size) };
+}
+
+/**
+ * Returns the deadline if that is all there is, in the form in which this library writes it; -1 for anything else. Most
+ * metadata of a program that uses none is that, and parsing it would take three times as long as all the rest of a request.
+ */
+function loneDeadline(content: Uint8Array, at: number, size: number): number {
+  const digits = size - LONE_DEADLINE.length - 2;
+  // Nine digits are below the longest deadline, whatever they are.
+  if (digits < 1 || digits > 9) return -1;
+  for (let i = 0; i < LONE_DEADLINE.length; i++) if (content[at + i] !== LONE_DEADLINE[i]) return -1;
+  const start = at + LONE_DEADLINE.length;
+  const end = start + digits;
+  if (content[end] !== QUOTE || content[end + 1] !== CLOSE || content[start] === ZERO && digits > 1) return -1;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = content[i] - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = 10 * value + digit;
+  }
+  return value;
 }
 
 function parse(bytes: Uint8Array, size: number): ReceivedMetadata {
@@ -173,6 +199,10 @@ function flatStrings(bytes: Uint8Array): number {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN = 0x7b;
+const CLOSE = 0x7d;
+const ZERO = 0x30;
+/** The beginning of metadata that is nothing but a deadline. */
+const LONE_DEADLINE: readonly number[] = [...`{"${DEADLINE}":"`].map((letter) => letter.charCodeAt(0));
 /** What JSON has between the strings of an object: colon, comma, closing brace and whitespace. */
 const BETWEEN: readonly number[] = [0x3a, 0x2c, 0x7d, 0x20, 0x09, 0x0a, 0x0d];
 
