@@ -72,14 +72,9 @@ export function metadataMembers(what: string, meta: Metadata, deadline: boolean)
     }
     members += `${members === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(value)}`;
   }
-  const rest = 2 + own * DEADLINE_BYTES;
-  if (utf8Bound(members) + rest > maxMetadata) {
-    const bytes = members.length + rest > maxMetadata ? members.length : encodeUtf8(members).length;
-    if (bytes + rest > maxMetadata) {
-      throw new RangeError(
-        `${what}: meta takes ${bytes + rest} bytes as JSON or more, at most ${maxMetadata} are sent`,
-      );
-    }
+  const most = maxMetadata - 2 - own * DEADLINE_BYTES;
+  if (utf8Bound(members) > most && (members.length > most || encodeUtf8(members).length > most)) {
+    throw new RangeError(`${what}: meta takes more than ${maxMetadata} bytes as JSON${also}`);
   }
   return members;
 }
