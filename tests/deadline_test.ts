@@ -5,7 +5,18 @@ import { describe, it } from "@std/testing/bdd";
 import { Client, type Message, messageType, type RequestScope, Server, text } from "../mod.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
 import { join, utf8 } from "./wire_support.ts";
-import { deferred, Lines, memoryWorld, Raw, type RawFrame, serve, turn, until, type World } from "./session_support.ts";
+import {
+  deferred,
+  face,
+  Lines,
+  memoryWorld,
+  Raw,
+  type RawFrame,
+  serve,
+  turn,
+  until,
+  type World,
+} from "./session_support.ts";
 
 const WORK = messageType(201, "work", text, text);
 const NOTE = messageType(200, "note", text);
@@ -341,6 +352,28 @@ describe("what is asked within a message", () => {
     await until(() => gone.length === 4 && inner.length === 4);
     assertEquals(gone.sort(), ["back", "back, with a signal", "up", "up, whole"]);
     assertEquals(inner, Array(4).fill("AbortError"));
+  });
+
+  it("ends as a TimeoutError also where the peer is first to say so; without a deadline that is the peer's word", async () => {
+    const world = memoryWorld();
+    await using met = await face(world, "native", { features: { meta: {} } });
+    const within = { signal: new AbortController().signal, timeLeft: 1_000 };
+    const asked = [{}, { timeout: 1_000 }, { timeout: 500, within }, { within }, { timeout: 1_000 }].map((options) =>
+      met.client.request(WORK, "x", options).catch((error) => error)
+    );
+    for (let id = 1; id <= 5; id++) {
+      const content = `{"code":"${id < 5 ? "deadline-exceeded" : "failed"}","message":"over"}`;
+      await met.raw.send({ code: 201, flags: REPLY | ERROR, requestId: id, content });
+    }
+    const errors = await Promise.all(asked);
+    assertEquals(errors.map(({ name, code, message }) => `${name} ${code}: ${message}`), [
+      "RemoteError deadline-exceeded: over",
+      'TimeoutError timeout: No answer to "work" within 1000 ms',
+      'TimeoutError timeout: No answer to "work" within 500 ms',
+      'TimeoutError deadline-exceeded: No answer to "work": the time of the request is over',
+      "RemoteError failed: over",
+    ]);
+    assertEquals(errors.slice(1, 4).map(({ cause }) => cause.code), Array(3).fill("deadline-exceeded"));
   });
 
   it("is not sent where no time is left, or where it is aborted; its own signal and answers count as ever", async () => {

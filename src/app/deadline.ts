@@ -42,6 +42,6 @@ export class Deadline<M> extends TimerEntry {
 }
 
 /** Returns the error for a message, or for what was asked on its behalf, when its time is over. */
-export function deadlineExceeded(what: string): TimeoutError {
-  return new TimeoutError("deadline-exceeded", `${what}: the time of the request is over`);
+export function deadlineExceeded(what: string, options?: ErrorOptions): TimeoutError {
+  return new TimeoutError("deadline-exceeded", `${what}: the time of the request is over`, options);
 }

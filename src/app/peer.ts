@@ -29,7 +29,7 @@ import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { HandlerHost } from "./handler_runner.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
-import { isPlainRequest, requestTerms, scopedAnswer } from "./request_terms.ts";
+import { isPlainRequest, requestTerms, timelyAnswer } from "./request_terms.ts";
 import { sendMeta, type SendOptions } from "./send_options.ts";
 import type { PeerShared } from "./shared.ts";
 
@@ -279,7 +279,7 @@ export class Peer implements HandlerHost, SessionOwner {
     const { sender } = this.session;
     if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options);
     const terms = requestTerms(name, options);
-    return scopedAnswer(name, terms, sender.ask(name, code, content, codec, terms, terms.meta, terms.deadline));
+    return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, terms.meta, terms.deadline));
   }
 
   #goneError(): Error {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TimeoutError } from "../errors.ts";
+import { RemoteError, TimeoutError } from "../errors.ts";
 import { REQUEST_TIMEOUT, type RequestOptions, type RequestScope } from "../session/requests.ts";
 import { checkTimeout } from "../session/sender.ts";
 import { metadataMembers } from "../wire/metadata.ts";
@@ -56,11 +56,19 @@ export function requestTerms(name: string, options: RequestOptions): RequestTerm
   };
 }
 
-/** Returns the answer to a request. If its time was that of a message, the error says so. */
-export function scopedAnswer<T>(name: string, { scoped }: RequestTerms, answer: Promise<T>): Promise<T> {
-  if (!scoped) return answer;
+/**
+ * Returns the answer to a request. Both sides count its time, and the peer may be first to say that it is over: the error
+ * is a `TimeoutError` in either case. If the time was that of a message, the error says so.
+ */
+export function timelyAnswer<T>(name: string, terms: RequestTerms, answer: Promise<T>): Promise<T> {
+  const { deadline, scoped, timeout } = terms;
+  if (!deadline) return answer;
   return answer.catch((error) => {
-    throw error instanceof TimeoutError ? deadlineExceeded(`No answer to "${name}"`) : error;
+    const remote = error instanceof RemoteError && error.code === "deadline-exceeded";
+    if (!remote && !(scoped && error instanceof TimeoutError)) throw error;
+    const cause = remote ? { cause: error } : undefined;
+    if (scoped) throw deadlineExceeded(`No answer to "${name}"`, cause);
+    throw new TimeoutError("timeout", `No answer to "${name}" within ${timeout} ms`, cause);
   });
 }
 

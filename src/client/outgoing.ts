@@ -11,7 +11,7 @@ import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { noReplyCodec } from "../app/peer.ts";
-import { requestTerms, scopedAnswer } from "../app/request_terms.ts";
+import { requestTerms, timelyAnswer } from "../app/request_terms.ts";
 import { sendMeta, type SendOptions } from "../app/send_options.ts";
 import { payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
@@ -173,7 +173,7 @@ export class Outgoing {
     const begin = (shared: PeerShared): void => request.begin(message, queue, shared);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
-    return await scopedAnswer(type.name, terms, promise);
+    return await timelyAnswer(type.name, terms, promise);
   }
 
   /** True while there is a connection and nothing in the queue has to be sent first. */

@@ -16,7 +16,7 @@ export const metadata: Feature = {
   name: "meta",
   flags: Flag.META,
   offer: () => ({}),
-  check(flags, code) {
+  check(flags, code): string | undefined {
     if ((flags & Flag.META) === 0) return undefined;
     if (code < FIRST_APPLICATION_CODE) return "a system frame has no metadata";
     return (flags & STREAM) !== 0 && (flags & Flag.REQUEST) === 0 ? "a piece of a stream has no metadata" : undefined;
