@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type Message, messageType, type RequestScope, Server, text } from "../mod.ts";
+import { Client, type Message, messageType, type RequestScope, Server, type TcpEndpoint, text } from "../mod.ts";
+import type { FakeClock } from "../src/adapters/fake_clock.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
 import { join, utf8 } from "./wire_support.ts";
 import {
@@ -12,6 +13,7 @@ import {
   memoryWorld,
   Raw,
   type RawFrame,
+  type Recorder,
   serve,
   turn,
   until,
@@ -44,8 +46,16 @@ async function answer(raw: Raw): Promise<[id: unknown, what: string]> {
   }
 }
 
+interface Facing extends AsyncDisposable {
+  readonly server: Server;
+  readonly events: Recorder;
+  readonly log: Lines;
+  readonly raw: Raw;
+  readonly clock: FakeClock;
+}
+
 /** A server, and a peer by hand that has metadata. */
-async function facing(config: object = {}) {
+async function facing(config: object = {}): Promise<Facing> {
   const world = memoryWorld();
   const served = await serve(world, config);
   const raw = await Raw.connect(world, served.address, "native", { features: { meta: {} } });
@@ -263,8 +273,16 @@ describe("the deadline of a request", () => {
   });
 });
 
+interface Chain extends AsyncDisposable {
+  readonly client: Client;
+  readonly middle: Client;
+  readonly server: Server;
+  readonly log: Lines;
+  readonly address: TcpEndpoint;
+}
+
 /** A chain: a client asks a server, whose handler asks another server through a client of its own. */
-async function chain(world: World, last: (message: Message<string, string>) => unknown) {
+async function chain(world: World, last: (message: Message<string, string>) => unknown): Promise<Chain> {
   const { transport } = world;
   const end = new Server({ hostname: "127.0.0.1", port: 0, transport, logger: new Lines() });
   end.route(WORK, last as never);
@@ -279,7 +297,6 @@ async function chain(world: World, last: (message: Message<string, string>) => u
     client,
     middle,
     server: first.server,
-    end,
     log: first.log,
     address: first.address,
     async [Symbol.asyncDispose](): Promise<void> {
