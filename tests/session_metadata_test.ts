@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, type Message, messageType, type Metadata, replied, text } from "../mod.ts";
+import { Client, type Message, messageType, type Metadata, replied, type Server, text } from "../mod.ts";
 import { MessageTypeError, PayloadError, RemoteError } from "../src/errors.ts";
 import { FeatureSet } from "../src/session/feature.ts";
 import { hex, join, utf8 } from "./wire_support.ts";
@@ -35,13 +35,13 @@ function content(json: string, payload = ""): Uint8Array {
 }
 
 /** A server and a client of it. */
-async function pair(world: World, config: object = {}) {
+async function pair(world: World): Promise<{ server: Server; client: Client } & AsyncDisposable> {
   const served = await serve(world);
   const { transport } = world;
-  const client = new Client({ ...served.address, transport, logger: new Lines(), ...config });
+  const client = new Client({ ...served.address, transport, logger: new Lines() });
   await client.connect();
   return {
-    ...served,
+    server: served.server,
     client,
     async [Symbol.asyncDispose](): Promise<void> {
       await client.close({ drain: 0 });
