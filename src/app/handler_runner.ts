@@ -106,6 +106,12 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     message.abort(error);
   }
 
+  /** Returns whether nobody waits for a message any more whose handler is about to be called. */
+  #over(message: IncomingMessage): boolean {
+    if (message.deadline?.left === 0) this.expired(message);
+    return message.aborted !== undefined;
+  }
+
   /** Stops the timers of all deadlines. */
   stopDeadlines(): void {
     for (const { deadline } of this.open?.values() ?? []) {
@@ -118,8 +124,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     const { route } = message;
     const session = this.#session;
     session.taken(message.charged);
-    if (message.deadline?.left === 0) this.expired(message);
-    if (message.aborted !== undefined) {
+    if (!message.plain && this.#over(message)) {
       this.#finished(message);
       this.#owner.wakeIdle();
       return;
@@ -298,6 +303,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     const { requestId } = message;
     message.finished = true;
     if (this.open?.get(requestId) === message) this.open.delete(requestId);
+    if (message.plain) return;
     if (message.watched) this.#host.unwatch(message);
     if (message.deadline !== undefined) this.#shared.wheel.remove(message.deadline);
   }

@@ -183,6 +183,11 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#ownExtra.onDone = fn;
   }
 
+  /** True if it was handled at once so far and has nothing but a payload: no signal, no metadata, no abort. */
+  get plain(): boolean {
+    return this.#extra === undefined;
+  }
+
   /** True if it has a signal of its own. */
   get watched(): boolean {
     return this.#extra?.controller !== undefined;
