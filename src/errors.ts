@@ -45,7 +45,7 @@ export type HandshakeErrorCode =
 export type ProtocolErrorCode = "corrupt" | "decryption-failed" | "message-too-large" | "protocol-error";
 
 /** Codes of a {@linkcode PayloadError}. */
-export type PayloadErrorCode = "invalid-payload" | "payload-too-large";
+export type PayloadErrorCode = "invalid-payload" | "metadata-unsupported" | "payload-too-large";
 
 /** Codes of a {@linkcode MessageTypeError}. */
 export type MessageTypeErrorCode =
@@ -66,6 +66,9 @@ export type BackpressureErrorCode =
   | "queue-full"
   | "too-many-streams"
   | "total-buffer-full";
+
+/** Codes of a {@linkcode TimeoutError}. */
+export type TimeoutErrorCode = "deadline-exceeded" | "timeout";
 
 /** Codes of a {@linkcode WorkerError}. */
 export type WorkerErrorCode = "worker-crashed" | "worker-stopped";
@@ -188,7 +191,7 @@ export class ProtocolError extends VeltixError<ProtocolErrorCode> {
   }
 }
 
-/** Raised when a payload could not be encoded or decoded, is invalid, or is larger than the peer accepts. */
+/** Raised when a payload could not be encoded or decoded, is invalid, or is larger than the peer accepts; or its metadata. */
 export class PayloadError extends VeltixError<PayloadErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -204,8 +207,11 @@ export class MessageTypeError extends VeltixError<MessageTypeErrorCode> {
   }
 }
 
-/** Raised when no answer came in time. */
-export class TimeoutError extends VeltixError<"timeout"> {
+/**
+ * Raised when no answer came in time. The code is `deadline-exceeded` if the time was that of a message on whose behalf
+ * something was asked.
+ */
+export class TimeoutError extends VeltixError<TimeoutErrorCode> {
   /** The name of the class. */
   override get name(): string {
     return "TimeoutError";
@@ -232,6 +238,8 @@ export class WorkerError extends VeltixError<WorkerErrorCode> {
 export class RemoteError extends VeltixError {
   /** What the peer added, parsed from JSON and not validated. */
   readonly details: unknown;
+  /** The metadata of the answer: a frozen object without a prototype, empty if there is none. */
+  readonly meta: Readonly<Record<string, string>>;
 
   /**
    * Creates an error from an ERROR reply. The library calls this.
@@ -239,10 +247,17 @@ export class RemoteError extends VeltixError {
    * @param code The peer's code.
    * @param message The peer's message.
    * @param details What the peer added.
+   * @param meta The metadata of the answer.
    */
-  constructor(code: string, message: string, details?: unknown) {
+  constructor(
+    code: string,
+    message: string,
+    details?: unknown,
+    meta: Readonly<Record<string, string>> = Object.freeze(Object.create(null)),
+  ) {
     super(code, message);
     this.details = details;
+    this.meta = meta;
   }
 
   /** The name of the class. */

@@ -61,7 +61,7 @@ function make(release = "native", limits: Record<string, number> = {}, tuning: P
     sender,
     send: (content: string | Uint8Array) => sender.send("note", CODE, content),
     latest: (key: string | number | undefined, content: string | Uint8Array, maxAge = FOREVER, code = CODE) =>
-      sender.sendLatest("note", code, content, { latest: key, maxAge }),
+      sender.sendLatest("note", code, content, "", { latest: key, maxAge }),
     /** Lets the write in flight through. */
     async pass(): Promise<void> {
       if (passed < writes.length) writes[passed++].resolve();
@@ -546,7 +546,7 @@ describe("latest and other messages", () => {
             Object.assign(older, { text, at: clock.now(), maxAge });
             replaced++;
           }
-          sender.sendLatest("note", CODE, text, { latest: key, maxAge });
+          sender.sendLatest("note", CODE, text, "", { latest: key, maxAge });
         } else if (chance < 8) {
           answers.push(`answer ${text}`);
           writer.frame(CODE, 0, sender.pending.ids.plain(), `answer ${text}`, 0, 2 ** 24, CONTROL);

@@ -21,7 +21,7 @@ import { anyLoop } from "../src/base/event_loop.ts";
 import type { Clock, Connection, EventLoop, Listener, Transport } from "../src/transport.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
-import { encodeFrame } from "../src/wire/encoder.ts";
+import { encodeFrame, sealFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
@@ -218,7 +218,8 @@ export class Raw implements AsyncDisposable {
     this.connection = connection;
     this.release = release;
     this.protocol = protocol(release);
-    this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30 });
+    const features = release === "native" ? 0xff : 0;
+    this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30, features });
   }
 
   /** Connects and agrees with a server. */
@@ -300,14 +301,17 @@ export class Raw implements AsyncDisposable {
 
   /** Frames as bytes. */
   encode(...frames: readonly RawFrame[]): Uint8Array {
-    return join(...frames.map(({ code, content = "", requestId, flags = 0 }) =>
-      encodeFrame(this.protocol, {
-        code,
-        flags,
-        requestId: requestId ?? (this.protocol.ids === "u16" ? 7 : 0),
-        content: typeof content === "string" ? utf8(content) : content,
-      })
-    ));
+    return join(...frames.map(({ code, content: payload = "", requestId, flags = 0 }) => {
+      const content = typeof payload === "string" ? utf8(payload) : payload;
+      const id = requestId ?? (this.protocol.ids === "u16" ? 7 : 0);
+      if (this.protocol.name !== "native") {
+        return encodeFrame(this.protocol, { code, flags, requestId: id, content });
+      }
+      // Any flags at all, also those that only a feature allows.
+      const bytes = join(new Uint8Array(16), content);
+      sealFrame(this.protocol, new DataView(bytes.buffer), 0, code, flags, id, content.length, 0);
+      return bytes;
+    }));
   }
 
   /** Sends frames in one write. */

@@ -231,6 +231,46 @@ describe("a stream", () => {
   });
 });
 
+describe("the metadata of a stream", () => {
+  it("reaches its handler, frozen, and a peer by Python's protocol is told that there is none", async () => {
+    await using peers = await streamPeers();
+    const seen: unknown[] = [];
+    peers.server.stream(UPLOAD, ({ meta, timeLeft, head }) => {
+      seen.push({ ...meta }, timeLeft, head, Object.isFrozen(meta));
+      return 0;
+    });
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await peers.client.open(UPLOAD, "a.txt", { meta: { traceparent } }).result;
+    await peers.client.open(UPLOAD, "b.txt").result;
+    assertEquals(seen, [{ traceparent }, undefined, "a.txt", true, {}, undefined, "b.txt", true]);
+    assertThrows(() => peers.client.open(UPLOAD, "", { meta: { deadline: "1" }, within: {} as never }), TypeError);
+    assertThrows(() => peers.client.open(UPLOAD, "", { meta: { a: 1 as never } }), TypeError);
+  });
+
+  it("has the time of the message on whose behalf it is opened, and ends with it", async () => {
+    await using peers = await streamPeers();
+    const { clock } = peers.world;
+    const lefts: unknown[] = [];
+    const reasons: string[] = [];
+    peers.client.stream(ECHO, async ({ signal, timeLeft, readable }) => {
+      lefts.push(timeLeft);
+      signal.addEventListener("abort", () => reasons.push(`${signal.reason.code}`));
+      await collect(readable);
+    });
+    peers.server.route(NOTE, async (message, client) => {
+      const echo = client.open(ECHO, undefined, { within: message });
+      return await settled(echo.result);
+    });
+    const asked = settled(peers.client.request(NOTE, "", { timeout: 1_000 }));
+    await until(() => lefts.length === 1);
+    assertEquals(lefts, [1_000]);
+    await clock.advance(1_100);
+    await until(() => reasons.length === 1);
+    assertEquals(reasons, ["deadline-exceeded"]);
+    assert((await asked).startsWith("TimeoutError"), await asked);
+  });
+});
+
 describe("a stream ends", () => {
   it("with the error of its handler, and the other streams and messages go on", async () => {
     await using peers = await streamPeers();

@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
+  type Answer,
   type BroadcastResult,
   bytes,
   Client,
@@ -23,11 +24,13 @@ import {
   type MessageType,
   messageType,
   messageTypes,
+  type Metadata,
   type Replied,
   replied,
   type RequestType,
   Server,
   text,
+  type WorkerMessage,
 } from "@veltix/core";
 import { memoryTransport } from "@veltix/core/memory";
 import * as v from "valibot";
@@ -630,6 +633,49 @@ describe("json(schema)", () => {
   it("refuses what is no schema", () => {
     // @ts-expect-error: no Standard Schema
     assertThrows(() => json({ type: "object" }), TypeError);
+  });
+});
+
+describe("the types of metadata", () => {
+  it("are names and strings, there and back, and the options are no others", () => {
+    compiled((connected: ConnectedClient, message: Message<string, string>, worker: WorkerMessage<string>) => {
+      assertType<Same<typeof message.meta, Metadata>>();
+      assertType<Same<Metadata[string], string>>();
+      assertType<Same<typeof message.timeLeft, number | undefined>>();
+      const whole = client.exchange(ADD, { a: 1, b: 2 });
+      assertType<Same<typeof whole, Promise<Answer<number>>>>();
+      const back = connected.exchange(MOVE, "x", { meta: {}, within: message, timeout: 1, signal: undefined });
+      assertType<Same<typeof back, Promise<Answer<"left" | "right">>>>();
+      const bare = client.exchange(SYNC);
+      assertType<Same<typeof bare, Promise<Answer<number>>>>();
+      client.send(CHAT, "x", { meta: { a: "b" } });
+      client.send(PING_ME, undefined, { meta: { a: "b" } });
+      connected.send(CHAT, "x", { meta: message.meta });
+      server.broadcast(CHAT, "x", { meta: { a: "b" }, onFull: "skip" });
+      client.request(MOVE, "x", { within: worker });
+      client.request(MOVE, "x", { within: { signal: message.signal } });
+      message.setReplyMeta({ a: "b" });
+      worker.setReplyMeta(worker.meta);
+
+      // @ts-expect-error: a number is no string
+      client.send(CHAT, "x", { meta: { a: 1 } });
+      // @ts-expect-error: misspelt
+      client.send(CHAT, "x", { metadata: { a: "b" } });
+      // @ts-expect-error: a message is not waited for
+      client.send(CHAT, "x", { timeout: 1 });
+      // @ts-expect-error: no message
+      client.request(MOVE, "x", { within: client });
+      // @ts-expect-error: it has no reply
+      client.exchange(CHAT, "x");
+      // @ts-expect-error: a payload is missing
+      client.exchange(MOVE);
+      // @ts-expect-error: a PING has none
+      client.ping({ meta: {} });
+      // @ts-expect-error: what a peer sent is not changed
+      message.meta.a = "b";
+      // @ts-expect-error: a worker replies by its return value
+      worker.reply("x");
+    });
   });
 });
 

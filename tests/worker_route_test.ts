@@ -21,7 +21,8 @@ import {
 } from "../mod.ts";
 import { ConfigError, MessageTypeError, PayloadError, RemoteError, WorkerError } from "../src/errors.ts";
 import { isPeerFault } from "../src/app/log.ts";
-import { Recorder, turn } from "./session_support.ts";
+import { memoryWorld, Raw, type RawFrame, Recorder, serve, turn } from "./session_support.ts";
+import { join as joined, utf8 } from "./wire_support.ts";
 import { BLOB, JOB, type Job, NOTE } from "./workers/contract.ts";
 
 /** A thread starts within the first request, and plain `deno test` checks its types then. */
@@ -108,6 +109,56 @@ describe("a worker route", () => {
       wantsReply: true,
     });
     assert(typeof seen.requestId === "number" && seen.requestId > 0);
+  });
+
+  it("has the metadata of its message, and sets that of the answer, of an error as well", async () => {
+    await using setup = await setUp();
+    const { client } = setup;
+    const meta = { a: "b", ["__proto__"]: "c" };
+    const answer = await client.exchange(JOB, { do: "meta" }, { meta, ...PATIENT });
+    assertEquals(answer.data, { meta: Object.entries(meta), safe: true, timeLeft: true });
+    assertEquals({ ...answer.meta }, { got: "b", own: "a,__proto__" });
+    const error = await assertRejects(
+      () => client.request(JOB, { do: "meta", value: "throw" }, { meta: { a: "x" }, ...PATIENT }),
+      RemoteError,
+    );
+    assertEquals([error.code, { ...error.meta }], ["E_NO", { got: "x", own: "a" }]);
+    const bytes = new Uint8Array(1_000_000).fill(5);
+    setup.server.workerRoute(BLOB, moduleOf("blob"), { threads: 1 });
+    assertEquals(
+      await codeOf(client.request(BLOB, bytes, { meta: { a: "b".repeat(5_000) }, ...PATIENT })),
+      "handler-failed",
+    );
+    const [, , { content }] = setup.events.of("error").at(-1)!;
+    assertEquals([content.byteLength, content.buffer.byteLength], [0, 0], "the payload was given away whole");
+  });
+
+  it("is aborted by the deadline of its message, which is answered, and its thread is not ended", async () => {
+    using files = folder();
+    const world = memoryWorld();
+    await using served = await serve(world);
+    served.server.workerRoute(JOB, moduleOf("job"), { threads: 1 });
+    const features = { meta: {} };
+    await using raw = await Raw.connect(world, served.address, "native", { features });
+    const json = utf8('{"deadline":"1000"}');
+    const file = join(files.path, "go");
+    const request = (requestId: number, job: Job, deadline = true): RawFrame => {
+      const payload = utf8(JSON.stringify(job));
+      const content = deadline ? joined(Uint8Array.of(0, json.length), json, payload) : payload;
+      return { code: JOB.code, flags: deadline ? 0x21 : 0x01, requestId, content };
+    };
+    await raw.send(request(1, { do: "thread" }, false));
+    const words = async (): Promise<unknown> => JSON.parse(new TextDecoder().decode((await raw.frame())!.content));
+    const thread = await words();
+    // The second waits for the thread, and never gets it.
+    await raw.send(request(2, { do: "abort", value: file }), request(3, { do: "double", value: 1 }));
+    await began(file);
+    await world.clock.advance(1_020);
+    for (let i = 0; i < 2; i++) assertEquals((await words() as { code: string }).code, "deadline-exceeded");
+    const [error] = await served.events.next("error");
+    assertEquals([error.code, error.message.startsWith("seen: ")], ["deadline-exceeded", true]);
+    await raw.send(request(4, { do: "thread" }, false));
+    assertEquals([await words(), served.events.of("error").length], [thread, 1]);
   });
 
   it("serves Python's protocol as well", async () => {

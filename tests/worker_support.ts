@@ -13,7 +13,14 @@ import { text } from "../src/message/codecs.ts";
 import { messageType } from "../src/message/message_type.ts";
 
 export const JOB = messageType(200, "job", text, text);
-export const INFO: TaskInfo = { requestId: 7, receivedAt: 1, sentAt: undefined, wantsReply: true, client: undefined };
+export const INFO: Omit<TaskInfo, "timeLeft"> = {
+  requestId: 7,
+  receivedAt: 1,
+  sentAt: undefined,
+  wantsReply: true,
+  client: undefined,
+  meta: {},
+};
 export const BOOM: ErrorLikeness = {
   name: "Error",
   message: "boom",
@@ -93,7 +100,7 @@ export function fakePool(
   });
   const run: Run = (content, signal = new AbortController().signal) => {
     const payload = { buffer: new TextEncoder().encode(content).slice().buffer, start: 0 };
-    return pool.run(payload, INFO, signal).then(
+    return pool.run(payload, INFO, { signal, timeLeft: undefined, setReplyMeta: () => {} }).then(
       (reply) => reply instanceof Uint8Array ? new TextDecoder().decode(reply) : reply,
     );
   };

@@ -19,6 +19,7 @@ import {
   type HandlerRunnerOwner,
   type HandlerRunnerShared,
 } from "./handler_runner.ts";
+import { Deadline } from "./deadline.ts";
 import { IncomingMessage } from "./incoming_message.ts";
 import { keepable, type MessageMaker, MessageQueue, type Received } from "./message_queue.ts";
 import { RateLimiter, type RateLimiterHost } from "./rate_limiter.ts";
@@ -156,16 +157,16 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
       return;
     }
     if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.content.length)) {
-      this.#rateLimiter?.handed(frame.content.length);
+      this.#rateLimiter?.handed(frame.size);
       runner.hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
     const queue = this.#queue ??= new MessageQueue(this);
     // A packed message is charged for the size of its content, so others cannot be packed.
     if (!request && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
-    const { code, requestId, sentAt, size } = frame;
+    const { code, meta, requestId, sentAt, size } = frame;
     const content = keepable(frame.content, this.#session.flowControlled);
-    const message = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
+    const message = this.#message({ code, content, meta, requestId, sentAt, size }, route, receivedAt, asks);
     if (request) runner.opened(message);
     queue.push(message);
   }
@@ -216,6 +217,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     this.closed = true;
     const { load } = this.#shared;
     if (load?.waiting === this) load.waiting = undefined;
+    this.#runner?.stopDeadlines();
     this.#rateLimiter?.close();
     this.#left += this.waiting;
     this.#queue?.clear();
@@ -242,12 +244,17 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 
   /** Returns a message that waited, for the handler that its type has now. */
   #current(message: IncomingMessage): IncomingMessage {
-    const { charged: size, content, receivedAt, requestId, sentAt, type: { code } } = message;
+    const { charged: size, content, deadline, receivedAt, requestId, sentAt, type: { code } } = message;
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
     const asks = this.#asks(route, message.wantsReply);
     const current = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
     current.kept = message.kept;
+    if (message.metadata !== undefined) current.metadata = message.metadata;
+    if (deadline !== undefined) {
+      current.deadline = deadline;
+      deadline.message = current;
+    }
     if (this.#runner?.open?.get(requestId) === message) this.#runner.opened(current);
     return current;
   }
@@ -267,6 +274,14 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const type = route === undefined ? unknownType(frame.code) : route.type;
     const message = new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
     if (frame.size !== undefined && frame.size !== message.content.length) message.charged = frame.size;
+    const { meta } = frame;
+    if (meta !== undefined) {
+      message.metadata = meta;
+      const { deadline } = meta;
+      if (asks && deadline !== undefined) {
+        message.deadline = new Deadline(message, deadline, this.#shared.clock, this.#runner!);
+      }
+    }
     return message;
   }
 
@@ -284,10 +299,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const queue = this.#queue;
     while (queue !== undefined && queue.size > 0) {
       const message = this.#current(queue.first!);
-      const { content, route, type, wantsReply } = message;
+      const { charged, content, route, type, wantsReply } = message;
       if (!this.#free(route, wantsReply, type.code, content.length)) break;
       queue.shift(message);
-      this.#rateLimiter?.handed(content.length);
+      this.#rateLimiter?.handed(charged);
       this.#runner!.hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;

@@ -14,6 +14,7 @@ import { answerError } from "../session/error_reply.ts";
 import { kindOf, type Observers } from "../session/observers.ts";
 import type { Session } from "../session/session.ts";
 import type { HandlerLoad } from "./handler_load.ts";
+import { deadlineExceeded, type DeadlineOwner } from "./deadline.ts";
 import type { IncomingMessage, MessageOrigin } from "./incoming_message.ts";
 import type { Route, Routes } from "./routes.ts";
 
@@ -54,7 +55,7 @@ export interface HandlerRunnerShared {
 }
 
 /** Runs the handlers of one connection. Created with its first message, so that idle connections do without it. */
-export class HandlerRunner {
+export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   readonly #host: HandlerHost;
   readonly #session: Session;
   readonly #shared: HandlerRunnerShared;
@@ -86,6 +87,36 @@ export class HandlerRunner {
   /** Remembers a native request until it is finished. */
   opened(message: IncomingMessage): void {
     (this.open ??= new IdMap()).set(message);
+    const { deadline } = message;
+    if (deadline !== undefined && deadline.tick < 0) this.#shared.wheel.add(deadline, deadline.left);
+  }
+
+  /**
+   * Called when the sender of a message waits no longer. Its handler still counts as running: the peer chooses the time,
+   * and must not start more handlers than may run.
+   */
+  expired(message: IncomingMessage): void {
+    if (!message.awaited) return;
+    const error = deadlineExceeded(`Cannot answer "${message.type.name}"`);
+    try {
+      this.#session.refuse(message, error);
+    } catch (failure) {
+      this.#host.owner.error(failure, message);
+    }
+    message.abort(error);
+  }
+
+  /** Returns whether nobody waits for a message any more whose handler is about to be called. */
+  #over(message: IncomingMessage): boolean {
+    if (message.deadline?.left === 0) this.expired(message);
+    return message.aborted !== undefined;
+  }
+
+  /** Stops the timers of all deadlines. */
+  stopDeadlines(): void {
+    for (const { deadline } of this.open?.values() ?? []) {
+      if (deadline !== undefined) this.#shared.wheel.remove(deadline);
+    }
   }
 
   /** Calls the handler of a message. */
@@ -93,7 +124,7 @@ export class HandlerRunner {
     const { route } = message;
     const session = this.#session;
     session.taken(message.charged);
-    if (message.aborted !== undefined) {
+    if (!message.plain && this.#over(message)) {
       this.#finished(message);
       this.#owner.wakeIdle();
       return;
@@ -272,6 +303,8 @@ export class HandlerRunner {
     const { requestId } = message;
     message.finished = true;
     if (this.open?.get(requestId) === message) this.open.delete(requestId);
+    if (message.plain) return;
     if (message.watched) this.#host.unwatch(message);
+    if (message.deadline !== undefined) this.#shared.wheel.remove(message.deadline);
   }
 }

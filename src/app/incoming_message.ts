@@ -11,12 +11,16 @@ import { type Message, type Replied, replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import { type Metadata, metadataMembers, NO_METADATA, type ReceivedMetadata } from "../wire/metadata.ts";
+import type { Deadline } from "./deadline.ts";
 import type { Route } from "./routes.ts";
 
 /** The connection that a message came from. */
 export interface MessageOrigin {
   /** Sends the answer. Throws what sending throws. */
   answer(message: IncomingMessage, payload: unknown): void;
+  /** Throws a `PayloadError` if the peer takes no metadata. */
+  checkMetadata(what: string): void;
   /** Aborted when the connection is over. */
   readonly signal: AbortSignal;
   /** Aborts the signal of a message once the connection is over. */
@@ -25,7 +29,7 @@ export interface MessageOrigin {
   unwatch(message: IncomingMessage): void;
 }
 
-/** The state of a message that waits, whose handler is asynchronous, or whose signal or JSON was read. */
+/** The state of a message that waits, has metadata or an asynchronous handler, or whose signal or JSON was read. */
 class Extra {
   reserved = 0;
   kept = 0;
@@ -34,6 +38,9 @@ class Extra {
   controller: AbortController | undefined = undefined;
   aborted: { readonly reason: unknown } | undefined = undefined;
   json: { readonly value: unknown } | undefined = undefined;
+  meta: ReceivedMetadata | undefined = undefined;
+  deadline: Deadline<IncomingMessage> | undefined = undefined;
+  replyMeta = "";
 }
 
 /** A received message. */
@@ -94,6 +101,14 @@ export class IncomingMessage implements Message<unknown, unknown> {
     return this.sentAt === undefined ? undefined : this.receivedAt - this.sentAt;
   }
 
+  get meta(): Metadata {
+    return this.#extra?.meta?.names ?? NO_METADATA;
+  }
+
+  get timeLeft(): number | undefined {
+    return this.#extra?.deadline?.left;
+  }
+
   get signal(): AbortSignal {
     // A message without a request cannot be cancelled, so it needs no signal other than that of its connection.
     if (!this.wantsReply && this.route?.timeout === undefined) return this.#origin.signal;
@@ -122,6 +137,29 @@ export class IncomingMessage implements Message<unknown, unknown> {
     this.#ownExtra.charged = bytes;
   }
 
+  /** What was received beside its payload. */
+  get metadata(): ReceivedMetadata | undefined {
+    return this.#extra?.meta;
+  }
+
+  set metadata(meta: ReceivedMetadata | undefined) {
+    this.#ownExtra.meta = meta;
+  }
+
+  /** When its sender stops waiting; `undefined` if the sender does not say. */
+  get deadline(): Deadline<IncomingMessage> | undefined {
+    return this.#extra?.deadline;
+  }
+
+  set deadline(deadline: Deadline<IncomingMessage> | undefined) {
+    this.#ownExtra.deadline = deadline;
+  }
+
+  /** The members of the metadata of its answer, see `metadataMembers`. */
+  get replyMeta(): string {
+    return this.#extra?.replyMeta ?? "";
+  }
+
   /** The room that is kept for its answer, in bytes; see `ReplyRoom`. */
   get reserved(): number {
     return this.#extra?.reserved ?? 0;
@@ -143,6 +181,11 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** Sets a function that is called when {@linkcode answer} was called, or when the message is aborted. */
   onDone(fn: () => void): void {
     this.#ownExtra.onDone = fn;
+  }
+
+  /** True if it was handled at once so far and has nothing but a payload: no signal, no metadata, no abort. */
+  get plain(): boolean {
+    return this.#extra === undefined;
   }
 
   /** True if it has a signal of its own. */
@@ -190,21 +233,37 @@ export class IncomingMessage implements Message<unknown, unknown> {
     return (payload) => this.answer(payload);
   }
 
+  /** The public way to set the metadata of the answer. Works without the message as `this`, too. */
+  get setReplyMeta(): (meta: Metadata) => void {
+    return (meta) => {
+      this.#checkReply();
+      const what = `Cannot reply to "${this.type.name}"`;
+      const members = metadataMembers(what, meta, false);
+      if (members !== "") this.#origin.checkMetadata(what);
+      this.#ownExtra.replyMeta = members;
+    };
+  }
+
   /** Sends the one answer. Throws what `Message.reply` throws. */
   answer(payload: unknown): Replied {
-    const { name, reply } = this.type;
-    if (reply === undefined) {
+    const { name } = this.type;
+    if (this.type.reply === undefined) {
       throw new MessageTypeError("no-reply-codec", `Cannot reply to "${name}": its type has no reply`);
     }
+    this.#checkReply();
+    if (this.aborted === undefined) this.#origin.answer(this, payload);
+    this.answered = true;
+    this.#extra?.onDone?.();
+    return replied;
+  }
+
+  #checkReply(): void {
+    const { name } = this.type;
     if (this.answered) {
       throw new MessageTypeError("already-replied", `Cannot reply to "${name}": it is answered already`);
     }
     if (!this.wantsReply) {
       throw new MessageTypeError("not-requested", `Cannot reply to "${name}": its sender waits for no answer`);
     }
-    if (this.aborted === undefined) this.#origin.answer(this, payload);
-    this.answered = true;
-    this.#extra?.onDone?.();
-    return replied;
   }
 }

@@ -18,7 +18,7 @@ const PAGE = 16_384;
 const HEAD = 24;
 
 /** The parts of a frame that a message is made of. */
-export type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt">;
+export type Received = Pick<ReceivedFrame, "code" | "content" | "requestId" | "sentAt" | "meta">;
 
 interface Page {
   readonly bytes: Uint8Array;
@@ -70,14 +70,14 @@ export class MessageQueue {
     return this.#items.size;
   }
 
-  /** The bytes that they take, buffers counted whole. */
+  /** The bytes that they take, buffers counted whole, and metadata as received. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** Adds a message. */
   push(message: IncomingMessage): void {
-    const kept = message.content.buffer.byteLength;
+    const kept = message.content.buffer.byteLength + (message.metadata?.size ?? 0);
     message.kept = kept;
     this.#bytes += kept;
     this.#items.push(message);

@@ -13,7 +13,13 @@ import type { SessionStats } from "../session/counters.ts";
 import type { DeliveryCounts } from "../session/delivery_log.ts";
 import type { Parting } from "../session/parting.ts";
 import type { SessionOwner } from "../session/owner.ts";
-import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import {
+  type Answer,
+  type AnswerCodec,
+  AnswerReader,
+  type PingOptions,
+  type RequestOptions,
+} from "../session/requests.ts";
 import type { Latest } from "../session/sender.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
@@ -26,6 +32,8 @@ import { type OpenOptions, type OpenStream, openStream } from "./streams/open_st
 import { Dispatcher } from "./dispatcher.ts";
 import type { HandlerHost } from "./handler_runner.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
+import { isPlainRequest, requestTerms, timelyAnswer } from "./request_terms.ts";
+import type { SendTerms } from "./send_options.ts";
 import type { PeerShared } from "./shared.ts";
 
 /** The Server or Client that a peer belongs to. */
@@ -108,33 +116,37 @@ export class Peer implements HandlerHost, SessionOwner {
   }
 
   /** Sends a message; see `Client.send`. */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    const { name, code } = type;
-    if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)));
-  }
-
-  /** Sends a message of which only the latest counts; see `Client.send`. */
-  sendLatest<In, Out, ReplyIn, ReplyOut>(
+  send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
-    how: Latest,
+    terms?: SendTerms,
   ): boolean {
     const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.sendLatest(name, code, checkPayload(name, type.payload.encode(payload)), how);
+    const content = checkPayload(name, type.payload.encode(payload));
+    if (terms === undefined) return this.session.sender.send(name, code, content);
+    return this.sendContent(name, code, content, terms.meta, terms.latest);
   }
 
   /**
    * Sends a message whose payload is encoded already.
    *
-   * @param how How long the message may wait, if only the latest one counts.
-   * @param at When the message was made, by the clock.
+   * @param meta The members of its metadata.
+   * @param latest How long it may wait, if only the latest one counts.
+   * @param at When it was made, by the clock.
    */
-  sendContent(name: string, code: number, content: Uint8Array | string, how?: Latest, at?: number): boolean {
+  sendContent(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    meta: string,
+    latest?: Latest,
+    at?: number,
+  ): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const { sender } = this.session;
-    return how === undefined ? sender.send(name, code, content) : sender.sendLatest(name, code, content, how, at);
+    if (latest === undefined) return sender.send(name, code, content, meta);
+    return sender.sendLatest(name, code, content, meta, latest, at);
   }
 
   /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */
@@ -148,10 +160,32 @@ export class Peer implements HandlerHost, SessionOwner {
       if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
-      return this.session.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
+      return this.#request(name, code, content, reply, options) as Promise<ReplyOut>;
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Does the same, and resolves with the whole answer. */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: RequestOptions,
+  ): Promise<Answer<ReplyOut>> {
+    try {
+      const { name, code, reply } = type;
+      if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
+      if (reply === undefined) throw noReplyCodec(name);
+      const content = checkPayload(name, type.payload.encode(payload));
+      return this.#request(name, code, content, this.reader(reply), options) as Promise<Answer<ReplyOut>>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Returns the codec for a request that is sent now and whose whole answer is wanted. */
+  reader(codec: AnswerCodec): AnswerCodec {
+    return new AnswerReader(codec, this.#shared.clock);
   }
 
   /** Sends a request whose payload is encoded already. Throws if it cannot be sent. */
@@ -160,10 +194,12 @@ export class Peer implements HandlerHost, SessionOwner {
     code: number,
     content: Uint8Array | string,
     codec: AnswerCodec,
-    options: RequestOptions,
+    options: PingOptions,
+    meta: string,
+    deadline: boolean,
   ): Promise<unknown> {
     if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
-    return this.session.sender.ask(name, code, content, codec, options);
+    return this.session.sender.ask(name, code, content, codec, options, meta, deadline);
   }
 
   /** Opens a stream; see `Client.open`. */
@@ -173,7 +209,7 @@ export class Peer implements HandlerHost, SessionOwner {
   }
 
   /** Sends a PING. Resolves with the time until its answer, in milliseconds. Never throws. */
-  ping(options: RequestOptions): Promise<number> {
+  ping(options: PingOptions): Promise<number> {
     try {
       if (!this.session.open) throw closedError("Cannot ping", this.session.reason);
       return this.session.sender.ping(options) as Promise<number>;
@@ -227,6 +263,10 @@ export class Peer implements HandlerHost, SessionOwner {
     this.#watched?.delete(message);
   }
 
+  checkMetadata(what: string): void {
+    this.session.sender.checkMetadata(what);
+  }
+
   answer(message: IncomingMessage, payload: unknown): void {
     const { session } = this;
     const { name, reply } = message.type;
@@ -252,6 +292,19 @@ export class Peer implements HandlerHost, SessionOwner {
     for (const message of this.#watched ?? []) message.gone(gone());
     this.#watched = undefined;
     this.owner.closed(reason, getError);
+  }
+
+  #request(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    codec: AnswerCodec,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    const { sender } = this.session;
+    if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options);
+    const terms = requestTerms(name, options);
+    return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, terms.meta, terms.deadline));
   }
 
   #goneError(): Error {

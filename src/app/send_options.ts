@@ -5,8 +5,9 @@
  */
 
 import type { LatestKey } from "../base/latest_index.ts";
-import { type Checks, optional, type OptionTable, readOptions, show } from "../base/checks.ts";
+import { type Checks, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import type { Latest } from "../session/sender.ts";
+import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 
 /**
  * Options of `send`; all optional. With `latest` or `maxAge` no message overtakes one that was sent before it either. Only
@@ -47,27 +48,48 @@ export interface SendOptions {
    * @default unlimited
    */
   readonly maxAge?: number | undefined;
+  /**
+   * Metadata for the handler, which reads it as `message.meta`: at most 64 names, and 8 KiB as JSON.
+   * @default none
+   */
+  readonly meta?: Metadata | undefined;
+}
+
+/** The checked options of a message. */
+export interface SendTerms {
+  /** The members of its metadata, see `metadataMembers`; empty for none. */
+  readonly meta: string;
+  /** How long it may wait; `undefined` if nothing replaces it, however long it waits. */
+  readonly latest: Latest | undefined;
+}
+
+/** The options as they were given, with the defaults of those that are checked here. */
+export interface GivenSendOptions extends Latest {
+  readonly meta: Metadata | undefined;
 }
 
 /** The checks of these options, for tables that have others as well. */
-export const LATEST_OPTIONS: Checks<Latest> = {
+export const SEND_OPTIONS: Checks<GivenSendOptions> = {
   latest: optional(latestKey),
   maxAge: optional(age, Infinity),
+  meta: unchecked<Metadata | undefined>(),
 } satisfies OptionTable<SendOptions>;
 
 /**
- * Returns the checked options of a message; `undefined` if they change nothing.
+ * Returns the checked options of a message.
  *
  * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
  */
-export function latestOf(options: SendOptions): Latest | undefined {
-  const read = readOptions("send()'s options", options, LATEST_OPTIONS);
-  return changes(read) ? read : undefined;
+export function sendTerms(name: string, options: SendOptions): SendTerms {
+  return termsOf(name, readOptions("send()'s options", options, SEND_OPTIONS));
 }
 
-/** Returns whether a message with these options may be replaced or expire. */
-export function changes({ latest, maxAge }: Latest): boolean {
-  return latest !== undefined || maxAge !== Infinity;
+/** Returns the terms of options whose `meta` is not checked yet. Throws what {@linkcode sendTerms} throws. */
+export function termsOf(name: string, { latest, maxAge, meta }: GivenSendOptions): SendTerms {
+  return {
+    meta: meta === undefined ? "" : metadataMembers(`Cannot send "${name}"`, meta, false),
+    latest: latest === undefined && maxAge === Infinity ? undefined : { latest, maxAge },
+  };
 }
 
 function latestKey(name: string, value: unknown): LatestKey {

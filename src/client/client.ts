@@ -7,7 +7,7 @@
 import type { EventOptions, Listener } from "../app/events.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
-import { latestOf, type SendOptions } from "../app/send_options.ts";
+import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { ConfigError } from "../errors.ts";
 import { addressText, type Endpoint, isLocal } from "../base/address.ts";
 import { readOptions } from "../base/checks.ts";
@@ -18,7 +18,7 @@ import { endpointOf } from "../app/config.ts";
 import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
-import type { RequestOptions } from "../session/requests.ts";
+import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
 import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
@@ -415,13 +415,15 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options What replaces the message while it waits, and how long it may wait.
+   * @param options Metadata, what replaces the message while it waits, and how long it may wait.
    * @returns True if more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `queue-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the peer takes.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
    * @throws {TypeError} The payload is not what the codec takes.
-   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type. `meta` is not a plain object
+   * of names to strings, or too large.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
@@ -433,9 +435,8 @@ export class Client implements AsyncDisposable {
     payload?: In,
     options?: SendOptions,
   ): boolean {
-    const how = options === undefined ? undefined : latestOf(options);
-    if (how === undefined) return this.#link.outgoing.send(type, payload as In);
-    return this.#link.outgoing.sendLatest(type, payload as In, how);
+    const terms = options === undefined ? undefined : sendTerms(type.name, options);
+    return this.#link.outgoing.send(type, payload as In, terms);
   }
 
   /**
@@ -452,9 +453,9 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type, which has a reply.
    * @param payload The payload.
-   * @param options Timeout, 5,000 ms by default, and signal.
+   * @param options Timeout, 5,000 ms by default, signal, metadata, and the message that it is made for.
    * @returns The decoded answer.
-   * @throws {TimeoutError} No answer came in time.
+   * @throws {TimeoutError} No answer came in time. `deadline-exceeded`: it was the time of the message in `within`.
    * @throws {RemoteError} The server answered with an error.
    * @throws {ConnectionError} `not-connected` or `closed`: there is no connection, or it ended before the answer came.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full`, `queue-full` or `ids-exhausted`: the request was
@@ -463,8 +464,10 @@ export class Client implements AsyncDisposable {
    * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be
    * decoded.
    * @throws {TypeError} The payload is not what the codec takes.
-   * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
-   * @throws {unknown} `signal.reason`, when `signal` is aborted.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
+   * @throws {RangeError} `timeout` is not above 0 and at most 2147483647, or `meta` is too large.
+   * @throws {TypeError} `meta` is not a plain object of names to strings, or `within` is no message.
+   * @throws {unknown} `signal.reason`, when `signal` or that of `within` is aborted.
    *
    * @example An answer, and an error of the other side
    * ```ts
@@ -499,7 +502,60 @@ export class Client implements AsyncDisposable {
   ): Promise<ReplyOut> {
     const { outgoing } = this.#link;
     return outgoing.peer?.request(type, payload as In, options) ??
-      outgoing.request(type, payload as In, options);
+      outgoing.request(type, payload as In, options, false) as Promise<ReplyOut>;
+  }
+
+  /**
+   * Does what {@linkcode request} does for a type without a payload, and returns the whole answer.
+   *
+   * @param type The type.
+   * @returns The whole answer. It rejects as with a payload.
+   */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): Promise<Answer<ReplyOut>>;
+  /**
+   * Does what {@linkcode request} does, and returns the whole answer: the payload, the metadata that the handler has set,
+   * and how long it took. It rejects as {@linkcode request} does; a `RemoteError` has the metadata of the error.
+   *
+   * @param type The type, which has a reply.
+   * @param payload The payload.
+   * @param options As for {@linkcode request}.
+   * @returns The answer. Its `meta` is empty if the server speaks a Python protocol.
+   *
+   * @example Metadata there and back
+   * ```ts
+   * import { assert, assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const GREET = messageType(200, "greet", text, text);
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(GREET, ({ data, meta, setReplyMeta }) => {
+   *   setReplyMeta({ cache: "miss" });
+   *   return meta.language === "de" ? `Hallo ${data}` : `Hello ${data}`;
+   * });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * const { data, meta, latency } = await client.exchange(GREET, "Ada", { meta: { language: "de" } });
+   * assertEquals([data, meta.cache], ["Hallo Ada", "miss"]);
+   * assert(latency >= 0);
+   * ```
+   */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut>,
+    payload: NoInfer<In>,
+    options?: RequestOptions,
+  ): Promise<Answer<ReplyOut>>;
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
+    options: RequestOptions = {},
+  ): Promise<Answer<ReplyOut>> {
+    const { outgoing } = this.#link;
+    return outgoing.peer?.exchange(type, payload as In, options) ??
+      outgoing.request(type, payload as In, options, true) as Promise<Answer<ReplyOut>>;
   }
 
   /**
@@ -570,7 +626,7 @@ export class Client implements AsyncDisposable {
    * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
-  ping(options: RequestOptions = {}): Promise<number> {
+  ping(options: PingOptions = {}): Promise<number> {
     return this.#link.peer?.ping(options) ?? Promise.reject(closedError("Cannot ping", undefined));
   }
 

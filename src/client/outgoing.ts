@@ -9,9 +9,11 @@ import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
-import { type AnswerCodec, REQUEST_TIMEOUT, type RequestOptions } from "../session/requests.ts";
+import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { noReplyCodec } from "../app/peer.ts";
-import { checkTimeout, type Latest, payloadTooLarge } from "../session/sender.ts";
+import { requestTerms, timelyAnswer } from "../app/request_terms.ts";
+import type { SendTerms } from "../app/send_options.ts";
+import { payloadTooLarge } from "../session/sender.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { MessageCounts } from "./disconnect.ts";
@@ -143,49 +145,43 @@ export class Outgoing {
   }
 
   /** See `Client.send`. */
-  send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
-    if (this.#direct) return this.#peer!.send(type, payload);
-    const queue = this.#waiting(`Cannot send "${type?.name}"`);
-    const content = checkPayload(type.name, type.payload.encode(payload));
-    queue.push(type.name, type.code, this.#own(type.name, content), this.now);
-    return queue.takesMore;
-  }
-
-  /** See `Client.send`, for a message of which only the latest counts. */
-  sendLatest<In, Out, ReplyIn, ReplyOut>(
+  send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
-    how: Latest,
+    terms?: SendTerms,
   ): boolean {
+    const latest = terms?.latest;
     // What is sent first because listeners to `connect` send it must still not come before what it replaces.
-    const direct = this.#direct && this.#queue?.replaces(type.code, how) !== true;
-    if (direct) return this.#peer!.sendLatest(type, payload, how);
+    const direct = this.#direct && (latest === undefined || this.#queue?.replaces(type.code, latest) !== true);
+    if (direct) return this.#peer!.send(type, payload, terms);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
-    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)));
-    if (queue.pushLatest(type.name, type.code, content, this.now, how)) this.#counts.replaced++;
+    const { code, name } = type;
+    const content = this.#own(name, checkPayload(name, type.payload.encode(payload)));
+    const meta = terms?.meta ?? "";
+    if (latest === undefined) queue.push(name, code, content, meta, this.now);
+    else if (queue.pushLatest(name, code, content, meta, this.now, latest)) this.#counts.replaced++;
     return queue.takesMore;
   }
 
-  /** See `Client.request`. Rejects instead of throwing. */
+  /** See `Client.request`; if `whole` is true, `Client.exchange`. Rejects instead of throwing. */
   async request<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     payload: In,
     options: RequestOptions,
-  ): Promise<ReplyOut> {
+    whole: boolean,
+  ): Promise<unknown> {
     const queue = this.#waiting(`Cannot request "${type?.name}"`);
     if (type.reply === undefined) throw noReplyCodec(type.name);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    const { timeout = REQUEST_TIMEOUT, signal } = options;
-    checkTimeout(type.name, timeout);
-    signal?.throwIfAborted();
+    const terms = requestTerms(type.name, options);
     const own = this.#own(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
-    const message = queue.push(type.name, type.code, own, this.now, request);
-    const begin = (shared: PeerShared): void => request.begin(message, queue, shared, timeout);
+    const request = new WaitingRequest(this, type.reply as AnswerCodec, terms, whole, resolve, reject);
+    const message = queue.push(type.name, type.code, own, terms.meta, this.now, request);
+    const begin = (shared: PeerShared): void => request.begin(message, queue, shared);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
-    return await promise as ReplyOut;
+    return await timelyAnswer(type.name, terms, promise);
   }
 
   /** True while there is a connection and nothing in the queue has to be sent first. */
@@ -248,7 +244,14 @@ export class Outgoing {
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else more = peer.sendContent(message.name, message.code, message.content, message.latest, message.at);
+        else {more = peer.sendContent(
+            message.name,
+            message.code,
+            message.content,
+            message.meta,
+            message.latest,
+            message.at,
+          );}
         queue.shift(message);
         if (!more) await peer.ready();
       } catch (error) {

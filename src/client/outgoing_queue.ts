@@ -16,7 +16,7 @@ import type { Latest } from "../session/sender.ts";
 export interface QueueOptions {
   /** The most messages and requests. @default 10000 */
   readonly messages?: number;
-  /** The most bytes of their payloads. @default 16777216 */
+  /** The most bytes of their payloads and metadata. @default 16777216 */
   readonly bytes?: number;
   /**
    * How long a message or request may wait for a connection, in milliseconds. An older message is dropped and counted
@@ -40,6 +40,8 @@ export interface QueuedMessage {
   readonly code: number;
   /** The payload, which only the queue uses. */
   content: Uint8Array;
+  /** The members of its metadata, see `metadataMembers`. */
+  meta: string;
   /** When the entry was added, by the clock of the connections; NaN before there is a clock. */
   at: number;
   /** The request that waits for the answer; `undefined` for a message. */
@@ -97,7 +99,7 @@ export class OutgoingQueue {
     return this.size - this.#requests;
   }
 
-  /** The number of bytes in the payloads that wait. */
+  /** The number of bytes in the payloads and metadata that wait. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -112,11 +114,18 @@ export class OutgoingQueue {
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  push(name: string, code: number, content: Uint8Array, at: number, request?: QueuedRequest): QueuedMessage {
-    const { messages } = this.#limits;
-    if (this.size >= messages || !this.#takes(content.length)) throw this.#fullFor(name);
-    const message: QueuedMessage = { name, code, content, at, request };
-    this.#bytes += content.length;
+  push(
+    name: string,
+    code: number,
+    content: Uint8Array,
+    meta: string,
+    at: number,
+    request?: QueuedRequest,
+  ): QueuedMessage {
+    const size = content.length + meta.length;
+    if (this.size >= this.#limits.messages || !this.#takes(size)) throw this.#fullFor(name);
+    const message: QueuedMessage = { name, code, content, meta, at, request };
+    this.#bytes += size;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);
     if (!this.takesMore) this.#full = true;
@@ -129,19 +138,26 @@ export class OutgoingQueue {
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  pushLatest(name: string, code: number, content: Uint8Array, at: number, latest: Latest): boolean {
+  pushLatest(
+    name: string,
+    code: number,
+    content: Uint8Array,
+    meta: string,
+    at: number,
+    latest: Latest,
+  ): boolean {
     const { latest: key } = latest;
     const older = key === undefined ? undefined : this.#index.find(code, key);
     if (older === undefined) {
-      const message = this.push(name, code, content, at);
+      const message = this.push(name, code, content, meta, at);
       message.latest = latest;
       if (key !== undefined) this.#index.add(code, key, message);
       return false;
     }
-    const growth = content.length - older.content.length;
+    const growth = content.length + meta.length - older.content.length - older.meta.length;
     if (growth > 0 && !this.#takes(growth)) throw this.#fullFor(name);
     this.#bytes += growth;
-    Object.assign(older, { content, at, latest });
+    Object.assign(older, { content, meta, at, latest });
     if (!this.takesMore) this.#full = true;
     return true;
   }
@@ -248,8 +264,8 @@ export class OutgoingQueue {
     for (const message of this.#entries.clear()) if (stays(message)) this.#entries.push(message);
   }
 
-  #forget({ code, content, latest, request }: QueuedMessage): void {
-    this.#bytes -= content.length;
+  #forget({ code, content, latest, meta, request }: QueuedMessage): void {
+    this.#bytes -= content.length + meta.length;
     if (latest?.latest !== undefined) this.#index.remove(code, latest.latest);
     if (request !== undefined) this.#requests--;
     if (this.#full && this.#bytes <= this.#mark / 2 && this.size <= this.#limits.messages / 2) this.#makeRoom();

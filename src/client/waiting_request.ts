@@ -8,7 +8,8 @@ import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import { Timeout } from "../base/timer_wheel.ts";
 import { TimeoutError } from "../errors.ts";
-import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import type { RequestTerms } from "../app/request_terms.ts";
+import type { AnswerCodec } from "../session/requests.ts";
 import type { OutgoingQueue, QueuedMessage, QueuedRequest } from "./outgoing_queue.ts";
 
 /** What a request needs to be sent once there is a connection. */
@@ -23,7 +24,8 @@ export interface RequestWay {
 export class WaitingRequest implements QueuedRequest {
   readonly codec: AnswerCodec;
   readonly #way: RequestWay;
-  readonly #options: RequestOptions;
+  readonly #terms: RequestTerms;
+  readonly #whole: boolean;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   #limit: Timeout | undefined = undefined;
@@ -32,23 +34,26 @@ export class WaitingRequest implements QueuedRequest {
   #over = false;
   left = false;
 
+  /** @param whole True if the whole answer is wanted. */
   constructor(
     way: RequestWay,
     codec: AnswerCodec,
-    options: RequestOptions,
+    terms: RequestTerms,
+    whole: boolean,
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
     this.#way = way;
     this.codec = codec;
-    this.#options = options;
+    this.#terms = terms;
+    this.#whole = whole;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   /** Called when there is a clock. The timeout starts. */
-  begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared, timeout: number): void {
-    const { signal } = this.#options;
+  begin(message: QueuedMessage, queue: OutgoingQueue, shared: PeerShared): void {
+    const { signal, timeout } = this.#terms;
     const { clock, wheel } = shared;
     this.#until = clock.now() + timeout;
     const giveUp = (error: unknown): void => {
@@ -70,11 +75,13 @@ export class WaitingRequest implements QueuedRequest {
     if (signal?.aborted) abort();
   }
 
-  send({ name, code, content }: QueuedMessage): void {
+  send({ name, code, content, meta }: QueuedMessage): void {
     if (this.#over) return;
     const peer = this.#way.current!;
     const timeout = Math.max(1, this.#until - this.#way.now);
-    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
+    const { deadline, signal } = this.#terms;
+    const codec = this.#whole ? peer.reader(this.codec) : this.codec;
+    const answer = peer.ask(name, code, content, codec, { timeout, signal }, meta, deadline);
     this.#over = true;
     this.#stop();
     answer.then(this.#resolve, this.#reject);

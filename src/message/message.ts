@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Metadata } from "../wire/metadata.ts";
 import type { AnyMessageType } from "./message_type.ts";
 
 /**
@@ -36,6 +37,11 @@ export interface Message<Data = unknown, ReplyIn = never> {
    * than 1 MiB: `decodeJson(message.content, { maxBytes })` reads larger ones.
    */
   readonly json: unknown;
+  /**
+   * The metadata that the sender has set beside the payload: a frozen object without a prototype, empty if there is none.
+   * It is what a peer wrote: check it like a payload.
+   */
+  readonly meta: Metadata;
   /** The sender's id of the message; 0 for a native message that is not a request. */
   readonly requestId: number | string;
   /** When it arrived, in milliseconds since 1970. */
@@ -51,10 +57,16 @@ export interface Message<Data = unknown, ReplyIn = never> {
    */
   readonly wantsReply: boolean;
   /**
-   * Aborted when the connection is gone, when a native sender gives up its request, or when the `timeout` of the route
-   * is over, so that a handler can stop work that nobody needs.
+   * Aborted when the connection is gone, when a native sender gives up its request, when the time that it waits is over,
+   * or when the `timeout` of the route is over, so that a handler can stop work that nobody needs.
    */
   readonly signal: AbortSignal;
+  /**
+   * How long its sender still waits for the answer, in milliseconds, counted from the arrival of the request; 0 when that
+   * time is over. `undefined` if the sender does not say: native requests with a `timeout` of their own do, or those that
+   * are made `within` another message.
+   */
+  readonly timeLeft: number | undefined;
   /**
    * Sends the reply before the handler returns. What the handler returns afterwards is ignored. The method can be taken
    * out of the message, as in `({ data, reply }) => reply(data)`.
@@ -90,4 +102,14 @@ export interface Message<Data = unknown, ReplyIn = never> {
    * ```
    */
   reply(this: void, payload: ReplyIn): Replied;
+  /**
+   * Sets the metadata of the answer, which `exchange()` returns to the sender. They go with whatever the answer will be: the
+   * value that the handler returns, what {@linkcode reply} sends, or the error that it throws. A second call replaces them.
+   *
+   * @param meta Names and strings: at most 64 names, and 8 KiB as JSON.
+   * @throws {MessageTypeError} `already-replied`, or `not-requested` if the sender waits for no reply.
+   * @throws {PayloadError} `metadata-unsupported`: the peer takes none, as those that speak a Python protocol.
+   * @throws {TypeError | RangeError} `meta` is not a plain object of names to strings, or too large.
+   */
+  setReplyMeta(this: void, meta: Metadata): void;
 }

@@ -7,11 +7,13 @@
 import { BackpressureError } from "../errors.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { type Checks, type Given, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
-import { changes, LATEST_OPTIONS, type SendOptions } from "../app/send_options.ts";
-import type { Latest } from "../session/sender.ts";
+import { type GivenSendOptions, SEND_OPTIONS, type SendOptions, type SendTerms } from "../app/send_options.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
-import { encodeFrame } from "../wire/encoder.ts";
+import { encodeFrame, sealFrame } from "../wire/encoder.ts";
+import { Flag } from "../wire/frame.ts";
+import { viewOf } from "../wire/integers.ts";
+import { joinMetadata } from "../wire/metadata.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
@@ -27,7 +29,7 @@ export interface BroadcastOptions extends SendOptions {
 }
 
 /** The options of a broadcast, checked. */
-export interface BroadcastSelection extends Given<Pick<BroadcastOptions, "to" | "except">>, Latest {
+export interface BroadcastSelection extends Given<Pick<BroadcastOptions, "to" | "except">>, GivenSendOptions {
   readonly onFull: "skip" | "close";
 }
 
@@ -38,7 +40,7 @@ const OPTIONS: Checks<BroadcastSelection> = {
     if (value === "skip" || value === "close") return value;
     throw new TypeError(`${name} must be skip or close, not ${show(value)}`);
   }, "skip"),
-  ...LATEST_OPTIONS,
+  ...SEND_OPTIONS,
 } satisfies OptionTable<BroadcastOptions>;
 
 const DEFAULTS = Object.freeze(readOptions("broadcast()", {}, OPTIONS));
@@ -53,7 +55,8 @@ export interface BroadcastResult {
   /** Clients that the message was sent to. */
   readonly sent: number;
   /**
-   * Clients that were skipped: a buffer is full, the message is larger than they take, or encoding it for them failed.
+   * Clients that were skipped: a buffer is full, the message is larger than they take, encoding it for them failed, or it
+   * has metadata and they take none.
    */
   readonly dropped: number;
   /** Clients that were closed, because their buffer is full and `onFull` is `"close"`. */
@@ -79,10 +82,12 @@ export function broadcastTo(
   code: number,
   payload: Uint8Array | string,
   how: BroadcastSelection,
+  { latest, meta }: SendTerms,
 ): BroadcastResult {
   const { onFull } = how;
-  const latest = changes(how);
-  const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
+  const bare = typeof payload === "string" ? encodeUtf8(payload) : payload;
+  const content = meta === "" ? bare : joinMetadata(meta, undefined, bare);
+  const flags = meta === "" ? 0 : Flag.META;
   const encoded = new Map<HeaderLayout, Uint8Array>();
   let sent = 0;
   let dropped = 0;
@@ -90,18 +95,18 @@ export function broadcastTo(
   for (const peer of peers) {
     if (!peer.session.open) continue;
     const { protocol, maxMessageSize } = peer.session;
-    if (protocol.headerSize + content.length > maxMessageSize) {
+    const { sender } = peer.session;
+    if (protocol.headerSize + content.length > maxMessageSize || flags !== 0 && !sender.takesMetadata) {
       dropped++;
       continue;
     }
     let bytes = encoded.get(protocol.layout);
-    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
-    const { sender } = peer.session;
+    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, flags, content));
     try {
       if (sender.transforms) {
-        if (latest) sender.sendLatest("broadcast", code, content, how);
-        else sender.send("broadcast", code, content);
-      } else if (latest) sender.encodedLatest(code, bytes, how);
+        if (latest === undefined) sender.send("broadcast", code, bare, meta);
+        else sender.sendLatest("broadcast", code, bare, meta, latest);
+      } else if (latest !== undefined) sender.encodedLatest(code, bytes, latest);
       else sender.encoded(bytes);
       sent++;
     } catch (error) {
@@ -127,7 +132,13 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Co
 }
 
 /** Returns the frame of a message that is not a request. */
-function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
+function encode(protocol: Protocol, code: number, flags: number, content: Uint8Array): Uint8Array {
+  if (flags !== 0) {
+    const bytes = new Uint8Array(protocol.headerSize + content.length);
+    bytes.set(content, protocol.headerSize);
+    sealFrame(protocol, viewOf(bytes), 0, code, flags, 0, content.length, 0);
+    return bytes;
+  }
   const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
   return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });
 }

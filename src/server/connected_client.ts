@@ -5,13 +5,13 @@
  */
 
 import { CLOSE_REASONS, type CloseReason } from "../link/close_reason.ts";
-import type { RequestOptions } from "../session/requests.ts";
+import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
 import type { Peer } from "../app/peer.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
-import { latestOf, type SendOptions } from "../app/send_options.ts";
+import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { nonEmpty } from "../base/checks.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
@@ -280,13 +280,15 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options What replaces the message while it waits, and how long it may wait.
+   * @param options Metadata, what replaces the message while it waits, and how long it may wait.
    * @returns True if more may be sent right away. If not, await {@linkcode ready}.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `buffer-full` or `total-buffer-full`: the message was not taken.
    * @throws {PayloadError} The payload cannot be encoded, or is larger than the client takes.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
    * @throws {TypeError} The payload is not what the codec takes.
-   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type. `meta` is not a plain object
+   * of names to strings, or too large.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
@@ -298,9 +300,11 @@ export class ConnectedClient<P = undefined> {
     payload?: In,
     options?: SendOptions,
   ): boolean {
-    const how = options === undefined ? undefined : latestOf(options);
-    if (how === undefined) return this.#member.peer.send(type, payload as In);
-    return this.#member.peer.sendLatest(type, payload as In, how);
+    return this.#member.peer.send(
+      type,
+      payload as In,
+      options === undefined ? undefined : sendTerms(type.name, options),
+    );
   }
 
   /**
@@ -317,9 +321,9 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type, which has a reply.
    * @param payload The payload.
-   * @param options Timeout, 5,000 ms by default, and signal.
+   * @param options Timeout, 5,000 ms by default, signal, metadata, and the message that it is made for.
    * @returns The decoded answer.
-   * @throws {TimeoutError} No answer came in time.
+   * @throws {TimeoutError} No answer came in time. `deadline-exceeded`: it was the time of the message in `within`.
    * @throws {RemoteError} The client answered with an error.
    * @throws {ConnectionError} `closed`: the connection has ended, or ended before the answer came.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `ids-exhausted`: the request was not sent.
@@ -327,8 +331,10 @@ export class ConnectedClient<P = undefined> {
    * @throws {PayloadError} The payload cannot be encoded or is larger than the peer takes, or the answer cannot be
    * decoded.
    * @throws {TypeError} The payload is not what the codec takes.
-   * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
-   * @throws {unknown} `signal.reason`, when `signal` is aborted.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
+   * @throws {RangeError} `timeout` is not above 0 and at most 2147483647, or `meta` is too large.
+   * @throws {TypeError} `meta` is not a plain object of names to strings, or `within` is no message.
+   * @throws {unknown} `signal.reason`, when `signal` or that of `within` is aborted.
    */
   request<In, Out, ReplyIn, ReplyOut>(
     type: RequestType<In, Out, ReplyIn, ReplyOut>,
@@ -367,6 +373,36 @@ export class ConnectedClient<P = undefined> {
   }
 
   /**
+   * Does what {@linkcode request} does for a type without a payload, and returns the whole answer.
+   *
+   * @param type The type.
+   * @returns The whole answer. It rejects as with a payload.
+   */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut> & WithoutPayload<In>,
+  ): Promise<Answer<ReplyOut>>;
+  /**
+   * Does what {@linkcode request} does, and returns the whole answer; see `Client.exchange`.
+   *
+   * @param type The type, which has a reply.
+   * @param payload The payload.
+   * @param options As for {@linkcode request}.
+   * @returns The answer. Its `meta` is empty if the client speaks a Python protocol.
+   */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: RequestType<In, Out, ReplyIn, ReplyOut>,
+    payload: NoInfer<In>,
+    options?: RequestOptions,
+  ): Promise<Answer<ReplyOut>>;
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload?: In,
+    options: RequestOptions = {},
+  ): Promise<Answer<ReplyOut>> {
+    return this.#member.peer.exchange(type, payload as In, options);
+  }
+
+  /**
    * Measures a round trip. It never throws; the promise rejects.
    *
    * @param options Timeout, 5,000 ms by default, and signal.
@@ -378,7 +414,7 @@ export class ConnectedClient<P = undefined> {
    * @throws {RangeError} `timeout` is not above 0 and at most 2147483647.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
-  ping(options: RequestOptions = {}): Promise<number> {
+  ping(options: PingOptions = {}): Promise<number> {
     return this.#member.peer.ping(options);
   }
 

@@ -13,6 +13,7 @@ import type { AnyMessageType, MessageType, WithoutPayload } from "../message/mes
 import { readOptions, wholeNumber } from "../base/checks.ts";
 import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import { termsOf } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
@@ -399,10 +400,11 @@ export class Server<P = undefined> implements AsyncDisposable {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options Which clients, what to do about full ones, and what replaces the message while it waits.
+   * @param options Which clients, what to do about full ones, metadata, and what replaces the message while it waits.
    * @returns How many clients it was sent to, skipped and closed.
    * @throws {TypeError | PayloadError} The codec refuses the payload; nobody gets it.
-   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
+   * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type. `meta` is not a plain object
+   * of names to strings, or too large.
    *
    * @example To everybody but the sender
    * ```ts
@@ -441,6 +443,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       type.code,
       checkPayload(type.name, type.payload.encode(payload as In)),
       selection,
+      termsOf(type.name, selection),
     );
     this.#owner.broadcastsDropped += result.dropped;
     return result;

@@ -7,6 +7,7 @@
 
 import { ProtocolError, RemoteError } from "../errors.ts";
 import { decodeJson } from "../base/json.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import { printable, readable } from "../base/untrusted.ts";
 
 const MAX_CODE = 100;
@@ -40,7 +41,7 @@ export function errorContent(error: unknown): string {
  * Returns the error that an ERROR reply describes. Programs print its text, so control characters, which could command
  * a terminal, are replaced. The message keeps its line breaks, because many errors have several lines.
  */
-export function errorOf(content: Uint8Array): RemoteError | ProtocolError {
+export function errorOf(content: Uint8Array, meta?: Metadata): RemoteError | ProtocolError {
   let value: unknown;
   try {
     value = decodeJson(content, { maxBytes: MAX_BYTES });
@@ -52,5 +53,6 @@ export function errorOf(content: Uint8Array): RemoteError | ProtocolError {
     typeof code === "string" ? printable(code.slice(0, MAX_CODE)) : "unknown",
     typeof message === "string" ? readable(message.slice(0, MAX_MESSAGE)) : "The peer gave no reason",
     details,
+    meta,
   );
 }

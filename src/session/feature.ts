@@ -13,6 +13,7 @@ import type { StreamOpener } from "./streams.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
+import type { SplitContent } from "../wire/metadata.ts";
 import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../wire/frame.ts";
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { Inbox } from "./owner.ts";
@@ -131,10 +132,11 @@ export interface FeaturePart {
   handled?(size: number, host: FeatureHost): void;
   readonly encode?: PayloadEncoder["encode"];
   /**
-   * Transforms the payload of a received frame, as its flags say. Returns `undefined` to leave it as it is. The parts
-   * decode in the reverse of the order in which they encode. Throws a `ProtocolError` if the payload is malformed.
+   * Transforms the payload of a received frame, as its flags say. Called for frames with the flag of a feature. Returns
+   * `undefined` to leave it as it is. The parts decode in the reverse of the order in which they encode. Throws a
+   * `ProtocolError` if the payload is malformed.
    */
-  decode?(frame: ReceivedFrame): Uint8Array | undefined;
+  decode?(frame: ReceivedFrame): Uint8Array | SplitContent | undefined;
   /**
    * Called when this side begins an orderly end. A feature that has this member asks the peer to finish in its turn.
    */
@@ -204,11 +206,13 @@ export class FeatureSet {
     const flags = list.reduce((flags, feature) => flags | (feature.flags ?? 0), 0);
     const checks = list.flatMap(({ check }) => check ?? []);
     const check: HeaderCheck | undefined = checks.length < 2 ? checks[0] : (flags, code, id) => {
+      let allowed: true | undefined = undefined;
       for (const check of checks) {
         const verdict = check(flags, code, id);
-        if (verdict !== undefined) return verdict;
+        if (typeof verdict === "string") return verdict;
+        allowed ??= verdict;
       }
-      return undefined;
+      return allowed;
     };
     const agreed = { list, flags, check };
     this.#agreed.set(key, agreed);

@@ -49,13 +49,18 @@ export function meterOf(
 export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
   for (const part of decoders) {
     const content = part.decode!(frame);
-    if (content !== undefined) frame = copyWith(frame, content);
+    if (content instanceof Uint8Array) frame = copyWith(frame, content, frame.meta);
+    else if (content !== undefined) frame = copyWith(frame, content.content, content.meta);
   }
   return frame;
 }
 
-function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, content: Uint8Array): ReceivedFrame {
-  return { code, flags, requestId, sentAt, size, content };
+function copyWith(
+  { code, flags, requestId, sentAt, size }: ReceivedFrame,
+  content: Uint8Array,
+  meta: ReceivedFrame["meta"],
+): ReceivedFrame {
+  return { code, flags, requestId, sentAt, size, content, meta };
 }
 
 /** Tells all parts that this side leaves. `failed` is called with the error if a part throws. */

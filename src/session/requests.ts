@@ -7,8 +7,10 @@
 
 import { ProtocolError, TimeoutError } from "../errors.ts";
 import { checkData } from "../base/codec_results.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
+import { type Metadata, NO_METADATA } from "../wire/metadata.ts";
 import { errorOf } from "./error_reply.ts";
 import type { PendingIds, RequestId, RequestIds } from "./id_rule.ts";
 import { IdMap } from "../base/id_map.ts";
@@ -24,12 +26,67 @@ export interface AnswerCodec {
 /** The default time to wait for an answer, in milliseconds. */
 export const REQUEST_TIMEOUT = 5_000;
 
-/** Options of a request; all optional. */
-export interface RequestOptions {
+/** Options of a ping; all optional. */
+export interface PingOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */
   readonly timeout?: number | undefined;
   /** Aborting it gives up the request, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a request is made on behalf of, such as a message in its handler. */
+export interface RequestScope {
+  /** Aborted when the answer is of no use any more. */
+  readonly signal: AbortSignal;
+  /** The time that is left, in milliseconds; `undefined` if that is not known. */
+  readonly timeLeft?: number | undefined;
+}
+
+/**
+ * Options of a request; all optional. A native peer that is asked with a `timeout` or `within` a message learns how much
+ * time it has.
+ */
+export interface RequestOptions extends PingOptions {
+  /** Metadata for the handler, which reads it as `message.meta`. @default none */
+  readonly meta?: Metadata | undefined;
+  /**
+   * The message that the request is made for. The request gets no more time than the message has left, and is given up
+   * when the message is aborted.
+   */
+  readonly within?: RequestScope | undefined;
+}
+
+/** The whole answer to a request. */
+export interface Answer<Data> {
+  /** The decoded payload. */
+  readonly data: Data;
+  /** The metadata that the handler has set: a frozen object without a prototype, empty if there is none. */
+  readonly meta: Metadata;
+  /** The time from sending the request until its answer arrived, in milliseconds, by a monotonic clock. */
+  readonly latency: number;
+}
+
+/** The codec of a request that wants to know the whole answer. Created when the request is sent. */
+export class AnswerReader implements AnswerCodec {
+  readonly #codec: AnswerCodec;
+  readonly #clock: Clock;
+  readonly #sentAt: number;
+
+  constructor(codec: AnswerCodec, clock: Clock) {
+    this.#codec = codec;
+    this.#clock = clock;
+    this.#sentAt = clock.now();
+  }
+
+  decode(content: Uint8Array): unknown {
+    return this.#codec.decode(content);
+  }
+
+  /** Returns the whole answer to the request `name`. Throws what the codec throws. */
+  read(name: string, { content, meta }: ReceivedFrame): Answer<unknown> {
+    const latency = this.#clock.now() - this.#sentAt;
+    return { data: checkData(name, this.decode(content)), meta: meta?.names ?? NO_METADATA, latency };
+  }
 }
 
 /** Receives the events of a {@linkcode RequestTable}. */
@@ -210,8 +267,11 @@ export class RequestTable implements PendingIds {
     this.forget(entry);
     this.#host.answered(entry);
     try {
-      if ((frame.flags & Flag.ERROR) !== 0) throw errorOf(frame.content);
-      const value = checkData(entry.name, entry.codec.decode(frame.content));
+      if ((frame.flags & Flag.ERROR) !== 0) throw errorOf(frame.content, frame.meta?.names);
+      const { codec, name } = entry;
+      const value = codec instanceof AnswerReader
+        ? codec.read(name, frame)
+        : checkData(name, codec.decode(frame.content));
       this.#host.settled(entry, "answered");
       entry.resolve(value);
     } catch (error) {

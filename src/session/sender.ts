@@ -13,6 +13,7 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../wire/frame.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { type AckProbe, type DeliveriesHost, type DeliveryCounts, DeliveryLog } from "./delivery_log.ts";
+import { joinMetadata } from "../wire/metadata.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
 import { encodeAlone } from "../link/frame_encoding.ts";
@@ -20,8 +21,8 @@ import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
   type Pending,
+  type PingOptions,
   REQUEST_TIMEOUT,
-  type RequestOptions,
   RequestTable,
   type RequestTableHost,
 } from "./requests.ts";
@@ -57,6 +58,8 @@ export interface Request {
   readonly requestId: RequestId;
   /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
+  /** The members of the metadata of the answer; see {@linkcode Sender.send}. */
+  readonly replyMeta?: string | undefined;
 }
 
 /** A transformed payload, with the flags that describe the transformation. */
@@ -91,6 +94,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** The largest frame that the peer takes, header included, in bytes. */
   readonly maxMessageSize: number;
   readonly writer: FrameWriter;
+  /** True if the peer takes metadata. Set by the feature. */
+  takesMetadata = false;
   /** The requests that wait for an answer. */
   readonly pending: RequestTable;
   readonly #shared: SenderShared;
@@ -160,9 +165,14 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.pending.outdated(probe as Pending);
   }
 
-  /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
-  send(name: string, code: number, content: Uint8Array | string): boolean {
-    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+  /**
+   * Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more.
+   *
+   * @param meta The members of its metadata, see `metadataMembers`; empty for none.
+   */
+  send(name: string, code: number, content: Uint8Array | string, meta: string = ""): boolean {
+    if (meta === "") this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+    else this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
@@ -170,12 +180,21 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /**
    * Sends a message of which only the latest counts. Returns and throws what {@linkcode send} does.
    *
+   * @param meta The members of its metadata; empty for none.
    * @param at When the message was made, by the clock. Default: now.
    */
-  sendLatest(name: string, code: number, content: Uint8Array | string, how: Latest, at?: number): boolean {
-    if (this.writer.idle) return this.send(name, code, content);
+  sendLatest(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    meta: string,
+    how: Latest,
+    at?: number,
+  ): boolean {
+    if (this.writer.idle) return this.send(name, code, content, meta);
     const { protocol } = this.writer;
-    const payload = this.#transform(code, 0, content);
+    const whole = meta === "" ? content : this.withMetadata(name, content, meta);
+    const payload = this.#transform(code, meta === "" ? 0 : Flag.META, whole);
     const bytes = typeof payload.content === "string" ? encodeUtf8(payload.content) : payload.content;
     if (protocol.headerSize + bytes.length > this.maxMessageSize) {
       throw payloadTooLarge(name, content, this.maxMessageSize);
@@ -202,17 +221,48 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.#frames++;
   }
 
-  /** Sends a request. The promise resolves with the value of the answer. Throws if the request cannot be sent. */
+  /**
+   * Returns a payload after metadata, as the content of a frame with the flag META.
+   *
+   * @param meta The members of the metadata; empty for none.
+   * @param deadline The time that is left for a request, in milliseconds.
+   * @throws {PayloadError} `metadata-unsupported`: the peer takes none.
+   */
+  withMetadata(name: string, content: Uint8Array | string, meta: string, deadline?: number): Uint8Array {
+    this.checkMetadata(`Cannot send "${name}"`);
+    return joinMetadata(meta, deadline, content);
+  }
+
+  /** Throws a `PayloadError` `metadata-unsupported` if the peer takes no metadata. `what` begins its message. */
+  checkMetadata(what: string): void {
+    if (this.takesMetadata) return;
+    const why = this.#host.native ? "the peer does not take it" : "the protocols of Python have none";
+    throw new PayloadError("metadata-unsupported", `${what} with metadata: ${why}`);
+  }
+
+  /**
+   * Sends a request. The promise resolves with the value of the answer. Throws if the request cannot be sent.
+   *
+   * @param meta The members of its metadata; empty for none.
+   * @param deadline True if the peer is to know the timeout. One that takes no metadata gets a CANCEL alone.
+   */
   ask(
     name: string,
     code: number,
     content: Uint8Array | string,
     codec: AnswerCodec,
-    { timeout = REQUEST_TIMEOUT, signal }: RequestOptions,
+    { timeout = REQUEST_TIMEOUT, signal }: PingOptions,
+    meta: string = "",
+    deadline: boolean = false,
   ): Promise<unknown> {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
-    const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
+    let flags = 0;
+    if (meta !== "" || deadline && this.takesMetadata) {
+      content = this.withMetadata(name, content, meta, deadline ? timeout : undefined);
+      flags = Flag.META;
+    }
+    const entry = this.#ask(name, code, flags, content, MESSAGE, codec, timeout, signal);
     entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
     // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
@@ -221,13 +271,13 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a PING, which overtakes messages without credit. Resolves with the round-trip time, in milliseconds. */
-  ping({ timeout = REQUEST_TIMEOUT, signal }: RequestOptions): Promise<unknown> {
+  ping({ timeout = REQUEST_TIMEOUT, signal }: PingOptions): Promise<unknown> {
     checkTimeout("ping", timeout);
     signal?.throwIfAborted();
     const { clock } = this.#shared;
     const sent = clock.now();
     const codec = { decode: () => clock.now() - sent };
-    return this.#ask("ping", SystemCode.PING, NOTHING, LIBRARY_REPLY, codec, timeout, signal).promise;
+    return this.#ask("ping", SystemCode.PING, 0, NOTHING, LIBRARY_REPLY, codec, timeout, signal).promise;
   }
 
   /** Sends the PING of a heartbeat if there is room. Without room, the peer has enough to react to already. */
@@ -236,7 +286,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
-  answer({ type, requestId, sentAt }: Request, flags: number, content: Uint8Array | string): number {
+  answer({ type, requestId, sentAt, replyMeta = "" }: Request, flags: number, content: Uint8Array | string): number {
+    if (replyMeta !== "") {
+      content = this.withMetadata(type.name, content, replyMeta);
+      flags |= Flag.META;
+    }
     return this.frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
   }
 
@@ -348,7 +402,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     codec: AnswerCodec = NO_CODEC,
   ): Pending | undefined {
     try {
-      const entry = this.#ask("ping", SystemCode.PING, NOTHING, priority, codec, timeout, undefined, background);
+      const entry = this.#ask("ping", SystemCode.PING, 0, NOTHING, priority, codec, timeout, undefined, background);
       entry.ackedMessages = ackedMessages;
       entry.promise.catch(() => {});
       return entry;
@@ -362,6 +416,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #ask(
     name: string,
     code: number,
+    flags: number,
     content: Uint8Array | string,
     priority: Priority,
     codec: AnswerCodec,
@@ -371,7 +426,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   ): Pending {
     const entry = this.pending.add(this.pending.ids.next(), name, codec, timeout, signal, background);
     try {
-      this.frame(name, code, this.#request, entry.requestId, content, priority);
+      this.frame(name, code, this.#request | flags, entry.requestId, content, priority);
     } catch (error) {
       this.pending.forget(entry);
       throw error;

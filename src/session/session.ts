@@ -56,6 +56,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #replyParts: readonly FeaturePart[] | undefined;
   /** The features that transform received payloads, in the reverse of the order in which they encode. */
   readonly #decoders: readonly FeaturePart[] | undefined;
+  /** The flags of the features, if any of them transforms received payloads. Other frames need no decoding. */
+  readonly #decodedFlags: number;
   /** Created when the end begins. */
   #shutdown: Shutdown | undefined = undefined;
   /** The feature that takes frames with flags of its own, and these flags. */
@@ -105,6 +107,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
+    this.#decodedFlags = decoders.length > 0 ? agreed.flags : 0;
   }
 
   /** Opens streams; `undefined` if the peer does not speak them. */
@@ -225,7 +228,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   decode(frame: ReceivedFrame): ReceivedFrame {
-    return this.#decoders === undefined ? frame : decodeBy(this.#decoders, frame);
+    return (frame.flags & this.#decodedFlags) === 0 ? frame : decodeBy(this.#decoders!, frame);
   }
 
   useless(frame: ReceivedFrame): void {
@@ -269,7 +272,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
       this.sender.answer(request, flags, errorContent(error));
     } catch {
       // A peer that takes only tiny frames may still take the shorter one.
-      this.sender.answer(request, flags, NO_DETAILS);
+      const { type, requestId, sentAt } = request;
+      this.sender.answer({ type, requestId, sentAt }, flags, NO_DETAILS);
     }
   }
 
@@ -366,13 +370,13 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** Passes a message or a request to the layer above. */
   #accept(frame: ReceivedFrame, receivedAt: number): void {
-    if (this.#decoders === undefined) {
+    if ((frame.flags & this.#decodedFlags) === 0) {
       this.inbox.accept(frame, receivedAt);
       return;
     }
     let decoded: ReceivedFrame;
     try {
-      decoded = decodeBy(this.#decoders, frame);
+      decoded = decodeBy(this.#decoders!, frame);
     } catch (error) {
       this.#hookFailed(error);
       this.taken(frame.size);
@@ -388,8 +392,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     let answer = frame;
     try {
       if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
-      if (this.#decoders !== undefined && frame.code >= FIRST_APPLICATION_CODE) {
-        answer = decodeBy(this.#decoders, frame);
+      if ((frame.flags & this.#decodedFlags) !== 0 && frame.code >= FIRST_APPLICATION_CODE) {
+        answer = decodeBy(this.#decoders!, frame);
       }
     } catch (error) {
       this.#hookFailed(error);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ReceivedMetadata } from "../wire/metadata.ts";
 import type { AnswerCodec } from "./requests.ts";
 
 /** The state of one direction of a stream. `"failed"` says that it did not come to its end. */
@@ -64,6 +65,8 @@ export interface AcceptedStream extends SessionStream {
   readonly code: number;
   /** The content of the opening, a view that may be kept. */
   readonly head: Uint8Array;
+  /** What came beside it. */
+  readonly meta: ReceivedMetadata | undefined;
   /** When the opening arrived, in milliseconds since 1970. */
   readonly receivedAt: number;
   /** Called once, if the stream ends before it was answered: the opener gave up, it was aborted, or the session is over. */
@@ -84,6 +87,10 @@ export interface Opening {
   readonly head: Uint8Array | string;
   /** Decodes the answer. */
   readonly result: AnswerCodec;
+  /** The members of the metadata, see `metadataMembers`; empty for none. */
+  readonly meta: string;
+  /** How much time the peer has, in milliseconds; `undefined` if it is not to know. */
+  readonly deadline: number | undefined;
   /** True if this side sends no pieces. */
   readonly ended: boolean;
   /** True if this side reads no pieces. */

@@ -5,6 +5,7 @@
  */
 
 import type { Frame } from "./frame.ts";
+import type { ReceivedMetadata } from "./metadata.ts";
 
 /** Any frame may keep a buffer of up to this many bytes alive, which is the size of one read. */
 const PINNED = 65_536;
@@ -13,6 +14,8 @@ const PINNED = 65_536;
 export interface ReceivedFrame extends Frame {
   /** The size of the payload as it was received, before features transform it, in bytes. */
   readonly size: number;
+  /** Its metadata, once it is split off from the content; `undefined` if there is none. */
+  readonly meta?: ReceivedMetadata | undefined;
 }
 
 /** A received frame. `content` is a view that is created on first use. */
@@ -86,6 +89,7 @@ export class CurrentFrame implements ReceivedFrame {
   requestId: number | string = 0;
   sentAt: number | undefined = undefined;
   size = 0;
+  readonly meta: undefined = undefined;
   #buffer: Uint8Array = NOTHING;
   #start = 0;
   #content: Uint8Array | undefined = undefined;

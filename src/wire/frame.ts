@@ -32,6 +32,8 @@ export const Flag = {
   ERROR: 0x04,
   /** Marks the last piece of one direction of a stream. Only together with STREAM. */
   END: 0x08,
+  /** The content begins with metadata. Feature `meta` only. */
+  META: 0x20,
   /** Marks the opening of a stream, together with REQUEST, and its pieces. */
   STREAM: 0x40,
 } as const;
@@ -87,6 +89,10 @@ export const WIRE_LIMITS = {
   maxHandshakeValues: 512,
   /** The largest content of a HELLO or HELLO_ACK, in bytes: the version text, and what later releases may append. */
   maxHello: 64,
+  /** The most bytes of the JSON of metadata: a few ids of traces, not a second payload. */
+  maxMetadata: 8_192,
+  /** The most names of metadata. */
+  maxMetadataNames: 64,
   /** The most bytes of a Python client before it is let in: one socket read while `authenticate` decides. */
   maxEarly: 65_536,
 } as const;

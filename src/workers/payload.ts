@@ -13,11 +13,13 @@ export const SMALLEST_HEADER = 14;
  * Returns a buffer that can be transferred, and where the payload begins in it. A frame that is larger than a chunk has
  * a buffer of its own: that buffer is returned, header included. The payload of a frame that shares its chunk with
  * others is copied.
+ *
+ * @param before The bytes of the frame's content in front of the payload: its metadata.
  */
-export function takePayload(content: Uint8Array): Payload {
+export function takePayload(content: Uint8Array, before: number = 0): Payload {
   const { buffer, byteLength, byteOffset } = content;
   // Nothing follows the payload, and the room in front of it has no place for another frame besides its own header.
-  const alone = byteOffset + byteLength === buffer.byteLength && byteOffset < 2 * SMALLEST_HEADER;
+  const alone = byteOffset + byteLength === buffer.byteLength && byteOffset - before < 2 * SMALLEST_HEADER;
   if (alone && buffer instanceof ArrayBuffer) return { buffer, start: byteOffset };
   return { buffer: ownBuffer(content, false), start: 0 };
 }

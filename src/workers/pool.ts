@@ -12,7 +12,7 @@ import type { Thread, Threads } from "../thread_seam.ts";
 import type { TimerHandle } from "../base/clock.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import { ModuleFaults } from "./module_faults.ts";
-import { Task } from "./task.ts";
+import { Task, type TaskOrigin } from "./task.ts";
 import { type ErrorLikeness, isReport, likenessOf, type Payload, revived, type TaskInfo } from "./worker_messages.ts";
 
 /** How long a module may take to load, in milliseconds. */
@@ -68,17 +68,17 @@ export class WorkerPool {
   /**
    * Handles a message in a thread. The buffer of the payload is transferred.
    *
-   * @returns The encoded reply; `undefined` if the sender expects none; {@linkcode replied} if `signal` is aborted
-   * before a thread has the message.
+   * @returns The encoded reply; `undefined` if the sender expects none; {@linkcode replied} if the signal of `origin` is
+   * aborted before a thread has the message.
    */
-  run(payload: Payload, info: TaskInfo, signal: AbortSignal): Promise<unknown> {
+  run(payload: Payload, info: Omit<TaskInfo, "timeLeft">, origin: TaskOrigin): Promise<unknown> {
     const { name } = this.#options.type;
-    if (signal.aborted) return Promise.resolve(replied);
+    if (origin.signal.aborted) return Promise.resolve(replied);
     if (this.#queue.length >= this.#options.maxQueued) {
       const text = `Cannot handle "${name}": ${this.#queue.length} messages wait for a worker`;
       return Promise.reject(new BackpressureError("queue-full", text));
     }
-    const task = new Task(++this.#lastId, payload, info, signal, (task) => this.#abort(task));
+    const task = new Task(++this.#lastId, payload, info, origin, (task) => this.#abort(task));
     this.#queue.push(task);
     this.#pump();
     return task.answer;
@@ -190,8 +190,8 @@ export class WorkerPool {
       const { task } = worker;
       if (task?.id !== report.id) return;
       this.#free(worker);
-      if (report.kind === "failed") task.reject(revived(report.error));
-      else task.resolve(report.reply === undefined ? undefined : new Uint8Array(report.reply));
+      if (report.kind === "failed") task.failed(revived(report.error), report.meta);
+      else task.answered(report.reply, report.meta);
     } else {
       if (worker.state !== "loading") return;
       const fault = this.#faults.of(report);

@@ -8,6 +8,7 @@ import { PayloadError } from "../errors.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import { SERVE } from "./bootstrap.ts";
 import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
@@ -98,14 +99,15 @@ class WorkerServer {
     try {
       message.decode();
       const value = await this.#handler(message);
-      if (!info.wantsReply || this.#type.reply === undefined) port.postMessage({ kind: "done", id, reply: undefined });
-      else this.#done(port, id, value);
+      if (!info.wantsReply || this.#type.reply === undefined) {
+        port.postMessage({ kind: "done", id, reply: undefined, meta: undefined });
+      } else this.#done(port, id, value, message.replyMeta);
     } catch (error) {
-      port.postMessage({ kind: "failed", id, error: likenessOf(error) });
+      port.postMessage({ kind: "failed", id, error: likenessOf(error), meta: message.replyMeta });
     }
   }
 
-  #done(port: Port, id: number, value: unknown): void {
+  #done(port: Port, id: number, value: unknown, meta: Metadata | undefined): void {
     const { name, reply } = this.#type;
     const content = checkPayload(name, reply!.encode(value as never));
     const bytes = typeof content === "string" ? encodeUtf8(content) : content;
@@ -117,11 +119,11 @@ class WorkerServer {
     }
     const mine = ownBuffer(bytes, true);
     try {
-      port.postMessage({ kind: "done", id, reply: mine }, [mine]);
+      port.postMessage({ kind: "done", id, reply: mine, meta }, [mine]);
     } catch {
       // Some buffers cannot be transferred, such as the memory of WebAssembly.
       const copy = ownBuffer(bytes, false);
-      port.postMessage({ kind: "done", id, reply: copy }, [copy]);
+      port.postMessage({ kind: "done", id, reply: copy, meta }, [copy]);
     }
   }
 }

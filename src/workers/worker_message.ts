@@ -8,17 +8,21 @@ import { checkData } from "../base/codec_results.ts";
 import { decodeJson } from "../base/json.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
+import { realTime } from "../base/real_time.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
+import { MessageTypeError } from "../errors.ts";
+import { type Metadata, metadataMembers, NO_METADATA } from "../wire/metadata.ts";
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /**
- * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it.
+ * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it, with the metadata
+ * that the handler has set.
  */
 export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "reply"> {
   /** The client that sent it, by id and address; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
   /**
-   * Aborted when the connection is gone or the request is canceled. The signal reaches a handler only when it gives
+   * Aborted when the connection is gone, the request is canceled, or the time that its sender waits is over. The signal reaches a handler only when it gives
    * control back to the event loop of its thread, as `await` does. A handler that only computes does not see it.
    */
   readonly signal: AbortSignal;
@@ -30,6 +34,12 @@ export class TaskMessage implements WorkerMessage {
   readonly content: Uint8Array;
   readonly #info: TaskInfo;
   readonly #controller = new AbortController();
+  /** The time at which its sender stops waiting, by the clock of the thread. */
+  readonly #until: number;
+  /** The metadata of the answer; `undefined` if the handler has set none. */
+  replyMeta: Metadata | undefined = undefined;
+  /** The metadata: a copy, because what comes from another thread has a prototype again. */
+  readonly meta: Metadata;
   #data: unknown = undefined;
   #json: { readonly value: unknown } | undefined = undefined;
 
@@ -42,6 +52,14 @@ export class TaskMessage implements WorkerMessage {
     this.type = type;
     this.content = new Uint8Array(payload.buffer, payload.start);
     this.#info = info;
+    this.#until = realTime.now() + (info.timeLeft ?? NaN);
+    const names = Object.keys(info.meta);
+    this.meta = names.length === 0 ? NO_METADATA : Object.freeze(
+      names.reduce((copy, name) => {
+        copy[name] = info.meta[name];
+        return copy;
+      }, Object.create(null)),
+    );
   }
 
   /** Decodes the payload before the handler runs. Throws what the codec throws. */
@@ -82,6 +100,20 @@ export class TaskMessage implements WorkerMessage {
   get latency(): number | undefined {
     const { receivedAt, sentAt } = this.#info;
     return sentAt === undefined ? undefined : receivedAt - sentAt;
+  }
+
+  get timeLeft(): number | undefined {
+    return this.#info.timeLeft === undefined ? undefined : Math.max(0, this.#until - realTime.now());
+  }
+
+  /** Works without the message as `this`, too. */
+  get setReplyMeta(): (meta: Metadata) => void {
+    return (meta) => {
+      const what = `Cannot reply to "${this.type.name}"`;
+      if (!this.wantsReply) throw new MessageTypeError("not-requested", `${what}: its sender waits for no answer`);
+      metadataMembers(what, meta, false);
+      this.replyMeta = { ...meta };
+    };
   }
 
   get wantsReply(): boolean {

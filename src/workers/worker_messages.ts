@@ -6,6 +6,7 @@
 
 import { UnreadableError } from "../base/unreadable.ts";
 import { PayloadError } from "../errors.ts";
+import type { Metadata } from "../wire/metadata.ts";
 
 /** The sender of a message, as a worker sees it. */
 export interface WorkerPeer {
@@ -27,6 +28,10 @@ export interface TaskInfo {
   readonly wantsReply: boolean;
   /** The client that sent it; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
+  /** Its metadata. */
+  readonly meta: Metadata;
+  /** How long the sender still waits when the thread gets the message, in milliseconds; `undefined` if it does not say. */
+  readonly timeLeft: number | undefined;
 }
 
 /** A payload to be transferred: the bytes of `buffer` from `start` to its end. */
@@ -47,13 +52,24 @@ export type Report =
   | { readonly kind: "ready"; readonly code: number; readonly name: string; readonly replies: boolean }
   | { readonly kind: "unusable"; readonly exported: string }
   | { readonly kind: "broken"; readonly error: ErrorLikeness }
-  | { readonly kind: "done"; readonly id: number; readonly reply: ArrayBuffer | undefined }
-  | { readonly kind: "failed"; readonly id: number; readonly error: ErrorLikeness };
+  | {
+    readonly kind: "done";
+    readonly id: number;
+    readonly reply: ArrayBuffer | undefined;
+    readonly meta?: Metadata | undefined;
+  }
+  | {
+    readonly kind: "failed";
+    readonly id: number;
+    readonly error: ErrorLikeness;
+    readonly meta?: Metadata | undefined;
+  };
 
 /** Returns whether a message that a thread posted is a report. */
 export function isReport(value: unknown): value is Report {
   if (typeof value !== "object" || value === null) return false;
-  const { kind, reply, error } = value as Record<string, unknown>;
+  const { kind, reply, error, meta } = value as Record<string, unknown>;
+  if (meta !== undefined && (typeof meta !== "object" || meta === null)) return false;
   if (kind === "done") return reply === undefined || reply instanceof ArrayBuffer;
   if (kind === "failed" || kind === "broken") return typeof error === "object" && error !== null;
   return kind === "ready" || kind === "unusable";

@@ -10,6 +10,7 @@ import { optional, type OptionTable, readOptions, whole } from "../base/checks.t
 import type { Threads } from "../thread_seam.ts";
 import { takePayload } from "./payload.ts";
 import { WorkerPool } from "./pool.ts";
+import type { TaskOrigin } from "./task.ts";
 import type { TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /** Options of a worker route; all optional. */
@@ -39,10 +40,10 @@ const OPTIONS = {
 } satisfies OptionTable<WorkerRouteOptions>;
 
 /** The parts of a message that a worker route needs. */
-export interface Incoming extends Omit<TaskInfo, "client"> {
+export interface Incoming extends Omit<TaskInfo, "client">, TaskOrigin {
   readonly content: Uint8Array;
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
+  /** The metadata as received; `undefined` if there is none. */
+  readonly metadata: { readonly size: number } | undefined;
 }
 
 /** A route to be added. Its messages come as bytes, and what its handler returns is sent as it is. */
@@ -88,8 +89,9 @@ export class WorkerRoutes {
       handler: (message, client): Promise<unknown> => {
         // A message may come late from the queue of a connection, when its route is removed and its pool forgotten.
         this.#pools.add(pool);
-        const { content, requestId, receivedAt, sentAt, signal, wantsReply } = message;
-        return pool.run(takePayload(content), { requestId, receivedAt, sentAt, wantsReply, client }, signal);
+        const { content, meta, metadata, requestId, receivedAt, sentAt, wantsReply } = message;
+        const payload = takePayload(content, metadata?.size);
+        return pool.run(payload, { requestId, receivedAt, sentAt, wantsReply, client, meta }, message);
       },
     };
   }

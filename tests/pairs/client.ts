@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Client, type CloseReason, PayloadError, RemoteError } from "@veltix/core";
+import { Client, type CloseReason, PayloadError, RemoteError, TimeoutError } from "@veltix/core";
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
@@ -55,6 +55,26 @@ export async function talk(checks: Checks, port: number, protection: Protection 
   await check("remote error", async () => {
     const error = await assertRejects(() => client.request(TYPES.fail, "short and stout"), RemoteError);
     assertEquals([error.code, error.message], ["teapot", "short and stout"]);
+  });
+  await check("metadata there and back", async () => {
+    const meta = {
+      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      日本: "語 🦀",
+      ["__proto__"]: "x",
+    };
+    const answer = await client.exchange(TYPES.trace, "", { meta, timeout: 40_000 });
+    assertEquals(Object.entries(answer.meta), Object.entries(meta));
+    assert(answer.data.left > 0 && answer.data.left <= 40_000 && answer.latency > 0);
+    assertEquals((await client.request(TYPES.trace, "", { meta })).left, -1);
+  });
+  await check("deadline", async () => {
+    client.route(TYPES.stuck, () => new Promise(() => {}));
+    await assertRejects(() => client.request(TYPES.stuck, "", { timeout: 50 }), TimeoutError);
+    let names: string[];
+    do names = await command<string[]>({ do: "expired" }); while (names.length < 2);
+    // Both count the same time: the server's own clock may be first, or the client's CANCEL.
+    assertEquals(names[0], names[1]);
+    assert(["TimeoutError", "AbortError"].includes(names[0]), names[0]);
   });
   await check("client pings server", async () => assertRoundTrip(await client.ping()));
   await check("server pings client", async () => assertRoundTrip(await command<number>({ do: "ping" })));

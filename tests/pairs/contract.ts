@@ -13,6 +13,10 @@ export const TYPES = messageTypes({
   add: [json<{ a: number; b: number }>(), json<number>()],
   fail: [text, text],
   who: [text, text],
+  /** The answer has the metadata of the request, and how much time it had. */
+  trace: [text, json<{ left: number }>()],
+  /** Never answered in time. */
+  stuck: [text, text],
   shout: text,
   count: json<number>(),
   /** The client tells the server what to do, and gets what came of it. */
@@ -21,7 +25,7 @@ export const TYPES = messageTypes({
 
 /** What a client can tell the server to do. */
 export type Command =
-  | { readonly do: "id" | "ping" | "ask" | "shout" | "counted" | "close" }
+  | { readonly do: "id" | "ping" | "ask" | "shout" | "counted" | "expired" | "close" }
   | { readonly do: "reason"; readonly id: number };
 
 /** How many messages go each way to see their order. */
@@ -36,6 +40,8 @@ export const CLIENT_CHECKS = [
   "echo of 5 MiB",
   "request",
   "remote error",
+  "metadata there and back",
+  "deadline",
   "client pings server",
   "server pings client",
   "server asks client",

@@ -17,6 +17,7 @@ export async function serve(checks: Checks, protection: Protection = GIVEN): Pro
   const reasons = new Map<number, CloseReason>();
   const waiting = new Map<number, (reason: CloseReason) => void>();
   const errors: unknown[] = [];
+  const expired: string[] = [];
   let counted = 0;
   let inversions = 0;
   let close = (): void => {};
@@ -33,6 +34,20 @@ export async function serve(checks: Checks, protection: Protection = GIVEN): Pro
   server.route(TYPES.fail, ({ data }) => {
     throw Object.assign(new Error(data), { code: "teapot" });
   });
+  server.route(TYPES.trace, ({ meta, setReplyMeta, timeLeft }) => {
+    setReplyMeta(meta);
+    return { left: timeLeft ?? -1 };
+  });
+  server.route(TYPES.stuck, async ({ signal }, client) => {
+    const aborted = new Promise<string>((resolve) => {
+      signal.addEventListener("abort", () => resolve((signal.reason as Error).name));
+    });
+    expired.push(
+      await client.request(TYPES.stuck, "", { within: { signal } }).catch(({ name }) => name),
+      await aborted,
+    );
+    return "";
+  });
   server.route(TYPES.count, async ({ data }, client) => {
     if (data !== counted++) inversions++;
     if (!client.send(TYPES.count, data)) await client.ready();
@@ -47,6 +62,8 @@ export async function serve(checks: Checks, protection: Protection = GIVEN): Pro
         return await client.request(TYPES.who, "who are you?");
       case "shout":
         return server.broadcast(TYPES.shout, "hear, hear", { except: [client] });
+      case "expired":
+        return expired;
       case "counted":
         return { counted, inversions };
       case "reason":

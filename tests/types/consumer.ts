@@ -14,7 +14,10 @@ const server = new Server({ port: 8080 });
 server.route(CHAT, (message, client) => {
   server.broadcast(CHAT, `${client.id}: ${message.data}`, { except: [client] });
 });
-server.route(ADD, ({ data }) => data.a + data.b);
+server.route(ADD, ({ data, meta, setReplyMeta }) => {
+  setReplyMeta({ ...meta, a: "b" });
+  return data.a + data.b;
+});
 server.on("disconnect", (client, { reason }) => client.id.toFixed() + reason.length);
 await server.start();
 
@@ -24,5 +27,9 @@ await client.connect();
 client.send(CHAT, "hello");
 const sum = await client.request(ADD, { a: 1, b: 2 });
 sum.toFixed();
+client.send(CHAT, "hello", { meta: { traceparent: "00" } });
+const { data, meta, latency } = await client.exchange(ADD, { a: 1, b: 2 }, { meta: { a: "b" }, timeout: 1_000 });
+data.toFixed(latency);
+`${meta.a}`.trim();
 await client.close();
 await server.close();

@@ -6,6 +6,7 @@
  */
 
 import {
+  type Answer,
   Client,
   type Codec,
   empty,
@@ -14,8 +15,10 @@ import {
   type MessageType,
   messageType,
   messageTypes,
+  type Metadata,
   type Replied,
   type RequestOptions,
+  type RequestScope,
   type RequestType,
   Server,
   text,
@@ -43,6 +46,16 @@ export function tell<In, Out, ReplyIn, ReplyOut>(
   payload: In,
 ): boolean {
   return client.send(type, payload);
+}
+
+/** Passes a request on, with the metadata and the time of the message that it is made for. */
+export async function passOn(
+  client: Client,
+  message: Message<string, string>,
+  meta?: Metadata,
+): Promise<Answer<string>> {
+  const within: RequestScope = message;
+  return await client.exchange(UPPER, message.data, { within, meta, signal: undefined });
 }
 
 export const UPPER: MessageType<string, string, string, string> = messageType(200, "upper", text, text);

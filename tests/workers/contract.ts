@@ -17,6 +17,7 @@ export interface Job {
     | "exit"
     | "look"
     | "loop"
+    | "meta"
     | "nothing"
     | "reject"
     | "stick"

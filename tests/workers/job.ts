@@ -27,7 +27,20 @@ export default workerHandler(JOB, async (message) => {
     case "connect": // The socket is open as long as the thread.
       await new Promise<void>((resolve) => connect(value as number, "127.0.0.1", resolve));
       return threadId;
+    case "meta": {
+      const { meta, setReplyMeta, timeLeft } = message;
+      setReplyMeta({ first: "1" });
+      setReplyMeta({ got: meta.a, own: Object.keys(meta).join() });
+      if (value === "throw") throw Object.assign(new Error("no"), { code: "E_NO" });
+      const safe = Object.isFrozen(meta) && Object.getPrototypeOf(meta) === null;
+      return {
+        meta: Object.entries(meta),
+        safe,
+        timeLeft: timeLeft === undefined ? "unknown" : timeLeft > 0 && timeLeft <= 60_000,
+      };
+    }
     case "abort":
+      if (typeof value === "string") writeFileSync(`${value}.began`, "");
       await new Promise((resolve) => message.signal.addEventListener("abort", resolve));
       throw Object.assign(new Error(`seen: ${message.signal.reason.message}`), { code: message.signal.reason.code });
     case "throw":

@@ -7,6 +7,8 @@
 import type { AnyStreamType } from "../../message/stream_type.ts";
 import type { Session } from "../../session/session.ts";
 import type { AcceptedStream } from "../../session/streams.ts";
+import { type Metadata, NO_METADATA } from "../../wire/metadata.ts";
+import type { Deadline } from "../deadline.ts";
 import { itemLimits } from "./open_stream.ts";
 import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
@@ -28,6 +30,10 @@ export interface IncomingStream<Head, Up, Down> {
   readonly writable: WritableStream<Down>;
   /** Aborted when the opener gives up, when the stream is aborted, or when the connection is gone. */
   readonly signal: AbortSignal;
+  /** The metadata of the opening: a frozen object without a prototype, empty if there is none. */
+  readonly meta: Metadata;
+  /** How much time the opener gives, in milliseconds; `undefined` if it does not say. After it the stream is aborted. */
+  readonly timeLeft: number | undefined;
   /** The opener's id of the stream. */
   readonly id: number;
   /** When it was opened, in milliseconds since 1970. */
@@ -39,6 +45,8 @@ export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, 
   readonly type: AnyStreamType;
   readonly head: unknown;
   readonly #stream: AcceptedStream;
+  /** When the opener stops waiting; `undefined` if it does not say. */
+  deadline: Deadline<AcceptedEnds> | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   /** Why the signal is aborted. */
   #gone: { readonly reason: unknown } | undefined = undefined;
@@ -60,6 +68,14 @@ export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, 
 
   get id(): number {
     return this.#stream.requestId;
+  }
+
+  get meta(): Metadata {
+    return this.#stream.meta?.names ?? NO_METADATA;
+  }
+
+  get timeLeft(): number | undefined {
+    return this.deadline?.left;
   }
 
   get receivedAt(): number {

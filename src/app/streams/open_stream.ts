@@ -9,7 +9,9 @@ import { checkPayload } from "../../base/codec_results.ts";
 import { ConfigError } from "../../errors.ts";
 import { closedError } from "../../link/close_reason.ts";
 import type { AnyStreamType } from "../../message/stream_type.ts";
-import type { AnswerCodec } from "../../session/requests.ts";
+import type { AnswerCodec, RequestScope } from "../../session/requests.ts";
+import type { Metadata } from "../../wire/metadata.ts";
+import { requestTerms } from "../request_terms.ts";
 import type { Session } from "../../session/session.ts";
 import type { OpenedStream } from "../../session/streams.ts";
 import { type StreamWatch, watchStream } from "./stream_watch.ts";
@@ -25,7 +27,17 @@ export interface OpenOptions {
    * @default it begins with `streamWindow`, and grows as it is used
    */
   readonly window?: number | undefined;
+  /** Metadata for the handler, which reads it as `stream.meta`. @default none */
+  readonly meta?: Metadata | undefined;
+  /**
+   * The message or the stream on whose behalf this one is opened. It is aborted together with that, and the other side
+   * learns how much time is left.
+   */
+  readonly within?: RequestScope | undefined;
 }
+
+/** The longest time of a request, in milliseconds. */
+const LONGEST = 0x7fffffff;
 
 /**
  * A stream that this side opened. What is not asked for costs nothing: a program may use one direction, both, or only
@@ -87,7 +99,7 @@ export function openStream(
   session: Session,
   type: AnyStreamType,
   head: unknown,
-  { signal, window }: OpenOptions,
+  { meta, signal, window, within }: OpenOptions,
   watch: StreamWatch,
 ): OpenStream<unknown, unknown, unknown> {
   const { code, down, name, result, up } = type;
@@ -97,6 +109,7 @@ export function openStream(
     throw new ConfigError("unsupported", `Cannot open "${name}": the peer (${session.protocolName}) has no streams`);
   }
   if (window !== undefined) wholeNumber("window", window, 1, maxStreamWindow);
+  const terms = requestTerms(name, { meta, signal, within, timeout: LONGEST });
   const stream = streams.open({
     name,
     code,
@@ -105,7 +118,9 @@ export function openStream(
     ended: up === undefined,
     unread: down === undefined,
     window,
-    signal,
+    meta: terms.meta,
+    deadline: within?.timeLeft === undefined ? undefined : terms.timeout,
+    signal: terms.signal,
   });
   const ended = watchStream(watch, "self", type, stream.requestId);
   if (ended !== undefined) stream.result.then(() => ended("answered"), () => ended("failed"));

@@ -5,6 +5,8 @@
  */
 
 import { checkData, checkPayload } from "../../base/codec_results.ts";
+import type { TimerWheel } from "../../base/timer_wheel.ts";
+import { Deadline, deadlineExceeded } from "../deadline.ts";
 import { answerError } from "../../session/error_reply.ts";
 import type { Session } from "../../session/session.ts";
 import type { AcceptedStream } from "../../session/streams.ts";
@@ -24,6 +26,7 @@ export interface StreamRunnerHost {
 /** What all stream runners of a Server or a Client share. */
 export interface StreamRunnerShared extends Omit<StreamWatch, "handle"> {
   readonly routes: Routes;
+  readonly wheel: TimerWheel;
   readonly inside: { dispatcher: HandlerRunnerOwner | undefined; waits: boolean };
   /** On a client, the running handlers of all its connections, closed ones included. */
   readonly load: HandlerLoad | undefined;
@@ -65,7 +68,25 @@ export class StreamRunner {
       this.#host.owner.error(error);
       return;
     }
+    const time = stream.meta?.deadline;
+    if (time !== undefined) {
+      const owner = { expired: () => this.#expired(stream, ends) };
+      ends.deadline = new Deadline(ends, time, this.#shared.clock, owner);
+      this.#shared.wheel.add(ends.deadline, time);
+    }
     void this.#run(route, stream, ends);
+  }
+
+  /** Called when the opener waits no longer. */
+  #expired(stream: AcceptedStream, ends: AcceptedEnds): void {
+    if (stream.over) return;
+    const error = deadlineExceeded(`Cannot answer "${ends.type.name}"`);
+    try {
+      stream.refuse(error);
+    } catch (failure) {
+      this.#host.owner.error(failure);
+    }
+    ends.stop(error);
   }
 
   #refuse(stream: AcceptedStream, error: unknown): void {
@@ -86,7 +107,7 @@ export class StreamRunner {
   }
 
   async #run(route: StreamRoute, stream: AcceptedStream, ends: AcceptedEnds): Promise<void> {
-    const { clock, inside, load, observers } = this.#shared;
+    const { clock, inside, load, observers, wheel } = this.#shared;
     const watch = { clock, observers, handle: this.#host.handle };
     const ended = watchStream(watch, "peer", route.type, stream.requestId);
     let outcome: "answered" | "failed" = "failed";
@@ -120,6 +141,7 @@ export class StreamRunner {
       this.running--;
       if (excused) this.excused--;
       if (load !== undefined) load.streams--;
+      if (ends.deadline !== undefined) wheel.remove(ends.deadline);
       stream.settled();
       ended?.(outcome);
       this.#owner.wakeIdle();

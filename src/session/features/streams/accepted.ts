@@ -5,6 +5,7 @@
  */
 
 import { Flag } from "../../../wire/frame.ts";
+import type { ReceivedMetadata } from "../../../wire/metadata.ts";
 import type { AcceptedStream } from "../../streams.ts";
 import { reasonError, Stream, type StreamsShared } from "./stream.ts";
 
@@ -21,6 +22,7 @@ export interface AcceptedShared extends StreamsShared {
 /** An accepted stream. */
 export class Accepted extends Stream implements AcceptedStream {
   readonly head: Uint8Array;
+  readonly meta: ReceivedMetadata | undefined;
   readonly receivedAt: number;
   onGone: ((reason: unknown) => void) | undefined = undefined;
   readonly #shared: AcceptedShared;
@@ -30,12 +32,14 @@ export class Accepted extends Stream implements AcceptedStream {
     id: number,
     code: number,
     head: Uint8Array,
+    meta: ReceivedMetadata | undefined,
     receivedAt: number,
     reserved: number,
   ) {
     super(shared, id, `type-${code}`, code, reserved);
     this.#shared = shared;
     this.head = head;
+    this.meta = meta;
     this.receivedAt = receivedAt;
   }
 

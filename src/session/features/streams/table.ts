@@ -78,16 +78,19 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (!this.takeWindow(window + more)) {
       throw tooMany(`Cannot open "${name}": the windows of all open streams are at their limit`);
     }
-    const { pending } = this.#host.sender;
+    const { sender } = this.#host;
+    const { pending } = sender;
+    const described = opening.meta !== "" || opening.deadline !== undefined && sender.takesMetadata;
     const request = new StreamRequest(pending, opening, pending.ids.next() as number);
-    const flags = Flag.REQUEST | Flag.STREAM | (opening.ended ? Flag.END : 0);
+    const flags = Flag.REQUEST | Flag.STREAM | (opening.ended ? Flag.END : 0) | (described ? Flag.META : 0);
     try {
-      this.#host.sender.open(request, opening.code, flags, opening.head);
+      const { code, deadline, head, meta } = opening;
+      sender.open(request, code, flags, described ? sender.withMetadata(name, head, meta, deadline) : head);
     } catch (error) {
       this.giveWindow(window + more);
       throw error;
     }
-    const released = (request: StreamRequest): boolean => this.#host.sender.released(request);
+    const released = (request: StreamRequest): boolean => sender.released(request);
     const stream = new Opened(this, opening, request, pending, window, released);
     (this.#own ??= new IdMap()).set(stream);
     if (opening.ended) stream.writer.state = "ended";
@@ -234,8 +237,9 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
       this.#host.rejectRequest(frame, refusal);
       return;
     }
-    const head = new Uint8Array(this.#host.decode(frame).content);
-    const stream = new Accepted(this, requestId as number, code, head, receivedAt, reserved);
+    const { content, meta } = this.#host.decode(frame);
+    const head = new Uint8Array(content);
+    const stream = new Accepted(this, requestId as number, code, head, meta, receivedAt, reserved);
     if (reserved === 0) stream.reader.end();
     (this.#peers ??= new IdMap()).set(stream);
     this.#handlers++;
