@@ -18,6 +18,7 @@ const ROWS = {
     "adapter_*",
     "client_reconnect",
     "connect_errors",
+    "examples_folder",
     "examples_python_chat",
     "server_restart",
     "session_closing",
