@@ -124,9 +124,17 @@ export type { RenewTlsOptions, ServerStats } from "./src/server/server.ts";
 export type { ListenerConfig, ServerConfig } from "./src/server/server_config.ts";
 export type { DisconnectInfo, RejectedInfo, ServerEvents, TagInfo, UnhandledInfo } from "./src/server/server_events.ts";
 export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
-export type { Handler, HandlerResult, RouteInfo, RouteOptions, StreamHandler, StreamResult } from "./src/app/routes.ts";
 export type { Answer, PingOptions, RequestOptions, RequestScope } from "./src/session/requests.ts";
 export type { Metadata } from "./src/wire/metadata.ts";
+export type {
+  Handler,
+  HandlerResult,
+  RouteInfo,
+  RouteOptions,
+  StreamHandler,
+  StreamItems,
+  StreamResult,
+} from "./src/app/routes.ts";
 export type { SessionStats } from "./src/session/counters.ts";
 export type {
   FrameInfo,

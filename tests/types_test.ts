@@ -19,6 +19,7 @@ import {
   type ConnectInfo,
   type ContractTypes,
   empty,
+  type IncomingStream,
   json,
   type Message,
   type MessageType,
@@ -29,6 +30,8 @@ import {
   replied,
   type RequestType,
   Server,
+  type StreamType,
+  streamType,
   text,
   type WorkerMessage,
 } from "@veltix/core";
@@ -715,5 +718,171 @@ describe("the config", () => {
     }
     compiled((logger: StdLogger) => [new Server({ logger }), new Client({ logger })]);
     new Server({ logger: console });
+  });
+});
+
+describe("streams", () => {
+  const UPLOAD = streamType(400, "upload", { head: json<{ name: string }>(), down: false, result: json<number>() });
+  const PRICES = streamType(401, "prices", { head: json<{ symbol: string }>(), up: false, down: json<number>() });
+  const PLAIN = streamType(402, "plain");
+  const CHATTER = streamType(403, "chatter", { up: text, down: json(z.string().transform((text) => new Date(text))) });
+  const peers = [client, server.clients[0]] as const;
+
+  it("have types that follow from their codecs", () => {
+    type Head = { name: string };
+    assertType<Same<typeof PLAIN, StreamType<void>>>();
+    assertType<Same<typeof UPLOAD, StreamType<Head, Head, Uint8Array, Uint8Array, Uint8Array, Uint8Array, number>>>();
+    assertType<Same<typeof CHATTER, StreamType<void, void, string, string, string, Date>>>();
+    compiled(() => {
+      // @ts-expect-error: no codec
+      streamType(404, "x", { head: "text" });
+      // @ts-expect-error: a head is a codec, or left out
+      streamType(404, "x", { head: false });
+      // @ts-expect-error: no such part
+      streamType(404, "x", { heed: text });
+      // @ts-expect-error: the parts are an object
+      streamType(404, "x", text);
+      // @ts-expect-error: a code is a number
+      streamType("404", "x");
+    });
+  });
+
+  it("are members of contracts with the same types", () => {
+    const types = messageTypes({
+      upload: { stream: { head: json<{ name: string }>(), down: false, result: json<number>() } },
+      prices: { code: 500, stream: { head: json<{ symbol: string }>(), up: false, down: json<number>() } },
+      plain: { stream: {} },
+      chatter: { stream: { up: text, down: json(z.string().transform((text) => new Date(text))) } },
+      chat: text,
+    });
+    assertType<Same<typeof types.upload, typeof UPLOAD>>();
+    assertType<Same<typeof types.prices, typeof PRICES>>();
+    assertType<Same<typeof types.plain, typeof PLAIN>>();
+    assertType<Same<typeof types.chatter, typeof CHATTER>>();
+    assertType<Same<typeof types.chat, MessageType<string>>>();
+    compiled(() => {
+      // @ts-expect-error: no codec
+      messageTypes({ a: { stream: { head: "text" } } });
+      // @ts-expect-error: a code is a number
+      messageTypes({ a: { code: "500", stream: {} } });
+      // @ts-expect-error: a stream is no message
+      client.send(types.plain, new Uint8Array(1));
+      // @ts-expect-error: nor a request
+      void client.request(types.plain, new Uint8Array(1));
+      // @ts-expect-error: a message is no stream
+      client.open(types.chat);
+    });
+  });
+
+  it("are opened with their head, and give what they have", () => {
+    compiled(async () => {
+      for (const peer of peers) {
+        const upload = peer.open(UPLOAD, { name: "a" }, { signal: AbortSignal.timeout(1), window: 1 });
+        assertType<Same<typeof upload.writable, WritableStream<Uint8Array>>>();
+        assertType<Same<typeof upload.result, Promise<number>>>();
+        const prices = peer.open(PRICES, { symbol: "a" });
+        assertType<Same<typeof prices.readable, ReadableStream<number>>>();
+        assertType<Same<typeof prices.result, Promise<void>>>();
+        const plain = peer.open(PLAIN);
+        assertType<Same<typeof plain.readable, ReadableStream<Uint8Array>>>();
+        peer.open(PLAIN, undefined, { window: 1 });
+        const chatter = peer.open(CHATTER);
+        assertType<Same<typeof chatter.readable, ReadableStream<Date>>>();
+        assertType<Same<typeof chatter.writable, WritableStream<string>>>();
+        await chatter.writable.getWriter().write("now");
+        // @ts-expect-error: a head is needed
+        peer.open(UPLOAD);
+        // @ts-expect-error: another head
+        peer.open(UPLOAD, { symbol: "a" });
+        // @ts-expect-error: the head is an object
+        peer.open(UPLOAD, "a");
+        // @ts-expect-error: there is no head
+        peer.open(PLAIN, "a");
+        // @ts-expect-error: there is no head, so options come third
+        peer.open(PLAIN, { window: 1 });
+        // @ts-expect-error: no such option
+        peer.open(PLAIN, undefined, { windw: 1 });
+        // @ts-expect-error: a message type
+        peer.open(CHAT, "hello");
+        // @ts-expect-error: text goes up
+        await chatter.writable.getWriter().write(5);
+        // @ts-expect-error: bytes go up
+        await plain.writable.getWriter().write("a");
+      }
+    });
+  });
+
+  it("give handlers what the other side sends, and take what it reads", () => {
+    compiled(() => {
+      server.stream(UPLOAD, async (stream, peer, ...rest) => {
+        assertType<Same<typeof stream, IncomingStream<{ name: string }, Uint8Array, Uint8Array>>>();
+        assertType<Same<typeof peer, ConnectedClient>>();
+        assertType<Same<typeof rest, []>>();
+        for await (const chunk of stream.readable) assertType<Same<typeof chunk, Uint8Array>>();
+        return 5;
+      });
+      client.stream(UPLOAD, (_stream, peer) => {
+        assertType<Same<typeof peer, Client>>();
+        return 5;
+      });
+      client.stream(CHATTER, async ({ readable, writable }) => {
+        assertType<Same<typeof readable, ReadableStream<string>>>();
+        assertType<Same<typeof writable, WritableStream<string>>>();
+        await writable.close();
+      });
+      // @ts-expect-error: the result is a number
+      server.stream(UPLOAD, () => "5");
+      // @ts-expect-error: the result is a number
+      server.stream(UPLOAD, async () => await Promise.resolve("5"));
+      // @ts-expect-error: the result is a number
+      server.stream(UPLOAD, () => {});
+      // @ts-expect-error: the peer is a client
+      server.stream(UPLOAD, (_, peer: Client) => peer.id);
+      // @ts-expect-error: a message type
+      server.stream(CHAT, () => {});
+      // @ts-expect-error: a stream type
+      server.route(UPLOAD, () => 5);
+    });
+  });
+
+  it("take generators whose values and return value are those of the type", () => {
+    const COUNT = streamType(405, "count", { down: json<number>(), result: text });
+    compiled(() => {
+      // deno-lint-ignore explicit-function-return-type
+      server.stream(COUNT, async function* () {
+        yield 1;
+        return "done";
+      });
+      server.stream(COUNT, async function* (): AsyncGenerator<number, string> {
+        yield await Promise.resolve(1);
+        return "done";
+      });
+      // deno-lint-ignore explicit-function-return-type
+      server.stream(PRICES, async function* ({ head: { symbol } }) {
+        yield symbol.length;
+      });
+      server.stream(PRICES, () => ReadableStream.from([1, 2]));
+      server.stream(PRICES, async () => await Promise.resolve(ReadableStream.from([1, 2])));
+      server.stream(PLAIN, () => new Blob(["a"]).stream());
+      // @ts-expect-error: a text is no number
+      server.stream(PRICES, async function* (): AsyncGenerator<string> {
+        yield "1";
+      });
+      // @ts-expect-error: it returns no text
+      server.stream(COUNT, async function* (): AsyncGenerator<number, number> {
+        yield 1;
+        return 5;
+      });
+      // @ts-expect-error: items of another type
+      server.stream(PRICES, () => ReadableStream.from(["1"]));
+      // @ts-expect-error: nothing awaits a generator that is not asynchronous
+      server.stream(PRICES, function* (): Generator<number> {
+        yield 1;
+      });
+      // @ts-expect-error: it yields the items, and returns no result
+      server.stream(COUNT, async function* (): AsyncGenerator<number, void> {
+        yield 1;
+      });
+    });
   });
 });

@@ -60,14 +60,18 @@ export interface Route {
 
 /**
  * What a handler of a stream returns: the result, or a promise of it. A stream or an asynchronous iterable is sent to the
- * opener, item by item; what a generator returns at its end is the result.
+ * opener, item by item; what a generator returns at its end is the result. A `ReadableStream` has no result.
  */
 export type StreamResult<DownIn, ResultIn> =
   | ResultIn
-  | ReadableStream<DownIn>
+  | StreamItems<DownIn, ResultIn>
+  | PromiseLike<ResultIn | StreamItems<DownIn, ResultIn>>;
+
+/** What a handler may return in place of a result: items that go to the opener, before the result that they end with. */
+export type StreamItems<DownIn, ResultIn> =
   | AsyncGenerator<DownIn, ResultIn, unknown>
-  | AsyncIterable<DownIn>
-  | PromiseLike<ResultIn | ReadableStream<DownIn> | AsyncIterable<DownIn>>;
+  | AsyncIterable<DownIn, ResultIn>
+  | ReadableStream<DownIn>;
 
 /** Handles streams of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
 export type StreamHandler<HeadOut, UpOut, DownIn, ResultIn, Peer> = (

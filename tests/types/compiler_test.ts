@@ -53,6 +53,11 @@ const MISTAKES: readonly [source: string, says: RegExp][] = [
   ["server.broadcast(CHAT);", /has a payload: pass it as the second argument/],
   ['client.send(PING_ME, "hello");', /'string' is not assignable to parameter of type 'void'/],
   ["client.send(CHAT, 5);", /'number' is not assignable to parameter of type 'string'/],
+  ["client.open(UPLOAD);", /Expected 2-3 arguments, but got 1/],
+  ["client.open(UPLOAD, 5);", /'number' is not assignable to parameter of type 'string'/],
+  ['client.open(FEED, "a");', /'"a"' is not assignable to parameter of type 'undefined'/],
+  ["server.stream(UPLOAD, () => 5);", /'number' is not assignable to type/],
+  ["server.stream(FEED, async function* () { yield 5; });", /AsyncGenerator<number/],
   // What is not a RequestType leads to it by its name.
   [
     "const ask = <In, Out, R, S>(type: MessageType<In, Out, R, S>, payload: In): Promise<S> => client.request(type, payload);",
@@ -196,10 +201,12 @@ describe("the compiler", () => {
 
   old("says what is wrong in the words of a user", () => {
     const head = [
-      'import { Client, type ConnectedClient, empty, type MessageType, messageType, Server, text } from "@veltix/core";',
+      'import { Client, type ConnectedClient, empty, type MessageType, messageType, Server, streamType, text } from "@veltix/core";',
       'const CHAT = messageType(200, "chat", text);',
       'const UPPER = messageType(201, "upper", text, text);',
       'const PING_ME = messageType(202, "ping me", empty);',
+      'const UPLOAD = streamType(203, "upload", { head: text, down: false, result: text });',
+      'const FEED = streamType(204, "feed", { up: false, down: text });',
       "const client = new Client();",
       "const server = new Server();",
       "const clients: readonly ConnectedClient[] = server.clients;",

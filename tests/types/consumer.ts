@@ -5,10 +5,12 @@
  * @module
  */
 
-import { Client, json, messageType, Server, text } from "@veltix/core";
+import { Client, json, messageType, Server, streamType, text } from "@veltix/core";
 
 const CHAT = messageType(200, "chat", text);
 const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
+const UPLOAD = streamType(202, "upload", { head: text, down: false, result: json<number>() });
+const COUNT = streamType(203, "count", { head: json<number>(), up: false, down: json<number>(), result: text });
 
 const server = new Server({ port: 8080 });
 server.route(CHAT, (message, client) => {
@@ -19,6 +21,15 @@ server.route(ADD, ({ data, meta, setReplyMeta }) => {
   return data.a + data.b;
 });
 server.on("disconnect", (client, { reason }) => client.id.toFixed() + reason.length);
+server.stream(UPLOAD, async ({ head, readable }) => {
+  const { value } = await readable.getReader().read();
+  return head.length + (value?.length ?? 0);
+});
+// deno-lint-ignore explicit-function-return-type
+server.stream(COUNT, async function* ({ head, signal }) {
+  for (let i = 0; i < head && !signal.aborted; i++) yield i;
+  return "done";
+});
 await server.start();
 
 const client = new Client({ port: 8080 });
@@ -31,5 +42,12 @@ client.send(CHAT, "hello", { meta: { traceparent: "00" } });
 const { data, meta, latency } = await client.exchange(ADD, { a: 1, b: 2 }, { meta: { a: "b" }, timeout: 1_000 });
 data.toFixed(latency);
 `${meta.a}`.trim();
+const upload = client.open(UPLOAD, "a.txt");
+await upload.writable.getWriter().write(new Uint8Array(1));
+(await upload.result).toFixed();
+const count = client.open(COUNT, 3);
+const first = await count.readable.getReader().read();
+first.value?.toFixed();
+(await count.result).toUpperCase();
 await client.close();
 await server.close();

@@ -16,11 +16,14 @@ import {
   messageType,
   messageTypes,
   type Metadata,
+  type OpenStream,
   type Replied,
   type RequestOptions,
   type RequestScope,
   type RequestType,
   Server,
+  type StreamType,
+  streamType,
   text,
 } from "@veltix/core";
 import { type DecodedFrame, type Frame, FrameDecoder, protocol, WIRE_LIMITS } from "@veltix/core/wire";
@@ -59,6 +62,21 @@ export async function passOn(
 }
 
 export const UPPER: MessageType<string, string, string, string> = messageType(200, "upper", text, text);
+/** Opens a stream: the head of any type that has one. */
+export function watch<Item>(
+  client: Client,
+  type: StreamType<string, string, Uint8Array, Uint8Array, Item>,
+  head: string,
+  signal?: AbortSignal,
+): OpenStream<Uint8Array, Item, void> {
+  return client.open(type, head, { signal, window: undefined });
+}
+
+export const FEED: StreamType<string, string, Uint8Array, Uint8Array, number> = streamType(220, "feed", {
+  head: text,
+  up: false,
+  down: json<number>(),
+});
 export const codec: Codec<void> = empty;
 export const contract: {
   readonly ping: MessageType<void>;
@@ -69,6 +87,7 @@ export const server: Server = new Server();
 server.route(UPPER, ({ data, reply }: Message<string, string>): Replied => reply(data));
 server.broadcast(contract.ping);
 
+export const feed: ReadableStream<number> = watch(new Client(), FEED, "a").readable;
 export const answer: Promise<string> = ask(new Client(), UPPER, "a");
 export const sum: Promise<string> = ask(new Client(), contract.add, 1);
 
