@@ -71,9 +71,9 @@ describe("examples/folder", () => {
     assertEquals([head, lines.at(-1), code], ["3 files, 29 MB", "Both folders are the same", 0]);
     const lineOf = (name: string): string => lines.find((line) => line.startsWith(name)) ?? "";
     // The receiver had at least half of it.
-    assertMatch(lineOf("film.mp4"), /^film\.mp4 {6}\[={12}[=#]{12}\] 100 %  24 MB  SHA-256 256aa94585d0…$/);
-    assertMatch(lineOf("more/song.ogg"), /\[[=#]{24}\] 100 %  5 MB  SHA-256 3fd8036f9e52…$/);
-    assertMatch(lineOf("more/note.txt"), /\[={24}\] 100 %  0 B  SHA-256 e3b0c44298fc…$/);
+    assertMatch(lineOf("film.mp4"), /^film\.mp4 {6}\[={12}[=#]{12}\] 100 % {2}24 MB {2}SHA-256 256aa94585d0…$/);
+    assertMatch(lineOf("more/song.ogg"), /\[[=#]{24}\] 100 % {2}5 MB {2}SHA-256 3fd8036f9e52…$/);
+    assertMatch(lineOf("more/note.txt"), /\[={24}\] 100 % {2}0 B {2}SHA-256 e3b0c44298fc…$/);
     const lost = lines.filter((line) => /the connection is closed \((network-error|peer-closed)\)$/.test(line));
     assert(lost.length > 0, text);
   });

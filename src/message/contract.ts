@@ -67,13 +67,13 @@ export type StreamTypeOf<Parts> = StreamType<
 
 /** The message types of a contract. */
 export type ContractTypes<Contract extends Record<string, ContractMember>> = {
-  readonly [Name in keyof Contract]: Contract[Name] extends { readonly stream: infer Parts } ? StreamTypeOf<Parts>
+  readonly [Name in keyof Contract]: Contract[Name] extends Codec<infer Out, infer In> ? MessageType<In, Out>
+    : Contract[Name] extends { readonly stream: infer Parts } ? StreamTypeOf<Parts>
     : Contract[Name] extends
       | readonly [Codec<infer Out, infer In>, Codec<infer ReplyOut, infer ReplyIn>]
       | { readonly payload: Codec<infer Out, infer In>; readonly reply: Codec<infer ReplyOut, infer ReplyIn> }
       ? MessageType<In, Out, ReplyIn, ReplyOut>
-    : Contract[Name] extends Codec<infer Out, infer In> | { readonly payload: Codec<infer Out, infer In> }
-      ? MessageType<In, Out>
+    : Contract[Name] extends { readonly payload: Codec<infer Out, infer In> } ? MessageType<In, Out>
     : never;
 };
 
@@ -152,6 +152,9 @@ function fixedCode(member: unknown): number | undefined {
 /** Returns the type of a member. A missing codec does not stand for bytes here, but in streams. */
 function typeOf(code: number, name: string, member: unknown): AnyMessageType | AnyStreamType {
   const parts = named(member);
+  if (parts?.stream !== undefined && (parts.payload ?? parts.reply) !== undefined) {
+    throw new TypeError(`Cannot declare "${name}": a member has a payload, or it is a stream`);
+  }
   if (parts?.stream !== undefined) return streamType(code, name, parts.stream as never) as unknown as AnyStreamType;
   const [payload, reply] = parts !== undefined
     ? [parts.payload!, parts.reply]

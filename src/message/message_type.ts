@@ -157,14 +157,14 @@ export function messageType(
  *
  * @throws {TypeError} It is not. The message names the type and the part.
  */
-export function checkCodec(codec: Codec<unknown>, name: string, what: string): void {
+export function checkCodec(codec: Codec<unknown>, name: string, what: string, kind: string = "message type"): void {
   if (typeof codec?.encode !== "function" || typeof codec?.decode !== "function") {
-    throw new TypeError(`Cannot declare the message type "${name}": ${what} must be a codec with encode and decode`);
+    throw new TypeError(`Cannot declare the ${kind} "${name}": ${what} must be a codec with encode and decode`);
   }
   // Zod's schemas have methods of these names, which do something else.
   if ("~standard" in codec) {
     throw new TypeError(
-      `Cannot declare the message type "${name}": ${what} is a schema, make a codec of it with json()`,
+      `Cannot declare the ${kind} "${name}": ${what} is a schema, make a codec of it with json()`,
     );
   }
 }

@@ -72,7 +72,7 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
  * that direction, which saves its window.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, or a codec is not a codec.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, or `parts` has a part of another name.
  *
  * @example A file that goes up, and prices that come down
  * ```ts
@@ -107,13 +107,11 @@ export function streamType<
       `Cannot declare the stream type "${name}": its code must be ${FIRST_APPLICATION_CODE} to 65535, not ${code}`,
     );
   }
+  checkParts(name, parts);
   const { description = "", head = empty, up = bytes, down = bytes, result = empty } = parts;
-  const codecs: Record<string, unknown> = { head, up, down, result };
-  for (const part of Object.keys(codecs)) {
-    if (codecs[part] !== false) checkCodec(codecs[part] as Codec<unknown>, name, part);
-    else if (part === "head" || part === "result") {
-      throw new TypeError(`Cannot declare "${name}": ${part} must be a codec`);
-    }
+  for (const [part, codec] of Object.entries({ head, up, down, result })) {
+    const mayBeNothing = part === "up" || part === "down";
+    if (codec !== false || !mayBeNothing) checkCodec(codec as Codec<unknown>, name, part, "stream type");
   }
   return Object.freeze({
     code,
@@ -124,6 +122,19 @@ export function streamType<
     down: down === false ? undefined : down as Codec<DownOut, DownIn>,
     result: result as Codec<ResultOut, ResultIn>,
   });
+}
+
+const PARTS = ["head", "up", "down", "result", "description"];
+
+/** Checks that no part is misspelled: what is left out has a default, and nobody would notice. */
+function checkParts(name: string, parts: object): void {
+  const problem = typeof parts !== "object" || parts === null || Array.isArray(parts)
+    ? "its parts must be an object"
+    : "encode" in parts
+    ? "it has a codec in place of its parts"
+    : Object.keys(parts).filter((part) => !PARTS.includes(part)).map((part) => `it has no part "${part}"`)[0];
+  if (problem === undefined) return;
+  throw new TypeError(`Cannot declare the stream type "${name}": ${problem}, pass { head, up, down, result }`);
 }
 
 /** Returns whether a value is a stream type, and not a message type. */
