@@ -93,6 +93,8 @@ export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, 
   /** Returns whether a handler failed only because the opener gave up, or no longer reads or writes. */
   stopped(error: unknown): boolean {
     const { reader, writer } = this.#stream;
+    // The disk of this side is full, say: a pipe has handed the error on, but the opener is not its cause.
+    if (this.isOwn(error)) return false;
     if (error !== undefined && (error === reader.error || error === writer.error)) return true;
     if (this.#gone === undefined) return false;
     try {

@@ -21,9 +21,9 @@ export interface ItemLimits {
 /** Nothing is read ahead: what a program has not asked for stays within the window. */
 const NONE_AHEAD = { highWaterMark: 0 };
 
-/** Returns the bytes that a stream receives, as a byte stream. */
-export function byteReadable(reader: StreamReader): ReadableStream<Uint8Array> {
-  return readableOf<ReadableByteStreamController>(reader, {
+/** Returns the bytes that a stream receives, as a byte stream. `canceled` is called when the program cancels it. */
+export function byteReadable(reader: StreamReader, canceled: Canceled = () => {}): ReadableStream<Uint8Array> {
+  return readableOf<ReadableByteStreamController>(reader, canceled, {
     type: "bytes",
     next(controller): boolean {
       const view = controller.byobRequest?.view as Uint8Array | null | undefined;
@@ -40,13 +40,20 @@ export function byteReadable(reader: StreamReader): ReadableStream<Uint8Array> {
   }) as ReadableStream<Uint8Array>;
 }
 
-/** Returns the items that a stream receives. `failed` is called with the error of one that cannot be read. */
+/** Is called with the reason for which a program cancels a direction. */
+type Canceled = (reason: unknown) => void;
+
+/**
+ * Returns the items that a stream receives. `canceled` is called when the program cancels it, and `failed` with the error
+ * of an item that cannot be read.
+ */
 export function itemReadable(
   items: ItemReader,
   reader: StreamReader,
+  canceled: Canceled,
   failed: (error: unknown) => void,
 ): ReadableStream {
-  return readableOf<ReadableStreamDefaultController>(reader, {
+  return readableOf<ReadableStreamDefaultController>(reader, canceled, {
     next(controller): boolean {
       try {
         const item = items.next();
@@ -72,6 +79,7 @@ interface Source<Controller> {
 
 function readableOf<Controller extends ReadableStreamDefaultController | ReadableByteStreamController>(
   reader: StreamReader,
+  canceled: Canceled,
   { type, next, closed }: Source<Controller>,
 ): ReadableStream {
   /** Set while the program waits for something to arrive. */
@@ -103,6 +111,7 @@ function readableOf<Controller extends ReadableStreamDefaultController | Readabl
     },
     cancel(reason: unknown): void {
       reader.onChange = undefined;
+      canceled(reason);
       reader.stop(reason);
     },
   } as UnderlyingDefaultSource, NONE_AHEAD);
@@ -186,6 +195,8 @@ export class StreamEnds {
   readonly #limits: ItemLimits;
   #readable: ReadableStream | undefined = undefined;
   #writable: Writable | undefined = undefined;
+  /** The reasons for which the program canceled or aborted it. */
+  #reasons: unknown[] | undefined = undefined;
 
   /**
    * @param receives The codec of what this side receives; `undefined` for nothing.
@@ -209,9 +220,16 @@ export class StreamEnds {
     if (this.#readable !== undefined) return this.#readable;
     const { reader } = this.#stream;
     const codec = this.#receives;
-    if (codec === undefined || isBytes(codec)) return this.#readable = byteReadable(reader);
+    if (codec === undefined || isBytes(codec)) {
+      return this.#readable = byteReadable(reader, (reason) => this.#gaveUp(reason));
+    }
     const items = new ItemReader(this.#name, reader, codec, this.#limits.received);
-    return this.#readable = itemReadable(items, reader, (error) => this.#stream.abort(error));
+    return this.#readable = itemReadable(
+      items,
+      reader,
+      (reason) => this.#gaveUp(reason),
+      (error) => this.#stream.abort(error),
+    );
   }
 
   get writable(): WritableStream {
@@ -238,11 +256,25 @@ export class StreamEnds {
     return encodeItem(this.#name, codec, chunk, this.#limits.sent);
   }
 
+  /** Returns whether the program itself has canceled or aborted it for this reason. */
+  protected isOwn(error: unknown): boolean {
+    return this.#reasons?.includes(error) ?? false;
+  }
+
+  /** Keeps a reason, unless it is that of the peer: a pipe hands an error of one side on to the other. */
+  #gaveUp(reason: unknown): void {
+    const { over, reader, writer } = this.#stream;
+    if (!over && reason !== reader.error && reason !== writer.error) (this.#reasons ??= []).push(reason);
+  }
+
   get #made(): Writable {
     return this.#writable ??= writableOf(
       this.#stream.writer,
       (chunk) => this.encode(chunk),
-      (reason) => this.#stream.abort(reason),
+      (reason) => {
+        this.#gaveUp(reason);
+        this.#stream.abort(reason);
+      },
     );
   }
 }
