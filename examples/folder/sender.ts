@@ -62,7 +62,8 @@ async function sendOnce(client: Client, entry: FileEntry, events: SenderEvents):
       events.progress(entry, start, at += chunk.length);
     },
   });
-  await Readable.toWeb(createReadStream(location, { start })).pipeThrough(counter).pipeTo(stream.writable);
+  const pipe = Readable.toWeb(createReadStream(location, { start })).pipeThrough(counter).pipeTo(stream.writable);
+  pipe.catch(() => {}); // Whatever ends it early, the result tells it, too.
   const received = await stream.result;
   if (received !== sha256) throw new Error(`Cannot send ${path}: it has changed, or was damaged on the way`);
   events.done(entry, sha256);
