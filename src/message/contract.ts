@@ -46,23 +46,16 @@ export interface StreamMember {
  */
 export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec] | FixedMember | StreamMember;
 
-/** What a codec takes; `Default` without one. */
-type InOf<Part, Default> = Part extends Codec<infer _Out, infer In> ? In : Default;
-/** What a codec returns; `Default` without one. */
-type OutOf<Part, Default> = Part extends Codec<infer Out, infer _In> ? Out : Default;
-/** A member of an object; `undefined` if it has none of that name. */
-type PartOf<Parts, Name extends string> = Parts extends { readonly [N in Name]: infer Part } ? Part : undefined;
-
 /** The stream type of its parts. */
 export type StreamTypeOf<Parts> = StreamType<
-  InOf<PartOf<Parts, "head">, void>,
-  OutOf<PartOf<Parts, "head">, void>,
-  InOf<PartOf<Parts, "up">, Uint8Array>,
-  OutOf<PartOf<Parts, "up">, Uint8Array>,
-  InOf<PartOf<Parts, "down">, Uint8Array>,
-  OutOf<PartOf<Parts, "down">, Uint8Array>,
-  InOf<PartOf<Parts, "result">, void>,
-  OutOf<PartOf<Parts, "result">, void>
+  Parts extends { readonly head: Codec<infer _Out, infer In> } ? In : void,
+  Parts extends { readonly head: Codec<infer Out, infer _In> } ? Out : void,
+  Parts extends { readonly up: Codec<infer _Out, infer In> } ? In : Uint8Array,
+  Parts extends { readonly up: Codec<infer Out, infer _In> } ? Out : Uint8Array,
+  Parts extends { readonly down: Codec<infer _Out, infer In> } ? In : Uint8Array,
+  Parts extends { readonly down: Codec<infer Out, infer _In> } ? Out : Uint8Array,
+  Parts extends { readonly result: Codec<infer _Out, infer In> } ? In : void,
+  Parts extends { readonly result: Codec<infer Out, infer _In> } ? Out : void
 >;
 
 /** The message types of a contract. */
