@@ -141,18 +141,24 @@ async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown)
   if (iterate === undefined) return result;
   const { writer } = stream;
   const iterator = iterate();
+  let iterating = true;
+  const stop = (): void => {
+    if (!iterating) return;
+    iterating = false;
+    // It is asked for nothing more, so its errors concern nobody.
+    new Promise((resolve) => resolve(iterator.return?.())).catch(() => {});
+  };
   // Lets a generator that waits for its source go on to its `finally`.
   writer.onFailure = () => {
     ends.stop(writer.error);
-    stopIterating(iterator);
+    stop();
   };
-  let iterating = true;
   try {
     for (;;) {
       const { done, value } = await iterator.next();
-      iterating = done !== true;
+      if (done === true) iterating = false;
       // A generator that ended because nobody reads any more has no value.
-      if (!iterating && (value !== undefined || writer.state !== "failed")) return value;
+      if (done === true && (value !== undefined || writer.state !== "failed")) return value;
       if (writer.state !== "open") throw writer.error;
       // It may have asked for it just now. Two writers would mix their bytes.
       if (ends.writes) {
@@ -162,13 +168,8 @@ async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown)
       if (written !== undefined) await written;
     }
   } finally {
-    if (iterating) stopIterating(iterator);
+    stop();
   }
-}
-
-/** Lets an iterator clean up. It is asked for nothing more, so its errors concern nobody. */
-function stopIterating(iterator: AsyncIterator<unknown>): void {
-  new Promise((resolve) => resolve(iterator.return?.())).catch(() => {});
 }
 
 /** Returns the function that begins to iterate; `undefined` if the value is no asynchronous iterable. */
