@@ -144,9 +144,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   accept(frame: ReceivedFrame, receivedAt: number): void {
     const runner = this.#runner ??= new HandlerRunner(this.#host, this.#session, this.#shared, this);
     const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
-    const before = request ? runner.open?.get(frame.requestId) : undefined;
-    const taken = before !== undefined && !before.answered && before.aborted === undefined;
-    if (taken || request && this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true) {
+    if (
+      request && this.asked(frame.requestId) ||
+      request && this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true
+    ) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);
@@ -175,6 +176,11 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   unpacked(received: Received, receivedAt: number): IncomingMessage {
     const route = this.#shared.routes.get(received.code);
     return this.#message(received, route, receivedAt, this.#asks(route, false));
+  }
+
+  asked(id: number | string): boolean {
+    const message = this.#runner?.open?.get(id);
+    return message !== undefined && !message.answered && message.aborted === undefined;
   }
 
   /** Aborts a request. Returns false if there is no such request, or if it was aborted before. */

@@ -35,6 +35,8 @@ export class RateLimiter {
    * empty.
    */
   #others: TokenBuckets | undefined = undefined;
+  /** The buckets of streams. In a common one, a stream within its window would have messages rejected. */
+  #streams: TokenBuckets | undefined = undefined;
   /** Scheduled while {@linkcode held} is true. */
   #holding: Timeout | undefined = undefined;
   /** True while nothing is to be read, because a frame that is no message came too early. */
@@ -116,12 +118,13 @@ export class RateLimiter {
   }
 
   /**
-   * Counts bytes that cannot be refused, as they were permitted before. Returns how long the next ones have to wait, in
-   * milliseconds.
+   * Counts bytes of streams, which cannot be refused: they were permitted before. Returns how long the next ones have to
+   * wait, in milliseconds.
    */
   delay(bytes: number): number {
-    this.#limit.spendBytes(bytes);
-    return this.#limit.wait();
+    this.#streams ??= new TokenBuckets(this.#rate, this.#clock);
+    this.#streams.spendBytes(bytes);
+    return this.#streams.wait();
   }
 
   /** True if messages above the limit wait. Otherwise they are rejected. */

@@ -52,6 +52,7 @@ export class TokenBuckets {
 
   /** Counts `size` bytes that are no message. */
   spendBytes(size: number): void {
+    this.#fill();
     this.#bytes -= size;
   }
 

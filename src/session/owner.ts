@@ -20,6 +20,8 @@ export interface Inbox {
    * Called when the peer cancels a request. Returns false if there is no such request, or if it was canceled before.
    */
   cancel(id: number | string): boolean;
+  /** Returns whether a request of the peer with this id is not answered yet. */
+  asked(id: number | string): boolean;
   /** Counts a frame that is not a message against the peer's rate limit. Returns false if it must not be answered. */
   permits(frame: ReceivedFrame): boolean;
   /** Takes a stream that the peer has opened. */

@@ -102,6 +102,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
+  #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;
 
@@ -133,6 +134,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** The number of frames sent so far. */
   get frames(): number {
     return this.#frames - (this.writer.latestFrames?.expired ?? 0);
+  }
+
+  /** The number of PINGs answered so far. */
+  get pongs(): number {
+    return this.#pongs;
   }
 
   /** The number of the library's own answers that were left out because all connections together had no room. */
@@ -263,10 +269,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       flags = Flag.META;
     }
     const entry = this.#ask(name, code, flags, content, MESSAGE, codec, timeout, signal);
-    entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
-    // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
-    if (!this.pending.has(entry.requestId)) this.abandoned(entry, signal?.reason);
+    this.#sentRequest(entry);
     return entry.promise;
   }
 
@@ -311,6 +315,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Answers a PING. */
   pong(ping: ReceivedFrame): void {
+    this.#pongs++;
     const most = this.#host.native ? Math.min(MAX_PING, this.maxMessageSize - this.writer.protocol.headerSize) : 0;
     const content = ping.content.length <= most ? ping.content : NOTHING;
     this.reply("pong", SystemCode.PONG, this.#host.native ? Flag.REPLY : 0, ping, content);
@@ -359,7 +364,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       this.pending.forget(entry);
       throw error;
     }
-    entry.end = this.writer.scheduler.taken;
+    this.#sentRequest(entry);
   }
 
   /** Sends a PING and calls `done` at its answer. Returns false if it cannot be sent. */
@@ -387,6 +392,13 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** Stops the timer of the delivery log. */
   close(): void {
     this.#deliveries?.stop();
+  }
+
+  /** Called when the frame of a request was sent. */
+  #sentRequest(entry: Pending): void {
+    entry.end = this.writer.scheduler.taken;
+    // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
+    if (!this.pending.has(entry.requestId)) this.abandoned(entry, entry.signal?.reason);
   }
 
   get #request(): number {

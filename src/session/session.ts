@@ -233,7 +233,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   useless(frame: ReceivedFrame): void {
     this.#framesIgnored++;
-    if (this.#countUseless()) this.inbox.permits(frame);
+    if (this.#excused > 0) this.#excused--;
+    else if (this.#countUseless()) this.inbox.permits(frame);
   }
 
   excuse(frames: number): void {
@@ -340,7 +341,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
         return this.#hookFailed(error);
       }
     }
-    if (this.sender.pending.ids.answers(frame)) this.#answered(frame);
+    // A native answer has the code of its request, so no system frame but PONG is one.
+    if (!this.native && this.sender.pending.ids.answers(frame)) this.#answered(frame);
     else this.useless(frame);
   }
 
@@ -418,7 +420,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     const { frames, dropped } = this.link.source;
     const all = frames + dropped;
     const useless = ++this.#useless;
-    if (useless <= USELESS + (all - useless) + this.sender.pending.asked + this.#excused) return true;
+    if (useless <= USELESS + (all - useless) + this.sender.pending.asked) return true;
     this.#broken(
       new ProtocolError(
         "protocol-error",

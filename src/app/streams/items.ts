@@ -35,9 +35,9 @@ export class ItemReader {
   /** The chunk of which the next bytes are taken, and how many were. */
   #chunk: Uint8Array = NOTHING;
   #at = 0;
-  /** The parts of an item that is longer than a chunk, and their length. */
-  #parts: Uint8Array[] = [];
-  #gathered = 0;
+  /** The beginning of an item that is longer than a chunk, and how much of it is there. It grows as bytes arrive. */
+  #gathered: Uint8Array = NOTHING;
+  #size = 0;
 
   /**
    * @param name The name of the stream, for errors.
@@ -61,17 +61,13 @@ export class ItemReader {
     for (;;) {
       const content = this.#whole();
       if (content !== undefined) return { value: checkData(this.#name, this.#codec.decode(content)) };
-      const rest = this.#chunk.subarray(this.#at);
+      this.#gather();
       const chunk = this.#reader.take();
       if (chunk === undefined) {
-        if (this.#reader.state === "ended" && rest.length + this.#gathered > 0) {
+        if (this.#reader.state === "ended" && this.#size > 0) {
           throw new PayloadError("invalid-payload", `Cannot read "${this.#name}": it ended inside an item`);
         }
         return undefined;
-      }
-      if (rest.length > 0) {
-        this.#parts.push(rest);
-        this.#gathered += rest.length;
       }
       this.#chunk = chunk;
       this.#at = 0;
@@ -80,48 +76,43 @@ export class ItemReader {
 
   /** Returns the content of the next item, if all of it is there. */
   #whole(): Uint8Array | undefined {
-    const there = this.#gathered + this.#chunk.length - this.#at;
+    // An item that was begun gets its length first, then the rest of it.
+    if (this.#size > 0 && this.#size < PREFIX) this.#gather(PREFIX - this.#size);
+    const begun = this.#size > 0;
+    const there = this.#size + this.#chunk.length - this.#at;
     if (there < PREFIX) return undefined;
-    if (this.#parts.length > 0 && this.#parts[0].length < PREFIX) this.#join();
-    const [first] = this.#parts;
-    const size = first === undefined ? get32(this.#chunk, this.#at) : get32(first, 0);
+    const size = begun ? get32(this.#gathered, 0) : get32(this.#chunk, this.#at);
     if (size > this.#most) {
       const text = `Cannot read "${this.#name}": an item of ${size} bytes is above the ${this.#most} that are taken`;
       throw new PayloadError("invalid-payload", text);
     }
-    const end = PREFIX + size - this.#gathered;
     if (there < PREFIX + size) return undefined;
-    if (first !== undefined) {
-      this.#parts.push(this.#chunk.subarray(this.#at, this.#at + end));
-      this.#at += end;
-      const item = joined(this.#parts, PREFIX + size);
-      this.#parts = [];
-      this.#gathered = 0;
-      return item.subarray(PREFIX);
+    if (begun) {
+      this.#gather(PREFIX + size - this.#size);
+      const item = this.#gathered.subarray(PREFIX, PREFIX + size);
+      this.#gathered = NOTHING;
+      this.#size = 0;
+      return item;
     }
     const from = this.#at + PREFIX;
     this.#at = from + size;
     return this.#chunk.subarray(from, this.#at);
   }
 
-  /** Joins parts and chunk: the length itself was cut. */
-  #join(): void {
-    const rest = this.#chunk.subarray(this.#at);
-    this.#chunk = joined([...this.#parts, rest], this.#gathered + rest.length);
-    this.#at = 0;
-    this.#parts = [];
-    this.#gathered = 0;
+  /** Adds at most `most` bytes of the chunk to the item that was begun. A peer may send it byte by byte. */
+  #gather(most: number = Infinity): void {
+    const part = this.#chunk.subarray(this.#at, this.#at + most);
+    if (part.length === 0) return;
+    const size = this.#size + part.length;
+    if (size > this.#gathered.length) {
+      const larger = new Uint8Array(Math.min(Math.max(2 * this.#size, size), Math.max(size, PREFIX + this.#most)));
+      larger.set(this.#gathered.subarray(0, this.#size));
+      this.#gathered = larger;
+    }
+    this.#gathered.set(part, this.#size);
+    this.#size = size;
+    this.#at += part.length;
   }
 }
 
 const NOTHING = new Uint8Array(0);
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}

@@ -90,8 +90,11 @@ export class StreamRunner {
   }
 
   #refuse(stream: AcceptedStream, error: unknown): void {
-    stream.refuse(error);
-    stream.settled();
+    try {
+      stream.refuse(error);
+    } finally {
+      stream.settled();
+    }
   }
 
   /** Answers with the error of a handler, and reports it, unless the stream itself was the cause. */
@@ -152,29 +155,43 @@ export class StreamRunner {
 /** Sends what a handler returned, if it is a stream or an iterable of items. Returns the value of the answer. */
 async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown): Promise<unknown> {
   if (result instanceof ReadableStream) {
-    await result.pipeTo(ends.writable);
+    // An error of the source is one of the handler. If the pipe aborted the stream, nobody would be told of it here.
+    await result.pipeTo(ends.writable, { preventAbort: true });
     return undefined;
   }
   const iterate = iteratorOf(result);
   if (iterate === undefined) return result;
-  if (ends.writes) {
-    throw new TypeError(`Cannot send "${ends.type.name}": its handler uses writable and returns an iterable, too`);
-  }
   const { writer } = stream;
   const iterator = iterate();
+  let iterating = true;
+  const stop = (): void => {
+    if (!iterating) return;
+    iterating = false;
+    // It is asked for nothing more, so its errors concern nobody.
+    new Promise((resolve) => resolve(iterator.return?.())).catch(() => {});
+  };
   // Lets a generator that waits for its source go on to its `finally`.
   writer.onFailure = () => {
     ends.stop(writer.error);
-    Promise.resolve(iterator.return?.()).catch(() => {});
+    stop();
   };
-  for (;;) {
-    const { done, value } = await iterator.next();
-    if (done === true) return value;
-    if (writer.state !== "open") break;
-    const written = writer.write(ends.encode(value));
-    if (written !== undefined) await written;
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done === true) iterating = false;
+      // A generator that ended because nobody reads any more has no value.
+      if (done === true && (value !== undefined || writer.state !== "failed")) return value;
+      if (writer.state !== "open") throw writer.error;
+      // It may have asked for it just now. Two writers would mix their bytes.
+      if (ends.writes) {
+        throw new TypeError(`Cannot send "${ends.type.name}": its handler uses writable and returns an iterable, too`);
+      }
+      const written = writer.write(ends.encode(value));
+      if (written !== undefined) await written;
+    }
+  } finally {
+    stop();
   }
-  throw writer.error;
 }
 
 /** Returns the function that begins to iterate; `undefined` if the value is no asynchronous iterable. */

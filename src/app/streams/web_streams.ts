@@ -95,8 +95,13 @@ function readableOf<Controller extends ReadableStreamDefaultController | Readabl
     return true;
   };
   const changed = (controller: Controller): void => {
-    if (reader.state === "failed") controller.error(reader.error);
-    else if (arrived === undefined || !fill(controller)) return;
+    try {
+      if (reader.state === "failed") controller.error(reader.error);
+      else if (arrived === undefined || !fill(controller)) return;
+    } catch (error) {
+      // Closing fails while a BYOB reader of larger elements has received a part of one.
+      controller.error(error);
+    }
     arrived?.();
     arrived = undefined;
   };

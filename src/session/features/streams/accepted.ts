@@ -15,8 +15,8 @@ export interface AcceptedShared extends StreamsShared {
   answer(stream: Stream, name: string, content: Uint8Array | string): void;
   /** Answers a stream with an error. Throws what sending throws. */
   refuse(stream: Stream, error: unknown): void;
-  /** Called once the handler of a stream has settled. */
-  settled(): void;
+  /** Called once the handler of a stream with a head of `bytes` has settled. */
+  settled(bytes: number): void;
 }
 
 /** An accepted stream. */
@@ -27,6 +27,7 @@ export class Accepted extends Stream implements AcceptedStream {
   onGone: ((reason: unknown) => void) | undefined = undefined;
   readonly #shared: AcceptedShared;
 
+  /** @param reserved What is taken from the budget for the window of the peer, without the head. */
   constructor(
     shared: AcceptedShared,
     id: number,
@@ -69,8 +70,11 @@ export class Accepted extends Stream implements AcceptedStream {
   abort(reason: unknown): void {
     const error = reason ?? new DOMException("The stream was aborted", "AbortError");
     if (this.over) return;
-    this.refuse(reasonError(error));
-    this.onGone?.(error);
+    try {
+      this.refuse(reasonError(error));
+    } finally {
+      this.onGone?.(error);
+    }
   }
 
   /** Called when the peer has given up, or when the session is over. */
@@ -81,6 +85,8 @@ export class Accepted extends Stream implements AcceptedStream {
   }
 
   settled(): void {
-    this.#shared.settled();
+    // What the peer sent before its end may have been read until now, even after the stream was over.
+    this.reader.release();
+    this.#shared.settled(this.head.length);
   }
 }

@@ -13,16 +13,22 @@ import { reasonContent, Stream, type StreamsShared } from "./stream.ts";
 export class StreamRequest extends Pending {
   /** Called when the stream is over; `error` is `undefined` if it was answered with a value. */
   onOver: ((error: unknown) => void) | undefined = undefined;
+  /** Why it failed; `undefined` unless it has. */
+  failure: unknown = undefined;
+  readonly #most: number;
 
-  constructor(table: RequestTable, { name, code, result, signal }: Opening, id: number) {
+  /** @param most The most bytes of content that the peer takes. */
+  constructor(table: RequestTable, { name, code, result, signal }: Opening, id: number, most: number) {
     super(table, id, name, result, Infinity, signal, false);
     this.answerCode = code;
+    this.#most = most;
     const { resolve, reject } = this;
     this.resolve = (value) => {
       this.onOver?.(undefined);
       resolve(value);
     };
     this.reject = (error) => {
+      this.failure = error;
       this.onOver?.(error);
       reject(error);
     };
@@ -31,7 +37,7 @@ export class StreamRequest extends Pending {
   }
 
   override cancelContent(reason: unknown): string {
-    return reasonContent(reason);
+    return reasonContent(reason, this.#most);
   }
 }
 
@@ -57,6 +63,12 @@ export class Opened extends Stream implements OpenedStream {
     this.#table = table;
     this.#isReleased = isReleased;
     request.onOver = (error) => this.finish(error);
+  }
+
+  override finish(error: unknown): void {
+    super.finish(error);
+    // What was received may still be read. It is the program's own now, as it has no more than one window of each stream.
+    this.reader.release();
   }
 
   get reply(): number {

@@ -59,6 +59,8 @@ export class Receiving implements StreamReader {
   #stopped: "no" | "silently" | "told" = "no";
   /** How much of the budget is taken, in bytes. */
   #reserved: number;
+  /** The cost of what was received and is not counted against the peer's rate limit yet. */
+  #uncounted = 0;
   /** Exists while a grant waits for the peer's rate limit. */
   #late: Timeout | undefined = undefined;
   /** The cost of all that was received. */
@@ -83,7 +85,7 @@ export class Receiving implements StreamReader {
 
   /** The number of pieces that the peer may still send, its end included. */
   get left(): number {
-    if (this.state === "ended") return 0;
+    if (this.state === "ended" && this.#stopped === "no") return 0;
     return Math.ceil(this.#balance / Math.max(1, this.#shared.ours.least)) + 1;
   }
 
@@ -100,6 +102,7 @@ export class Receiving implements StreamReader {
       return;
     }
     this.#received += cost;
+    this.#uncounted += cost;
     this.#unread += cost;
     this.#chunks.push(new Uint8Array(content));
     this.onChange?.();
@@ -150,15 +153,21 @@ export class Receiving implements StreamReader {
     if (this.state !== "open") {
       // Nobody reads what is left of an ended direction.
       this.#drop();
-      this.#release();
+      this.release();
       return;
     }
     this.#drop();
     this.state = "failed";
     this.error = reason;
-    this.#forgetTimer();
+    this.#countRest();
     this.#tell(reason);
-    this.#release();
+    this.release();
+  }
+
+  /** Gives the window back to the budget, whatever was read. Nothing more arrives. */
+  release(): void {
+    this.#shared.giveWindow(this.#reserved);
+    this.#reserved = 0;
   }
 
   /** Reads nothing, from the beginning on. The peer is told if it sends something nevertheless. */
@@ -182,27 +191,28 @@ export class Receiving implements StreamReader {
     this.#unread -= cost;
     this.#owed += cost;
     if (this.state === "open") this.#grant();
-    else if (this.#chunks.size === 0) this.#release();
+    else if (this.#chunks.size === 0) this.release();
   }
 
   /** Grants what was taken, half a window at a time. */
   #grant(): void {
     if (this.#owed < this.#window / 2 || this.#late !== undefined) return;
-    const wait = this.#shared.delay(this.#owed);
-    if (wait === 0) this.#pay();
+    const bytes = this.#owed;
+    this.#uncounted -= bytes;
+    const wait = this.#shared.delay(bytes);
+    if (wait === 0) this.#pay(bytes);
     else {
       this.#late = new Timeout(() => {
         this.#late = undefined;
-        this.#pay();
+        this.#pay(bytes);
+        this.#grant();
       });
       this.#shared.wheel.add(this.#late, wait);
     }
   }
 
-  #pay(): void {
-    if (this.state !== "open") return;
-    const bytes = this.#owed;
-    this.#owed = 0;
+  #pay(bytes: number): void {
+    this.#owed -= bytes;
     this.#balance += bytes;
     this.#stream.grant(bytes);
   }
@@ -227,20 +237,17 @@ export class Receiving implements StreamReader {
   #over(state: "ended" | "failed", error: unknown): void {
     this.state = state;
     this.error = error;
-    this.#forgetTimer();
-    if (this.#chunks.size === 0) this.#release();
+    this.#countRest();
+    if (this.#chunks.size === 0) this.release();
     this.onChange?.();
   }
 
-  #forgetTimer(): void {
+  /** Counts what no grant will count any more, so that many short streams are slowed down like one long one. */
+  #countRest(): void {
     if (this.#late !== undefined) this.#shared.wheel.remove(this.#late);
     this.#late = undefined;
-  }
-
-  /** Gives the window back to the budget. */
-  #release(): void {
-    this.#shared.giveWindow(this.#reserved);
-    this.#reserved = 0;
+    if (this.#uncounted > 0) this.#shared.delay(this.#uncounted);
+    this.#uncounted = 0;
   }
 
   #drop(): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ProtocolError } from "../../../errors.ts";
+import { PayloadError, ProtocolError } from "../../../errors.ts";
 import type { PulledSource } from "../../../link/pulled_sources.ts";
 import type { DirectionState, StreamWriter } from "../../streams.ts";
 
@@ -47,6 +47,8 @@ export class Sending implements StreamWriter, PulledSource {
   readonly #shared: SendingShared;
   #balance: number;
   #chunk: Uint8Array | undefined = undefined;
+  /** The size of the chunk when it was written. A program may take its buffer away meanwhile. */
+  #size = 0;
   #at = 0;
   #ending = false;
   #settle: PromiseWithResolvers<void> | undefined = undefined;
@@ -63,6 +65,7 @@ export class Sending implements StreamWriter, PulledSource {
     if (this.state !== "open") return Promise.reject(this.error);
     if (bytes.length === 0) return undefined;
     this.#chunk = bytes;
+    this.#size = bytes.length;
     this.#at = 0;
     this.#ask();
     return this.#wait();
@@ -72,7 +75,7 @@ export class Sending implements StreamWriter, PulledSource {
     if (this.state === "ended") return undefined;
     if (this.state === "failed") return Promise.reject(this.error);
     this.#ending = true;
-    if (this.#chunk === undefined) this.#at = 0;
+    if (this.#chunk === undefined) this.#at = this.#size = 0;
     this.#ask();
     return this.#wait();
   }
@@ -115,13 +118,15 @@ export class Sending implements StreamWriter, PulledSource {
     const chunk = this.#chunk ?? NOTHING;
     const { maxPiece, theirs } = this.#shared;
     const from = this.#at;
-    const size = Math.min(chunk.length - from, maxPiece, this.#balance);
-    const last = from + size === chunk.length;
+    const size = Math.min(this.#size - from, maxPiece, this.#balance);
+    const last = from + size === this.#size;
     this.#at += size;
     if (size > 0) this.#balance -= Math.max(size, theirs.least);
     if (last) this.#chunk = undefined;
     const end = last && this.#ending;
     try {
+      if (size < 1 && !end) throw new PayloadError("payload-too-large", "Cannot send a piece: the peer takes none");
+      if (chunk.length < this.#size) throw new TypeError("Cannot send a piece: its buffer was detached or shrunk");
       this.#stream.sendPiece(size === chunk.length ? chunk : chunk.subarray(from, from + size), end);
     } catch (error) {
       this.#stream.abort(error);

@@ -5,6 +5,7 @@
  */
 
 import { ConnectionError } from "../../../errors.ts";
+import { encodeUtf8 } from "../../../base/utf8.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { put32 } from "../../../wire/integers.ts";
 import { errorContent } from "../../error_reply.ts";
@@ -55,7 +56,7 @@ export abstract class Stream implements ReceivingStream, SendingStream {
   }
 
   sendStop(reason: unknown): void {
-    if (!this.over) this.shared.send(this, SystemCode.STOP, this.reply, reasonContent(reason));
+    if (!this.over) this.shared.send(this, SystemCode.STOP, this.reply, reasonContent(reason, this.shared.maxPiece));
   }
 
   sendPiece(content: Uint8Array, end: boolean): void {
@@ -68,7 +69,7 @@ export abstract class Stream implements ReceivingStream, SendingStream {
     this.over = true;
     const { reader, writer } = this;
     const pieces = reader.left;
-    const cut = error ?? new ConnectionError("closed", "The stream is over: it was answered");
+    const cut = error === undefined ? new ConnectionError("closed", "The stream is over: it was answered") : error;
     // The answer ends what its receiver reads. The sender of the answer has decided to read no more.
     if (error === undefined && this.reply === 0) reader.finish();
     else reader.fail(cut);
@@ -93,8 +94,17 @@ export function reasonError(reason: unknown): { readonly code: string; readonly 
   }
 }
 
-/** Returns the content of a CANCEL or a STOP. */
-export function reasonContent(reason: unknown): string {
+/** Returns the content of a CANCEL or a STOP, of at most `most` bytes. */
+export function reasonContent(reason: unknown, most: number): string {
   const error = reasonError(reason);
-  return error === undefined ? "" : errorContent(error);
+  if (error === undefined) return "";
+  const { code, message } = error;
+  const content = errorContent(error);
+  const spare = encodeUtf8(content).length - most;
+  if (spare <= 0) return content;
+  const rest = most - encodeUtf8(errorContent({ code, message: "" })).length;
+  return rest < 0 ? "" : errorContent({ code, message: message.slice(0, Math.floor(rest / MAX_CHARACTER)) });
 }
+
+/** The most bytes of a UTF-16 unit in JSON: `\u0000`. */
+const MAX_CHARACTER = 6;

@@ -44,6 +44,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   #handlers = 0;
   /** What the windows of this session have taken, in bytes. */
   #windows = 0;
+  /** The number of WINDOW frames that the peer has sent. */
+  #grants = 0;
 
   constructor(ours: StreamTerms, theirs: StreamTerms, host: FeatureHost) {
     this.ours = ours;
@@ -81,7 +83,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     const { sender } = this.#host;
     const { pending } = sender;
     const described = opening.meta !== "" || opening.deadline !== undefined && sender.takesMetadata;
-    const request = new StreamRequest(pending, opening, pending.ids.next() as number);
+    const request = new StreamRequest(pending, opening, pending.ids.next() as number, this.maxPiece);
     const flags = Flag.REQUEST | Flag.STREAM | (opening.ended ? Flag.END : 0) | (described ? Flag.META : 0);
     try {
       const { code, deadline, head, meta } = opening;
@@ -96,8 +98,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (opening.ended) stream.writer.state = "ended";
     if (opening.unread) stream.reader.ignore();
     if (more > 0) stream.reader.widen(more);
-    // An observer of `sent` may have aborted the request.
-    if (!pending.has(request.requestId)) stream.finish(opening.signal?.reason);
+    // An observer of `sent` may have aborted the request, and a connection that takes no more ends while it is sent.
+    if (!pending.has(request.requestId)) stream.finish(request.failure);
     return stream;
   }
 
@@ -125,6 +127,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   control(frame: ReceivedFrame): boolean {
     const { code, content, size } = frame;
     if (code === SystemCode.CANCEL) {
+      if ((frame.flags & Flag.REPLY) !== 0) return false;
       const stream = this.#peers?.get(frame.requestId);
       stream?.gone(
         size === 0 ? new DOMException("The sender cancelled the stream", "AbortError") : errorOf(content),
@@ -141,6 +144,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     }
     if (size !== 4 || get32(content, 0) === 0) return false;
     stream.writer.grant(get32(content, 0));
+    // A peer has a reason to grant more only after it got pieces, and once at the beginning. More of them are charged.
+    if (++this.#grants > this.#host.sender.frames + this.size) this.#host.inbox.permits(frame);
     return true;
   }
 
@@ -190,11 +195,12 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
 
   streamOver(stream: Stream, pieces: number): void {
     (stream.reply === 0 ? this.#own : this.#peers)?.delete(stream.requestId);
-    this.#host.excuse(pieces);
+    this.#host.excuse(pieces + CONTROL_FRAMES);
   }
 
-  settled(): void {
+  settled(bytes: number): void {
     this.#handlers--;
+    this.giveWindow(bytes);
   }
 
   delay(bytes: number): number {
@@ -223,21 +229,22 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
 
   #accept(frame: ReceivedFrame, receivedAt: number): void {
     const { code, flags, requestId } = frame;
-    if (this.has(requestId)) {
+    if (this.has(requestId) || this.#host.inbox.asked(requestId)) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${requestId} twice`);
     }
     const reserved = (flags & Flag.END) === 0 ? this.ours.window : 0;
+    const { content, meta } = this.#host.decode(frame);
     const refusal = !this.#host.inbox.permits(frame)
       ? RATE_LIMITED
-      : this.#handlers >= this.ours.max || !this.takeWindow(reserved)
+      // The head is kept until the handler has settled, so it counts as well.
+      : this.#handlers >= this.ours.max || !this.takeWindow(reserved + content.length)
       ? TOO_MANY
       : undefined;
     if (refusal !== undefined) {
-      this.#host.excuse(Math.ceil(this.ours.window / Math.max(1, this.ours.least)) + 1);
+      this.#host.excuse(Math.ceil(this.ours.window / Math.max(1, this.ours.least)) + 1 + CONTROL_FRAMES);
       this.#host.rejectRequest(frame, refusal);
       return;
     }
-    const { content, meta } = this.#host.decode(frame);
     const head = new Uint8Array(content);
     const stream = new Accepted(this, requestId as number, code, head, meta, receivedAt, reserved);
     if (reserved === 0) stream.reader.end();
@@ -247,6 +254,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 }
 
+/** How many WINDOW, STOP and CANCEL frames of a stream may be under way when it is over. */
+const CONTROL_FRAMES = 6;
 const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
 const TOO_MANY = answerError("too-many-streams", "The receiver takes no more streams for now");
 
