@@ -150,7 +150,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   finished(makeError: () => Error): void {
-    for (const { reader } of this.#peers?.values() ?? []) reader.fail(makeError());
+    // Whoever has ended its direction before may still wait for the answer.
+    for (const stream of this.#peers?.values() ?? []) if (stream.reader.state === "open") stream.gone(makeError());
   }
 
   close(makeError: () => Error): void {
