@@ -208,8 +208,10 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     return this.#host.inbox.delay(bytes);
   }
 
-  takeWindow(bytes: number): boolean {
-    if (this.#windows + bytes > this.#host.limits.maxStreamBytes || !this.#host.streamBudget.take(bytes)) return false;
+  takeWindow(bytes: number, grows = false): boolean {
+    const { limits: { maxStreamBytes }, streamBudget } = this.#host;
+    if (this.#windows + bytes > (grows ? maxStreamBytes / 2 : maxStreamBytes)) return false;
+    if (grows && streamBudget.left - bytes < streamBudget.size / 2 || !streamBudget.take(bytes)) return false;
     this.#windows += bytes;
     return true;
   }
@@ -217,6 +219,10 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   giveWindow(bytes: number): void {
     this.#windows -= bytes;
     this.#host.streamBudget.give(bytes);
+  }
+
+  now(): number {
+    return this.#host.sender.now;
   }
 
   roundTrip(done: () => void): boolean {
