@@ -149,7 +149,7 @@ async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown)
     const { done, value } = await iterator.next();
     if (done === true) return value;
     if (writer.state !== "open") break;
-    const written = writer.write(ends.encode(value));
+    const written = ends.write(value);
     if (written !== undefined) await written;
   }
   throw writer.error;
