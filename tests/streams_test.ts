@@ -255,6 +255,66 @@ describe("a stream", () => {
   });
 });
 
+describe("items that are larger than a window", () => {
+  const BIG = streamType(330, "big", { head: json<number>(), up: false, down: bytes });
+  const ITEMS = streamType(330, "big", { head: json<number>(), up: false, down: { ...bytes } });
+
+  it("are gathered within maxStreamBytes together, one of any size always, and each arrives", async () => {
+    await using peers = await streamPeers({ maxStreamBytes: 100_000, streamWindow: 1_024 });
+    const paused: (() => void)[] = [];
+    peers.server.stream(BIG, async function* ({ head }): AsyncGenerator<Uint8Array> {
+      const item = new Uint8Array(4 + head);
+      new DataView(item.buffer).setUint32(0, head);
+      yield item.subarray(0, 4_000);
+      await new Promise<void>((resolve) => paused.push(resolve));
+      yield item.subarray(4_000);
+    });
+    const sizes = [150_000, 60_000, 30_000, 5_000];
+    const got: number[] = [];
+    const reading = sizes.map(async (size) => {
+      for await (const item of peers.client.open(ITEMS, size).readable) got.push(item.length);
+    });
+    // The first one has all of the room, so no other takes more than its window.
+    await until(() => paused.length === 1);
+    await peers.client.ping();
+    assertEquals([paused.length, got], [1, []]);
+    for (let open = 0; got.length < sizes.length;) {
+      await until(() => paused.length > open || got.length === sizes.length);
+      for (; open < paused.length; open++) paused[open]();
+    }
+    await Promise.all(reading);
+    assertEquals(got.sort((a, b) => b - a), sizes);
+  });
+
+  it("give their room back where the stream is canceled, fails, or ends inside one", async () => {
+    await using peers = await streamPeers({ maxStreamBytes: 100_000, streamWindow: 1_024 });
+    peers.server.stream(BIG, async function* ({ head, signal }): AsyncGenerator<Uint8Array> {
+      const item = new Uint8Array(90_004);
+      new DataView(item.buffer).setUint32(0, 90_000);
+      yield item.subarray(0, 5_000);
+      if (head === 1) throw new Error("half");
+      if (head === 2) return;
+      if (head === 3) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      yield item.subarray(5_000);
+    });
+    for (const kind of [1, 2, 3]) {
+      const broken = peers.client.open(ITEMS, kind);
+      const reader = broken.readable.getReader();
+      const read = settled(reader.read());
+      if (kind === 3) {
+        await until(() => peers.info.stats().bytesSent > 5_000);
+        await peers.client.ping();
+        await reader.cancel();
+      }
+      await read;
+      await settled(broken.result);
+      let size = 0;
+      for await (const item of peers.client.open(ITEMS, 0).readable) size += item.length;
+      assertEquals(size, 90_000);
+    }
+  });
+});
+
 describe("the metadata of a stream", () => {
   it("reaches its handler, frozen, and a peer by Python's protocol is told that there is none", async () => {
     await using peers = await streamPeers();

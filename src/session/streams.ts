@@ -23,6 +23,13 @@ export interface StreamReader {
   take(): Uint8Array | undefined;
   /** Copies the next bytes into `view`. Returns how many; 0 if none are there. */
   takeInto(view: Uint8Array): number;
+  /**
+   * Asks for room to gather an item of `size` bytes, which are taken from the window as they arrive. Returns false if
+   * items of other streams have the room. `onChange` is called when it can be tried again.
+   */
+  gathers(size: number): boolean;
+  /** Gives that room back. */
+  gathered(): void;
   /** Reads no more: the peer is asked to stop. */
   stop(reason: unknown): void;
 }

@@ -64,6 +64,10 @@ export class ItemReader {
   /** The beginning of an item that is longer than a chunk, and how much of it is there. It grows as bytes arrive. */
   #gathered: Uint8Array = NOTHING;
   #size = 0;
+  /** True while the next item waits for room, because items of other streams are being gathered. */
+  waiting = false;
+  /** The size of the next item, in bytes; 0 while that is not known. */
+  #next = 0;
   /** Why an item could not be read that was to follow others. */
   #failure: { readonly error: unknown } | undefined = undefined;
 
@@ -113,10 +117,13 @@ export class ItemReader {
     for (;;) {
       const content = this.#whole();
       if (content !== undefined) return content;
+      this.waiting = !this.#reader.gathers(this.#next);
+      if (this.waiting) return undefined;
       this.#gather();
       const chunk = this.#reader.take();
       if (chunk === undefined) {
         if (this.#reader.state === "ended" && this.#size > 0) {
+          this.#reader.gathered();
           throw new PayloadError("invalid-payload", `Cannot read "${this.#name}": it ended inside an item`);
         }
         return undefined;
@@ -132,8 +139,9 @@ export class ItemReader {
     if (this.#size > 0 && this.#size < PREFIX) this.#gather(PREFIX - this.#size);
     const begun = this.#size > 0;
     const there = this.#size + this.#chunk.length - this.#at;
+    this.#next = 0;
     if (there < PREFIX) return undefined;
-    const size = begun ? get32(this.#gathered, 0) : get32(this.#chunk, this.#at);
+    const size = this.#next = begun ? get32(this.#gathered, 0) : get32(this.#chunk, this.#at);
     if (size > this.#most) {
       const text = `Cannot read "${this.#name}": an item of ${size} bytes is above the ${this.#most} that are taken`;
       throw new PayloadError("invalid-payload", text);
@@ -144,6 +152,7 @@ export class ItemReader {
       const item = this.#gathered.subarray(PREFIX, PREFIX + size);
       this.#gathered = NOTHING;
       this.#size = 0;
+      this.#reader.gathered();
       return item;
     }
     const from = this.#at + PREFIX;

@@ -63,6 +63,7 @@ export function itemReadable(
         return true;
       }
     },
+    waits: () => items.waiting,
   });
 }
 
@@ -71,6 +72,8 @@ interface Source<Controller> {
   readonly type?: "bytes";
   /** Hands out what comes next. Returns false if nothing is there. */
   next(controller: Controller): boolean;
+  /** Returns whether something that has arrived cannot be handed out yet. */
+  waits?(): boolean;
   /** Called after the end. */
   closed?(controller: Controller): void;
 }
@@ -78,13 +81,13 @@ interface Source<Controller> {
 function readableOf<Controller extends ReadableStreamDefaultController | ReadableByteStreamController>(
   reader: StreamReader,
   canceled: Canceled,
-  { type, next, closed }: Source<Controller>,
+  { type, next, waits, closed }: Source<Controller>,
 ): ReadableStream {
   /** Set while the program waits for something to arrive. */
   let arrived: (() => void) | undefined;
   const fill = (controller: Controller): boolean => {
     if (next(controller)) return true;
-    if (reader.state === "open") return false;
+    if (reader.state === "open" || waits?.() === true) return false;
     if (reader.state === "failed") controller.error(reader.error);
     else {
       controller.close();

@@ -19,6 +19,11 @@ export interface ReceivingStream {
   sendStop(reason: unknown): void;
 }
 
+/** A stream that waits for room for an item. */
+export interface ItemHolder {
+  retry(): void;
+}
+
 /** What the streams of a session share for receiving. */
 export interface ReceivingShared {
   /** What a piece costs at least, in bytes. */
@@ -35,6 +40,13 @@ export interface ReceivingShared {
   takeWindow(bytes: number, grows?: boolean): boolean;
   /** Gives back what a window took. */
   giveWindow(bytes: number): void;
+  /**
+   * Takes room for an item of `bytes`. Returns false if items of other streams have it; `retry` of the stream is called
+   * when it can be tried again.
+   */
+  takeItem(stream: ItemHolder, bytes: number): boolean;
+  /** Gives back the room for an item, and asks for it no more. */
+  giveItem(stream: ItemHolder, bytes: number): void;
   /** Returns the time, in milliseconds. */
   now(): number;
   /** Calls `done` after one round trip. Returns false if that cannot be measured now. */
@@ -45,7 +57,7 @@ export interface ReceivingShared {
 const LONGEST_TRIP = 5_000;
 
 /** The receiving direction of a stream. */
-export class Receiving implements StreamReader {
+export class Receiving implements StreamReader, ItemHolder {
   state: DirectionState = "open";
   error: unknown = undefined;
   onChange: (() => void) | undefined = undefined;
@@ -65,6 +77,8 @@ export class Receiving implements StreamReader {
   #stopped: "no" | "silently" | "told" = "no";
   /** How much of the budget is taken, in bytes. */
   #reserved: number;
+  /** The size of the item that is gathered, in bytes, if it is larger than the window. */
+  #item = 0;
   /** The cost of what was received and is not counted against the peer's rate limit yet. */
   #uncounted = 0;
   /** Exists while a grant waits for the peer's rate limit. */
@@ -158,6 +172,24 @@ export class Receiving implements StreamReader {
       if (this.#offset === chunk.length) this.#shift();
     }
     return taken;
+  }
+
+  gathers(size: number): boolean {
+    if (this.#item > 0 || size <= this.#shared.ours.window) return true;
+    if (!this.#shared.takeItem(this, size)) return false;
+    this.#item = size;
+    return true;
+  }
+
+  gathered(): void {
+    if (this.#item === 0) return;
+    const bytes = this.#item;
+    this.#item = 0;
+    this.#shared.giveItem(this, bytes);
+  }
+
+  retry(): void {
+    this.onChange?.();
   }
 
   stop(reason: unknown): void {
@@ -287,6 +319,8 @@ export class Receiving implements StreamReader {
   }
 
   #drop(): void {
+    this.#shared.giveItem(this, this.#item);
+    this.#item = 0;
     this.#chunks.clear();
     this.#offset = 0;
   }

@@ -18,6 +18,7 @@ import type { FeatureHost, FeaturePart } from "../../feature.ts";
 import type { OpenedStream, Opening, StreamOpener } from "../../streams.ts";
 import { Accepted, type AcceptedShared } from "./accepted.ts";
 import { Opened, StreamRequest } from "./opened.ts";
+import type { ItemHolder } from "./receiving.ts";
 import type { Stream } from "./stream.ts";
 
 /** The most bytes of a piece. */
@@ -51,6 +52,11 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   #windows = 0;
   /** The number of WINDOW frames that the peer has sent. */
   #grants = 0;
+
+  /** The bytes of the items that are gathered and are larger than a window. */
+  #items = 0;
+  /** The streams that wait for room for such an item. Created with the first one. */
+  #waiting: Set<ItemHolder> | undefined = undefined;
 
   constructor(ours: StreamTerms, theirs: StreamTerms, host: FeatureHost) {
     this.ours = ours;
@@ -247,6 +253,25 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   giveWindow(bytes: number): void {
     this.#windows -= bytes;
     this.#host.streamBudget.give(bytes);
+  }
+
+  takeItem(stream: ItemHolder, bytes: number): boolean {
+    // One item of any size may always be gathered.
+    if (this.#items > 0 && this.#items + bytes > this.#host.limits.maxStreamBytes) {
+      (this.#waiting ??= new Set()).add(stream);
+      return false;
+    }
+    this.#items += bytes;
+    return true;
+  }
+
+  giveItem(stream: ItemHolder, bytes: number): void {
+    this.#items -= bytes;
+    this.#waiting?.delete(stream);
+    if (bytes === 0 || this.#waiting === undefined) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const other of waiting) other.retry();
   }
 
   now(): number {
