@@ -8,6 +8,7 @@
 import { Fifo } from "../../../base/fifo.ts";
 import { Timeout, type TimerWheel } from "../../../base/timer_wheel.ts";
 import { ProtocolError } from "../../../errors.ts";
+import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import type { DirectionState, StreamReader } from "../../streams.ts";
 
 /** The stream of a {@linkcode Receiving}. */
@@ -100,9 +101,9 @@ export class Receiving implements StreamReader {
     return Math.ceil(this.#balance / Math.max(1, this.#shared.ours.least)) + 1;
   }
 
-  /** Takes a piece. Its bytes are copied: they are a view of a buffer that is used again. */
-  piece(content: Uint8Array): void {
-    const cost = Math.max(content.length, this.#shared.ours.least);
+  /** Takes a piece. Its bytes may be a view of a buffer that is used again, so the frame is asked for its own ones. */
+  piece(frame: Pick<ReceivedFrame, "content" | "own">): void {
+    const cost = Math.max(frame.content.length, this.#shared.ours.least);
     if (cost > this.#balance) {
       throw new ProtocolError("protocol-error", "The peer sent a piece beyond the window of its stream");
     }
@@ -114,7 +115,7 @@ export class Receiving implements StreamReader {
     }
     this.#received += cost;
     this.#uncounted += cost;
-    this.#chunks.push(new Uint8Array(content));
+    this.#chunks.push(frame.own?.() ?? new Uint8Array(frame.content));
     this.onChange?.();
     this.#measure();
   }

@@ -108,7 +108,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   take(frame: ReceivedFrame, receivedAt: number): void {
     const { flags } = frame;
     if ((flags & Flag.REQUEST) !== 0) return this.#accept(frame, receivedAt);
-    const { content } = this.#host.decode(frame);
+    const piece = this.#host.decode(frame);
+    const { content } = piece;
     if (content.length > MAX_PIECE || content.length === 0 && (flags & Flag.END) === 0) {
       throw new ProtocolError("protocol-error", `The peer sent a piece of ${content.length} bytes`);
     }
@@ -120,7 +121,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (stream.code !== frame.code) {
       throw new ProtocolError("protocol-error", `The peer sent a piece with the code ${frame.code} of another stream`);
     }
-    if (content.length > 0) stream.reader.piece(content);
+    if (content.length > 0) stream.reader.piece(piece);
     if ((flags & Flag.END) !== 0) stream.reader.end();
   }
 
