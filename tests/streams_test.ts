@@ -175,10 +175,34 @@ describe("a stream", () => {
     peers.server.stream(UPLOAD, () => new Promise<never>(() => {}));
     const writer = peers.client.open(UPLOAD, "").writable.getWriter();
     let written = 0;
-    for (let i = 0; i < 9; i++) void writer.write(pattern(1)).then(() => written++, () => {});
-    await until(() => written === 4);
-    await peers.client.ping();
+    for (let i = 0; i < 9; i++) {
+      void writer.write(pattern(1)).then(() => written++, () => {});
+      // Each in a turn of its own: those of one turn are gathered.
+      await peers.client.ping();
+    }
     assertEquals(written, 4);
+  });
+
+  it("gathers the small writes of a turn, in order, and only as much as the window allows", async () => {
+    await using peers = await streamPeers({ streamWindow: 4_096 });
+    const opened = Promise.withResolvers<ReadableStream<Uint8Array>>();
+    peers.server.stream(UPLOAD, ({ readable }) => {
+      opened.resolve(readable);
+      return new Promise<never>(() => {});
+    });
+    const before = peers.client.stats().framesSent!;
+    const writer = peers.client.open(UPLOAD, "").writable.getWriter();
+    let written = 0;
+    const sent = pattern(10_000);
+    for (let i = 0; i < 100; i++) {
+      void writer.write(sent.subarray(100 * i, 100 * (i + 1))).then(() => written++, () => {});
+    }
+    void writer.close().catch(() => {});
+    await peers.client.ping();
+    // The first is a piece of its own, which costs 256 bytes. 38 fit into the rest of the window, and the next one waits.
+    assertEquals(written, 39);
+    assert(peers.client.stats().framesSent! - before < 10);
+    assertEquals(await collect(await opened.promise), sent);
   });
 
   it("has the window that its opener asks for", async () => {
@@ -429,6 +453,23 @@ describe("a stream ends", () => {
       assertEquals(error.code, "invalid-payload");
     }
     assertEquals(await peers.client.request(NOTE, "on"), "on");
+  });
+
+  it("with an item that its codec refuses, once those before it were read, though they came together", async () => {
+    await using peers = await streamPeers();
+    const RAW = streamType(303, "raw", {});
+    const got: string[] = [];
+    peers.server.stream(CHAT, async ({ readable }) => {
+      for await (const item of readable) {
+        got.push(item);
+        await peers.client.ping();
+      }
+    });
+    const raw = peers.client.open(RAW);
+    const content = [0, 0, 0, 1, 97, 0, 0, 0, 1, 98, 0, 0, 0, 1, 0xff, 0, 0, 0, 1, 99];
+    await raw.writable.getWriter().write(new Uint8Array(content));
+    await assertRejects(() => raw.result, RemoteError, "UTF-8");
+    assertEquals(got, ["a", "b"]);
   });
 
   it("with the error of what was written: an item that cannot be encoded, or is too large", async () => {

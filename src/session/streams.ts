@@ -35,10 +35,10 @@ export interface StreamWriter {
   /** Called when the direction has failed. */
   onFailure: (() => void) | undefined;
   /**
-   * Writes bytes, which must not change until that is done. Returns `undefined` if they are in the outgoing buffer, and
+   * Writes bytes, those of `before` first. They must not change until that is done, except those of `before`. Returns `undefined` if they are in the outgoing buffer, and
    * a promise of that otherwise. It must not be called again before. The promise rejects if the direction fails.
    */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+  write(bytes: Uint8Array, before?: Uint8Array): Promise<void> | undefined;
   /** Ends the direction. Returns what {@linkcode write} returns. */
   end(): Promise<void> | undefined;
 }

@@ -191,7 +191,7 @@ async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown)
       if (ends.writes) {
         throw new TypeError(`Cannot send "${ends.type.name}": its handler uses writable and returns an iterable, too`);
       }
-      const written = writer.write(ends.encode(value));
+      const written = ends.write(value);
       if (written !== undefined) await written;
     }
   } finally {

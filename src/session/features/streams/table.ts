@@ -8,7 +8,8 @@ import { IdMap } from "../../../base/id_map.ts";
 import type { TimerWheel } from "../../../base/timer_wheel.ts";
 import { BackpressureError, ProtocolError } from "../../../errors.ts";
 import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts";
-import type { PulledSource } from "../../../link/pulled_sources.ts";
+import type { Flushable } from "../../../link/flush_queue.ts";
+import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
@@ -21,6 +22,8 @@ import type { Stream } from "./stream.ts";
 
 /** The most bytes of a piece. */
 export const MAX_PIECE = 65_536;
+/** The most bytes that the streams of one connection gather in one turn. */
+const MOST_GATHERED = 65_536;
 
 /** What one side offers the other. */
 export interface StreamTerms {
@@ -40,6 +43,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   /** The streams that this side opened, and those that the peer opened. Created with the first. */
   #own: IdMap<Opened> | undefined = undefined;
   #peers: IdMap<Accepted> | undefined = undefined;
+  /** The bytes of small writes that wait for the end of the turn. */
+  #gathered = 0;
   /** The number of handlers that have not settled. */
   #handlers = 0;
   /** What the windows of this session have taken, in bytes. */
@@ -177,6 +182,28 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
 
   pull(source: PulledSource): void {
     this.#host.pull(source);
+  }
+
+  gathers(bytes: number): boolean {
+    if (this.#gathered + bytes > MOST_GATHERED || !this.#host.sender.writer.roomy) return false;
+    this.#gathered += bytes;
+    return true;
+  }
+
+  gathered(bytes: number): void {
+    this.#gathered -= bytes;
+  }
+
+  later(source: Flushable): void {
+    this.#host.sender.writer.flushes.add(source);
+  }
+
+  notLater(source: Flushable): void {
+    this.#host.sender.writer.flushes.remove(source);
+  }
+
+  push(source: PushedSource): void {
+    this.#host.sender.writer.push(source);
   }
 
   piece({ name, code, requestId }: Stream, flags: number, content: Uint8Array): void {
