@@ -200,17 +200,20 @@ export class Sending implements StreamWriter, PulledSource, PushedSource, Flusha
 
   /** Gathers a small write, if it can be sent at the end of this turn. Returns false if it is to be sent by itself. */
   #gather(bytes: Uint8Array, before: Uint8Array): boolean {
+    const { maxPiece, theirs } = this.#shared;
     const size = bytes.length + before.length;
-    if (size > SMALL || this.#asked || this.#ending) return false;
+    const most = Math.min(BATCH, maxPiece);
+    if (size > Math.min(SMALL, most) || this.#asked || this.#ending) return false;
     if (!this.#gathering) {
       this.#gathering = true;
       this.#shared.later(this);
       return false;
     }
-    if (this.#gathered + size > Math.min(BATCH, this.#shared.maxPiece)) this.#shared.push(this);
+    if (this.#gathered + size > most) this.#shared.push(this);
     const at = this.#gathered;
     const end = at + size;
-    if (Math.max(end, this.#shared.theirs.least, 1) > this.#balance || !this.#shared.gathers(size)) return false;
+    // Nothing is sent any more once the connection is over.
+    if (end > most || Math.max(end, theirs.least, 1) > this.#balance || !this.#shared.gathers(size)) return false;
     if (end > this.#batch.length) {
       const grown = new Uint8Array(Math.min(BATCH, Math.max(LEAST_BATCH, 4 * end)));
       grown.set(this.#batch.subarray(0, at));
