@@ -102,6 +102,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
+  /** The number of pieces of streams sent so far. Counted by the feature. */
+  pieces = 0;
   #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;

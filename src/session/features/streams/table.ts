@@ -213,6 +213,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   piece({ name, code, requestId }: Stream, flags: number, content: Uint8Array): void {
+    this.#host.sender.pieces++;
     this.#host.sender.frame(name, code, flags, requestId, content, CONTROL);
   }
 
