@@ -16,9 +16,12 @@ import { systemError } from "./system_errors.ts";
  * The property by which a socket's events find its queue. Listeners of its own would cost each idle connection memory.
  */
 const CHUNKS = Symbol("chunks");
+/** The property of a socket that has a function which returns the error of its end; `undefined` for a proper end. */
+export const ENDING: unique symbol = Symbol("ending");
 
 interface ReadSocket extends Socket {
   [CHUNKS]: ChunkQueue;
+  [ENDING]?: () => Error | undefined;
 }
 
 function onData(this: ReadSocket, chunk: Uint8Array): void {
@@ -27,7 +30,7 @@ function onData(this: ReadSocket, chunk: Uint8Array): void {
 }
 
 function onEnd(this: ReadSocket): void {
-  this[CHUNKS].end();
+  this[CHUNKS].end(this[ENDING]?.());
 }
 
 function onClose(this: ReadSocket): void {
@@ -77,7 +80,7 @@ export class NodeChannel implements Channel {
     socket.on("close", onClose);
   }
 
-  get finishes(): true {
+  get finishes(): boolean {
     return true;
   }
 

@@ -13,9 +13,8 @@ import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
 import type { Connection, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
-import { NodeChannel } from "./node_channel.ts";
 import { brokenError } from "./system_errors.ts";
-import { TlsConnection } from "./tls_connection.ts";
+import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
@@ -158,9 +157,9 @@ export class TlsArrival implements Connection {
   async #handshake(): Promise<Connection> {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const { stream, tap } = carrierOf(this.#socket);
+    const carrier = carrierOf(this.#socket);
     const tls = this.#tls = new TLSSocket(
-      stream,
+      carrier.stream,
       {
         isServer: true,
         secureContext,
@@ -189,7 +188,7 @@ export class TlsArrival implements Connection {
     tls.off("error", fail);
     const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
     this.#secured = true;
-    const channel = new NodeChannel(tls, this.#bufferSize, this.local, { path: "" }, this.#socket, tap);
+    const channel = new TlsChannel(tls, this.#socket, carrier, this.#bufferSize, this.local, { path: "" });
     return new TlsConnection(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
   }
 
