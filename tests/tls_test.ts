@@ -14,6 +14,7 @@ import {
   type TcpEndpoint,
   text,
 } from "../mod.ts";
+import { Identity } from "../src/encryption/identity.ts";
 import { limited } from "./processes/waiting.ts";
 import { clientOf, codeOf, ECHO, HOST, rejection, serve as serveAny, WHO } from "./protected_support.ts";
 import { CA, pair, pem, SERVER } from "./tls_support.ts";
@@ -169,6 +170,25 @@ describe("a server that asks for certificates", () => {
         assertEquals([error.code, codeOf((await rejected).error)], [outcome, outcome]);
         assertEquals(seen, [], "nobody was asked about it");
       });
+    });
+  }
+
+  for (const [name, allowed, outcome] of [["nothing", true, REQUIRED], ["stranger", false, UNTRUSTED]] as const) {
+    it(`and encrypts tells one that shows ${name} so within the encryption`, async () => {
+      const identity = await Identity.generate();
+      await using server = await serve({
+        tls: { ...SERVER, ca: CA, clientCertificate: "required" },
+        encryption: { identity, ...allowed ? {} : { allow: [identity.publicKey] } },
+        authenticate: () => assert(false, "nobody is asked about it"),
+      });
+      const rejected = rejection(server);
+      await using client = clientOf(server, {
+        tls: { ca: CA, ...name === "nothing" ? {} : pair(name) },
+        encryption: { trust: identity.publicKey },
+        credentials: "a secret",
+      });
+      const error = await assertRejects(() => client.connect(), HandshakeError);
+      assertEquals([error.code, codeOf((await rejected).error)], [outcome, outcome]);
     });
   }
 
