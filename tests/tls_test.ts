@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { connect as connectRaw } from "node:net";
+import { connect as connectTls } from "node:tls";
 import {
   Client,
   type ClientConfig,
@@ -197,9 +198,13 @@ describe("a server that asks for certificates", () => {
   curves("refuses one on a curve that NIST has no name for, and goes on", async () => {
     await using server = await serve({ tls: { ...SERVER, ca: CA, clientCertificate: "optional" } });
     const rejected = rejection(server);
-    await using client = clientOf(server, { tls: { ca: CA, ...pair("curve") } });
-    await assertRejects(() => client.connect(), HandshakeError);
+    const { port } = server.addresses[0] as TcpEndpoint;
+    // A client of the library refuses such a certificate itself.
+    const socket = connectTls({ port, host: HOST, ca: CA, servername: "localhost", ...pair("curve") });
+    socket.on("error", () => {});
+    socket.resume();
     assertEquals(codeOf((await rejected).error), UNTRUSTED);
+    socket.destroy();
   });
 });
 
@@ -352,6 +357,32 @@ describe("the option tls", () => {
     it(`of a client is checked: ${message}`, () => {
       const error = assertThrows(() => new Client({ tls } as ClientConfig)) as Error;
       assertStringIncludes(error.message, message);
+    });
+  }
+
+  for (const kind of ["rsa-2048", "p-384", "p-521", "ed25519"]) {
+    it(`takes a key of the kind ${kind}, on both ends`, async () => {
+      const { cert, key } = pair(`kind-${kind}`);
+      await using server = await serve({ tls: { cert, key, ca: cert, clientCertificate: "required" } });
+      await using client = clientOf(server, { tls: { pin: await pinOf(`kind-${kind}`), cert, key } });
+      await client.connect();
+      assertEquals(await client.request(WHO, ""), "tls localhost");
+    });
+  }
+
+  const kinds = [["rsa-1024", "RSA with 1024 bits"], ["rsa-pss", "RSA-PSS"], ["ed448", "Ed448"], [
+    "secp256k1",
+    "on a rare elliptic curve",
+  ]] as const;
+  for (const [kind, name] of kinds) {
+    it(`refuses a key of the kind ${kind} at start(), renewTls() and connect()`, async () => {
+      const tls = pair(`kind-${kind}`);
+      const message = `tls has a certificate or key that cannot be used: its key is ${name}, and TLS has RSA with`;
+      await assertRejects(() => new Server({ port: 0, hostname: HOST, tls }).start(), ConfigError, message);
+      await using server = await serve({ tls: SERVER });
+      await assertRejects(() => server.renewTls(tls), ConfigError, message);
+      await using client = clientOf(server, { tls: { ca: CA, ...tls } });
+      await assertRejects(() => client.connect(), ConfigError, message);
     });
   }
 

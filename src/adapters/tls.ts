@@ -25,6 +25,7 @@ import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+import { checkKeyKind } from "./tls_keys.ts";
 
 /** The protocol that both sides announce (ALPN). */
 const ALPN = ["veltix"];
@@ -171,6 +172,7 @@ function read(
 }
 
 function checkPair(cert: string, key: string): void {
+  checkKeyKind(cert);
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
     throw new Error("the key is not that of the certificate");
   }

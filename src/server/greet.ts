@@ -137,7 +137,7 @@ function secured<P>(
       await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
       const fault = channel.security?.fault;
       // A client with encryption expects a hello. It hears the refusal in place of the greeting.
-      if (fault !== undefined && encryption !== undefined) step = machine.refuse(fault);
+      if (fault instanceof HandshakeError && encryption !== undefined) step = machine.refuse(fault);
       else if (fault !== undefined) throw fault;
     }
     if (encryption === undefined) return step;
