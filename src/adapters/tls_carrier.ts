@@ -9,14 +9,13 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Tap } from "./chunk_queue.ts";
 import { RecordTail, watchEnd } from "./tls_ending.ts";
 
 /** The stream that TLS reads and writes, and the socket to pause while its chunks wait. */
 export interface TlsCarrier {
   readonly stream: Socket;
   /** The socket to pause; `undefined` to pause the socket of TLS itself. */
-  readonly tap: Tap | undefined;
+  readonly tap: Socket | undefined;
   /**
    * Returns a function that returns true if the TLS socket has ended because its peer was cut off: without `close_notify`.
    * On Bun, where that cannot be told, it always returns false. Called once TLS is agreed on.

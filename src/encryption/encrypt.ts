@@ -39,12 +39,22 @@ export function encryption(): Encryption {
   };
 }
 
+/** The most bytes that are kept of a client before it has proved anything. */
+const MOST_HELD = 20 * 1024;
+/**
+ * The most bytes above that which are kept of all such clients together. A chunk of a good client may have records behind
+ * message 3, up to the size of one read.
+ */
+const MOST_SURPLUS = 4 * 1024 * 1024;
+
 class Listening implements ServerEncryption {
   readonly #primitives: Primitives;
   readonly #signers: readonly Signer[];
   readonly #allow: TrustStore | undefined;
   /** The static key pairs by suite. Each is made when it is first needed, and used for all connections. */
   readonly #static = new Map<Suite, KeyPair>();
+  /** The bytes above {@linkcode MOST_HELD} of all clients that wait for their turn. */
+  #surplus = 0;
 
   constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions) {
     const given = Array.isArray(identity) ? identity : [identity];
@@ -71,7 +81,8 @@ class Listening implements ServerEncryption {
       for (;;) {
         if (step.state === "bytes") step = await feed(connection, machine, step);
         else if (step.state === "turn") {
-          await turns.next();
+          const turn = turns.next();
+          if (turn !== undefined) await this.#wait(turn, connection, machine.held);
           const from = turns.begin();
           step = machine.step();
           turns.end(from);
@@ -88,6 +99,24 @@ class Listening implements ServerEncryption {
       }
     } finally {
       machine.destroy();
+    }
+  }
+
+  /** Waits for a turn of a client, which has not proved anything. Meanwhile little of it is kept, and nothing more read. */
+  async #wait(turn: Promise<void>, connection: Connection, held: number): Promise<void> {
+    const surplus = Math.max(0, held - MOST_HELD);
+    if (this.#surplus + surplus > MOST_SURPLUS) {
+      throw new HandshakeError(
+        "handshake-failed",
+        `Cannot let the peer in: it sent ${held} bytes before it had proved who it is, and many others did so, too`,
+      );
+    }
+    this.#surplus += surplus;
+    connection.stopReading?.();
+    try {
+      await turn;
+    } finally {
+      this.#surplus -= surplus;
     }
   }
 
