@@ -23,21 +23,30 @@ import { choosePrimitives } from "./choose_primitives.ts";
 import { findEd25519 } from "./ed25519.ts";
 import { EncryptedConnection } from "./encrypted_connection.ts";
 import { ClientNoise } from "./handshake/client.ts";
+import type { SuiteOffer } from "./handshake/hello.ts";
 import type { ShownIdentity, Signer, Verify } from "./handshake/payload.ts";
 import { ServerNoise } from "./handshake/server.ts";
-import type { NoiseStep } from "./handshake/terms.ts";
+import type { NoiseEndOptions, NoiseStep } from "./handshake/terms.ts";
 import { Identity } from "./identity.ts";
 import type { KeyPair, Primitives, Suite } from "./primitives.ts";
 import { ANY_KEY, readAllow, readTrust, type TrustStore, verifyPeer } from "./trust.ts";
 
-/** Returns the encryption of this runtime. */
-export function encryption(): Encryption {
+/**
+ * Returns the encryption of this runtime.
+ *
+ * @param offer The suites that it offers. @default those that the runtime can do
+ */
+export function encryption(offer?: SuiteOffer): Encryption {
   const primitives = choosePrimitives();
+  const suites = offer === undefined ? {} : { offer };
   return {
-    server: (options) => new Listening(primitives, options),
-    client: (options) => new Connecting(primitives, options),
+    server: (options) => new Listening(primitives, options, suites),
+    client: (options) => new Connecting(primitives, options, suites),
   };
 }
+
+/** The suites to offer, as a part of the options of the two ends. */
+type Suites = Pick<NoiseEndOptions, "offer">;
 
 /** The most bytes that are kept of a client before it has proved anything. */
 const MOST_HELD = 20 * 1024;
@@ -49,6 +58,7 @@ const MOST_SURPLUS = 4 * 1024 * 1024;
 
 class Listening implements ServerEncryption {
   readonly #primitives: Primitives;
+  readonly #suites: Suites;
   readonly #signers: readonly Signer[];
   readonly #allow: TrustStore | undefined;
   /** The static key pairs by suite. Each is made when it is first needed, and used for all connections. */
@@ -56,12 +66,13 @@ class Listening implements ServerEncryption {
   /** The bytes above {@linkcode MOST_HELD} of all clients that wait for their turn. */
   #surplus = 0;
 
-  constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions) {
+  constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions, suites: Suites) {
     const given = Array.isArray(identity) ? identity : [identity];
     if (given.length < 1 || given.length > 4) {
       throw new TypeError(`encryption.identity must be one to four identities, not ${given.length}`);
     }
     this.#primitives = primitives;
+    this.#suites = suites;
     this.#signers = given.map((one, i) =>
       signerOf(given.length > 1 ? `encryption.identity[${i}]` : "encryption.identity", one)
     );
@@ -75,6 +86,7 @@ class Listening implements ServerEncryption {
       signers: this.#signers,
       staticKey: (suite) => this.#keyOf(suite),
       greeting,
+      ...this.#suites,
     });
     try {
       let step = machine.start();
@@ -152,11 +164,13 @@ class Listening implements ServerEncryption {
 
 class Connecting implements ClientEncryption {
   readonly #primitives: Primitives;
+  readonly #suites: Suites;
   readonly #trust: TrustStore;
   readonly #signer: Signer | undefined;
 
-  constructor(primitives: Primitives, { trust, identity }: EncryptionClientOptions) {
+  constructor(primitives: Primitives, { trust, identity }: EncryptionClientOptions, suites: Suites) {
     this.#primitives = primitives;
+    this.#suites = suites;
     this.#trust = readTrust(trust, "encryption.trust");
     this.#signer = identity === undefined ? undefined : signerOf("encryption.identity", identity);
   }
@@ -170,6 +184,7 @@ class Connecting implements ClientEncryption {
       primitives: this.#primitives,
       verify,
       answer,
+      ...this.#suites,
       ...this.#signer === undefined ? {} : { signer: this.#signer },
     });
     try {
