@@ -3,6 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { connect, createServer, type Socket } from "node:net";
+import process from "node:process";
+import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { RecordTail } from "../src/adapters/tls_ending.ts";
 import { tlsSockets } from "../src/adapters/tls.ts";
@@ -144,6 +146,68 @@ describe("the end of TLS", () => {
     });
   }
 });
+
+describe("what comes after close_notify", () => {
+  const MIB = 2 ** 20;
+  const MUCH = 256 * MIB;
+
+  it("is not kept", async () => {
+    const sockets = tlsSockets();
+    await using listener = await sockets.server({ context: sockets.context(SERVER) }).listen({
+      hostname: HOST,
+      port: 0,
+    });
+    const { port } = listener.address as { port: number };
+    const socket = connect({ port, host: HOST, allowHalfOpen: true });
+    socket.on("error", () => {});
+    const tls = connectTls({ socket: new WithoutFin(socket) as unknown as Socket, ca: CA, servername: "localhost" });
+    tls.on("error", () => {});
+    const { value } = await listener[Symbol.asyncIterator]().next();
+    const server: Connection = await value.secure();
+    tls.end();
+    assertEquals(await server.read(), null);
+    const before = process.memoryUsage().rss;
+    const junk = new Uint8Array(65_536).map((_, i) => [0x17, 3, 3, 0, 59][i % 64] ?? 7);
+    let sent = 0;
+    for (let still = false; sent < MUCH && !still; sent += junk.length) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      still = await Promise.race([
+        new Promise<boolean>((resolve) => socket.write(junk, () => resolve(false))),
+        // A peer that cannot send on is not read any more, which is as good.
+        new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(true), 1_000)),
+      ]);
+      clearTimeout(timer);
+    }
+    const grown = process.memoryUsage().rss - before;
+    assert(sent >= MUCH ? grown < MUCH / 2 : sent < MUCH / 2, `${sent} bytes were sent, and ${grown} more are used`);
+    server.abort();
+    tls.destroy();
+    socket.destroy();
+  });
+});
+
+/** Carries the bytes of TLS over a socket, but not its FIN. */
+class WithoutFin extends Duplex {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+    socket.on("data", (chunk) => void this.push(chunk));
+    socket.on("end", () => void this.push(null));
+    socket.on("close", () => this.destroy());
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Uint8Array, _encoding: unknown, done: () => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _final(done: () => void): void {
+    done();
+  }
+}
 
 describe("the records of a peer", () => {
   const record = (type: number, length: number): number[] => [type, 3, 3, 0, length, ...new Array(length).fill(0x15)];

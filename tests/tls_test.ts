@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { connect as connectRaw } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { X509Certificate } from "node:crypto";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import {
   Client,
   type ClientConfig,
@@ -15,6 +16,9 @@ import {
   type TcpEndpoint,
   text,
 } from "../mod.ts";
+import { tlsSockets } from "../src/adapters/tls.ts";
+import { certificateOf } from "../src/adapters/tls_certificate.ts";
+import { tlsError } from "../src/adapters/tls_errors.ts";
 import { Identity } from "../src/encryption/identity.ts";
 import { limited } from "./processes/waiting.ts";
 import { clientOf, codeOf, ECHO, HOST, rejection, serve as serveAny, WHO } from "./protected_support.ts";
@@ -325,6 +329,61 @@ describe("renewTls", () => {
     await assertRejects(() => server.renewTls(SERVER), ConfigError, "no such listener has the option tls");
   });
 });
+
+describe("TLS below a server", () => {
+  it("closes a connection that has to give way at the moment when TLS is agreed on", async () => {
+    const sockets = tlsSockets();
+    await using listener = await sockets.server({ context: sockets.context(SERVER) }).listen({
+      hostname: HOST,
+      port: 0,
+    });
+    const [{ value: arrival }, client] = await Promise.all([
+      listener[Symbol.asyncIterator]().next().then(async (one) => {
+        await one.value.secure();
+        return one;
+      }),
+      sockets.client({ ca: CA, serverName: "localhost" }).connect(listener.address),
+    ]);
+    arrival.abort();
+    await assertRejects(async () => {
+      while (await client.read() !== null);
+      throw new Error("It has ended");
+    });
+    client.abort();
+  });
+
+  it("has the same words for a peer that lacks the key of its certificate, whatever the runtime says", () => {
+    const codes = ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_SIGNATURE_FAILURE", "DEPTH_ZERO_SELF_SIGNED_CERT"];
+    for (const code of codes) {
+      for (const whose of ["client", "server"] as const) {
+        const error = tlsError("Cannot connect", Object.assign(new Error("no"), { code }), whose);
+        assertEquals(error?.code, "certificate-untrusted");
+      }
+    }
+    assertEquals(
+      tlsError("Cannot connect", Object.assign(new Error("no"), { code: "ECONNRESET" }), "client"),
+      undefined,
+    );
+  });
+
+  it("does not trust a certificate whose key cannot be read", () => {
+    const certificate = new Uint8Array(new X509Certificate(SERVER.cert).raw);
+    // The point of the key is not on its curve any more.
+    const at = indexOf(certificate, Uint8Array.of(0x03, 0x42, 0x00, 0x04));
+    certificate.fill(0xff, at + 4, at + 68);
+    const parsed = new X509Certificate(certificate);
+    const socket = { getPeerX509Certificate: () => parsed } as unknown as TLSSocket;
+    const error = assertThrows(() => certificateOf(socket), HandshakeError);
+    assertEquals(error.code, "certificate-untrusted");
+  });
+});
+
+/** Returns where a piece begins. */
+function indexOf(bytes: Uint8Array, piece: Uint8Array): number {
+  const at = bytes.findIndex((_, i) => piece.every((byte, j) => bytes[i + j] === byte));
+  assert(at >= 0, "the piece is there");
+  return at;
+}
 
 describe("the option tls", () => {
   const wrong: readonly [config: object, message: string][] = [

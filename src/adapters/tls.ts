@@ -130,6 +130,8 @@ async function secured(
     const channel = new TlsChannel(tls, socket, carrier, bufferSize, { path: "" }, to);
     return new TlsConnection(channel, { kind: "tls", certificate });
   } catch (error) {
+    // An error that comes later must not end the process.
+    tls.on("error", () => {});
     tls.destroy();
     socket.destroy();
     throw error;

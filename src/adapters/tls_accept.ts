@@ -44,8 +44,8 @@ export class TlsArrival implements Connection {
   /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
-  /** True once another connection has taken the place of this one. */
-  #secured = false;
+  /** The connection that has taken the place of this one. */
+  #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
 
   constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
@@ -91,6 +91,8 @@ export class TlsArrival implements Connection {
   }
 
   abort(reason?: Error): void {
+    // Whoever waits for `secure` may not have the other one yet.
+    if (this.#made !== undefined) return this.#made.abort(reason);
     this.#end(reason ?? new ConnectionError("closed", `${this.#cannot}: the connection was aborted`));
   }
 
@@ -104,7 +106,7 @@ export class TlsArrival implements Connection {
 
   #end(error: Error): void {
     // On Bun, the underlying socket is closed at the peer's FIN, while TLS goes on.
-    if (this.#error !== undefined || this.#secured) return;
+    if (this.#error !== undefined || this.#made !== undefined) return;
     this.#error = error;
     this.#tls?.destroy();
     this.#socket.destroy();
@@ -183,13 +185,13 @@ export class TlsArrival implements Connection {
     // Without this read, Node does not notice the end of the connection.
     tls.read(0);
     await promise;
+    const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
+    const fault = this.#faultOf(tls, certificate);
     tls.off("end", gone);
     tls.off("close", gone);
     tls.off("error", fail);
-    const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
-    this.#secured = true;
     const channel = new TlsChannel(tls, this.#socket, carrier, this.#bufferSize, this.local, { path: "" });
-    return new TlsConnection(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
+    return this.#made = new TlsConnection(channel, { kind: "tls", certificate, fault });
   }
 
   /** Returns the error if the client has shown a bad certificate, or lacks a required one. */

@@ -27,7 +27,12 @@ export interface TlsCarrier {
 export function carrierOf(socket: Socket): TlsCarrier {
   if (!("Deno" in globalThis)) return { stream: socket, tap: undefined, ending: (tls) => watchEnd(tls, socket) };
   const carrier = new Carrier(socket);
-  return { stream: carrier as unknown as Socket, tap: socket, ending: () => () => !carrier.tail.isAlert };
+  const wasCut = (): boolean => {
+    // TLS would keep all that comes after the end.
+    socket.pause();
+    return !carrier.tail.isAlert;
+  };
+  return { stream: carrier as unknown as Socket, tap: socket, ending: () => wasCut };
 }
 
 /** Passes on the bytes of a socket in both directions. */

@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { nodeTransport } from "../../../src/adapters/node.ts";
 import { encryption } from "../../../src/encryption/encrypt.ts";
@@ -30,6 +30,8 @@ const NOTHING = new Uint8Array(0);
 const FEATURES = { credit: { window: 4_194_304, least: 0 }, goaway: {} };
 /** How much is written at once, in bytes. */
 const CHUNK = 65_536;
+/** The size of a record with one byte. */
+const ONE_BYTE_RECORD = 19;
 /** How long who was refused waits before the next try, in milliseconds. */
 const PAUSE = 5;
 
@@ -60,6 +62,21 @@ const NO_HELLOS: readonly Uint8Array[] = [
   Uint8Array.of(0x16, 3, 1, 0xff, 0xff, ...new Array(20_000).fill(1)),
   Uint8Array.of(0x16, 3, 3, 0, 4, 0, 0, 0, 0),
 ];
+
+/** A whole hello of TLS, as a client of this runtime sends it. It may be sent again and again. */
+export async function helloOfTls(): Promise<Uint8Array> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+  const { port } = server.address() as { port: number };
+  const client = connectTls({ port, host: HOST, servername: "localhost", ALPNProtocols: ["veltix"] });
+  client.on("error", () => {});
+  const socket = await new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const hello = await new Promise<Uint8Array>((resolve) => socket.once("data", resolve));
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return hello;
+}
 
 /** Opens as many connections as told within half of the time; each sends something and then no more. */
 export async function stop({ port, ms }: SecuredAttack, count: number, bytes: Uint8Array): Promise<string> {
@@ -152,8 +169,8 @@ export function sendOneByteRecords({ port, ms }: SecuredAttack, atOnce: number):
     const message = frame(300, 0, 0, Uint8Array.of(1));
     while (performance.now() < end) {
       gathered = [];
-      for (let size = 0; size < CHUNK; size += 19) {
-        await connection.write(message.subarray(size / 19 % 17, size / 19 % 17 + 1));
+      for (let size = 0; size < CHUNK; size += message.length * ONE_BYTE_RECORD) {
+        for (let at = 0; at < message.length; at++) await connection.write(message.subarray(at, at + 1));
       }
       const bytes = Buffer.concat(gathered);
       gathered = undefined;

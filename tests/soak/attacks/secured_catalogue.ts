@@ -13,6 +13,7 @@ import {
   floodEncryption,
   floodTls,
   HALF_HELLO,
+  helloOfTls,
   OPENING,
   sendNoHellos,
   sendNoMessages,
@@ -123,6 +124,12 @@ export const SECURED_ATTACKS: readonly Attack[] = [
     "`tls`: 2,000 strangers that send half a hello, and then no more",
     TLS,
     (target) => stop(target, many(target), HALF_HELLO),
+  ),
+  tls(
+    "hello",
+    "`tls`: 2,000 strangers that send a whole hello, and then no more",
+    TLS,
+    async (target) => stop(target, many(target), await helloOfTls()),
   ),
   tls("garbage", "`tls`: 500 strangers a second with plain text or garbage in place of a hello", TLS, (target) => {
     return sendNoHellos(target, 500);
