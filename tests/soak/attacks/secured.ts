@@ -167,6 +167,8 @@ export function sendOneByteRecords({ port, ms }: SecuredAttack, atOnce: number):
     });
     void ended(connection, ms).catch(() => {});
     const message = frame(300, 0, 0, Uint8Array.of(1));
+    // The first of them would keep this process so busy that the others come too late.
+    await sleep(end - performance.now() - ms * 0.8);
     while (performance.now() < end) {
       gathered = [];
       for (let size = 0; size < CHUNK; size += message.length * ONE_BYTE_RECORD) {
