@@ -137,11 +137,12 @@ export function floodTls({ port, ms }: SecuredAttack, atOnce: number): Promise<s
 
 /** Is let in, sends records of which one has a flipped bit, and comes again. */
 export function flipBits({ port, ms }: SecuredAttack, atOnce: number): Promise<string> {
+  let place = 0;
   return again(atOnce, ms, async () => {
     let flips = false;
     const connection = await enter(port, (raw) => ({
-      write(bytes) {
-        if (flips) bytes[bytes.length - 1 - Math.floor(Math.random() * Math.min(bytes.length, 500))] ^= 1;
+      write(bytes): Promise<void> {
+        if (flips) bytes[place++ % bytes.length] ^= 1;
         return raw.write(bytes);
       },
     }));

@@ -40,8 +40,8 @@ const ENCRYPTION: Bound = {
 };
 /** What the runtime keeps of strangers of TLS. */
 const TLS: Bound = {
-  formula: "`maxPendingHandshakes` × 64 KiB",
-  most: () => PENDING * 64 * KIB,
+  formula: "`maxPendingHandshakes` × 96 KiB",
+  most: () => PENDING * 96 * KIB,
 };
 /** What is kept of peers that were let in. */
 const inside = (connections: number): Bound => ({
