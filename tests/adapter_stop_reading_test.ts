@@ -170,7 +170,8 @@ describe("a client that has proved nothing", () => {
         },
       };
       let steps = 0;
-      const turns = { next: () => steps++ === 0 ? undefined : later.promise, begin: () => 0, end: () => {} };
+      const step = (): Promise<void> | undefined => steps++ === 0 ? undefined : later.promise;
+      const turns = { next: step, step, begin: () => 0, end: () => {} };
       accepted.push(
         listening.accept(counting, new Uint8Array(0), turns).then(() => assert(false, "nobody is let in"), (error) => {
           assert(error instanceof HandshakeError || error.code === "decryption-failed", String(error));
