@@ -121,13 +121,15 @@ export class Peer implements HandlerHost, SessionOwner {
     const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const content = checkPayload(name, type.payload.encode(payload));
-    return this.session.sender.send(name, code, content, sendMeta(name, options));
+    const { sender } = this.session;
+    if (options === undefined) return sender.send(name, code, content);
+    return sender.sendWithMetadata(name, code, content, sendMeta(name, options));
   }
 
   /** Sends a message whose payload is encoded already. `meta` are the members of its metadata. */
   sendContent(name: string, code: number, content: Uint8Array | string, meta: string): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.send(name, code, content, meta);
+    return this.session.sender.sendWithMetadata(name, code, content, meta);
   }
 
   /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */

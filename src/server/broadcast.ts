@@ -102,7 +102,7 @@ export function broadcastTo(
     let bytes = encoded.get(protocol.layout);
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, flags, content));
     try {
-      if (sender.transforms) sender.send("broadcast", code, bare, meta);
+      if (sender.transforms) sender.sendWithMetadata("broadcast", code, bare, meta);
       else sender.encoded(bytes);
       sent++;
     } catch (error) {
