@@ -145,7 +145,7 @@ export class Peer implements HandlerHost, SessionOwner {
   ): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const { sender } = this.session;
-    if (latest === undefined) return sender.send(name, code, content, meta);
+    if (latest === undefined) return sender.sendWithMetadata(name, code, content, meta);
     return sender.sendLatest(name, code, content, meta, latest, at);
   }
 

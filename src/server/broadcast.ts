@@ -104,7 +104,7 @@ export function broadcastTo(
     if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, flags, content));
     try {
       if (sender.transforms) {
-        if (latest === undefined) sender.send("broadcast", code, bare, meta);
+        if (latest === undefined) sender.sendWithMetadata("broadcast", code, bare, meta);
         else sender.sendLatest("broadcast", code, bare, meta, latest);
       } else if (latest !== undefined) sender.encodedLatest(code, bytes, latest);
       else sender.encoded(bytes);

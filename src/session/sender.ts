@@ -58,7 +58,7 @@ export interface Request {
   readonly requestId: RequestId;
   /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
-  /** The members of the metadata of the answer; see {@linkcode Sender.send}. */
+  /** The members of the metadata of the answer; see `metadataMembers`. */
   readonly replyMeta?: string | undefined;
 }
 
@@ -178,14 +178,17 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.pending.outdated(probe as Pending);
   }
 
-  /**
-   * Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more.
-   *
-   * @param meta The members of its metadata, see `metadataMembers`; empty for none.
-   */
-  send(name: string, code: number, content: Uint8Array | string, meta: string = ""): boolean {
-    if (meta === "") this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
-    else this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE);
+  /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
+  send(name: string, code: number, content: Uint8Array | string): boolean {
+    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+    this.#deliveries?.take();
+    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+  }
+
+  /** Sends a message with metadata, whose members are `meta`; see `metadataMembers`. It has some if that is not empty. */
+  sendWithMetadata(name: string, code: number, content: Uint8Array | string, meta: string): boolean {
+    if (meta === "") return this.send(name, code, content);
+    this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
@@ -204,7 +207,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     how: Latest,
     at?: number,
   ): boolean {
-    if (this.writer.idle) return this.send(name, code, content, meta);
+    if (this.writer.idle) return this.sendWithMetadata(name, code, content, meta);
     const { protocol } = this.writer;
     const whole = meta === "" ? content : this.withMetadata(name, content, meta);
     const payload = this.#transform(code, meta === "" ? 0 : Flag.META, whole);
