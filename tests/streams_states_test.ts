@@ -57,7 +57,8 @@ class End {
 
 function told(error: unknown): string {
   const { name, message } = error as Error;
-  return name === "ConnectionError" ? message.startsWith("The stream is over") ? "answered" : "cut" : `${message}`;
+  if (message.startsWith("The stream is over")) return "answered";
+  return name === "ConnectionError" ? "cut" : message;
 }
 
 /** A stream with both its ends. */
