@@ -138,17 +138,19 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
       if (request && !this.closed) this.#session.rejectRequest(frame, RATE_LIMITED);
       return;
     }
-    if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.content.length)) {
-      this.#rateLimiter?.handed(frame.content.length);
+    const packed = (frame.flags & this.#session.deferredFlags) !== 0;
+    const bytes = packed ? frame.size : frame.content.length;
+    if (this.waiting === 0 && this.#free(route, asks, frame.code, bytes)) {
+      this.#rateLimiter?.handed(bytes);
       runner.hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
     const queue = this.#queue ??= new MessageQueue(this);
     // A packed message is charged for the size of its content, so others cannot be packed.
-    if (!request && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
-    const { code, requestId, sentAt, size } = frame;
+    if (!request && !packed && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
+    const { code, flags, requestId, sentAt, size } = frame;
     const content = keepable(frame.content, this.#session.flowControlled);
-    const message = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
+    const message = this.#message({ code, flags, content, requestId, sentAt, size }, route, receivedAt, asks);
     if (request) runner.opened(message);
     queue.push(message);
   }
@@ -229,7 +231,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
     const asks = this.#asks(route, message.wantsReply);
-    const current = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
+    const flags = message.packed;
+    const current = this.#message({ code, flags, content, requestId, sentAt, size }, route, receivedAt, asks);
     current.kept = message.kept;
     if (this.#runner?.open?.get(requestId) === message) this.#runner.opened(current);
     return current;
@@ -242,7 +245,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 
   /** Makes a message. `frame.size` is what its sender is charged for, which may differ from the size of its content. */
   #message(
-    frame: Received & { readonly size?: number },
+    frame: Received & { readonly size?: number; readonly flags?: number },
     route: Route | undefined,
     receivedAt: number,
     asks: boolean,
@@ -250,6 +253,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const type = route === undefined ? unknownType(frame.code) : route.type;
     const message = new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
     if (frame.size !== undefined && frame.size !== message.content.length) message.charged = frame.size;
+    if (((frame.flags ?? 0) & this.#session.deferredFlags) !== 0) message.packed = frame.flags!;
     return message;
   }
 
@@ -267,10 +271,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const queue = this.#queue;
     while (queue !== undefined && queue.size > 0) {
       const message = this.#current(queue.first!);
-      const { content, route, type, wantsReply } = message;
-      if (!this.#free(route, wantsReply, type.code, content.length)) break;
+      const { route, size, type, wantsReply } = message;
+      if (!this.#free(route, wantsReply, type.code, size)) break;
       queue.shift(message);
-      this.#rateLimiter?.handed(content.length);
+      this.#rateLimiter?.handed(size);
       this.#runner!.hand(message);
       if (!budget.spend()) continue;
       this.#pumping = true;
@@ -295,5 +299,6 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
 
 function unknownType(code: number): AnyMessageType {
-  return { code, name: `type-${code}`, description: "", payload: bytes as never, reply: bytes as never };
+  const raw = bytes as never;
+  return { code, name: `type-${code}`, description: "", payload: raw, reply: raw, compress: true };
 }

@@ -93,7 +93,7 @@ export class HandlerRunner {
     const { route } = message;
     const session = this.#session;
     session.taken(message.charged);
-    if (message.aborted !== undefined) {
+    if (message.aborted !== undefined || message.packed !== 0 && !this.#unpack(message)) {
       this.#finished(message);
       this.#owner.wakeIdle();
       return;
@@ -140,6 +140,17 @@ export class HandlerRunner {
     this.running--;
     this.#answer(message, result);
     this.#owner.wakeIdle();
+  }
+
+  /** Decodes the payload of a message that was left as it was received. Returns false if that failed. */
+  #unpack(message: IncomingMessage): boolean {
+    const { charged: size, content, packed: flags, requestId, sentAt, type: { code } } = message;
+    const frame = this.#session.unpack({ code, flags, requestId, sentAt, size, content });
+    if (frame === undefined) return false;
+    message.charged = size;
+    message.content = frame.content;
+    message.packed = 0;
+    return true;
   }
 
   /** Offers a message without a route to the listeners. */

@@ -30,6 +30,7 @@ class Extra {
   reserved = 0;
   kept = 0;
   charged: number | undefined = undefined;
+  packed = 0;
   onDone: (() => void) | undefined = undefined;
   controller: AbortController | undefined = undefined;
   aborted: { readonly reason: unknown } | undefined = undefined;
@@ -41,7 +42,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
   readonly type: AnyMessageType;
   readonly receivedAt: number;
   readonly wantsReply: boolean;
-  readonly content: Uint8Array;
+  content: Uint8Array;
   readonly requestId: number | string;
   readonly sentAt: number | undefined;
   /** The route that handles it; `undefined` if no route has its code. */
@@ -120,6 +121,22 @@ export class IncomingMessage implements Message<unknown, unknown> {
 
   set charged(bytes: number) {
     this.#ownExtra.charged = bytes;
+  }
+
+  /**
+   * The flags of its frame while its payload is as it was received; 0 once it is decoded. Most are decoded from the start.
+   */
+  get packed(): number {
+    return this.#extra?.packed ?? 0;
+  }
+
+  set packed(flags: number) {
+    this.#ownExtra.packed = flags;
+  }
+
+  /** The size of its payload once it is decoded, in bytes. */
+  get size(): number {
+    return this.packed === 0 ? this.content.length : this.charged;
   }
 
   /** The room that is kept for its answer, in bytes; see `ReplyRoom`. */

@@ -14,6 +14,7 @@ import type { DeliveryCounts } from "../session/delivery_log.ts";
 import type { Parting } from "../session/parting.ts";
 import type { SessionOwner } from "../session/owner.ts";
 import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import type { PayloadOrigin } from "../session/sender.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -108,13 +109,13 @@ export class Peer implements HandlerHost, SessionOwner {
   send<In, Out, ReplyIn, ReplyOut>(type: MessageType<In, Out, ReplyIn, ReplyOut>, payload: In): boolean {
     const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)));
+    return this.session.sender.send(name, code, checkPayload(name, type.payload.encode(payload)), type);
   }
 
   /** Sends a message whose payload is encoded already. */
-  sendContent(name: string, code: number, content: Uint8Array | string): boolean {
+  sendContent(name: string, code: number, content: Uint8Array | string, origin: PayloadOrigin): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
-    return this.session.sender.send(name, code, content);
+    return this.session.sender.send(name, code, content, origin);
   }
 
   /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */
@@ -128,7 +129,7 @@ export class Peer implements HandlerHost, SessionOwner {
       if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
-      return this.session.sender.ask(name, code, content, reply, options) as Promise<ReplyOut>;
+      return this.session.sender.ask(name, code, content, reply, options, type) as Promise<ReplyOut>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -141,9 +142,10 @@ export class Peer implements HandlerHost, SessionOwner {
     content: Uint8Array | string,
     codec: AnswerCodec,
     options: RequestOptions,
+    origin: PayloadOrigin,
   ): Promise<unknown> {
     if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
-    return this.session.sender.ask(name, code, content, codec, options);
+    return this.session.sender.ask(name, code, content, codec, options, origin);
   }
 
   /** Sends a PING. Resolves with the time until its answer, in milliseconds. Never throws. */

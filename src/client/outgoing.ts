@@ -145,7 +145,7 @@ export class Outgoing {
     if (this.#direct) return this.#peer!.send(type, payload);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
     const content = checkPayload(type.name, type.payload.encode(payload));
-    queue.push(type.name, type.code, this.#own(type.name, content), this.now);
+    queue.push(type, this.#own(type.name, content), this.now);
     return queue.takesMore;
   }
 
@@ -164,7 +164,7 @@ export class Outgoing {
     const own = this.#own(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, { timeout, signal }, resolve, reject);
-    const message = queue.push(type.name, type.code, own, this.now, request);
+    const message = queue.push(type, own, this.now, request);
     const begin = (shared: PeerShared): void => request.begin(message, queue, shared, timeout);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
@@ -227,7 +227,7 @@ export class Outgoing {
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else more = peer.sendContent(message.name, message.code, message.content);
+        else more = peer.sendContent(message.name, message.code, message.content, message.origin);
         queue.shift(message);
         if (!more) await peer.ready();
       } catch (error) {

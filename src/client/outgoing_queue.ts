@@ -9,6 +9,7 @@ import { optional, type OptionTable, readOptions, whole, wholeOrInfinity } from 
 import { Fifo } from "../base/fifo.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
+import type { PayloadOrigin } from "../session/sender.ts";
 
 /** The limits of the queue while there is no connection. */
 export interface QueueOptions {
@@ -36,6 +37,8 @@ export interface QueuedMessage {
   readonly name: string;
   /** The code of the message's type. */
   readonly code: number;
+  /** The message's type, for encoders. */
+  readonly origin: PayloadOrigin;
   /** The payload, which only the queue uses. */
   readonly content: Uint8Array;
   /** When the entry was added, by the clock of the connections; NaN before there is a clock. */
@@ -106,7 +109,13 @@ export class OutgoingQueue {
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  push(name: string, code: number, content: Uint8Array, at: number, request?: QueuedRequest): QueuedMessage {
+  push(
+    origin: PayloadOrigin & { readonly name: string; readonly code: number },
+    content: Uint8Array,
+    at: number,
+    request?: QueuedRequest,
+  ): QueuedMessage {
+    const { name, code } = origin;
     const { messages, bytes } = this.#limits;
     if (this.size >= messages || this.#bytes > this.#mark && this.#bytes + content.length > bytes) {
       this.#full = true;
@@ -115,7 +124,7 @@ export class OutgoingQueue {
         `Cannot queue "${name}": ${this.size} messages, ${this.#bytes} bytes, wait for a connection already`,
       );
     }
-    const message = { name, code, content, at, request };
+    const message = { name, code, origin, content, at, request };
     this.#bytes += content.length;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);

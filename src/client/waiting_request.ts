@@ -70,11 +70,11 @@ export class WaitingRequest implements QueuedRequest {
     if (signal?.aborted) abort();
   }
 
-  send({ name, code, content }: QueuedMessage): void {
+  send({ name, code, content, origin }: QueuedMessage): void {
     if (this.#over) return;
     const peer = this.#way.current!;
     const timeout = Math.max(1, this.#until - this.#way.now);
-    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal });
+    const answer = peer.ask(name, code, content, this.codec, { timeout, signal: this.#options.signal }, origin);
     this.#over = true;
     this.#stop();
     answer.then(this.#resolve, this.#reject);

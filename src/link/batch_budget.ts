@@ -121,8 +121,13 @@ export class BatchBudget {
 
   /** Does the same for something that was skipped. The clock is read, because skipping may have taken long. */
   pass(): boolean {
-    this.#askAt = Math.min(this.#askAt, this.#spent + 1);
+    this.ask();
     return this.spend();
+  }
+
+  /** Has the clock read at the end of the current frame, because something in it may have taken long. */
+  ask(): void {
+    this.#askAt = Math.min(this.#askAt, this.#spent + 1);
   }
 
   /** Returns whether a connection has used its share, so that it must wait for the others. */

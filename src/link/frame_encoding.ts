@@ -12,7 +12,10 @@ import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts"
 /** Bytes that are encoded already are passed on without a copy if there are at least this many. */
 const SHARE_FROM = 16 * 1024;
 
-/** Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once. */
+/**
+ * Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once, and `cost` is what it costs in
+ * credit.
+ */
 export function encodeBytes(
   scheduler: SendScheduler,
   protocol: Protocol,
@@ -24,6 +27,7 @@ export function encodeBytes(
   total: number,
   priority: Priority,
   alone: boolean,
+  cost: number,
 ): void {
   const { headerSize, integrity, maxFrameSize } = protocol;
   // Another thread may write to a shared buffer meanwhile, or grow it. The checksum is therefore that of the copy.
@@ -40,6 +44,7 @@ export function encodeBytes(
       shared ? new Uint8Array(source) : source,
       sentAt,
       priority,
+      cost,
     );
     return;
   }
@@ -48,7 +53,7 @@ export function encodeBytes(
   segment.bytes.set(source, at + headerSize);
   sealFrame(protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
   segment.used = at + total;
-  scheduler.add(total, priority);
+  scheduler.add(total, priority, cost);
   if (maxFrameSize !== undefined) scheduler.seal();
 }
 
@@ -62,6 +67,7 @@ function encodePieces(
   bytes: Uint8Array,
   sentAt: number,
   priority: Priority,
+  cost: number,
 ): void {
   const { headerSize } = protocol;
   const size = bytes.length;
@@ -75,18 +81,24 @@ function encodePieces(
     segment.used = at + before + part;
     from += part;
   }
-  scheduler.add(headerSize + size, priority);
+  scheduler.add(headerSize + size, priority, cost);
 }
 
 /** Queues frames that are encoded already and that nobody will change. */
-export function queueEncoded(scheduler: SendScheduler, protocol: Protocol, bytes: Uint8Array, alone: boolean): void {
+export function queueEncoded(
+  scheduler: SendScheduler,
+  protocol: Protocol,
+  bytes: Uint8Array,
+  alone: boolean,
+  cost: number,
+): void {
   if (bytes.length >= SHARE_FROM) {
-    scheduler.share(bytes);
+    scheduler.share(bytes, cost);
     return;
   }
   const segment = scheduler.room(bytes.length, MESSAGE, alone);
   segment.bytes.set(bytes, segment.used);
   segment.used += bytes.length;
-  scheduler.add(bytes.length, MESSAGE);
+  scheduler.add(bytes.length, MESSAGE, cost);
   if (protocol.maxFrameSize !== undefined) scheduler.seal();
 }

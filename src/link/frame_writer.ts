@@ -131,6 +131,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
    * Takes one frame.
    *
    * @param most The largest frame that the peer takes, header included, in bytes.
+   * @param cost What a frame of bytes costs in credit; 0 for its size.
    * @returns The size of the frame, header included; -1 if it is larger than `most`, and 0 if the connection is over.
    * Nothing is taken then.
    * @throws {BackpressureError} There is no room on this connection, or none for all together. Nothing is taken.
@@ -143,6 +144,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     most: number,
     priority: Priority = MESSAGE,
+    cost = 0,
   ): number {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.closed) return 0;
@@ -156,7 +158,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
     if (!this.#admit(bound, priority)) return 0;
-    this.#bytes(code, flags, requestId, content, sentAt, bound, priority);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost);
     return bound;
   }
 
@@ -199,17 +201,22 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     total: number,
     priority: Priority,
+    cost = 0,
   ): void {
-    const { alone } = this;
-    encodeBytes(this.scheduler, this.protocol, code, flags, requestId, content, sentAt, total, priority, alone);
+    const { alone, protocol, scheduler } = this;
+    const credit = cost === 0 ? total : cost;
+    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, credit);
     this.#taken(total);
   }
 
-  /** Takes frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
-  encoded(bytes: Uint8Array): void {
+  /**
+   * Takes frames that are encoded already and that nobody will change. `cost` is what they cost in credit. Throws like
+   * {@linkcode frame}.
+   */
+  encoded(bytes: Uint8Array, cost: number = bytes.length): void {
     if (this.closed) return;
     if (!this.#admit(bytes.length, MESSAGE)) return;
-    queueEncoded(this.scheduler, this.protocol, bytes, this.alone);
+    queueEncoded(this.scheduler, this.protocol, bytes, this.alone, cost);
     this.#taken(bytes.length);
   }
 

@@ -23,6 +23,8 @@ export interface FixedMember {
   readonly payload: AnyCodec;
   /** Codec of the reply; left out if messages of this type are not answered. */
   readonly reply?: AnyCodec | undefined;
+  /** False if payloads and replies are never compressed. @default true */
+  readonly compress?: boolean | undefined;
 }
 
 /**
@@ -78,9 +80,12 @@ export function messageTypes<const Contract extends Record<string, ContractMembe
   const names = new Map<number, string>();
   const types = Object.entries<unknown>(contract).map(([name, member]) => {
     if (/^\d+$/.test(name)) throw new TypeError(`Cannot number the contract: the name "${name}" is a number`);
-    const [payload, reply, fixed] = partsOf(name, member);
+    const { payload, reply, code: fixed, compress } = partsOf(name, member);
     const code = fixed ?? from + numbered++;
-    const type = reply === undefined ? messageType(code, name, payload) : messageType(code, name, payload, reply);
+    const options = compress === undefined ? {} : { compress };
+    const type = reply === undefined
+      ? messageType(code, name, payload, undefined, options)
+      : messageType(code, name, payload, reply, options);
     const other = names.get(type.code);
     if (other !== undefined) {
       throw new MessageTypeError(
@@ -95,20 +100,28 @@ export function messageTypes<const Contract extends Record<string, ContractMembe
   return Object.freeze(Object.fromEntries(types)) as unknown as ContractTypes<Contract>;
 }
 
-/**
- * Returns the checked codecs of a member, and its code if it has one of its own. A missing codec does not stand for
- * bytes here.
- */
-function partsOf(name: string, member: unknown): [payload: Codec<unknown>, reply?: Codec<unknown>, code?: number] {
+/** The parts of a member. `code` is `undefined` if it is given by position. */
+interface MemberParts {
+  readonly payload: Codec<unknown>;
+  readonly reply: Codec<unknown> | undefined;
+  readonly code: number | undefined;
+  readonly compress: boolean | undefined;
+}
+
+/** Returns the parts of a member, with checked codecs. A missing codec does not stand for bytes here. */
+function partsOf(name: string, member: unknown): MemberParts {
   const fixed = typeof member === "object" && member !== null && "code" in member && !("encode" in member)
-    ? member as { readonly code: number; readonly payload: Codec<unknown>; readonly reply?: Codec<unknown> }
+    ? member as Omit<FixedMember, "payload" | "reply"> & {
+      readonly payload: Codec<unknown>;
+      readonly reply?: Codec<unknown>;
+    }
     : undefined;
   const [payload, reply] = fixed !== undefined
     ? [fixed.payload, fixed.reply]
     : (Array.isArray(member) ? member : [member]) as unknown as readonly [Codec<unknown>, Codec<unknown>?];
   checkCodec(payload, name, "payload");
   if (Array.isArray(member)) checkCodec(reply!, name, "reply");
-  return [payload, reply, fixed?.code];
+  return { payload, reply, code: fixed?.code, compress: fixed?.compress };
 }
 
 /**

@@ -9,6 +9,7 @@ import { encodeUtf8 } from "../base/utf8.ts";
 import { type Checks, type Given, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
+import type { EncodedPayload, PayloadOrigin, Sender } from "../session/sender.ts";
 import { encodeFrame } from "../wire/encoder.ts";
 import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
@@ -70,15 +71,23 @@ export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastSelection)
   return peers;
 }
 
-/** Sends a payload to all of `peers`. */
+/** A frame that is encoded for several peers. */
+interface SharedFrame {
+  readonly bytes: Uint8Array;
+  /** What it costs in credit, in bytes. */
+  readonly cost: number;
+}
+
+/** Sends a payload of this type to all of `peers`. */
 export function broadcastTo(
   peers: Iterable<Peer>,
-  code: number,
+  type: PayloadOrigin & { readonly code: number },
   payload: Uint8Array | string,
   onFull: "skip" | "close",
 ): BroadcastResult {
   const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
-  const encoded = new Map<HeaderLayout, Uint8Array>();
+  /** The frames, by the layout of the protocol, and by what encodes payloads. */
+  const encoded = new Map<HeaderLayout | string, SharedFrame>();
   let sent = 0;
   let dropped = 0;
   let closed = 0;
@@ -89,16 +98,20 @@ export function broadcastTo(
       dropped++;
       continue;
     }
-    let bytes = encoded.get(protocol.layout);
-    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, content));
     const { sender } = peer.session;
+    const { sharing } = sender;
     try {
-      if (sender.transforms) sender.send("broadcast", code, content);
-      else sender.encoded(bytes);
+      if (sharing === undefined) sender.send("broadcast", type.code, content, type);
+      else {
+        const key = sharing || protocol.layout;
+        let frame = encoded.get(key);
+        if (frame === undefined) encoded.set(key, frame = encode(protocol, sender, type, content));
+        sender.encoded(frame.bytes, frame.cost);
+      }
       sent++;
     } catch (error) {
       if (!(error instanceof BackpressureError)) {
-        if (!sender.transforms) throw error;
+        if (sharing === "") throw error;
         // A feature of this peer failed, or made the payload larger than the peer takes. The other peers still get
         // theirs.
         peer.owner.error(error);
@@ -119,7 +132,16 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Co
 }
 
 /** Returns the frame of a message that is not a request. */
-function encode(protocol: Protocol, code: number, content: Uint8Array): Uint8Array {
+function encode(
+  protocol: Protocol,
+  sender: Sender,
+  type: PayloadOrigin & { readonly code: number },
+  payload: Uint8Array,
+): SharedFrame {
   const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
-  return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });
+  const { code } = type;
+  const { flags, content, size }: EncodedPayload = sender.encode(code, 0, payload, type) ??
+    { flags: 0, content: payload };
+  const bytes = encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags, sentAt }, flags);
+  return { bytes, cost: size === undefined ? bytes.length : protocol.headerSize + size };
 }

@@ -45,13 +45,19 @@ export function meterOf(
   };
 }
 
-/** Returns a frame with its payload decoded. Its `size` remains that of the received payload. */
+/** Returns a frame with its payload decoded. Its `size` remains the one that limits and credit count. */
 export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
   for (const part of decoders) {
     const content = part.decode!(frame);
     if (content !== undefined) frame = copyWith(frame, content);
   }
   return frame;
+}
+
+/** Returns a frame whose payload is decoded later. Its `size` is the one that the payload will have. */
+export function measured(frame: ReceivedFrame, size: number): ReceivedFrame {
+  const { code, flags, requestId, sentAt, content } = frame;
+  return { code, flags, requestId, sentAt, size, content };
 }
 
 function copyWith({ code, flags, requestId, sentAt, size }: ReceivedFrame, content: Uint8Array): ReceivedFrame {

@@ -42,7 +42,7 @@ export interface SenderShared extends FrameWriterShared {
 
 /** The parts of a request that its answer needs. */
 export interface Request {
-  readonly type: { readonly name: string; readonly code: number };
+  readonly type: PayloadOrigin & { readonly name: string; readonly code: number };
   readonly requestId: RequestId;
   /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
@@ -52,12 +52,39 @@ export interface Request {
 export interface EncodedPayload {
   readonly flags: number;
   readonly content: Uint8Array;
+  /**
+   * The size that the peer counts the payload with, in bytes, if it is larger than that of `content`.
+   * @default the size of `content`
+   */
+  readonly size?: number | undefined;
+}
+
+/** What a payload belongs to: its message type, or a stream of which it is a piece. */
+export interface PayloadOrigin {
+  /** False if the payload must not be compressed. @default true */
+  readonly compress?: boolean | undefined;
 }
 
 /** Transforms payloads before they are sent. */
 export interface PayloadEncoder {
-  /** Transforms the payload of a message, request or reply. Returns `undefined` to leave it as it is. */
-  encode(code: number, flags: number, content: Uint8Array | string): EncodedPayload | undefined;
+  /**
+   * Transforms the payload of a message, request, reply or piece of a stream. Returns `undefined` to leave it as it is.
+   *
+   * @param origin What the payload belongs to, if that is known. For all pieces of a stream it is the same object, one for
+   * each direction, so that an encoder can remember what it has learned of the stream.
+   */
+  encode(
+    code: number,
+    flags: number,
+    content: Uint8Array | string,
+    origin?: PayloadOrigin,
+  ): EncodedPayload | undefined;
+  /**
+   * A name that is the same for two encoders if they transform messages alike. A broadcast is then encoded once for all of
+   * them.
+   * @default a broadcast is encoded for each peer
+   */
+  readonly sharing?: string | undefined;
 }
 
 /** The session of a {@linkcode Sender}. */
@@ -82,6 +109,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #leftOut = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;
+  #sharing: string | undefined = "";
+  #saved = 0;
 
   /**
    * @param outcome The result of the handshake.
@@ -118,6 +147,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#leftOut;
   }
 
+  /** The number of bytes that compression has saved in sent frames. */
+  get saved(): number {
+    return this.#saved;
+  }
+
   /** Starts to record what becomes of messages. Requests are left out, because each of them reports its own outcome. */
   startTracking(): void {
     this.#deliveries = new DeliveryLog(this.writer, this.#shared.wheel, this);
@@ -144,16 +178,20 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
-  send(name: string, code: number, content: Uint8Array | string): boolean {
-    this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+  send(name: string, code: number, content: Uint8Array | string, origin?: PayloadOrigin): boolean {
+    this.#frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
 
-  /** Sends complete frames that are encoded already. Throws a `BackpressureError` if there is no room. */
-  encoded(frames: Uint8Array): void {
-    this.writer.encoded(frames);
+  /**
+   * Sends a complete frame that is encoded already. `cost` is what it costs in credit, in bytes. Throws a
+   * `BackpressureError` if there is no room.
+   */
+  encoded(frame: Uint8Array, cost: number): void {
+    this.writer.encoded(frame, cost);
     this.#frames++;
+    this.#saved += cost - frame.length;
   }
 
   /** Sends a request. The promise resolves with the value of the answer. Throws if the request cannot be sent. */
@@ -163,10 +201,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     content: Uint8Array | string,
     codec: AnswerCodec,
     { timeout = REQUEST_TIMEOUT, signal }: RequestOptions,
+    origin?: PayloadOrigin,
   ): Promise<unknown> {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
-    const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal);
+    const entry = this.#ask(name, code, content, MESSAGE, codec, timeout, signal, false, origin);
     entry.end = this.writer.scheduler.taken;
     if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
     // An observer of `sent` may have aborted the request before `end` was set. The CANCEL is sent only now.
@@ -191,7 +230,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends the answer of a handler, at once or when there is room for it. Returns its size, header included. */
   answer({ type, requestId, sentAt }: Request, flags: number, content: Uint8Array | string): number {
-    return this.#frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
+    return this.#frame(type.name, type.code, flags, requestId, content, REPLY, sentAt, type);
   }
 
   /**
@@ -230,11 +269,34 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** Makes all payloads pass through these encoders from now on. */
   transform(parts: readonly PayloadEncoder[]): void {
     this.#encoders = parts;
+    const names = parts.map(({ sharing }) => sharing);
+    this.#sharing = names.includes(undefined) ? undefined : names.join();
   }
 
-  /** True if payloads are transformed. A frame that is encoded once then cannot be sent to several peers. */
-  get transforms(): boolean {
-    return this.#encoders !== undefined;
+  /**
+   * Two senders with the same name transform messages alike, so that a frame can be encoded for both: `""` if they leave
+   * them as they are. A sender without a name needs frames of its own.
+   */
+  get sharing(): string | undefined {
+    return this.#sharing;
+  }
+
+  /** Passes a payload through the encoders. Returns `undefined` if they leave it as it is. */
+  encode(
+    code: number,
+    flags: number,
+    content: Uint8Array | string,
+    origin: PayloadOrigin | undefined,
+  ): EncodedPayload | undefined {
+    let result: EncodedPayload | undefined;
+    for (const encoder of this.#encoders ?? []) {
+      const before = result?.flags ?? 0;
+      const encoded = encoder.encode(code, flags | before, result?.content ?? content, origin);
+      if (encoded !== undefined) {
+        result = { flags: before | encoded.flags, content: encoded.content, size: encoded.size ?? result?.size };
+      }
+    }
+    return result;
   }
 
   /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */
@@ -293,10 +355,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     timeout: number,
     signal: AbortSignal | undefined,
     background = false,
+    origin?: PayloadOrigin,
   ): Pending {
     const entry = this.pending.add(this.pending.ids.next(), name, codec, timeout, signal, background);
     try {
-      this.#frame(name, code, this.#request, entry.requestId, content, priority);
+      this.#frame(name, code, this.#request, entry.requestId, content, priority, undefined, origin);
     } catch (error) {
       this.pending.forget(entry);
       throw error;
@@ -312,22 +375,25 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     content: Uint8Array | string,
     priority: Priority,
     sentAt?: number,
+    origin?: PayloadOrigin,
   ): number {
     const { protocol } = this.writer;
+    let cost = 0;
     if (this.#encoders !== undefined && code >= FIRST_APPLICATION_CODE) {
-      for (const encoder of this.#encoders) {
-        const encoded = encoder.encode(code, flags, content);
-        if (encoded === undefined) continue;
+      const encoded = this.encode(code, flags, content, origin);
+      if (encoded !== undefined) {
         flags |= encoded.flags;
         content = encoded.content;
+        if (encoded.size !== undefined) cost = protocol.headerSize + encoded.size;
       }
     }
     // The library's own frames are not checked: they are so short that any sensible peer takes them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
-    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority);
+    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority, cost);
     if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
     this.#frames++;
+    if (cost > 0 && size > 0) this.#saved += cost - size;
     const { sent } = this.#shared.observers;
     if (sent !== undefined && size > 0) {
       sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.handle);

@@ -21,8 +21,8 @@ import { countersOf, type SessionCounters } from "./counters.ts";
 import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
-import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
-import { closeAll, decodeBy, guarded, leaveAll, type MessageMeter, meterOf } from "./feature_hooks.ts";
+import { attachFeatures, type DeferredDecoding, type FeatureHost, type FeaturePart } from "./feature.ts";
+import { closeAll, decodeBy, guarded, leaveAll, measured, type MessageMeter, meterOf } from "./feature_hooks.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
@@ -54,6 +54,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #replyParts: readonly FeaturePart[] | undefined;
   /** The features that transform received payloads, in the reverse of the order in which they encode. */
   readonly #decoders: readonly FeaturePart[] | undefined;
+  /** The payloads that are decoded when they are handed out. */
+  readonly #deferred: DeferredDecoding | undefined;
+  /** The flags of the frames of such payloads, combined with bitwise OR. A field: it is read for every frame. */
+  readonly deferredFlags: number;
   /** Created when the end begins. */
   #shutdown: Shutdown | undefined = undefined;
   #framesIgnored = 0;
@@ -61,6 +65,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   #tooLate = 0;
   /** The number of frames that meant nothing. */
   #useless = 0;
+  /** The number of bytes that compression has saved in received frames. */
+  #saved = 0;
   #closed: ResettablePromise | undefined = undefined;
 
   /**
@@ -96,6 +102,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
+    this.#deferred = decoders.find((part) => part.deferred !== undefined)?.deferred;
+    this.deferredFlags = this.#deferred?.flags ?? 0;
   }
 
   get protocol(): Protocol {
@@ -172,7 +180,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** The counters of frames, bytes and requests. */
   get counters(): SessionCounters {
-    return countersOf(this.link, this.sender, this.#framesIgnored);
+    return countersOf(this.link, this.sender, this.#framesIgnored, this.#saved);
   }
 
   /** Starts the heartbeat and begins to read. */
@@ -206,7 +214,27 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.link.writer.pull(guarded(source, (error) => this.#owner.error(error)));
   }
 
+  decode(frame: ReceivedFrame): ReceivedFrame {
+    if (this.#decoders === undefined) return frame;
+    // The budget of a turn is counted in frames, and this one may take as long as thousands.
+    if ((frame.flags & this.deferredFlags) !== 0) this.#shared.budget.ask();
+    return decodeBy(this.#decoders, frame);
+  }
+
   // For the layer above.
+
+  /**
+   * Decodes a message whose payload was left as it was received: one with a flag of `deferredFlags`. Returns `undefined`
+   * if it cannot be read. It is rejected then, or the session is over.
+   */
+  unpack(frame: ReceivedFrame): ReceivedFrame | undefined {
+    try {
+      return this.#decoded(frame);
+    } catch (error) {
+      this.#broken(error as ProtocolError);
+      return undefined;
+    }
+  }
 
   /** Called when a message of `size` bytes of payload no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
@@ -249,9 +277,14 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   // Called by the link.
 
-  frame(frame: ReceivedFrame, receivedAt: number): void {
-    const { code, flags, requestId, size } = frame;
-    this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
+  frame(received: ReceivedFrame, receivedAt: number): void {
+    const { code, flags, requestId } = received;
+    this.#shared.observers.received?.(
+      { code, size: received.size, requestId, kind: kindOf(code, flags) },
+      this.handle,
+    );
+    const frame = (flags & this.deferredFlags) === 0 ? received : this.#measured(received);
+    const { size } = frame;
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if (pending.ids.answers(frame)) this.#answered(frame);
@@ -311,20 +344,31 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** Passes a message or a request to the layer above. */
   #accept(frame: ReceivedFrame, receivedAt: number): void {
-    if (this.#decoders === undefined) {
+    if (this.#decoders === undefined || (frame.flags & this.deferredFlags) !== 0) {
       this.inbox.accept(frame, receivedAt);
       return;
     }
-    let decoded: ReceivedFrame;
+    const decoded = this.#decoded(frame);
+    if (decoded === undefined) this.taken(frame.size);
+    else this.inbox.accept(decoded, receivedAt);
+  }
+
+  /** Decodes a message or a request. Returns `undefined` if it cannot be read. A request is rejected then. */
+  #decoded(frame: ReceivedFrame): ReceivedFrame | undefined {
     try {
-      decoded = decodeBy(this.#decoders, frame);
+      return this.decode(frame);
     } catch (error) {
       this.#hookFailed(error);
-      this.taken(frame.size);
       if ((frame.flags & Flag.REQUEST) !== 0) this.rejectRequest(frame, UNREADABLE);
-      return;
+      return undefined;
     }
-    this.inbox.accept(decoded, receivedAt);
+  }
+
+  /** Returns a frame whose payload is decoded later, with the size that it will have. */
+  #measured(frame: ReceivedFrame): ReceivedFrame {
+    const size = this.#deferred!.measure(frame);
+    this.#saved += size - frame.size;
+    return measured(frame, size);
   }
 
   /** Settles the request that a frame answers, if there is one. */
@@ -333,9 +377,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     let answer = frame;
     try {
       if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
-      if (this.#decoders !== undefined && frame.code >= FIRST_APPLICATION_CODE) {
-        answer = decodeBy(this.#decoders, frame);
-      }
+      // An answer that nobody waits for is not worth the time.
+      if (frame.code >= FIRST_APPLICATION_CODE && pending.has(frame.requestId)) answer = this.decode(frame);
     } catch (error) {
       this.#hookFailed(error);
       pending.fail(frame.requestId, error);
