@@ -211,6 +211,8 @@ export class Raw implements AsyncDisposable {
   readonly release: string;
   readonly protocol: Protocol;
   readonly #decoder: FrameDecoder;
+  /** The flags that a native peer by hand may use beside those of the protocol. */
+  readonly #features: number;
   #held: Uint8Array = new Uint8Array(0);
   #frames: DecodedFrame[] = [];
 
@@ -218,7 +220,8 @@ export class Raw implements AsyncDisposable {
     this.connection = connection;
     this.release = release;
     this.protocol = protocol(release);
-    this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30 });
+    this.#features = release === "native" ? 0xf8 : 0;
+    this.#decoder = new FrameDecoder(this.protocol, { maxMessageSize: 2 ** 30, features: this.#features });
   }
 
   /** Connects and agrees with a server. */
@@ -306,7 +309,7 @@ export class Raw implements AsyncDisposable {
         flags,
         requestId: requestId ?? (this.protocol.ids === "u16" ? 7 : 0),
         content: typeof content === "string" ? utf8(content) : content,
-      })
+      }, this.#features)
     ));
   }
 

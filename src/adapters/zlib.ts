@@ -45,7 +45,7 @@ export function zlibCodecs(zlib: unknown = builtinModule("node:zlib")): readonly
   const deflate: CompressionCodec = {
     name: "deflate-raw",
     defaultLevel: 2,
-    compress: (content, level) => plain(deflateRawSync(content, { level })),
+    compress: (content, level) => plain(deflateRawSync(content, { level, chunkSize: bound(content.length) })),
     inflate: (content, size) => inflated(content, size, () => inflateRawSync(content, limits(size))),
   };
   if (zstdCompressSync === undefined || zstdDecompressSync === undefined) return [deflate];
@@ -53,7 +53,8 @@ export function zlibCodecs(zlib: unknown = builtinModule("node:zlib")): readonly
   const zstd: CompressionCodec = {
     name: "zstd",
     defaultLevel: 1,
-    compress: (content, level) => plain(zstdCompressSync(content, { params: { [LEVEL]: level } })),
+    compress: (content, level) =>
+      plain(zstdCompressSync(content, { params: { [LEVEL]: level }, chunkSize: bound(content.length) })),
     inflate: (content, size) =>
       inflated(
         content,
@@ -62,6 +63,14 @@ export function zlibCodecs(zlib: unknown = builtinModule("node:zlib")): readonly
       ),
   };
   return [zstd, deflate];
+}
+
+/**
+ * Returns the most bytes that so many can be compressed to. With chunks of this size there is one. Where there are several,
+ * zstd of Deno 2.9 often puts an empty frame after the first one.
+ */
+function bound(size: number): number {
+  return size + (size >> 8) + 1024;
 }
 
 /** One chunk has room for all of the bytes and for the first one too many, so that no second one is made. */

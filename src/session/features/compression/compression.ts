@@ -101,7 +101,7 @@ class Compression implements FeaturePart, DeferredDecoding {
     if ((flags & COMPRESSED) === 0) return undefined;
     const size = get32(content, 0);
     const compressed = content.subarray(SIZE_BYTES);
-    const fault = this.#codec.name === "zstd" ? zstdFault(compressed, size) : undefined;
+    const fault = this.#faultOf(compressed, size);
     const inflated = fault === undefined ? this.#codec.inflate(compressed, size) : undefined;
     if (inflated !== undefined) return inflated;
     throw new ProtocolError(
@@ -125,11 +125,17 @@ class Compression implements FeaturePart, DeferredDecoding {
     // A payload that shrinks to less than a 256th would be taken for a bomb.
     const shrank = 8 * size <= 7 * raw.length && raw.length <= MAX_RATIO * compressed.length;
     history?.tried(shrank);
-    if (!shrank) return undefined;
+    // A frame that the runtime got wrong would end the connection; see `adapters/zlib.ts`.
+    if (!shrank || this.#faultOf(compressed, raw.length) !== undefined) return undefined;
     const content = new Uint8Array(size);
     put32(content, 0, raw.length);
     content.set(compressed, SIZE_BYTES);
     return content;
+  }
+
+  /** Returns what is wrong with compressed bytes, as far as that can be seen without inflating them. */
+  #faultOf(compressed: Uint8Array, size: number): string | undefined {
+    return this.#codec.name === "zstd" ? zstdFault(compressed, size) : undefined;
   }
 
   #historyOf(stream: PayloadOrigin): StreamHistory {
