@@ -217,7 +217,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   decode(frame: ReceivedFrame): ReceivedFrame {
     if (this.#decoders === undefined) return frame;
     // The budget of a turn is counted in frames, and this one may take as long as thousands.
-    if ((frame.flags & this.deferredFlags) !== 0) this.#shared.budget.ask();
+    if ((frame.flags & this.deferredFlags) !== 0) this.#shared.budget.inflated(frame.size);
     return decodeBy(this.#decoders, frame);
   }
 
