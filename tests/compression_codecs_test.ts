@@ -1,9 +1,11 @@
 /** The codecs of compression as this runtime has them, and what is refused before and while they inflate. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { zlibCodecs } from "../src/adapters/zlib.ts";
 import type { CompressionCodec } from "../src/compression_seam.ts";
+import { readSize } from "../src/session/features/compression/content.ts";
 import { StreamHistory } from "../src/session/features/compression/stream_history.ts";
 import { zstdFault } from "../src/session/features/compression/zstd_frame.ts";
 import { builtinModule } from "../src/base/builtin_module.ts";
@@ -16,6 +18,7 @@ const ZSTD = CODECS.find(({ name }) => name === "zstd");
 interface Maker {
   readonly constants: Readonly<Record<string, number>>;
   zstdCompressSync(content: Uint8Array, options: object): Uint8Array;
+  deflateRawSync(content: Uint8Array, options: object): Uint8Array;
 }
 const ZLIB = builtinModule("node:zlib") as Maker;
 
@@ -112,6 +115,60 @@ describe("zlibCodecs()", () => {
         const results = raws.map((raw) => inflate(codec, codec.compress(raw, 1), raw.length));
         assertEquals(results, raws);
       });
+    });
+  }
+});
+
+describe("a bomb of 1 GiB in 1 MiB", () => {
+  const MIB = 2 ** 20;
+  /** 1 GiB of zeros as raw deflate: 1,024 times the same blocks, and a last one that is empty. */
+  const deflated = (): Uint8Array => {
+    const blocks = ZLIB.deflateRawSync(new Uint8Array(MIB), { level: 9, finishFlush: ZLIB.constants.Z_FULL_FLUSH });
+    return join(...Array.from({ length: 1_024 }, () => blocks), unhex("0300"));
+  };
+  /** The same as one frame of zstd: blocks of one repeated byte, and empty ones up to 1 MiB. */
+  const frame = (): Uint8Array => {
+    const block = unhex("02001000");
+    const empty = new Uint8Array(3 * Math.floor((MIB - 8_192 * 4) / 3));
+    return join(unhex("28b52ffd0038"), empty, ...Array.from({ length: 8_192 }, () => block), unhex("010000"));
+  };
+  const peak = (name: "VmHWM" | "VmRSS"): number =>
+    1_024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"))![1]);
+  const measures = existsSync("/proc/self/clear_refs");
+
+  it("is refused by its size or its ratio before anything is inflated", () => {
+    for (const compressed of [deflated(), frame()]) {
+      for (
+        const [size, fault] of [[1_024 * MIB, /more than this side takes/], [
+          300 * MIB,
+          /more than this side takes/,
+        ]] as const
+      ) {
+        const head = new Uint8Array(4);
+        new DataView(head.buffer).setUint32(0, size);
+        const content = join(head, compressed);
+        const received = { code: 200, flags: 0x10, requestId: 0, size: content.length, content };
+        assertMatch(`${readSize(received, 10 * MIB)}`, fault);
+        assertMatch(`${readSize(received, 2 ** 32)}`, size > 256 * compressed.length ? /more than 256 times/ : /^\d+$/);
+      }
+    }
+  });
+
+  for (const codec of CODECS) {
+    it(`is refused by ${codec.name} with less than 16 MiB taken where it announces what is allowed`, () => {
+      const compressed = codec.name === "zstd" ? frame() : deflated();
+      assert(compressed.length > 0.9 * MIB && compressed.length < 1.2 * MIB, `${compressed.length}`);
+      if (codec.name === "zstd") assertEquals(zstdFault(compressed, 10 * MIB - 16), undefined);
+      const taken: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        // The peak begins anew.
+        if (measures) writeFileSync("/proc/self/clear_refs", "5");
+        const before = measures ? peak("VmRSS") : 0;
+        assertEquals(inflate(codec, compressed, 10 * MIB - 16), undefined);
+        if (measures) taken.push(peak("VmHWM") - before);
+      }
+      // Other threads of the runtime take memory as well, but not each time.
+      if (measures) assert(Math.min(...taken) < 16 * MIB, `${taken.map((bytes) => (bytes / MIB).toFixed(1))} MiB`);
     });
   }
 });
