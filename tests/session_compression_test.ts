@@ -317,8 +317,9 @@ describe("what is sent", () => {
 
   it("is refused where the peer does not take it uncompressed", async () => {
     await using met = await watch({}, 10_000);
-    assertThrows(() => met.client.send(NOTE, "x".repeat(10_000)), Error, "are above the 10000 bytes");
-    met.client.send(NOTE, "xy ".repeat(3_328));
+    const numbers = Array.from({ length: 10_000 }, (_, i) => i).join(" ");
+    assertThrows(() => met.client.send(NOTE, numbers.slice(0, 9_985)), Error, "are above the 10000 bytes");
+    met.client.send(NOTE, numbers.slice(0, 9_984));
     assertEquals((await met.next())[1], true);
   });
 
@@ -592,6 +593,31 @@ describe("a message that waits", () => {
     first.resolve();
     assertEquals(await endOf(met), "protocol-error");
     assertEquals(got, ["one", "two"]);
+  });
+
+  it("is inflated even if it is as small as the others, and no larger than it was", async () => {
+    // Stored blocks of nothing fill it up.
+    const filled = (raw: string): Uint8Array => {
+      const compressed = DEFLATE.compress(utf8(raw), 1);
+      const blocks = (raw.length - 4 - compressed.length) / 5;
+      if (!Number.isInteger(blocks)) return filled(`${raw}a`);
+      return announced(raw.length, join(...Array.from({ length: blocks }, () => unhex("000000ffff")), compressed));
+    };
+    const content = filled("a".repeat(100));
+    assertEquals(new DataView(content.buffer).getUint32(0), content.length);
+    await using met = await meet({ maxConcurrentHandlers: 1 });
+    const first = deferred();
+    const got: string[] = [];
+    met.server.route(NOTE, ({ data }) => {
+      got.push(data);
+      return got.length === 1 ? first.promise : undefined;
+    });
+    const small = { code: NOTE.code, flags: COMPRESSED, content };
+    await met.raw.send(small, small, { code: NOTE.code, content: "plain" });
+    await until(() => met.server.clients[0]?.stats().queuedMessages === 2);
+    first.resolve();
+    await until(() => got.length === 3);
+    assertEquals(got, ["a".repeat(content.length), "a".repeat(content.length), "plain"]);
   });
 
   it("is never inflated if its sender gives it up", async () => {

@@ -147,7 +147,6 @@ export class HandlerRunner {
     const { charged: size, content, packed: flags, requestId, sentAt, type: { code } } = message;
     const frame = this.#session.unpack({ code, flags, requestId, sentAt, size, content });
     if (frame === undefined) return false;
-    message.charged = size;
     message.content = frame.content;
     message.packed = 0;
     return true;
