@@ -88,7 +88,7 @@ describe("a reason that is no error", () => {
       await assertRejects(() => peers.client.open(COUNT).result);
       peers.server.unroute(COUNT);
       let ended = false;
-      peers.server.stream(COUNT, async function* () {
+      peers.server.stream(COUNT, async function* (): AsyncGenerator<number> {
         try {
           for (let i = 0;; i++) yield i;
         } finally {

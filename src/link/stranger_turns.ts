@@ -17,6 +17,7 @@ const WEIGHT = 0.1;
 export class StrangerTurns implements Share {
   round = -1;
   usedBefore: number = Infinity;
+  readonly inflates = false;
   used = 0;
   readonly #budget: BatchBudget;
   readonly #clock: Clock;

@@ -89,9 +89,9 @@ export class Receiving implements StreamReader {
     return Math.ceil(this.#balance / Math.max(1, this.#shared.ours.least)) + 1;
   }
 
-  /** Takes a piece. Its bytes are copied: they are a view of a buffer that is used again. */
-  piece(content: Uint8Array): void {
-    const cost = Math.max(content.length, this.#shared.ours.least);
+  /** Called for a piece of `size` bytes. Returns false if it is thrown away. Otherwise {@linkcode piece} gets it. */
+  takes(size: number): boolean {
+    const cost = Math.max(size, this.#shared.ours.least);
     if (cost > this.#balance) {
       throw new ProtocolError("protocol-error", "The peer sent a piece beyond the window of its stream");
     }
@@ -99,11 +99,16 @@ export class Receiving implements StreamReader {
     this.#balance -= cost;
     if (this.#stopped !== "no") {
       if (this.#stopped === "silently") this.#tell(undefined);
-      return;
+      return false;
     }
     this.#received += cost;
     this.#uncounted += cost;
     this.#unread += cost;
+    return true;
+  }
+
+  /** Takes the bytes of a piece. They are copied: they are a view of a buffer that is used again. */
+  piece(content: Uint8Array): void {
     this.#chunks.push(new Uint8Array(content));
     this.onChange?.();
     this.#measure();
