@@ -25,6 +25,7 @@ import type { PayloadOrigin } from "../src/session/sender.ts";
 import {
   deferred,
   face,
+  type Faced,
   HOST,
   Lines,
   memoryWorld,
@@ -74,19 +75,23 @@ const noise = (size: number, seed = 1): Uint8Array => {
   return Uint8Array.from({ length: size }, () => random.below(256));
 };
 
+/** A server, and what became of it. */
+interface Served extends AsyncDisposable {
+  readonly server: Server<unknown>;
+  readonly events: Recorder;
+}
+
 /** A server with compression and a peer by hand. */
-// deno-lint-ignore explicit-function-return-type
 async function meet(
   config: ServerConfig<unknown> = {},
   features: Record<string, unknown> = FEATURES,
   world: World = memoryWorld(),
-) {
-  const served = await serve(world, { ...HOT, ...config });
+): Promise<Served & { readonly raw: Raw }> {
+  const served = await serve<unknown>(world, { ...HOT, ...config });
   const raw = await Raw.connect(world, served.address, "native", { features });
   return {
     ...served,
     raw,
-    world,
     async [Symbol.asyncDispose](): Promise<void> {
       await raw[Symbol.asyncDispose]();
       await served[Symbol.asyncDispose]();
@@ -95,13 +100,12 @@ async function meet(
 }
 
 /** A client and a server in one program. */
-// deno-lint-ignore explicit-function-return-type
 async function pair(
   serverConfig: ServerConfig<unknown>,
   clientConfig: object,
   world: World = memoryWorld(),
   set?: (server: Server<unknown>) => void,
-) {
+): Promise<Served & { readonly client: Client }> {
   const served = await serve<unknown>(world, serverConfig, set);
   const client = new Client({ ...served.address, transport: world.transport, logger: new Lines(), ...clientConfig });
   await client.connect();
@@ -228,9 +232,12 @@ describe("the agreement on compression", () => {
 });
 
 describe("what is sent", () => {
+  interface Watched extends Faced {
+    next(): Promise<[flags: number, compressed: boolean, content: Uint8Array]>;
+  }
+
   /** A client with compression and a server by hand, which tells the flags and the size of each frame. */
-  // deno-lint-ignore explicit-function-return-type
-  async function watch(config: object = {}, maxMessageSize?: number) {
+  async function watch(config: object = {}, maxMessageSize?: number): Promise<Watched> {
     const met = await face(
       memoryWorld(),
       "native",
@@ -239,7 +246,7 @@ describe("what is sent", () => {
     );
     return {
       ...met,
-      async next(): Promise<[flags: number, saved: boolean, content: Uint8Array]> {
+      async next(): Promise<[flags: number, compressed: boolean, content: Uint8Array]> {
         const { flags, content } = (await met.raw.frame())!;
         if ((flags & COMPRESSED) === 0) return [flags, false, content];
         const size = new DataView(content.buffer, content.byteOffset).getUint32(0);
