@@ -10,6 +10,7 @@ import { fail, listen, tell } from "./channel.ts";
 import { confirmCount } from "./payloads.ts";
 import type { PythonResult } from "./python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
+import { loadStreams } from "./streams/load.ts";
 import type { Peer } from "./subject.ts";
 import { loadSubject } from "./subjects/load.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
@@ -32,7 +33,8 @@ const answers: ((report: ServerReport) => void)[] = [];
 listen((value) => answers.shift()?.(value as ServerReport));
 
 try {
-  const subject = SERVERLESS.has(config.workload) ? undefined : await loadSubject(config);
+  const has = !SERVERLESS.has(config.workload);
+  const subject = has && config.workload !== "streams" ? await loadSubject(config) : undefined;
   const python: PythonResult[] = [];
   const notes: string[] = [];
   let counted = 0;
@@ -44,6 +46,10 @@ try {
     async connect(receive = () => {}): Promise<Peer> {
       if (subject === undefined) throw new Error(`Cannot connect: "${config.workload}" runs without a server`);
       return await subject.connect(config.port, receive);
+    },
+    async streams() {
+      const streams = await loadStreams(config);
+      return { peer: await streams.connect(config.port), items: streams.items };
     },
     server(command: ServerCommand): Promise<ServerReport> {
       tell({ type: "ask", value: command });

@@ -55,7 +55,8 @@ export const USAGE = `deno task bench [options]
   --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
   --subjects NAMES  raw,batch,veltix (default: the floor that the goal names, and veltix)
   --core NAME       the library's sockets: auto, deno, bun or node (default auto)
-  --peers           other libraries, too: ws, Socket.IO, WebSockets of Bun and Deno, NATS, Python's Veltix
+  --peers           other libraries, too: ws, Socket.IO, WebSockets of Bun and Deno, NATS, HTTP/2, gRPC, Python's
+                    Veltix
   --minutes N       how long the workload mixed takes (default 10)
   --save FILE       save the results as JSON
   --compare A B     compare two saved results in place of measuring

@@ -25,6 +25,7 @@ export const PEER_WORKLOADS: ReadonlySet<WorkloadName> = new Set<WorkloadName>([
   "broadcast",
   "connect",
   "idle",
+  "streams",
 ]);
 
 /** Releases of Python's Veltix, the newest that the tests know among them. */
@@ -37,17 +38,21 @@ export interface PeerInfo {
   readonly place: Place;
   /** The runtimes on which the library is compared with it. */
   readonly against: readonly Runtime[];
+  /** Whether it is measured in streams as well as in messages, or only in them. @default not at all */
+  readonly streams?: "too" | "only";
 }
 
 const EVERYWHERE: readonly Runtime[] = ["node", "deno", "bun"];
 
 /** All of them, in the order of the tables. */
 export const PEERS: readonly PeerInfo[] = [
-  { name: "ws", place: "node", against: ["node"] },
+  { name: "ws", place: "node", against: ["node"], streams: "too" },
   { name: "socket.io", place: "node", against: ["node"] },
   { name: "deno-websocket", place: "deno", against: ["deno"] },
   { name: "bun-websocket", place: "bun", against: ["bun"] },
   { name: "nats", place: "node", against: EVERYWHERE },
+  { name: "http2", place: "node", against: ["node"], streams: "only" },
+  { name: "grpc", place: "node", against: ["node"], streams: "only" },
   ...PYTHON_RELEASES.map((release): PeerInfo => ({
     name: `python-${release}`,
     place: "python",
@@ -57,6 +62,11 @@ export const PEERS: readonly PeerInfo[] = [
 
 /** Their names. */
 export const PEER_NAMES: ReadonlySet<string> = new Set(PEERS.map(({ name }) => name));
+
+/** Whether a peer is measured in a workload. */
+export function takesPart({ streams }: PeerInfo, workload: WorkloadName): boolean {
+  return PEER_WORKLOADS.has(workload) && (workload === "streams" ? streams !== undefined : streams !== "only");
+}
 
 /** Whether the subject of a sample is another library. */
 export function isPeer(subject: string): boolean {

@@ -7,15 +7,7 @@
 
 import { FLOOR_OF } from "./goals.ts";
 import type { Options, Runtime } from "./options.ts";
-import {
-  PEER_WORKLOADS,
-  type PeerInfo,
-  PEERS,
-  problemOf,
-  PYTHON_RELEASES,
-  pythonRelease,
-  pythonRoles,
-} from "./peers.ts";
+import { type PeerInfo, PEERS, problemOf, PYTHON_RELEASES, pythonRelease, pythonRoles, takesPart } from "./peers.ts";
 import { benchesOf, runPythonSuite } from "./python_form/suite.ts";
 import type { Place } from "./results.ts";
 import type { Program } from "./runtimes.ts";
@@ -48,6 +40,7 @@ export async function planOf(options: Options, programs: readonly Program[]): Pr
   const peers: PeerInfo[] = [];
   for (const peer of options.peers ? PEERS : []) {
     if (!peer.against.some((runtime) => options.runtimes.includes(runtime))) continue;
+    if (!options.workloads.some((workload) => takesPart(peer, workload))) continue;
     const without = peer.place !== "python" && !programs.some(({ name }) => name === peer.place);
     const problem = without ? `it runs on ${peer.place}, which --runtime leaves out` : await problemOf(peer);
     if (problem === undefined) peers.push(peer);
@@ -98,14 +91,15 @@ async function peerSteps(
   program: Program | undefined,
   workload: WorkloadName,
 ): Promise<Step[]> {
-  if (!PEER_WORKLOADS.has(workload)) return [];
-  return await Promise.all(peers.map(async (peer): Promise<Step> => {
-    const subject: SubjectConfig = { subject: peer.name, sockets: "native", core: options.core };
-    const release = pythonRelease(peer);
-    const roles = release !== undefined ? await pythonRoles(release) : rolesOn(program!);
-    const run: Step["run"] = (said) => runSample(roles, workload, subject, paceOf(options), said);
-    return { place: peer.place, workload, subject: peer.name, run };
-  }));
+  return await Promise.all(
+    peers.filter((peer) => takesPart(peer, workload)).map(async (peer): Promise<Step> => {
+      const subject: SubjectConfig = { subject: peer.name, sockets: "native", core: options.core };
+      const release = pythonRelease(peer);
+      const roles = release !== undefined ? await pythonRoles(release) : rolesOn(program!);
+      const run: Step["run"] = (said) => runSample(roles, workload, subject, paceOf(options), said);
+      return { place: peer.place, workload, subject: peer.name, run };
+    }),
+  );
 }
 
 function subjectsOf(options: Options, runtime: Runtime, workload: WorkloadName): SubjectConfig[] {

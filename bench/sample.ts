@@ -9,6 +9,7 @@ import type { ClientConfig } from "./client.ts";
 import type { Options } from "./options.ts";
 import { Child, openFileLimit } from "./processes.ts";
 import type { CommandLine } from "./processes.ts";
+import type { ServerConfig } from "./server.ts";
 import { commandLine } from "./runtimes.ts";
 import type { Program } from "./runtimes.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
@@ -24,7 +25,7 @@ const CLIENT = new URL("./client.ts", import.meta.url);
 
 /** The two processes of a sample: their command lines for a configuration. */
 export interface Roles {
-  readonly server: (config: SubjectConfig) => CommandLine;
+  readonly server: (config: ServerConfig) => CommandLine;
   readonly client: (config: ClientConfig) => CommandLine;
   /** Added to the environment of both. */
   readonly env?: Readonly<Record<string, string>>;
@@ -61,7 +62,7 @@ export async function runSample(
   };
   const limit = TIME_LIMIT + (workload === "mixed" ? 60_000 * pace.minutes : 0);
   const measure = async () => {
-    const server = SERVERLESS.has(workload) ? undefined : start(roles.server(subject));
+    const server = SERVERLESS.has(workload) ? undefined : start(roles.server({ ...subject, workload }));
     const port = await server?.result() as number | undefined ?? 0;
     const files = openFileLimit();
     const openFiles = Number.isFinite(files) ? files : null;

@@ -1,5 +1,5 @@
 /**
- * The server process of a measurement. Started with a {@linkcode SubjectConfig} as JSON; it tells its port, then answers
+ * The server process of a measurement. Started with a {@linkcode ServerConfig} as JSON; it tells its port, then answers
  * {@linkcode ServerCommand}s.
  *
  * @module
@@ -9,9 +9,16 @@ import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
 import type { Count } from "./payloads.ts";
 import { Payloads, SerialCheck } from "./payloads.ts";
+import { loadStreams } from "./streams/load.ts";
 import type { Served } from "./subject.ts";
-import { loadSubject } from "./subjects/load.ts";
+import { loadSubject, type SubjectConfig } from "./subjects/load.ts";
 import { cpuMicros, memoryUse } from "./usage.ts";
+import type { WorkloadName } from "./workloads/all.ts";
+
+/** What the server process is to serve. */
+export interface ServerConfig extends SubjectConfig {
+  readonly workload: WorkloadName;
+}
 
 /** What a client process asks of its server, through the orchestrator. */
 export type ServerCommand =
@@ -56,7 +63,7 @@ let check = new SerialCheck(0, 0, 0);
 let connected = 0;
 let message: (content: Uint8Array) => boolean = () => false;
 
-let served: Served;
+let served: Served | undefined;
 
 listen((value) => {
   try {
@@ -67,9 +74,14 @@ listen((value) => {
 });
 
 try {
-  const subject = await loadSubject(JSON.parse(process.argv[2]));
-  served = await subject.serve({ connected: () => void connected++, message: (content) => message(content) });
-  tell({ type: "result", value: served.port });
+  const config: ServerConfig = JSON.parse(process.argv[2]);
+  if (config.workload === "streams") {
+    tell({ type: "result", value: await (await loadStreams(config)).serve() });
+  } else {
+    const subject = await loadSubject(config);
+    served = await subject.serve({ connected: () => void connected++, message: (content) => message(content) });
+    tell({ type: "result", value: served.port });
+  }
 } catch (error) {
   fail(error);
 }
@@ -79,7 +91,7 @@ function obey(command: ServerCommand): ServerReport {
   if (command.type === "broadcast") message = broadcaster(command);
   const wanted = command.type === "report" && command.memory === true;
   const { resident, heap } = wanted ? memoryUse() : { resident: 0, heap: 0 };
-  const memory = wanted ? resident + (served.helperMemory?.() ?? 0) : 0;
+  const memory = wanted ? resident + (served?.helperMemory?.() ?? 0) : 0;
   return { cpu: cpuMicros(), memory, heap, connected, count: check.count() };
 }
 
@@ -99,7 +111,7 @@ function counter(command: ServerCommand & { type: "count" }): (content: Uint8Arr
 function broadcaster(command: ServerCommand & { type: "broadcast" }): (content: Uint8Array) => boolean {
   const payloads = new Payloads(command.size, 0, command.ring);
   return () => {
-    for (let i = 0; i < command.messages; i++) served.broadcast(payloads.next());
+    for (let i = 0; i < command.messages; i++) served!.broadcast(payloads.next());
     return false;
   };
 }

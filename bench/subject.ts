@@ -9,7 +9,15 @@
 export type SubjectName = "raw" | "batch" | "veltix" | PeerName;
 
 /** Other libraries, in the order of the tables; Python's Veltix by release. */
-export type PeerName = "ws" | "socket.io" | "bun-websocket" | "deno-websocket" | "nats" | `python-${string}`;
+export type PeerName =
+  | "ws"
+  | "socket.io"
+  | "bun-websocket"
+  | "deno-websocket"
+  | "nats"
+  | "http2"
+  | "grpc"
+  | `python-${string}`;
 
 /** What the server side of a workload does. */
 export interface ServeHandlers {

@@ -7,6 +7,7 @@
 import type { Count } from "./payloads.ts";
 import type { PythonResult } from "./python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
+import type { StreamPeer } from "./streams/subject.ts";
 import type { Peer } from "./subject.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
 
@@ -48,6 +49,8 @@ export interface Context {
   readonly openFiles: number;
   /** Opens a connection; `receive` gets the one-way messages. */
   connect(receive?: (content: Uint8Array) => void): Promise<Peer>;
+  /** Opens a connection for streams; `items` tells whether it has items, too. */
+  streams(): Promise<{ readonly peer: StreamPeer; readonly items: boolean }>;
   /** Asks the server process. */
   server(command: ServerCommand): Promise<ServerReport>;
   /** Throws unless exactly `sent` messages came, each once and in order. */

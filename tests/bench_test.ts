@@ -90,6 +90,16 @@ describe("the benchmark", () => {
     });
   }
 
+  for (const subject of ["batch", "veltix", "ws", "http2", "grpc"] as const) {
+    const here = subject === "batch" || subject === "veltix" || RUNTIME === "node" && arePeersInstalled();
+    (here ? it : it.skip)(`measures the streams of ${subject}, each of which brings everything`, async () => {
+      const outcome = await sample("streams", subject);
+      assertFigures("streams", outcome);
+      const items = Object.keys(outcome.figures).some((name) => name.startsWith("streams items"));
+      assertEquals(items, subject !== "http2");
+    });
+  }
+
   const python = existsSync(`${ROOT}.tmp/python/2.0.0`) ? it : it.skip;
   python("measures Python's Veltix where it is installed", async () => {
     const outcome = await pythonSample("rtt", "2.0.0");

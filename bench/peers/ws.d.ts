@@ -12,8 +12,8 @@ import type { AddressInfo } from "node:net";
 export declare class WebSocket extends EventEmitter {
   constructor(address: string, options: { perMessageDeflate: boolean });
   readonly bufferedAmount: number;
-  on(event: "message", listener: (data: Buffer) => void): this;
-  send(content: Uint8Array): void;
+  on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): this;
+  send(content: Uint8Array | string): void;
   close(): void;
 }
 

@@ -24,6 +24,7 @@ import { pipelined } from "./pipelined.ts";
 import { rtt } from "./rtt.ts";
 import { secure } from "./secure.ts";
 import { silent } from "./silent.ts";
+import { streams } from "./streams.ts";
 import { stress } from "./stress.ts";
 import { workers } from "./workers.ts";
 
@@ -41,6 +42,7 @@ export const WORKLOADS = {
   silent,
   logger,
   workers,
+  streams,
   memory,
   latency,
   fps,

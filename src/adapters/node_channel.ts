@@ -5,6 +5,7 @@
  */
 
 import type { Socket } from "node:net";
+import process from "node:process";
 import type { Address, Endpoint } from "../base/address.ts";
 import type { ChunkReader } from "../transport.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
@@ -16,6 +17,12 @@ import { systemError } from "./system_errors.ts";
  * The property by which a socket's events find its queue. Listeners of its own would cost each idle connection memory.
  */
 const CHUNKS = Symbol("chunks");
+
+/** Chunks of this size, in bytes, and larger ones are freed when they are given back. */
+const LARGE = 16_384;
+/** Other runtimes may use the buffers of their `node:net` again. */
+const FREES = process.versions.deno === undefined && process.versions.bun === undefined &&
+  "transfer" in ArrayBuffer.prototype;
 
 interface ReadSocket extends Socket {
   [CHUNKS]: ChunkQueue;
@@ -88,6 +95,12 @@ export class NodeChannel implements Channel {
 
   read(reader: ChunkReader): void {
     this.#chunks.read(reader);
+  }
+
+  // Node makes a buffer for every read. Freed at once, it is used again; left to the garbage collector, such buffers make
+  // it run all the time. A chunk that fills its buffer is nobody else's.
+  recycle({ buffer, length }: Uint8Array): void {
+    if (FREES && length >= LARGE && length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
   }
 
   write(bytes: Uint8Array): Promise<void> {

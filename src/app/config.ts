@@ -113,7 +113,11 @@ export interface LimitOptions {
    * @default 16777216
    */
   readonly maxStreamWindow?: number;
-  /** The most bytes of the windows of all streams of a connection. Above it, streams are refused. @default 16777216 */
+  /**
+   * The most bytes of the windows of all streams of a connection, and of the heads of those that the peer has opened.
+   * Above it, streams are refused. Windows grow only while half of it is free, so that new streams find room.
+   * @default 16777216
+   */
   readonly maxStreamBytes?: number;
   /** The same for all connections together. @default 268435456 */
   readonly maxTotalStreamBytes?: number;

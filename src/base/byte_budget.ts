@@ -6,11 +6,13 @@
 
 /** Bytes that can be taken and given back. */
 export class ByteBudget {
+  /** The number of bytes, taken or not. */
+  readonly size: number;
   #left: number;
 
   /** @param bytes The number of bytes. */
   constructor(bytes: number) {
-    this.#left = bytes;
+    this.size = this.#left = bytes;
   }
 
   /** The number of bytes that nobody has taken. */

@@ -13,9 +13,10 @@ import type { Protocol } from "../wire/protocols.ts";
 import { encodeBytes, queueEncoded } from "./frame_encoding.ts";
 import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
 import { LatestFrame, LatestFrames, type LatestTerms } from "./latest_frames.ts";
-import { type PulledRoom, type PulledSource, PulledSources } from "./pulled_sources.ts";
+import { type PulledRoom, type PulledSource, PulledSources, type PushedSource } from "./pulled_sources.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
+import type { FlushQueue } from "./flush_queue.ts";
 import { Backlog, type BacklogEvents, type BacklogShared, WRITE_SLICE } from "./backlog.ts";
 import { MessageRoom, refusalOf } from "./message_room.ts";
 import { type HeldAnswer, ReplyRoom, type ReplyRoomOwner, type Reserved } from "./reply_room.ts";
@@ -66,7 +67,22 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Lets a source send frames when there is room for them. */
   pull(source: PulledSource): void {
-    if (!this.closed) (this.#sources ??= new PulledSources(this.scheduler, this.#sourceRoom())).add(source);
+    if (!this.closed) this.#pulled.add(source);
+  }
+
+  /** Lets a source send what it has gathered, for which there was room at that time. */
+  push(source: PushedSource): void {
+    if (!this.closed) this.#pulled.push(source);
+  }
+
+  /** True if there is room for what sources send. */
+  get roomy(): boolean {
+    return !this.closed && this.#pulled.roomy;
+  }
+
+  /** The turns, at the end of which gathered bytes are sent. */
+  get flushes(): FlushQueue {
+    return this.#shared.flushes;
   }
 
   /** Asks no source any more: what it has sent is all. */
@@ -368,6 +384,10 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Called when there may be room for the answer of a handler that was not started. */
   mayStart(): void {
     this.#events.mayStart();
+  }
+
+  get #pulled(): PulledSources {
+    return this.#sources ??= new PulledSources(this.scheduler, this.#sourceRoom());
   }
 
   /** The room for sources. They never fill the buffer, so that messages still find room. */

@@ -24,6 +24,12 @@ export interface PulledSource {
   pull(): boolean;
 }
 
+/** Something that gathers small writes. */
+export interface PushedSource {
+  /** Sends what was gathered. It must not throw. */
+  push(): void;
+}
+
 /** The positions of a scheduler that tell what was queued and what was written. */
 type Positions = Pick<SendScheduler, "passed" | "taken" | "urgentPassed" | "urgentTaken">;
 
@@ -65,6 +71,19 @@ export class PulledSources {
     this.#pull();
   }
 
+  /** True if there is room for a frame. */
+  get roomy(): boolean {
+    return this.#bytes < (this.#room.crowded ? 1 : this.#most);
+  }
+
+  /** Counts what `source` sends now, whether there is room or not. */
+  push(source: PushedSource): void {
+    const { taken, urgentTaken } = this.#scheduler;
+    source.push();
+    // Whoever is being asked is counted by its caller.
+    if (!this.#pulling) this.#queued(taken, urgentTaken);
+  }
+
   /** Called when the socket has taken bytes, in a write of `ms` milliseconds. */
   wrote(ms: number): void {
     this.#most = Math.min(ms > SLOW_WRITE_MS ? PULLED_BYTES_SLOW : PULLED_BYTES, this.#room.most);
@@ -90,7 +109,7 @@ export class PulledSources {
     this.#pulling = true;
     // The number of sources in a row that had no frame.
     let empty = 0;
-    while (this.#ready.size > empty && this.#bytes < (this.#room.crowded ? 1 : this.#most)) {
+    while (this.#ready.size > empty && this.roomy) {
       const source = this.#ready.shift();
       const { taken, urgentTaken } = this.#scheduler;
       const more = source.pull();

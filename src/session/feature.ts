@@ -68,7 +68,10 @@ export interface Feature {
    * @default every answer will do
    */
   confirm?(ours: PeerObject, theirs: PeerObject): boolean;
-  /** Checks the header of each frame before the rest of the frame has arrived. */
+  /**
+   * Checks the header of each frame with a system code or with the flag of a feature, before the rest of the frame has
+   * arrived.
+   */
   readonly check?: HeaderCheck;
   /**
    * Called for each session in which the feature is in force. Returns the feature's part of the session; `undefined` if

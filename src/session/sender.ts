@@ -154,6 +154,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#shared.wheel;
   }
 
+  /** The time by the clock, in milliseconds. */
+  get now(): number {
+    return this.#shared.clock.now();
+  }
+
   /** The number of frames sent so far. */
   get frames(): number {
     return this.#frames - (this.writer.latestFrames?.expired ?? 0);

@@ -23,6 +23,13 @@ export interface StreamReader {
   take(): Uint8Array | undefined;
   /** Copies the next bytes into `view`. Returns how many; 0 if none are there. */
   takeInto(view: Uint8Array): number;
+  /**
+   * Asks for room to gather an item of `size` bytes, which are taken from the window as they arrive. Returns false if
+   * items of other streams have the room. `onChange` is called when it can be tried again.
+   */
+  gathers(size: number): boolean;
+  /** Gives that room back. */
+  gathered(): void;
   /** Reads no more: the peer is asked to stop. */
   stop(reason: unknown): void;
 }
@@ -35,10 +42,10 @@ export interface StreamWriter {
   /** Called when the direction has failed. */
   onFailure: (() => void) | undefined;
   /**
-   * Writes bytes, which must not change until that is done. Returns `undefined` if they are in the outgoing buffer, and
+   * Writes bytes, those of `before` first. They must not change until that is done, except those of `before`. Returns `undefined` if they are in the outgoing buffer, and
    * a promise of that otherwise. It must not be called again before. The promise rejects if the direction fails.
    */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+  write(bytes: Uint8Array, before?: Uint8Array): Promise<void> | undefined;
   /** Ends the direction. Returns what {@linkcode write} returns. */
   end(): Promise<void> | undefined;
 }

@@ -16,6 +16,11 @@ export interface ReceivedFrame extends Frame {
   readonly size: number;
   /** Its metadata, once it is split off from the content; `undefined` if there is none. */
   readonly meta?: ReceivedMetadata | undefined;
+  /**
+   * Returns the payload as bytes that nobody else refers to: a copy, unless the frame has a buffer of its own. Missing if
+   * the payload was decoded.
+   */
+  own?(): Uint8Array;
 }
 
 /** A received frame. `content` is a view that is created on first use. */
@@ -93,6 +98,8 @@ export class CurrentFrame implements ReceivedFrame {
   #buffer: Uint8Array = NOTHING;
   #start = 0;
   #content: Uint8Array | undefined = undefined;
+  /** The last buffer that was made for one frame alone. */
+  #gathered: Uint8Array = NOTHING;
 
   /** Replaces the frame with another one. */
   set(
@@ -118,6 +125,15 @@ export class CurrentFrame implements ReceivedFrame {
   /** The payload, as a view that may be kept. */
   get content(): Uint8Array {
     return this.#content ??= this.#buffer.subarray(this.#start, this.#start + this.size);
+  }
+
+  own(): Uint8Array {
+    return this.#buffer === this.#gathered ? this.content : new Uint8Array(this.content);
+  }
+
+  /** Says that the buffer of this frame holds nothing else. */
+  gathered(): void {
+    this.#gathered = this.#buffer;
   }
 
   /** Replaces the view of the content with a copy if a small frame would keep a large buffer alive. */

@@ -224,6 +224,7 @@ export class FrameReader {
     const frame = this.#take(carry.buffer, carry.view, 0, total, chunk.length - this.#at);
     if (frame === null) return this.#rewalk();
     carry.release();
+    frame?.gathered();
     return frame;
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Flag, type HeaderCheck, SystemCode } from "./frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "./frame.ts";
 
 /** How a receiver checks that a frame is intact. */
 export type Integrity = "sha256" | "crc32" | "crc8+crc32";
@@ -258,7 +258,9 @@ export function flagFault(
   if (request && reply) return "REQUEST and REPLY are both set";
   if (!reply && (flags & Flag.ERROR) !== 0) return "ERROR is set without REPLY";
   if ((request || reply) && requestId === 0) return "a request or reply has the id 0";
-  const verdict = check?.(flags, code, requestId as number);
+  const verdict = (flags & extra) !== 0 || code < FIRST_APPLICATION_CODE
+    ? check?.(flags, code, requestId as number)
+    : undefined;
   if (typeof verdict === "string") return verdict;
   if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL && verdict !== true) {
     return "an id is set without REQUEST or REPLY";

@@ -25,8 +25,9 @@ import { Child, killAll, killAllNow, type Program } from "./processes.ts";
 import { restarts } from "./restarts.ts";
 import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
+import { streams } from "./streams.ts";
 
-const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile];
+const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile, streams];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
 const text = { type: "string" } as const;
@@ -67,8 +68,9 @@ async function run({ name, run, limit = LIMIT }: Scenario, program: Program): Pr
       seed,
       verdict,
       attacks: values.attack?.split(","),
+      runtimes: there.map(({ name }) => name),
       start: (file, role, config, runtime) =>
-        Child.start(runtime === undefined ? program : node ?? program, file, role, config),
+        Child.start(there.find(({ name }) => name === runtime) ?? program, file, role, config),
       tell(one: Attacked): void {
         attacked.push({ ...one, runtime: program.name });
         console.log(`  ${one.ok ? "ok    " : "FAILED"} ${program.name} ${one.line}`);
@@ -93,7 +95,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-const node = bringRuntimes(["node"]).find(({ path }) => path !== undefined) as Program | undefined;
+const there = bringRuntimes(RUNTIME_NAMES).filter(({ path }) => path !== undefined) as readonly Program[];
 let good = true;
 let ran = 0;
 console.log(`seed ${seed}`);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RuntimeName } from "../../scripts/runtimes.ts";
 import type { Child } from "./processes.ts";
 
 /** How a scenario runs. */
@@ -17,10 +18,12 @@ export interface Context {
   /** The attacks to show. @default all */
   readonly attacks?: readonly string[];
   /**
-   * Starts a role of a scenario as a process of the runtime under test, or of Node where that is there. `file` is the
+   * Starts a role of a scenario as a process of the runtime under test, or of `runtime` where that is there. `file` is the
    * scenario's own `import.meta.url`.
    */
-  start(file: string, role: string, config?: unknown, runtime?: "node"): Promise<Child>;
+  start(file: string, role: string, config?: unknown, runtime?: RuntimeName): Promise<Child>;
+  /** The runtimes that are there. */
+  readonly runtimes: readonly RuntimeName[];
   /** Tells what came of one attack, at once. */
   tell(attacked: Attacked): void;
 }

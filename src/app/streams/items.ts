@@ -9,21 +9,47 @@ import { checkData, checkPayload } from "../../base/codec_results.ts";
 import { PayloadError } from "../../errors.ts";
 import type { Codec } from "../../message/codecs.ts";
 import { payloadTooLarge } from "../../session/sender.ts";
-import type { StreamReader } from "../../session/streams.ts";
+import type { StreamReader, StreamWriter } from "../../session/streams.ts";
 import { get32, put32 } from "../../wire/integers.ts";
 
 /** The size of an item's length, in bytes. */
 const PREFIX = 4;
+/** How many items are handed out at once. */
+const AT_ONCE = 64;
 
-/** Returns the bytes of an item. Throws a `PayloadError` if it has more than `most` of them. */
-export function encodeItem(name: string, codec: Codec<unknown, never>, value: unknown, most: number): Uint8Array {
-  const payload = checkPayload(name, codec.encode(value as never));
-  const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
-  if (content.length > most) throw payloadTooLarge(name, content, most);
-  const item = new Uint8Array(PREFIX + content.length);
-  put32(item, 0, content.length);
-  item.set(content, PREFIX);
-  return item;
+/** Writes the items of one direction. */
+export class ItemWriter {
+  readonly #name: string;
+  readonly #writer: StreamWriter;
+  readonly #codec: Codec<unknown, never>;
+  readonly #most: number;
+  readonly #prefix = new Uint8Array(PREFIX);
+
+  /**
+   * @param name The name of the stream, for errors.
+   * @param codec Encodes the items.
+   * @param most The most bytes of an item.
+   */
+  constructor(name: string, writer: StreamWriter, codec: Codec<unknown, never>, most: number) {
+    this.#name = name;
+    this.#writer = writer;
+    this.#codec = codec;
+    this.#most = most;
+  }
+
+  /**
+   * Writes an item. Returns what `StreamWriter.write` returns.
+   *
+   * @throws {PayloadError} The item is too large.
+   * @throws {unknown} What the codec throws.
+   */
+  write(value: unknown): Promise<void> | undefined {
+    const payload = checkPayload(this.#name, this.#codec.encode(value as never));
+    const content = typeof payload === "string" ? encodeUtf8(payload) : payload;
+    if (content.length > this.#most) throw payloadTooLarge(this.#name, content, this.#most);
+    put32(this.#prefix, 0, content.length);
+    return this.#writer.write(content, this.#prefix);
+  }
 }
 
 /** Reads the items of one direction. Bytes are taken from the stream only while an item is asked for. */
@@ -38,6 +64,12 @@ export class ItemReader {
   /** The beginning of an item that is longer than a chunk, and how much of it is there. It grows as bytes arrive. */
   #gathered: Uint8Array = NOTHING;
   #size = 0;
+  /** True while the next item waits for room, because items of other streams are being gathered. */
+  waiting = false;
+  /** The size of the next item, in bytes; 0 while that is not known. */
+  #next = 0;
+  /** Why an item could not be read that was to follow others. */
+  #failure: { readonly error: unknown } | undefined = undefined;
 
   /**
    * @param name The name of the stream, for errors.
@@ -52,19 +84,46 @@ export class ItemReader {
   }
 
   /**
-   * Returns the next item; `undefined` if it has not arrived as a whole.
+   * Hands out the next item, and those behind it that are in the same chunk, which was taken from the window as a whole.
+   * Returns false if the next one has not arrived as a whole.
    *
    * @throws {PayloadError} The item is too large, the codec refuses it, or the stream ended inside it.
    * @throws {unknown} What the codec throws.
    */
-  next(): { readonly value: unknown } | undefined {
+  next(take: (value: unknown) => void): boolean {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const first = this.#item();
+    if (first === undefined) return false;
+    take(this.#decode(first));
+    try {
+      for (let i = 1; i < AT_ONCE; i++) {
+        const content = this.#whole();
+        if (content === undefined) return true;
+        take(this.#decode(content));
+      }
+    } catch (error) {
+      // It is thrown to whoever asks for the item, once those before it are read.
+      this.#failure = { error };
+    }
+    return true;
+  }
+
+  #decode(content: Uint8Array): unknown {
+    return checkData(this.#name, this.#codec.decode(content));
+  }
+
+  /** Returns the content of the next item; `undefined` if it has not arrived as a whole. */
+  #item(): Uint8Array | undefined {
     for (;;) {
       const content = this.#whole();
-      if (content !== undefined) return { value: checkData(this.#name, this.#codec.decode(content)) };
+      if (content !== undefined) return content;
+      this.waiting = !this.#reader.gathers(this.#next);
+      if (this.waiting) return undefined;
       this.#gather();
       const chunk = this.#reader.take();
       if (chunk === undefined) {
         if (this.#reader.state === "ended" && this.#size > 0) {
+          this.#reader.gathered();
           throw new PayloadError("invalid-payload", `Cannot read "${this.#name}": it ended inside an item`);
         }
         return undefined;
@@ -80,8 +139,9 @@ export class ItemReader {
     if (this.#size > 0 && this.#size < PREFIX) this.#gather(PREFIX - this.#size);
     const begun = this.#size > 0;
     const there = this.#size + this.#chunk.length - this.#at;
+    this.#next = 0;
     if (there < PREFIX) return undefined;
-    const size = begun ? get32(this.#gathered, 0) : get32(this.#chunk, this.#at);
+    const size = this.#next = begun ? get32(this.#gathered, 0) : get32(this.#chunk, this.#at);
     if (size > this.#most) {
       const text = `Cannot read "${this.#name}": an item of ${size} bytes is above the ${this.#most} that are taken`;
       throw new PayloadError("invalid-payload", text);
@@ -92,6 +152,7 @@ export class ItemReader {
       const item = this.#gathered.subarray(PREFIX, PREFIX + size);
       this.#gathered = NOTHING;
       this.#size = 0;
+      this.#reader.gathered();
       return item;
     }
     const from = this.#at + PREFIX;

@@ -8,6 +8,7 @@ import { checkData, checkPayload } from "../../base/codec_results.ts";
 import type { TimerWheel } from "../../base/timer_wheel.ts";
 import { Deadline, deadlineExceeded } from "../deadline.ts";
 import { answerError } from "../../session/error_reply.ts";
+import { empty } from "../../message/codecs.ts";
 import type { Session } from "../../session/session.ts";
 import type { AcceptedStream } from "../../session/streams.ts";
 import type { HandlerRunnerOwner } from "../handler_runner.ts";
@@ -182,12 +183,16 @@ async function sent(ends: AcceptedEnds, stream: AcceptedStream, result: unknown)
       if (done === true) iterating = false;
       // A generator that ended because nobody reads any more has no value.
       if (done === true && (value !== undefined || writer.state !== "failed")) return value;
-      if (writer.state !== "open") throw writer.error;
+      if (writer.state !== "open") {
+        // Leaving a feed is no failure of it.
+        if (!stream.over && ends.type.result as unknown === empty) return undefined;
+        throw writer.error;
+      }
       // It may have asked for it just now. Two writers would mix their bytes.
       if (ends.writes) {
         throw new TypeError(`Cannot send "${ends.type.name}": its handler uses writable and returns an iterable, too`);
       }
-      const written = writer.write(ends.encode(value));
+      const written = ends.write(value);
       if (written !== undefined) await written;
     }
   } finally {

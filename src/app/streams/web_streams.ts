@@ -7,7 +7,7 @@
 import { bytes, type Codec } from "../../message/codecs.ts";
 import type { AnyStreamType } from "../../message/stream_type.ts";
 import type { SessionStream, StreamReader, StreamWriter } from "../../session/streams.ts";
-import { encodeItem, ItemReader } from "./items.ts";
+import { ItemReader, ItemWriter } from "./items.ts";
 
 /** Any codec. */
 export type AnyCodec = Codec<unknown, never>;
@@ -56,15 +56,14 @@ export function itemReadable(
   return readableOf<ReadableStreamDefaultController>(reader, canceled, {
     next(controller): boolean {
       try {
-        const item = items.next();
-        if (item !== undefined) controller.enqueue(item.value);
-        return item !== undefined;
+        return items.next((item) => controller.enqueue(item));
       } catch (error) {
         controller.error(error);
         failed(error);
         return true;
       }
     },
+    waits: () => items.waiting,
   });
 }
 
@@ -73,6 +72,8 @@ interface Source<Controller> {
   readonly type?: "bytes";
   /** Hands out what comes next. Returns false if nothing is there. */
   next(controller: Controller): boolean;
+  /** Returns whether something that has arrived cannot be handed out yet. */
+  waits?(): boolean;
   /** Called after the end. */
   closed?(controller: Controller): void;
 }
@@ -80,13 +81,13 @@ interface Source<Controller> {
 function readableOf<Controller extends ReadableStreamDefaultController | ReadableByteStreamController>(
   reader: StreamReader,
   canceled: Canceled,
-  { type, next, closed }: Source<Controller>,
+  { type, next, waits, closed }: Source<Controller>,
 ): ReadableStream {
   /** Set while the program waits for something to arrive. */
   let arrived: (() => void) | undefined;
   const fill = (controller: Controller): boolean => {
     if (next(controller)) return true;
-    if (reader.state === "open") return false;
+    if (reader.state === "open" || waits?.() === true) return false;
     if (reader.state === "failed") controller.error(reader.error);
     else {
       controller.close();
@@ -130,13 +131,14 @@ export interface Writable {
 }
 
 /**
- * Returns the direction that a stream sends. `encode` returns the bytes of a chunk; `abort` ends the stream.
+ * Returns the direction that a stream sends. `write` writes a chunk to it, as `StreamWriter.write` does; `abort` ends
+ * the stream.
  *
  * The queue has room for one chunk: `pipeTo` reads nothing for a stream whose high-water mark is 0.
  */
 export function writableOf(
   writer: StreamWriter,
-  encode: (chunk: unknown) => Uint8Array,
+  write: (chunk: unknown) => Promise<void> | undefined,
   abort: (reason: unknown) => void,
 ): Writable {
   let waiting = 0;
@@ -160,14 +162,13 @@ export function writableOf(
       if (writer.state === "failed") controller.error(writer.error);
     },
     write(chunk): Promise<void> | undefined {
-      let content: Uint8Array;
+      let done: Promise<void> | undefined;
       try {
-        content = encode(chunk);
+        done = write(chunk);
       } catch (error) {
         abort(error);
         throw error;
       }
-      const done = writer.write(content);
       if (done !== undefined) return done.then(written);
       written();
       return undefined;
@@ -202,6 +203,7 @@ export class StreamEnds {
   #writable: Writable | undefined = undefined;
   /** The reasons for which the program canceled or aborted it. */
   #reasons: unknown[] | undefined = undefined;
+  #items: ItemWriter | undefined = undefined;
 
   /**
    * @param receives The codec of what this side receives; `undefined` for nothing.
@@ -251,14 +253,15 @@ export class StreamEnds {
     return this.#writable?.drained() ?? Promise.resolve();
   }
 
-  /** Returns the bytes of what a program writes. Throws what the codec throws. */
-  encode(chunk: unknown): Uint8Array {
+  /** Writes bytes or an item. Returns what `StreamWriter.write` returns. Throws what the codec throws. */
+  write(chunk: unknown): Promise<void> | undefined {
     const codec = this.#sends;
     if (codec === undefined) {
       throw new TypeError(`Cannot write to "${this.#name}": its type has nothing in this direction`);
     }
-    if (isBytes(codec)) return bytes.encode(chunk as Uint8Array) as Uint8Array;
-    return encodeItem(this.#name, codec, chunk, this.#limits.sent);
+    const { writer } = this.#stream;
+    if (isBytes(codec)) return writer.write(bytes.encode(chunk as Uint8Array) as Uint8Array);
+    return (this.#items ??= new ItemWriter(this.#name, writer, codec, this.#limits.sent)).write(chunk);
   }
 
   /** Returns whether the program itself has canceled or aborted it for this reason. */
@@ -275,7 +278,7 @@ export class StreamEnds {
   get #made(): Writable {
     return this.#writable ??= writableOf(
       this.#stream.writer,
-      (chunk) => this.encode(chunk),
+      (chunk) => this.write(chunk),
       (reason) => {
         this.#gaveUp(reason);
         this.#stream.abort(reason);

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { bytes, Client, json, messageType, Server, type TcpEndpoint } from "@veltix/core";
+import { bytes, Client, json, messageType, Server, streamType, type TcpEndpoint } from "@veltix/core";
 import process from "node:process";
 import type { Commands } from "../../processes/role.ts";
 import { BUFFER_CODES } from "./buffers.ts";
 import { BAIT_CODE, type Setting } from "./catalogue.ts";
 import { sleep } from "./raw_peer.ts";
 import { ASK_ME_CODE, JSON_CODE } from "./strangers.ts";
+import { STREAM_CODES } from "./streams.ts";
 
 /** The code of the numbered broadcasts. */
 export const NEWS_CODE = 220;
@@ -60,6 +61,10 @@ export async function beAttacked({ config, authenticate, news = 64 }: Setting): 
   });
   server.route(messageType(JSON_CODE, "json", json<unknown>()), () => {});
   server.route(messageType(300, "echo", bytes, bytes), ({ data }) => data);
+  server.stream(streamType(STREAM_CODES.echo, "echo"), ({ readable, writable }) => readable.pipeTo(writable));
+  server.stream(streamType(STREAM_CODES.unread, "unread"), async ({ signal }) => {
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  });
   const question = messageType(ASK_ME_CODE + 1, "question", bytes, bytes);
   server.route(messageType(ASK_ME_CODE, "ask me", bytes), ({ data }, client) => {
     const times = new DataView(data.buffer, data.byteOffset).getUint32(0);

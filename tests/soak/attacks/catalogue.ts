@@ -12,6 +12,7 @@ import { floodFrames, type FrameFlood } from "./frames.ts";
 import { attackHandshakes, type Progress } from "./handshake.ts";
 import { floodPayloads } from "./log.ts";
 import { sleep } from "./raw_peer.ts";
+import { fillWindows, floodStreams, type StreamFlood } from "./streams.ts";
 import { answerNothing, JSON_CODE, sendCredentials, sendGarbage, sendJson, sendNoise } from "./strangers.ts";
 
 /** The code of what a hostile server sends. */
@@ -68,6 +69,7 @@ export interface Attack {
 }
 
 const MIB = 2 ** 20;
+const { maxStreamBytes, maxStreams, maxTotalStreamBytes, streamWindow } = DEFAULT_LIMITS;
 const { maxQueuedBytes, maxHandlerBytes, maxMessageSize, maxBufferedBytes, maxTotalBufferedBytes, highWaterMark } =
   DEFAULT_LIMITS;
 /** What one connection reads at once at most, on any runtime, in bytes. */
@@ -110,6 +112,21 @@ function frames(
       const { sent, let: entered, ended } = await floodFrames(kind, { port, connections, ms });
       return `${entered} let in, ${ended} ended, ${(sent / MIB).toFixed(0)} MiB taken`;
     },
+    ...more,
+  };
+}
+
+/** What the streams of so many connections hold, of all that is unread, and of answers and pieces that wait. */
+const streamsOf = (connections: number, total: number = maxTotalStreamBytes): number =>
+  Math.min(connections * Math.min(maxStreamBytes, maxStreams * streamWindow), total) + connections * 256 * 1_024;
+
+function streams(kind: StreamFlood, does: string, more: Partial<Attack> = {}): Attack {
+  return {
+    name: `stream-${kind}`,
+    does: `20 connections ${does}`,
+    formula: "20 × (the lesser of `maxStreamBytes` and `maxStreams` × `streamWindow`, and 256 KiB)",
+    most: () => streamsOf(20),
+    run: ({ port, ms }) => floodStreams(kind, { port, ms, connections: 20 }),
     ...more,
   };
 }
@@ -202,6 +219,21 @@ export const ATTACKS: readonly Attack[] = [
     ends: "rate-limited",
     setting: () => ({ config: { rateLimit: { ...RATE, action: "close" } } }),
   }),
+  streams("cancel", "open streams and cancel them, in a row"),
+  streams("pieces", "open streams and send 200 pieces of one byte on each"),
+  streams("empty", "send empty pieces", { ends: "protocol-error", fullOnly: true }),
+  streams("window", "grant more than a stream may be granted", { ends: "protocol-error", fullOnly: true }),
+  streams("ended", "send STOP, and pieces after END", { ends: "protocol-error", fullOnly: true }),
+  streams("max", "open more streams than they may"),
+  {
+    name: "stream-unread",
+    does: "200 connections (quick: 40) that open all streams they may, fill the window of each, and nobody reads any",
+    formula: "connections × (the lesser of `maxStreamBytes` and `maxStreams` × `streamWindow`), " +
+      "at most `maxTotalStreamBytes`, and 256 KiB each",
+    most: (short) => short ? streamsOf(40, 32 * MIB) : streamsOf(200),
+    setting: (short) => ({ config: short ? { maxTotalStreamBytes: 32 * MIB } : {} }),
+    run: ({ ms, port, short }) => fillWindows({ port, ms, connections: short ? 40 : 200 }),
+  },
   {
     name: "json",
     does: "10 connections send JSON with an escape: arrays in 16 KiB, and texts of 9 MiB",

@@ -54,12 +54,14 @@ export class Accepted extends Stream implements AcceptedStream {
 
   answer(name: string, content: Uint8Array | string): void {
     if (this.over) return;
+    this.writer.pushAll();
     this.#shared.answer(this, name, content);
     this.finish(undefined);
   }
 
   refuse(error: unknown): void {
     if (this.over) return;
+    this.writer.pushAll();
     try {
       this.#shared.refuse(this, error);
     } finally {

@@ -8,6 +8,7 @@
 import { Fifo } from "../../../base/fifo.ts";
 import { Timeout, type TimerWheel } from "../../../base/timer_wheel.ts";
 import { ProtocolError } from "../../../errors.ts";
+import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import type { DirectionState, StreamReader } from "../../streams.ts";
 
 /** The stream of a {@linkcode Receiving}. */
@@ -16,6 +17,11 @@ export interface ReceivingStream {
   grant(bytes: number): void;
   /** Asks the peer to send no more. */
   sendStop(reason: unknown): void;
+}
+
+/** A stream that waits for room for an item. */
+export interface ItemHolder {
+  retry(): void;
 }
 
 /** What the streams of a session share for receiving. */
@@ -27,19 +33,31 @@ export interface ReceivingShared {
   readonly wheel: TimerWheel;
   /** Returns how long a grant of `bytes` has to wait because of the peer's rate limit, in milliseconds. */
   delay(bytes: number): number;
-  /** Takes `bytes` for a window. Returns false if there are not so many. */
-  takeWindow(bytes: number): boolean;
+  /**
+   * Takes `bytes` for a window. Returns false if there are not so many. If it `grows`, half of the budgets is left to
+   * streams that are opened later.
+   */
+  takeWindow(bytes: number, grows?: boolean): boolean;
   /** Gives back what a window took. */
   giveWindow(bytes: number): void;
+  /**
+   * Takes room for an item of `bytes`. Returns false if items of other streams have it; `retry` of the stream is called
+   * when it can be tried again.
+   */
+  takeItem(stream: ItemHolder, bytes: number): boolean;
+  /** Gives back the room for an item, and asks for it no more. */
+  giveItem(stream: ItemHolder, bytes: number): void;
+  /** Returns the time, in milliseconds. */
+  now(): number;
   /** Calls `done` after one round trip. Returns false if that cannot be measured now. */
   roundTrip(done: () => void): boolean;
 }
 
-/** How many windows are received after a measurement that led to nothing, before the next one. */
-const PATIENCE = 8;
+/** What a round trip is taken for until its answer has come, in milliseconds. */
+const LONGEST_TRIP = 5_000;
 
 /** The receiving direction of a stream. */
-export class Receiving implements StreamReader {
+export class Receiving implements StreamReader, ItemHolder {
   state: DirectionState = "open";
   error: unknown = undefined;
   onChange: (() => void) | undefined = undefined;
@@ -53,22 +71,30 @@ export class Receiving implements StreamReader {
   #balance: number;
   /** The cost of what was taken and is not granted again yet. */
   #owed = 0;
-  /** The cost of what waits. */
-  #unread = 0;
+  /** The cost of all that was taken. */
+  #taken = 0;
   /** Whether pieces are thrown away. The peer is `"told"` at once, or by the first piece of a direction that is never read. */
   #stopped: "no" | "silently" | "told" = "no";
   /** How much of the budget is taken, in bytes. */
   #reserved: number;
+  /** The size of the item that is gathered, in bytes, if it is larger than the window. */
+  #item = 0;
   /** The cost of what was received and is not counted against the peer's rate limit yet. */
   #uncounted = 0;
   /** Exists while a grant waits for the peer's rate limit. */
   #late: Timeout | undefined = undefined;
   /** The cost of all that was received. */
   #received = 0;
-  /** How much was received when the last round trip began; -1 while none is measured. */
-  #measuredFrom = -1;
-  /** The next round trip is measured when this much was received. */
-  #measureAt: number;
+  /** How much was received when the current measurement began, or is to be before the next one begins. */
+  #measureFrom: number;
+  #measuring = false;
+  /** When the current measurement began, and how much was taken by then. */
+  #measuredAt = 0;
+  #takenBefore = 0;
+  /** The shortest round trip, in milliseconds. */
+  #rtt = LONGEST_TRIP;
+  /** True if a round trip was measured for the window as it is. */
+  #measured = false;
 
   /**
    * @param window How much the peer may send at first, in bytes.
@@ -80,7 +106,7 @@ export class Receiving implements StreamReader {
     this.#window = window;
     this.#balance = window;
     this.#reserved = reserved;
-    this.#measureAt = window / 4;
+    this.#measureFrom = window / 4;
   }
 
   /** The number of pieces that the peer may still send, its end included. */
@@ -103,13 +129,15 @@ export class Receiving implements StreamReader {
     }
     this.#received += cost;
     this.#uncounted += cost;
-    this.#unread += cost;
     return true;
   }
 
-  /** Takes the bytes of a piece. They are copied: they are a view of a buffer that is used again. */
-  piece(content: Uint8Array): void {
-    this.#chunks.push(new Uint8Array(content));
+  /**
+   * Takes the bytes of a piece that was counted. They may be a view of a buffer that is used again, so the frame is asked
+   * for its own ones.
+   */
+  piece(frame: Pick<ReceivedFrame, "content" | "own">): void {
+    this.#chunks.push(frame.own?.() ?? new Uint8Array(frame.content));
     this.onChange?.();
     this.#measure();
   }
@@ -154,6 +182,24 @@ export class Receiving implements StreamReader {
     return taken;
   }
 
+  gathers(size: number): boolean {
+    if (this.#item > 0 || size <= this.#shared.ours.window) return true;
+    if (!this.#shared.takeItem(this, size)) return false;
+    this.#item = size;
+    return true;
+  }
+
+  gathered(): void {
+    if (this.#item === 0) return;
+    const bytes = this.#item;
+    this.#item = 0;
+    this.#shared.giveItem(this, bytes);
+  }
+
+  retry(): void {
+    this.onChange?.();
+  }
+
   stop(reason: unknown): void {
     if (this.state !== "open") {
       // Nobody reads what is left of an ended direction.
@@ -193,7 +239,7 @@ export class Receiving implements StreamReader {
     const { length } = this.#chunks.shift();
     this.#offset = 0;
     const cost = Math.max(length, this.#shared.ours.least);
-    this.#unread -= cost;
+    this.#taken += cost;
     this.#owed += cost;
     if (this.state === "open") this.#grant();
     else if (this.#chunks.size === 0) this.release();
@@ -222,21 +268,46 @@ export class Receiving implements StreamReader {
     this.#stream.grant(bytes);
   }
 
-  /** Begins to measure a round trip, if the window may grow. */
+  /**
+   * Makes the window larger if it is what limits the speed: if a whole window is received and read in little more than a
+   * round trip. Pieces come in bursts then, so it does not count what comes between two moments.
+   */
   #measure(): void {
-    if (this.#measuredFrom >= 0 || this.#received < this.#measureAt || this.#window >= this.#shared.maxWindow) return;
-    if (this.#shared.roundTrip(() => this.#measured())) this.#measuredFrom = this.#received;
+    if (this.#window >= this.#shared.maxWindow || this.#received < this.#measureFrom) return;
+    if (!this.#measuring) return this.#begin();
+    if (this.#received < this.#measureFrom + this.#window) return;
+    const ms = this.#shared.now() - this.#measuredAt;
+    const before = this.#balance;
+    const read = this.#taken - this.#takenBefore >= this.#window / 2;
+    const factors = !read || ms > 2 * this.#rtt ? [] : ms > 1.4 * this.#rtt ? [1] : [3, 1];
+    const grows = factors.some((factor) => this.#grow(factor * this.#window));
+    // What is under way was sent within the smaller window.
+    this.#measureFrom = this.#received + (grows ? before : 0);
+    this.#measuring = false;
+    if (grows) this.#measured = false;
   }
 
-  /** Doubles the window if most of it was used within the round trip, and the program reads as fast. */
-  #measured(): void {
-    const used = this.#received - this.#measuredFrom;
-    this.#measuredFrom = -1;
-    if (this.state !== "open") return;
-    const more = Math.min(this.#window, this.#shared.maxWindow - this.#window);
-    const grows = used >= this.#window / 2 && this.#unread <= this.#window / 2 && this.#shared.takeWindow(more);
-    if (grows) this.widen(more);
-    this.#measureAt = this.#received + (grows ? 0 : PATIENCE * this.#window);
+  /** Begins to measure how long a window takes, and a round trip if the last one was before the window grew. */
+  #begin(): void {
+    const at = this.#shared.now();
+    if (!this.#measured) {
+      this.#measured = this.#shared.roundTrip(() => {
+        this.#rtt = Math.min(this.#rtt, this.#shared.now() - at);
+      });
+      if (!this.#measured) return;
+    }
+    this.#measuring = true;
+    this.#measureFrom = this.#received;
+    this.#measuredAt = at;
+    this.#takenBefore = this.#taken;
+  }
+
+  /** Makes the window larger by at most `bytes`. Returns false if the budget has no room for that. */
+  #grow(bytes: number): boolean {
+    const more = Math.min(bytes, this.#shared.maxWindow - this.#window);
+    if (!this.#shared.takeWindow(more, true)) return false;
+    this.widen(more);
+    return true;
   }
 
   #over(state: "ended" | "failed", error: unknown): void {
@@ -256,8 +327,9 @@ export class Receiving implements StreamReader {
   }
 
   #drop(): void {
+    this.#shared.giveItem(this, this.#item);
+    this.#item = 0;
     this.#chunks.clear();
-    this.#unread = 0;
     this.#offset = 0;
   }
 

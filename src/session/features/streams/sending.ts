@@ -1,16 +1,24 @@
 /**
  * The sending direction of a stream. Its pieces are made when there is room for them in the outgoing buffer, and when
- * the peer has granted enough.
+ * the peer has granted enough. The first small write of a turn is a piece of its own. Those after it are gathered, and
+ * are a piece together at the end of the turn.
  *
  * @module
  */
 
 import { PayloadError, ProtocolError } from "../../../errors.ts";
-import type { PulledSource } from "../../../link/pulled_sources.ts";
+import type { Flushable } from "../../../link/flush_queue.ts";
+import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
 import type { DirectionState, StreamWriter } from "../../streams.ts";
 
 /** The largest balance of a stream, in bytes. */
 const MAX_BALANCE = 0x7fffffff;
+/** Writes of at most so many bytes are gathered. */
+const SMALL = 4_096;
+/** The most bytes that are gathered for one piece. */
+const BATCH = 16_384;
+/** The least size of the buffer for them. */
+const LEAST_BATCH = 1_024;
 
 /** The stream of a {@linkcode Sending}. */
 export interface SendingStream {
@@ -34,12 +42,22 @@ export interface SendingShared {
   };
   /** Lets a source send when there is room. */
   pull(source: PulledSource): void;
+  /** Returns whether there is room for `bytes` that are sent at the end of the turn, and counts them. */
+  gathers(bytes: number): boolean;
+  /** Called when such bytes no longer wait. */
+  gathered(bytes: number): void;
+  /** Flushes a source at the end of the turn. */
+  later(source: Flushable): void;
+  /** Does so no more. */
+  notLater(source: Flushable): void;
+  /** Lets a source send what it has gathered. */
+  push(source: PushedSource): void;
 }
 
 const NOTHING = new Uint8Array(0);
 
 /** The sending direction of a stream. */
-export class Sending implements StreamWriter, PulledSource {
+export class Sending implements StreamWriter, PulledSource, PushedSource, Flushable {
   state: DirectionState = "open";
   error: unknown = undefined;
   onFailure: (() => void) | undefined = undefined;
@@ -52,6 +70,11 @@ export class Sending implements StreamWriter, PulledSource {
   #at = 0;
   #ending = false;
   #settle: PromiseWithResolvers<void> | undefined = undefined;
+  /** The small writes of this turn, and their bytes. */
+  #batch: Uint8Array = NOTHING;
+  #gathered = 0;
+  /** True if it is flushed at the end of this turn. */
+  #gathering = false;
   /** True while it is among the sources that are asked for frames. */
   #asked = false;
 
@@ -61,11 +84,11 @@ export class Sending implements StreamWriter, PulledSource {
     this.#balance = shared.theirs.window;
   }
 
-  write(bytes: Uint8Array): Promise<void> | undefined {
+  write(bytes: Uint8Array, before: Uint8Array = NOTHING): Promise<void> | undefined {
     if (this.state !== "open") return Promise.reject(this.error);
-    if (bytes.length === 0) return undefined;
-    this.#chunk = bytes;
-    this.#size = bytes.length;
+    if (bytes.length + before.length === 0 || this.#gather(bytes, before)) return undefined;
+    this.#chunk = before.length === 0 ? bytes : joined(before, bytes);
+    this.#size = this.#chunk.length;
     this.#at = 0;
     this.#ask();
     return this.#wait();
@@ -96,11 +119,31 @@ export class Sending implements StreamWriter, PulledSource {
     this.#ask();
   }
 
+  flush(): void {
+    this.#gathering = this.#gathered > 0;
+    if (this.#gathering) {
+      this.#shared.later(this);
+      this.#shared.push(this);
+    } else this.#batch = NOTHING;
+  }
+
+  push(): void {
+    if (this.state === "open" && this.#gathered > 0) this.#next();
+  }
+
+  /** Sends what was gathered, so that nothing overtakes it. */
+  pushAll(): void {
+    if (this.#gathered > 0) this.#shared.push(this);
+  }
+
   /** Sends nothing more. What waits is dropped. */
   fail(error: unknown): void {
     if (this.state !== "open") return;
     this.state = "failed";
     this.error = error;
+    this.#take();
+    this.#batch = NOTHING;
+    if (this.#gathering) this.#shared.notLater(this);
     this.#chunk = undefined;
     this.#settle?.reject(error);
     this.#settle = undefined;
@@ -110,32 +153,84 @@ export class Sending implements StreamWriter, PulledSource {
   /** True if there is something to send, and the peer has granted enough for it. */
   get #can(): boolean {
     if (this.state !== "open") return false;
+    // The balance covers what was gathered.
+    if (this.#gathered > 0) return true;
     return this.#chunk === undefined ? this.#ending : this.#balance >= Math.max(1, this.#shared.theirs.least);
   }
 
   /** Sends the next piece. */
   #next(): void {
+    if (this.#gathered > 0) {
+      const batch = this.#take();
+      this.#send(batch, this.#chunk === undefined && this.#ending);
+      return;
+    }
     const chunk = this.#chunk ?? NOTHING;
-    const { maxPiece, theirs } = this.#shared;
     const from = this.#at;
-    const size = Math.min(this.#size - from, maxPiece, this.#balance);
+    const size = Math.min(this.#size - from, this.#shared.maxPiece, this.#balance);
     const last = from + size === this.#size;
     this.#at += size;
-    if (size > 0) this.#balance -= Math.max(size, theirs.least);
     if (last) this.#chunk = undefined;
-    const end = last && this.#ending;
+    if (chunk.length < this.#size) {
+      this.#stream.abort(new TypeError("Cannot send a piece: its buffer was detached or shrunk"));
+      return;
+    }
+    this.#send(size === chunk.length ? chunk : chunk.subarray(from, from + size), last && this.#ending);
+    if (!last || this.state === "failed") return;
+    this.#settle?.resolve();
+    this.#settle = undefined;
+  }
+
+  #send(piece: Uint8Array, end: boolean): void {
+    if (piece.length > 0) this.#balance -= Math.max(piece.length, this.#shared.theirs.least);
     try {
-      if (size < 1 && !end) throw new PayloadError("payload-too-large", "Cannot send a piece: the peer takes none");
-      if (chunk.length < this.#size) throw new TypeError("Cannot send a piece: its buffer was detached or shrunk");
-      this.#stream.sendPiece(size === chunk.length ? chunk : chunk.subarray(from, from + size), end);
+      if (piece.length < 1 && !end) {
+        throw new PayloadError("payload-too-large", "Cannot send a piece: the peer takes none");
+      }
+      this.#stream.sendPiece(piece, end);
     } catch (error) {
       this.#stream.abort(error);
       return;
     }
-    if (end) this.state = "ended";
-    if (!last) return;
+    if (!end) return;
+    this.state = "ended";
     this.#settle?.resolve();
     this.#settle = undefined;
+  }
+
+  /** Gathers a small write, if it can be sent at the end of this turn. Returns false if it is to be sent by itself. */
+  #gather(bytes: Uint8Array, before: Uint8Array): boolean {
+    const { maxPiece, theirs } = this.#shared;
+    const size = bytes.length + before.length;
+    const most = Math.min(BATCH, maxPiece);
+    if (size > Math.min(SMALL, most) || this.#asked || this.#ending) return false;
+    if (!this.#gathering) {
+      this.#gathering = true;
+      this.#shared.later(this);
+      return false;
+    }
+    if (this.#gathered + size > most) this.#shared.push(this);
+    const at = this.#gathered;
+    const end = at + size;
+    // Nothing is sent any more once the connection is over.
+    if (end > most || Math.max(end, theirs.least, 1) > this.#balance || !this.#shared.gathers(size)) return false;
+    if (end > this.#batch.length) {
+      const grown = new Uint8Array(Math.min(BATCH, Math.max(LEAST_BATCH, 4 * end)));
+      grown.set(this.#batch.subarray(0, at));
+      this.#batch = grown;
+    }
+    for (let i = 0; i < before.length; i++) this.#batch[at + i] = before[i];
+    this.#batch.set(bytes, at + before.length);
+    this.#gathered = end;
+    return true;
+  }
+
+  /** Returns what was gathered, which no longer waits. */
+  #take(): Uint8Array {
+    const size = this.#gathered;
+    this.#shared.gathered(size);
+    this.#gathered = 0;
+    return this.#batch.subarray(0, size);
   }
 
   #ask(): void {
@@ -150,4 +245,11 @@ export class Sending implements StreamWriter, PulledSource {
     this.#settle ??= Promise.withResolvers();
     return this.#settle.promise;
   }
+}
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
 }

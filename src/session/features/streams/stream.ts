@@ -4,7 +4,6 @@
  * @module
  */
 
-import { ConnectionError } from "../../../errors.ts";
 import { encodeUtf8 } from "../../../base/utf8.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { put32 } from "../../../wire/integers.ts";
@@ -71,7 +70,7 @@ export abstract class Stream implements PayloadOrigin, ReceivingStream, SendingS
     this.over = true;
     const { reader, writer } = this;
     const pieces = reader.left;
-    const cut = error === undefined ? new ConnectionError("closed", "The stream is over: it was answered") : error;
+    const cut = error === undefined ? new DOMException("The stream is over: it was answered", "AbortError") : error;
     // The answer ends what its receiver reads. The sender of the answer has decided to read no more.
     if (error === undefined && this.reply === 0) reader.finish();
     else reader.fail(cut);

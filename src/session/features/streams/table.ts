@@ -8,7 +8,8 @@ import { IdMap } from "../../../base/id_map.ts";
 import type { TimerWheel } from "../../../base/timer_wheel.ts";
 import { BackpressureError, ProtocolError } from "../../../errors.ts";
 import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts";
-import type { PulledSource } from "../../../link/pulled_sources.ts";
+import type { Flushable } from "../../../link/flush_queue.ts";
+import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
@@ -17,10 +18,13 @@ import type { FeatureHost, FeaturePart } from "../../feature.ts";
 import type { OpenedStream, Opening, StreamOpener } from "../../streams.ts";
 import { Accepted, type AcceptedShared } from "./accepted.ts";
 import { Opened, StreamRequest } from "./opened.ts";
+import type { ItemHolder } from "./receiving.ts";
 import type { Stream } from "./stream.ts";
 
 /** The most bytes of a piece. */
 export const MAX_PIECE = 65_536;
+/** The most bytes that the streams of one connection gather in one turn. */
+const MOST_GATHERED = 65_536;
 
 /** What one side offers the other. */
 export interface StreamTerms {
@@ -40,12 +44,19 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   /** The streams that this side opened, and those that the peer opened. Created with the first. */
   #own: IdMap<Opened> | undefined = undefined;
   #peers: IdMap<Accepted> | undefined = undefined;
+  /** The bytes of small writes that wait for the end of the turn. */
+  #gathered = 0;
   /** The number of handlers that have not settled. */
   #handlers = 0;
   /** What the windows of this session have taken, in bytes. */
   #windows = 0;
   /** The number of WINDOW frames that the peer has sent. */
   #grants = 0;
+
+  /** The bytes of the items that are gathered and are larger than a window. */
+  #items = 0;
+  /** The streams that wait for room for such an item. Created with the first one. */
+  #waiting: Set<ItemHolder> | undefined = undefined;
 
   constructor(ours: StreamTerms, theirs: StreamTerms, host: FeatureHost) {
     this.ours = ours;
@@ -122,7 +133,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (stream.code !== frame.code) {
       throw new ProtocolError("protocol-error", `The peer sent a piece with the code ${frame.code} of another stream`);
     }
-    if (size > 0 && stream.reader.takes(size)) stream.reader.piece(this.#host.decode(frame).content);
+    if (size > 0 && stream.reader.takes(size)) stream.reader.piece(this.#host.decode(frame));
     if ((flags & Flag.END) !== 0) stream.reader.end();
   }
 
@@ -152,7 +163,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   finished(makeError: () => Error): void {
-    for (const { reader } of this.#peers?.values() ?? []) reader.fail(makeError());
+    // Whoever has ended its direction before may still wait for the answer.
+    for (const stream of this.#peers?.values() ?? []) if (stream.reader.state === "open") stream.gone(makeError());
   }
 
   close(makeError: () => Error): void {
@@ -177,6 +189,28 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
 
   pull(source: PulledSource): void {
     this.#host.pull(source);
+  }
+
+  gathers(bytes: number): boolean {
+    if (this.#gathered + bytes > MOST_GATHERED || !this.#host.sender.writer.roomy) return false;
+    this.#gathered += bytes;
+    return true;
+  }
+
+  gathered(bytes: number): void {
+    this.#gathered -= bytes;
+  }
+
+  later(source: Flushable): void {
+    this.#host.sender.writer.flushes.add(source);
+  }
+
+  notLater(source: Flushable): void {
+    this.#host.sender.writer.flushes.remove(source);
+  }
+
+  push(source: PushedSource): void {
+    this.#host.sender.writer.push(source);
   }
 
   piece(stream: Stream, flags: number, content: Uint8Array): void {
@@ -211,8 +245,10 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     return this.#host.inbox.delay(bytes);
   }
 
-  takeWindow(bytes: number): boolean {
-    if (this.#windows + bytes > this.#host.limits.maxStreamBytes || !this.#host.streamBudget.take(bytes)) return false;
+  takeWindow(bytes: number, grows = false): boolean {
+    const { limits: { maxStreamBytes }, streamBudget } = this.#host;
+    if (this.#windows + bytes > (grows ? maxStreamBytes / 2 : maxStreamBytes)) return false;
+    if (grows && streamBudget.left - bytes < streamBudget.size / 2 || !streamBudget.take(bytes)) return false;
     this.#windows += bytes;
     return true;
   }
@@ -220,6 +256,29 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   giveWindow(bytes: number): void {
     this.#windows -= bytes;
     this.#host.streamBudget.give(bytes);
+  }
+
+  takeItem(stream: ItemHolder, bytes: number): boolean {
+    // One item of any size may always be gathered.
+    if (this.#items > 0 && this.#items + bytes > this.#host.limits.maxStreamBytes) {
+      (this.#waiting ??= new Set()).add(stream);
+      return false;
+    }
+    this.#items += bytes;
+    return true;
+  }
+
+  giveItem(stream: ItemHolder, bytes: number): void {
+    this.#items -= bytes;
+    this.#waiting?.delete(stream);
+    if (bytes === 0 || this.#waiting === undefined) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const other of waiting) other.retry();
+  }
+
+  now(): number {
+    return this.#host.sender.now;
   }
 
   roundTrip(done: () => void): boolean {
