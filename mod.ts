@@ -151,6 +151,8 @@ export type {
   TrustedKey,
   TrustOption,
 } from "./src/encryption_seam.ts";
+export type { CompressionOptions } from "./src/app/compression_config.ts";
+export type { CompressionCodecName } from "./src/compression_seam.ts";
 export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
 export type * from "./src/transport.ts";
 export type { TransportChoice } from "./src/app/transport_choice.ts";

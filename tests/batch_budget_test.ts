@@ -76,7 +76,7 @@ class Loop {
   }
 }
 
-const fresh = (): Share => ({ round: -1, used: 0, usedBefore: Infinity });
+const fresh = (): Share => ({ round: -1, used: 0, usedBefore: Infinity, inflates: false });
 
 describe("the budget of connections that are busy at once", () => {
   for (const connections of [1, 3, 10, 100, 1_000]) {
@@ -130,6 +130,77 @@ describe("the budget of connections that are busy at once", () => {
     }
     assert(longest <= 25, `${longest} ms`);
     assert(Math.min(...served) > 0.3 * Math.max(...served), served.join());
+  });
+
+  it("lets the sockets be looked at after 8 MiB were inflated, and all go on in turn", () => {
+    const loop = new Loop();
+    const shares = Array.from({ length: 30 }, fresh);
+    const served: number[] = Array(30).fill(0);
+    const waiting = new Set<number>();
+    let inflated = 0;
+    const SLOW = 29;
+    /** A chunk with one payload that inflates to 4 MiB, in a tenth of a millisecond. One of them takes 10 ms. */
+    const chunk = (i: number): void => {
+      const share = shares[i];
+      if (loop.budget.exhausted(share)) return wait(i, true);
+      const from = loop.time;
+      loop.budget.start(false, from, share);
+      loop.budget.inflated(4 * 2 ** 20);
+      inflated++;
+      served[i]++;
+      loop.time += i === SLOW ? 10 : 0.1;
+      loop.budget.spend();
+      loop.budget.used(share, from);
+      share.inflates = loop.budget.inflates;
+      assertEquals(share.inflates, true);
+      wait(i, false);
+    };
+    // In its turn a connection hands out the chunk that it has, or asks for the next, which mostly comes only later.
+    const wait = (i: number, has: boolean): void => {
+      waiting.add(i);
+      const proceed = (): void => {
+        waiting.delete(i);
+        if (has || (served[i] + i) % 8 === 0) chunk(i);
+      };
+      loop.budget.wait({ proceed }, shares[i]);
+    };
+    const guest = fresh();
+    let most = 0;
+    for (let round = 0; round < 300; round++) {
+      inflated = 0;
+      for (let i = 0; i < 30; i++) if (!waiting.has(i)) chunk(i);
+      assertEquals(loop.single(guest, 0.05), true, "who inflates nothing is served at once");
+      loop.look();
+      if (round > 1) most = Math.max(most, inflated);
+    }
+    assert(most <= 6, `${most} payloads in a round`);
+    const [slow] = served.splice(SLOW, 1);
+    assert(Math.min(...served) > 0.5 * Math.max(...served), served.join());
+    assert(slow >= Math.min(...served), `${slow} of the slow one`);
+  });
+
+  it("lets one go on in each round whose turn comes after others have inflated all that may be", () => {
+    const loop = new Loop();
+    const served = [0, 0];
+    const go = (i: number, usedBefore: number): void => {
+      const share = { ...fresh(), inflates: true, usedBefore };
+      const proceed = (): void => {
+        if (!loop.budget.exhausted(share)) {
+          const from = loop.time;
+          loop.budget.start(false, from, share);
+          loop.budget.inflated(8 * 2 ** 20);
+          loop.budget.used(share, from);
+          served[i]++;
+        }
+        Object.assign(share, { usedBefore, used: 1 });
+        loop.budget.wait({ proceed }, share);
+      };
+      proceed();
+    };
+    go(0, 0.1);
+    go(1, 5);
+    for (let round = 0; round < 100; round++) loop.look();
+    assert(served.every((times) => times >= 99), served.join());
   });
 
   it("serves at once who comes in between, however busy the others are", () => {

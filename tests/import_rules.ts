@@ -17,7 +17,7 @@ const FEATURE_LIST = `${FEATURES}list.ts`;
 
 const GROUND = ["errors", "base"];
 const LINK = [...GROUND, "wire", "transport"];
-const APP = [...LINK, "link", "session", "message", "workers", "encryption_seam", "tls_seam"];
+const APP = [...LINK, "link", "session", "message", "workers", "compression_seam", "encryption_seam", "tls_seam"];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -27,11 +27,12 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   thread_seam: ["base"],
   tls_seam: ["transport"],
   encryption_seam: ["base", "transport"],
+  compression_seam: [],
   wire: GROUND,
   message: [...GROUND, "wire"],
   encryption: [...GROUND, "transport", "encryption_seam"],
   link: LINK,
-  session: [...LINK, "link"],
+  session: [...LINK, "link", "compression_seam"],
   workers: [...GROUND, "wire", "message", "thread_seam"],
   app: [...APP, "thread_seam"],
   server: [...APP, "app"],
@@ -41,6 +42,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...GROUND,
     "transport",
     "thread_seam",
+    "compression_seam",
     "encryption_seam",
     "tls_seam",
     "encryption",
@@ -49,7 +51,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "client",
     "adapters",
   ],
-  adapters: [...GROUND, "transport", "thread_seam", "tls_seam"],
+  adapters: [...GROUND, "transport", "thread_seam", "compression_seam", "tls_seam"],
   logger: GROUND,
 };
 

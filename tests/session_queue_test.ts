@@ -8,6 +8,7 @@ import { Random } from "./wire_support.ts";
 
 interface Made extends Omit<Received, "content"> {
   content: Uint8Array;
+  size: number;
   readonly receivedAt: number;
   kept: number;
 }
@@ -15,7 +16,8 @@ interface Made extends Omit<Received, "content"> {
 // deno-lint-ignore explicit-function-return-type
 function make() {
   const queue = new MessageQueue({
-    unpacked: (received, receivedAt) => ({ ...received, receivedAt, kept: 0 }) as unknown as IncomingMessage,
+    unpacked: (received, receivedAt) =>
+      ({ ...received, size: received.content.length, receivedAt, kept: 0 }) as unknown as IncomingMessage,
   });
   return { queue, first: () => queue.first as unknown as Made };
 }
@@ -39,7 +41,7 @@ describe("a queue of messages", () => {
           const receivedAt = 1_700_000_000_000 + step + 0.5;
           const packs = content.length <= 512 && typeof received.requestId === "number";
           assertEquals(queue.pack(received, receivedAt), packs);
-          const message = { ...received, content: content.slice(), receivedAt, kept: 0 };
+          const message = { ...received, size: content.length, content: content.slice(), receivedAt, kept: 0 };
           if (!packs) queue.push(message as unknown as IncomingMessage);
           message.kept = packs ? 24 + content.length : content.length;
           content.fill(255);

@@ -12,6 +12,7 @@ import { pythonStress } from "../python_form/stress.ts";
 import type { Workload } from "../workload.ts";
 import { broadcast } from "./broadcast.ts";
 import { burst } from "./burst.ts";
+import { compression } from "./compression.ts";
 import { connect } from "./connect.ts";
 import { decode } from "./decode.ts";
 import { growth } from "./growth.ts";
@@ -48,10 +49,13 @@ export const WORKLOADS = {
 } as const satisfies Record<string, Workload>;
 
 /** Those that run when they are named. */
-export const LONG_WORKLOADS = { million, mixed, secure, secure_idle: secureIdle } as const satisfies Record<
-  string,
-  Workload
->;
+export const LONG_WORKLOADS = {
+  million,
+  mixed,
+  secure,
+  secure_idle: secureIdle,
+  compression,
+} as const satisfies Record<string, Workload>;
 
 /** Those that run with another one: Python's benchmarks of a name that a workload of ours has, too. */
 export const COMPANIONS = {
@@ -78,6 +82,7 @@ export const SERVERLESS: ReadonlySet<WorkloadName> = new Set<WorkloadName>([
   "memory",
   "latency",
   "fps",
+  "compression",
   "python_burst",
   "python_stress",
 ]);

@@ -15,6 +15,7 @@ import {
   whole,
   wholeNumber,
 } from "../base/checks.ts";
+import { compressionOf, type CompressionOptions, type CompressionSettings } from "./compression_config.ts";
 import { ConfigError } from "../errors.ts";
 import { fingerprint } from "../message/contract.ts";
 import { CONSOLE, type Log } from "./log.ts";
@@ -145,6 +146,14 @@ export interface CommonConfig extends LimitOptions {
    * @default "close"
    */
   readonly recovery?: "close" | "resync";
+  /**
+   * Compresses payloads on connections to native peers that have this option, too. `true` means the defaults of
+   * {@linkcode CompressionOptions}. Only messages, answers and pieces of streams of 1 KiB to 4 MiB are compressed, and
+   * only if they shrink by an eighth or more. A secret beside text that an attacker chooses can be guessed by the size of
+   * what is sent: see `docs/security.md`, and `compress: false` of a message type.
+   * @default false
+   */
+  readonly compression?: boolean | CompressionOptions;
   /** Which sockets to use. @default "auto" */
   readonly transport?: TransportChoice;
   /** How much is read at once. @default "large" */
@@ -199,6 +208,7 @@ const BUFFER_SIZES: Readonly<Record<string, number>> = { small: 1, medium: 8, la
 export interface CommonOptions extends ReadLimits, TuningOptions {
   readonly recovery: Recovery;
   readonly transport: TransportChoice;
+  readonly compression: CompressionSettings | undefined;
   /** In bytes. */
   readonly bufferSize: number;
   readonly logger: Log;
@@ -212,6 +222,7 @@ export const COMMON_OPTIONS: Checks<CommonOptions> = {
   ...TUNING_OPTIONS,
   recovery: optional(oneOf("close", "resync"), "close"),
   transport: optional(transportOf, "auto"),
+  compression: optional(compressionOf),
   bufferSize: optional(bufferBytes, 64 * 1024),
   logger: optional(logOf, CONSOLE),
   contract: optional((_name, value) => fingerprint(value as NonNullable<CommonConfig["contract"]>)),

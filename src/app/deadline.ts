@@ -22,13 +22,13 @@ export class Deadline<M> extends TimerEntry {
   /** The time at which it is over, by the clock. */
   readonly #until: number;
 
-  /** @param ms The time from now, in milliseconds. */
-  constructor(message: M, ms: number, clock: Clock, owner: DeadlineOwner<M>) {
+  /** @param ms The time since `from`, in milliseconds. Default of `from`: now, by the clock. */
+  constructor(message: M, ms: number, clock: Clock, owner: DeadlineOwner<M>, from: number = clock.now()) {
     super();
     this.message = message;
     this.#clock = clock;
     this.#owner = owner;
-    this.#until = clock.now() + ms;
+    this.#until = from + ms;
   }
 
   /** The time that is left, in milliseconds; 0 once it is over. */

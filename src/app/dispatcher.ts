@@ -157,17 +157,19 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
       if (request && !this.closed) this.#session.rejectRequest(frame, RATE_LIMITED);
       return;
     }
-    if (this.waiting === 0 && this.#free(route, asks, frame.code, frame.content.length)) {
+    const packed = (frame.flags & this.#session.deferredFlags) !== 0;
+    const bytes = packed ? frame.size : frame.content.length;
+    if (this.waiting === 0 && this.#free(route, asks, frame.code, bytes)) {
       this.#rateLimiter?.handed(frame.size);
       runner.hand(this.#message(frame, route, receivedAt, asks));
       return;
     }
     const queue = this.#queue ??= new MessageQueue(this);
     // A packed message is charged for the size of its content, so others cannot be packed.
-    if (!request && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
-    const { code, meta, requestId, sentAt, size } = frame;
+    if (!request && !packed && frame.size === frame.content.length && queue.pack(frame, receivedAt)) return;
+    const { code, flags, meta, requestId, sentAt, size } = frame;
     const content = keepable(frame.content, this.#session.flowControlled);
-    const message = this.#message({ code, content, meta, requestId, sentAt, size }, route, receivedAt, asks);
+    const message = this.#message({ code, flags, content, meta, requestId, sentAt, size }, route, receivedAt, asks);
     if (request) runner.opened(message);
     queue.push(message);
   }
@@ -254,8 +256,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
     const asks = this.#asks(route, message.wantsReply);
-    const current = this.#message({ code, content, requestId, sentAt, size }, route, receivedAt, asks);
+    const flags = message.packed;
+    const current = this.#message({ code, flags, content, requestId, sentAt, size }, route, receivedAt, asks);
     current.kept = message.kept;
+    if (message.arrivedAt !== 0) current.arrivedAt = message.arrivedAt;
     if (message.metadata !== undefined) current.metadata = message.metadata;
     if (deadline !== undefined) {
       current.deadline = deadline;
@@ -272,7 +276,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 
   /** Makes a message. `frame.size` is what its sender is charged for, which may differ from the size of its content. */
   #message(
-    frame: Received & { readonly size?: number },
+    frame: Received & { readonly size?: number; readonly flags?: number },
     route: Route | undefined,
     receivedAt: number,
     asks: boolean,
@@ -280,6 +284,11 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const type = route === undefined ? unknownType(frame.code) : route.type;
     const message = new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
     if (frame.size !== undefined && frame.size !== message.content.length) message.charged = frame.size;
+    if (((frame.flags ?? 0) & this.#session.deferredFlags) !== 0) {
+      message.packed = frame.flags!;
+      // Its metadata is compressed as well. It is not known yet whether it has a deadline.
+      if (asks && (frame.flags! & Flag.META) !== 0) message.arrivedAt = this.#shared.clock.now();
+    }
     const { meta } = frame;
     if (meta !== undefined) {
       message.metadata = meta;
@@ -305,8 +314,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const queue = this.#queue;
     while (queue !== undefined && queue.size > 0) {
       const message = this.#current(queue.first!);
-      const { charged, content, route, type, wantsReply } = message;
-      if (!this.#free(route, wantsReply, type.code, content.length)) break;
+      const { charged, route, size, type, wantsReply } = message;
+      if (!this.#free(route, wantsReply, type.code, size)) break;
       queue.shift(message);
       this.#rateLimiter?.handed(charged);
       this.#runner!.hand(message);
@@ -334,5 +343,6 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
 
 function unknownType(code: number): AnyMessageType {
-  return { code, name: `type-${code}`, description: "", payload: bytes as never, reply: bytes as never };
+  const raw = bytes as never;
+  return { code, name: `type-${code}`, description: "", payload: raw, reply: raw, compress: true };
 }

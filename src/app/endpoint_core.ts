@@ -27,7 +27,9 @@ import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
-import { FEATURES } from "../session/features/list.ts";
+import type { CompressionTerms } from "../compression_seam.ts";
+import { featuresOf } from "../session/features/list.ts";
+import { compressionTerms } from "./compression_config.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
 
 /**
@@ -63,6 +65,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly limits: Limits;
   /** The fingerprint of the message types; `undefined` without a contract. */
   readonly contract: string | undefined;
+  /** How payloads are compressed; `undefined` without the option `compression`. */
+  readonly compression: CompressionTerms | undefined;
   /** The features that are offered to native peers. */
   readonly features: FeatureSet;
   /** How much is read at once, in bytes. */
@@ -95,7 +99,8 @@ export class EndpointCore<Map extends EventMap> {
    * @param transport Which sockets to use.
    * @param extra Features in addition to those of the library.
    * @throws {RangeError} Two options do not fit together.
-   * @throws {ConfigError} `unsupported`: `transport` is a name, and there is no platform.
+   * @throws {ConfigError} `unsupported`: `transport` is a name or `compression` is on, and there is no platform, or it has
+   * none of the codecs.
    */
   constructor(
     options: CommonOptions,
@@ -113,7 +118,8 @@ export class EndpointCore<Map extends EventMap> {
     this.log = options.logger;
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
-    this.features = new FeatureSet([...FEATURES, ...extra], this);
+    this.compression = compressionTerms(options.compression, platform);
+    this.features = new FeatureSet([...featuresOf(this), ...extra], this);
     this.recovery = options.recovery;
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";
     for (const name of TRAFFIC_EVENTS) this.#tap(name, false);

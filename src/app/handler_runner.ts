@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "../errors.ts";
+import type { Clock } from "../base/clock.ts";
 import { IdMap } from "../base/id_map.ts";
 import { isThenable } from "../base/thenable.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
@@ -14,7 +15,7 @@ import { answerError } from "../session/error_reply.ts";
 import { kindOf, type Observers } from "../session/observers.ts";
 import type { Session } from "../session/session.ts";
 import type { HandlerLoad } from "./handler_load.ts";
-import { deadlineExceeded, type DeadlineOwner } from "./deadline.ts";
+import { Deadline, deadlineExceeded, type DeadlineOwner } from "./deadline.ts";
 import type { IncomingMessage, MessageOrigin } from "./incoming_message.ts";
 import type { Route, Routes } from "./routes.ts";
 
@@ -41,6 +42,7 @@ export interface HandlerRunnerOwner {
 
 /** The state that all handler runners of a Server or a Client share. */
 export interface HandlerRunnerShared {
+  readonly clock: Clock;
   readonly routes: Routes;
   /** The timers of the handlers' time limits. */
   readonly wheel: TimerWheel;
@@ -124,7 +126,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     const { route } = message;
     const session = this.#session;
     session.taken(message.charged);
-    if (!message.plain && this.#over(message)) {
+    if (!message.plain && (this.#over(message) || message.packed !== 0 && !this.#unpack(message))) {
       this.#finished(message);
       this.#owner.wakeIdle();
       return;
@@ -171,6 +173,25 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     this.running--;
     this.#answer(message, result);
     this.#owner.wakeIdle();
+  }
+
+  /**
+   * Decodes a message that was left as it was received. Only then its deadline is known, which counts from its arrival.
+   * Returns false if that failed, or if nobody waits for it any more.
+   */
+  #unpack(message: IncomingMessage): boolean {
+    const { charged: size, content, packed: flags, requestId, sentAt, type: { code } } = message;
+    const frame = this.#session.unpack({ code, flags, requestId, sentAt, size, content });
+    if (frame === undefined) return false;
+    const { content: decoded, meta } = frame;
+    message.content = decoded;
+    message.packed = 0;
+    if (meta === undefined) return true;
+    message.metadata = meta;
+    const { deadline } = meta;
+    if (deadline === undefined || !message.wantsReply) return true;
+    message.deadline = new Deadline(message, deadline, this.#shared.clock, this, message.arrivedAt);
+    return !this.#over(message);
   }
 
   /** Offers a message without a route to the listeners. */

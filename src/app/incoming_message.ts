@@ -34,6 +34,8 @@ class Extra {
   reserved = 0;
   kept = 0;
   charged: number | undefined = undefined;
+  packed = 0;
+  arrivedAt = 0;
   onDone: (() => void) | undefined = undefined;
   controller: AbortController | undefined = undefined;
   aborted: { readonly reason: unknown } | undefined = undefined;
@@ -48,7 +50,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
   readonly type: AnyMessageType;
   readonly receivedAt: number;
   readonly wantsReply: boolean;
-  readonly content: Uint8Array;
+  content: Uint8Array;
   readonly requestId: number | string;
   readonly sentAt: number | undefined;
   /** The route that handles it; `undefined` if no route has its code. */
@@ -158,6 +160,31 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** The members of the metadata of its answer, see `metadataMembers`. */
   get replyMeta(): string {
     return this.#extra?.replyMeta ?? "";
+  }
+
+  /**
+   * The flags of its frame while its payload is as it was received; 0 once it is decoded. Most are decoded from the start.
+   */
+  get packed(): number {
+    return this.#extra?.packed ?? 0;
+  }
+
+  set packed(flags: number) {
+    this.#ownExtra.packed = flags;
+  }
+
+  /** When it arrived, by the clock; only of a request that is {@linkcode packed} with metadata. */
+  get arrivedAt(): number {
+    return this.#extra?.arrivedAt ?? 0;
+  }
+
+  set arrivedAt(time: number) {
+    this.#ownExtra.arrivedAt = time;
+  }
+
+  /** The size of its payload once it is decoded, in bytes; while it is packed, with its metadata. */
+  get size(): number {
+    return this.packed === 0 ? this.content.length : this.charged;
   }
 
   /** The room that is kept for its answer, in bytes; see `ReplyRoom`. */

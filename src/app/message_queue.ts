@@ -77,7 +77,8 @@ export class MessageQueue {
 
   /** Adds a message. */
   push(message: IncomingMessage): void {
-    const kept = message.content.buffer.byteLength + (message.metadata?.size ?? 0);
+    // A payload that is still compressed counts with the size that it will have, its metadata included.
+    const kept = Math.max(message.content.buffer.byteLength + (message.metadata?.size ?? 0), message.size);
     message.kept = kept;
     this.#bytes += kept;
     this.#items.push(message);

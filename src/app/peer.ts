@@ -20,7 +20,7 @@ import {
   type PingOptions,
   type RequestOptions,
 } from "../session/requests.ts";
-import type { Latest } from "../session/sender.ts";
+import type { Latest, PayloadOrigin } from "../session/sender.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -124,14 +124,15 @@ export class Peer implements HandlerHost, SessionOwner {
     const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const content = checkPayload(name, type.payload.encode(payload));
-    if (terms === undefined) return this.session.sender.send(name, code, content);
-    return this.sendContent(name, code, content, terms.meta, terms.latest);
+    if (terms === undefined) return this.session.sender.send(name, code, content, type);
+    return this.sendContent(name, code, content, terms.meta, type, terms.latest);
   }
 
   /**
    * Sends a message whose payload is encoded already.
    *
    * @param meta The members of its metadata.
+   * @param origin Its type, for encoders.
    * @param latest How long it may wait, if only the latest one counts.
    * @param at When it was made, by the clock.
    */
@@ -140,13 +141,14 @@ export class Peer implements HandlerHost, SessionOwner {
     code: number,
     content: Uint8Array | string,
     meta: string,
+    origin: PayloadOrigin,
     latest?: Latest,
     at?: number,
   ): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const { sender } = this.session;
-    if (latest === undefined) return sender.sendWithMetadata(name, code, content, meta);
-    return sender.sendLatest(name, code, content, meta, latest, at);
+    if (latest === undefined) return sender.sendWithMetadata(name, code, content, meta, origin);
+    return sender.sendLatest(name, code, content, meta, latest, origin, at);
   }
 
   /** Sends a request; see `Client.request`. Never throws. If it cannot be sent, the promise rejects. */
@@ -156,11 +158,11 @@ export class Peer implements HandlerHost, SessionOwner {
     options: RequestOptions,
   ): Promise<ReplyOut> {
     try {
-      const { name, code, reply } = type;
+      const { name, reply } = type;
       if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
-      return this.#request(name, code, content, reply, options) as Promise<ReplyOut>;
+      return this.#request(type, content, reply, options) as Promise<ReplyOut>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -173,11 +175,11 @@ export class Peer implements HandlerHost, SessionOwner {
     options: RequestOptions,
   ): Promise<Answer<ReplyOut>> {
     try {
-      const { name, code, reply } = type;
+      const { name, reply } = type;
       if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
       if (reply === undefined) throw noReplyCodec(name);
       const content = checkPayload(name, type.payload.encode(payload));
-      return this.#request(name, code, content, this.reader(reply), options) as Promise<Answer<ReplyOut>>;
+      return this.#request(type, content, this.reader(reply), options) as Promise<Answer<ReplyOut>>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -197,9 +199,10 @@ export class Peer implements HandlerHost, SessionOwner {
     options: PingOptions,
     meta: string,
     deadline: boolean,
+    origin: PayloadOrigin,
   ): Promise<unknown> {
     if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
-    return this.session.sender.ask(name, code, content, codec, options, meta, deadline);
+    return this.session.sender.ask(name, code, content, codec, options, meta, deadline, origin);
   }
 
   /** Opens a stream; see `Client.open`. */
@@ -295,16 +298,17 @@ export class Peer implements HandlerHost, SessionOwner {
   }
 
   #request(
-    name: string,
-    code: number,
+    type: PayloadOrigin & { readonly name: string; readonly code: number },
     content: Uint8Array | string,
     codec: AnswerCodec,
     options: RequestOptions,
   ): Promise<unknown> {
+    const { name, code } = type;
     const { sender } = this.session;
-    if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options);
+    if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options, "", false, type);
     const terms = requestTerms(name, options);
-    return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, terms.meta, terms.deadline));
+    const { deadline, meta } = terms;
+    return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, meta, deadline, type));
   }
 
   #goneError(): Error {

@@ -7,6 +7,7 @@
 
 import { ConfigError } from "../errors.ts";
 import type { EventLoop } from "../base/clock.ts";
+import type { CompressionCodec } from "../compression_seam.ts";
 import type { Threads } from "../thread_seam.ts";
 import type { Encryption } from "../encryption_seam.ts";
 import type { TlsSockets } from "../tls_seam.ts";
@@ -25,6 +26,8 @@ export interface Platform {
   loadEncryption(): Encryption | Promise<Encryption>;
   /** Loads TLS. */
   loadTls(): Promise<TlsSockets>;
+  /** Loads the codecs of compression that the runtime has, best first. */
+  loadCompression(): readonly CompressionCodec[];
 }
 
 /** Returns the platform of a class or of one that it extends; `undefined` for the classes of the core. */

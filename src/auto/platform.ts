@@ -6,10 +6,18 @@
 
 import type { Platform } from "../app/platform.ts";
 import { runtimeLoop } from "../adapters/runtime_loop.ts";
+import { loadCompression } from "./load_compression.ts";
 import { loadEncryption } from "./load_encryption.ts";
 import { loadThreads } from "./load_threads.ts";
 import { loadTls } from "./load_tls.ts";
 import { loadTransport } from "./load_transport.ts";
 
 /** The platform of every runtime. All transports without an event loop of their own take turns in this one. */
-export const RUNTIME: Platform = { eventLoop: runtimeLoop(), loadTransport, loadThreads, loadTls, loadEncryption };
+export const RUNTIME: Platform = {
+  eventLoop: runtimeLoop(),
+  loadTransport,
+  loadThreads,
+  loadTls,
+  loadEncryption,
+  loadCompression,
+};

@@ -155,11 +155,10 @@ export class Outgoing {
     const direct = this.#direct && (latest === undefined || this.#queue?.replaces(type.code, latest) !== true);
     if (direct) return this.#peer!.send(type, payload, terms);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
-    const { code, name } = type;
-    const content = this.#own(name, checkPayload(name, type.payload.encode(payload)));
+    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)));
     const meta = terms?.meta ?? "";
-    if (latest === undefined) queue.push(name, code, content, meta, this.now);
-    else if (queue.pushLatest(name, code, content, meta, this.now, latest)) this.#counts.replaced++;
+    if (latest === undefined) queue.push(type, content, meta, this.now);
+    else if (queue.pushLatest(type, content, meta, this.now, latest)) this.#counts.replaced++;
     return queue.takesMore;
   }
 
@@ -177,7 +176,7 @@ export class Outgoing {
     const own = this.#own(type.name, content);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, terms, whole, resolve, reject);
-    const message = queue.push(type.name, type.code, own, terms.meta, this.now, request);
+    const message = queue.push(type, own, terms.meta, this.now, request);
     const begin = (shared: PeerShared): void => request.begin(message, queue, shared);
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
@@ -244,14 +243,10 @@ export class Outgoing {
       try {
         let more = true;
         if (message.request !== undefined) message.request.send(message);
-        else {more = peer.sendContent(
-            message.name,
-            message.code,
-            message.content,
-            message.meta,
-            message.latest,
-            message.at,
-          );}
+        else {
+          const { at, code, content, latest, meta, name, origin } = message;
+          more = peer.sendContent(name, code, content, meta, origin, latest, at);
+        }
         queue.shift(message);
         if (!more) await peer.ready();
       } catch (error) {

@@ -10,7 +10,7 @@ import { Fifo } from "../base/fifo.ts";
 import { LatestIndex } from "../base/latest_index.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
-import type { Latest } from "../session/sender.ts";
+import type { Latest, PayloadOrigin } from "../session/sender.ts";
 
 /** The limits of the queue while there is no connection. */
 export interface QueueOptions {
@@ -32,12 +32,17 @@ const OPTIONS = {
   age: optional(wholeOrInfinity(1), Infinity),
 } satisfies OptionTable<QueueOptions>;
 
+/** The type of a message that is queued. */
+type QueuedType = PayloadOrigin & { readonly name: string; readonly code: number };
+
 /** A message or request in the queue. */
 export interface QueuedMessage {
   /** The name of the message's type. */
   readonly name: string;
   /** The code of the message's type. */
   readonly code: number;
+  /** The message's type, for encoders. */
+  origin: PayloadOrigin;
   /** The payload, which only the queue uses. */
   content: Uint8Array;
   /** The members of its metadata, see `metadataMembers`. */
@@ -115,16 +120,16 @@ export class OutgoingQueue {
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
   push(
-    name: string,
-    code: number,
+    origin: QueuedType,
     content: Uint8Array,
     meta: string,
     at: number,
     request?: QueuedRequest,
   ): QueuedMessage {
+    const { name, code } = origin;
     const size = content.length + meta.length;
     if (this.size >= this.#limits.messages || !this.#takes(size)) throw this.#fullFor(name);
-    const message: QueuedMessage = { name, code, content, meta, at, request };
+    const message: QueuedMessage = { name, code, origin, content, meta, at, request };
     this.#bytes += size;
     if (request !== undefined) this.#requests++;
     this.#entries.push(message);
@@ -138,18 +143,12 @@ export class OutgoingQueue {
    *
    * @throws {BackpressureError} `queue-full`: it was not taken.
    */
-  pushLatest(
-    name: string,
-    code: number,
-    content: Uint8Array,
-    meta: string,
-    at: number,
-    latest: Latest,
-  ): boolean {
+  pushLatest(origin: QueuedType, content: Uint8Array, meta: string, at: number, latest: Latest): boolean {
+    const { name, code } = origin;
     const { latest: key } = latest;
     const older = key === undefined ? undefined : this.#index.find(code, key);
     if (older === undefined) {
-      const message = this.push(name, code, content, meta, at);
+      const message = this.push(origin, content, meta, at);
       message.latest = latest;
       if (key !== undefined) this.#index.add(code, key, message);
       return false;
@@ -157,7 +156,7 @@ export class OutgoingQueue {
     const growth = content.length + meta.length - older.content.length - older.meta.length;
     if (growth > 0 && !this.#takes(growth)) throw this.#fullFor(name);
     this.#bytes += growth;
-    Object.assign(older, { content, meta, at, latest });
+    Object.assign(older, { origin, content, meta, at, latest });
     if (!this.takesMore) this.#full = true;
     return true;
   }

@@ -75,13 +75,13 @@ export class WaitingRequest implements QueuedRequest {
     if (signal?.aborted) abort();
   }
 
-  send({ name, code, content, meta }: QueuedMessage): void {
+  send({ name, code, content, meta, origin }: QueuedMessage): void {
     if (this.#over) return;
     const peer = this.#way.current!;
     const timeout = Math.max(1, this.#until - this.#way.now);
     const { deadline, signal } = this.#terms;
     const codec = this.#whole ? peer.reader(this.codec) : this.codec;
-    const answer = peer.ask(name, code, content, codec, { timeout, signal }, meta, deadline);
+    const answer = peer.ask(name, code, content, codec, { timeout, signal }, meta, deadline, origin);
     this.#over = true;
     this.#stop();
     answer.then(this.#resolve, this.#reject);

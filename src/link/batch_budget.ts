@@ -39,6 +39,14 @@ const ASK_EVERY = 32;
 /** The same for a batch that has less time than usual. */
 const ASK_OFTEN = 8;
 
+/** The number of inflated bytes after which a connection does not read on in the same turn: about 0.1 ms. */
+const MAX_INFLATED = 256 * 1024;
+/**
+ * The number of bytes that all connections together may inflate between two looks at the sockets. It may be exceeded by one
+ * message of each line. Most take 1 ms for 8 MiB, but memory that was not used before can make it 20.
+ */
+const ROUND_INFLATED = 8 * 1024 * 1024;
+
 /** The value of {@linkcode Share.round} for a connection that has handed out nothing yet. */
 const NEW = -1;
 /** The value of {@linkcode Share.round} for a connection that has waited in line. */
@@ -61,6 +69,8 @@ export interface Share {
   used: number;
   /** The same for the previous round in which it handed out something; Infinity if there was none. */
   usedBefore: number;
+  /** True if much was inflated in its last batch. */
+  inflates: boolean;
 }
 
 /** The budget of one batch, and of the rounds that the connections of one Server or Client share. */
@@ -68,6 +78,9 @@ export class BatchBudget {
   readonly #loop: Pick<EventLoop, "clock" | "yield">;
   #started = 0;
   #spent = 0;
+  /** The number of bytes that were inflated in this batch, and in this round. */
+  #inflated = 0;
+  #roundInflated = 0;
   #askAt = 1;
   /** The most time of this batch, in milliseconds. */
   #most = BATCH_MS;
@@ -80,6 +93,8 @@ export class BatchBudget {
   #crowd = 0;
   /** True while the end of this round is scheduled. */
   #looking = false;
+  /** True while connections that waited have their turn. */
+  #calling = false;
   /** The connections that go on after that. Those that take little time come first. */
   readonly #light = new Fifo<BatchWaiter>();
   readonly #waiting = new Fifo<BatchWaiter>();
@@ -96,6 +111,7 @@ export class BatchBudget {
   /** Begins a batch of the connection with this share. The clock is read only if there are `several` frames. */
   start(several: boolean, now?: number, share?: Share): void {
     this.#spent = 0;
+    this.#inflated = 0;
     this.#most = this.#left(share);
     this.#askAt = several ? 1 : Infinity;
     if (several) this.#started = now ?? this.#loop.clock.now();
@@ -104,6 +120,7 @@ export class BatchBudget {
   /** Resumes a batch of `spent` frames that began at `started`. Returns false if the others must have their turn. */
   resume(spent: number, started: number, share: Share): boolean {
     this.#spent = spent;
+    this.#inflated = 0;
     this.#started = started;
     this.#askAt = spent + 1;
     this.#most = this.#left(share);
@@ -115,19 +132,43 @@ export class BatchBudget {
     const spent = ++this.#spent;
     if (spent >= BATCH_FRAMES) return true;
     if (spent < this.#askAt) return false;
+    if (this.#roundInflated >= ROUND_INFLATED) return true;
     this.#askAt = spent + Math.min(spent, this.#most < BATCH_MS ? ASK_OFTEN : ASK_EVERY);
     return this.#loop.clock.now() - this.#started > this.#most;
   }
 
   /** Does the same for something that was skipped. The clock is read, because skipping may have taken long. */
   pass(): boolean {
-    this.#askAt = Math.min(this.#askAt, this.#spent + 1);
+    this.ask();
     return this.spend();
+  }
+
+  /** Has the clock read at the end of the current frame, because something in it may have taken long. */
+  ask(): void {
+    this.#askAt = Math.min(this.#askAt, this.#spent + 1);
+  }
+
+  /**
+   * Does the same for a frame in which so many bytes were inflated. Many of them need as much time as many frames, however
+   * few bytes came.
+   */
+  inflated(bytes: number): void {
+    this.#inflated += bytes;
+    this.#roundInflated += bytes;
+    this.ask();
+  }
+
+  /** True if so much was inflated in this batch that its connection must not read on before the others had their turn. */
+  get inflates(): boolean {
+    return this.#inflated >= MAX_INFLATED;
   }
 
   /** Returns whether a connection has used its share, so that it must wait for the others. */
   exhausted(share: Share): boolean {
-    if (!this.#looking || share.round === CALLED) return false;
+    if (!this.#looking) return false;
+    // A connection whose turn came may have had nothing to hand out. What arrives later is not of that turn.
+    if (share.inflates && !this.#calling && this.#roundInflated >= ROUND_INFLATED) return true;
+    if (share.round === CALLED) return false;
     if (share.round === this.#round && share.used >= BATCH_MS) return true;
     if (!this.late || isLight(share)) return false;
     // If single frames take long, a connection that is not known to take little waits in line, too.
@@ -160,7 +201,9 @@ export class BatchBudget {
 
   /** Lets `waiter` go on when the others have had their turn. */
   wait(waiter: BatchWaiter, share?: Share): void {
-    const heavy = share !== undefined && (share.round === NEW || share.used >= HEAVY_MS);
+    // One that waits again without having handed out anything is known by nothing.
+    const heavy = share !== undefined &&
+      (share.round === NEW || share.used >= HEAVY_MS && share.round !== CALLED);
     if (share !== undefined && share.usedBefore < LIGHT_MS) this.#light.push(waiter);
     else if (heavy) (this.#heavy ??= new Fifo()).push(waiter);
     else this.#waiting.push(waiter);
@@ -209,10 +252,12 @@ export class BatchBudget {
   /** Lets the present waiters of a line go on, at least one, until `most` milliseconds of the round are over. */
   #call(line: Fifo<BatchWaiter>, from: number, most: number): void {
     let later = 0;
+    this.#calling = true;
     for (let left = line.size; left > 0; left--) {
       later += line.shift().proceed() ?? 0;
-      if (this.#loop.clock.now() - from + later >= most) return;
+      if (this.#roundInflated >= ROUND_INFLATED || this.#loop.clock.now() - from + later >= most) break;
     }
+    this.#calling = false;
   }
 
   get #inLine(): number {
@@ -224,6 +269,7 @@ export class BatchBudget {
     this.#roundFrom = now;
     this.#active = 0;
     this.#worked = 0;
+    this.#roundInflated = 0;
   }
 }
 

@@ -11,7 +11,10 @@ import { WRITE_SLICE } from "./backlog.ts";
 import { SHARE_FROM } from "./segments.ts";
 import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts";
 
-/** Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once. */
+/**
+ * Encodes a frame of `total` bytes, header included. `alone` is true if it is written at once, and `cost` is what it costs in
+ * credit.
+ */
 export function encodeBytes(
   scheduler: SendScheduler,
   protocol: Protocol,
@@ -23,6 +26,7 @@ export function encodeBytes(
   total: number,
   priority: Priority,
   alone: boolean,
+  cost: number,
 ): void {
   const { headerSize, integrity, maxFrameSize } = protocol;
   // Another thread may write to a shared buffer meanwhile, or grow it. The checksum is therefore that of the copy.
@@ -39,6 +43,7 @@ export function encodeBytes(
       shared ? new Uint8Array(source) : source,
       sentAt,
       priority,
+      cost,
     );
     return;
   }
@@ -47,8 +52,15 @@ export function encodeBytes(
   segment.bytes.set(source, at + headerSize);
   sealFrame(protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
   segment.used = at + total;
-  scheduler.add(total, priority);
+  scheduler.add(total, priority, cost);
   if (maxFrameSize !== undefined) scheduler.seal();
+}
+
+/** A whole frame. Nobody changes its bytes, and several connections may send them. */
+export interface EncodedFrame {
+  readonly bytes: Uint8Array;
+  /** What it costs in credit, in bytes. */
+  readonly cost: number;
 }
 
 /** Encodes a frame that waits by itself. Does not check its arguments. */
@@ -79,6 +91,7 @@ function encodePieces(
   bytes: Uint8Array,
   sentAt: number,
   priority: Priority,
+  cost: number,
 ): void {
   const { headerSize } = protocol;
   const size = bytes.length;
@@ -92,18 +105,24 @@ function encodePieces(
     segment.used = at + before + part;
     from += part;
   }
-  scheduler.add(headerSize + size, priority);
+  scheduler.add(headerSize + size, priority, cost);
 }
 
 /** Queues frames that are encoded already and that nobody will change. */
-export function queueEncoded(scheduler: SendScheduler, protocol: Protocol, bytes: Uint8Array, alone: boolean): void {
+export function queueEncoded(
+  scheduler: SendScheduler,
+  protocol: Protocol,
+  bytes: Uint8Array,
+  alone: boolean,
+  cost: number,
+): void {
   if (bytes.length >= SHARE_FROM) {
-    scheduler.share(bytes);
+    scheduler.share(bytes, cost);
     return;
   }
   const segment = scheduler.room(bytes.length, MESSAGE, alone);
   segment.bytes.set(bytes, segment.used);
   segment.used += bytes.length;
-  scheduler.add(bytes.length, MESSAGE);
+  scheduler.add(bytes.length, MESSAGE, cost);
   if (protocol.maxFrameSize !== undefined) scheduler.seal();
 }

@@ -71,6 +71,7 @@ class Turn implements Share {
   round = -1;
   used = 0;
   usedBefore: number = Infinity;
+  inflates = false;
 }
 
 /** Reads one connection. */
@@ -231,7 +232,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
 
   #taken(chunk: Uint8Array): void {
     if (!this.#reader.lent) this.channel.recycle(chunk);
-    if (this.#asking === undefined) this.#read();
+    if (this.#turn?.inflates === true) this.#shared.budget.wait(this, this.#turn);
+    else if (this.#asking === undefined) this.#read();
     else this.#asking = "done";
   }
 
@@ -324,7 +326,10 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       if (!(error instanceof ProtocolError)) throw error;
       this.#broken(error);
     } finally {
-      if (counts) budget.used(turn, now);
+      if (counts) {
+        budget.used(turn, now);
+        turn.inflates = budget.inflates;
+      }
     }
     return true;
   }

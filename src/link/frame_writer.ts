@@ -150,6 +150,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
    * Takes one frame.
    *
    * @param most The largest frame that the peer takes, header included, in bytes.
+   * @param cost What a frame of bytes costs in credit; 0 for its size.
    * @returns The size of the frame, header included; -1 if it is larger than `most`, and 0 if the connection is over.
    * Nothing is taken then.
    * @throws {BackpressureError} There is no room on this connection, or none for all together. Nothing is taken.
@@ -162,6 +163,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     most: number,
     priority: Priority = MESSAGE,
+    cost = 0,
   ): number {
     // A connection that was cut while it handed out a chunk may still answer the rest of it.
     if (this.closed) return 0;
@@ -175,7 +177,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
     if (!this.#admit(bound, priority)) return 0;
-    this.#bytes(code, flags, requestId, content, sentAt, bound, priority);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost);
     return bound;
   }
 
@@ -218,17 +220,22 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     total: number,
     priority: Priority,
+    cost = 0,
   ): void {
-    const { alone } = this;
-    encodeBytes(this.scheduler, this.protocol, code, flags, requestId, content, sentAt, total, priority, alone);
+    const { alone, protocol, scheduler } = this;
+    const credit = cost === 0 ? total : cost;
+    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, credit);
     this.#taken(total);
   }
 
-  /** Takes frames that are encoded already and that nobody will change. Throws like {@linkcode frame}. */
-  encoded(bytes: Uint8Array): void {
+  /**
+   * Takes frames that are encoded already and that nobody will change. `cost` is what they cost in credit. Throws like
+   * {@linkcode frame}.
+   */
+  encoded(bytes: Uint8Array, cost: number = bytes.length): void {
     if (this.closed) return;
     if (!this.#admit(bytes.length, MESSAGE)) return;
-    queueEncoded(this.scheduler, this.protocol, bytes, this.alone);
+    queueEncoded(this.scheduler, this.protocol, bytes, this.alone, cost);
     this.#taken(bytes.length);
   }
 
@@ -244,22 +251,23 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /**
    * Takes a frame that is encoded already, that nobody will change, and of which only the latest counts. It takes the
-   * place of one with the same code and key that still waits. Returns the frame if it has a place of its own, and
-   * `undefined` if it has replaced one or the connection is over. Throws like {@linkcode frame}.
+   * place of one with the same code and key that still waits. `cost` is what it costs in credit. Returns the frame if it
+   * has a place of its own, and `undefined` if it has replaced one or the connection is over. Throws like
+   * {@linkcode frame}.
    */
-  latest(code: number, bytes: Uint8Array, terms: LatestTerms): LatestFrame | undefined {
+  latest(code: number, bytes: Uint8Array, cost: number, terms: LatestTerms): LatestFrame | undefined {
     if (this.closed) return undefined;
     const latest = this.#latest ??= new LatestFrames(this.#shared.clock, this.protocol.maxFrameSize !== undefined);
     const older = latest.find(code, terms.key);
     const growth = bytes.length - (older?.bytes.length ?? 0);
     if (growth > 0 && !this.#admit(growth, MESSAGE)) return undefined;
     if (older !== undefined) {
-      latest.replace(older, bytes, terms);
+      latest.replace(older, bytes, cost, terms);
       if (growth > 0) this.#taken(growth);
       else if (growth < 0) this.#freed(-growth);
       return undefined;
     }
-    const frame = new LatestFrame(code, bytes, terms);
+    const frame = new LatestFrame(code, bytes, cost, terms);
     latest.push(frame);
     this.scheduler.place(latest);
     this.#taken(bytes.length);

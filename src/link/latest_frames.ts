@@ -37,16 +37,19 @@ export class LatestFrame implements LatestTerms {
   readonly key: LatestKey | undefined;
   /** The whole frame. Nobody changes these bytes, and other connections may send them, too. */
   bytes: Uint8Array;
+  /** What it costs in credit, in bytes. */
+  cost: number;
   at: number;
   maxAge: number;
   /** Is told if the frame expires, with its number. */
   log: ExpiryLog | undefined = undefined;
   number = 0;
 
-  constructor(code: number, bytes: Uint8Array, { key, at, maxAge }: LatestTerms) {
+  constructor(code: number, bytes: Uint8Array, cost: number, { key, at, maxAge }: LatestTerms) {
     this.code = code;
     this.key = key;
     this.bytes = bytes;
+    this.cost = cost;
     this.at = at;
     this.maxAge = maxAge;
   }
@@ -67,6 +70,7 @@ export class LatestFrames {
   #dropped = 0;
   #replaced = 0;
   #expired = 0;
+  #saved = 0;
   /** The number of frames that waited when the connection was over. */
   #left = 0;
 
@@ -100,6 +104,11 @@ export class LatestFrames {
     return this.#expired;
   }
 
+  /** The number of bytes that compression has saved in frames that were not dropped. */
+  get saved(): number {
+    return this.#saved;
+  }
+
   /** Returns the frame that a newer one would replace. */
   find(code: number, key: LatestKey | undefined): LatestFrame | undefined {
     return key === undefined ? undefined : this.#index.find(code, key);
@@ -113,10 +122,11 @@ export class LatestFrames {
   }
 
   /** Puts a newer frame into the place of `frame`. */
-  replace(frame: LatestFrame, bytes: Uint8Array, { at, maxAge }: LatestTerms): void {
+  replace(frame: LatestFrame, bytes: Uint8Array, cost: number, { at, maxAge }: LatestTerms): void {
     this.#bytes += bytes.length - frame.bytes.length;
     this.#replaced++;
     frame.bytes = bytes;
+    frame.cost = cost;
     frame.at = at;
     frame.maxAge = maxAge;
   }
@@ -129,11 +139,11 @@ export class LatestFrames {
 
   /**
    * Takes the next frame, whose turn has come, and encodes it for the next write. It can no longer be replaced. Returns
-   * its size; 0 if it was dropped because it has waited too long.
+   * what it costs in credit; 0 if it was dropped because it has waited too long.
    */
   encode(pool: BufferPool): number {
     const frame = this.#frames.shift();
-    const { bytes, code, key } = frame;
+    const { bytes, code, cost, key } = frame;
     const { length } = bytes;
     if (key !== undefined) this.#index.remove(code, key);
     if (this.#clock.now() - frame.at > frame.maxAge) {
@@ -149,7 +159,8 @@ export class LatestFrames {
     due.put(bytes);
     this.#bytes -= length;
     this.#dueBytes += length;
-    return length;
+    this.#saved += cost - length;
+    return cost;
   }
 
   /** The number of bytes that are encoded and not passed to the socket. */

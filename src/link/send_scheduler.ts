@@ -44,6 +44,8 @@ export const ORDERED_CONTROL: Priority = { limited: false, ordered: true, charge
 interface Run {
   /** The size of each frame, in bytes; negative for frames that need no credit, and 0 for the places of latest frames. */
   readonly size: number;
+  /** What each frame costs in credit, in bytes. */
+  readonly cost: number;
   count: number;
 }
 
@@ -145,12 +147,15 @@ export class SendScheduler {
     this.#line(priority).trim();
   }
 
-  /** Queues a frame of `size` bytes that was written into its room. */
-  add(size: number, priority: Priority): void {
+  /**
+   * Queues a frame of `size` bytes that was written into its room. `cost` is what it costs in credit: the peer inflates a
+   * compressed frame to more than its size.
+   */
+  add(size: number, priority: Priority, cost: number = size): void {
     if (this.#plain && (this.#credit > 0 || !priority.charged)) {
       this.#takenBytes += size;
       this.#free += size;
-      if (priority.charged) this.#charge(size);
+      if (priority.charged) this.#charge(cost);
       return;
     }
     if (this.#line(priority) !== this.#ordered) {
@@ -161,18 +166,18 @@ export class SendScheduler {
     }
     this.#takenBytes += size;
     if (this.holding || priority.charged && this.#credit <= 0) {
-      this.#hold(priority.charged ? size : -size);
+      this.#hold(priority.charged ? size : -size, cost);
       this.#plain = false;
     } else {
-      if (priority.charged) this.#charge(size);
+      if (priority.charged) this.#charge(cost);
       this.#free += size;
     }
   }
 
   /** Queues messages that are encoded already. Other connections may send the same bytes, too. */
-  share(bytes: Uint8Array): void {
+  share(bytes: Uint8Array, cost: number): void {
     this.#ordered.share(bytes);
-    this.add(bytes.length, MESSAGE);
+    this.add(bytes.length, MESSAGE, cost);
   }
 
   /**
@@ -181,7 +186,7 @@ export class SendScheduler {
    */
   place(frames: LatestFrames): void {
     this.#latest = frames;
-    this.#hold(0);
+    this.#hold(0, 0);
     this.#plain = false;
   }
 
@@ -292,8 +297,8 @@ export class SendScheduler {
     const places = this.#held!.first!;
     while (places.count > 0 && this.#credit > 0 && latest.fits) {
       places.count--;
-      const size = latest.encode(this.#ordered.pool);
-      if (size > 0) this.#charge(size);
+      const cost = latest.encode(this.#ordered.pool);
+      if (cost > 0) this.#charge(cost);
     }
     if (places.count > 0) return;
     this.#held!.shift();
@@ -308,7 +313,7 @@ export class SendScheduler {
       let count = run.count;
       if (run.size > 0 && this.#least >= 0) {
         if (this.#credit <= 0) return;
-        const cost = Math.max(run.size, this.#least);
+        const cost = Math.max(run.cost, this.#least);
         count = Math.min(count, Math.ceil(this.#credit / cost));
         this.#credit -= count * cost;
       }
@@ -319,15 +324,15 @@ export class SendScheduler {
     this.#plain = this.#urgent === undefined;
   }
 
-  #charge(size: number): void {
-    if (this.#least >= 0) this.#credit -= size > this.#least ? size : this.#least;
+  #charge(cost: number): void {
+    if (this.#least >= 0) this.#credit -= cost > this.#least ? cost : this.#least;
   }
 
-  #hold(size: number): void {
+  #hold(size: number, cost: number): void {
     const held = this.#held ??= new Fifo();
     const last = this.#lastRun;
-    if (held.size > 0 && last!.size === size) last!.count++;
-    else held.push(this.#lastRun = { size, count: 1 });
+    if (held.size > 0 && last!.size === size && last!.cost === cost) last!.count++;
+    else held.push(this.#lastRun = { size, cost, count: 1 });
   }
 
   #line(priority: Priority): Segments {

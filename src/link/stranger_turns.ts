@@ -19,6 +19,7 @@ const WEIGHT = 0.1;
 export class StrangerTurns implements Share {
   round = -1;
   usedBefore: number = Infinity;
+  readonly inflates = false;
   used = 0;
   readonly #budget: BatchBudget;
   readonly #loop: Pick<EventLoop, "clock" | "yield">;

@@ -24,6 +24,8 @@ export interface FixedMember {
   readonly payload: AnyCodec;
   /** Codec of the reply; left out if messages of this type are not answered. */
   readonly reply?: AnyCodec | undefined;
+  /** False if payloads and replies are never compressed. @default true */
+  readonly compress?: boolean | undefined;
 }
 
 /** A member of a contract that is a type of stream. */
@@ -34,6 +36,8 @@ export interface StreamMember {
     readonly up?: AnyCodec | false;
     readonly down?: AnyCodec | false;
     readonly result?: AnyCodec;
+    /** False if nothing of the stream is ever compressed. @default true */
+    readonly compress?: boolean;
   };
   /** The code on the wire, 200 to 65535. Default: by position. */
   readonly code?: number;
@@ -128,6 +132,7 @@ interface NamedMember {
   readonly code?: number;
   readonly payload?: Codec<unknown>;
   readonly reply?: Codec<unknown>;
+  readonly compress?: boolean;
   readonly stream?: StreamMember["stream"];
 }
 
@@ -145,16 +150,24 @@ function fixedCode(member: unknown): number | undefined {
 /** Returns the type of a member. A missing codec does not stand for bytes here, but in streams. */
 function typeOf(code: number, name: string, member: unknown): AnyMessageType | AnyStreamType {
   const parts = named(member);
-  if (parts?.stream !== undefined && (parts.payload ?? parts.reply) !== undefined) {
-    throw new TypeError(`Cannot declare "${name}": a member has a payload, or it is a stream`);
+  if (parts?.stream !== undefined) {
+    if ((parts.payload ?? parts.reply) !== undefined) {
+      throw new TypeError(`Cannot declare "${name}": a member has a payload, or it is a stream`);
+    }
+    if (parts.compress !== undefined) {
+      throw new TypeError(`Cannot declare "${name}": compress of a stream is one of its parts, in stream`);
+    }
+    return streamType(code, name, parts.stream as never) as unknown as AnyStreamType;
   }
-  if (parts?.stream !== undefined) return streamType(code, name, parts.stream as never) as unknown as AnyStreamType;
   const [payload, reply] = parts !== undefined
     ? [parts.payload!, parts.reply]
     : (Array.isArray(member) ? member : [member]) as unknown as readonly [Codec<unknown>, Codec<unknown>?];
   checkCodec(payload, name, "payload");
   if (Array.isArray(member)) checkCodec(reply!, name, "reply");
-  return reply === undefined ? messageType(code, name, payload) as never : messageType(code, name, payload, reply);
+  const options = parts?.compress === undefined ? {} : { compress: parts.compress };
+  return reply === undefined
+    ? messageType(code, name, payload, undefined, options) as never
+    : messageType(code, name, payload, reply, options);
 }
 
 /**

@@ -24,12 +24,21 @@ export interface MessageType<In, Out = In, ReplyIn = never, ReplyOut = ReplyIn> 
   readonly payload: Codec<Out, In>;
   /** Codec of the reply; `undefined` if messages of this type are not answered. */
   readonly reply: Codec<ReplyOut, ReplyIn> | undefined;
+  /** False if payloads and replies are never compressed. */
+  readonly compress: boolean;
 }
 
 /** Further options of a message type; all optional. */
 export interface MessageTypeOptions {
   /** What it is for. @default "" */
   readonly description?: string;
+  /**
+   * False to leave payloads and replies of this type uncompressed where a Server or a Client has the option
+   * `compression`: those that cannot shrink, such as images, and those with secrets beside text that an attacker
+   * chooses.
+   * @default true
+   */
+  readonly compress?: boolean;
 }
 
 /** Any message type at all. */
@@ -103,7 +112,7 @@ export function messageType(code: number, name?: string): MessageType<Uint8Array
  * @param options Further options.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, or a codec is not a codec.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, or `compress` is not a boolean.
  *
  * @example
  * ```ts
@@ -149,7 +158,11 @@ export function messageType(
   }
   checkCodec(payload, name, "payload");
   if (reply !== undefined) checkCodec(reply, name, "reply");
-  return Object.freeze({ code, name, description: options.description ?? "", payload, reply });
+  const { description = "", compress = true } = options;
+  if (typeof compress !== "boolean") {
+    throw new TypeError(`Cannot declare the message type "${name}": compress must be a boolean`);
+  }
+  return Object.freeze({ code, name, description, payload, reply, compress });
 }
 
 /**

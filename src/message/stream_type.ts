@@ -43,6 +43,8 @@ export interface StreamType<
   readonly down: Codec<DownOut, DownIn> | undefined;
   /** Codec of the answer at the end. */
   readonly result: Codec<ResultOut, ResultIn>;
+  /** False if nothing of the stream is ever compressed. */
+  readonly compress: boolean;
 }
 
 /** Any stream type at all. */
@@ -60,6 +62,13 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
   readonly result?: Codec<ResultOut, ResultIn>;
   /** What it is for. @default "" */
   readonly description?: string;
+  /**
+   * False to leave head, pieces and result uncompressed where a Server or a Client has the option `compression`: those
+   * with secrets beside text that an attacker chooses. Pieces that do not shrink, such as those of images, are left alone
+   * by themselves after a few.
+   * @default true
+   */
+  readonly compress?: boolean;
 }
 
 /**
@@ -72,7 +81,8 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
  * that direction, which saves its window.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, or `parts` has a part of another name.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `parts` has a part of another name, or `compress` is not a
+ * boolean.
  *
  * @example A file that goes up, and prices that come down
  * ```ts
@@ -108,7 +118,10 @@ export function streamType<
     );
   }
   checkParts(name, parts);
-  const { description = "", head = empty, up = bytes, down = bytes, result = empty } = parts;
+  const { description = "", head = empty, up = bytes, down = bytes, result = empty, compress = true } = parts;
+  if (typeof compress !== "boolean") {
+    throw new TypeError(`Cannot declare the stream type "${name}": compress must be a boolean`);
+  }
   for (const [part, codec] of Object.entries({ head, up, down, result })) {
     const mayBeNothing = part === "up" || part === "down";
     if (codec !== false || !mayBeNothing) checkCodec(codec as Codec<unknown>, name, part, "stream type");
@@ -121,10 +134,11 @@ export function streamType<
     up: up === false ? undefined : up as Codec<UpOut, UpIn>,
     down: down === false ? undefined : down as Codec<DownOut, DownIn>,
     result: result as Codec<ResultOut, ResultIn>,
+    compress,
   });
 }
 
-const PARTS = ["head", "up", "down", "result", "description"];
+const PARTS = ["head", "up", "down", "result", "description", "compress"];
 
 /** Checks that no part is misspelled: what is left out has a default, and nobody would notice. */
 function checkParts(name: string, parts: object): void {

@@ -10,11 +10,11 @@ import { type Checks, type Given, optional, type OptionTable, readOptions, show,
 import { type GivenSendOptions, SEND_OPTIONS, type SendOptions, type SendTerms } from "../app/send_options.ts";
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
-import { encodeFrame, sealFrame } from "../wire/encoder.ts";
+import type { EncodedFrame } from "../link/frame_encoding.ts";
+import type { PayloadOrigin } from "../session/sender.ts";
 import { Flag } from "../wire/frame.ts";
-import { viewOf } from "../wire/integers.ts";
 import { joinMetadata } from "../wire/metadata.ts";
-import type { HeaderLayout, Protocol } from "../wire/protocols.ts";
+import type { HeaderLayout } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
 
@@ -76,19 +76,21 @@ export function chosen<P>(groups: Groups<P>, { to, except }: BroadcastSelection)
   return peers;
 }
 
-/** Sends a payload to all of `peers`. */
+/** Sends a payload of this type to all of `peers`. */
 export function broadcastTo(
   peers: Iterable<Peer>,
-  code: number,
+  type: PayloadOrigin & { readonly code: number },
   payload: Uint8Array | string,
   how: BroadcastSelection,
   { latest, meta }: SendTerms,
 ): BroadcastResult {
   const { onFull } = how;
+  const { code } = type;
   const bare = typeof payload === "string" ? encodeUtf8(payload) : payload;
   const content = meta === "" ? bare : joinMetadata(meta, undefined, bare);
   const flags = meta === "" ? 0 : Flag.META;
-  const encoded = new Map<HeaderLayout, Uint8Array>();
+  /** The frames, by the layout of the protocol, and by what encodes payloads. */
+  const encoded = new Map<HeaderLayout | string, EncodedFrame>();
   let sent = 0;
   let dropped = 0;
   let closed = 0;
@@ -100,18 +102,25 @@ export function broadcastTo(
       dropped++;
       continue;
     }
-    let bytes = encoded.get(protocol.layout);
-    if (bytes === undefined) encoded.set(protocol.layout, bytes = encode(protocol, code, flags, content));
+    const { sharing } = sender;
     try {
-      if (sender.transforms) {
-        if (latest === undefined) sender.sendWithMetadata("broadcast", code, bare, meta);
-        else sender.sendLatest("broadcast", code, bare, meta, latest);
-      } else if (latest !== undefined) sender.encodedLatest(code, bytes, latest);
-      else sender.encoded(bytes);
+      if (sharing === undefined) {
+        if (latest === undefined) sender.sendWithMetadata("broadcast", code, bare, meta, type);
+        else sender.sendLatest("broadcast", code, bare, meta, latest, type);
+      } else {
+        const key = sharing || protocol.layout;
+        let frame = encoded.get(key);
+        if (frame === undefined) {
+          frame = sender.encodedFrame(code, flags, content, broadcastId(protocol), type);
+          encoded.set(key, frame);
+        }
+        if (latest === undefined) sender.encoded(frame);
+        else sender.encodedLatest(code, frame, latest);
+      }
       sent++;
     } catch (error) {
       if (!(error instanceof BackpressureError)) {
-        if (!sender.transforms) throw error;
+        if (sharing === "") throw error;
         // A feature of this peer failed, or made the payload larger than the peer takes. The other peers still get
         // theirs.
         peer.owner.error(error);
@@ -129,16 +138,4 @@ function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<Co
   if (to === undefined) return groups.clients.keys();
   if (Symbol.iterator in to) return new Set(to);
   return groups.byTag(tagName(to.tag), to.value);
-}
-
-/** Returns the frame of a message that is not a request. */
-function encode(protocol: Protocol, code: number, flags: number, content: Uint8Array): Uint8Array {
-  if (flags !== 0) {
-    const bytes = new Uint8Array(protocol.headerSize + content.length);
-    bytes.set(content, protocol.headerSize);
-    sealFrame(protocol, viewOf(bytes), 0, code, flags, 0, content.length, 0);
-    return bytes;
-  }
-  const sentAt = protocol.layout.timestamp < 0 ? undefined : Date.now();
-  return encodeFrame(protocol, { code, content, requestId: broadcastId(protocol), flags: 0, sentAt });
 }

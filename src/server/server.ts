@@ -440,7 +440,7 @@ export class Server<P = undefined> implements AsyncDisposable {
     const peers = run === undefined ? [] : chosen(run.groups, selection);
     const result = broadcastTo(
       peers,
-      type.code,
+      type,
       checkPayload(type.name, type.payload.encode(payload as In)),
       selection,
       termsOf(type.name, selection),

@@ -17,6 +17,13 @@ export interface SessionStats {
   readonly bytesSent: number;
   /** The number of bytes received. */
   readonly bytesReceived: number;
+  /**
+   * The number of bytes that compression has saved in sent frames: without it, `bytesSent` would be so much larger; 0
+   * without the option `compression`.
+   */
+  readonly bytesSavedSent: number;
+  /** The same for received frames, as their senders announce it. */
+  readonly bytesSavedReceived: number;
   /** The number of bytes that wait to be sent, answers that wait for room included. */
   readonly bufferedBytes: number;
   /** The number of messages that were not sent because newer ones of the same key replaced them; see the option `latest`. */
@@ -52,11 +59,12 @@ export interface SessionStats {
 /** The counters that a session keeps itself. */
 export type SessionCounters = Omit<SessionStats, "queuedMessages" | "runningHandlers">;
 
-/** Returns the counters of a session. `framesIgnored` is the count that only the session itself knows. */
+/** Returns the counters of a session. It counts `framesIgnored`, `bytesSavedReceived` and `openStreams` itself. */
 export function countersOf(
   { source, writer }: Link,
   sender: Sender,
   framesIgnored: number,
+  bytesSavedReceived: number,
   openStreams: number,
 ): SessionCounters {
   const { pending } = sender;
@@ -65,6 +73,8 @@ export function countersOf(
     framesReceived: source.frames,
     bytesSent: writer.written,
     bytesReceived: source.bytes,
+    bytesSavedSent: sender.saved,
+    bytesSavedReceived,
     bufferedBytes: writer.buffered + writer.heldBytes,
     replaced: writer.latestFrames?.replaced ?? 0,
     expired: writer.latestFrames?.expired ?? 0,

@@ -11,6 +11,7 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { StreamOpener } from "./streams.ts";
 import type { Clock } from "../base/clock.ts";
+import type { CompressionTerms } from "../compression_seam.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
 import type { SplitContent } from "../wire/metadata.ts";
@@ -29,6 +30,8 @@ export interface FeatureTerms {
     readonly maxStreams: number;
     readonly streamWindow: number;
   };
+  /** How payloads are compressed; `undefined` without the option `compression`. */
+  readonly compression?: CompressionTerms | undefined;
   /** The fingerprint of the message types; `undefined` without the option `contract`. */
   readonly contract: string | undefined;
 }
@@ -57,6 +60,14 @@ export interface Feature {
    * @default what this side offered
    */
   accept?(ours: PeerObject, theirs: PeerObject): PeerObject | undefined;
+  /**
+   * Called on a client whose server has accepted the feature. Returns false if that is no answer to what this side
+   * offered. The handshake then fails.
+   *
+   * @param ours What this side offered.
+   * @default every answer will do
+   */
+  confirm?(ours: PeerObject, theirs: PeerObject): boolean;
   /**
    * Checks the header of each frame with a system code or with the flag of a feature, before the rest of the frame has
    * arrived.
@@ -88,7 +99,10 @@ export interface FeatureHost {
    * `error` and dropped.
    */
   pull(source: PulledSource): void;
-  /** Returns a frame with its payload decoded by the other features. Throws what they throw. */
+  /**
+   * Decodes the payload of a frame that the feature has taken, such as a piece of a stream. Throws what
+   * {@linkcode FeaturePart.decode} throws.
+   */
   decode(frame: ReceivedFrame): ReceivedFrame;
   /** Answers a request with an error. Throws what sending throws. */
   refuse(request: Request, error: unknown): void;
@@ -100,6 +114,19 @@ export interface FeatureHost {
   excuse(frames: number): void;
   /** Called by a feature when the peer says that it goes away. Returns false if the peer has said so before. */
   leave(parting: PeerParting): boolean;
+}
+
+/** Payloads that are decoded only when they are handed out, because decoding them takes time and memory. */
+export interface DeferredDecoding {
+  /** The flags of their frames, combined with bitwise OR. */
+  readonly flags: number;
+  /**
+   * Returns the size that a payload will have, in bytes, at least that of what was received. Limits and credit count it.
+   * Called when the frame has arrived.
+   *
+   * @throws {ProtocolError} The payload is malformed, or larger than this side takes.
+   */
+  measure(frame: ReceivedFrame): number;
 }
 
 /**
@@ -134,12 +161,18 @@ export interface FeaturePart {
    */
   handled?(size: number, host: FeatureHost): void;
   readonly encode?: PayloadEncoder["encode"];
+  readonly sharing?: PayloadEncoder["sharing"];
   /**
    * Transforms the payload of a received frame, as its flags say. Called for frames with the flag of a feature. Returns
    * `undefined` to leave it as it is. The parts decode in the reverse of the order in which they encode. Throws a
    * `ProtocolError` if the payload is malformed.
    */
   decode?(frame: ReceivedFrame): Uint8Array | SplitContent | undefined;
+  /**
+   * The payloads that are decoded late, by all parts. At most one part of a session may have this member.
+   * @default payloads are decoded when they have arrived
+   */
+  readonly deferred?: DeferredDecoding;
   /**
    * Called when this side begins an orderly end. A feature that has this member asks the peer to finish in its turn.
    */
@@ -195,6 +228,10 @@ export class FeatureSet {
       accept: (name, theirs) => {
         const feature = this.#features.find((feature) => feature.name === name)!;
         return feature.accept === undefined ? offered[name] : feature.accept(offered[name], theirs);
+      },
+      confirm: (name, theirs) => {
+        const feature = this.#features.find((feature) => feature.name === name)!;
+        return feature.confirm === undefined || feature.confirm(offered[name], theirs);
       },
     };
   }

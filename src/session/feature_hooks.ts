@@ -45,7 +45,7 @@ export function meterOf(
   };
 }
 
-/** Returns a frame with its payload decoded. Its `size` remains that of the received payload. */
+/** Returns a frame with its payload decoded. Its `size` remains the one that limits and credit count. */
 export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
   for (const part of decoders) {
     const content = part.decode!(frame);
@@ -53,6 +53,11 @@ export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame)
     else if (content !== undefined) frame = copyWith(frame, content.content, content.meta);
   }
   return frame;
+}
+
+/** Returns a frame whose payload is decoded later. Its `size` is the one that the payload will have. */
+export function measured({ code, flags, requestId, sentAt, content }: ReceivedFrame, size: number): ReceivedFrame {
+  return { code, flags, requestId, sentAt, size, content, meta: undefined };
 }
 
 function copyWith(

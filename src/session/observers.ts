@@ -11,7 +11,7 @@ import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
 export interface FrameInfo {
   /** Its type code. Codes below 200 belong to the library itself. */
   readonly code: number;
-  /** The size of its payload, in bytes. */
+  /** The size of its payload, in bytes: of `sent` and `received` as it travels, perhaps compressed. */
   readonly size: number;
   /** Its id; 0 for a native message that is not a request. */
   readonly requestId: number | string;

@@ -16,7 +16,7 @@ import { type AckProbe, type DeliveriesHost, type DeliveryCounts, DeliveryLog } 
 import { joinMetadata } from "../wire/metadata.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
-import { encodeAlone } from "../link/frame_encoding.ts";
+import { encodeAlone, type EncodedFrame } from "../link/frame_encoding.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
@@ -54,7 +54,7 @@ export interface Latest {
 
 /** The parts of a request that its answer needs. */
 export interface Request {
-  readonly type: { readonly name: string; readonly code: number };
+  readonly type: PayloadOrigin & { readonly name: string; readonly code: number };
   readonly requestId: RequestId;
   /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
@@ -66,18 +66,39 @@ export interface Request {
 export interface EncodedPayload {
   readonly flags: number;
   readonly content: Uint8Array;
+  /**
+   * The size that the peer counts the payload with, in bytes, if it is larger than that of `content`.
+   * @default the size of `content`
+   */
+  readonly size?: number | undefined;
 }
 
-/** A payload that may have been transformed. */
-interface PayloadToSend {
-  readonly flags: number;
-  readonly content: Uint8Array | string;
+/** What a payload belongs to: its message type, or a stream of which it is a piece. */
+export interface PayloadOrigin {
+  /** False if the payload must not be compressed. @default true */
+  readonly compress?: boolean | undefined;
 }
 
 /** Transforms payloads before they are sent. */
 export interface PayloadEncoder {
-  /** Transforms the payload of a message, request or reply. Returns `undefined` to leave it as it is. */
-  encode(code: number, flags: number, content: Uint8Array | string): EncodedPayload | undefined;
+  /**
+   * Transforms the payload of a message, request, reply or piece of a stream. Returns `undefined` to leave it as it is.
+   *
+   * @param origin What the payload belongs to, if that is known. For all pieces of a stream it is the same object, one for
+   * each direction, so that an encoder can remember what it has learned of the stream.
+   */
+  encode(
+    code: number,
+    flags: number,
+    content: Uint8Array | string,
+    origin?: PayloadOrigin,
+  ): EncodedPayload | undefined;
+  /**
+   * A name that is the same for two encoders if they transform messages alike. A broadcast is then encoded once for all of
+   * them.
+   * @default a broadcast is encoded for each peer
+   */
+  readonly sharing?: string | undefined;
 }
 
 /** The session of a {@linkcode Sender}. */
@@ -107,6 +128,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;
+  #sharing: string | undefined = "";
+  #saved = 0;
 
   /**
    * @param outcome The result of the handshake.
@@ -153,6 +176,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return this.#leftOut;
   }
 
+  /** The number of bytes that compression has saved in sent frames. */
+  get saved(): number {
+    return this.#saved + (this.writer.latestFrames?.saved ?? 0);
+  }
+
   /** Starts to record what becomes of messages. Requests are left out, because each of them reports its own outcome. */
   startTracking(): void {
     this.#deliveries = new DeliveryLog(this.writer, this.#shared.wheel, this);
@@ -178,17 +206,27 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     this.pending.outdated(probe as Pending);
   }
 
-  /** Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more. */
-  send(name: string, code: number, content: Uint8Array | string): boolean {
-    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE);
+  /**
+   * Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more.
+   *
+   * @param origin Its type, for encoders.
+   */
+  send(name: string, code: number, content: Uint8Array | string, origin?: PayloadOrigin): boolean {
+    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
 
   /** Sends a message with metadata, whose members are `meta`; see `metadataMembers`. It has some if that is not empty. */
-  sendWithMetadata(name: string, code: number, content: Uint8Array | string, meta: string): boolean {
-    if (meta === "") return this.send(name, code, content);
-    this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE);
+  sendWithMetadata(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    meta: string,
+    origin?: PayloadOrigin,
+  ): boolean {
+    if (meta === "") return this.send(name, code, content, origin);
+    this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE, undefined, origin);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
@@ -197,6 +235,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    * Sends a message of which only the latest counts. Returns and throws what {@linkcode send} does.
    *
    * @param meta The members of its metadata; empty for none.
+   * @param origin Its type, for encoders.
    * @param at When the message was made, by the clock. Default: now.
    */
   sendLatest(
@@ -205,36 +244,36 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     content: Uint8Array | string,
     meta: string,
     how: Latest,
+    origin?: PayloadOrigin,
     at?: number,
   ): boolean {
-    if (this.writer.idle) return this.sendWithMetadata(name, code, content, meta);
-    const { protocol } = this.writer;
+    if (this.writer.idle) return this.sendWithMetadata(name, code, content, meta, origin);
+    const flags = meta === "" ? 0 : Flag.META;
     const whole = meta === "" ? content : this.withMetadata(name, content, meta);
-    const payload = this.#transform(code, meta === "" ? 0 : Flag.META, whole);
-    const bytes = typeof payload.content === "string" ? encodeUtf8(payload.content) : payload.content;
-    if (protocol.headerSize + bytes.length > this.maxMessageSize) {
-      throw payloadTooLarge(name, content, this.maxMessageSize);
-    }
     const requestId = this.pending.ids.plain();
-    const sentAt = protocol.layout.timestamp < 0 ? 0 : Date.now();
-    this.#latest(code, encodeAlone(protocol, code, payload.flags, requestId, bytes, sentAt), how, at);
+    const frame = this.encodedFrame(code, flags, whole, requestId, origin);
+    const { bytes } = frame;
+    if (bytes.length > this.maxMessageSize) throw payloadTooLarge(name, content, this.maxMessageSize);
+    this.#latest(code, frame, how, at);
     const { sent } = this.#shared.observers;
     if (sent !== undefined && !this.writer.closed) {
-      sent({ code, size: bytes.length, requestId, kind: kindOf(code, payload.flags) }, this.#host.handle);
+      const size = bytes.length - this.writer.protocol.headerSize;
+      sent({ code, size, requestId, kind: kindOf(code, flags) }, this.#host.handle);
     }
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
 
   /** Sends a complete frame of which only the latest counts. Throws a `BackpressureError` if there is no room. */
-  encodedLatest(code: number, frame: Uint8Array, how: Latest): void {
+  encodedLatest(code: number, frame: EncodedFrame, how: Latest): void {
     if (this.writer.idle) this.encoded(frame);
     else this.#latest(code, frame, how);
   }
 
-  /** Sends complete frames that are encoded already. Throws a `BackpressureError` if there is no room. */
-  encoded(frames: Uint8Array): void {
-    this.writer.encoded(frames);
+  /** Sends a complete frame that is encoded already. Throws a `BackpressureError` if there is no room. */
+  encoded({ bytes, cost }: EncodedFrame): void {
+    this.writer.encoded(bytes, cost);
     this.#frames++;
+    this.#saved += cost - bytes.length;
   }
 
   /**
@@ -270,6 +309,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     { timeout = REQUEST_TIMEOUT, signal }: PingOptions,
     meta: string = "",
     deadline: boolean = false,
+    origin?: PayloadOrigin,
   ): Promise<unknown> {
     checkTimeout(name, timeout);
     signal?.throwIfAborted();
@@ -278,7 +318,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       content = this.withMetadata(name, content, meta, deadline ? timeout : undefined);
       flags = Flag.META;
     }
-    const entry = this.#ask(name, code, flags, content, MESSAGE, codec, timeout, signal);
+    const entry = this.#ask(name, code, flags, content, MESSAGE, codec, timeout, signal, false, origin);
     if (this.#deliveries !== undefined) entry.ackedMessages = this.#deliveries.sent;
     this.#sentRequest(entry);
     return entry.promise;
@@ -305,7 +345,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       content = this.withMetadata(type.name, content, replyMeta);
       flags |= Flag.META;
     }
-    return this.frame(type.name, type.code, flags, requestId, content, REPLY, sentAt);
+    return this.frame(type.name, type.code, flags, requestId, content, REPLY, sentAt, type);
   }
 
   /**
@@ -345,11 +385,51 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /** Makes all payloads pass through these encoders from now on. */
   transform(parts: readonly PayloadEncoder[]): void {
     this.#encoders = parts;
+    const names = parts.map(({ sharing }) => sharing);
+    this.#sharing = names.includes(undefined) ? undefined : names.join();
   }
 
-  /** True if payloads are transformed. A frame that is encoded once then cannot be sent to several peers. */
-  get transforms(): boolean {
-    return this.#encoders !== undefined;
+  /**
+   * Two senders with the same name transform messages alike, so that a frame can be encoded for both: `""` if they leave
+   * them as they are. A sender without a name needs frames of its own.
+   */
+  get sharing(): string | undefined {
+    return this.#sharing;
+  }
+
+  /** Returns a whole message, with its payload transformed. Every sender with the same {@linkcode sharing} may send it. */
+  encodedFrame(
+    code: number,
+    flags: number,
+    content: Uint8Array | string,
+    id: RequestId,
+    origin: PayloadOrigin | undefined,
+  ): EncodedFrame {
+    const { protocol } = this.writer;
+    const encoded = this.encode(code, flags, content, origin);
+    const payload = encoded?.content ?? content;
+    const whole = typeof payload === "string" ? encodeUtf8(payload) : payload;
+    const sentAt = protocol.layout.timestamp < 0 ? 0 : Date.now();
+    const bytes = encodeAlone(protocol, code, flags | (encoded?.flags ?? 0), id, whole, sentAt);
+    return { bytes, cost: encoded?.size === undefined ? bytes.length : protocol.headerSize + encoded.size };
+  }
+
+  /** Passes a payload through the encoders. Returns `undefined` if they leave it as it is. */
+  encode(
+    code: number,
+    flags: number,
+    content: Uint8Array | string,
+    origin: PayloadOrigin | undefined,
+  ): EncodedPayload | undefined {
+    let result: EncodedPayload | undefined;
+    for (const encoder of this.#encoders ?? []) {
+      const before = result?.flags ?? 0;
+      const encoded = encoder.encode(code, flags | before, result?.content ?? content, origin);
+      if (encoded !== undefined) {
+        result = { flags: before | encoded.flags, content: encoded.content, size: encoded.size ?? result?.size };
+      }
+    }
+    return result;
   }
 
   /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */
@@ -365,11 +445,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Adds a request that was made already, and sends its frame. Throws if it cannot be sent. */
-  open(entry: Pending, code: number, flags: number, content: Uint8Array | string): void {
+  open(entry: Pending, code: number, flags: number, content: Uint8Array | string, origin: PayloadOrigin): void {
     entry.signal?.throwIfAborted();
     this.pending.insert(entry);
     try {
-      this.frame(entry.name, code, flags, entry.requestId, content, MESSAGE);
+      this.frame(entry.name, code, flags, entry.requestId, content, MESSAGE, undefined, origin);
     } catch (error) {
       this.pending.forget(entry);
       throw error;
@@ -445,10 +525,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     timeout: number,
     signal: AbortSignal | undefined,
     background = false,
+    origin?: PayloadOrigin,
   ): Pending {
     const entry = this.pending.add(this.pending.ids.next(), name, codec, timeout, signal, background);
     try {
-      this.frame(name, code, this.#request | flags, entry.requestId, content, priority);
+      this.frame(name, code, this.#request | flags, entry.requestId, content, priority, undefined, origin);
     } catch (error) {
       this.pending.forget(entry);
       throw error;
@@ -456,21 +537,16 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     return entry;
   }
 
-  #latest(code: number, frame: Uint8Array, { latest, maxAge }: Latest, at = this.#shared.clock.now()): void {
-    const waiting = this.writer.latest(code, frame, { key: latest, at, maxAge });
+  #latest(
+    code: number,
+    { bytes, cost }: EncodedFrame,
+    { latest, maxAge }: Latest,
+    at = this.#shared.clock.now(),
+  ): void {
+    const waiting = this.writer.latest(code, bytes, cost, { key: latest, at, maxAge });
     if (waiting === undefined) return;
     this.#frames++;
     this.#deliveries?.take(waiting);
-  }
-
-  #transform(code: number, flags: number, content: Uint8Array | string): PayloadToSend {
-    for (const encoder of this.#encoders ?? []) {
-      const encoded = encoder.encode(code, flags, content);
-      if (encoded === undefined) continue;
-      flags |= encoded.flags;
-      content = encoded.content;
-    }
-    return { flags, content };
   }
 
   /**
@@ -487,17 +563,25 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     content: Uint8Array | string,
     priority: Priority,
     sentAt?: number,
+    origin?: PayloadOrigin,
   ): number {
     const { protocol } = this.writer;
+    let cost = 0;
     if (this.#encoders !== undefined && code >= FIRST_APPLICATION_CODE) {
-      ({ flags, content } = this.#transform(code, flags, content));
+      const encoded = this.encode(code, flags, content, origin);
+      if (encoded !== undefined) {
+        flags |= encoded.flags;
+        content = encoded.content;
+        if (encoded.size !== undefined) cost = protocol.headerSize + encoded.size;
+      }
     }
     // The library's own frames are not checked: they are so short that any sensible peer takes them.
     const maxMessageSize = code < FIRST_APPLICATION_CODE ? Infinity : this.maxMessageSize;
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
-    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority);
+    const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority, cost);
     if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
     this.#frames++;
+    if (cost > 0 && size > 0) this.#saved += cost - size;
     const { sent } = this.#shared.observers;
     if (sent !== undefined && size > 0) {
       sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.handle);

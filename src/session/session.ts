@@ -22,8 +22,17 @@ import { countersOf, type SessionCounters } from "./counters.ts";
 import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
-import { attachFeatures, type FeatureHost, type FeaturePart } from "./feature.ts";
-import { closeAll, decodeBy, finishAll, guarded, leaveAll, type MessageMeter, meterOf } from "./feature_hooks.ts";
+import { attachFeatures, type DeferredDecoding, type FeatureHost, type FeaturePart } from "./feature.ts";
+import {
+  closeAll,
+  decodeBy,
+  finishAll,
+  guarded,
+  leaveAll,
+  measured,
+  type MessageMeter,
+  meterOf,
+} from "./feature_hooks.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
@@ -58,6 +67,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #decoders: readonly FeaturePart[] | undefined;
   /** The flags of the features, if any of them transforms received payloads. Other frames need no decoding. */
   readonly #decodedFlags: number;
+  /** The payloads that are decoded when they are handed out. */
+  readonly #deferred: DeferredDecoding | undefined;
+  /** The flags of the frames of such payloads, combined with bitwise OR. A field: it is read for every frame. */
+  readonly deferredFlags: number;
   /** Created when the end begins. */
   #shutdown: Shutdown | undefined = undefined;
   /** The feature that takes frames with flags of its own, and these flags. */
@@ -70,6 +83,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   #useless = 0;
   /** How many more of them are allowed, because the peer could not know. */
   #excused = 0;
+  /** The number of bytes that compression has saved in received frames. */
+  #saved = 0;
   #closed: ResettablePromise | undefined = undefined;
 
   /**
@@ -108,6 +123,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     const decoders = features.filter((part) => part.decode !== undefined).reverse();
     this.#decoders = decoders.length > 0 ? decoders : undefined;
     this.#decodedFlags = decoders.length > 0 ? agreed.flags : 0;
+    this.#deferred = decoders.find((part) => part.deferred !== undefined)?.deferred;
+    this.deferredFlags = this.#deferred?.flags ?? 0;
   }
 
   /** Opens streams; `undefined` if the peer does not speak them. */
@@ -197,7 +214,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** The counters of frames, bytes and requests. */
   get counters(): SessionCounters {
-    return countersOf(this.link, this.sender, this.#framesIgnored, this.streams?.size ?? 0);
+    return countersOf(this.link, this.sender, this.#framesIgnored, this.#saved, this.streams?.size ?? 0);
   }
 
   /** Starts the heartbeat and begins to read. */
@@ -228,7 +245,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   decode(frame: ReceivedFrame): ReceivedFrame {
-    return (frame.flags & this.#decodedFlags) === 0 ? frame : decodeBy(this.#decoders!, frame);
+    if ((frame.flags & this.#decodedFlags) === 0) return frame;
+    // The budget of a turn is counted in frames, and this one may take as long as thousands.
+    if ((frame.flags & this.deferredFlags) !== 0) this.#shared.budget.inflated(frame.size);
+    return decodeBy(this.#decoders!, frame);
   }
 
   useless(frame: ReceivedFrame): void {
@@ -246,6 +266,19 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   // For the layer above.
+
+  /**
+   * Decodes a message whose payload was left as it was received: one with a flag of `deferredFlags`. Returns `undefined`
+   * if it cannot be read. It is rejected then, or the session is over.
+   */
+  unpack(frame: ReceivedFrame): ReceivedFrame | undefined {
+    try {
+      return this.#decoded(frame);
+    } catch (error) {
+      this.#broken(error as ProtocolError);
+      return undefined;
+    }
+  }
 
   /** Called when a message of `size` bytes of payload no longer waits: it was handed to its handler, or left out. */
   taken(size: number): void {
@@ -289,9 +322,14 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   // Called by the link.
 
-  frame(frame: ReceivedFrame, receivedAt: number): void {
-    const { code, flags, requestId, size } = frame;
-    this.#shared.observers.received?.({ code, size, requestId, kind: kindOf(code, flags) }, this.handle);
+  frame(received: ReceivedFrame, receivedAt: number): void {
+    const { code, flags, requestId } = received;
+    this.#shared.observers.received?.(
+      { code, size: received.size, requestId, kind: kindOf(code, flags) },
+      this.handle,
+    );
+    const frame = (flags & this.deferredFlags) === 0 ? received : this.#measured(received);
+    const { size } = frame;
     const { pending } = this.sender;
     if (code < FIRST_APPLICATION_CODE) this.#system(frame);
     else if ((flags & this.#taken) !== 0) this.#take(frame, receivedAt);
@@ -372,20 +410,32 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** Passes a message or a request to the layer above. */
   #accept(frame: ReceivedFrame, receivedAt: number): void {
-    if ((frame.flags & this.#decodedFlags) === 0) {
+    const { flags } = frame;
+    if ((flags & this.#decodedFlags) === 0 || (flags & this.deferredFlags) !== 0) {
       this.inbox.accept(frame, receivedAt);
       return;
     }
-    let decoded: ReceivedFrame;
+    const decoded = this.#decoded(frame);
+    if (decoded === undefined) this.taken(frame.size);
+    else this.inbox.accept(decoded, receivedAt);
+  }
+
+  /** Decodes a message or a request. Returns `undefined` if it cannot be read. A request is rejected then. */
+  #decoded(frame: ReceivedFrame): ReceivedFrame | undefined {
     try {
-      decoded = decodeBy(this.#decoders!, frame);
+      return this.decode(frame);
     } catch (error) {
       this.#hookFailed(error);
-      this.taken(frame.size);
       if ((frame.flags & Flag.REQUEST) !== 0) this.rejectRequest(frame, UNREADABLE);
-      return;
+      return undefined;
     }
-    this.inbox.accept(decoded, receivedAt);
+  }
+
+  /** Returns a frame whose payload is decoded later, with the size that it will have. */
+  #measured(frame: ReceivedFrame): ReceivedFrame {
+    const size = this.#deferred!.measure(frame);
+    this.#saved += size - frame.size;
+    return measured(frame, size);
   }
 
   /** Settles the request that a frame answers, if there is one. */
@@ -394,9 +444,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     let answer = frame;
     try {
       if (this.#replyParts?.some((part) => part.reply!(frame, this)) === true) return;
-      if ((frame.flags & this.#decodedFlags) !== 0 && frame.code >= FIRST_APPLICATION_CODE) {
-        answer = decodeBy(this.#decoders!, frame);
-      }
+      const { code, flags, requestId } = frame;
+      const coded = (flags & this.#decodedFlags) !== 0 && code >= FIRST_APPLICATION_CODE;
+      // An answer that nobody waits for is not worth the time that decoding it late would take.
+      if (coded && ((flags & this.deferredFlags) === 0 || pending.has(requestId))) answer = this.decode(frame);
     } catch (error) {
       this.#hookFailed(error);
       pending.fail(frame.requestId, error);

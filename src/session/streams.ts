@@ -70,6 +70,8 @@ export interface OpenedStream extends SessionStream {
 /** A stream that the peer opened. */
 export interface AcceptedStream extends SessionStream {
   readonly code: number;
+  /** False if nothing that is sent must be compressed. Set by the layer above, which knows the type. */
+  compress: boolean;
   /** The content of the opening, a view that may be kept. */
   readonly head: Uint8Array;
   /** What came beside it. */
@@ -105,6 +107,8 @@ export interface Opening {
   /** How much the peer may send before something is read, in bytes; `undefined` for what was agreed on. */
   readonly window: number | undefined;
   readonly signal: AbortSignal | undefined;
+  /** False if nothing of the stream must be compressed. */
+  readonly compress: boolean;
 }
 
 /** Opens streams. */

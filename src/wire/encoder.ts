@@ -17,6 +17,7 @@ import { requireDigest, sha256 } from "./python/sha256.ts";
  *
  * @param protocol The wire protocol, from {@linkcode protocol}.
  * @param frame The frame. A missing `sentAt` is sent as 0 in protocols that carry it.
+ * @param features The flags that negotiated features allow, in the native protocol, combined with bitwise OR. Default 0.
  * @returns The header and the content, in a new array.
  * @throws {RangeError} The code, the id, the flags or `sentAt` do not fit the protocol.
  * @throws {TypeError} The content is not a `Uint8Array`, or the id is not a UUID in a 62-byte protocol.
@@ -32,8 +33,8 @@ import { requireDigest, sha256 } from "./python/sha256.ts";
  * assertEquals(bytes.length, 15 + 2);
  * ```
  */
-export function encodeFrame(protocol: Protocol, frame: Frame): Uint8Array {
-  checkFrame(protocol, frame);
+export function encodeFrame(protocol: Protocol, frame: Frame, features: number = 0): Uint8Array {
+  checkFrame(protocol, frame, features);
   const bytes = copyContent(protocol, frame);
   const { code, flags, requestId, sentAt = 0 } = frame;
   const size = bytes.length - protocol.headerSize;
@@ -99,7 +100,7 @@ export function sealFrame(
 }
 
 /** Throws the errors that {@linkcode encodeFrame} documents. */
-function checkFrame(protocol: Protocol, frame: Frame): void {
+function checkFrame(protocol: Protocol, frame: Frame, features: number): void {
   const { code, content, requestId, flags, sentAt } = frame;
   requireDigest(protocol, "Cannot encode the frame");
   if (!isUint(code, 0xffff)) throw new RangeError(`Cannot encode the frame: code must be 0 to 65535, not ${code}`);
@@ -118,7 +119,7 @@ function checkFrame(protocol: Protocol, frame: Frame): void {
   if (sentAt !== undefined && !isUint(sentAt, Number.MAX_SAFE_INTEGER)) {
     throw new RangeError(`Cannot encode the frame: sentAt must be a whole number of milliseconds, not ${sentAt}`);
   }
-  const fault = isUint(flags, 0xff) ? flagFault(protocol, flags, code, requestId) : "flags must be 0 to 255";
+  const fault = isUint(flags, 0xff) ? flagFault(protocol, flags, code, requestId, features) : "flags must be 0 to 255";
   if (fault !== undefined) throw new RangeError(`Cannot encode the frame: ${fault}`);
 }
 

@@ -9,7 +9,7 @@ import { type Client, type CloseReason, PayloadError, RemoteError, TimeoutError 
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
-import { clientOf, GIVEN, open, type Protection } from "./protection.ts";
+import { clientOf, compresses, GIVEN, open, type Protection } from "./protection.ts";
 import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
 
 const HOST = "127.0.0.1";
@@ -49,6 +49,9 @@ export async function talk(checks: Checks, port: number, protection: Protection 
       const payload = new Uint8Array(size);
       for (let i = 0; i < size; i++) payload[i] = i * 31 + (i >> 8);
       assert(same(await client.request(TYPES.echo, payload, { timeout: 40_000 }), payload), "other bytes came back");
+      const { bytesSavedSent = 0, bytesSavedReceived = 0 } = client.stats();
+      const saved = size > 1_024 && compresses(protection);
+      assertEquals([bytesSavedSent > 0, bytesSavedReceived > 0], [saved, saved]);
     });
   }
   await check("request", async () => assertEquals(await client.request(TYPES.add, { a: 1, b: 2 }), 3));

@@ -29,20 +29,29 @@ export const GIVEN: Protection = PROTECTIONS.find((name) => name === process.env
 const identity = await Identity.importKey(pem("server-identity.pem"));
 const device = await Identity.importKey(pem("client-identity.pem"));
 
+/** Whether both sides compress: the best codec inside TLS, and inside Noise the only one that the server knows. */
+export function compresses(protection: Protection): boolean {
+  return protection !== "plain";
+}
+
 /** Returns the options of the server. */
-function serverOptions(protection: Protection): Pick<ServerConfig<unknown>, "encryption" | "tls"> {
+function serverOptions(
+  protection: Protection,
+): Pick<ServerConfig<unknown>, "compression" | "encryption" | "tls"> {
   const mutual = { ...pair("server"), ca: CA, clientCertificate: "required" } as const;
   return {
     ...protection === "mutual tls" ? { tls: mutual } : protection.endsWith("tls") ? { tls: pair("server") } : {},
     ...protection.startsWith("noise") ? { encryption: { identity, allow: [device.publicKey] } } : {},
+    compression: compresses(protection) && (protection.startsWith("noise") ? { codecs: ["deflate-raw"] } : true),
   };
 }
 
 /** Returns the options of the client. */
-function clientOptions(protection: Protection): Pick<ClientConfig, "encryption" | "tls"> {
+function clientOptions(protection: Protection): Pick<ClientConfig, "compression" | "encryption" | "tls"> {
   return {
     ...protection.endsWith("tls") ? { tls: { ca: CA, ...protection === "mutual tls" ? pair("client") : {} } } : {},
     ...protection.startsWith("noise") ? { encryption: { trust: identity.publicKey, identity: device } } : {},
+    compression: compresses(protection),
   };
 }
 

@@ -102,7 +102,7 @@ export function openStream(
   { meta, signal, window, within }: OpenOptions,
   watch: StreamWatch,
 ): OpenStream<unknown, unknown, unknown> {
-  const { code, down, name, result, up } = type;
+  const { code, compress, down, name, result, up } = type;
   if (!session.open) throw closedError(`Cannot open "${name}"`, session.reason);
   const { limits: { maxStreamWindow }, streams } = session;
   if (streams === undefined) {
@@ -121,6 +121,7 @@ export function openStream(
     meta: terms.meta,
     deadline: within?.timeLeft === undefined ? undefined : terms.timeout,
     signal: terms.signal,
+    compress,
   });
   const ended = watchStream(watch, "self", type, stream.requestId);
   if (ended !== undefined) stream.result.then(() => ended("answered"), () => ended("failed"));

@@ -60,7 +60,8 @@ export class StreamRunner {
     if (load !== undefined && load.streams >= maxStreams) {
       return this.#refuse(stream, answerError("too-many-streams", "The receiver takes no more streams for now"));
     }
-    const { head: codec, name } = route.type;
+    const { compress, head: codec, name } = route.type;
+    stream.compress = compress;
     let ends: AcceptedEnds;
     try {
       ends = new AcceptedEnds(stream, route.type, checkData(name, codec.decode(stream.head)), this.#session);

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Feature } from "../feature.ts";
+import type { Feature, FeatureTerms } from "../feature.ts";
+import { compression } from "./compression/compression.ts";
 import { contract } from "./contract.ts";
 import { credit } from "./credit.ts";
 import { goAway } from "./goaway.ts";
@@ -13,5 +14,11 @@ import { streams } from "./streams/feature.ts";
 
 export { contractNote } from "./contract.ts";
 
-/** All features that are offered. */
-export const FEATURES: readonly Feature[] = [credit, goAway, streams, contract, metadata];
+/**
+ * Returns the features of a Server or a Client. Payloads pass through them in this order when they are sent, so the one that
+ * compresses them comes last.
+ */
+export function featuresOf({ compression: terms, limits }: FeatureTerms): readonly Feature[] {
+  const features: readonly Feature[] = [credit, goAway, streams, contract, metadata];
+  return terms === undefined ? features : [...features, compression(terms, limits.maxMessageSize)];
+}

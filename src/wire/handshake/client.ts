@@ -200,7 +200,9 @@ export class ClientHandshake {
     const features = objectMember(native, "features");
     if (
       this.#terms === undefined || member(native, "version") !== this.#terms.version || features === undefined ||
-      commonFeatures(offer, features).size !== Object.keys(features).length
+      commonFeatures(offer, features).size !== Object.keys(features).length ||
+      offer.confirm !== undefined &&
+        ![...commonFeatures(offer, features)].every((feature) => offer.confirm!(...feature))
     ) {
       throw failed("it chose native terms that were not offered");
     }

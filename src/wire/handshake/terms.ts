@@ -71,6 +71,12 @@ export interface NativeOffer {
    * @default what this end offers
    */
   readonly accept?: (name: string, theirs: PeerObject) => PeerObject | undefined;
+  /**
+   * Called on a client for each feature that the server has accepted. Returns false if the server's parameters cannot be
+   * an answer to what this end offers.
+   * @default every answer will do
+   */
+  readonly confirm?: (name: string, theirs: PeerObject) => boolean;
 }
 
 /** A peer's `native` member, with its types checked. */

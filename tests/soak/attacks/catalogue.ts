@@ -6,6 +6,7 @@
 
 import { type CloseReason, DEFAULT_LIMITS, type ServerConfig } from "@veltix/core";
 import { askOnceEach, askWithoutReading, BUFFER_CODES, fillSlowHandlers, trickleCredit } from "./buffers.ts";
+import { sendAllowedBombs, sendForbiddenBombs } from "./bombs.ts";
 import { cutAfterEach, type CuttingServer, haunt } from "./ends.ts";
 import { floodFrames, type FrameFlood } from "./frames.ts";
 import { attackHandshakes, type Progress } from "./handshake.ts";
@@ -243,6 +244,23 @@ export const ATTACKS: readonly Attack[] = [
     formula: "10 × (`maxQueuedBytes` + `maxMessageSize`)",
     most: () => 10 * (maxQueuedBytes + maxMessageSize),
     run: sendJson,
+  },
+  {
+    name: "bombs",
+    does: "10 connections send compressed payloads of 32 KiB that make 8 MiB, as many as they have credit for",
+    // What was inflated is garbage as soon as its handler has ended, some 5 GB of it a second.
+    formula: "10 × (`maxQueuedBytes` + two times `maxMessageSize`)",
+    most: () => 10 * (maxQueuedBytes + 2 * maxMessageSize),
+    setting: () => ({ config: { compression: true } }),
+    run: sendAllowedBombs,
+  },
+  {
+    name: "bombs-forbidden",
+    does: "1,000 connections a second send 300 bytes that make 8 MiB, above the ratio that is allowed",
+    ...nothing(20),
+    ends: "protocol-error",
+    setting: () => ({ config: { compression: true } }),
+    run: sendForbiddenBombs,
   },
   {
     name: "credentials",

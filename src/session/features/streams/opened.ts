@@ -62,6 +62,7 @@ export class Opened extends Stream implements OpenedStream {
     this.#request = request;
     this.#table = table;
     this.#isReleased = isReleased;
+    this.compress = opening.compress;
     request.onOver = (error) => this.finish(error);
   }
 

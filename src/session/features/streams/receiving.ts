@@ -115,9 +115,9 @@ export class Receiving implements StreamReader, ItemHolder {
     return Math.ceil(this.#balance / Math.max(1, this.#shared.ours.least)) + 1;
   }
 
-  /** Takes a piece. Its bytes may be a view of a buffer that is used again, so the frame is asked for its own ones. */
-  piece(frame: Pick<ReceivedFrame, "content" | "own">): void {
-    const cost = Math.max(frame.content.length, this.#shared.ours.least);
+  /** Called for a piece of `size` bytes. Returns false if it is thrown away. Otherwise {@linkcode piece} gets it. */
+  takes(size: number): boolean {
+    const cost = Math.max(size, this.#shared.ours.least);
     if (cost > this.#balance) {
       throw new ProtocolError("protocol-error", "The peer sent a piece beyond the window of its stream");
     }
@@ -125,10 +125,18 @@ export class Receiving implements StreamReader, ItemHolder {
     this.#balance -= cost;
     if (this.#stopped !== "no") {
       if (this.#stopped === "silently") this.#tell(undefined);
-      return;
+      return false;
     }
     this.#received += cost;
     this.#uncounted += cost;
+    return true;
+  }
+
+  /**
+   * Takes the bytes of a piece that was counted. They may be a view of a buffer that is used again, so the frame is asked
+   * for its own ones.
+   */
+  piece(frame: Pick<ReceivedFrame, "content" | "own">): void {
     this.#chunks.push(frame.own?.() ?? new Uint8Array(frame.content));
     this.onChange?.();
     this.#measure();

@@ -8,6 +8,7 @@ import { encodeUtf8 } from "../../../base/utf8.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { put32 } from "../../../wire/integers.ts";
 import { errorContent } from "../../error_reply.ts";
+import type { PayloadOrigin } from "../../sender.ts";
 import { Receiving, type ReceivingShared, type ReceivingStream } from "./receiving.ts";
 import { Sending, type SendingShared, type SendingStream } from "./sending.ts";
 
@@ -22,13 +23,14 @@ export interface StreamsShared extends ReceivingShared, SendingShared {
 }
 
 /** A stream of either side. */
-export abstract class Stream implements ReceivingStream, SendingStream {
+export abstract class Stream implements PayloadOrigin, ReceivingStream, SendingStream {
   readonly requestId: number;
   readonly name: string;
   readonly code: number;
   readonly reader: Receiving;
   readonly writer: Sending;
   over = false;
+  compress = true;
   protected readonly shared: StreamsShared;
 
   /** @param reserved What is taken from the budget for the window of the peer. */

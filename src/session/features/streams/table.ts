@@ -98,7 +98,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     const flags = Flag.REQUEST | Flag.STREAM | (opening.ended ? Flag.END : 0) | (described ? Flag.META : 0);
     try {
       const { code, deadline, head, meta } = opening;
-      sender.open(request, code, flags, described ? sender.withMetadata(name, head, meta, deadline) : head);
+      const content = described ? sender.withMetadata(name, head, meta, deadline) : head;
+      sender.open(request, code, flags, content, opening);
     } catch (error) {
       this.giveWindow(window + more);
       throw error;
@@ -119,10 +120,10 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   take(frame: ReceivedFrame, receivedAt: number): void {
     const { flags } = frame;
     if ((flags & Flag.REQUEST) !== 0) return this.#accept(frame, receivedAt);
-    const piece = this.#host.decode(frame);
-    const { content } = piece;
-    if (content.length > MAX_PIECE || content.length === 0 && (flags & Flag.END) === 0) {
-      throw new ProtocolError("protocol-error", `The peer sent a piece of ${content.length} bytes`);
+    // A compressed piece has the size already to which it inflates.
+    const { size } = frame;
+    if (size > MAX_PIECE || size === 0 && (flags & Flag.END) === 0) {
+      throw new ProtocolError("protocol-error", `The peer sent a piece of ${size} bytes`);
     }
     const stream = this.#find(frame);
     if (stream === undefined) {
@@ -132,7 +133,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (stream.code !== frame.code) {
       throw new ProtocolError("protocol-error", `The peer sent a piece with the code ${frame.code} of another stream`);
     }
-    if (content.length > 0) stream.reader.piece(piece);
+    if (size > 0 && stream.reader.takes(size)) stream.reader.piece(this.#host.decode(frame));
     if ((flags & Flag.END) !== 0) stream.reader.end();
   }
 
@@ -212,21 +213,23 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     this.#host.sender.writer.push(source);
   }
 
-  piece({ name, code, requestId }: Stream, flags: number, content: Uint8Array): void {
+  piece(stream: Stream, flags: number, content: Uint8Array): void {
+    const { name, code, requestId } = stream;
     this.#host.sender.pieces++;
-    this.#host.sender.frame(name, code, flags, requestId, content, CONTROL);
+    this.#host.sender.frame(name, code, flags, requestId, content, CONTROL, undefined, stream);
   }
 
   send({ name, released, requestId }: Stream, code: number, flags: number, content: Uint8Array | string): void {
     this.#host.sender.frame(name, code, flags, requestId, content, released ? CONTROL : ORDERED_CONTROL);
   }
 
-  answer({ code, requestId }: Stream, name: string, content: Uint8Array | string): void {
-    this.#host.sender.frame(name, code, Flag.REPLY, requestId, content, REPLY);
+  answer(stream: Stream, name: string, content: Uint8Array | string): void {
+    const { code, requestId } = stream;
+    this.#host.sender.frame(name, code, Flag.REPLY, requestId, content, REPLY, undefined, stream);
   }
 
-  refuse({ code, name, requestId }: Stream, error: unknown): void {
-    this.#host.refuse({ type: { name, code }, requestId, sentAt: undefined }, error);
+  refuse(stream: Stream, error: unknown): void {
+    this.#host.refuse({ type: stream, requestId: stream.requestId, sentAt: undefined }, error);
   }
 
   streamOver(stream: Stream, pieces: number): void {
@@ -294,11 +297,11 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
       throw new ProtocolError("protocol-error", `The peer used the request id ${requestId} twice`);
     }
     const reserved = (flags & Flag.END) === 0 ? this.ours.window : 0;
-    const { content, meta } = this.#host.decode(frame);
+    // The head is kept until the handler has settled, so it counts as well. It is inflated only if the stream is taken.
+    const taken = reserved + frame.size;
     const refusal = !this.#host.inbox.permits(frame)
       ? RATE_LIMITED
-      // The head is kept until the handler has settled, so it counts as well.
-      : this.#handlers >= this.ours.max || !this.takeWindow(reserved + content.length)
+      : this.#handlers >= this.ours.max || !this.takeWindow(taken)
       ? TOO_MANY
       : undefined;
     if (refusal !== undefined) {
@@ -306,6 +309,15 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
       this.#host.rejectRequest(frame, refusal);
       return;
     }
+    let opening: ReceivedFrame;
+    try {
+      opening = this.#host.decode(frame);
+    } catch (error) {
+      this.giveWindow(taken);
+      throw error;
+    }
+    const { content, meta } = opening;
+    this.giveWindow(frame.size - content.length);
     const head = new Uint8Array(content);
     const stream = new Accepted(this, requestId as number, code, head, meta, receivedAt, reserved);
     if (reserved === 0) stream.reader.end();
