@@ -145,9 +145,12 @@ class Connecting implements ClientEncryption {
     });
     try {
       let step = machine.start();
+      let prepare: (() => void) | undefined = () => machine.prepare();
       for (;;) {
-        if (step.state === "bytes") step = await feed(connection, machine, step);
-        else if (step.state === "trust") {
+        if (step.state === "bytes") {
+          step = await feed(connection, machine, step, prepare);
+          prepare = undefined;
+        } else if (step.state === "trust") {
           const trusted = verifyPeer(this.#trust, step.identities, to);
           const [key] = isThenable(trusted) ? await whileOpen(connection, trusted) : trusted;
           const done = machine.accept();
@@ -167,13 +170,21 @@ class Connecting implements ClientEncryption {
 /** The only words that a client gets if its key is not in `allow`. */
 const NOT_ALLOWED: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
 
-/** Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. */
+/**
+ * Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. `meanwhile` is called
+ * as soon as the bytes are on their way.
+ */
 async function feed(
   connection: Connection,
   machine: ServerNoise | ClientNoise,
   { send }: { readonly send?: Uint8Array },
+  meanwhile?: () => void,
 ): Promise<NoiseStep> {
-  if (send !== undefined) await connection.write(send);
+  if (send !== undefined) {
+    const written = connection.write(send);
+    meanwhile?.();
+    await written;
+  }
   const chunk = await connection.read();
   if (chunk !== null) return machine.push(chunk);
   throw machine.finish() ??
