@@ -71,7 +71,8 @@ class Listening implements ServerEncryption {
       for (;;) {
         if (step.state === "bytes") step = await feed(connection, machine, step);
         else if (step.state === "turn") {
-          await turns.next();
+          const turn = turns.step();
+          if (turn !== undefined) await turn;
           const from = turns.begin();
           step = machine.step();
           turns.end(from);
