@@ -208,8 +208,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     this.#host.sender.writer.flushes.remove(source);
   }
 
-  push(source: PushedSource): void {
-    this.#host.sender.writer.push(source);
+  push(source: PushedSource): boolean {
+    return this.#host.sender.writer.push(source);
   }
 
   piece({ name, code, requestId }: Stream, flags: number, content: Uint8Array): void {
