@@ -47,7 +47,7 @@ try {
       if (subject === undefined) throw new Error(`Cannot connect: "${config.workload}" runs without a server`);
       return await subject.connect(config.port, receive);
     },
-    async streams() {
+    async streams(): Promise<Awaited<ReturnType<Context["streams"]>>> {
       const streams = await loadStreams(config);
       return { peer: await streams.connect(config.port), items: streams.items };
     },
