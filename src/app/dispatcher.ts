@@ -259,7 +259,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const flags = message.packed;
     const current = this.#message({ code, flags, content, requestId, sentAt, size }, route, receivedAt, asks);
     current.kept = message.kept;
-    if (message.arrivedAt !== 0) current.arrivedAt = message.arrivedAt;
+    if (flags !== 0) current.arrivedAt = message.arrivedAt;
     if (message.metadata !== undefined) current.metadata = message.metadata;
     if (deadline !== undefined) {
       current.deadline = deadline;
