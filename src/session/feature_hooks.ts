@@ -45,10 +45,13 @@ export function meterOf(
   };
 }
 
-/** Returns a frame with its payload decoded. Its `size` remains the one that limits and credit count. */
-export function decodeBy(decoders: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
-  for (const part of decoders) {
-    const content = part.decode!(frame);
+/**
+ * Returns a frame with its payload decoded, in the reverse of the order in which the parts encode. Its `size` remains the
+ * one that limits and credit count.
+ */
+export function decodeBy(parts: readonly FeaturePart[], frame: ReceivedFrame): ReceivedFrame {
+  for (let i = parts.length - 1; i >= 0; i--) {
+    const content = parts[i].decode?.(frame);
     if (content instanceof Uint8Array) frame = copyWith(frame, content, frame.meta);
     else if (content !== undefined) frame = copyWith(frame, content.content, content.meta);
   }

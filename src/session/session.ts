@@ -63,8 +63,6 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #meter: MessageMeter | undefined;
   /** The features that look at replies. */
   readonly #replyParts: readonly FeaturePart[] | undefined;
-  /** The features that transform received payloads, in the reverse of the order in which they encode. */
-  readonly #decoders: readonly FeaturePart[] | undefined;
   /** The flags of the features, if any of them transforms received payloads. Other frames need no decoding. */
   readonly #decodedFlags: number;
   /** The payloads that are decoded when they are handed out. */
@@ -120,10 +118,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#taken = taker?.takes ?? 0;
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
-    const decoders = features.filter((part) => part.decode !== undefined).reverse();
-    this.#decoders = decoders.length > 0 ? decoders : undefined;
-    this.#decodedFlags = decoders.length > 0 ? agreed.flags : 0;
-    this.#deferred = decoders.find((part) => part.deferred !== undefined)?.deferred;
+    this.#decodedFlags = features.some((part) => part.decode !== undefined) ? agreed.flags : 0;
+    this.#deferred = features.findLast((part) => part.deferred !== undefined)?.deferred;
     this.deferredFlags = this.#deferred?.flags ?? 0;
   }
 
@@ -248,7 +244,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     if ((frame.flags & this.#decodedFlags) === 0) return frame;
     // The budget of a turn is counted in frames, and this one may take as long as thousands.
     if ((frame.flags & this.deferredFlags) !== 0) this.#shared.budget.inflated(frame.size);
-    return decodeBy(this.#decoders!, frame);
+    return decodeBy(this.#features, frame);
   }
 
   useless(frame: ReceivedFrame): void {
