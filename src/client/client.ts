@@ -564,8 +564,8 @@ export class Client implements AsyncDisposable {
    *
    * @param type The type of the stream.
    * @param head What the other side gets at the beginning. Left out if the type has none.
-   * @param options A signal that ends the stream, how much the other side may send before it is read, metadata, and the message
-   * that the stream is opened for.
+   * @param options A signal that ends the stream, how much the other side may send before it is read, metadata, and the
+   * message that the stream is opened for.
    * @returns Both directions as Web Streams, and the answer.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `too-many-streams`: as many are open as the other side takes, or as this side's windows

@@ -175,8 +175,8 @@ function typeOf(code: number, name: string, member: unknown): AnyMessageType | A
  * message type with a reply, one without, or a stream type. The order of the types changes nothing. What the codecs do is
  * not compared.
  *
- * @param types The types of messages and streams: what {@linkcode messageTypes} returned, or an object of types that were declared one
- * by one.
+ * @param types The types of messages and streams: what {@linkcode messageTypes} returned, or an object of types that were
+ * declared one by one.
  * @returns Eight hexadecimal digits, the same on every runtime: the CRC-32 of one line for each type, in the order of
  * the codes.
  * @throws {TypeError} A member is not a type.

@@ -354,8 +354,8 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type of the stream.
    * @param head What the client gets at the beginning. Left out if the type has none.
-   * @param options A signal that ends the stream, how much the client may send before it is read, metadata, and the message
-   * that the stream is opened for.
+   * @param options A signal that ends the stream, how much the client may send before it is read, metadata, and the
+   * message that the stream is opened for.
    * @returns Both directions as Web Streams, and the answer.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `too-many-streams`, `buffer-full` or `total-buffer-full`: the stream was not opened.

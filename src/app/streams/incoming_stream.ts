@@ -36,7 +36,10 @@ export interface IncomingStream<Head, Up, Down> {
   readonly signal: AbortSignal;
   /** The metadata of the opening: a frozen object without a prototype, empty if there is none. */
   readonly meta: Metadata;
-  /** How much time the opener still gives, in milliseconds; `undefined` if it does not say. When it is over, the stream fails. */
+  /**
+   * How much time the opener still gives, in milliseconds; `undefined` if it does not say. When it is over, the stream
+   * fails.
+   */
   readonly timeLeft: number | undefined;
   /** The opener's id of the stream. */
   readonly id: number;
