@@ -1,7 +1,7 @@
 /**
  * A game that tells 64 times a second where its 50 players are. A client on a fast connection gets every position. For
- * one that is too slow the newest position of each player takes the place of the one that still waits: it sees fewer, but
- * never a game of ten seconds ago.
+ * a client that is too slow, the newest position of each player takes the place of the one that still waits. It sees fewer
+ * positions, but they are never ten seconds old.
  *
  *     deno run -A examples/positions.ts     bun run examples/positions.ts     node examples/positions.ts
  *

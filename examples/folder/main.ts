@@ -70,7 +70,9 @@ async function demonstrate(): Promise<void> {
     const [address] = server.addresses;
     await send(from, "port" in address ? address.port : 0);
     for (const { path, location } of await filesOf(from)) {
-      if (await sha256Of(location) !== await sha256Of(join(to, path))) throw new Error(`${path} is another one`);
+      if (await sha256Of(location) !== await sha256Of(join(to, path))) {
+        throw new Error(`${path} has other bytes than before`);
+      }
     }
     console.log("Both folders are the same");
   } finally {

@@ -103,13 +103,18 @@ export interface LimitOptions {
    * @default 60000
    */
   readonly maxDrain?: number;
-  /** The most streams that the peer of a connection may have open. One is open until its handler has settled. @default 128 */
+  /**
+   * The most streams that the peer of a connection may have open. One is open until its handler has settled. On a client
+   * it also bounds the running handlers of streams over all its connections.
+   * @default 128
+   */
   readonly maxStreams?: number;
   /** The bytes that a peer may send on a new stream before they are read. From 1,024. @default 65536 */
   readonly streamWindow?: number;
   /**
    * The most bytes that a peer may send on a stream before they are read. The window of a stream grows up to this while
-   * it is what limits the speed, so that fast connections over long ways are filled.
+   * it is what limits the speed, so that fast connections over long distances are filled. Half of `maxStreamBytes` and of
+   * `maxTotalStreamBytes` stays free for new streams, so by default a window grows to 8 MiB.
    * @default 16777216
    */
   readonly maxStreamWindow?: number;
@@ -149,8 +154,8 @@ export interface CommonConfig extends LimitOptions {
   /**
    * Compresses payloads on connections to native peers that have this option, too. `true` means the defaults of
    * {@linkcode CompressionOptions}. Only messages, answers and pieces of streams of 1 KiB to 4 MiB are compressed, and
-   * only if they shrink by an eighth or more. A secret beside text that an attacker chooses can be guessed by the size of
-   * what is sent: see `docs/security.md`, and `compress: false` of a message type.
+   * only if they shrink by an eighth or more. An attacker who chooses text beside a secret can guess the secret by the size
+   * of what is sent: see `docs/security.md`, and `compress: false` of a type.
    * @default false
    */
   readonly compression?: boolean | CompressionOptions;

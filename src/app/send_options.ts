@@ -10,8 +10,8 @@ import type { Latest } from "../session/sender.ts";
 import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 
 /**
- * Options of `send`; all optional. With `latest` or `maxAge` no message overtakes one that was sent before it either. Only
- * a newer value comes as early as the one whose place it takes.
+ * Options of `send`; all optional. Messages with `latest` or `maxAge` keep their order, with one exception: a newer value
+ * comes as early as the one whose place it takes would have come.
  *
  * @example The newest position instead of all of them
  * ```ts

@@ -254,7 +254,7 @@ export class Client implements AsyncDisposable {
   /**
    * Handles the streams of one type that the server opens. Each has its own flow control: one whose handler does not read
    * holds up neither other streams nor messages. Handlers of streams do not count towards `maxConcurrentHandlers`, but
-   * at most `maxStreams` run for a connection.
+   * at most `maxStreams` run at once, over all connections of this client.
    *
    * The handler may be an asynchronous function, whose value is the result, or an asynchronous generator, each of whose
    * values goes to the opener. It may also return a `ReadableStream`. If it throws, the opener gets the error.
@@ -559,20 +559,24 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Opens a stream: a request with bytes or items in both directions before its answer. It takes effect at once, so that
-   * the program can write without waiting.
+   * Opens a stream: a request with bytes or items in both directions before its answer. The program can write at once,
+   * without waiting for the other side.
    *
    * @param type The type of the stream.
    * @param head What the other side gets at the beginning. Left out if the type has none.
-   * @param options A signal that ends the stream, and how much the other side may send before it is read.
+   * @param options A signal that ends the stream, how much the other side may send before it is read, metadata, and the
+   * message that the stream is opened for.
    * @returns Both directions as Web Streams, and the answer.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `too-many-streams`: as many are open as the other side takes, or as this side's windows
    * allow. `buffer-full` or `total-buffer-full`: too much waits to be sent.
    * @throws {ConfigError} `unsupported`: the other side is a Python program, which has no streams.
    * @throws {PayloadError} The head cannot be encoded, or is larger than the other side takes.
-   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`.
-   * @throws {unknown} `signal.reason`, if `signal` is aborted.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
+   * @throws {TimeoutError} `deadline-exceeded`: the message in `within` has no time left.
+   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`, or `meta` or `within` is
+   * wrong as for {@linkcode request}.
+   * @throws {unknown} `signal.reason`, if `signal` or that of `within` is aborted.
    *
    * @example A file that goes up and prices that come down
    * ```ts

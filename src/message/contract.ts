@@ -84,9 +84,9 @@ export type ContractTypes<Contract extends Record<string, ContractMember>> = {
  * @param contract For each name a codec, `[payload, reply]`, `{ code, payload, reply }`, or `{ stream: { head, up, down,
  * result } }` for a type of stream.
  * @param options `from`: the first code that is given by position. Default 200.
- * @returns A frozen object with one message type per name.
+ * @returns A frozen object with one type per name.
  * @throws {MessageTypeError} `code-out-of-range`, or `code-taken`: two members have the same code.
- * @throws {TypeError} A member is not a codec, or a name is a number: object keys that are numbers do not keep their
+ * @throws {TypeError} A member is none of these, or a name is a number: object keys that are numbers do not keep their
  * order.
  *
  * @example
@@ -171,14 +171,15 @@ function typeOf(code: number, name: string, member: unknown): AnyMessageType | A
 }
 
 /**
- * Returns a short text that is the same for two contracts with the same message types: the same codes with the same
- * names, each with or without a reply, or a stream. The order of the types changes nothing. What the codecs do is not compared.
+ * Returns a short text that is the same for two contracts with the same types: the same codes with the same names, each a
+ * message type with a reply, one without, or a stream type. The order of the types changes nothing. What the codecs do is
+ * not compared.
  *
- * @param types The message types: what {@linkcode messageTypes} returned, or an object of types that were declared one
- * by one.
+ * @param types The types of messages and streams: what {@linkcode messageTypes} returned, or an object of types that were
+ * declared one by one.
  * @returns Eight hexadecimal digits, the same on every runtime: the CRC-32 of one line for each type, in the order of
  * the codes.
- * @throws {TypeError} A member is not a message type.
+ * @throws {TypeError} A member is not a type.
  *
  * @example
  * ```ts

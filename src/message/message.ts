@@ -57,14 +57,14 @@ export interface Message<Data = unknown, ReplyIn = never> {
    */
   readonly wantsReply: boolean;
   /**
-   * Aborted when the connection is gone, when a native sender gives up its request, when the time that it waits is over,
-   * or when the `timeout` of the route is over, so that a handler can stop work that nobody needs.
+   * Tells a handler to stop work that nobody needs. Aborted when the connection is gone, when a native sender gives up its
+   * request, when the time that the sender waits is over, or when the `timeout` of the route is over.
    */
   readonly signal: AbortSignal;
   /**
    * How long its sender still waits for the answer, in milliseconds, counted from the arrival of the request; 0 when that
-   * time is over. `undefined` if the sender does not say: native requests with a `timeout` of their own do, or those that
-   * are made `within` another message.
+   * time is over. `undefined` if the sender does not say. Native requests say it if they are made with a `timeout`, or
+   * `within` another message.
    */
   readonly timeLeft: number | undefined;
   /**
@@ -103,8 +103,8 @@ export interface Message<Data = unknown, ReplyIn = never> {
    */
   reply(this: void, payload: ReplyIn): Replied;
   /**
-   * Sets the metadata of the answer, which `exchange()` returns to the sender. They go with whatever the answer will be: the
-   * value that the handler returns, what {@linkcode reply} sends, or the error that it throws. A second call replaces them.
+   * Sets the metadata of the answer, which `exchange()` returns to the sender. It goes with the value that the handler
+   * returns, with what {@linkcode reply} sends, or with the error that the handler throws. A second call replaces it.
    *
    * @param meta Names and strings: at most 64 names, and 8 KiB as JSON.
    * @throws {MessageTypeError} `already-replied`, or `not-requested` if the sender waits for no reply.

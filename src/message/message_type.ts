@@ -33,8 +33,8 @@ export interface MessageTypeOptions {
   /** What it is for. @default "" */
   readonly description?: string;
   /**
-   * False to leave payloads and replies of this type uncompressed where a Server or a Client has the option
-   * `compression`: those that cannot shrink, such as images, and those with secrets beside text that an attacker
+   * False to leave payloads and replies of this type uncompressed if a Server or a Client has the option `compression`.
+   * Set it for payloads that cannot shrink, such as images, and for those with secrets beside text that an attacker
    * chooses.
    * @default true
    */

@@ -10,8 +10,8 @@ import { bytes, type Codec, empty } from "./codecs.ts";
 import { checkCodec } from "./message_type.ts";
 
 /**
- * One direction of a stream: the codec of its items, or `false` if nothing is sent in it. With the codec `bytes` it has
- * no items: it is bytes, in pieces of any size.
+ * One direction of a stream: the codec of its items, or `false` if nothing is sent in it. With the codec `bytes` it
+ * carries bytes without items, in chunks of any size.
  */
 export type Direction<Out, In> = Codec<Out, In> | false;
 
@@ -63,9 +63,9 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
   /** What it is for. @default "" */
   readonly description?: string;
   /**
-   * False to leave head, pieces and result uncompressed where a Server or a Client has the option `compression`: those
-   * with secrets beside text that an attacker chooses. Pieces that do not shrink, such as those of images, are left alone
-   * by themselves after a few.
+   * False to leave head, pieces and result uncompressed if a Server or a Client has the option `compression`. Set it for
+   * streams with secrets beside text that an attacker chooses. Streams that do not shrink, such as those of images, need
+   * no setting: after a few pieces, compressing the rest is tried only now and then.
    * @default true
    */
   readonly compress?: boolean;
@@ -81,8 +81,8 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
  * that direction, which saves its window.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `parts` has a part of another name, or `compress` is not a
- * boolean.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `parts` has a part of another name, or
+ * `compress` is not a boolean.
  *
  * @example A file that goes up, and prices that come down
  * ```ts

@@ -354,14 +354,18 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type of the stream.
    * @param head What the client gets at the beginning. Left out if the type has none.
-   * @param options A signal that ends the stream, and how much the client may send before it is read.
+   * @param options A signal that ends the stream, how much the client may send before it is read, metadata, and the
+   * message that the stream is opened for.
    * @returns Both directions as Web Streams, and the answer.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `too-many-streams`, `buffer-full` or `total-buffer-full`: the stream was not opened.
    * @throws {ConfigError} `unsupported`: the client is a Python program, which has no streams.
    * @throws {PayloadError} The head cannot be encoded, or is larger than the client takes.
-   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`.
-   * @throws {unknown} `signal.reason`, if `signal` is aborted.
+   * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
+   * @throws {TimeoutError} `deadline-exceeded`: the message in `within` has no time left.
+   * @throws {RangeError | TypeError} `window` is not a whole number from 1 to `maxStreamWindow`, or `meta` or `within` is
+   * wrong as for {@linkcode request}.
+   * @throws {unknown} `signal.reason`, if `signal` or that of `within` is aborted.
    */
   open<HI, HO, UI, UO, DI, DO, RI, RO>(
     type: StreamType<HI, HO, UI, UO, DI, DO, RI, RO>,

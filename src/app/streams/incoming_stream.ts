@@ -20,19 +20,26 @@ export interface IncomingStream<Head, Up, Down> {
   readonly head: Head;
   /**
    * What the opener sends: a byte stream for bytes, otherwise one of items. Canceling it asks the opener to stop
-   * sending, and leaves the rest of the stream as it is.
+   * sending, and leaves the rest of the stream as it is. Nothing is read ahead, so `closed` of its reader resolves only
+   * when somebody reads up to the end.
    */
   readonly readable: ReadableStream<Up>;
   /**
-   * What is sent to the opener. A write settles when its bytes are in the outgoing buffer; they must not be changed
+   * What is sent to the opener. A write settles when its bytes are copied or in the outgoing buffer. Do not change them
    * before. Closing it ends the direction. Aborting it ends the whole stream.
    */
   readonly writable: WritableStream<Down>;
-  /** Aborted when the opener gives up, when the stream is aborted, or when the connection is gone. */
+  /**
+   * Aborted when the opener gives up or its time is over, when the stream is aborted, or when the connection is gone. If
+   * the handler is a generator, it is also aborted when the opener reads no more.
+   */
   readonly signal: AbortSignal;
   /** The metadata of the opening: a frozen object without a prototype, empty if there is none. */
   readonly meta: Metadata;
-  /** How much time the opener gives, in milliseconds; `undefined` if it does not say. After it the stream is aborted. */
+  /**
+   * How much time the opener still gives, in milliseconds; `undefined` if it does not say. When it is over, the stream
+   * fails.
+   */
   readonly timeLeft: number | undefined;
   /** The opener's id of the stream. */
   readonly id: number;

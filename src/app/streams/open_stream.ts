@@ -22,16 +22,16 @@ export interface OpenOptions {
   /** Aborting it ends the stream: both directions and the result fail with its reason, which the other side gets, too. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * How many bytes the peer may send before they are read, from the beginning on. It is at least `streamWindow`, which
-   * applies without this option.
-   * @default it begins with `streamWindow`, and grows as it is used
+   * How many bytes the peer may send at the beginning, before they are read. Less than `streamWindow` has no effect. The
+   * window may grow.
+   * @default `streamWindow`
    */
   readonly window?: number | undefined;
   /** Metadata for the handler, which reads it as `stream.meta`. @default none */
   readonly meta?: Metadata | undefined;
   /**
-   * The message or the stream on whose behalf this one is opened. It is aborted together with that, and the other side
-   * learns how much time is left.
+   * The message or the stream on whose behalf this one is opened. This one is aborted together with it. If it has a
+   * deadline, the other side learns how much time is left.
    */
   readonly within?: RequestScope | undefined;
 }
@@ -40,19 +40,20 @@ export interface OpenOptions {
 const LONGEST = 0x7fffffff;
 
 /**
- * A stream that this side opened. What is not asked for costs nothing: a program may use one direction, both, or only
- * the result.
+ * A stream that this side opened. A program may use one direction, both, or only the result. What it does not use costs
+ * nothing.
  */
 export interface OpenStream<Up, Down, Result> {
   /** The id of the stream on its connection. */
   readonly id: number;
   /**
    * What the other side sends: a byte stream for bytes, otherwise one of items. Canceling it asks the other side to stop
-   * sending, and leaves the rest of the stream as it is.
+   * sending, and leaves the rest of the stream as it is. Nothing is read ahead, so `closed` of its reader resolves only
+   * when somebody reads up to the end.
    */
   readonly readable: ReadableStream<Down>;
   /**
-   * What this side sends. A write settles when its bytes are in the outgoing buffer; they must not be changed before.
+   * What this side sends. A write settles when its bytes are copied or in the outgoing buffer. Do not change them before.
    * Closing it ends the direction. Aborting it ends the whole stream.
    */
   readonly writable: WritableStream<Up>;
