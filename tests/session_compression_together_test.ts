@@ -442,7 +442,8 @@ describe("compressed streams", () => {
     const { hostname, port } = met.server.addresses[0] as { hostname: string; port: number };
     await using raw = await Raw.connect(met.world, { hostname, port }, "native", { features: OFFER });
     for (let id = 1; id <= 3; id++) {
-      await raw.send({ ...opening(id, END | COMPRESSED), content: packed(WORDS) });
+      const content = packed(described({ note: WORDS.repeat(2) }, WORDS));
+      await raw.send({ ...opening(id, END | COMPRESSED | META), content });
       assertEquals(await answer(raw), [id, WORDS]);
     }
     await raw.send({ ...opening(4), content: "x" });
