@@ -39,11 +39,11 @@ const ANSWER = { ...TERMS, meta: {}, compression: { codec: "deflate-raw" } };
 const WORDS = "veltix ".repeat(160);
 
 /** The content of a compressed frame; `size` is what it announces. */
-function packed(raw: Uint8Array | string, size?: number): Uint8Array {
+function packed(raw: Uint8Array | string, size?: number, level = 2): Uint8Array {
   const whole = typeof raw === "string" ? utf8(raw) : raw;
   const head = new Uint8Array(4);
   new DataView(head.buffer).setUint32(0, size ?? whole.length);
-  return join(head, DEFLATE.compress(whole, 2));
+  return join(head, DEFLATE.compress(whole, level));
 }
 
 /** What was compressed. */
@@ -374,7 +374,11 @@ describe("compressed streams", () => {
   const received: readonly [what: string, frames: readonly RawFrame[], verdict: string][] = [
     ["a piece of 65,536 bytes", [opening(1), piece(1, packed(plain(65_536)))], "open"],
     ["a piece that announces 65,537", [opening(1), piece(1, packed(plain(65_537)))], "protocol-error"],
-    ["one above a ratio of 256", [opening(1), piece(1, packed(new Uint8Array(65_536)))], "protocol-error"],
+    [
+      "one above a ratio of 256",
+      [opening(1), piece(1, packed(new Uint8Array(65_536), undefined, 9))],
+      "protocol-error",
+    ],
     ["one that inflates to less than it says", [opening(1), piece(1, wrong)], "protocol-error"],
     ["one that inflates to more", [opening(1), piece(1, packed(plain(65_536), 60_000))], "protocol-error"],
     ["the last piece of a direction", [opening(1), piece(1, packed(WORDS), PIECE | END)], "open"],
