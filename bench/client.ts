@@ -11,6 +11,7 @@ import { confirmCount } from "./payloads.ts";
 import type { PythonResult } from "./python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
 import { loadStreams } from "./streams/load.ts";
+import type { StreamPeer } from "./streams/subject.ts";
 import type { Peer } from "./subject.ts";
 import { loadSubject } from "./subjects/load.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
@@ -47,7 +48,7 @@ try {
       if (subject === undefined) throw new Error(`Cannot connect: "${config.workload}" runs without a server`);
       return await subject.connect(config.port, receive);
     },
-    async streams(): Promise<Awaited<ReturnType<Context["streams"]>>> {
+    async streams(): Promise<{ peer: StreamPeer; items: boolean }> {
       const streams = await loadStreams(config);
       return { peer: await streams.connect(config.port), items: streams.items };
     },

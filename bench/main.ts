@@ -24,6 +24,7 @@ import type { Step } from "./plan.ts";
 import { killAll } from "./processes.ts";
 import { Progress } from "./progress.ts";
 import { pythonTable } from "./python_form/table.ts";
+import { secureTable } from "./secure_table.ts";
 import { Results } from "./results.ts";
 import { findPrograms } from "./runtimes.ts";
 import { table } from "./table.ts";
@@ -62,6 +63,8 @@ async function run(options: Options): Promise<number> {
   console.log(table(results, options));
   const peers = peerTable(results.samples, options);
   if (peers !== "") console.log(`\nbeside others; factor: how many times as good\n\n${peers}`);
+  const secure = secureTable(results.samples);
+  if (secure !== "") console.log(`\nprotected connections; [95 % interval]; ~ not certain\n\n${secure}`);
   const python = pythonTable(results.python);
   if (python !== "") console.log(`\nby the names of Python's benchmark\n\n${python}`);
   if (results.notes.size > 0) console.log("");

@@ -26,6 +26,8 @@ export interface Options {
   readonly runtimes: readonly Runtime[];
   /** Samples of each subject; medians are taken over them. */
   readonly rounds: number;
+  /** The same for the workload `secure`, whose subjects are compared in pairs. */
+  readonly pairs: number;
   readonly quick: boolean;
   /** The floors' sockets; the first is the one that ratios are taken against. */
   readonly floors: readonly SocketKind[];
@@ -50,8 +52,8 @@ export const USAGE = `deno task bench [options]
   --only NAMES      workloads, separated by commas: ${Object.keys(WORKLOADS).join(",")};
                     and, only if they are named, ${Object.keys(LONG_WORKLOADS).join(",")}
   --runtime NAMES   ${RUNTIMES.join(",")}
-  --rounds N        samples of each subject (default 3)
-  --quick           short samples, one round unless --rounds is given
+  --rounds N        samples of each subject (default 3; secure: 15)
+  --quick           short samples, one round unless --rounds is given (secure: 3)
   --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
   --subjects NAMES  raw,batch,veltix (default: the floor that the goal names, and veltix)
   --core NAME       the library's sockets: auto, deno, bun or node (default auto)
@@ -99,6 +101,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     workloads: workloadsOf(values.only, values.guard),
     runtimes: listOf("runtime", values.runtime, RUNTIMES),
     rounds,
+    pairs: values.rounds !== undefined ? rounds : values.quick ? 3 : 15,
     quick: values.quick,
     floors: listOf("floor", values.floor, ["native", "node"] as const),
     subjects: values.subjects === undefined

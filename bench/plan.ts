@@ -11,10 +11,10 @@ import { type PeerInfo, PEERS, problemOf, PYTHON_RELEASES, pythonRelease, python
 import { benchesOf, runPythonSuite } from "./python_form/suite.ts";
 import type { Place } from "./results.ts";
 import type { Program } from "./runtimes.ts";
-import { paceOf, rolesOn, runSample } from "./sample.ts";
+import { paceOf, type Roles, rolesBetween, rolesOn, runSample } from "./sample.ts";
 import type { SubjectName } from "./subject.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
-import type { Outcome } from "./workload.ts";
+import type { Outcome, Pace } from "./workload.ts";
 import { COMPANIONS } from "./workloads/all.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
@@ -53,7 +53,8 @@ export async function planOf(options: Options, programs: readonly Program[]): Pr
       ...await peerSteps(options, peers.filter(({ place }) => place === program.name), program, workload),
     ]));
     own.push(await peerSteps(options, peers.filter(({ place }) => place === "python"), undefined, workload));
-    for (const round of own) for (let i = 0; i < options.rounds; i++) steps.push(...round);
+    if (workload === "secure" || workload === "secure_idle") steps.push(...secureSteps(options, programs, workload));
+    else for (const round of own) for (let i = 0; i < options.rounds; i++) steps.push(...round);
   }
   const benches = benchesOf(options.workloads);
   for (const release of benches.length > 0 && options.peers ? PYTHON_RELEASES : []) {
@@ -74,6 +75,50 @@ function stepsOf(options: Options, program: Program, workload: WorkloadName): St
     steps.push(step(options, program, companion, { subject: "veltix", sockets: "native", core: options.core }));
   }
   return steps;
+}
+
+/**
+ * The steps of the workload `secure`, which has `secure_idle` in it: each round has plain, encrypted, TLS and bare `node:tls` in turn. A server of Deno with
+ * clients of Bun, and the other way round, are measured in plain and encrypted.
+ */
+function secureSteps(options: Options, programs: readonly Program[], wanted: "secure" | "secure_idle"): Step[] {
+  const steps: Step[] = [];
+  const add = (
+    place: Place,
+    roles: Roles,
+    workload: "secure" | "secure_idle",
+    rounds: number,
+    names: SubjectName[],
+  ) => {
+    for (let i = 0; i < rounds; i++) {
+      for (const name of names) {
+        const subject = { subject: name, sockets: "native", core: options.core } as const;
+        steps.push({
+          place,
+          workload,
+          subject: name,
+          run: (said) => runSample(roles, workload, subject, securePace(options.quick, paceOf(options)), said),
+        });
+      }
+    }
+  };
+  const pairs = options.pairs;
+  for (const program of programs) {
+    if (wanted === "secure") {
+      add(program.name, rolesOn(program), "secure", pairs, ["veltix", "noise", "tls", "node:tls"]);
+    }
+    add(program.name, rolesOn(program), "secure_idle", Math.ceil(pairs / 5), ["veltix", "noise"]);
+  }
+  const [deno, bun] = (["deno", "bun"] as const).map((name) => programs.find((program) => program.name === name));
+  if (wanted === "secure_idle" || deno === undefined || bun === undefined) return steps;
+  add("deno-bun", rolesBetween(deno, bun), "secure", pairs, ["veltix", "noise"]);
+  add("bun-deno", rolesBetween(bun, deno), "secure", pairs, ["veltix", "noise"]);
+  return steps;
+}
+
+/** Many short rounds say more than a few long ones. */
+function securePace(quick: boolean, pace: Pace): Pace {
+  return quick ? pace : { ...pace, warmUp: 300, measure: 400 };
 }
 
 function step(options: Options, program: Program, workload: WorkloadName, subject: SubjectConfig): Step {

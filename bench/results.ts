@@ -12,7 +12,10 @@ import type { Figures } from "./workload.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** Where a sample ran. */
-export type Place = Runtime | "python";
+export type Place = Runtime | MixedPlace | "python";
+
+/** Two runtimes: that of the server and that of the client. */
+export type MixedPlace = `${Runtime}-${Runtime}`;
 
 /** What one sample measured. */
 export interface Sample {

@@ -46,6 +46,11 @@ export function rolesOn(program: Program): Roles {
   };
 }
 
+/** A server on one runtime, and a client on another one. */
+export function rolesBetween(server: Program, client: Program): Roles {
+  return { server: rolesOn(server).server, client: rolesOn(client).client };
+}
+
 /** Runs one sample and returns what it measured. Rejects when anything is lost, fails or takes too long. */
 export async function runSample(
   roles: Roles,

@@ -6,7 +6,10 @@
  */
 
 /** The subjects by name. */
-export type SubjectName = "raw" | "batch" | "veltix" | PeerName;
+export type SubjectName = "raw" | "batch" | "veltix" | ProtectedName | PeerName;
+
+/** The library with encryption and with TLS, and the floor `batch` over bare `node:tls`. */
+export type ProtectedName = "noise" | "tls" | "node:tls";
 
 /** Other libraries, in the order of the tables; Python's Veltix by release. */
 export type PeerName =

@@ -19,6 +19,8 @@ export function table(results: Results, options: Options): string {
   const head = ["workload", "runtime", "floor", "veltix", "ratio", "goal", "ok", "cpu µs", ...others];
   const rows = [head];
   for (const figure of FIGURES) {
+    // These have a table of their own.
+    if (figure.workload === "secure" || figure.workload === "secure_idle") continue;
     for (const runtime of options.runtimes) {
       const floorName = floorOn(runtime, FLOOR_OF[figure.workload], suffix);
       const floor = results.summary(runtime, floorName, figure.name);

@@ -69,13 +69,15 @@ const ROWS = {
 } as const;
 
 /** They take long and come first, so that no lane waits long for the others at the end. */
-const LONG = ["bench", "interop", "pairs", "wire_*", "worker_route"];
+const LONG = ["bench", "handshake_leaks", "interop", "pairs", "wire_*", "worker_route"];
 
 /**
  * Who looks at real time or waits a while, and why a busy machine does not upset it. `tests/test_plan_test.ts` finds who is
  * missing here. Not listed: time limits of whole tests and files, see `CONTRIBUTING.md`, and programs that are no tests.
  */
 export const REAL_TIME: Readonly<Record<string, string>> = {
+  "adapter_stop_reading_test.ts":
+    "looks whether a count still grows: too early a look sees less, which is what it wants",
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
@@ -84,8 +86,12 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "connect_errors_test.ts": "a wrong server is found out within 40 s, where the time limit would be 50 s",
   "echo_worker.ts": "answers after 30 ms, of the 500 that its caller allows, while that stands still for 700",
   "encryption_records_test.ts": "says itself what time it is, by seconds ahead: it would have to be late by as many",
+  "encryption_turns_test.ts":
+    "ten turns of the event loop let everything run in memory: on a busy machine they are as many, and last longer",
   "encryption_test.ts": "a decision that takes 20 ms, or longer",
   "from_python_test.ts": "a time stamp is that of this minute: the test lasts no longer than that",
+  "handshake_leaks_test.ts":
+    "peers that leave after 5 ms and ends that give up after 50, or later; the rest within 20 s",
   "interop_recipes_test.ts": "kills a Python program that hangs after 50 s, where it needs two",
   "interop_test.ts": "takes a seed from the clock",
   "logger_file_test.ts": "another process writes 100 lines within 50 s, where it needs a fraction of one",
@@ -98,6 +104,8 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",
   "server_pending_test.ts": "waits one turn of the event loop",
   "session_support.ts": "waits one turn of the event loop",
+  "tls_ending_test.ts":
+    "reads 3 ms late, or later; a peer whose write stalls for 1 s counts as stopped, which is as good",
   "types_test.ts": "is compiled, not run",
   "wire_decoder_time_test.ts":
     "compares two times of the process' own work, ten times as much for ten times the bytes, and " +

@@ -59,8 +59,11 @@ export interface Arrived {
 
 /** Shares the time of the event loop among the connections that are not let in yet. */
 export interface Turns {
-  /** Resolves when the next step may be done; `undefined` if it may be done now. */
-  next(): Promise<void> | undefined;
+  /**
+   * Resolves when the next step with public keys may be done, in the turn of the event loop in which it resolves;
+   * `undefined` if it may be done now. There is one such step in a turn. Rejects when there will be no more.
+   */
+  step(): Promise<void> | undefined;
   /** Begins a step. Returns the time for {@linkcode end}. */
   begin(): number;
   /** Counts a step that began at `from` and ends now. */

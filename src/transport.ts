@@ -134,6 +134,12 @@ export interface Connection {
    */
   readTo?(reader: ChunkReader): void;
   /**
+   * Stops taking bytes from the socket until the next read. What has been taken by then, a chunk or two, is kept. Without
+   * this, a socket may go on until some more wait. It is used for peers that have not proved who they are.
+   * @default bytes are taken until a chunk or two wait
+   */
+  stopReading?(): void;
+  /**
    * Gives the last chunk back. Nobody may look at it from then on, and the next chunk may be stored in its place. This
    * helps most where messages are larger than what one read returns.
    */

@@ -1,15 +1,65 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { denoTransport } from "../src/adapters/deno.ts";
 import { ReadBuffer } from "../src/adapters/read_buffer.ts";
 import { ConfigError } from "../src/errors.ts";
 import { conformance } from "./conformance.ts";
 
+function controlled(): { readonly signal: AbortSignal; abort(reason: Error): void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: (reason) => controller.abort(reason) };
+}
+
 if ("Deno" in globalThis) {
   conformance("deno", denoTransport, {
     network: true,
     bufferSize: true,
     program: { url: new URL("../src/adapters/deno.ts", import.meta.url).href, factory: "denoTransport" },
+  });
+
+  describe("connect() of Deno that is aborted", () => {
+    const { Deno } = globalThis as unknown as { Deno: { connect(options: { signal: AbortSignal }): Promise<unknown> } };
+    /** Runs a task with a `Deno.connect` that does what it is told. */
+    async function withConnect(
+      task: (signal: Promise<AbortSignal>, answer: PromiseWithResolvers<unknown>) => Promise<void>,
+    ): Promise<void> {
+      const { connect } = Deno;
+      const answer = Promise.withResolvers<unknown>();
+      const told = Promise.withResolvers<AbortSignal>();
+      Deno.connect = ({ signal }) => {
+        told.resolve(signal);
+        return answer.promise;
+      };
+      try {
+        await task(told.promise, answer);
+      } finally {
+        Deno.connect = connect;
+      }
+    }
+    const to = { hostname: "127.0.0.1", port: 1 };
+
+    it("rejects at once, and closes the socket that has connected all the same", () =>
+      withConnect(async (told, answer) => {
+        const { signal, abort } = controlled();
+        const connecting = denoTransport().connect(to, { signal });
+        const passed = await told;
+        abort(new RangeError("enough"));
+        await assertRejects(() => connecting, RangeError, "enough");
+        assertEquals(passed.aborted, false, "Deno would leave the socket open");
+        const closed = new Promise<void>((resolve) => answer.resolve({ close: resolve }));
+        await closed;
+      }));
+
+    it("tells Deno in the end", () =>
+      withConnect(async (told, answer) => {
+        const { signal, abort } = controlled();
+        const connecting = denoTransport().connect(to, { signal });
+        const passed = await told;
+        abort(new RangeError("enough"));
+        await assertRejects(() => connecting, RangeError, "enough");
+        await new Promise((resolve) => passed.addEventListener("abort", resolve));
+        answer.reject(new Error("aborted"));
+      }));
   });
 } else {
   it("denoTransport() says that this runtime is not Deno", () => {

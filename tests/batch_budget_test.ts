@@ -314,7 +314,7 @@ describe("the budget of connections that are busy at once", () => {
   for (const ms of [0.05, 0.3, 3]) {
     it(`lets strangers in a few at a time, 300 that come at once and take ${ms} ms each`, async () => {
       const loop = new Loop();
-      const turns = new StrangerTurns(loop.budget, { now: () => loop.time } as Clock);
+      const turns = new StrangerTurns(loop.budget, { clock: { now: () => loop.time } as Clock, yield: () => {} });
       const known = fresh();
       loop.single(known, 0.1);
       const done: number[] = [];

@@ -25,7 +25,8 @@ import { resultsOf } from "../bench/python_form/suite.ts";
 import { pythonTable } from "../bench/python_form/table.ts";
 import { withTables } from "../bench/report/tables.ts";
 import { Results, type Sample } from "../bench/results.ts";
-import { interpolated, slope } from "../bench/statistics.ts";
+import { secureTable } from "../bench/secure_table.ts";
+import { interpolated, interval, slope } from "../bench/statistics.ts";
 import type { WorkloadName } from "../bench/workloads/all.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 
@@ -367,5 +368,35 @@ describe("the charts", () => {
     const charts = draw(measured);
     assertEquals(Object.keys(charts), ["peers.svg"]);
     for (const part of ["ws, Node", "Veltix, Node", ">4.2k<"]) assert(charts["peers.svg"].includes(part), part);
+  });
+});
+
+describe("protected connections", () => {
+  it("are compared by medians, with an interval that the rounds give", () => {
+    const [one, other] = [[10, 12, 11, 13, 9], [20, 24, 22, 26, 18]];
+    assertEquals(interval(one), { low: 9, middle: 11, high: 13 });
+    // Each round is twice the other: drawn together, there is no doubt about the ratio.
+    assertEquals(interval(other, one), { low: 2, middle: 2, high: 2 });
+    const difference = interval(other, one, "difference");
+    assertEquals(difference.middle, 11);
+    assert(difference.low >= 9 && difference.low < 11 && difference.high > 11 && difference.high <= 13);
+    assertEquals(interval(other, one, "difference"), difference);
+    assertEquals(interval([5], [4]), { low: 1.25, middle: 1.25, high: 1.25 });
+  });
+
+  it("have a table that says what is certain", () => {
+    const rows = (speeds: readonly number[], runtime: Sample["runtime"], subject: string): Sample[] =>
+      speeds.map((speed) => ({ runtime, workload: "secure", subject, figures: { "secure 64 KiB": speed } }));
+    const of = (...samples: Sample[][]): string[] => secureTable(samples.flat()).split("\n").slice(2);
+    const plain = rows([900e6, 910e6, 920e6], "node", "veltix");
+    const [fast] = of(plain, rows([400e6, 410e6, 420e6], "node", "noise"));
+    assert(/910MB +410MB .*\[400MB–420MB\] +≥ 300MB +yes +3/.test(fast), fast);
+    const [slow] = of(plain, rows([200e6, 210e6, 220e6], "node", "noise"));
+    assert(/≥ 300MB +NO +3/.test(slow), slow);
+    const [unsure] = of(plain, rows([200e6, 310e6, 320e6], "node", "noise"));
+    assert(/≥ 300MB +yes ~ +3/.test(unsure), unsure);
+    const [mixed] = of(rows([170e6, 180e6], "deno-bun", "noise"));
+    assert(/deno-bun .*≥ 150MB +yes +2/.test(mixed), mixed);
+    assertEquals(secureTable(plain), "");
   });
 });

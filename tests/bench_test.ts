@@ -81,6 +81,21 @@ describe("the benchmark", () => {
     });
   }
 
+  for (const [i, subject] of (["veltix", "noise", "tls", "node:tls"] as const).entries()) {
+    if (!isMine(i)) continue;
+    it(`measures what protection costs: ${subject}`, async () => {
+      const outcome = await sample("secure", subject);
+      assertFigures("secure", outcome);
+      assert(outcome.counted > 0);
+    });
+  }
+
+  it("measures what an idle encrypted connection takes", async () => {
+    const outcome = await sample("secure_idle", "noise");
+    assertFigures("secure_idle", outcome);
+    assertEquals(Object.keys(outcome.figures), ["secure idle heap", "secure idle resident"]);
+  });
+
   for (const peer of Object.values(PEERS).flat()) {
     const test = PEERS[RUNTIME].includes(peer) && (RUNTIME !== "node" || arePeersInstalled()) ? it : it.skip;
     test(`measures ${peer}: requests, bursts, broadcasts, connections that come and go`, async () => {

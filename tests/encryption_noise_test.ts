@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { choosePrimitives } from "../src/encryption/choose_primitives.ts";
 import { CipherState, NOTHING } from "../src/encryption/cipher_state.ts";
@@ -156,13 +157,18 @@ describe("Primitives", () => {
       it("agree on a secret, with a new key pair each time", () => {
         const alice = primitives.keyPairOf(new Uint8Array(32).fill(3));
         const bob = primitives.generateKeyPair();
-        assertEquals(alice.dh(bob.publicKey), bob.dh(alice.publicKey));
+        const secret = alice.dh(primitives.publicKey(bob.publicKey));
+        assertEquals(secret, bob.dh(primitives.publicKey(alice.publicKey)));
+        assertEquals(secret, alice.dh(primitives.publicKey(bob.publicKey)));
         assert(hex(bob.publicKey) !== hex(primitives.generateKeyPair().publicKey));
       });
 
       it("refuse each public key of small order", () => {
         const pair = primitives.generateKeyPair();
-        for (const key of SMALL) assertEquals(codeOf(() => pair.dh(unhex(key))), "protocol-error", key);
+        for (const key of SMALL) {
+          assertEquals(codeOf(() => pair.dh(primitives.publicKey(unhex(key)))), "protocol-error", key);
+        }
+        assertThrows(() => primitives.publicKey(new Uint8Array(31)), RangeError, "31 bytes");
       });
 
       it("take no shared secret of zeros, where a runtime would give it", () => {
@@ -170,14 +176,23 @@ describe("Primitives", () => {
         assertEquals(checkShared(Uint8Array.of(0, 1)), Uint8Array.of(0, 1));
       });
 
-      it("hash as FIPS 180-4 and RFC 4231 say, in pieces, too", () => {
+      it("hash as FIPS 180-4 says, in pieces, too", () => {
         const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assertEquals(hex(primitives.sha256(utf8("abc"))), abc);
         assertEquals(hex(primitives.sha256(utf8("a"), NOTHING, utf8("bc"))), abc);
-        assertEquals(
-          hex(primitives.hmacSha256(utf8("Jefe"), utf8("what do ya want "), utf8("for nothing?"))),
-          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-        );
+      });
+
+      it("derive keys as RFC 5869 says, from an empty secret, too", () => {
+        const derived = (salt: Uint8Array, material: Uint8Array): string =>
+          primitives.hkdf(salt, material).map(hex).join("");
+        const third = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8";
+        assertEquals(derived(NOTHING, new Uint8Array(22).fill(0x0b)).slice(0, 84), third);
+        const salt = new Uint8Array(32).fill(1);
+        const hmac = (key: Uint8Array, ...pieces: Uint8Array[]): Uint8Array =>
+          pieces.reduce((hash, piece) => hash.update(piece), createHmac("sha256", key)).digest();
+        const key = hmac(salt, NOTHING);
+        const first = hmac(key, Uint8Array.of(1));
+        assertEquals(derived(salt, NOTHING), hex(first) + hex(hmac(key, first, Uint8Array.of(2))));
       });
 
       it("leave the caller's arrays alone", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ChunkQueue } from "../src/adapters/chunk_queue.ts";
 import { type Channel, Duplex } from "../src/adapters/duplex.ts";
@@ -250,6 +250,22 @@ describe("RecordReader", () => {
     }
     assertEquals(reader.begun, 0);
   });
+
+  for (const primitives of BOTH) {
+    it(`returns plaintext that later records do not change, with ${primitives.name}`, () => {
+      for (const suite of [1, 2] as const) {
+        const [writer, reader] = pair(suite, primitives);
+        const sent = [1, 2, 3, 4].map((byte) => new Uint8Array(20_000 * byte).fill(byte));
+        const got: Uint8Array[] = [];
+        // Every record is cut, so all of them go through the same buffer.
+        for (const chunk of cutEvery(join(...sent.map((text) => writer.seal(text))), 19_001)) {
+          reader.push(chunk);
+          for (let text = reader.next(); text !== undefined; text = reader.next()) got.push(text);
+        }
+        assertEquals(join(...got), join(...sent), `suite ${suite}`);
+      }
+    });
+  }
 });
 
 describe("RecordWriter", () => {
@@ -265,22 +281,26 @@ describe("RecordWriter", () => {
 });
 
 /** An encrypted connection, what its peer seals with, and the queue of what has arrived. */
-function receiving(): { connection: EncryptedConnection; sealing: RecordWriter; arrived: ChunkQueue } {
-  const [sealing, opening] = ciphers(1);
-  const [sending] = ciphers(1);
+function receiving(
+  write: Channel["write"] = () => Promise.resolve(),
+  suite: Suite = 1,
+  primitives = NODE,
+): { connection: EncryptedConnection; sealing: RecordWriter; arrived: ChunkQueue } {
+  const [sealing, opening] = ciphers(suite, primitives);
+  const [sending] = ciphers(suite, primitives);
   const arrived = new ChunkQueue(65_536, { pause: () => {}, resume: () => {} });
   const channel: Channel = {
     local: { path: "" },
     remote: { path: "" },
     read: (reader) => arrived.read(reader),
-    write: () => Promise.resolve(),
+    write,
     finish: () => Promise.resolve(),
     release: () => {},
     unref: () => {},
   };
   const identities: NoiseOutcome["identities"] = [];
   const empty = new Uint8Array(0);
-  const outcome = { suite: 1, handshakeHash: empty, sending, receiving: opening, identities, first: empty } as const;
+  const outcome = { suite, handshakeHash: empty, sending, receiving: opening, identities, first: empty } as const;
   const security = { kind: "noise", certificate: undefined } as const;
   const connection = new EncryptedConnection(new Duplex(channel), { ...outcome, rest: empty }, security);
   return { connection, sealing: new RecordWriter(sealing), arrived };
@@ -310,5 +330,59 @@ describe("EncryptedConnection", () => {
     assertEquals(connection.moved(began + 45_000), true, "more than a kilobyte a second");
     arrived.push(record.slice(52_000));
     assertEquals((await reading)!.length, 60_000);
+  });
+
+  for (const primitives of BOTH) {
+    it(`writes over the bytes of a large write only when that has settled, with ${primitives.name}`, async () => {
+      for (const suite of [1, 2] as const) {
+        const written: { readonly bytes: Uint8Array; readonly then: string; readonly settle: () => void }[] = [];
+        const { connection } = receiving(
+          (bytes) => {
+            const { promise, resolve } = Promise.withResolvers<void>();
+            written.push({ bytes, then: hex(bytes), settle: resolve });
+            return promise;
+          },
+          suite,
+          primitives,
+        );
+        const [, opening] = ciphers(suite, primitives);
+        const reader = new RecordReader(opening);
+        const buffers = new Set<ArrayBufferLike>();
+        // The sizes fall, so that what the buffer held before is longer.
+        for (const [i, size] of [200_000, 90_000, 20_000, 100].entries()) {
+          const text = new Uint8Array(size).fill(i + 1);
+          const writing = connection.write(text);
+          const { bytes, then, settle } = written[i];
+          text.fill(0);
+          await Promise.resolve();
+          assertEquals(hex(bytes), then, "nobody changes bytes that are being written");
+          assertEquals(bytes.length, sealedSize(size));
+          reader.push(bytes);
+          const got: Uint8Array[] = [];
+          for (let part = reader.next(); part !== undefined; part = reader.next()) got.push(part);
+          assertEquals(join(...got), text.fill(i + 1), `${size} bytes in suite ${suite}`);
+          buffers.add(bytes.buffer);
+          settle();
+          await writing;
+        }
+        // The large ones share a buffer; the small one has its own.
+        assertEquals(buffers.size, 2);
+      }
+    });
+  }
+
+  it("takes no buffer of a write that was not over", async () => {
+    const written: Uint8Array[] = [];
+    const settle: ((error?: Error) => void)[] = [];
+    const { connection } = receiving((bytes) => {
+      written.push(bytes);
+      return new Promise((resolve, reject) => settle.push((error) => error === undefined ? resolve() : reject(error)));
+    });
+    const first = connection.write(new Uint8Array(50_000));
+    const kept = hex(written[0]);
+    settle[0](new Error("broken"));
+    await assertRejects(() => first);
+    await assertRejects(() => connection.write(new Uint8Array(50_000)));
+    assertEquals(hex(written[0]), kept);
   });
 });

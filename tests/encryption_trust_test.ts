@@ -212,6 +212,7 @@ describe("trustOnFirstUse()", () => {
         [{ hostname: "127.0.0.1", port: 8081 }, "127.0.0.1:8081"],
         [{ hostname: "::1", port: 8080 }, "[::1]:8080"],
         [{ hostname: "Example.ORG", port: 1 }, "example.org:1"],
+        [{ hostname: "vx1", port: 8080 }, "vx1:8080"],
         [{ path: "/run/a b#c%20\n" }, "/run/a%20b%23c%2520%0A"],
         [{ path: "127.0.0.1:8080" }, "./127.0.0.1:8080"],
         [{ path: "\0abstract" }, "./%00abstract"],

@@ -2,8 +2,14 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Client, messageType, Server, text } from "../mod.ts";
-import { TimeoutError } from "../src/errors.ts";
+import type { LockTimes } from "../src/encryption/file_lock.ts";
+import { KnownHosts } from "../src/encryption/known_hosts.ts";
+import { ConfigError, TimeoutError } from "../src/errors.ts";
+import { peerOf } from "./encryption_peers.ts";
+import { inFolder } from "./encryption_support.ts";
 
 const ECHO = messageType(200, "echo", text, text);
 const HOLD = messageType(201, "hold", text, text);
@@ -51,4 +57,26 @@ describe("with a time that a test has faked after the import", () => {
     await client.close();
     await server.close();
   });
+
+  it("a client that meets a server waits for another writer of its file, and takes over the lock of a dead one", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "known_hosts");
+      const { setTimeout: really } = globalThis;
+      using _time = fakeTime();
+      const add = (times: LockTimes, port: number): void | Promise<void> =>
+        new KnownHosts(path, times).add([peerOf(port).key], { hostname: "host", port });
+      writeFileSync(`${path}.lock`, "of one that lives");
+      const living = add({ stale: Infinity, patience: 50_000 }, 1);
+      really(() => rmSync(`${path}.lock`), 30);
+      await living;
+      writeFileSync(`${path}.lock`, "of one that is dead");
+      await add({ stale: 50, patience: 50_000 }, 2);
+      writeFileSync(`${path}.lock`, "of one that goes on for long");
+      await assertRejects(
+        async () => await add({ stale: Infinity, patience: 50 }, 3),
+        ConfigError,
+        "somebody else keeps",
+      );
+      assertEquals(readFileSync(path, "utf8").match(/^host:\d/gm), ["host:1", "host:2"]);
+    }));
 });

@@ -69,6 +69,8 @@ const ON_PURPOSE: Record<string, string> = {
   "src/app/shared.ts: POOLS": "A cache of free buffers of an event loop: one is as good as another, for all alike.",
   "src/auto/load_transport.ts: LOADED":
     "A cache of what the module loader keeps anyway: an adapter is the same for all.",
+  "src/auto/load_encryption.ts: LOADED":
+    "A cache of what the module loader keeps anyway: the encryption has no state but which ciphers the runtime has.",
   "src/logger/logger.ts: #instance": "The one logger of a program that asks for one, by `getInstance`.",
 };
 

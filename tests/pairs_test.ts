@@ -6,15 +6,16 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
+import { HandshakeError, type TcpEndpoint } from "@veltix/core";
 import { describeProblem, findRuntimes, ROOT, type Runtime } from "../scripts/runtimes.ts";
 import { talk } from "./pairs/client.ts";
 import { Checks, CLIENT_CHECKS, type Result, SERVER_CHECKS } from "./pairs/contract.ts";
-import { type Protection, PROTECTIONS } from "./pairs/protection.ts";
+import { clientOf, type Protection, PROTECTIONS, serverOf } from "./pairs/protection.ts";
 import { serve } from "./pairs/server.ts";
 
 /** Checks that all were made, in order; a failure says which and why. */
@@ -104,6 +105,15 @@ describe("a client and a server", () => {
       assertAll("server", here, SERVER_CHECKS);
     });
   }
+
+  it("that may speak one suite only, and not the same one, do not come together", async () => {
+    await using server = serverOf("noise chacha", { hostname: "127.0.0.1", port: 0 });
+    const rejected = new Promise<string>((resolve) => server.on("rejected", ({ error }) => resolve(String(error))));
+    await server.start();
+    await using client = clientOf("noise aes", { ...server.addresses[0] as TcpEndpoint });
+    await assertRejects(() => client.connect(), HandshakeError);
+    assertStringIncludes(await rejected, "no common cipher suite");
+  });
 
   // One runtime is enough to start the others.
   if ("Deno" in globalThis) {

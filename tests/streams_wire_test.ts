@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, json, messageType, streamType, text } from "../mod.ts";
 import type { IncomingStream } from "../src/app/streams/incoming_stream.ts";
+import { Sending, type SendingShared } from "../src/session/features/streams/sending.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import { type RawFrame, until } from "./session_support.ts";
 import { collect, settled } from "./streams_support.ts";
@@ -424,5 +425,33 @@ describe("a frame of a stream that an opener receives", () => {
     await faced.raw.connection.closeWrite();
     const ends = await Promise.all([reading, writing, settled(stream.result)]);
     assertEquals(ends.map((end) => end.split(":")[0]), Array(3).fill("ConnectionError"));
+  });
+});
+
+describe("what is gathered in a turn", () => {
+  it("is dropped once nothing is sent any more: trying again each turn would let no other turn come", () => {
+    let open = true;
+    let turns = 0;
+    let gathered = 0;
+    const sent: number[] = [];
+    const shared: SendingShared = {
+      maxPiece: 65_536,
+      theirs: { window: 65_536, least: 256 },
+      pull: (source) => void source.pull(),
+      gathers: (bytes) => (gathered += bytes, true),
+      gathered: (bytes) => void (gathered -= bytes),
+      later: () => void turns++,
+      notLater: () => {},
+      push: (source) => (open && source.push(), open),
+    };
+    const stream = { released: true, sendPiece: ({ length }: Uint8Array) => void sent.push(length), abort: () => {} };
+    const sending = new Sending(stream, shared);
+    for (let i = 0; i < 3; i++) void sending.write(new Uint8Array(10));
+    sending.flush();
+    assertEquals([sent, turns, gathered], [[10, 20], 2, 0]);
+    void sending.write(new Uint8Array(10));
+    open = false;
+    for (let i = 0; i < 3; i++) sending.flush();
+    assertEquals([sent, turns, gathered], [[10, 20], 2, 0]);
   });
 });

@@ -47,7 +47,7 @@ export async function encryptedTransport(): Promise<Transport> {
   const identity = await Identity.generate();
   const client = encryption().client({ trust: identity.publicKey });
   const server = encryption().server({ identity });
-  const turns = { next: () => undefined, begin: () => 0, end: () => {} };
+  const turns = { step: () => undefined, begin: () => 0, end: () => {} };
   const nothing = new Uint8Array(0);
   return {
     name: "encrypted",

@@ -3,6 +3,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { connect as connectRaw } from "node:net";
+import { X509Certificate } from "node:crypto";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import {
   Client,
   type ClientConfig,
@@ -14,6 +16,10 @@ import {
   type TcpEndpoint,
   text,
 } from "../mod.ts";
+import { tlsSockets } from "../src/adapters/tls.ts";
+import { certificateOf } from "../src/adapters/tls_certificate.ts";
+import { tlsError } from "../src/adapters/tls_errors.ts";
+import { Identity } from "../src/encryption/identity.ts";
 import { limited } from "./processes/waiting.ts";
 import { clientOf, codeOf, ECHO, HOST, rejection, serve as serveAny, WHO } from "./protected_support.ts";
 import { CA, pair, pem, SERVER } from "./tls_support.ts";
@@ -172,14 +178,37 @@ describe("a server that asks for certificates", () => {
     });
   }
 
+  for (const [name, allowed, outcome] of [["nothing", true, REQUIRED], ["stranger", false, UNTRUSTED]] as const) {
+    it(`and encrypts tells one that shows ${name} so within the encryption`, async () => {
+      const identity = await Identity.generate();
+      await using server = await serve({
+        tls: { ...SERVER, ca: CA, clientCertificate: "required" },
+        encryption: { identity, ...allowed ? {} : { allow: [identity.publicKey] } },
+        authenticate: () => assert(false, "nobody is asked about it"),
+      });
+      const rejected = rejection(server);
+      await using client = clientOf(server, {
+        tls: { ca: CA, ...name === "nothing" ? {} : pair(name) },
+        encryption: { trust: identity.publicKey },
+        credentials: "a secret",
+      });
+      const error = await assertRejects(() => client.connect(), HandshakeError);
+      assertEquals([error.code, codeOf((await rejected).error)], [outcome, outcome]);
+    });
+  }
+
   // Only Node's TLS has these curves.
   const curves = "Deno" in globalThis || "Bun" in globalThis ? it.skip : it;
   curves("refuses one on a curve that NIST has no name for, and goes on", async () => {
     await using server = await serve({ tls: { ...SERVER, ca: CA, clientCertificate: "optional" } });
     const rejected = rejection(server);
-    await using client = clientOf(server, { tls: { ca: CA, ...pair("curve") } });
-    await assertRejects(() => client.connect(), HandshakeError);
+    const { port } = server.addresses[0] as TcpEndpoint;
+    // A client of the library refuses such a certificate itself.
+    const socket = connectTls({ port, host: HOST, ca: CA, servername: "localhost", ...pair("curve") });
+    socket.on("error", () => {});
+    socket.resume();
     assertEquals(codeOf((await rejected).error), UNTRUSTED);
+    socket.destroy();
   });
 });
 
@@ -301,6 +330,61 @@ describe("renewTls", () => {
   });
 });
 
+describe("TLS below a server", () => {
+  it("closes a connection that has to give way at the moment when TLS is agreed on", async () => {
+    const sockets = tlsSockets();
+    await using listener = await sockets.server({ context: sockets.context(SERVER) }).listen({
+      hostname: HOST,
+      port: 0,
+    });
+    const [{ value: arrival }, client] = await Promise.all([
+      listener[Symbol.asyncIterator]().next().then(async (one) => {
+        await one.value.secure();
+        return one;
+      }),
+      sockets.client({ ca: CA, serverName: "localhost" }).connect(listener.address),
+    ]);
+    arrival.abort();
+    await assertRejects(async () => {
+      while (await client.read() !== null);
+      throw new Error("It has ended");
+    });
+    client.abort();
+  });
+
+  it("has the same words for a peer that lacks the key of its certificate, whatever the runtime says", () => {
+    const codes = ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_SIGNATURE_FAILURE", "DEPTH_ZERO_SELF_SIGNED_CERT"];
+    for (const code of codes) {
+      for (const whose of ["client", "server"] as const) {
+        const error = tlsError("Cannot connect", Object.assign(new Error("no"), { code }), whose);
+        assertEquals(error?.code, "certificate-untrusted");
+      }
+    }
+    assertEquals(
+      tlsError("Cannot connect", Object.assign(new Error("no"), { code: "ECONNRESET" }), "client"),
+      undefined,
+    );
+  });
+
+  it("does not trust a certificate whose key cannot be read", () => {
+    const certificate = new Uint8Array(new X509Certificate(SERVER.cert).raw);
+    // The point of the key is not on its curve any more.
+    const at = indexOf(certificate, Uint8Array.of(0x03, 0x42, 0x00, 0x04));
+    certificate.fill(0xff, at + 4, at + 68);
+    const parsed = new X509Certificate(certificate);
+    const socket = { getPeerX509Certificate: () => parsed } as unknown as TLSSocket;
+    const error = assertThrows(() => certificateOf(socket), HandshakeError);
+    assertEquals(error.code, "certificate-untrusted");
+  });
+});
+
+/** Returns where a piece begins. */
+function indexOf(bytes: Uint8Array, piece: Uint8Array): number {
+  const at = bytes.findIndex((_, i) => piece.every((byte, j) => bytes[i + j] === byte));
+  assert(at >= 0, "the piece is there");
+  return at;
+}
+
 describe("the option tls", () => {
   const wrong: readonly [config: object, message: string][] = [
     [
@@ -332,6 +416,32 @@ describe("the option tls", () => {
     it(`of a client is checked: ${message}`, () => {
       const error = assertThrows(() => new Client({ tls } as ClientConfig)) as Error;
       assertStringIncludes(error.message, message);
+    });
+  }
+
+  for (const kind of ["rsa-2048", "p-384", "p-521", "ed25519"]) {
+    it(`takes a key of the kind ${kind}, on both ends`, async () => {
+      const { cert, key } = pair(`kind-${kind}`);
+      await using server = await serve({ tls: { cert, key, ca: cert, clientCertificate: "required" } });
+      await using client = clientOf(server, { tls: { pin: await pinOf(`kind-${kind}`), cert, key } });
+      await client.connect();
+      assertEquals(await client.request(WHO, ""), "tls localhost");
+    });
+  }
+
+  const kinds = [["rsa-1024", "RSA with 1024 bits"], ["rsa-pss", "RSA-PSS"], ["ed448", "Ed448"], [
+    "secp256k1",
+    "on a rare elliptic curve",
+  ]] as const;
+  for (const [kind, name] of kinds) {
+    it(`refuses a key of the kind ${kind} at start(), renewTls() and connect()`, async () => {
+      const tls = pair(`kind-${kind}`);
+      const message = `tls has a certificate or key that cannot be used: its key is ${name}, and TLS has RSA with`;
+      await assertRejects(() => new Server({ port: 0, hostname: HOST, tls }).start(), ConfigError, message);
+      await using server = await serve({ tls: SERVER });
+      await assertRejects(() => server.renewTls(tls), ConfigError, message);
+      await using client = clientOf(server, { tls: { ca: CA, ...tls } });
+      await assertRejects(() => client.connect(), ConfigError, message);
     });
   }
 

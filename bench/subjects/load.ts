@@ -27,6 +27,12 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
       return (await import("./batch.ts")).batch(await loadSockets(config.sockets));
     case "veltix":
       return (await import("./veltix.ts")).veltix(config.core);
+    case "noise":
+      return await (await import("./protected.ts")).noise(config.core);
+    case "tls":
+      return (await import("./protected.ts")).tls();
+    case "node:tls":
+      return (await import("./batch.ts")).batch((await import("../floor/sockets/tls.ts")).sockets);
     case "ws":
       return (await loadPeer("ws")).ws;
     case "socket.io":

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bytes, Client, messageType, Server } from "../../mod.ts";
+import { bytes, Client, type ClientConfig, messageType, Server, type ServerConfig } from "../../mod.ts";
 import type { Peer, Served, Subject } from "../subject.ts";
 
 const MESSAGE = messageType(200, "message");
@@ -13,11 +13,15 @@ const ECHO = messageType(201, "echo", bytes, bytes);
 /** The runtimes' sockets that the library can be told to take. */
 export type TransportChoice = "auto" | "deno" | "bun" | "node";
 
-/** Makes the subject. */
-export function veltix(transport: TransportChoice): Subject {
+/** Makes the subject; `protect` and `trust` are added to the options of the server and of the clients. */
+export function veltix(
+  transport: TransportChoice,
+  protect: Pick<ServerConfig, "encryption" | "tls"> = {},
+  trust: Pick<ClientConfig, "encryption" | "tls"> = {},
+): Subject {
   return {
     async serve(handlers): Promise<Served> {
-      const server = new Server({ port: 0, transport });
+      const server = new Server({ port: 0, transport, ...protect });
       server.on("connect", () => handlers.connected());
       server.route(ECHO, (message) => message.content);
       server.route(MESSAGE, (message, client) => {
@@ -29,7 +33,7 @@ export function veltix(transport: TransportChoice): Subject {
       return { port: address.port, broadcast: (content) => void server.broadcast(MESSAGE, content) };
     },
     async connect(port, receive): Promise<Peer> {
-      const client = new Client({ port, transport });
+      const client = new Client({ port, transport, ...trust });
       client.route(MESSAGE, (message) => receive(message.content));
       await client.connect();
       return {

@@ -22,7 +22,7 @@ import { million } from "./million.ts";
 import { mixed } from "./mixed.ts";
 import { pipelined } from "./pipelined.ts";
 import { rtt } from "./rtt.ts";
-import { secure } from "./secure.ts";
+import { secure, secureIdle } from "./secure.ts";
 import { silent } from "./silent.ts";
 import { streams } from "./streams.ts";
 import { stress } from "./stress.ts";
@@ -49,7 +49,13 @@ export const WORKLOADS = {
 } as const satisfies Record<string, Workload>;
 
 /** Those that run when they are named. */
-export const LONG_WORKLOADS = { million, mixed, secure, compression } as const satisfies Record<string, Workload>;
+export const LONG_WORKLOADS = {
+  million,
+  mixed,
+  secure,
+  secure_idle: secureIdle,
+  compression,
+} as const satisfies Record<string, Workload>;
 
 /** Those that run with another one: Python's benchmarks of a name that a workload of ours has, too. */
 export const COMPANIONS = {
@@ -76,7 +82,6 @@ export const SERVERLESS: ReadonlySet<WorkloadName> = new Set<WorkloadName>([
   "memory",
   "latency",
   "fps",
-  "secure",
   "compression",
   "python_burst",
   "python_stress",

@@ -20,19 +20,19 @@ export const idle: Workload = async (context) => {
   const content = new Uint8Array(64);
   // The first connections bring the server's code and pools into memory; they stay open and are not counted.
   for (let i = 0; i < WARM; i++) await echo(await context.connect(), content);
-  const before = await settledMemory(context);
+  const { memory: before } = await settledMemory(context);
   const few = Math.min(FEW, context.pace.connections);
   const peers = await open(context, few);
-  const fresh = await settledMemory(context);
+  const { memory: fresh } = await settledMemory(context);
   for (const peer of peers) await echo(peer, content);
-  const used = await settledMemory(context);
+  const { memory: used } = await settledMemory(context);
   const figures: Figures = { "idle memory": (fresh - before) / few, "idle memory, used": (used - before) / few };
   await confirmConnected(context, WARM + few);
 
   const reason = whyNot(context, MANY);
   if (reason === undefined) {
     await open(context, MANY - few);
-    figures["idle memory, 10,000"] = (await settledMemory(context) - before) / MANY;
+    figures["idle memory, 10,000"] = ((await settledMemory(context)).memory - before) / MANY;
     await confirmConnected(context, WARM + MANY);
   } else context.note(`idle memory at ${MANY.toLocaleString("en")} connections skipped: ${reason}`);
   return figures;
@@ -45,7 +45,8 @@ function whyNot({ pace, openFiles }: Context, connections: number): string | und
   return undefined;
 }
 
-async function open(context: Context, count: number): Promise<Peer[]> {
+/** Opens so many connections. */
+export async function open(context: Context, count: number): Promise<Peer[]> {
   const peers: Peer[] = [];
   let left = count;
   const lane = async (): Promise<void> => {
@@ -65,11 +66,13 @@ function echo(peer: Peer, content: Uint8Array): Promise<void> {
 }
 
 /** The least of a few readings: a collection may not free everything at once. */
-async function settledMemory(context: Context): Promise<number> {
-  let least = Infinity;
+export async function settledMemory(context: Context): Promise<{ readonly memory: number; readonly heap: number }> {
+  let [memory, heap] = [Infinity, Infinity];
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, Math.min(100, context.pace.measure)));
-    least = Math.min(least, (await context.server({ type: "report", memory: true })).memory);
+    const report = await context.server({ type: "report", memory: true });
+    memory = Math.min(memory, report.memory);
+    heap = Math.min(heap, report.heap);
   }
-  return least;
+  return { memory, heap };
 }

@@ -1,163 +1,88 @@
 /**
- * What protection costs: large and small messages one way, round trips and handshakes, in plain, encrypted, over TLS and
- * through bare `node:tls`. Both ends run in one process.
+ * What protection costs: large and small messages one way, round trips, and connecting and leaving, one after the other.
+ * The subjects take turns: plain, encrypted, over TLS, and the floor over bare `node:tls`.
  *
  * @module
  */
 
-import { readFileSync } from "node:fs";
-import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
-import {
-  bytes,
-  Client,
-  type ClientConfig,
-  messageType,
-  Server,
-  type ServerConfig,
-  type TcpEndpoint,
-} from "../../mod.ts";
-import { Identity } from "../../src/encryption/identity.ts";
 import { median } from "../statistics.ts";
-import type { Context, Figures, Workload } from "../workload.ts";
+import type { Context, Workload } from "../workload.ts";
+import { open, settledMemory } from "./idle.ts";
+import { measureOneWay } from "./one_way.ts";
+import { measurePasses } from "./passes.ts";
+import { Requests } from "./requests.ts";
 
-const DATA = messageType(200, "data", bytes);
-const ECHO = messageType(201, "echo", bytes, bytes);
-const HOST = "127.0.0.1";
 const LARGE = 64 * 1024;
 const SMALL = 64;
-/** How many small messages are sent before the receiver is waited for. */
-const BATCH = 1_000;
-
-const pem = (name: string): string =>
-  readFileSync(new URL(`../../tests/certificates/${name}`, import.meta.url), "utf8");
+/** Round trips of a pass. */
+const TRIPS = 500;
+/** Connections of a pass, and passes at most: each connection keeps its client port for a minute. */
+const CONNECTIONS = { each: 25, warmUp: 60, measure: 40 };
+/** A library takes some hundred connections until its runtime has compiled it, in milliseconds. */
+const CONNECT_WARM_UP = 1_500;
+/** Connections whose memory is measured, and those before them, which bring code and pools into memory. */
+const IDLE = 2_000;
+const WARM = 50;
 
 /** See the module. */
-export const secure: Workload = async (context): Promise<Figures> => {
-  if (context.config.subject !== "veltix") return {};
-  const identity = await Identity.generate();
-  const figures: Record<string, number> = {};
-  const kinds: readonly [name: string, server: ServerConfig, client: ClientConfig][] = [
-    ["plain", {}, {}],
-    ["noise", { encryption: { identity } }, { encryption: { trust: identity.publicKey } }],
-    ["tls", { tls: { cert: pem("server.crt"), key: pem("server.key") } }, { tls: { ca: pem("ca.crt") } }],
-  ];
-  for (const [name, server, client] of kinds) {
-    context.say(`secure: ${name}`);
-    Object.assign(figures, named(name, await measure(context, server, client)));
-  }
-  Object.assign(figures, named("node:tls", await bare(context)));
-  return figures;
+export const secure: Workload = async (context) => {
+  const large = await measureOneWay(context, { clients: 1, each: 500, size: LARGE });
+  const small = await measureOneWay(context, { clients: 1, each: 50_000, size: SMALL });
+  const trips = await roundTrips(context);
+  const opened: number[] = [];
+  const pace = { ...context.pace, warmUp: CONNECT_WARM_UP * context.pace.share };
+  const connect = await measurePasses({ ...context, pace }, CONNECTIONS.each, async () => {
+    for (let i = 0; i < CONNECTIONS.each; i++) {
+      const start = performance.now();
+      const peer = await context.connect();
+      opened.push(performance.now() - start);
+      await peer.close();
+    }
+  }, CONNECTIONS);
+  return {
+    "secure 64 KiB": large.rate * LARGE,
+    "secure 64 KiB cpu": large.cpu,
+    "secure 64 B": small.rate,
+    "secure 64 B cpu": small.cpu,
+    "secure round trip": trips.time,
+    "secure round trip cpu": trips.cpu,
+    "secure handshakes": 1000 / median(opened.slice(connect.warmUpPasses * CONNECTIONS.each)),
+    "secure connects": connect.rate,
+    "secure connects cpu": connect.cpu,
+  };
 };
 
-function named(name: string, { large, small, trip, handshakes }: Figures): Figures {
-  const figures = { "64 KiB": large, "64 B": small, "round trip p50": trip, "handshakes": handshakes };
-  return Object.fromEntries(
-    Object.entries(figures).filter(([, value]) => value !== undefined).map((
-      [figure, value],
-    ) => [`secure ${figure}: ${name}`, value]),
-  );
-}
-
-async function measure(context: Context, protect: ServerConfig, trust: ClientConfig): Promise<Figures> {
-  const { pace } = context;
-  await using server = new Server({ port: 0, hostname: HOST, ...protect });
-  let received = 0;
-  let wanted = Infinity;
-  let arrived = (): void => {};
-  server.route(DATA, ({ data }) => {
-    received += data.length;
-    if (received >= wanted) arrived();
-  });
-  server.route(ECHO, ({ data }) => data);
-  await server.start();
-  const { port } = server.addresses[0] as TcpEndpoint;
-  const connect = async (): Promise<Client> => {
-    const client = new Client({ port, hostname: HOST, ...trust });
-    await client.connect();
-    return client;
+/** What an idle connection takes on the server: what the garbage collector holds, and what is resident. */
+export const secureIdle: Workload = async (context) => {
+  const count = Math.min(IDLE, context.pace.connections);
+  await open(context, WARM);
+  const before = await settledMemory(context);
+  await open(context, count);
+  const after = await settledMemory(context);
+  return {
+    "secure idle heap": (after.heap - before.heap) / count,
+    "secure idle resident": (after.memory - before.memory) / count,
   };
-  await using client = await connect();
+};
 
-  /** Sends batches of messages for so long. Returns how many a second. */
-  const rate = async (size: number, batch: number, ms: number): Promise<number> => {
-    const payload = new Uint8Array(size).fill(7);
-    let count = 0;
-    const start = performance.now();
-    do {
-      received = 0;
-      wanted = batch * size;
-      const all = new Promise<void>((resolve) => arrived = resolve);
-      for (let i = 0; i < batch; i++) if (!client.send(DATA, payload)) await client.ready();
-      await all;
-      count += batch;
-    } while (performance.now() - start < ms);
-    return count / ((performance.now() - start) / 1_000);
+async function roundTrips(context: Context): Promise<{ readonly time: number; readonly cpu: number }> {
+  const peer = await context.connect();
+  const requests = new Requests(peer, SMALL);
+  const times: number[] = [];
+  let sent = 0;
+  const replied = (): void => {
+    const now = performance.now();
+    times.push(now - sent);
+    sent = now;
   };
-  await rate(LARGE, 64, pace.warmUp);
-  const large = await rate(LARGE, 64, pace.measure) * LARGE;
-  await rate(SMALL, BATCH, pace.warmUp);
-  const small = await rate(SMALL, BATCH, pace.measure);
-
-  const trips: number[] = [];
-  const payload = new Uint8Array(SMALL);
-  for (const end = performance.now() + pace.measure; performance.now() < end;) {
-    const from = performance.now();
-    await client.request(ECHO, payload);
-    trips.push((performance.now() - from) * 1_000);
-  }
-  const handshakes = await rateOf(pace.measure, async () => {
-    const one = await connect();
-    await one.close({ drain: 0 });
+  const passes: number[] = [];
+  const result = await measurePasses(context, TRIPS, async () => {
+    times.length = 0;
+    sent = performance.now();
+    await requests.run(TRIPS, 1, replied);
+    passes.push(1000 * median(times));
   });
-  return { large, small, trip: median(trips), handshakes };
-}
-
-/** Bare `node:tls`: pieces of 64 KiB, and handshakes. */
-async function bare({ pace }: Context): Promise<Figures> {
-  let received = 0;
-  let wanted = Infinity;
-  let arrived = (): void => {};
-  const server = createServer({ cert: pem("server.crt"), key: pem("server.key"), minVersion: "TLSv1.3" }, (socket) => {
-    socket.on("error", () => {});
-    socket.on("data", (chunk: Uint8Array) => {
-      received += chunk.length;
-      if (received >= wanted) arrived();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
-  const { port } = server.address() as { port: number };
-  const connect = (): Promise<TLSSocket> =>
-    new Promise((resolve, reject) => {
-      const socket = connectTls({ port, host: HOST, ca: pem("ca.crt") }, () => resolve(socket));
-      socket.on("error", reject);
-    });
-  const socket = await connect();
-  const piece = new Uint8Array(LARGE);
-  const once = async (): Promise<void> => {
-    received = 0;
-    wanted = 64 * LARGE;
-    const all = new Promise<void>((resolve) => arrived = resolve);
-    for (let i = 0; i < 64; i++) await new Promise((resolve) => socket.write(piece, resolve));
-    await all;
-  };
-  await rateOf(pace.warmUp, once);
-  const large = await rateOf(pace.measure, once) * 64 * LARGE;
-  const handshakes = await rateOf(pace.measure, async () => {
-    const one = await connect();
-    await new Promise((resolve) => one.once("close", resolve).destroy());
-  });
-  socket.destroy();
-  await new Promise((resolve) => server.close(resolve));
-  return { large, handshakes };
-}
-
-/** Returns how often a second something can be done, one after the other. */
-async function rateOf(ms: number, run: () => Promise<void>): Promise<number> {
-  let count = 0;
-  const start = performance.now();
-  do {
-    await run();
-    count++;
-  } while (performance.now() - start < ms);
-  return count / ((performance.now() - start) / 1_000);
+  requests.confirm(context);
+  await peer.close();
+  return { time: median(passes.slice(result.warmUpPasses)), cpu: result.cpu };
 }

@@ -102,6 +102,10 @@ export class BunChannel implements Channel, Tap {
     this.#chunks.read(reader);
   }
 
+  stopReading(): void {
+    this.#chunks.stop();
+  }
+
   write(bytes: Uint8Array): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const taken = this.#socket!.write(bytes);

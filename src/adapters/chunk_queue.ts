@@ -19,7 +19,7 @@ export interface Tap {
 /** A queue of chunks with one reader. */
 export class ChunkQueue {
   readonly #limit: number;
-  readonly #tap: Tap;
+  #tap: Tap;
   #chunks: Uint8Array[] = [];
   #size = 0;
   #paused = false;
@@ -74,7 +74,22 @@ export class ChunkQueue {
       if (this.#paused && this.#size === 0) this.#resume();
       reader.received(chunk);
     } else if (this.#end) reader.received(null, this.#end.error);
-    else this.#reader = reader;
+    else {
+      this.#reader = reader;
+      if (this.#paused) this.#resume();
+    }
+  }
+
+  /**
+   * Pauses the socket until the next {@linkcode read} that finds nothing.
+   *
+   * @param better Returns what pauses and resumes the socket from now on, given what did so before.
+   */
+  stop(better: (tap: Tap) => Tap = (tap) => tap): void {
+    if (this.#reader !== undefined || this.#end !== undefined) return;
+    this.#tap = better(this.#tap);
+    this.#paused = true;
+    this.#tap.pause();
   }
 
   /** Drops the chunks that wait. */

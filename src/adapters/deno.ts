@@ -65,6 +65,9 @@ export function denoTransport(): Transport {
   };
 }
 
+/** How long a socket that has connected may take to be reported on a busy machine, in milliseconds. */
+const SETTLE = 1_000;
+
 function targetOf(at: Endpoint): DenoEndpoint {
   return "path" in at ? { transport: "unix", path: at.path } : { hostname: at.hostname, port: at.port };
 }
@@ -74,15 +77,31 @@ async function connectDeno(deno: DenoApi, to: Endpoint, options?: ConnectOptions
   const bufferSize = bufferSizeOf(options);
   const signal = options?.signal;
   signal?.throwIfAborted();
-  let connection: DenoConn;
+  const late = new AbortController();
+  const aborted = Promise.withResolvers<never>();
+  const connecting = deno.connect({ ...targetOf(to), signal: late.signal });
+  const abort = (): void => {
+    aborted.reject(signal!.reason);
+    giveUp(connecting, late);
+  };
+  signal?.addEventListener("abort", abort, { once: true });
   try {
-    connection = await deno.connect({ ...targetOf(to), signal });
+    const connection = await Promise.race([connecting, aborted.promise]);
+    return notItself(new Duplex(new DenoChannel(connection, bufferSize)), to);
   } catch (error) {
     throw signal?.aborted ? signal.reason : connectError(to, error);
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
-  if (!signal?.aborted) return notItself(new Duplex(new DenoChannel(connection, bufferSize)), to);
-  connection.close();
-  throw signal.reason;
+}
+
+/**
+ * Gives up connecting. If the socket has connected when its signal is aborted, and the program has not heard of it yet,
+ * Deno 2.9 rejects and leaves the socket open. So the signal waits until the program must have heard of it.
+ */
+function giveUp(connecting: Promise<DenoConn>, late: AbortController): void {
+  const timer = realTime.setTimeout(() => late.abort(), SETTLE);
+  connecting.then((connection) => connection.close(), () => {}).finally(() => realTime.clearTimeout(timer as never));
 }
 
 async function listenDeno(deno: DenoApi, at: Endpoint, options?: SocketOptions): Promise<Listener> {

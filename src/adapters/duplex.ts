@@ -23,6 +23,8 @@ export interface Channel {
    * Passes on what comes next, at once or later: a chunk that is not empty, `null` for FIN, or the runtime's own error.
    */
   read(reader: ChunkReader): void;
+  /** Stops taking bytes from the socket until the next `read`; not needed where it takes none without one. */
+  stopReading?(): void;
   /** Called when the last chunk may be overwritten, for an adapter that owns the buffer that is read into. */
   recycle?(chunk: Uint8Array): void;
   /** Writes all of `bytes`, which are not empty. Rejects with the runtime's own error. */
@@ -86,6 +88,10 @@ export class Duplex implements Connection, ChunkReader {
       this.#reader = reader;
       this.#channel.read(this);
     }
+  }
+
+  stopReading(): void {
+    if (this.#state === "open") this.#channel.stopReading?.();
   }
 
   recycle(chunk: Uint8Array): void {

@@ -17,6 +17,8 @@ import { systemError } from "./system_errors.ts";
  * The property by which a socket's events find its queue. Listeners of its own would cost each idle connection memory.
  */
 const CHUNKS = Symbol("chunks");
+/** The property of a socket that has a function which returns the error of its end; `undefined` for a proper end. */
+export const ENDING: unique symbol = Symbol("ending");
 
 /** Chunks of this size, in bytes, and larger ones are freed when they are given back. */
 const LARGE = 16_384;
@@ -26,6 +28,7 @@ const FREES = process.versions.deno === undefined && process.versions.bun === un
 
 interface ReadSocket extends Socket {
   [CHUNKS]: ChunkQueue;
+  [ENDING]?: () => Error | undefined;
 }
 
 function onData(this: ReadSocket, chunk: Uint8Array): void {
@@ -34,7 +37,7 @@ function onData(this: ReadSocket, chunk: Uint8Array): void {
 }
 
 function onEnd(this: ReadSocket): void {
-  this[CHUNKS].end();
+  this[CHUNKS].end(this[ENDING]?.());
 }
 
 function onClose(this: ReadSocket): void {
@@ -44,6 +47,39 @@ function onClose(this: ReadSocket): void {
 }
 
 function ignore(): void {}
+
+/** The part of the handle of a socket that is used here. */
+interface Handle {
+  reading?: boolean;
+  readStart?(): unknown;
+  readStop?(): unknown;
+}
+
+/** Stops a socket at once. After `pause` alone, Node goes on until its own buffer has one more chunk. */
+class HandleTap implements Tap {
+  readonly #socket: Socket & { readonly _handle?: Handle | null };
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+    const handle = this.#socket._handle;
+    if (handle?.reading !== true || handle.readStop === undefined) return;
+    handle.reading = false;
+    handle.readStop();
+  }
+
+  resume(): void {
+    const handle = this.#socket._handle;
+    if (handle?.reading === false && handle.readStart !== undefined) {
+      handle.reading = true;
+      handle.readStart();
+    }
+    this.#socket.resume();
+  }
+}
 
 /** A connected socket. */
 export class NodeChannel implements Channel {
@@ -65,7 +101,7 @@ export class NodeChannel implements Channel {
     local: Address,
     remote: Endpoint,
     carrier: Socket = socket,
-    tap: Tap = socket,
+    tap: Socket = socket,
   ) {
     this.#socket = socket;
     if ("path" in local && "path" in remote) {
@@ -84,7 +120,7 @@ export class NodeChannel implements Channel {
     socket.on("close", onClose);
   }
 
-  get finishes(): true {
+  get finishes(): boolean {
     return true;
   }
 
@@ -101,6 +137,10 @@ export class NodeChannel implements Channel {
   // it run all the time. A chunk that fills its buffer is nobody else's.
   recycle({ buffer, length }: Uint8Array): void {
     if (FREES && length >= LARGE && length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
+  }
+
+  stopReading(): void {
+    this.#chunks.stop((tap) => tap instanceof HandleTap ? tap : new HandleTap(tap as Socket));
   }
 
   write(bytes: Uint8Array): Promise<void> {

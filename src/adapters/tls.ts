@@ -21,10 +21,11 @@ import { runtimeLoop } from "./runtime_loop.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
 import { type AcceptContext, TlsArrival } from "./tls_accept.ts";
-import { TlsConnection } from "./tls_connection.ts";
+import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+import { checkKeyKind } from "./tls_keys.ts";
 
 /** The protocol that both sides announce (ALPN). */
 const ALPN = ["veltix"];
@@ -91,9 +92,9 @@ async function secured(
   const pins = pin === undefined ? undefined : typeof pin === "string" ? [pin] : pin;
   const failure = `Cannot connect to "${addressText(to)}"`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const { stream, tap } = carrierOf(socket);
+  const carrier = carrierOf(socket);
   const tls = connectTls({
-    socket: stream,
+    socket: carrier.stream,
     secureContext,
     ALPNProtocols: ALPN,
     // A client must not ask for an address as `servername`, but the certificate must still be for it.
@@ -126,9 +127,11 @@ async function secured(
         `${failure}: the key of the server's certificate is not the one of the option pin, but ${shown}`,
       );
     }
-    const channel = new NodeChannel(tls, bufferSize, { path: "" }, to, socket, tap);
+    const channel = new TlsChannel(tls, socket, carrier, bufferSize, { path: "" }, to);
     return new TlsConnection(channel, { kind: "tls", certificate });
   } catch (error) {
+    // An error that comes later must not end the process.
+    tls.on("error", () => {});
     tls.destroy();
     socket.destroy();
     throw error;
@@ -171,6 +174,7 @@ function read(
 }
 
 function checkPair(cert: string, key: string): void {
+  checkKeyKind(cert);
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
     throw new Error("the key is not that of the certificate");
   }

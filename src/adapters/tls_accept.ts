@@ -13,9 +13,8 @@ import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
 import type { Connection, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
-import { NodeChannel } from "./node_channel.ts";
 import { brokenError } from "./system_errors.ts";
-import { TlsConnection } from "./tls_connection.ts";
+import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
@@ -45,8 +44,8 @@ export class TlsArrival implements Connection {
   /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
-  /** True once another connection has taken the place of this one. */
-  #secured = false;
+  /** The connection that has taken the place of this one. */
+  #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
 
   constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
@@ -92,6 +91,8 @@ export class TlsArrival implements Connection {
   }
 
   abort(reason?: Error): void {
+    // Whoever waits for `secure` may not have the other one yet.
+    if (this.#made !== undefined) return this.#made.abort(reason);
     this.#end(reason ?? new ConnectionError("closed", `${this.#cannot}: the connection was aborted`));
   }
 
@@ -105,7 +106,7 @@ export class TlsArrival implements Connection {
 
   #end(error: Error): void {
     // On Bun, the underlying socket is closed at the peer's FIN, while TLS goes on.
-    if (this.#error !== undefined || this.#secured) return;
+    if (this.#error !== undefined || this.#made !== undefined) return;
     this.#error = error;
     this.#tls?.destroy();
     this.#socket.destroy();
@@ -158,9 +159,9 @@ export class TlsArrival implements Connection {
   async #handshake(): Promise<Connection> {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const { stream, tap } = carrierOf(this.#socket);
+    const carrier = carrierOf(this.#socket);
     const tls = this.#tls = new TLSSocket(
-      stream,
+      carrier.stream,
       {
         isServer: true,
         secureContext,
@@ -184,13 +185,13 @@ export class TlsArrival implements Connection {
     // Without this read, Node does not notice the end of the connection.
     tls.read(0);
     await promise;
+    const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
+    const fault = this.#faultOf(tls, certificate);
     tls.off("end", gone);
     tls.off("close", gone);
     tls.off("error", fail);
-    const certificate = clientCertificate === "none" ? undefined : certificateOf(tls);
-    this.#secured = true;
-    const channel = new NodeChannel(tls, this.#bufferSize, this.local, { path: "" }, this.#socket, tap);
-    return new TlsConnection(channel, { kind: "tls", certificate, fault: this.#faultOf(tls, certificate) });
+    const channel = new TlsChannel(tls, this.#socket, carrier, this.#bufferSize, this.local, { path: "" });
+    return this.#made = new TlsConnection(channel, { kind: "tls", certificate, fault });
   }
 
   /** Returns the error if the client has shown a bad certificate, or lacks a required one. */

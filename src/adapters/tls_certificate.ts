@@ -6,21 +6,35 @@
 
 import { createHash, type X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import { HandshakeError } from "../errors.ts";
 import type { PeerCertificate } from "../transport.ts";
 import { namesOf } from "./tls_names.ts";
 
-/** Returns the certificate of the peer; `undefined` if it showed none. */
+/**
+ * Returns the certificate of the peer; `undefined` if it showed none.
+ *
+ * @throws {HandshakeError} `certificate-untrusted`: its key cannot be read.
+ */
 export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
   // `getPeerCertificate` would end the process on Node 24, by a segmentation fault, for a key on a curve without a name
   // of NIST. Any peer could send one.
   const certificate: X509Certificate | null | undefined = socket.getPeerX509Certificate();
   if (certificate === undefined || certificate === null) return undefined;
-  const key = certificate.publicKey.export({ type: "spki", format: "der" });
   return {
     ...namesOf(certificate.raw),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
-    pin: createHash("sha256").update(key).digest("base64"),
+    pin: createHash("sha256").update(keyOf(certificate)).digest("base64"),
     validFrom: new Date(certificate.validFrom),
     validTo: new Date(certificate.validTo),
   };
+}
+
+function keyOf(certificate: X509Certificate): Uint8Array {
+  try {
+    return certificate.publicKey.export({ type: "spki", format: "der" });
+  } catch (cause) {
+    throw new HandshakeError("certificate-untrusted", "The key in the certificate of the peer cannot be read", {
+      cause,
+    });
+  }
 }

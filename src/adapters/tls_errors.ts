@@ -64,6 +64,8 @@ function meaningOf(code: string, message: string, whose: "server" | "client"): M
   if (/ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED)/.test(code)) {
     return ["tls-failed", `the peer does not trust this side's certificate (${code})`];
   }
+  // On Deno, a peer that does not have the key of its certificate.
+  if (/^(UNABLE_TO|CERT|DEPTH_ZERO|SELF_SIGNED)_/.test(code)) return meaningOfCertificate(code, whose);
   if (/^ERR_(SSL|TLS|OSSL)_/.test(code)) return ["tls-failed", `TLS failed: ${message.trim() || code}`];
   return undefined;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { type Element, isObject, signedParts, within } from "./der.ts";
+
 /** The names in a certificate. */
 export interface CertificateNames {
   /** The common name of its owner; empty if it has none. */
@@ -15,17 +17,8 @@ export interface CertificateNames {
   readonly names: readonly string[];
 }
 
-/** An element of DER: its tag, and where its content lies. */
-interface Element {
-  readonly tag: number;
-  readonly from: number;
-  readonly end: number;
-}
-
-const EXPLICIT_VERSION = 0xa0;
 const EXPLICIT_EXTENSIONS = 0xa3;
 const OCTET_STRING = 0x04;
-const OBJECT_ID = 0x06;
 const BMP_STRING = 0x1e;
 /** The object identifiers of the common name (2.5.4.3) and of the alternative names (2.5.29.17), in hexadecimal digits. */
 const COMMON_NAME = "550403";
@@ -36,11 +29,7 @@ const KINDS: Readonly<Record<number, string>> = { 0x81: "email:", 0x82: "DNS:", 
 /** Returns the names in a certificate. What cannot be read is left out. */
 export function namesOf(certificate: Uint8Array): CertificateNames {
   try {
-    const [whole] = elements(certificate, 0, certificate.length);
-    const [signed] = within(certificate, whole);
-    const parts = within(certificate, signed);
-    if (parts[0]?.tag === EXPLICIT_VERSION) parts.shift();
-    // Serial number, algorithm, issuer, validity, subject, key; then what is optional.
+    const parts = signedParts(certificate);
     const [, , issuer, , subject] = parts;
     const extensions = parts.find(({ tag }) => tag === EXPLICIT_EXTENSIONS);
     return {
@@ -91,33 +80,4 @@ function ipText(bytes: Uint8Array): string {
 
 function textOf(bytes: Uint8Array, { tag, from, end }: Element): string {
   return new TextDecoder(tag === BMP_STRING ? "utf-16be" : "utf-8").decode(bytes.subarray(from, end));
-}
-
-function isObject(bytes: Uint8Array, element: Element | undefined, id: string): boolean {
-  if (element?.tag !== OBJECT_ID) return false;
-  const content = bytes.subarray(element.from, element.end);
-  return Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("") === id;
-}
-
-function within(bytes: Uint8Array, element: Element | undefined): Element[] {
-  if (element === undefined) throw new RangeError("The certificate ends too early");
-  return elements(bytes, element.from, element.end);
-}
-
-/** Returns the elements that lie one after the other. Throws a `RangeError` if one reaches beyond the end. */
-function elements(bytes: Uint8Array, from: number, end: number): Element[] {
-  const found: Element[] = [];
-  for (let at = from; at < end;) {
-    const tag = bytes[at++];
-    let size = bytes[at++];
-    if (size > 0x80) {
-      const digits = size - 0x80;
-      size = 0;
-      for (let i = 0; i < digits && i < 5; i++) size = size * 256 + bytes[at++];
-    }
-    if (!(at + size <= end)) throw new RangeError("An element reaches beyond its end");
-    found.push({ tag, from: at, end: at + size });
-    at += size;
-  }
-  return found;
 }

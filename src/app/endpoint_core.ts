@@ -155,7 +155,7 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /** Loads the encryption. */
-  encryption(): Promise<Encryption> {
+  encryption(): Encryption | Promise<Encryption> {
     return this.#platform!.loadEncryption();
   }
 

@@ -124,7 +124,7 @@ export class Peer implements HandlerHost, SessionOwner {
     const { name, code } = type;
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const content = checkPayload(name, type.payload.encode(payload));
-    if (terms === undefined) return this.session.sender.send(name, code, content, "", type);
+    if (terms === undefined) return this.session.sender.send(name, code, content, type);
     return this.sendContent(name, code, content, terms.meta, type, terms.latest);
   }
 
@@ -147,7 +147,7 @@ export class Peer implements HandlerHost, SessionOwner {
   ): boolean {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const { sender } = this.session;
-    if (latest === undefined) return sender.send(name, code, content, meta, origin);
+    if (latest === undefined) return sender.sendWithMetadata(name, code, content, meta, origin);
     return sender.sendLatest(name, code, content, meta, latest, origin, at);
   }
 

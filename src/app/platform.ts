@@ -23,7 +23,7 @@ export interface Platform {
   /** Loads the threads of the runtime. */
   loadThreads(): Promise<Threads>;
   /** Loads the encryption. */
-  loadEncryption(): Promise<Encryption>;
+  loadEncryption(): Encryption | Promise<Encryption>;
   /** Loads TLS. */
   loadTls(): Promise<TlsSockets>;
   /** Loads the codecs of compression that the runtime has, best first. */

@@ -13,16 +13,16 @@ export interface KeyObject {
   export(options: { readonly format: "der"; readonly type: "pkcs8" | "spki" }): Uint8Array;
 }
 
-interface DerKey<Type extends string> {
+interface DerKey {
   readonly key: Uint8Array;
   readonly format: "der";
-  readonly type: Type;
+  readonly type: "pkcs8";
 }
 
 /** The part of `node:crypto` that is used here. */
 export interface NodeCrypto {
-  createPrivateKey(key: DerKey<"pkcs8">): KeyObject;
-  createPublicKey(key: DerKey<"spki"> | KeyObject): KeyObject;
+  createPrivateKey(key: DerKey): KeyObject;
+  createPublicKey(key: string | KeyObject): KeyObject;
   sign(algorithm: null, message: Uint8Array, key: KeyObject): Uint8Array;
   verify(algorithm: null, message: Uint8Array, key: KeyObject, signature: Uint8Array): boolean;
 }

@@ -10,6 +10,7 @@
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { type NodeCrypto, nodeCrypto } from "./builtin.ts";
+import { publicKeyPem } from "./spki.ts";
 
 /** The size of a public key, and of the seed that a secret key is derived from, in bytes. */
 export const KEY_SIZE = 32;
@@ -78,12 +79,7 @@ export function nodeEd25519(crypto: NodeCrypto): Ed25519 {
     verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
       if (!isVerifiable(signature, publicKey)) return false;
       try {
-        return crypto.verify(
-          null,
-          message,
-          crypto.createPublicKey({ key: join(SPKI, publicKey), format: "der", type: "spki" }),
-          signature,
-        );
+        return crypto.verify(null, message, crypto.createPublicKey(publicKeyPem("Ed25519", publicKey)), signature);
       } catch {
         // A key that is not a point on the curve has no valid signature.
         return false;

@@ -23,35 +23,56 @@ import { choosePrimitives } from "./choose_primitives.ts";
 import { findEd25519 } from "./ed25519.ts";
 import { EncryptedConnection } from "./encrypted_connection.ts";
 import { ClientNoise } from "./handshake/client.ts";
+import type { SuiteOffer } from "./handshake/hello.ts";
 import type { ShownIdentity, Signer, Verify } from "./handshake/payload.ts";
 import { ServerNoise } from "./handshake/server.ts";
-import type { NoiseStep } from "./handshake/terms.ts";
+import type { NoiseEndOptions, NoiseStep } from "./handshake/terms.ts";
 import { Identity } from "./identity.ts";
 import type { KeyPair, Primitives, Suite } from "./primitives.ts";
 import { ANY_KEY, readAllow, readTrust, type TrustStore, verifyPeer } from "./trust.ts";
 
-/** Returns the encryption of this runtime. */
-export function encryption(): Encryption {
+/**
+ * Returns the encryption of this runtime.
+ *
+ * @param offer The suites that it offers. @default those that the runtime can do
+ */
+export function encryption(offer?: SuiteOffer): Encryption {
   const primitives = choosePrimitives();
+  const suites = offer === undefined ? {} : { offer };
   return {
-    server: (options) => new Listening(primitives, options),
-    client: (options) => new Connecting(primitives, options),
+    server: (options) => new Listening(primitives, options, suites),
+    client: (options) => new Connecting(primitives, options, suites),
   };
 }
 
+/** The suites to offer, as a part of the options of the two ends. */
+type Suites = Pick<NoiseEndOptions, "offer">;
+
+/** The most bytes that are kept of a client before it has proved anything. */
+const MOST_HELD = 20 * 1024;
+/**
+ * The most bytes above that which are kept of all such clients together. A chunk of a good client may have records behind
+ * message 3, up to the size of one read.
+ */
+const MOST_SURPLUS = 4 * 1024 * 1024;
+
 class Listening implements ServerEncryption {
   readonly #primitives: Primitives;
+  readonly #suites: Suites;
   readonly #signers: readonly Signer[];
   readonly #allow: TrustStore | undefined;
   /** The static key pairs by suite. Each is made when it is first needed, and used for all connections. */
   readonly #static = new Map<Suite, KeyPair>();
+  /** The bytes above {@linkcode MOST_HELD} of all clients that wait for their turn. */
+  #surplus = 0;
 
-  constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions) {
+  constructor(primitives: Primitives, { identity, allow }: EncryptionServerOptions, suites: Suites) {
     const given = Array.isArray(identity) ? identity : [identity];
     if (given.length < 1 || given.length > 4) {
       throw new TypeError(`encryption.identity must be one to four identities, not ${given.length}`);
     }
     this.#primitives = primitives;
+    this.#suites = suites;
     this.#signers = given.map((one, i) =>
       signerOf(given.length > 1 ? `encryption.identity[${i}]` : "encryption.identity", one)
     );
@@ -65,13 +86,15 @@ class Listening implements ServerEncryption {
       signers: this.#signers,
       staticKey: (suite) => this.#keyOf(suite),
       greeting,
+      ...this.#suites,
     });
     try {
       let step = machine.start();
       for (;;) {
         if (step.state === "bytes") step = await feed(connection, machine, step);
         else if (step.state === "turn") {
-          await turns.next();
+          const turn = turns.step();
+          if (turn !== undefined) await this.#wait(turn, connection, machine.held);
           const from = turns.begin();
           step = machine.step();
           turns.end(from);
@@ -88,6 +111,24 @@ class Listening implements ServerEncryption {
       }
     } finally {
       machine.destroy();
+    }
+  }
+
+  /** Waits for a turn of a client, which has not proved anything. Meanwhile little of it is kept, and nothing more read. */
+  async #wait(turn: Promise<void>, connection: Connection, held: number): Promise<void> {
+    const surplus = Math.max(0, held - MOST_HELD);
+    if (this.#surplus + surplus > MOST_SURPLUS) {
+      throw new HandshakeError(
+        "handshake-failed",
+        `Cannot let the peer in: it sent ${held} bytes before it had proved who it is, and many others did so, too`,
+      );
+    }
+    this.#surplus += surplus;
+    connection.stopReading?.();
+    try {
+      await turn;
+    } finally {
+      this.#surplus -= surplus;
     }
   }
 
@@ -123,11 +164,13 @@ class Listening implements ServerEncryption {
 
 class Connecting implements ClientEncryption {
   readonly #primitives: Primitives;
+  readonly #suites: Suites;
   readonly #trust: TrustStore;
   readonly #signer: Signer | undefined;
 
-  constructor(primitives: Primitives, { trust, identity }: EncryptionClientOptions) {
+  constructor(primitives: Primitives, { trust, identity }: EncryptionClientOptions, suites: Suites) {
     this.#primitives = primitives;
+    this.#suites = suites;
     this.#trust = readTrust(trust, "encryption.trust");
     this.#signer = identity === undefined ? undefined : signerOf("encryption.identity", identity);
   }
@@ -141,13 +184,17 @@ class Connecting implements ClientEncryption {
       primitives: this.#primitives,
       verify,
       answer,
+      ...this.#suites,
       ...this.#signer === undefined ? {} : { signer: this.#signer },
     });
     try {
       let step = machine.start();
+      let prepare: (() => void) | undefined = () => machine.prepare();
       for (;;) {
-        if (step.state === "bytes") step = await feed(connection, machine, step);
-        else if (step.state === "trust") {
+        if (step.state === "bytes") {
+          step = await feed(connection, machine, step, prepare);
+          prepare = undefined;
+        } else if (step.state === "trust") {
           const trusted = verifyPeer(this.#trust, step.identities, to);
           const [key] = isThenable(trusted) ? await whileOpen(connection, trusted) : trusted;
           const done = machine.accept();
@@ -167,13 +214,21 @@ class Connecting implements ClientEncryption {
 /** The only words that a client gets if its key is not in `allow`. */
 const NOT_ALLOWED: Refusal = { code: "unauthorized", message: "The server does not let you in", retryAfter: undefined };
 
-/** Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. */
+/**
+ * Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. `meanwhile` is called
+ * as soon as the bytes are on their way.
+ */
 async function feed(
   connection: Connection,
   machine: ServerNoise | ClientNoise,
   { send }: { readonly send?: Uint8Array },
+  meanwhile?: () => void,
 ): Promise<NoiseStep> {
-  if (send !== undefined) await connection.write(send);
+  if (send !== undefined) {
+    const written = connection.write(send);
+    meanwhile?.();
+    await written;
+  }
   const chunk = await connection.read();
   if (chunk !== null) return machine.push(chunk);
   throw machine.finish() ??

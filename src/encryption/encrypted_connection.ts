@@ -10,8 +10,11 @@ import { ConnectionError } from "../errors.ts";
 import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
 import type { NoiseOutcome } from "./handshake/terms.ts";
 import { RecordReader } from "./record_reader.ts";
-import { RecordWriter } from "./record_writer.ts";
+import { RecordWriter, sealedSize } from "./record_writer.ts";
+import { SpareBuffer } from "./spare_buffer.ts";
 
+/** Records of this size, in bytes, are written into a buffer that is used again. */
+const REUSED_FROM = 16 * 1024;
 /** How long a record may take before its pace counts, in milliseconds. */
 const SLOW_START = 10_000;
 /** The least pace of a record after that, in bytes per millisecond. */
@@ -38,6 +41,8 @@ export class EncryptedConnection implements Connection, ChunkReader {
   /** Set while the next chunk is being requested. `"again"` if it was there already and another one is needed. */
   #pulling: "once" | "again" | undefined = undefined;
   #writing: Promise<void> | undefined = undefined;
+  /** Created with the first large write. */
+  #spare: SpareBuffer | undefined = undefined;
   #finishing: Promise<void> | undefined = undefined;
   #finished = false;
 
@@ -105,13 +110,16 @@ export class EncryptedConnection implements Connection, ChunkReader {
       return Promise.reject(new ConnectionError("closed", what));
     }
     if (bytes.length === 0) return Promise.resolve();
+    const size = sealedSize(bytes.length);
+    const buffer = size < REUSED_FROM ? undefined : (this.#spare ??= new SpareBuffer()).take(size);
     let sealed: Uint8Array;
     try {
-      sealed = this.#sending.seal(bytes);
+      sealed = this.#sending.seal(bytes, buffer);
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#writing = this.#connection.write(sealed);
+    const writing = this.#connection.write(sealed);
+    return this.#writing = buffer === undefined ? writing : writing.then(() => this.#spare?.give(buffer));
   }
 
   closeWrite(): Promise<void> {

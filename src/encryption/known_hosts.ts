@@ -108,7 +108,8 @@ function readHosts(text: string, path: string): Map<string, KnownHost> {
     if (host === "") continue;
     const wrong = (why: string, options?: ErrorOptions): ConfigError =>
       new ConfigError("invalid-config", `Cannot read the known hosts in ${show(path)}: line ${i + 1} ${why}`, options);
-    if (host.startsWith("vx1:")) throw wrong("starts with a key, not with the address of a server");
+    // A server may be called `vx1`, so that its address is `vx1:8080`.
+    if (/^vx1:(?!\d+$)/.test(host)) throw wrong("starts with a key, not with the address of a server");
     if (words.length === 0) throw wrong(`has no key for ${show(host)}`);
     const known = hosts.get(host) ?? { keys: [], lines: [] };
     try {

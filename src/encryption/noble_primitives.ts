@@ -8,9 +8,19 @@
 import { gcm } from "@noble/ciphers/aes.js";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { x25519 } from "@noble/curves/ed25519.js";
-import { hmac } from "@noble/hashes/hmac.js";
+import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { type Aead, checkShared, type KeyPair, type Primitives, smallOrder, type Suite } from "./primitives.ts";
+import {
+  type Aead,
+  checkShared,
+  checkSize,
+  KEY_SIZE,
+  type KeyPair,
+  type Primitives,
+  type PublicKey,
+  smallOrder,
+  type Suite,
+} from "./primitives.ts";
 
 /** Creates the primitives on top of `@noble`. */
 export function noblePrimitives(): Primitives {
@@ -22,12 +32,15 @@ export function noblePrimitives(): Primitives {
       for (const piece of pieces) hash.update(piece);
       return hash.digest();
     },
-    hmacSha256(key, ...pieces): Uint8Array {
-      const hash = hmac.create(sha256, key);
-      for (const piece of pieces) hash.update(piece);
-      return hash.digest();
+    hkdf(salt, material): [Uint8Array, Uint8Array] {
+      const keys = hkdf(sha256, material, salt, undefined, 2 * KEY_SIZE);
+      return [keys.subarray(0, KEY_SIZE), keys.subarray(KEY_SIZE)];
     },
     generateKeyPair: () => new NobleKeyPair(x25519.utils.randomSecretKey()),
+    publicKey(bytes): PublicKey {
+      checkSize(bytes);
+      return { bytes: bytes.slice() };
+    },
     keyPairOf: (secretKey) => new NobleKeyPair(secretKey.slice()),
     aead: (suite, key) => new NobleAead(suite, key),
   };
@@ -42,10 +55,10 @@ class NobleKeyPair implements KeyPair {
     this.publicKey = x25519.getPublicKey(secretKey);
   }
 
-  dh(publicKey: Uint8Array): Uint8Array {
+  dh(publicKey: PublicKey): Uint8Array {
     let shared: Uint8Array;
     try {
-      shared = x25519.getSharedSecret(this.#secretKey, publicKey);
+      shared = x25519.getSharedSecret(this.#secretKey, publicKey.bytes);
     } catch (error) {
       throw smallOrder(error);
     }

@@ -13,12 +13,12 @@
 
 import { ProtocolError } from "../errors.ts";
 import { CipherState, NOTHING } from "./cipher_state.ts";
-import { KEY_SIZE, type KeyPair, type Primitives, type Suite, TAG_SIZE } from "./primitives.ts";
+import { KEY_SIZE, type KeyPair, type Primitives, type PublicKey, type Suite, TAG_SIZE } from "./primitives.ts";
 
 /** The name that Noise gives to each suite. It has at most 32 bytes, so it is not hashed to get the first hash. */
-const NAMES: Readonly<Record<Suite, string>> = {
-  1: "Noise_XX_25519_ChaChaPoly_SHA256",
-  2: "Noise_XX_25519_AESGCM_SHA256",
+const NAMES: Readonly<Record<Suite, Uint8Array>> = {
+  1: new TextEncoder().encode("Noise_XX_25519_ChaChaPoly_SHA256"),
+  2: new TextEncoder().encode("Noise_XX_25519_AESGCM_SHA256"),
 };
 
 type Token = "e" | "s" | "ee" | "es" | "se";
@@ -39,7 +39,7 @@ export class SymmetricState {
     this.#suite = suite;
     const name = new Uint8Array(KEY_SIZE);
     // A name that is shorter than a hash is padded with zeros.
-    name.set(new TextEncoder().encode(NAMES[suite]));
+    name.set(NAMES[suite]);
     this.#hash = name;
     this.#chainingKey = name.slice();
   }
@@ -100,12 +100,7 @@ export class SymmetricState {
 
   /** HKDF with two outputs (section 4.3). */
   #derive(material: Uint8Array): [Uint8Array, Uint8Array] {
-    const { hmacSha256 } = this.#primitives;
-    const key = hmacSha256(this.#chainingKey, material);
-    const first = hmacSha256(key, Uint8Array.of(1));
-    const second = hmacSha256(key, first, Uint8Array.of(2));
-    key.fill(0);
-    return [first, second];
+    return this.#primitives.hkdf(this.#chainingKey, material);
   }
 }
 
@@ -130,16 +125,18 @@ export interface NoiseCiphers {
 /** One end of a handshake of the pattern XX. Messages are written and read in turn. The initiator writes first. */
 export class HandshakeState {
   readonly #initiator: boolean;
+  readonly #primitives: Primitives;
   readonly #symmetric: SymmetricState;
   readonly #static: KeyPair;
   readonly #ephemeral: KeyPair;
   /** The index of the next message. */
   #turn = 0;
-  #remoteStatic: Uint8Array = NOTHING;
-  #remoteEphemeral: Uint8Array = NOTHING;
+  #remoteStatic: PublicKey | undefined = undefined;
+  #remoteEphemeral: PublicKey | undefined = undefined;
 
   constructor(role: "initiator" | "responder", options: NoiseOptions) {
     this.#initiator = role === "initiator";
+    this.#primitives = options.primitives;
     this.#symmetric = new SymmetricState(options.primitives, options.suite);
     this.#symmetric.mixHash(options.prologue);
     this.#static = options.staticKey;
@@ -153,7 +150,7 @@ export class HandshakeState {
 
   /** The static public key of the peer; empty until it is received. */
   get remoteStatic(): Uint8Array {
-    return this.#remoteStatic;
+    return this.#remoteStatic?.bytes ?? NOTHING;
   }
 
   /** Returns the next message, which contains the payload. */
@@ -196,10 +193,12 @@ export class HandshakeState {
     };
     for (const token of tokens) {
       if (token === "e") {
-        this.#remoteEphemeral = take(KEY_SIZE).slice();
-        this.#symmetric.mixHash(this.#remoteEphemeral);
+        const bytes = take(KEY_SIZE);
+        this.#remoteEphemeral = this.#primitives.publicKey(bytes);
+        this.#symmetric.mixHash(bytes);
       } else if (token === "s") {
-        this.#remoteStatic = this.#symmetric.decryptAndHash(take(KEY_SIZE + this.#symmetric.overhead));
+        const bytes = this.#symmetric.decryptAndHash(take(KEY_SIZE + this.#symmetric.overhead));
+        this.#remoteStatic = this.#primitives.publicKey(bytes);
       } else this.#mix(token);
     }
     return this.#symmetric.decryptAndHash(message.subarray(at));
@@ -237,6 +236,6 @@ export class HandshakeState {
   #mix(token: "ee" | "es" | "se"): void {
     const own = token[this.#initiator ? 0 : 1] === "e" ? this.#ephemeral : this.#static;
     const theirs = token[this.#initiator ? 1 : 0] === "e" ? this.#remoteEphemeral : this.#remoteStatic;
-    this.#symmetric.mixKey(own.dh(theirs));
+    this.#symmetric.mixKey(own.dh(theirs!));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The cryptography that the encryption needs: SHA-256, HMAC, X25519 and two AEADs. This project implements none of it
+ * The cryptography that the encryption needs: SHA-256, HKDF, X25519 and two AEADs. This project implements none of it
  * itself: one implementation is on top of `node:crypto`, and one on top of the packages of `@noble`. Everything is
  * synchronous.
  *
@@ -42,6 +42,12 @@ export interface Aead {
   destroy(): void;
 }
 
+/** The public key of a peer in the form in which secrets are made of it. Making one takes time on some runtimes. */
+export interface PublicKey {
+  /** The key, 32 bytes. */
+  readonly bytes: Uint8Array;
+}
+
 /** A key pair of X25519. */
 export interface KeyPair {
   /** The public key, 32 bytes. */
@@ -49,9 +55,10 @@ export interface KeyPair {
   /**
    * Returns the secret shared with a peer, 32 bytes. The caller must overwrite it after use.
    *
+   * @param publicKey The key of the peer, from {@linkcode Primitives.publicKey} of the same primitives.
    * @throws {ProtocolError} `protocol-error`: the peer's key is of small order, so the result is all zeros.
    */
-  dh(publicKey: Uint8Array): Uint8Array;
+  dh(publicKey: PublicKey): Uint8Array;
   /** Drops the secret key. It is overwritten where the runtime allows that. */
   destroy(): void;
 }
@@ -63,14 +70,31 @@ export interface Primitives {
   readonly fast: readonly Suite[];
   /** Returns the SHA-256 of all pieces joined. */
   sha256(...pieces: readonly Uint8Array[]): Uint8Array;
-  /** Returns the HMAC-SHA-256 of all pieces joined. */
-  hmacSha256(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array;
+  /**
+   * Derives two keys of 32 bytes: HKDF-SHA-256 without info, whose first output is that of 32 bytes. The caller must
+   * overwrite both after use.
+   *
+   * @param salt The salt: the chaining key.
+   * @param material The secret to derive from; it may be empty.
+   */
+  hkdf(salt: Uint8Array, material: Uint8Array): [Uint8Array, Uint8Array];
   /** Makes a new key pair. */
   generateKeyPair(): KeyPair;
+  /**
+   * Reads a public key of 32 bytes, which are copied.
+   *
+   * @throws {ProtocolError} `protocol-error`: the runtime does not take it.
+   */
+  publicKey(bytes: Uint8Array): PublicKey;
   /** Returns the key pair of a secret key of 32 bytes, which is copied. */
   keyPairOf(secretKey: Uint8Array): KeyPair;
   /** Returns the AEAD of a suite with a key of 32 bytes, which is copied. */
   aead(suite: Suite, key: Uint8Array): Aead;
+}
+
+/** Checks the size of a key of X25519. */
+export function checkSize(key: Uint8Array): void {
+  if (key.length !== KEY_SIZE) throw new RangeError(`Cannot use a key of ${key.length} bytes: it must have 32`);
 }
 
 /** Creates the error for a public key that gives a result of all zeros. */

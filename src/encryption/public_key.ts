@@ -6,6 +6,7 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { show } from "../base/checks.ts";
+import { decodeBase64Url, encodeBase64Url } from "./base64.ts";
 import { equalBytes, isCanonicalKey, isSmallOrder, KEY_SIZE } from "./ed25519.ts";
 
 /** The beginning of the text of each public key. */
@@ -100,7 +101,7 @@ export function parsePublicKey(text: string): PeerKey {
   const stranger = /[^\w-]/u.exec(digits)?.[0];
   if (stranger !== undefined) throw wrong(`${JSON.stringify(stranger)} is no character of base64url`);
   if (digits.length !== DIGITS) throw wrong(`it has ${digits.length} characters behind ${PREFIX}, not ${DIGITS}`);
-  const bytes = decodeBase64(digits.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = decodeBase64Url(digits);
   if (encodeBase64Url(bytes) !== digits) throw wrong("its last character has bits that belong to no byte");
   const bad = whatIsWrong(bytes);
   if (bad !== undefined) throw wrong(bad);
@@ -113,20 +114,6 @@ export function fingerprintOf(bytes: Uint8Array): string {
   for (const byte of sha256(bytes).subarray(0, 10)) bits = bits << 8n | BigInt(byte);
   const digits = Array.from({ length: 16 }, (_, i) => BASE32[Number(bits >> BigInt(75 - 5 * i) & 31n)]).join("");
   return digits.replace(/.{4}(?=.)/g, "$&-");
-}
-
-/** Returns the bytes of a text in base64. */
-export function decodeBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-}
-
-/** Returns bytes as base64, with padding. */
-export function encodeBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
-}
-
-function encodeBase64Url(bytes: Uint8Array): string {
-  return encodeBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 function whatIsWrong(bytes: Uint8Array): string | undefined {

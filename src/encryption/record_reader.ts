@@ -7,10 +7,12 @@
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import { type CipherState, NOTHING } from "./cipher_state.ts";
 import { TAG_SIZE } from "./primitives.ts";
-import { HEADER_SIZE, type RecordOptions, REKEY_EVERY } from "./records.ts";
+import { HEADER_SIZE, MAX_SEALED, type RecordOptions, REKEY_EVERY } from "./records.ts";
 
 /** The smallest buffer for an incomplete record, in bytes. It grows as bytes arrive, whatever length was announced. */
 const FIRST_HELD = 1024;
+/** The largest. */
+const MOST_HELD = HEADER_SIZE + MAX_SEALED;
 
 /**
  * The incoming direction of records. Give it a chunk with {@linkcode push}, then call {@linkcode next} until it returns
@@ -102,7 +104,11 @@ export class RecordReader {
 
   /** Takes the next record from the chunk. Returns its ciphertext and tag; `undefined` if it is incomplete. */
   #take(): Uint8Array | undefined {
-    if (this.#chunk.length === 0) return undefined;
+    if (this.#chunk.length === 0) {
+      // An idle connection has no buffer.
+      if (this.#size === 0) this.#held = NOTHING;
+      return undefined;
+    }
     if (this.#ended) throw afterEnd();
     if (this.#size > 0) return this.#complete();
     const chunk = this.#chunk;
@@ -125,8 +131,7 @@ export class RecordReader {
     this.#hold(Math.min(end - this.#size, this.#chunk.length));
     if (this.#size < end) return undefined;
     const sealed = this.#held.subarray(HEADER_SIZE, end);
-    // An idle connection has no buffer.
-    this.#held = NOTHING;
+    // The buffer serves the next record, too: this one is decrypted before anything is written into it.
     this.#size = 0;
     return sealed;
   }
@@ -135,7 +140,7 @@ export class RecordReader {
   #hold(count: number): void {
     const size = this.#size + count;
     if (size > this.#held.length) {
-      const held = new Uint8Array(Math.max(size, 2 * this.#held.length, FIRST_HELD));
+      const held = new Uint8Array(Math.min(Math.max(size, 2 * this.#held.length, FIRST_HELD), MOST_HELD));
       held.set(this.#held.subarray(0, this.#size));
       this.#held = held;
     }

@@ -70,9 +70,14 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (!this.closed) this.#pulled.add(source);
   }
 
-  /** Lets a source send what it has gathered, for which there was room at that time. */
-  push(source: PushedSource): void {
-    if (!this.closed) this.#pulled.push(source);
+  /**
+   * Lets a source send what it has gathered, for which there was room at that time. Returns false if nothing is sent any
+   * more.
+   */
+  push(source: PushedSource): boolean {
+    if (this.closed) return false;
+    this.#pulled.push(source);
+    return true;
   }
 
   /** True if there is room for what sources send. */

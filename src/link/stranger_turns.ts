@@ -1,12 +1,14 @@
 /**
  * Gives connections in their handshake, called strangers, a share of the rounds. If hundreds arrive at once, they are
- * let in a few at a time, and the sockets of those that are in already are looked at in between.
+ * let in a few at a time, and the sockets of those that are in already are looked at in between. Steps with public keys,
+ * which take long, are done one in a turn of the event loop.
  *
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
+import type { EventLoop } from "../base/clock.ts";
 import type { BatchBudget, BatchWaiter, Share } from "./batch_budget.ts";
+import { TurnQueue } from "./turn_queue.ts";
 
 /** The assumed cost of one step before any was measured, in milliseconds. */
 const GUESS_MS = 0.2;
@@ -20,12 +22,24 @@ export class StrangerTurns implements Share {
   readonly inflates = false;
   used = 0;
   readonly #budget: BatchBudget;
-  readonly #clock: Clock;
+  readonly #loop: Pick<EventLoop, "clock" | "yield">;
+  readonly #steps: TurnQueue;
   #cost = GUESS_MS;
 
-  constructor(budget: BatchBudget, clock: Clock) {
+  constructor(budget: BatchBudget, loop: Pick<EventLoop, "clock" | "yield">) {
     this.#budget = budget;
-    this.#clock = clock;
+    this.#loop = loop;
+    this.#steps = new TurnQueue(loop);
+  }
+
+  /** See {@linkcode TurnQueue.next}. */
+  step(): Promise<void> | undefined {
+    return this.#steps.next();
+  }
+
+  /** Lets nobody do a step any more. See {@linkcode TurnQueue.close}. */
+  close(error: Error): Promise<void> {
+    return this.#steps.close(error);
   }
 
   /** Returns a promise that resolves when a stranger may go on; `undefined` if it may go on now. */
@@ -45,12 +59,12 @@ export class StrangerTurns implements Share {
 
   /** Begins a step. Returns the time for {@linkcode end}. */
   begin(): number {
-    return this.#clock.now();
+    return this.#loop.clock.now();
   }
 
   /** Counts a step that began at `from` and ends now. */
   end(from: number): void {
-    this.#cost += WEIGHT * (this.#clock.now() - from - this.#cost);
+    this.#cost += WEIGHT * (this.#loop.clock.now() - from - this.#cost);
     this.#budget.used(this, from, true);
   }
 }

@@ -74,7 +74,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#owner = owner;
     this.#shared = makeShared(loop, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
-    this.#strangers = new StrangerTurns(this.#shared.budget, this.#shared.clock);
+    this.#strangers = new StrangerTurns(this.#shared.budget, loop);
     const { wheel } = this.#shared;
     this.#offenders = new Offenders(this.#shared.clock, wheel);
     this.#greeting = {
@@ -163,12 +163,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await Promise.all(this.#accepting);
     this.#handshakes.closeAll();
+    const steps = this.#strangers.close(new ConnectionError("closed", "The server was closed during the handshake"));
     this.#offenders.close();
     // Close the timers last: a refused connection that is being closed still needs its deadline.
     await Promise.all([
       ...this.#welcoming,
       ...[...this.#peers].map((peer) => peer.close("server-closed", drain, { retryAfter })),
     ]);
+    await steps;
     await this.#shared.budget.over();
     this.#shared.close();
   }

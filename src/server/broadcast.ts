@@ -105,7 +105,7 @@ export function broadcastTo(
     const { sharing } = sender;
     try {
       if (sharing === undefined) {
-        if (latest === undefined) sender.send("broadcast", code, bare, meta, type);
+        if (latest === undefined) sender.sendWithMetadata("broadcast", code, bare, meta, type);
         else sender.sendLatest("broadcast", code, bare, meta, latest, type);
       } else {
         const key = sharing || protocol.layout;

@@ -135,11 +135,15 @@ function secured<P>(
   return async (step) => {
     if (tls !== undefined) {
       await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
-      if (channel.security?.fault !== undefined) throw channel.security.fault;
+      const fault = channel.security?.fault;
+      // A client with encryption expects a hello. It hears the refusal in place of the greeting.
+      if (fault instanceof HandshakeError && encryption !== undefined) step = machine.refuse(fault);
+      else if (fault !== undefined) throw fault;
     }
     if (encryption === undefined) return step;
     const { send = EMPTY, ...rest } = step as { readonly send?: Uint8Array } & HandshakeStep;
     const { first } = await channel.wrap((connection) => encryption.encryption!.accept(connection, send, strangers));
+    if (step.state === "failed") return rest as HandshakeStep;
     if (channel.security?.fault !== undefined) throw channel.security.fault;
     if (first.length > 0 && step.state === "waiting") return machine.push(first);
     channel.unread(first);

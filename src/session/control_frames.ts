@@ -33,8 +33,8 @@ export function controlFrame(frame: ReceivedFrame, host: ControlHost): boolean {
 function ping(frame: ReceivedFrame, { native, inbox, sender }: ControlHost): boolean {
   if (native && (frame.flags & Flag.REQUEST) === 0) return false;
   if (!native) sender.pending.ids.seenFromPeer(frame.requestId);
-  // Whoever receives streams measures the way with PINGs, at most one for each piece.
-  if (native && 2 * sender.pongs < sender.frames || inbox.permits(frame)) sender.pong(frame);
+  // Whoever receives streams measures the way with PINGs, at most one for two pieces.
+  if (native && 2 * sender.pongs < sender.pieces || inbox.permits(frame)) sender.pong(frame);
   return true;
 }
 

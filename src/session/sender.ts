@@ -58,7 +58,7 @@ export interface Request {
   readonly requestId: RequestId;
   /** The time at which the request was sent, for the protocols whose answers repeat it. */
   readonly sentAt: number | undefined;
-  /** The members of the metadata of the answer; see {@linkcode Sender.send}. */
+  /** The members of the metadata of the answer; see `metadataMembers`. */
   readonly replyMeta?: string | undefined;
 }
 
@@ -123,6 +123,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
+  /** The number of pieces of streams sent so far. Counted by the feature. */
+  pieces = 0;
   #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;
@@ -207,12 +209,24 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   /**
    * Sends a message. Returns false if more than the high-water mark waits, so that the caller should send no more.
    *
-   * @param meta The members of its metadata, see `metadataMembers`; empty for none.
    * @param origin Its type, for encoders.
    */
-  send(name: string, code: number, content: Uint8Array | string, meta: string = "", origin?: PayloadOrigin): boolean {
-    if (meta === "") this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
-    else this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE, undefined, origin);
+  send(name: string, code: number, content: Uint8Array | string, origin?: PayloadOrigin): boolean {
+    this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
+    this.#deliveries?.take();
+    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+  }
+
+  /** Sends a message with metadata, whose members are `meta`; see `metadataMembers`. It has some if that is not empty. */
+  sendWithMetadata(
+    name: string,
+    code: number,
+    content: Uint8Array | string,
+    meta: string,
+    origin?: PayloadOrigin,
+  ): boolean {
+    if (meta === "") return this.send(name, code, content, origin);
+    this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE, undefined, origin);
     this.#deliveries?.take();
     return this.writer.buffered <= this.#shared.limits.highWaterMark;
   }
@@ -233,7 +247,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     origin?: PayloadOrigin,
     at?: number,
   ): boolean {
-    if (this.writer.idle) return this.send(name, code, content, meta, origin);
+    if (this.writer.idle) return this.sendWithMetadata(name, code, content, meta, origin);
     const flags = meta === "" ? 0 : Flag.META;
     const whole = meta === "" ? content : this.withMetadata(name, content, meta);
     const requestId = this.pending.ids.plain();

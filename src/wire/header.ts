@@ -5,7 +5,7 @@
  */
 
 import { crc8Header } from "./crc32.ts";
-import type { HeaderCheck } from "./frame.ts";
+import { FIRST_APPLICATION_CODE, type HeaderCheck } from "./frame.ts";
 import { flagFault, type Protocol } from "./protocols.ts";
 
 /** The reason why a header cannot be valid. */
@@ -46,8 +46,9 @@ export function headerFault(
   }
   if (layout.flags >= 0) {
     const flags = view.getUint8(at + layout.flags);
-    if (flags !== 0 || id !== 0 || check !== undefined) {
-      const what = flagFault(protocol, flags, view.getUint16(at + layout.code), id, features, check);
+    const code = view.getUint16(at + layout.code);
+    if (flags !== 0 || id !== 0 || check !== undefined && code < FIRST_APPLICATION_CODE) {
+      const what = flagFault(protocol, flags, code, id, features, check);
       if (what !== undefined) return { code: "protocol-error", what };
     }
   }

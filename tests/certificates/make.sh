@@ -52,3 +52,17 @@ rm -rf "$work" ca.key other-ca.key injected.key
 # A curve without a name of NIST.
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1 -out curve.key 2>/dev/null
 openssl req -x509 -new -key curve.key -out curve.crt -days 36500 -subj "/CN=device 7"
+# Kinds of keys that TLS has on every runtime, and such that it has on some only.
+kind() {
+  name=$1
+  shift
+  openssl req -x509 -nodes -days 36500 -subj "/CN=localhost" -keyout "kind-$name.key" -out "kind-$name.crt" "$@" 2>/dev/null
+}
+kind rsa-2048 -newkey rsa:2048
+kind p-384 -newkey ec -pkeyopt ec_paramgen_curve:P-384
+kind p-521 -newkey ec -pkeyopt ec_paramgen_curve:P-521
+kind ed25519 -newkey ed25519
+kind rsa-1024 -newkey rsa:1024
+kind rsa-pss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+kind secp256k1 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1
+kind ed448 -newkey ed448

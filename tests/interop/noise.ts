@@ -6,7 +6,7 @@
  */
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -27,7 +27,7 @@ const SUITES = [1, 2];
 const LIMIT = 120_000;
 const utf8 = new TextEncoder();
 /** Nobody else waits. */
-const TURNS = { next: () => undefined, begin: () => 0, end: () => {} };
+const TURNS = { step: () => undefined, begin: () => 0, end: () => {} };
 
 const { values } = parseArgs({
   options: { messages: { type: "string" }, runtime: { type: "string" }, here: { type: "boolean" } },
@@ -179,6 +179,7 @@ function start(role: string, suite: number, port?: number): { line(): Promise<st
 
 async function install(): Promise<void> {
   if (existsSync(FOLDER)) return;
+  mkdirSync(`${ROOT}.tmp/python`, { recursive: true });
   const made = mkdtempSync(`${ROOT}.tmp/noise-`);
   try {
     const options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"];

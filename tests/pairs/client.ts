@@ -5,11 +5,11 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Client, type CloseReason, PayloadError, RemoteError, TimeoutError } from "@veltix/core";
+import { type Client, type CloseReason, PayloadError, RemoteError, TimeoutError } from "@veltix/core";
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
-import { clientOptions, compresses, GIVEN, open, type Protection } from "./protection.ts";
+import { clientOf, compresses, GIVEN, open, type Protection } from "./protection.ts";
 import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
 
 const HOST = "127.0.0.1";
@@ -24,8 +24,8 @@ export async function talk(checks: Checks, port: number, protection: Protection 
     return checks.run(name, body);
   };
 
-  const client = new Client({ hostname: HOST, port, ...clientOptions(protection) });
-  const other = new Client({ hostname: HOST, port, ...clientOptions(protection) });
+  const client = clientOf(protection, { hostname: HOST, port });
+  const other = clientOf(protection, { hostname: HOST, port });
   const reasons = new Map<Client, CloseReason>();
   const heard: string[] = [];
   for (const one of [client, other]) {

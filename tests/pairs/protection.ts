@@ -4,17 +4,21 @@
  * @module
  */
 
-import type { ClientConfig, ServerConfig } from "@veltix/core";
+import { Client, type ClientConfig, Server, type ServerConfig } from "@veltix/core";
 import { Identity } from "@veltix/core/encryption";
 import process from "node:process";
 import { nodeTransport } from "../../src/adapters/node.ts";
 import { tlsSockets } from "../../src/adapters/tls.ts";
+import type { Platform } from "../../src/app/platform.ts";
+import { RUNTIME } from "../../src/auto/platform.ts";
 import { encryption } from "../../src/encryption/encrypt.ts";
+import type { Suite } from "../../src/encryption/primitives.ts";
+import type { Encryption } from "../../src/encryption_seam.ts";
 import type { Connection } from "../../src/transport.ts";
 import { CA, pair, pem } from "../tls_support.ts";
 
-/** All of them. The suite of the encryption is what the two runtimes are fast at: ChaCha20, or AES where Bun takes part. */
-export const PROTECTIONS = ["plain", "tls", "mutual tls", "noise", "noise in tls"] as const;
+/** All of them. `noise in tls` has the suite that the two runtimes are fast at: ChaCha20, or AES where Bun takes part. */
+export const PROTECTIONS = ["plain", "tls", "mutual tls", "noise chacha", "noise aes", "noise in tls"] as const;
 
 /** One of them. */
 export type Protection = typeof PROTECTIONS[number];
@@ -31,7 +35,7 @@ export function compresses(protection: Protection): boolean {
 }
 
 /** Returns the options of the server. */
-export function serverOptions(
+function serverOptions(
   protection: Protection,
 ): Pick<ServerConfig<unknown>, "compression" | "encryption" | "tls"> {
   const mutual = { ...pair("server"), ca: CA, clientCertificate: "required" } as const;
@@ -43,12 +47,38 @@ export function serverOptions(
 }
 
 /** Returns the options of the client. */
-export function clientOptions(protection: Protection): Pick<ClientConfig, "compression" | "encryption" | "tls"> {
+function clientOptions(protection: Protection): Pick<ClientConfig, "compression" | "encryption" | "tls"> {
   return {
     ...protection.endsWith("tls") ? { tls: { ca: CA, ...protection === "mutual tls" ? pair("client") : {} } } : {},
     ...protection.startsWith("noise") ? { encryption: { trust: identity.publicKey, identity: device } } : {},
     compression: compresses(protection),
   };
+}
+
+/** The only suite that both speak, so that they cannot agree on another one. */
+const SUITES: Partial<Record<Protection, Suite>> = { "noise chacha": 1, "noise aes": 2 };
+
+function encryptionOf(protection: Protection): Encryption {
+  const suite = SUITES[protection];
+  return encryption(suite === undefined ? undefined : { speaks: [suite], fast: [suite] });
+}
+
+function platformOf(protection: Protection): Platform {
+  return { ...RUNTIME, loadEncryption: () => Promise.resolve(encryptionOf(protection)) };
+}
+
+/** Makes a protected server. */
+export function serverOf(protection: Protection, config: ServerConfig<unknown>): Server<unknown> {
+  return new class extends Server<unknown> {
+    static readonly platform = platformOf(protection);
+  }({ ...config, ...serverOptions(protection) });
+}
+
+/** Makes a protected client. */
+export function clientOf(protection: Protection, config: ClientConfig): Client {
+  return new class extends Client {
+    static readonly platform = platformOf(protection);
+  }({ ...config, ...clientOptions(protection) });
 }
 
 /** Opens a protected connection. `answer` returns what is sent for the first bytes of the server, if they come within. */
@@ -61,5 +91,7 @@ export async function open(
   const { encryption: options, tls } = clientOptions(protection);
   const transport = tls === undefined ? nodeTransport() : tlsSockets().client(tls === true || tls === false ? {} : tls);
   const connection = await transport.connect(to);
-  return options === undefined ? connection : await encryption().client(options).connect(connection, to, answer);
+  return options === undefined
+    ? connection
+    : await encryptionOf(protection).client(options).connect(connection, to, answer);
 }

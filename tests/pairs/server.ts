@@ -6,14 +6,14 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { type CloseReason, ProtocolError, Server, type TcpEndpoint } from "@veltix/core";
-import { GIVEN, type Protection, serverOptions } from "./protection.ts";
+import { type CloseReason, ProtocolError, type TcpEndpoint } from "@veltix/core";
+import { GIVEN, type Protection, serverOf } from "./protection.ts";
 import { type Checks, type Command, COUNT, main, SERVER_CHECKS, TYPES } from "./contract.ts";
 
 /** Serves until it is told to close. */
 export async function serve(checks: Checks, protection: Protection = GIVEN): Promise<void> {
   const [listens, closes, unexpected] = SERVER_CHECKS;
-  const server = new Server<unknown>({ hostname: "127.0.0.1", port: 0, ...serverOptions(protection) });
+  const server = serverOf(protection, { hostname: "127.0.0.1", port: 0 });
   const reasons = new Map<number, CloseReason>();
   const waiting = new Map<number, (reason: CloseReason) => void>();
   const errors: unknown[] = [];

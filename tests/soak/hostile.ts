@@ -79,7 +79,7 @@ async function suffer(context: Context, attack: Attack, { server, innocent, atta
   const { short, seed, verdict } = context;
   const span = Math.max(short ? SPAN.short : SPAN.full, attack.atLeast ?? 0);
   const port = server.told as number;
-  await innocent.call("join", port);
+  await innocent.call("join", { port, protection: attack.setting?.(short).protection });
   const trap = await attacker.call<number | undefined>("trap", attack.name);
   await server.call("begin");
   if (trap !== undefined) await server.call("visit", trap);

@@ -31,7 +31,8 @@ export const sockets: Sockets = {
   },
 };
 
-function start(socket: NetSocket, open: OpenCallback): void {
+/** Hands the events of a connected socket on. */
+export function start(socket: NetSocket, open: OpenCallback): void {
   socket.setNoDelay(true);
   const events = open(new NodeSocket(socket));
   socket.on("data", (chunk: Uint8Array) => events.data(chunk));

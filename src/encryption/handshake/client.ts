@@ -45,8 +45,11 @@ export class ClientNoise extends NoiseEnd {
   readonly #offer: SuiteOffer;
   readonly #hello: Uint8Array;
   readonly #ephemeral: KeyPair;
-  /** The static key pair, for this connection only. With one for all, an anonymous client could be recognized. */
-  readonly #static: KeyPair;
+  /**
+   * The static key pair, for this connection only. With one for all, an anonymous client could be recognized. It is made
+   * when message 1 is on its way, while the server works.
+   */
+  #static: KeyPair | undefined = undefined;
   readonly #inbox = new Inbox();
   #state: "message-2" | "trust" | "over" = "message-2";
   #suite: Suite = 1;
@@ -59,7 +62,6 @@ export class ClientNoise extends NoiseEnd {
     this.#offer = options.offer ?? offerOf(options.primitives);
     this.#hello = writeHello(this.#offer);
     this.#ephemeral = options.ephemeralKey ?? options.primitives.generateKeyPair();
-    this.#static = options.primitives.generateKeyPair();
   }
 
   /**
@@ -68,6 +70,11 @@ export class ClientNoise extends NoiseEnd {
    */
   start(): NoiseStep {
     return { state: "bytes", send: framed(this.#hello, this.#ephemeral.publicKey) };
+  }
+
+  /** Makes what message 3 needs. Called when the bytes of {@linkcode start} are on their way; else done later. */
+  prepare(): void {
+    if (this.#state !== "over") this.#staticKey();
   }
 
   /** Takes bytes from the server. */
@@ -97,7 +104,7 @@ export class ClientNoise extends NoiseEnd {
       if (answer.length > room) {
         throw new RangeError(`Cannot send an answer of ${answer.length} bytes: there is room for ${room}`);
       }
-      const text = signedText("client", noise.hash, this.#static.publicKey);
+      const text = signedText("client", noise.hash, this.#staticKey().publicKey);
       const payload = writePayload(signers, text, answer);
       const send = framed(NOTHING, noise.writeMessage(payload));
       // The answer may contain credentials.
@@ -130,7 +137,11 @@ export class ClientNoise extends NoiseEnd {
     this.#state = "over";
     this.#noise?.destroy();
     this.#ephemeral.destroy();
-    this.#static.destroy();
+    this.#static?.destroy();
+  }
+
+  #staticKey(): KeyPair {
+    return this.#static ??= this.#options.primitives.generateKeyPair();
   }
 
   #look(): NoiseStep {
@@ -164,7 +175,7 @@ export class ClientNoise extends NoiseEnd {
       primitives,
       suite: this.#suite,
       prologue: prologueOf(bytes.subarray(0, HELLO_SIZE), this.#hello, this.#suite),
-      staticKey: this.#static,
+      staticKey: this.#staticKey(),
       ephemeralKey: this.#ephemeral,
     });
     noise.writeMessage(NOTHING);

@@ -13,6 +13,8 @@ import { type Primitives, type Suite, SUITES } from "../primitives.ts";
 export const HELLO_SIZE = 5;
 /** The version of the encryption. */
 const VERSION = 1;
+/** The beginning of the prologue. */
+const NAME = new TextEncoder().encode("Veltix Noise 1");
 /** `VXS`. */
 const MAGIC: readonly number[] = [0x56, 0x58, 0x53];
 /** The first byte of a TLS record that holds an alert. */
@@ -62,8 +64,8 @@ export function readHello(hello: Uint8Array): SuiteOffer {
  * `tls-unavailable`.
  */
 export function checkHello(bytes: Uint8Array, peer: "server" | "client"): void {
-  for (const [index, byte] of MAGIC.entries()) {
-    if (index < bytes.length && bytes[index] !== byte) throw peer === "server" ? notServer(bytes) : notClient(bytes);
+  for (let i = 0; i < MAGIC.length && i < bytes.length; i++) {
+    if (bytes[i] !== MAGIC[i]) throw peer === "server" ? notServer(bytes) : notClient(bytes);
   }
   const version = bytes[MAGIC.length];
   if (bytes.length > MAGIC.length && version !== VERSION) {
@@ -90,8 +92,12 @@ export function chooseSuite(server: SuiteOffer, client: SuiteOffer): Suite {
 
 /** Returns the bytes that must be the same on both sides. */
 export function prologueOf(serverHello: Uint8Array, clientHello: Uint8Array, suite: Suite): Uint8Array {
-  const name = new TextEncoder().encode("Veltix Noise 1");
-  return Uint8Array.of(...name, ...serverHello, ...clientHello, suite);
+  const prologue = new Uint8Array(NAME.length + 2 * HELLO_SIZE + 1);
+  prologue.set(NAME);
+  prologue.set(serverHello, NAME.length);
+  prologue.set(clientHello, NAME.length + HELLO_SIZE);
+  prologue[prologue.length - 1] = suite;
+  return prologue;
 }
 
 /** Creates the error of a client that gets no hello. */

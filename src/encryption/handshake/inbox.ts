@@ -9,6 +9,8 @@ import { NOTHING } from "../cipher_state.ts";
 
 /** The smallest buffer, in bytes. */
 const FIRST = 256;
+/** The largest buffer that is made before there are bytes for it: room for the largest message and its length. */
+const MOST_AHEAD = 2 + 17 * 1024;
 
 /** Collects chunks, which may begin and end anywhere. */
 export class Inbox {
@@ -20,10 +22,15 @@ export class Inbox {
     return this.#buffer.subarray(0, this.#size);
   }
 
+  /** The number of bytes that have arrived. */
+  get size(): number {
+    return this.#size;
+  }
+
   add(chunk: Uint8Array): void {
     const size = this.#size + chunk.length;
     if (size > this.#buffer.length) {
-      const buffer = new Uint8Array(Math.max(size, 2 * this.#buffer.length, FIRST));
+      const buffer = new Uint8Array(Math.max(size, Math.min(2 * this.#buffer.length, MOST_AHEAD), FIRST));
       buffer.set(this.bytes);
       this.#buffer = buffer;
     }

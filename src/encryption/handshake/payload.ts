@@ -24,6 +24,12 @@ export const IDENTITIES: Readonly<Record<Role, readonly [least: number, most: nu
   client: [0, 1],
 };
 
+/** The beginning of the text that each role signs. */
+const LABELS: Readonly<Record<Role, Uint8Array>> = {
+  server: new TextEncoder().encode("Veltix Noise 1 server"),
+  client: new TextEncoder().encode("Veltix Noise 1 client"),
+};
+
 /** Returns true if an Ed25519 signature is valid. It must return false for keys of small order. */
 export type Verify = (publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array) => boolean;
 
@@ -44,7 +50,12 @@ export interface Payload {
 
 /** Returns the text that an identity signs. */
 export function signedText(role: Role, hash: Uint8Array, staticKey: Uint8Array): Uint8Array {
-  return Uint8Array.of(...new TextEncoder().encode(`Veltix Noise 1 ${role}`), ...hash, ...staticKey);
+  const label = LABELS[role];
+  const text = new Uint8Array(label.length + hash.length + staticKey.length);
+  text.set(label);
+  text.set(hash, label.length);
+  text.set(staticKey, label.length + hash.length);
+  return text;
 }
 
 /** Returns a payload. The caller must overwrite it after use. */

@@ -41,6 +41,9 @@ import {
   tooEarly,
 } from "./terms.ts";
 
+/** The size of what a client sends before message 2: its hello and message 1. */
+const OPENING = HELLO_SIZE + 2 + MESSAGE_1;
+
 /** Options of the server's end. */
 export interface ServerNoiseOptions extends NoiseEndOptions {
   /** The identities of the server, one to four. */
@@ -85,6 +88,11 @@ export class ServerNoise extends NoiseEnd {
     this.#hello = writeHello(this.#offer);
   }
 
+  /** The number of bytes of the client that are kept. */
+  get held(): number {
+    return this.#inbox.size;
+  }
+
   /** Returns the hello, which must be written as soon as the client is connected. */
   start(): NoiseStep {
     return { state: "bytes", send: this.#hello };
@@ -93,7 +101,9 @@ export class ServerNoise extends NoiseEnd {
   /** Takes bytes from the client. Bytes after message 3 are kept for the records. */
   push(chunk: Uint8Array): NoiseStep {
     if (this.#state === "over") return this.failed();
-    this.#inbox.add(chunk);
+    // One byte too many is enough to see that there are too many.
+    const most = this.#state === "message-1" ? OPENING + 1 - this.held : chunk.length;
+    this.#inbox.add(chunk.subarray(0, most));
     return this.guard(() => this.#look());
   }
 
@@ -151,7 +161,7 @@ export class ServerNoise extends NoiseEnd {
       }
       case "turn-2":
         // A client cannot make message 3 before it has message 2.
-        if (this.#inbox.bytes.length > HELLO_SIZE + 2 + MESSAGE_1) throw tooEarly();
+        if (this.held > OPENING) throw tooEarly();
         return { state: "turn" };
       case "message-3": {
         const end = this.#inbox.endOfMessage(0, ...MESSAGE_3);
@@ -168,7 +178,7 @@ export class ServerNoise extends NoiseEnd {
 
   #writeMessage2(): NoiseStep {
     const { primitives, signers, greeting } = this.#options;
-    const opening = this.#inbox.take(HELLO_SIZE + 2 + MESSAGE_1);
+    const opening = this.#inbox.take(OPENING);
     const suite = this.#suite;
     const staticKey = this.#options.staticKey(suite);
     const noise = this.#noise = new HandshakeState("responder", {

@@ -9,6 +9,7 @@ import process from "node:process";
 import type { Commands } from "../../processes/role.ts";
 import { BUFFER_CODES } from "./buffers.ts";
 import { BAIT_CODE, type Setting } from "./catalogue.ts";
+import { serverProtection } from "./protection.ts";
 import { sleep } from "./raw_peer.ts";
 import { ASK_ME_CODE, JSON_CODE } from "./strangers.ts";
 import { STREAM_CODES } from "./streams.ts";
@@ -41,11 +42,12 @@ export interface Damage {
 }
 
 /** Plays the server. Its log is the default one: that is attacked, too. */
-export async function beAttacked({ config, authenticate, news = 64 }: Setting): Promise<Commands> {
+export async function beAttacked({ config, authenticate, news = 64, protection }: Setting): Promise<Commands> {
   const server = new Server<unknown>({
     port: 0,
     hostname: "127.0.0.1",
     ...config,
+    ...serverProtection(protection),
     ...(authenticate === true ? { authenticate: slowly } : {}),
   });
   const reasons: Record<string, number> = {};

@@ -11,8 +11,10 @@ import { cutAfterEach, type CuttingServer, haunt } from "./ends.ts";
 import { floodFrames, type FrameFlood } from "./frames.ts";
 import { attackHandshakes, type Progress } from "./handshake.ts";
 import { floodPayloads } from "./log.ts";
+import type { Protection } from "./protection.ts";
 import { sleep } from "./raw_peer.ts";
 import { fillWindows, floodStreams, type StreamFlood } from "./streams.ts";
+import { SECURED_ATTACKS } from "./secured_catalogue.ts";
 import { answerNothing, JSON_CODE, sendCredentials, sendGarbage, sendJson, sendNoise } from "./strangers.ts";
 
 /** The code of what a hostile server sends. */
@@ -36,6 +38,8 @@ export interface Setting {
   readonly config?: Omit<ServerConfig, "authenticate" | "logger">;
   /** Asks about everybody who comes with credentials, for longer than the attack lasts. */
   readonly authenticate?: boolean;
+  /** What protects its connections, and those of the innocent. @default nothing */
+  readonly protection?: Protection;
   /** The size of each broadcast, in bytes. @default 64 */
   readonly news?: number;
 }
@@ -336,4 +340,5 @@ export const ATTACKS: readonly Attack[] = [
     most: () => 40 * (maxQueuedBytes + maxMessageSize),
     run: sendNoise,
   },
+  ...SECURED_ATTACKS,
 ];

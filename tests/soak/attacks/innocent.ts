@@ -11,6 +11,7 @@ import { sleep } from "../../processes/waiting.ts";
 import { median, quantile } from "../figures.ts";
 import { NEWS_CODE } from "./attacked.ts";
 import { countLetIn } from "./handshake.ts";
+import { clientProtection, type Protection } from "./protection.ts";
 
 /** What became of them. */
 export interface Innocence {
@@ -51,8 +52,8 @@ const SILENT = { warn(): void {}, error(): void {} };
 export function beInnocent(): Commands {
   let group: Group | undefined;
   return {
-    async join(port: number): Promise<void> {
-      group = new Group(port);
+    async join({ port, protection }: { port: number; protection?: Protection }): Promise<void> {
+      group = new Group(port, protection);
       await group.join();
     },
     begin: () => group!.begin(),
@@ -65,6 +66,7 @@ export function beInnocent(): Commands {
 /** Those at one server. */
 class Group {
   readonly #port: number;
+  readonly #common: ClientConfig;
   readonly #clients: Client[];
   readonly #got: number[] = KINDS.map(() => 0);
   readonly #delays: number[] = [];
@@ -73,9 +75,10 @@ class Group {
   #pings = 0;
   #timer: ReturnType<typeof setInterval> | undefined = undefined;
 
-  constructor(port: number) {
+  constructor(port: number, protection: Protection | undefined) {
     this.#port = port;
-    this.#clients = KINDS.map((kind) => new Client({ port, hostname: "127.0.0.1", logger: SILENT, ...kind }));
+    this.#common = { port, hostname: "127.0.0.1", logger: SILENT, ...clientProtection(protection) };
+    this.#clients = KINDS.map((kind) => new Client({ ...this.#common, ...kind }));
   }
 
   async join(): Promise<void> {
@@ -110,7 +113,7 @@ class Group {
     if (visitors !== undefined) {
       return await countLetIn({ port: this.#port, clients: visitors, roundTrip: ROUND_TRIP });
     }
-    const client = new Client({ port: this.#port, hostname: "127.0.0.1", logger: SILENT });
+    const client = new Client(this.#common);
     client.route(messageType(NEWS_CODE, "news", bytes), () => {});
     try {
       await client.connect();

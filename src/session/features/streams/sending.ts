@@ -50,8 +50,8 @@ export interface SendingShared {
   later(source: Flushable): void;
   /** Does so no more. */
   notLater(source: Flushable): void;
-  /** Lets a source send what it has gathered. */
-  push(source: PushedSource): void;
+  /** Lets a source send what it has gathered. Returns false if nothing is sent any more. */
+  push(source: PushedSource): boolean;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -120,11 +120,11 @@ export class Sending implements StreamWriter, PulledSource, PushedSource, Flusha
   }
 
   flush(): void {
-    this.#gathering = this.#gathered > 0;
-    if (this.#gathering) {
-      this.#shared.later(this);
-      this.#shared.push(this);
-    } else this.#batch = NOTHING;
+    this.#gathering = this.#gathered > 0 && this.#shared.push(this);
+    if (this.#gathering) return this.#shared.later(this);
+    // Nothing is sent any more once FIN is. If it were tried again, no other turn would come, and so no end.
+    this.#take();
+    this.#batch = NOTHING;
   }
 
   push(): void {

@@ -209,12 +209,13 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     this.#host.sender.writer.flushes.remove(source);
   }
 
-  push(source: PushedSource): void {
-    this.#host.sender.writer.push(source);
+  push(source: PushedSource): boolean {
+    return this.#host.sender.writer.push(source);
   }
 
   piece(stream: Stream, flags: number, content: Uint8Array): void {
     const { name, code, requestId } = stream;
+    this.#host.sender.pieces++;
     this.#host.sender.frame(name, code, flags, requestId, content, CONTROL, undefined, stream);
   }
 
