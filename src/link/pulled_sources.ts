@@ -31,7 +31,7 @@ export interface PushedSource {
 }
 
 /** The positions of a scheduler that tell what was queued and what was written. */
-type Positions = Pick<SendScheduler, "passed" | "taken" | "urgentPassed" | "urgentTaken">;
+type Positions = Pick<SendScheduler, "passed" | "spared" | "taken" | "urgentPassed" | "urgentTaken">;
 
 /** How much may wait on the connection of some sources. */
 export interface PulledRoom {
@@ -78,10 +78,10 @@ export class PulledSources {
 
   /** Counts what `source` sends now, whether there is room or not. */
   push(source: PushedSource): void {
-    const { taken, urgentTaken } = this.#scheduler;
+    const { spared, taken, urgentTaken } = this.#scheduler;
     source.push();
     // Whoever is being asked is counted by its caller.
-    if (!this.#pulling) this.#queued(taken, urgentTaken);
+    if (!this.#pulling) this.#queued(spared, taken, urgentTaken);
   }
 
   /** Called when the socket has taken bytes, in a write of `ms` milliseconds. */
@@ -111,21 +111,25 @@ export class PulledSources {
     let empty = 0;
     while (this.#ready.size > empty && this.roomy) {
       const source = this.#ready.shift();
-      const { taken, urgentTaken } = this.#scheduler;
+      const { spared, taken, urgentTaken } = this.#scheduler;
       const more = source.pull();
-      const size = this.#queued(taken, urgentTaken);
+      const size = this.#queued(spared, taken, urgentTaken);
       empty = size > 0 ? 0 : more ? empty + 1 : empty;
       if (more) this.#ready.push(source);
     }
     this.#pulling = false;
   }
 
-  /** Counts what was queued since the scheduler had these positions. Returns its size. */
-  #queued(taken: number, urgentTaken: number): number {
-    const { taken: end, urgentTaken: urgentEnd } = this.#scheduler;
-    const size = end - taken;
+  /**
+   * Counts what was queued since the scheduler had these positions. Returns its size. What was compressed counts with the
+   * size that it had before: otherwise a source that shrinks well could compress megabytes in one turn.
+   */
+  #queued(spared: number, taken: number, urgentTaken: number): number {
+    const { spared: sparedNow, taken: end, urgentTaken: urgentEnd } = this.#scheduler;
+    const more = sparedNow - spared;
+    const size = end > taken ? end - taken + more : 0;
     if (size > 0) this.#ordered.push({ end, size });
-    const urgent = urgentEnd - urgentTaken;
+    const urgent = urgentEnd > urgentTaken ? urgentEnd - urgentTaken + (size > 0 ? 0 : more) : 0;
     if (urgent > 0) (this.#urgent ??= new Fifo()).push({ end: urgentEnd, size: urgent });
     this.#bytes += size + urgent;
     return size + urgent;

@@ -69,6 +69,7 @@ export class SendScheduler {
   #held: Fifo<Run> | undefined = undefined;
   #lastRun: Run | undefined = undefined;
   #takenBytes = 0;
+  #spared = 0;
   #passedBytes = 0;
   #current: "ordered" | "urgent" | "latest" = "ordered";
   /** The frames of which only the latest counts. Their places are among the held frames. */
@@ -113,6 +114,11 @@ export class SendScheduler {
     return this.#urgentPassed;
   }
 
+  /** How many bytes more all frames so far have cost than they have: those that compression has saved. */
+  get spared(): number {
+    return this.#spared;
+  }
+
   /** The position up to which the ordered bytes are written before an urgent frame that is added now. */
   get released(): number {
     return this.#passedBytes + (this.#urgentBytes > 0 ? this.#before : this.#free);
@@ -152,6 +158,7 @@ export class SendScheduler {
    * compressed frame to more than its size.
    */
   add(size: number, priority: Priority, cost: number = size): void {
+    if (cost !== size) this.#spared += cost - size;
     if (this.#plain && (this.#credit > 0 || !priority.charged)) {
       this.#takenBytes += size;
       this.#free += size;
