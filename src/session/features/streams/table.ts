@@ -11,7 +11,7 @@ import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts
 import type { Flushable } from "../../../link/flush_queue.ts";
 import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
-import { Flag, SystemCode } from "../../../wire/frame.ts";
+import { Flag, MAX_PIECE, SystemCode } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
 import { answerError, errorOf } from "../../error_reply.ts";
 import type { FeatureHost, FeaturePart } from "../../feature.ts";
@@ -21,8 +21,6 @@ import { Opened, StreamRequest } from "./opened.ts";
 import type { ItemHolder } from "./receiving.ts";
 import type { Stream } from "./stream.ts";
 
-/** The most bytes of a piece. */
-export const MAX_PIECE = 65_536;
 /** The most bytes that the streams of one connection gather in one turn. */
 const MOST_GATHERED = 65_536;
 
