@@ -5,7 +5,17 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { bytes, Client, type ConnectedClient, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
+import {
+  bytes,
+  Client,
+  type ConnectedClient,
+  messageType,
+  PayloadError,
+  Server,
+  streamType,
+  type TcpEndpoint,
+  text,
+} from "../mod.ts";
 import { EXTRA_FEATURES } from "../src/app/endpoint_core.ts";
 import { encodeUtf8 } from "../src/base/utf8.ts";
 import { ProtocolError, RemoteError } from "../src/errors.ts";
@@ -366,6 +376,58 @@ describe("a feature that fails", () => {
     await client.close();
     await server.close();
     assertEquals(errors.sort(), ["client: close failed", "client: leave failed", "server: close failed"]);
+  });
+
+  it("costs its own stream where an opening or a piece cannot be decoded, and the opener hears of it", async () => {
+    const failing = (): Feature => ({
+      name: "failing",
+      flags: INVERTED,
+      offer: () => ({}),
+      attach: (): FeaturePart => ({
+        encode: (_code, _flags, content) => ({
+          flags: INVERTED,
+          content: typeof content === "string" ? encodeUtf8(content) : content,
+        }),
+        decode({ content, flags }): Uint8Array | undefined {
+          if ((flags & INVERTED) === 0) return undefined;
+          if (new TextDecoder().decode(content) === "bad") throw new RangeError("decode failed");
+          return content;
+        },
+      }),
+    });
+    const extra = (): object => ({ [EXTRA_FEATURES]: [failing()], transport: world.transport, logger: new Lines() });
+    const world = memoryWorld();
+    const errors: string[] = [];
+    const failures = (side: string) => (error: unknown): void =>
+      void errors.push(`${side}: ${(error as Error).message}`);
+    const type = streamType(310, "talk", { head: text, result: text });
+    await using server = new Server({ hostname: HOST, port: 0, ...extra() });
+    server.on("error", failures("server"));
+    server.stream(type, async ({ head, readable, writable }) => {
+      if (head === "speak badly") await writable.getWriter().write(encodeUtf8("bad"));
+      let heard = head;
+      for await (const piece of readable) heard += new TextDecoder().decode(piece);
+      return heard;
+    });
+    await server.start();
+    await using client = new Client({ ...server.addresses[0] as TcpEndpoint, ...extra() });
+    client.on("error", failures("client"));
+    await client.connect();
+
+    const unopened = await assertRejects(() => client.open(type, "bad").result, RemoteError);
+    assertEquals([unopened.code, unopened.message], ["handler-failed", "The payload cannot be read"]);
+    const sent = client.open(type, "a");
+    const writer = sent.writable.getWriter();
+    await writer.write(encodeUtf8("bad"));
+    const cut = await assertRejects(() => sent.result, RemoteError, "A piece of the stream cannot be decoded");
+    assertEquals(cut.code, "invalid-payload");
+    const received = client.open(type, "speak badly");
+    await assertRejects(() => received.result, PayloadError, "A piece of the stream cannot be decoded");
+    const good = client.open(type, "a");
+    await ReadableStream.from([encodeUtf8("b"), encodeUtf8("c")]).pipeTo(good.writable);
+    assertEquals(await good.result, "abc");
+    assertEquals(errors, ["server: decode failed", "server: decode failed", "client: decode failed"]);
+    assertEquals([client.state, client.stats().openStreams], ["connected", 0]);
   });
 
   it("keeps a broadcast from no other client", async () => {

@@ -328,7 +328,18 @@ describe("the metadata of a stream", () => {
     await peers.client.open(UPLOAD, "b.txt").result;
     assertEquals(seen, [{ traceparent }, undefined, "a.txt", true, {}, undefined, "b.txt", true]);
     assertThrows(() => peers.client.open(UPLOAD, "", { meta: { deadline: "1" }, within: {} as never }), TypeError);
-    assertThrows(() => peers.client.open(UPLOAD, "", { meta: { a: 1 as never } }), TypeError);
+    const text = 'Cannot open "upload": meta.a must be a string, not number';
+    assertThrows(() => peers.client.open(UPLOAD, "", { meta: { a: 1 as never } }), TypeError, text);
+  });
+
+  it("has as many names as that of a message, as no deadline is sent beside them", async () => {
+    await using peers = await streamPeers();
+    const counts: number[] = [];
+    peers.server.stream(UPLOAD, ({ meta }) => counts.push(Object.keys(meta).length));
+    const names = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`name${i}`, ""]));
+    await peers.client.open(UPLOAD, "", { meta: names(64) }).result;
+    assertEquals(counts, [64]);
+    assertThrows(() => peers.client.open(UPLOAD, "", { meta: names(65) }), RangeError, "meta has 65 names, at most 64");
   });
 
   it("has the time of the message on whose behalf it is opened, and ends with it", async () => {

@@ -12,7 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import { Flag } from "../wire/frame.ts";
 import type { BatchBudget, BatchWaiter } from "../link/batch_budget.ts";
-import { answerError } from "../session/error_reply.ts";
+import { RATE_LIMITED } from "../session/error_reply.ts";
 import {
   type HandlerHost,
   HandlerRunner,
@@ -339,8 +339,6 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     this.#waiters?.settle(this.busy, excused, this.closed);
   }
 }
-
-const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
 
 function unknownType(code: number): AnyMessageType {
   const raw = bytes as never;

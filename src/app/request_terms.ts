@@ -28,18 +28,26 @@ export function isPlainRequest({ timeout, meta, within }: RequestOptions): boole
   return timeout === undefined && meta === undefined && within === undefined;
 }
 
+/** The longest time of a request, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
 /**
  * Returns the terms of a request that is made now.
  *
+ * @param verb What is done; to open a stream may take any time, unless the options say otherwise.
  * @throws {TypeError | RangeError} An option is wrong.
  * @throws {TimeoutError} `deadline-exceeded`: the message on whose behalf it is made has no time left.
  * @throws {unknown} The reason of a signal that is aborted.
  */
-export function requestTerms(name: string, options: RequestOptions): RequestTerms {
-  const { timeout = REQUEST_TIMEOUT, signal, meta, within } = options;
+export function requestTerms(
+  name: string,
+  options: RequestOptions,
+  verb: "request" | "open" = "request",
+): RequestTerms {
+  const { timeout = verb === "open" ? LONGEST : REQUEST_TIMEOUT, signal, meta, within } = options;
   checkTimeout(name, timeout);
   signal?.throwIfAborted();
-  const what = `Cannot request "${name}"`;
+  const what = `Cannot ${verb} "${name}"`;
   const deadline = options.timeout !== undefined || within !== undefined;
   const members = meta === undefined ? "" : metadataMembers(what, meta, deadline);
   if (within === undefined) return { timeout, signal, meta: members, deadline, scoped: false };

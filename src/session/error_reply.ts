@@ -23,6 +23,12 @@ export function answerError(code: string, message: string): Error & { readonly c
   return Object.assign(new Error(message), { code });
 }
 
+/** The answers of the library itself to what no handler gets. */
+export const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
+export const TOO_MANY_STREAMS = answerError("too-many-streams", "The receiver takes no more streams for now");
+export const GOING_AWAY = answerError("going-away", "The connection is being closed");
+export const UNREADABLE = answerError("handler-failed", "The payload cannot be read");
+
 /** Returns the content of the ERROR reply for an error. */
 export function errorContent(error: unknown): string {
   try {

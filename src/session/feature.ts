@@ -131,9 +131,9 @@ export interface DeferredDecoding {
 
 /**
  * What a feature does in one session. Each member is optional, and a missing one costs nothing. A `ProtocolError` from
- * `control`, `reply`, `message` or `decode` ends the session. Anything else that one of these throws is reported as an
- * `error`, and at most that frame is lost. Whatever `handled`, `leave` or `close` throws is reported, too. An error of
- * `encode` reaches the caller that sends.
+ * `take`, `control`, `reply`, `message` or `decode` ends the session. Anything else that one of these throws is reported
+ * as an `error`, and at most that frame is lost, or the stream that it is a piece of. Whatever `handled`, `leave`,
+ * `finished` or `close` throws is reported, too. An error of `encode` reaches the caller that sends.
  */
 export interface FeaturePart {
   /** True if it keeps the peer from sending more than is allowed, so that reading never has to stop. */

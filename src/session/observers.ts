@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FIRST_APPLICATION_CODE, Flag } from "../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, isPiece } from "../wire/frame.ts";
 
 /** A frame as observers see it. */
 export interface FrameInfo {
@@ -104,6 +104,6 @@ export type Observers = {
 export function kindOf(code: number, flags: number): FrameInfo["kind"] {
   if (code < FIRST_APPLICATION_CODE) return "system";
   if ((flags & Flag.ERROR) !== 0) return "error";
-  if ((flags & (Flag.STREAM | Flag.REQUEST)) === Flag.STREAM) return "piece";
+  if (isPiece(flags)) return "piece";
   return (flags & Flag.REPLY) !== 0 ? "reply" : (flags & Flag.REQUEST) !== 0 ? "request" : "message";
 }

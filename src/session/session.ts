@@ -20,7 +20,7 @@ import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import { countersOf, type SessionCounters } from "./counters.ts";
 import { Shutdown, type ShutdownHost } from "./shutdown.ts";
-import { answerError, errorContent, NO_DETAILS } from "./error_reply.ts";
+import { errorContent, GOING_AWAY, NO_DETAILS, UNREADABLE } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
 import { attachFeatures, type DeferredDecoding, type FeatureHost, type FeaturePart } from "./feature.ts";
 import {
@@ -523,5 +523,3 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
 /** The number of frames that may mean nothing, in addition to those that `#countUseless` permits for other frames. */
 const USELESS = 1_000;
-const GOING_AWAY = answerError("going-away", "The connection is being closed");
-const UNREADABLE = answerError("handler-failed", "The payload cannot be read");

@@ -38,6 +38,14 @@ export const Flag = {
   STREAM: 0x40,
 } as const;
 
+/** The size of the largest piece of a stream, in bytes. */
+export const MAX_PIECE = 65_536;
+
+/** Returns whether a frame with these flags is a piece of a stream. The frame that opens a stream is none. */
+export function isPiece(flags: number): boolean {
+  return (flags & (Flag.STREAM | Flag.REQUEST)) === Flag.STREAM;
+}
+
 /** Type codes below 200, reserved for the library. */
 export const SystemCode = {
   /** Asks for a PONG. Every protocol has it. */

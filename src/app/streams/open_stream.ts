@@ -36,9 +36,6 @@ export interface OpenOptions {
   readonly within?: RequestScope | undefined;
 }
 
-/** The longest time of a request, in milliseconds. */
-const LONGEST = 0x7fffffff;
-
 /**
  * A stream that this side opened. A program may use one direction, both, or only the result. What it does not use costs
  * nothing.
@@ -110,7 +107,7 @@ export function openStream(
     throw new ConfigError("unsupported", `Cannot open "${name}": the peer (${session.protocolName}) has no streams`);
   }
   if (window !== undefined) wholeNumber("window", window, 1, maxStreamWindow);
-  const terms = requestTerms(name, { meta, signal, within, timeout: LONGEST });
+  const terms = requestTerms(name, { meta, signal, within }, "open");
   const stream = streams.open({
     name,
     code,

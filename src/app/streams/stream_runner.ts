@@ -7,7 +7,7 @@
 import { checkData, checkPayload } from "../../base/codec_results.ts";
 import type { TimerWheel } from "../../base/timer_wheel.ts";
 import { Deadline, deadlineExceeded } from "../deadline.ts";
-import { answerError } from "../../session/error_reply.ts";
+import { answerError, TOO_MANY_STREAMS } from "../../session/error_reply.ts";
 import { empty } from "../../message/codecs.ts";
 import type { Session } from "../../session/session.ts";
 import type { AcceptedStream } from "../../session/streams.ts";
@@ -58,7 +58,7 @@ export class StreamRunner {
     const route = routes.stream(stream.code);
     if (route === undefined) return this.#refuse(stream, answerError("no-route", `No route for code ${stream.code}`));
     if (load !== undefined && load.streams >= maxStreams) {
-      return this.#refuse(stream, answerError("too-many-streams", "The receiver takes no more streams for now"));
+      return this.#refuse(stream, TOO_MANY_STREAMS);
     }
     const { compress, head: codec, name } = route.type;
     stream.compress = compress;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FIRST_APPLICATION_CODE, Flag } from "../../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, isPiece } from "../../wire/frame.ts";
 import { type SplitContent, splitMetadata } from "../../wire/metadata.ts";
 import type { Feature, FeaturePart } from "../feature.ts";
 
@@ -16,9 +16,7 @@ export const metadata: Feature = {
   check(flags, code): string | undefined {
     if ((flags & Flag.META) === 0) return undefined;
     if (code < FIRST_APPLICATION_CODE) return "a system frame has no metadata";
-    return (flags & Flag.STREAM) !== 0 && (flags & Flag.REQUEST) === 0
-      ? "a piece of a stream has no metadata"
-      : undefined;
+    return isPiece(flags) ? "a piece of a stream has no metadata" : undefined;
   },
   attach(_ours, _theirs, { sender }): FeaturePart {
     sender.takesMetadata = true;

@@ -11,11 +11,11 @@ import { encodeUtf8 } from "../../../base/utf8.ts";
 import { member, type PeerObject } from "../../../base/untrusted.ts";
 import type { CompressionCodec, CompressionTerms } from "../../../compression_seam.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
-import { FIRST_APPLICATION_CODE } from "../../../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, isPiece, MAX_PIECE } from "../../../wire/frame.ts";
 import { get32, put32 } from "../../../wire/integers.ts";
 import type { DeferredDecoding, Feature, FeaturePart } from "../../feature.ts";
 import type { EncodedPayload, PayloadOrigin, Sender } from "../../sender.ts";
-import { COMPRESSED, HEADER, isPiece, MAX_PIECE, MAX_RATIO, readSize, SIZE_BYTES } from "./content.ts";
+import { COMPRESSED, HEADER, MAX_RATIO, readSize, SIZE_BYTES } from "./content.ts";
 import { StreamHistory } from "./stream_history.ts";
 import { zstdFault } from "./zstd_frame.ts";
 

@@ -5,29 +5,20 @@
  */
 
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
-import { Flag } from "../../../wire/frame.ts";
+import { isPiece, MAX_PIECE } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
 
 /** The flag of a compressed payload. */
 export const COMPRESSED = 0x10;
-/** The flag of the frames of a stream. */
-const STREAM = 0x40;
 /** The size of the native header, in bytes. */
 export const HEADER = 16;
 /** The number of bytes before the compressed ones: a u32 with the size that they inflate to. */
 export const SIZE_BYTES = 4;
-/** The size of the largest piece of a stream, in bytes. */
-export const MAX_PIECE = 65_536;
 /**
  * How many times as large as the compressed bytes a payload may be. Without this limit, 262 bytes of zstd could occupy a
  * thread with 8 MiB.
  */
 export const MAX_RATIO = 256;
-
-/** Returns whether a frame with these flags is a piece of a stream. The frame that opens a stream is none. */
-export function isPiece(flags: number): boolean {
-  return (flags & STREAM) !== 0 && (flags & Flag.REQUEST) === 0;
-}
 
 /**
  * Returns the size that a compressed payload announces, in bytes, or what is wrong with it, as the end of a sentence.

@@ -6,14 +6,14 @@
 
 import { IdMap } from "../../../base/id_map.ts";
 import type { TimerWheel } from "../../../base/timer_wheel.ts";
-import { BackpressureError, ProtocolError } from "../../../errors.ts";
+import { BackpressureError, PayloadError, ProtocolError } from "../../../errors.ts";
 import { CONTROL, ORDERED_CONTROL, REPLY } from "../../../link/send_scheduler.ts";
 import type { Flushable } from "../../../link/flush_queue.ts";
 import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
-import { Flag, SystemCode } from "../../../wire/frame.ts";
+import { Flag, MAX_PIECE, SystemCode } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
-import { answerError, errorOf } from "../../error_reply.ts";
+import { errorOf, RATE_LIMITED, TOO_MANY_STREAMS, UNREADABLE } from "../../error_reply.ts";
 import type { FeatureHost, FeaturePart } from "../../feature.ts";
 import type { OpenedStream, Opening, StreamOpener } from "../../streams.ts";
 import { Accepted, type AcceptedShared } from "./accepted.ts";
@@ -21,8 +21,6 @@ import { Opened, StreamRequest } from "./opened.ts";
 import type { ItemHolder } from "./receiving.ts";
 import type { Stream } from "./stream.ts";
 
-/** The most bytes of a piece. */
-export const MAX_PIECE = 65_536;
 /** The most bytes that the streams of one connection gather in one turn. */
 const MOST_GATHERED = 65_536;
 
@@ -133,7 +131,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     if (stream.code !== frame.code) {
       throw new ProtocolError("protocol-error", `The peer sent a piece with the code ${frame.code} of another stream`);
     }
-    if (size > 0 && stream.reader.takes(size)) stream.reader.piece(this.#host.decode(frame));
+    if (size > 0 && stream.reader.takes(size)) this.#piece(stream, frame);
     if ((flags & Flag.END) !== 0) stream.reader.end();
   }
 
@@ -302,11 +300,10 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     const refusal = !this.#host.inbox.permits(frame)
       ? RATE_LIMITED
       : this.#handlers >= this.ours.max || !this.takeWindow(taken)
-      ? TOO_MANY
+      ? TOO_MANY_STREAMS
       : undefined;
     if (refusal !== undefined) {
-      this.#host.excuse(Math.ceil(this.ours.window / Math.max(1, this.ours.least)) + 1 + CONTROL_FRAMES);
-      this.#host.rejectRequest(frame, refusal);
+      this.#reject(frame, refusal);
       return;
     }
     let opening: ReceivedFrame;
@@ -314,6 +311,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
       opening = this.#host.decode(frame);
     } catch (error) {
       this.giveWindow(taken);
+      if (!(error instanceof ProtocolError)) this.#reject(frame, UNREADABLE);
       throw error;
     }
     const { content, meta } = opening;
@@ -325,12 +323,30 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     this.#handlers++;
     this.#host.inbox.opened(stream);
   }
+
+  /** Answers an opening that becomes no stream. Its pieces may be under way already. */
+  #reject(opening: ReceivedFrame, refusal: Error & { readonly code: string }): void {
+    this.#host.excuse(Math.ceil(this.ours.window / Math.max(1, this.ours.least)) + 1 + CONTROL_FRAMES);
+    this.#host.rejectRequest(opening, refusal);
+  }
+
+  /** Hands a piece to its stream, which ends if the piece cannot be decoded: nobody would notice the gap. */
+  #piece(stream: Stream, frame: ReceivedFrame): void {
+    let piece: ReceivedFrame;
+    try {
+      piece = this.#host.decode(frame);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        stream.abort(new PayloadError("invalid-payload", "A piece of the stream cannot be decoded", { cause: error }));
+      }
+      throw error;
+    }
+    stream.reader.piece(piece);
+  }
 }
 
 /** How many WINDOW, STOP and CANCEL frames of a stream may be under way when it is over. */
 const CONTROL_FRAMES = 6;
-const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
-const TOO_MANY = answerError("too-many-streams", "The receiver takes no more streams for now");
 
 function tooMany(text: string): BackpressureError {
   return new BackpressureError("too-many-streams", text);
