@@ -515,6 +515,10 @@ describe("a client with queueWhileDown", () => {
     await until(() => client.state === "reconnecting");
     assertThrows(() => client.send(BLOB, new Uint8Array(985)), PayloadError, "above the 1000 bytes");
     client.send(BLOB, new Uint8Array(984));
+    const meta = { a: "b" };
+    assertThrows(() => client.send(BLOB, new Uint8Array(974), { meta }), PayloadError, "its 985 bytes and the header");
+    await assertRejects(() => client.request(ECHO, "x".repeat(974), { meta }), PayloadError, "its 985 bytes");
+    client.send(BLOB, new Uint8Array(973), { meta });
     await client.close();
     await server[Symbol.asyncDispose]();
   });

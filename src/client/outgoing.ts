@@ -14,6 +14,7 @@ import { noReplyCodec } from "../app/peer.ts";
 import { requestTerms, timelyAnswer } from "../app/request_terms.ts";
 import type { SendTerms } from "../app/send_options.ts";
 import { payloadTooLarge } from "../session/sender.ts";
+import { joinMetadata } from "../wire/metadata.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { MessageCounts } from "./disconnect.ts";
@@ -155,8 +156,8 @@ export class Outgoing {
     const direct = this.#direct && (latest === undefined || this.#queue?.replaces(type.code, latest) !== true);
     if (direct) return this.#peer!.send(type, payload, terms);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
-    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)));
     const meta = terms?.meta ?? "";
+    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)), meta);
     if (latest === undefined) queue.push(type, content, meta, this.now);
     else if (queue.pushLatest(type, content, meta, this.now, latest)) this.#counts.replaced++;
     return queue.takesMore;
@@ -173,7 +174,7 @@ export class Outgoing {
     if (type.reply === undefined) throw noReplyCodec(type.name);
     const content = checkPayload(type.name, type.payload.encode(payload));
     const terms = requestTerms(type.name, options);
-    const own = this.#own(type.name, content);
+    const own = this.#own(type.name, content, terms.meta);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const request = new WaitingRequest(this, type.reply as AnswerCodec, terms, whole, resolve, reject);
     const message = queue.push(type, own, terms.meta, this.now, request);
@@ -282,11 +283,15 @@ export class Outgoing {
   /**
    * Returns a copy for the queue, unless the bytes are new already. The caller may change its payload afterwards.
    *
+   * @param meta The members of the metadata that is sent beside it.
    * @throws {PayloadError} `payload-too-large`: as far as is known, the server does not take it.
    */
-  #own(name: string, content: Uint8Array | string): Uint8Array {
+  #own(name: string, content: Uint8Array | string, meta: string): Uint8Array {
     const bytes = typeof content === "string" ? encodeUtf8(content) : content;
-    if (this.#headerSize + bytes.length > this.#most) throw payloadTooLarge(name, content, this.#most);
+    const sent = meta === "" ? bytes : joinMetadata(meta, undefined, bytes);
+    if (this.#headerSize + sent.length > this.#most) {
+      throw payloadTooLarge(name, meta === "" ? content : sent, this.#most);
+    }
     return bytes === content ? new Uint8Array(bytes) : bytes;
   }
 }
