@@ -9,7 +9,10 @@ import type { Sender } from "./sender.ts";
 
 /** A connection's counters, from its start. */
 export interface SessionStats {
-  /** The number of messages, requests, replies and system frames sent, without messages that were replaced or expired. */
+  /**
+   * The number of messages, requests, replies, pieces of streams and system frames sent, without messages that were
+   * replaced or expired.
+   */
   readonly framesSent: number;
   /** The number of frames received, without dropped ones. */
   readonly framesReceived: number;

@@ -15,7 +15,10 @@ export interface FrameInfo {
   readonly size: number;
   /** Its id; 0 for a native message that is not a request. */
   readonly requestId: number | string;
-  /** Its kind. A `"piece"` is a part of a stream. The Python protocols do not distinguish requests, replies and messages: each is a `"message"`. */
+  /**
+   * Its kind. A `"piece"` is a part of a stream. The Python protocols do not distinguish requests, replies and messages:
+   * each is a `"message"`.
+   */
   readonly kind: "message" | "request" | "reply" | "error" | "piece" | "system";
 }
 

@@ -117,14 +117,14 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly writer: FrameWriter;
   /** True if the peer takes metadata. Set by the feature. */
   takesMetadata = false;
+  /** The number of pieces of streams sent so far. Counted by the feature. */
+  pieces = 0;
   /** The requests that wait for an answer. */
   readonly pending: RequestTable;
   readonly #shared: SenderShared;
   readonly #host: SenderHost;
   #frames = 0;
   #leftOut = 0;
-  /** The number of pieces of streams sent so far. Counted by the feature. */
-  pieces = 0;
   #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
   #encoders: readonly PayloadEncoder[] | undefined = undefined;

@@ -42,8 +42,9 @@ export interface StreamWriter {
   /** Called when the direction has failed. */
   onFailure: (() => void) | undefined;
   /**
-   * Writes bytes, those of `before` first. They must not change until that is done, except those of `before`. Returns `undefined` if they are in the outgoing buffer, and
-   * a promise of that otherwise. It must not be called again before. The promise rejects if the direction fails.
+   * Writes bytes, those of `before` first. They must not change until that is done, except those of `before`. Returns
+   * `undefined` if they are in the outgoing buffer, and a promise of that otherwise. It must not be called again
+   * before. The promise rejects if the direction fails.
    */
   write(bytes: Uint8Array, before?: Uint8Array): Promise<void> | undefined;
   /** Ends the direction. Returns what {@linkcode write} returns. */

@@ -71,8 +71,9 @@ export const SystemCode = {
 } as const;
 
 /**
- * Checks a header for a feature, if it has a system code or the flag of one. Returns what is wrong with the header, `true` if the frame may carry an id without
- * REQUEST or REPLY, or `undefined` if the frame does not belong to the feature.
+ * Checks a header for a feature, if it has a system code or the flag of one. Returns what is wrong with the header,
+ * `true` if the frame may carry an id without REQUEST or REPLY, or `undefined` if the frame does not belong to the
+ * feature.
  */
 export type HeaderCheck = (flags: number, code: number, id: number) => string | true | undefined;
 

@@ -15,15 +15,16 @@ import { type Metadata, metadataMembers, NO_METADATA } from "../wire/metadata.ts
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /**
- * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it, with the metadata
- * that the handler has set.
+ * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it,
+ * with the metadata that the handler has set.
  */
 export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "reply"> {
   /** The client that sent it, by id and address; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
   /**
-   * Aborted when the connection is gone, the request is canceled, or the time that its sender waits is over. The signal reaches a handler only when it gives
-   * control back to the event loop of its thread, as `await` does. A handler that only computes does not see it.
+   * Aborted when the connection is gone, the request is canceled, or the time that its sender waits is over. The signal
+   * reaches a handler only when it gives control back to the event loop of its thread, as `await` does. A handler that
+   * only computes does not see it.
    */
   readonly signal: AbortSignal;
 }
