@@ -71,7 +71,11 @@ export async function talk(checks: Checks, port: number, protection: Protection 
     assertEquals((await client.request(TYPES.trace, "", { meta })).left, -1);
   });
   await check("deadline", async () => {
-    client.route(TYPES.stuck, () => new Promise(() => {}));
+    // It stops when it is cancelled: a handler that goes on would hold up the end.
+    client.route(
+      TYPES.stuck,
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    );
     await assertRejects(() => client.request(TYPES.stuck, "", { timeout: 50 }), TimeoutError);
     let names: string[];
     do names = await command<string[]>({ do: "expired" }); while (names.length < 2);
