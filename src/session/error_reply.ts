@@ -24,10 +24,22 @@ export function answerError(code: string, message: string): Error & { readonly c
 }
 
 /** The answers of the library itself to what no handler gets. */
-export const RATE_LIMITED = answerError("rate-limited", "More messages than the receiver takes");
-export const TOO_MANY_STREAMS = answerError("too-many-streams", "The receiver takes no more streams for now");
-export const GOING_AWAY = answerError("going-away", "The connection is being closed");
-export const UNREADABLE = answerError("handler-failed", "The payload cannot be read");
+export const RATE_LIMITED: Error & { readonly code: string } = answerError(
+  "rate-limited",
+  "More messages than the receiver takes",
+);
+export const TOO_MANY_STREAMS: Error & { readonly code: string } = answerError(
+  "too-many-streams",
+  "The receiver takes no more streams for now",
+);
+export const GOING_AWAY: Error & { readonly code: string } = answerError(
+  "going-away",
+  "The connection is being closed",
+);
+export const UNREADABLE: Error & { readonly code: string } = answerError(
+  "handler-failed",
+  "The payload cannot be read",
+);
 
 /** Returns the content of the ERROR reply for an error. */
 export function errorContent(error: unknown): string {
