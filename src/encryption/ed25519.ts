@@ -8,6 +8,7 @@
  * @module
  */
 
+import { concat } from "../base/concat.ts";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { type NodeCrypto, nodeCrypto } from "./builtin.ts";
 import { publicKeyPem } from "./spki.ts";
@@ -38,8 +39,6 @@ export interface Ed25519 {
 
 /** The bytes before the seed in the PKCS#8 form of a secret key. */
 const PKCS8 = fromHex("302e020100300506032b657004220420");
-/** The bytes before the public key in its SPKI form. */
-const SPKI = fromHex("302a300506032b6570032100");
 
 /** The prime of the field, 2^255 − 19, with the lowest byte first. */
 const PRIME = fromHex(`ed${"ff".repeat(30)}7f`);
@@ -72,7 +71,7 @@ export function nodeEd25519(crypto: NodeCrypto): Ed25519 {
       pkcs8.fill(0);
       const publicKey = crypto.createPublicKey(secret).export({ format: "der", type: "spki" });
       return {
-        publicKey: new Uint8Array(publicKey.subarray(SPKI.length)),
+        publicKey: new Uint8Array(publicKey.subarray(-KEY_SIZE)),
         sign: (message) => new Uint8Array(crypto.sign(null, message, secret)),
       };
     },
@@ -127,7 +126,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Returns the PKCS#8 form of the secret key of a seed, 48 bytes. */
 export function encodePkcs8(seed: Uint8Array): Uint8Array {
-  return join(PKCS8, seed);
+  return concat(PKCS8, seed);
 }
 
 /** Returns the seed in the PKCS#8 form of an Ed25519 key; `undefined` if the bytes are something else. */
@@ -153,13 +152,6 @@ function isLess(a: Uint8Array, b: Uint8Array): boolean {
   let i = a.length - 1;
   while (i > 0 && a[i] === b[i]) i--;
   return a[i] < b[i];
-}
-
-function join(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(head.length + tail.length);
-  joined.set(head);
-  joined.set(tail, head.length);
-  return joined;
 }
 
 function fromHex(hex: string): Uint8Array {

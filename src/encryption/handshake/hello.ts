@@ -6,6 +6,7 @@
  * @module
  */
 
+import { concat } from "../../base/concat.ts";
 import { HandshakeError } from "../../errors.ts";
 import { type Primitives, type Suite, SUITES } from "../primitives.ts";
 
@@ -92,12 +93,7 @@ export function chooseSuite(server: SuiteOffer, client: SuiteOffer): Suite {
 
 /** Returns the bytes that must be the same on both sides. */
 export function prologueOf(serverHello: Uint8Array, clientHello: Uint8Array, suite: Suite): Uint8Array {
-  const prologue = new Uint8Array(NAME.length + 2 * HELLO_SIZE + 1);
-  prologue.set(NAME);
-  prologue.set(serverHello, NAME.length);
-  prologue.set(clientHello, NAME.length + HELLO_SIZE);
-  prologue[prologue.length - 1] = suite;
-  return prologue;
+  return concat(NAME, serverHello, clientHello, Uint8Array.of(suite));
 }
 
 /** Creates the error of a client that gets no hello. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { concat } from "../../base/concat.ts";
 import { ProtocolError } from "../../errors.ts";
 import { SIGNATURE_SIZE, type Signer } from "../ed25519.ts";
 import { KEY_SIZE } from "../primitives.ts";
@@ -50,12 +51,7 @@ export interface Payload {
 
 /** Returns the text that an identity signs. */
 export function signedText(role: Role, hash: Uint8Array, staticKey: Uint8Array): Uint8Array {
-  const label = LABELS[role];
-  const text = new Uint8Array(label.length + hash.length + staticKey.length);
-  text.set(label);
-  text.set(hash, label.length);
-  text.set(staticKey, label.length + hash.length);
-  return text;
+  return concat(LABELS[role], hash, staticKey);
 }
 
 /** Returns a payload. The caller must overwrite it after use. */

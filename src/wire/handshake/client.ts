@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concat } from "../../base/concat.ts";
 import { ConfigError, HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
 import { adviceFor, describeBytes, detectHello, isNoise, isTls } from "../python/hello.ts";
@@ -21,7 +22,6 @@ import {
 import { integerMember, member, objectMember, type PeerObject } from "../../base/untrusted.ts";
 import {
   checkFits,
-  concat,
   EMPTY,
   failed,
   helloFrame,

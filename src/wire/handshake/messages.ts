@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concat } from "../../base/concat.ts";
 import { HandshakeError } from "../../errors.ts";
 import type { DecodedFrame } from "../decoded_frame.ts";
 import { FrameDecoder } from "../decoder.ts";
@@ -219,15 +220,6 @@ export function failed(what: string): HandshakeError {
 }
 
 export const EMPTY: Uint8Array = new Uint8Array(0);
-
-/** Joins two arrays. Does not copy if the first one is empty. */
-export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
-}
 
 /** The limits of a message, chosen so that its value takes little more memory than its bytes. */
 const HANDSHAKE_BOUNDS: JsonBounds = { depth: WIRE_LIMITS.maxHandshakeDepth, values: WIRE_LIMITS.maxHandshakeValues };

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concat } from "../../base/concat.ts";
 import { HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
 import { adviceFor, describeBytes, framingOf, isNoise, isTls, LOOKED_AT } from "../python/hello.ts";
@@ -22,7 +23,6 @@ import {
 } from "./terms.ts";
 import { member, objectMember, printable } from "../../base/untrusted.ts";
 import {
-  concat,
   EMPTY,
   failed,
   firstFrame,

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { concat } from "../../../base/concat.ts";
 import { PayloadError, ProtocolError } from "../../../errors.ts";
 import type { Flushable } from "../../../link/flush_queue.ts";
 import type { PulledSource, PushedSource } from "../../../link/pulled_sources.ts";
@@ -87,7 +88,7 @@ export class Sending implements StreamWriter, PulledSource, PushedSource, Flusha
   write(bytes: Uint8Array, before: Uint8Array = NOTHING): Promise<void> | undefined {
     if (this.state !== "open") return Promise.reject(this.error);
     if (bytes.length + before.length === 0 || this.#gather(bytes, before)) return undefined;
-    this.#chunk = before.length === 0 ? bytes : joined(before, bytes);
+    this.#chunk = concat(before, bytes);
     this.#size = this.#chunk.length;
     this.#at = 0;
     this.#ask();
@@ -245,11 +246,4 @@ export class Sending implements StreamWriter, PulledSource, PushedSource, Flusha
     this.#settle ??= Promise.withResolvers();
     return this.#settle.promise;
   }
-}
-
-function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
-  const both = new Uint8Array(one.length + other.length);
-  both.set(one);
-  both.set(other, one.length);
-  return both;
 }
