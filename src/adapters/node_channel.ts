@@ -48,16 +48,20 @@ function onClose(this: ReadSocket): void {
 
 function ignore(): void {}
 
-/** The part of the handle of a socket that is used here. */
+/** The part of the handle of a socket of Node that adapters use. */
 interface Handle {
   reading?: boolean;
-  readStart?(): unknown;
-  readStop?(): unknown;
+  /** Returns 0 if the socket has begun to read, and a negative number if it was reading already. */
+  readStart?(): number;
+  readStop?(): number;
 }
+
+/** A socket whose handle may be used. */
+export type WithHandle<Kind> = Kind & { readonly _handle?: Handle | null };
 
 /** Stops a socket at once. After `pause` alone, Node goes on until its own buffer has one more chunk. */
 class HandleTap implements Tap {
-  readonly #socket: Socket & { readonly _handle?: Handle | null };
+  readonly #socket: WithHandle<Socket>;
 
   constructor(socket: Socket) {
     this.#socket = socket;

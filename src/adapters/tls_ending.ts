@@ -8,6 +8,7 @@
 
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import type { WithHandle } from "./node_channel.ts";
 
 /** The size of the header of a record, in bytes: its type, its version and its length. */
 const HEADER_SIZE = 5;
@@ -53,16 +54,6 @@ export class RecordTail {
     return this.#header[3] << 8 | this.#header[4];
   }
 }
-
-/** The part of the handle of a socket of Node that is used here. */
-interface Handle {
-  readonly reading?: boolean;
-  /** Returns 0 if the socket has begun to read, and a negative number if it was reading already. */
-  readStart?(): number;
-  readStop?(): number;
-}
-
-type WithHandle<Kind> = Kind & { readonly _handle?: Handle | null };
 
 const CUT = Symbol("cut");
 
