@@ -21,7 +21,7 @@ import { Client as CoreClient } from "../src/client/client.ts";
 import type { CompressionCodec, CompressionCodecName } from "../src/compression_seam.ts";
 import { ConfigError, ConnectionError, HandshakeError, ProtocolError } from "../src/errors.ts";
 import type { Feature, FeatureHost } from "../src/session/feature.ts";
-import type { PayloadOrigin } from "../src/session/sender.ts";
+import type { PayloadOrigin } from "../src/session/payload_encoding.ts";
 import {
   deferred,
   face,

@@ -27,8 +27,8 @@ import { join, Random, utf8 } from "./wire_support.ts";
 
 const NOTE = messageType(200, "note", text);
 const WORK = messageType(201, "work", text, text);
-const COMPRESSED = 0x10;
-const { END, ERROR, META, REPLY, REQUEST } = Flag;
+
+const { COMPRESSED, END, ERROR, META, REPLY, REQUEST } = Flag;
 
 const DEFLATE = zlibCodecs().find(({ name }) => name === "deflate-raw")!;
 const HOT = { compression: { codecs: ["deflate-raw"] } } as const;

@@ -19,7 +19,7 @@ import {
 import { EXTRA_FEATURES } from "../src/app/endpoint_core.ts";
 import { encodeUtf8 } from "../src/base/utf8.ts";
 import { ProtocolError, RemoteError } from "../src/errors.ts";
-import type { EncodedPayload } from "../src/session/sender.ts";
+import type { EncodedPayload } from "../src/session/payload_encoding.ts";
 import { type Feature, type FeaturePart, FeatureSet } from "../src/session/feature.ts";
 import { sealFrame } from "../src/wire/encoder.ts";
 import { HOST, Lines, memoryWorld, Raw, until } from "./session_support.ts";

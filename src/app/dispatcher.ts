@@ -144,10 +144,8 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   accept(frame: ReceivedFrame, receivedAt: number): void {
     const runner = this.#runner ??= new HandlerRunner(this.#host, this.#session, this.#shared, this);
     const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
-    if (
-      request && this.asked(frame.requestId) ||
-      request && this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true
-    ) {
+    const streamed = this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true;
+    if (request && (this.asked(frame.requestId) || streamed)) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);

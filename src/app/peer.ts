@@ -20,7 +20,8 @@ import {
   type PingOptions,
   type RequestOptions,
 } from "../session/requests.ts";
-import type { Latest, PayloadOrigin } from "../session/sender.ts";
+import type { Latest } from "../session/sender.ts";
+import type { PayloadOrigin } from "../session/payload_encoding.ts";
 import { Session } from "../session/session.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -157,15 +158,7 @@ export class Peer implements HandlerHost, SessionOwner {
     payload: In,
     options: RequestOptions,
   ): Promise<ReplyOut> {
-    try {
-      const { name, reply } = type;
-      if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
-      if (reply === undefined) throw noReplyCodec(name);
-      const content = checkPayload(name, type.payload.encode(payload));
-      return this.#request(type, content, reply, options) as Promise<ReplyOut>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#request(type, payload, options, false) as Promise<ReplyOut>;
   }
 
   /** Does the same, and resolves with the whole answer. */
@@ -174,15 +167,7 @@ export class Peer implements HandlerHost, SessionOwner {
     payload: In,
     options: RequestOptions,
   ): Promise<Answer<ReplyOut>> {
-    try {
-      const { name, reply } = type;
-      if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
-      if (reply === undefined) throw noReplyCodec(name);
-      const content = checkPayload(name, type.payload.encode(payload));
-      return this.#request(type, content, this.reader(reply), options) as Promise<Answer<ReplyOut>>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#request(type, payload, options, true) as Promise<Answer<ReplyOut>>;
   }
 
   /** Returns the codec for a request that is sent now and whose whole answer is wanted. */
@@ -297,18 +282,27 @@ export class Peer implements HandlerHost, SessionOwner {
     this.owner.closed(reason, getError);
   }
 
-  #request(
-    type: PayloadOrigin & { readonly name: string; readonly code: number },
-    content: Uint8Array | string,
-    codec: AnswerCodec,
+  /** Sends a request. If `whole` is true, the promise resolves with the whole answer. */
+  #request<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
     options: RequestOptions,
+    whole: boolean,
   ): Promise<unknown> {
-    const { name, code } = type;
-    const { sender } = this.session;
-    if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options, "", false, type);
-    const terms = requestTerms(name, options);
-    const { deadline, meta } = terms;
-    return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, meta, deadline, type));
+    try {
+      const { name, code, reply } = type;
+      if (!this.session.open) throw closedError(`Cannot request "${name}"`, this.session.reason);
+      if (reply === undefined) throw noReplyCodec(name);
+      const content = checkPayload(name, type.payload.encode(payload));
+      const codec = whole ? this.reader(reply) : reply;
+      const { sender } = this.session;
+      if (isPlainRequest(options)) return sender.ask(name, code, content, codec, options, "", false, type);
+      const terms = requestTerms(name, options);
+      const { deadline, meta } = terms;
+      return timelyAnswer(name, terms, sender.ask(name, code, content, codec, terms, meta, deadline, type));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #goneError(): Error {

@@ -10,7 +10,8 @@ import { Fifo } from "../base/fifo.ts";
 import { LatestIndex } from "../base/latest_index.ts";
 import { Waiters } from "../base/waiters.ts";
 import type { AnswerCodec } from "../session/requests.ts";
-import type { Latest, PayloadOrigin } from "../session/sender.ts";
+import type { Latest } from "../session/sender.ts";
+import type { PayloadOrigin } from "../session/payload_encoding.ts";
 
 /** The limits of the queue while there is no connection. */
 export interface QueueOptions {

@@ -11,7 +11,7 @@ import { type GivenSendOptions, SEND_OPTIONS, type SendOptions, type SendTerms }
 import { broadcastId } from "../session/request_ids.ts";
 import type { Peer } from "../app/peer.ts";
 import type { EncodedFrame } from "../link/frame_encoding.ts";
-import type { PayloadOrigin } from "../session/sender.ts";
+import type { PayloadOrigin } from "../session/payload_encoding.ts";
 import { Flag } from "../wire/frame.ts";
 import { joinMetadata } from "../wire/metadata.ts";
 import type { HeaderLayout } from "../wire/protocols.ts";

@@ -19,7 +19,8 @@ import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../w
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { Inbox } from "./owner.ts";
 import type { Parting, PeerParting } from "./parting.ts";
-import type { PayloadEncoder, Request, Sender } from "./sender.ts";
+import type { Request, Sender } from "./sender.ts";
+import type { PayloadEncoder } from "./payload_encoding.ts";
 
 /** What features learn of a Server or a Client before any handshake. */
 export interface FeatureTerms {

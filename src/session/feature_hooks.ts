@@ -4,11 +4,9 @@
  * @module
  */
 
-import type { CloseReason } from "../link/close_reason.ts";
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { FeatureHost, FeaturePart } from "./feature.ts";
-import type { Parting } from "./parting.ts";
 
 /** Counts the messages of a session. */
 export type MessageMeter = Required<Pick<FeaturePart, "message" | "handled">>;
@@ -71,47 +69,15 @@ function copyWith(
   return { code, flags, requestId, sentAt, size, content, meta };
 }
 
-/** Tells all parts that this side leaves. `failed` is called with the error if a part throws. */
-export function leaveAll(
+/** Tells all parts something. If one throws, `failed` is called with the error, and the others are still told. */
+export function tellAll(
   parts: readonly FeaturePart[],
-  reason: CloseReason,
-  how: Parting,
-  host: FeatureHost,
+  tell: (part: FeaturePart) => void,
   failed: (error: unknown) => void,
 ): void {
   for (const part of parts) {
     try {
-      part.leave?.(reason, how, host);
-    } catch (error) {
-      failed(error);
-    }
-  }
-}
-
-/** Tells all parts that the peer sends nothing more. `failed` is called with the error if a part throws. */
-export function finishAll(
-  parts: readonly FeaturePart[],
-  makeError: () => Error,
-  failed: (error: unknown) => void,
-): void {
-  for (const part of parts) {
-    try {
-      part.finished?.(makeError);
-    } catch (error) {
-      failed(error);
-    }
-  }
-}
-
-/** Tells all parts that the session is over. `failed` is called with the error if a part throws. */
-export function closeAll(
-  parts: readonly FeaturePart[],
-  makeError: () => Error,
-  failed: (error: unknown) => void,
-): void {
-  for (const part of parts) {
-    try {
-      part.close?.(makeError);
+      tell(part);
     } catch (error) {
       failed(error);
     }

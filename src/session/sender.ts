@@ -28,6 +28,7 @@ import {
 } from "./requests.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import { requestIds } from "./request_ids.ts";
+import { type EncodedPayload, type PayloadEncoder, PayloadEncoders, type PayloadOrigin } from "./payload_encoding.ts";
 import { kindOf, type Observers } from "./observers.ts";
 
 /** The most bytes of a PING that are echoed. */
@@ -62,45 +63,6 @@ export interface Request {
   readonly replyMeta?: string | undefined;
 }
 
-/** A transformed payload, with the flags that describe the transformation. */
-export interface EncodedPayload {
-  readonly flags: number;
-  readonly content: Uint8Array;
-  /**
-   * The size that the peer counts the payload with, in bytes, if it is larger than that of `content`.
-   * @default the size of `content`
-   */
-  readonly size?: number | undefined;
-}
-
-/** What a payload belongs to: its message type, or a stream of which it is a piece. */
-export interface PayloadOrigin {
-  /** False if the payload must not be compressed. @default true */
-  readonly compress?: boolean | undefined;
-}
-
-/** Transforms payloads before they are sent. */
-export interface PayloadEncoder {
-  /**
-   * Transforms the payload of a message, request, reply or piece of a stream. Returns `undefined` to leave it as it is.
-   *
-   * @param origin What the payload belongs to, if that is known. For all pieces of a stream it is the same object, one for
-   * each direction, so that an encoder can remember what it has learned of the stream.
-   */
-  encode(
-    code: number,
-    flags: number,
-    content: Uint8Array | string,
-    origin?: PayloadOrigin,
-  ): EncodedPayload | undefined;
-  /**
-   * A name that is the same for two encoders if they transform messages alike. A broadcast is then encoded once for all of
-   * them.
-   * @default a broadcast is encoded for each peer
-   */
-  readonly sharing?: string | undefined;
-}
-
 /** The session of a {@linkcode Sender}. */
 export interface SenderHost {
   readonly native: boolean;
@@ -127,8 +89,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   #leftOut = 0;
   #pongs = 0;
   #deliveries: DeliveryLog | undefined = undefined;
-  #encoders: readonly PayloadEncoder[] | undefined = undefined;
-  #sharing: string | undefined = "";
+  #encoders: PayloadEncoders | undefined = undefined;
   #saved = 0;
 
   /**
@@ -384,9 +345,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Makes all payloads pass through these encoders from now on. */
   transform(parts: readonly PayloadEncoder[]): void {
-    this.#encoders = parts;
-    const names = parts.map(({ sharing }) => sharing);
-    this.#sharing = names.includes(undefined) ? undefined : names.join();
+    this.#encoders = new PayloadEncoders(parts);
   }
 
   /**
@@ -394,7 +353,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    * them as they are. A sender without a name needs frames of its own.
    */
   get sharing(): string | undefined {
-    return this.#sharing;
+    return this.#encoders === undefined ? "" : this.#encoders.sharing;
   }
 
   /** Returns a whole message, with its payload transformed. Every sender with the same {@linkcode sharing} may send it. */
@@ -421,15 +380,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     content: Uint8Array | string,
     origin: PayloadOrigin | undefined,
   ): EncodedPayload | undefined {
-    let result: EncodedPayload | undefined;
-    for (const encoder of this.#encoders ?? []) {
-      const before = result?.flags ?? 0;
-      const encoded = encoder.encode(code, flags | before, result?.content ?? content, origin);
-      if (encoded !== undefined) {
-        result = { flags: before | encoded.flags, content: encoded.content, size: encoded.size ?? result?.size };
-      }
-    }
-    return result;
+    return this.#encoders?.encode(code, flags, content, origin);
   }
 
   /** Sends a CANCEL for a request that ended without an answer, so that its handler may stop. */

@@ -23,20 +23,12 @@ import { Shutdown, type ShutdownHost } from "./shutdown.ts";
 import { errorContent, GOING_AWAY, NO_DETAILS, UNREADABLE } from "./error_reply.ts";
 import { controlFrame } from "./control_frames.ts";
 import { attachFeatures, type DeferredDecoding, type FeatureHost, type FeaturePart } from "./feature.ts";
-import {
-  closeAll,
-  decodeBy,
-  finishAll,
-  guarded,
-  leaveAll,
-  measured,
-  type MessageMeter,
-  meterOf,
-} from "./feature_hooks.ts";
+import { decodeBy, guarded, measured, type MessageMeter, meterOf, tellAll } from "./feature_hooks.ts";
 import type { Parting, PeerParting } from "./parting.ts";
 import { kindOf } from "./observers.ts";
 import type { Inbox, SessionOwner } from "./owner.ts";
-import { type PayloadEncoder, type Request, Sender, type SenderHost } from "./sender.ts";
+import { type Request, Sender, type SenderHost } from "./sender.ts";
+import type { PayloadEncoder } from "./payload_encoding.ts";
 import type { SessionShared } from "./shared.ts";
 import type { StreamOpener } from "./streams.ts";
 
@@ -500,13 +492,17 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return this.#features.some((part) => part.leave !== undefined);
   }
 
+  #tellAll(tell: (part: FeaturePart) => void): void {
+    tellAll(this.#features, tell, (error) => this.#owner.error(error));
+  }
+
   peerFinished(makeError: () => Error): void {
     this.sender.pending.rejectAll(makeError);
-    finishAll(this.#features, makeError, (error) => this.#owner.error(error));
+    this.#tellAll((part) => part.finished?.(makeError));
   }
 
   goAway(reason: CloseReason, how: Parting): void {
-    leaveAll(this.#features, reason, how, this, (error) => this.#owner.error(error));
+    this.#tellAll((part) => part.leave?.(reason, how, this));
   }
 
   closing(): void {
@@ -515,7 +511,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   released(reason: CloseReason, getError: () => unknown): void {
     const makeError = (): Error => closedError("The stream was cut", reason, getError());
-    closeAll(this.#features, makeError, (error) => this.#owner.error(error));
+    this.#tellAll((part) => part.close?.(makeError));
     this.#closed?.release();
     this.#owner.closed(reason, getError);
   }

@@ -32,6 +32,8 @@ export const Flag = {
   ERROR: 0x04,
   /** Marks the last piece of one direction of a stream. Only together with STREAM. */
   END: 0x08,
+  /** The content is compressed. Feature `compression` only. */
+  COMPRESSED: 0x10,
   /** The content begins with metadata. Feature `meta` only. */
   META: 0x20,
   /** Marks the opening of a stream, together with REQUEST, and its pieces. */

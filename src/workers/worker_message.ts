@@ -11,7 +11,7 @@ import type { AnyMessageType } from "../message/message_type.ts";
 import { realTime } from "../base/real_time.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import { MessageTypeError } from "../errors.ts";
-import { type Metadata, metadataMembers, NO_METADATA } from "../wire/metadata.ts";
+import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /**
@@ -54,13 +54,7 @@ export class TaskMessage implements WorkerMessage {
     this.content = new Uint8Array(payload.buffer, payload.start);
     this.#info = info;
     this.#until = realTime.now() + (info.timeLeft ?? NaN);
-    const names = Object.keys(info.meta);
-    this.meta = names.length === 0 ? NO_METADATA : Object.freeze(
-      names.reduce((copy, name) => {
-        copy[name] = info.meta[name];
-        return copy;
-      }, Object.create(null)),
-    );
+    this.meta = Object.freeze(Object.assign(Object.create(null), info.meta));
   }
 
   /** Decodes the payload before the handler runs. Throws what the codec throws. */

@@ -11,11 +11,12 @@ import { encodeUtf8 } from "../../../base/utf8.ts";
 import { member, type PeerObject } from "../../../base/untrusted.ts";
 import type { CompressionCodec, CompressionTerms } from "../../../compression_seam.ts";
 import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
-import { FIRST_APPLICATION_CODE, isPiece, MAX_PIECE } from "../../../wire/frame.ts";
+import { FIRST_APPLICATION_CODE, Flag, isPiece, MAX_PIECE } from "../../../wire/frame.ts";
 import { get32, put32 } from "../../../wire/integers.ts";
 import type { DeferredDecoding, Feature, FeaturePart } from "../../feature.ts";
-import type { EncodedPayload, PayloadOrigin, Sender } from "../../sender.ts";
-import { COMPRESSED, HEADER, MAX_RATIO, readSize, SIZE_BYTES } from "./content.ts";
+import type { Sender } from "../../sender.ts";
+import type { EncodedPayload, PayloadOrigin } from "../../payload_encoding.ts";
+import { HEADER, MAX_RATIO, readSize, SIZE_BYTES } from "./content.ts";
 import { StreamHistory } from "./stream_history.ts";
 import { zstdFault } from "./zstd_frame.ts";
 
@@ -32,7 +33,7 @@ export function compression(terms: CompressionTerms, maxMessageSize: number): Fe
   const find = (name: unknown): CompressionCodec | undefined => codecs.find((codec) => codec.name === name);
   return {
     name: "compression",
-    flags: COMPRESSED,
+    flags: Flag.COMPRESSED,
     offer: () => ({ codecs: codecs.map(({ name }) => name) }),
     accept(_ours, theirs): PeerObject | undefined {
       const offered = member(theirs, "codecs");
@@ -41,7 +42,7 @@ export function compression(terms: CompressionTerms, maxMessageSize: number): Fe
     },
     confirm: (_ours, theirs) => find(member(theirs, "codec")) !== undefined,
     check: (flags, code) =>
-      (flags & COMPRESSED) !== 0 && code < FIRST_APPLICATION_CODE ? "a system frame is compressed" : undefined,
+      (flags & Flag.COMPRESSED) !== 0 && code < FIRST_APPLICATION_CODE ? "a system frame is compressed" : undefined,
     // Only what the server says names a codec. On a server, that is `ours`.
     attach: (ours, theirs, { sender }) =>
       new Compression(find(member(ours, "codec") ?? member(theirs, "codec"))!, terms, maxMessageSize, sender),
@@ -50,7 +51,7 @@ export function compression(terms: CompressionTerms, maxMessageSize: number): Fe
 
 /** The compression of one session. */
 class Compression implements FeaturePart, DeferredDecoding {
-  readonly flags = COMPRESSED;
+  readonly flags = Flag.COMPRESSED;
   readonly #codec: CompressionCodec;
   readonly #level: number;
   readonly #least: number;
@@ -86,7 +87,7 @@ class Compression implements FeaturePart, DeferredDecoding {
     if (content.length < this.#least || content.length > MOST || origin?.compress === false) return undefined;
     const raw = bytesOf(content);
     const compressed = this.#fits(flags, raw.length) ? this.#compress(flags, raw, origin) : undefined;
-    if (compressed !== undefined) return { flags: COMPRESSED, content: compressed, size: raw.length };
+    if (compressed !== undefined) return { flags: Flag.COMPRESSED, content: compressed, size: raw.length };
     // A text need not be encoded a second time.
     return typeof content === "string" ? { flags: 0, content: raw } : undefined;
   }
@@ -98,7 +99,7 @@ class Compression implements FeaturePart, DeferredDecoding {
   }
 
   decode({ content, flags }: ReceivedFrame): Uint8Array | undefined {
-    if ((flags & COMPRESSED) === 0) return undefined;
+    if ((flags & Flag.COMPRESSED) === 0) return undefined;
     const size = get32(content, 0);
     const compressed = content.subarray(SIZE_BYTES);
     const fault = this.#faultOf(compressed, size);

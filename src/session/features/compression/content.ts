@@ -8,8 +8,6 @@ import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import { isPiece, MAX_PIECE } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
 
-/** The flag of a compressed payload. */
-export const COMPRESSED = 0x10;
 /** The size of the native header, in bytes. */
 export const HEADER = 16;
 /** The number of bytes before the compressed ones: a u32 with the size that they inflate to. */

@@ -8,7 +8,7 @@ import { encodeUtf8 } from "../../../base/utf8.ts";
 import { Flag, SystemCode } from "../../../wire/frame.ts";
 import { put32 } from "../../../wire/integers.ts";
 import { errorContent } from "../../error_reply.ts";
-import type { PayloadOrigin } from "../../sender.ts";
+import type { PayloadOrigin } from "../../payload_encoding.ts";
 import { Receiving, type ReceivingShared, type ReceivingStream } from "./receiving.ts";
 import { Sending, type SendingShared, type SendingStream } from "./sending.ts";
 
