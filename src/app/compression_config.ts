@@ -12,7 +12,7 @@ import { noLoader, type Platform } from "./platform.ts";
 /** Options of compression; all optional. */
 export interface CompressionOptions {
   /**
-   * How hard to compress: 1, the fastest, to 9. A level above 3 costs several times as much and saves little more.
+   * How hard to compress: 1, the fastest, to 9, the smallest.
    * @default 1 for zstd, 2 for deflate
    */
   readonly level?: number;
