@@ -166,7 +166,8 @@ export class ItemReader {
     if (part.length === 0) return;
     const size = this.#size + part.length;
     if (size > this.#gathered.length) {
-      const larger = new Uint8Array(Math.min(Math.max(2 * this.#size, size), Math.max(size, PREFIX + this.#most)));
+      const whole = PREFIX + (this.#next > 0 ? this.#next : this.#most);
+      const larger = new Uint8Array(Math.min(Math.max(2 * this.#size, size), Math.max(size, whole)));
       larger.set(this.#gathered.subarray(0, this.#size));
       this.#gathered = larger;
     }
