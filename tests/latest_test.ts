@@ -16,7 +16,19 @@ import {
   type SendOptions,
   text,
 } from "../mod.ts";
-import { advanceUntil, face, memoryWorld, Raw, RawServer, Recorder, serve, SPOKEN, until } from "./session_support.ts";
+import {
+  advanceUntil,
+  face,
+  memoryWorld,
+  Raw,
+  RawServer,
+  Recorder,
+  type Release,
+  serve,
+  SPOKEN,
+  until,
+} from "./session_support.ts";
+import { type FacedServer, faceServer } from "./streams_raw.ts";
 import { Random } from "./wire_support.ts";
 
 const POSITION = messageType(200, "position", json<{ player: number; tick: number }>());

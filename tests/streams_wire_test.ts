@@ -21,6 +21,7 @@ import {
   sync,
   TERMS,
   told,
+  verdict,
 } from "./streams_raw.ts";
 
 const BOTH = streamType(300, "both");
@@ -46,14 +47,6 @@ async function held(config: Parameters<typeof faceServer>[0] = {}): Promise<
     });
   });
   return Object.assign(faced, { opened, finish: resolve, errors });
-}
-
-/** The server's reason for ending the connection; "open" if it goes on. */
-async function verdict({ raw, events }: FacedServer): Promise<string> {
-  if ((await sync(raw)).at(-1) !== "fin") return "open";
-  await raw.connection.closeWrite();
-  const [, { reason }] = await events.next("disconnect");
-  return reason;
 }
 
 const piece = (requestId: number, content: Uint8Array | string = "abc", flags: number = PIECE): RawFrame => ({
