@@ -6,7 +6,7 @@ import { bytes, json, messageType, streamType, text } from "../mod.ts";
 import type { IncomingStream } from "../src/app/streams/incoming_stream.ts";
 import { Sending, type SendingShared } from "../src/session/features/streams/sending.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { type RawFrame, until } from "./session_support.ts";
+import { type RawFrame, soon, until } from "./session_support.ts";
 import { collect, settled } from "./streams_support.ts";
 import {
   END,
@@ -326,6 +326,27 @@ describe("an acceptor by the wire", () => {
     assertEquals(told(await raw.frame()), "301 2 1 5");
     await raw.connection.closeWrite();
     await closing;
+  });
+
+  it("a FIN before the end of a stream: its handler hears of it while another is still answered", async () => {
+    const { promise: gate, resolve: finish } = Promise.withResolvers<void>();
+    const ends: string[] = [];
+    await using faced = await faceServer({}, (server) => {
+      server.stream(RESULT, async ({ readable }) => {
+        const end = (await settled(collect(readable))).split(":")[0];
+        ends.push(end);
+        if (end === "done") await gate;
+        return 7;
+      });
+    });
+    const { raw } = faced;
+    await raw.send({ ...opening(1, END), code: 301 }, { ...opening(2), code: 301 });
+    await raw.connection.closeWrite();
+    assert(await soon(() => ends.length === 2), `${ends}`);
+    assertEquals(ends.toSorted(), ["ConnectionError", "done"]);
+    finish();
+    assertEquals(told(await raw.frame()), "301 2 1 7");
+    assertEquals(await raw.frame(), null);
   });
 
   it("takes no opening after the peer's GOAWAY: protocol-error", async () => {
