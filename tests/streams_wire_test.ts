@@ -443,6 +443,20 @@ describe("a frame of a stream that an opener receives", () => {
 });
 
 describe("what is gathered in a turn", () => {
+  it("is at most 65,536 bytes for all streams together: what is above is sent at once", async () => {
+    await using faced = await faceClient({}, TERMS);
+    const writers = Array.from({ length: 100 }, () => faced.client.open(BOTH).writable.getWriter());
+    await sync(faced.raw);
+    for (const writer of writers) {
+      // The first one goes by itself, and the others are gathered.
+      for (let i = 0; i < 3; i++) void writer.write(new Uint8Array(500)).catch(() => {});
+    }
+    const sizes: number[] = [];
+    for (let size = 0; size < 150_000; size += sizes.at(-1)!) sizes.push((await faced.raw.frame())!.content.length);
+    const gathered = sizes.filter((size) => size === 1_000).length;
+    assert(gathered > 0 && gathered <= 66 && sizes.length === 300 - gathered, `${gathered} of ${sizes.length}`);
+  });
+
   it("is dropped once nothing is sent any more: trying again each turn would let no other turn come", () => {
     let open = true;
     let turns = 0;
