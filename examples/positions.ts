@@ -8,34 +8,57 @@
  * @module
  */
 
-import { Client, json, messageType, Server } from "@veltix/core";
+import { Client, type ConnectedClient, json, messageType, Server } from "@veltix/core";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const PLAYERS = 50;
 const RATE = 64;
 const TICKS = 2 * RATE;
 const POSITION = messageType(200, "position", json<{ player: number; tick: number; x: number; y: number }>());
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 await using server = new Server({ hostname: "127.0.0.1", port: 0 });
 await server.start();
 
+/** Connects a client, and returns it as the server has it. */
+async function join(client: Client): Promise<ConnectedClient> {
+  const joined = new Promise<ConnectedClient>((resolve) => server.on("connect", resolve, { once: true }));
+  await client.connect();
+  return await joined;
+}
+
+/** Waits for the last position of each player, which nothing replaces and which comes after all others of that player. */
+function allPlayers(): { readonly done: Promise<void>; drawn(tick: number): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = PLAYERS;
+  return {
+    done: promise,
+    drawn(tick): void {
+      if (tick === TICKS && --left === 0) resolve();
+    },
+  };
+}
+
 await using fast = new Client({ ...server.addresses[0] });
+const fastPlayers = allPlayers();
 let drawn = 0;
-fast.route(POSITION, () => void drawn++);
-await fast.connect();
+fast.route(POSITION, ({ data }) => {
+  drawn++;
+  fastPlayers.drawn(data.tick);
+});
+await join(fast);
 
 // It draws some 500 positions a second, and lets at most 4 KiB wait for that.
 await using slow = new Client({ ...server.addresses[0], maxQueuedBytes: 4_096 });
+const slowPlayers = allPlayers();
 let seen = 0;
 let newest = 0;
 slow.route(POSITION, async ({ data }) => {
   newest = data.tick;
   if (++seen % 10 === 0) await sleep(20);
+  slowPlayers.drawn(data.tick);
 }, { ordered: true });
-await slow.connect();
-while (server.clients.length < 2) await sleep(1);
+const slowOne = await join(slow);
 
-const [quickOne, slowOne] = server.clients;
 const start = performance.now();
 let most = 0;
 for (let tick = 1; tick <= TICKS; tick++) {
@@ -48,9 +71,7 @@ for (let tick = 1; tick <= TICKS; tick++) {
   most = Math.max(most, slowOne.stats().bufferedBytes);
 }
 const behind = TICKS - newest;
-// Each position is drawn, or was replaced by a newer one.
-while (seen + slowOne.stats().replaced < TICKS * PLAYERS) await sleep(10);
-while (drawn + quickOne.stats().replaced < TICKS * PLAYERS) await sleep(10);
+await Promise.all([fastPlayers.done, slowPlayers.done]);
 
 console.log(`${TICKS * PLAYERS} positions in ${TICKS / RATE} s`);
 console.log(`the fast client got ${drawn}`);

@@ -262,12 +262,14 @@ describe("the deadline of a request", () => {
   it("reaches listeners to what has no route as well", async () => {
     await using met = await facing();
     const reasons: unknown[] = [];
+    const { promise: heard, resolve: hear } = deferred();
     met.server.on("message", (message) => {
       message.signal.addEventListener("abort", () => reasons.push((message.signal.reason as TimeoutError).code));
+      hear();
       return new Promise(() => {});
     });
     await met.raw.send(work(1, 100));
-    await turn();
+    await heard;
     await met.clock.advance(120);
     assertEquals([await answer(met.raw), reasons], [[1, "error deadline-exceeded"], ["deadline-exceeded"]]);
   });

@@ -17,6 +17,7 @@ import { file } from "../examples/folder/contract.ts";
 import { receiveFiles } from "../examples/folder/receiver.ts";
 import { RemoteError } from "../mod.ts";
 import { ROOT } from "../scripts/runtimes.ts";
+import { outputOf } from "./processes/output.ts";
 import { streamPeers } from "./streams_support.ts";
 
 /** How long a program may take, in milliseconds. */
@@ -31,16 +32,6 @@ function start(...args: string[]): ChildProcess {
     stdio: ["ignore", "pipe", "pipe"],
     timeout: LIMIT,
     killSignal: "SIGKILL",
-  });
-}
-
-/** Returns what a program prints, and its exit code. */
-function output(child: ChildProcess): Promise<{ code: number | null; text: string }> {
-  let text = "";
-  for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding("utf8").on("data", (part) => text += part);
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, text }));
   });
 }
 
@@ -66,7 +57,7 @@ function sha256(bytes: Uint8Array): string {
 
 describe("examples/folder", () => {
   it("goes on in the middle of a file after a cut", async () => {
-    const { code, text } = await output(start());
+    const { code, text } = await outputOf(start());
     const [head, ...lines] = text.trimEnd().split(/\r?\n/);
     assertEquals([head, lines.at(-1), code], ["3 files, 29 MB", "Both folders are the same", 0]);
     const lineOf = (name: string): string => lines.find((line) => line.startsWith(name)) ?? "";
@@ -87,9 +78,9 @@ describe("examples/folder", () => {
     writeFileSync(join(to, `a.bin.${sha256(content).slice(0, 16)}.part`), content.subarray(0, 750_000));
 
     const receiver = start("receive", to, "0");
-    const received = output(receiver);
+    const received = outputOf(receiver);
     const port = await portOf(receiver);
-    const sent = await output(start("send", from, port));
+    const sent = await outputOf(start("send", from, port));
     receiver.kill("SIGINT");
     // Deno reports the signal in place of the exit code.
     assertEquals((await received).text.trim().split(/\r?\n/), [`Receiving at port ${port}; Ctrl-C ends it`, "Closed"]);

@@ -5,6 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describeProblem, findRuntimes, ROOT } from "../scripts/runtimes.ts";
+import { outputOf } from "./processes/output.ts";
 
 const POSITIONS = 6_400;
 /** Of one position of each player: 50 frames of 16 bytes and at most 46 of JSON. */
@@ -12,21 +13,15 @@ const UPDATE = 50 * (16 + 46);
 const [deno] = findRuntimes(["deno"]);
 
 /** Runs the example and returns the numbers of its lines. */
-function play(): Promise<{ code: number | null; numbers: number[][]; output: string }> {
+async function play(): Promise<{ code: number | null; numbers: number[][]; output: string }> {
   const child = spawn(deno.path!, ["run", "-A", "examples/positions.ts"], {
     cwd: ROOT,
     env: { ...process.env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => output += text);
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const lines = output.trim().split(/\r?\n/);
-      resolve({ code, output, numbers: lines.map((line) => [...line.matchAll(/\d+/g)].map(Number)) });
-    });
-  });
+  const { code, text } = await outputOf(child);
+  const lines = text.trim().split(/\r?\n/);
+  return { code, output: text, numbers: lines.map((line) => [...line.matchAll(/\d+/g)].map(Number)) };
 }
 
 describe("examples/positions", () => {

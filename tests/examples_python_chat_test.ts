@@ -11,6 +11,7 @@ import process from "node:process";
 import { describeProblem, findRuntimes, ROOT } from "../scripts/runtimes.ts";
 import { problemOf } from "./interop/install.ts";
 import { RELEASES } from "./interop/releases.ts";
+import { outputOf } from "./processes/output.ts";
 
 const NEW = RELEASES.at(-1)!.name;
 /** How long the whole may take, in milliseconds. */
@@ -19,7 +20,7 @@ const [deno] = findRuntimes(["deno"]);
 const problem = deno.path === undefined ? describeProblem(deno) : await problemOf(["1.6.3", NEW]);
 
 /** Runs the command; ports are left out of what it prints. */
-function chat(): Promise<{ code: number | null; lines: string[] }> {
+async function chat(): Promise<{ code: number | null; lines: string[] }> {
   const child = spawn(deno.path!, ["run", "-A", "examples/python_chat/main.ts"], {
     cwd: ROOT,
     env: { ...process.env, NO_COLOR: "1" },
@@ -27,15 +28,8 @@ function chat(): Promise<{ code: number | null; lines: string[] }> {
     timeout: LIMIT,
     killSignal: "SIGKILL",
   });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => output += text);
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const lines = output.replaceAll(/port \d+/g, "port N").split(/\r?\n/).filter((line) => line !== "");
-      resolve({ code, lines });
-    });
-  });
+  const { code, text } = await outputOf(child);
+  return { code, lines: text.replaceAll(/port \d+/g, "port N").split(/\r?\n/).filter((line) => line !== "") };
 }
 
 describe("examples/python_chat", () => {

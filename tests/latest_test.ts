@@ -7,6 +7,7 @@ import {
   bytes,
   Client,
   type ClientConfig,
+  type ConnectedClient,
   ConnectionError,
   type DisconnectState,
   empty,
@@ -14,9 +15,22 @@ import {
   messageType,
   PayloadError,
   type SendOptions,
+  type Server,
+  type ServerConfig,
   text,
 } from "../mod.ts";
-import { advanceUntil, face, memoryWorld, Raw, RawServer, Recorder, serve, SPOKEN, until } from "./session_support.ts";
+import {
+  advanceUntil,
+  face,
+  memoryWorld,
+  Raw,
+  RawServer,
+  Recorder,
+  serve,
+  SPOKEN,
+  until,
+  type World,
+} from "./session_support.ts";
 import { Random } from "./wire_support.ts";
 
 const POSITION = messageType(200, "position", json<{ player: number; tick: number }>());
@@ -42,6 +56,32 @@ async function rest(raw: Raw): Promise<string[]> {
     if (frame.code >= 200) all.push(new TextDecoder().decode(frame.content));
   }
   return all;
+}
+
+interface Met extends AsyncDisposable {
+  readonly world: World;
+  readonly server: Server;
+  /** The client, as the server has it. */
+  readonly client: ConnectedClient;
+  readonly raw: Raw;
+}
+
+/** Starts a server, and connects to it by hand over a network that takes 64 bytes at a time. */
+async function meetSlow(release: string, config: ServerConfig): Promise<Met> {
+  const world = memoryWorld({ pipeSize: 64 });
+  const served = await serve(world, config);
+  const raw = await Raw.connect(world, served.address, release);
+  const [client] = await served.events.next("connect") as [ConnectedClient];
+  return {
+    world,
+    server: served.server,
+    client,
+    raw,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await raw[Symbol.asyncDispose]();
+      await served[Symbol.asyncDispose]();
+    },
+  };
 }
 
 describe("a broadcast with latest", () => {
@@ -95,12 +135,8 @@ describe("a broadcast with latest", () => {
 
   it("goes to a group, replaces what was sent to one client alone, and leaves other keys and types alone", async () => {
     for (const { release, server: spoken } of SPOKEN) {
-      const world = memoryWorld({ pipeSize: 64 });
-      await using served = await serve(world, { protocol: spoken });
-      const { server, address } = served;
-      await using raw = await Raw.connect(world, address, release);
-      await until(() => server.clients.length === 1);
-      const [client] = server.clients;
+      await using met = await meetSlow(release, { protocol: spoken });
+      const { client, raw, server } = met;
       client.addTag("room", 1);
       client.send(BLOB, new Uint8Array(1_000));
       client.send(NOTE, "mine", { latest: "k" });
@@ -117,12 +153,8 @@ describe("a broadcast with latest", () => {
   });
 
   it("skips or closes a client that has no room, and leaves out what expires", async () => {
-    const world = memoryWorld({ pipeSize: 64 });
-    await using served = await serve(world, { highWaterMark: 1_000, maxBufferedBytes: 2_000 });
-    const { server, address } = served;
-    await using raw = await Raw.connect(world, address, "native");
-    await until(() => server.clients.length === 1);
-    const [client] = server.clients;
+    await using met = await meetSlow("native", { highWaterMark: 1_000, maxBufferedBytes: 2_000 });
+    const { client, raw, server, world } = met;
     client.send(BLOB, new Uint8Array(900));
     server.broadcast(NOTE, "too old", { maxAge: 10 });
     server.broadcast(NOTE, "x".repeat(900), { latest: 1 });
@@ -166,12 +198,8 @@ describe("send with latest", () => {
 
   it("has its last values sent by a close with drain, whatever is spoken", async () => {
     for (const { release, server: spoken } of SPOKEN) {
-      const world = memoryWorld({ pipeSize: 64 });
-      await using served = await serve(world, { protocol: spoken });
-      const { server, address } = served;
-      await using raw = await Raw.connect(world, address, release);
-      await until(() => server.clients.length === 1);
-      const [client] = server.clients;
+      await using met = await meetSlow(release, { protocol: spoken });
+      const { client, raw, server } = met;
       client.send(BLOB, new Uint8Array(1_000));
       for (let i = 0; i < 10; i++) for (const key of [1, 2, 3]) client.send(NOTE, `${key}:${i}`, { latest: key });
       const closing = server.close({ drain: 1_000 });

@@ -8,6 +8,7 @@ import { RUNTIME } from "../src/auto/platform.ts";
 import type { CompressionCodec } from "../src/compression_seam.ts";
 import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { Flag, SystemCode } from "../src/wire/frame.ts";
+import { COMPRESSED, DEFLATE, HOT, noise, packed, WORDS } from "./compression_support.ts";
 import {
   deferred,
   face,
@@ -21,31 +22,17 @@ import {
   turn,
   until,
 } from "./session_support.ts";
-import { type FacedServer, faceServer, grantOf, OPEN, PIECE, sync, TERMS } from "./streams_raw.ts";
+import { type FacedServer, faceServer, grantOf, OPEN, PIECE, sync, TERMS, verdict } from "./streams_raw.ts";
 import { collect, settled, streamPeers } from "./streams_support.ts";
 import { join, Random, utf8 } from "./wire_support.ts";
 
 const NOTE = messageType(200, "note", text);
 const WORK = messageType(201, "work", text, text);
+const { END, ERROR, META, REPLY, REQUEST } = Flag;
 
-const { COMPRESSED, END, ERROR, META, REPLY, REQUEST } = Flag;
-
-const DEFLATE = zlibCodecs().find(({ name }) => name === "deflate-raw")!;
-const HOT = { compression: { codecs: ["deflate-raw"] } } as const;
 /** What a peer by hand offers to a server, and what it answers to a client. */
 const OFFER = { ...TERMS, meta: {}, compression: { codecs: ["deflate-raw"] } };
 const ANSWER = { ...TERMS, meta: {}, compression: { codec: "deflate-raw" } };
-
-/** 1,120 bytes that shrink to a fiftieth. */
-const WORDS = "veltix ".repeat(160);
-
-/** The content of a compressed frame; `size` is what it announces. */
-function packed(raw: Uint8Array | string, size?: number, level = 2): Uint8Array {
-  const whole = typeof raw === "string" ? utf8(raw) : raw;
-  const head = new Uint8Array(4);
-  new DataView(head.buffer).setUint32(0, size ?? whole.length);
-  return join(head, DEFLATE.compress(whole, level));
-}
 
 /** What was compressed. */
 function unpacked({ content }: DecodedFrame): Uint8Array {
@@ -56,12 +43,6 @@ function unpacked({ content }: DecodedFrame): Uint8Array {
 function described(meta: Record<string, string>, payload: string): Uint8Array {
   const names = utf8(JSON.stringify(meta));
   return join(Uint8Array.of(names.length >> 8, names.length), names, utf8(payload));
-}
-
-/** Bytes that do not shrink. */
-function noise(size: number, seed = 1): Uint8Array {
-  const random = new Random(seed);
-  return Uint8Array.from({ length: size }, () => random.below(256));
 }
 
 /** Bytes that shrink, but not to a 256th. */
@@ -82,14 +63,6 @@ async function answer(raw: Raw): Promise<[id: unknown, what: string]> {
   const frame = (await raw.frame())!;
   const what = new TextDecoder().decode((frame.flags & COMPRESSED) === 0 ? frame.content : unpacked(frame));
   return [frame.requestId, (frame.flags & ERROR) === 0 ? what : `error ${JSON.parse(what).code}`];
-}
-
-/** The server's reason for ending the connection; "open" if it goes on. */
-async function verdict({ raw, events }: FacedServer): Promise<string> {
-  if ((await sync(raw)).at(-1) !== "fin") return "open";
-  await raw.connection.closeWrite();
-  const [, { reason }] = await events.next("disconnect");
-  return reason;
 }
 
 describe("compression and metadata", () => {

@@ -328,6 +328,52 @@ describe("a feature that fails", () => {
     }
   });
 
+  it("keeps no other feature from its own work, whichever hook throws", async () => {
+    const world = memoryWorld();
+    const seen: string[] = [];
+    /** A feature whose hooks note that they were called, and then may throw. */
+    const looking = (name: string, throws: boolean): Feature => {
+      const hook = (what: string) => (): void => {
+        seen.push(`${name} ${what}`);
+        if (throws) throw new RangeError(`${what} failed`);
+      };
+      return {
+        name,
+        offer: () => ({}),
+        attach: () => ({
+          message: hook("message"),
+          handled: hook("handled"),
+          finished: hook("finished"),
+          close: hook("close"),
+        }),
+      };
+    };
+    await using server = new Server(
+      {
+        hostname: HOST,
+        port: 0,
+        transport: world.transport,
+        logger: new Lines(),
+        [EXTRA_FEATURES]: [looking("first", true), looking("second", false)],
+      } as never,
+    );
+    const errors: string[] = [];
+    server.on("error", (error) => void errors.push((error as Error).message));
+    const left = new Promise<string>((resolve) => server.on("disconnect", (_, { reason }) => resolve(reason)));
+    const got: string[] = [];
+    server.route(NOTE, ({ data }) => void got.push(data));
+    await server.start();
+    const features = { first: {}, second: {} };
+    await using raw = await Raw.connect(world, server.addresses[0] as TcpEndpoint, "native", { features });
+    await raw.send({ code: NOTE.code, content: "one" });
+    await raw.connection.closeWrite();
+    assertEquals(await raw.end(), "fin");
+    assertEquals([await left, got], ["peer-closed", ["one"]]);
+    const hooks = ["message", "handled", "finished", "close"];
+    assertEquals(seen, hooks.flatMap((hook) => [`first ${hook}`, `second ${hook}`]));
+    assertEquals(errors, hooks.map((hook) => `${hook} failed`));
+  });
+
   it("costs its own message, answer or frame, and nothing else", async () => {
     const errors: string[] = [];
     const got: string[] = [];

@@ -108,3 +108,11 @@ export async function sync(raw: Raw): Promise<string[]> {
   }
   return frames;
 }
+
+/** The server's reason for ending the connection; "open" if it goes on. */
+export async function verdict({ raw, events }: FacedServer): Promise<string> {
+  if ((await sync(raw)).at(-1) !== "fin") return "open";
+  await raw.connection.closeWrite();
+  const [, { reason }] = await events.next("disconnect");
+  return reason;
+}

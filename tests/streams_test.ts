@@ -565,6 +565,8 @@ describe("streams are refused", () => {
     const BAD = streamType(301, "bad", { head: text });
     const bad = await assertRejects(() => peers.client.open(BAD, "not json").result, RemoteError);
     assertEquals(bad.code, "invalid-payload");
+    // Only the second one is worth a look at this program.
+    assertEquals(peers.errors.map((error) => (error as PayloadError).code), ["invalid-payload"]);
   });
 
   it("above maxStreams, until a handler has settled: opening and canceling in a row starts no more", async () => {

@@ -6,7 +6,7 @@ import { bytes, json, messageType, streamType, text } from "../mod.ts";
 import type { IncomingStream } from "../src/app/streams/incoming_stream.ts";
 import { Sending, type SendingShared } from "../src/session/features/streams/sending.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { type RawFrame, until } from "./session_support.ts";
+import { type RawFrame, soon, until } from "./session_support.ts";
 import { collect, settled } from "./streams_support.ts";
 import {
   END,
@@ -21,6 +21,7 @@ import {
   sync,
   TERMS,
   told,
+  verdict,
 } from "./streams_raw.ts";
 
 const BOTH = streamType(300, "both");
@@ -46,14 +47,6 @@ async function held(config: Parameters<typeof faceServer>[0] = {}): Promise<
     });
   });
   return Object.assign(faced, { opened, finish: resolve, errors });
-}
-
-/** The server's reason for ending the connection; "open" if it goes on. */
-async function verdict({ raw, events }: FacedServer): Promise<string> {
-  if ((await sync(raw)).at(-1) !== "fin") return "open";
-  await raw.connection.closeWrite();
-  const [, { reason }] = await events.next("disconnect");
-  return reason;
 }
 
 const piece = (requestId: number, content: Uint8Array | string = "abc", flags: number = PIECE): RawFrame => ({
@@ -335,6 +328,27 @@ describe("an acceptor by the wire", () => {
     await closing;
   });
 
+  it("a FIN before the end of a stream: its handler hears of it while another is still answered", async () => {
+    const { promise: gate, resolve: finish } = Promise.withResolvers<void>();
+    const ends: string[] = [];
+    await using faced = await faceServer({}, (server) => {
+      server.stream(RESULT, async ({ readable }) => {
+        const end = (await settled(collect(readable))).split(":")[0];
+        ends.push(end);
+        if (end === "done") await gate;
+        return 7;
+      });
+    });
+    const { raw } = faced;
+    await raw.send({ ...opening(1, END), code: 301 }, { ...opening(2), code: 301 });
+    await raw.connection.closeWrite();
+    assert(await soon(() => ends.length === 2), `${ends}`);
+    assertEquals(ends.toSorted(), ["ConnectionError", "done"]);
+    finish();
+    assertEquals(told(await raw.frame()), "301 2 1 7");
+    assertEquals(await raw.frame(), null);
+  });
+
   it("takes no opening after the peer's GOAWAY: protocol-error", async () => {
     await using faced = await faceServer({}, (server) => server.stream(BOTH, () => {}), {
       features: { ...TERMS, goaway: {} },
@@ -429,6 +443,20 @@ describe("a frame of a stream that an opener receives", () => {
 });
 
 describe("what is gathered in a turn", () => {
+  it("is at most 65,536 bytes for all streams together: what is above is sent at once", async () => {
+    await using faced = await faceClient({}, TERMS);
+    const writers = Array.from({ length: 100 }, () => faced.client.open(BOTH).writable.getWriter());
+    await sync(faced.raw);
+    for (const writer of writers) {
+      // The first one goes by itself, and the others are gathered.
+      for (let i = 0; i < 3; i++) void writer.write(new Uint8Array(500)).catch(() => {});
+    }
+    const sizes: number[] = [];
+    for (let size = 0; size < 150_000; size += sizes.at(-1)!) sizes.push((await faced.raw.frame())!.content.length);
+    const gathered = sizes.filter((size) => size === 1_000).length;
+    assert(gathered > 0 && gathered <= 66 && sizes.length === 300 - gathered, `${gathered} of ${sizes.length}`);
+  });
+
   it("is dropped once nothing is sent any more: trying again each turn would let no other turn come", () => {
     let open = true;
     let turns = 0;
