@@ -318,7 +318,7 @@ export class Receiving implements StreamReader, ItemHolder {
     this.onChange?.();
   }
 
-  /** Counts what no grant will count any more, so that many short streams are slowed down like one long one. */
+  /** Counts what no grant of this stream will count any more: the next grants of other streams wait for it. */
   #countRest(): void {
     if (this.#late !== undefined) this.#shared.wheel.remove(this.#late);
     this.#late = undefined;

@@ -166,8 +166,8 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   close(makeError: () => Error): void {
+    // Those that this side has opened ended with their requests.
     for (const stream of this.#peers?.values() ?? []) stream.gone(makeError());
-    for (const stream of this.#own?.values() ?? []) stream.finish(makeError());
   }
 
   // For the streams.
