@@ -27,6 +27,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
     maxMessageSize: 2 ** 24,
     features: new Map(),
     own: {},
+    greeted: {},
     transcript: [],
   };
   const writer = new FrameWriter(new Channel(script.connection), outcome.protocol, script.shared, {

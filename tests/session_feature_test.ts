@@ -394,9 +394,9 @@ describe("a feature that fails", () => {
     const { attach } = here;
     const spying: Feature = {
       ...here,
-      attach(ours, theirs, host, clock): FeaturePart {
+      attach(ours, theirs, host, clock, greeted): FeaturePart {
         whisper = () => host.sender.control("whisper", WHISPER, 1, "");
-        return attach!(ours, theirs, host, clock)!;
+        return attach!(ours, theirs, host, clock, greeted)!;
       },
     };
     await using client = new Client({ ...address, logger: new Lines(), [EXTRA_FEATURES]: [spying] } as never);

@@ -39,6 +39,7 @@ function make(release = "native", limits: Record<string, number> = {}, tuning: P
     maxMessageSize: 2 ** 24,
     features: new Map(),
     own: {},
+    greeted: {},
     transcript: [],
   };
   const sender = new Sender(writer, outcome, "client", shared, {

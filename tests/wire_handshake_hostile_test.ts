@@ -82,7 +82,8 @@ describe("the native protocol", () => {
     const machine = greeted("2.0");
     const step = machine.push(sent(client("auto", { credentials }).push(sent(server("2.0").start())!))!);
     const text = utf8(JSON.stringify(credentials));
-    assertEquals(step, { state: "proposed", peer: { release: "2.0.0", native: true, credentials: text } });
+    const peer = { release: "2.0.0", native: true, credentials: text, features: {} };
+    assertEquals(step, { state: "proposed", peer });
   });
 
   it("is refused by no comparison of versions", () => {

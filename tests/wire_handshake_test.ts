@@ -183,7 +183,10 @@ for (const { release, hello, handshake } of loadVectors()) {
             if (step.state === "waiting") step = machine.push(piece);
             else rest.push(piece);
           }
-          assertEquals(step, { state: "proposed", peer: { release, native: false, credentials: undefined } });
+          assertEquals(step, {
+            state: "proposed",
+            peer: { release, native: false, credentials: undefined, features: {} },
+          });
           step = machine.accept();
           assertEquals("send" in step && read(step.send), read(unhex(handshake.ack)));
           assertEquals(hex(join(opened(step).rest, ...rest)), hex(tail));

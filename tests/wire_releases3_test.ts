@@ -83,7 +83,10 @@ for (const [release, { greeting, answer, ours, numbers }] of Object.entries(GOLD
         const first = `{"v":"2.0.0","pv":"1.0","meta":{"id_window":30000,${NATIVE}}}`;
         assertEquals(hex(sent(machine.start())), hex(message(first)));
         const step = feed(machine, message(answer), size);
-        assertEquals(step, { state: "proposed", peer: { release, native: false, credentials: undefined } });
+        assertEquals(step, {
+          state: "proposed",
+          peer: { release, native: false, credentials: undefined, features: {} },
+        });
         const last = machine.accept();
         assertEquals(hex(sent(last)), hex(message('{"result":"ok"}')));
         assertEquals([opened(last).release, opened(last).numbering], [release, numbers.client]);

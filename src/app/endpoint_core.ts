@@ -27,6 +27,7 @@ import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
 import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
+import type { ResumeTerms } from "../session/resumption.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
 import { featuresOf } from "../session/features/list.ts";
 import { compressionTerms } from "./compression_config.ts";
@@ -67,6 +68,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly contract: string | undefined;
   /** How payloads are compressed; `undefined` without the option `compression`. */
   readonly compression: CompressionTerms | undefined;
+  /** The terms of resumption; `undefined` without the option `resume`. */
+  readonly resume: ResumeTerms | undefined;
   /** The features that are offered to native peers. */
   readonly features: FeatureSet;
   /** How much is read at once, in bytes. */
@@ -103,7 +106,7 @@ export class EndpointCore<Map extends EventMap> {
    * none of the codecs.
    */
   constructor(
-    options: CommonOptions,
+    options: CommonOptions & { readonly resume?: ResumeTerms | undefined },
     names: readonly (keyof Map & string)[],
     platform?: Platform,
     transport: TransportChoice = options.transport,
@@ -119,6 +122,7 @@ export class EndpointCore<Map extends EventMap> {
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
     this.compression = compressionTerms(options.compression, platform);
+    this.resume = options.resume;
     this.features = new FeatureSet([...featuresOf(this), ...extra], this);
     this.recovery = options.recovery;
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";

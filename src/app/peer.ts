@@ -45,6 +45,10 @@ export interface PeerOwner {
   error(error: unknown, message?: IncomingMessage): void;
   /** Called when nothing more can be sent. */
   closing(): void;
+  /** Called when the connection is lost and the session waits for another one; see `SessionOwner`. */
+  suspended(reason: CloseReason, getError: () => unknown): void;
+  /** Called on a client when the connection may be dead; see `SessionOwner`. */
+  suspected(): void;
   /**
    * Called once, when the connection is over and its socket is released. `getError` creates the error that ended the
    * connection, if there is one.
@@ -272,6 +276,14 @@ export class Peer implements HandlerHost, SessionOwner {
 
   closing(): void {
     this.owner.closing();
+  }
+
+  suspended(reason: CloseReason, getError: () => unknown): void {
+    this.owner.suspended(reason, getError);
+  }
+
+  suspected(): void {
+    this.owner.suspected();
   }
 
   closed(reason: CloseReason, getError: () => unknown): void {

@@ -20,6 +20,8 @@ import { clientTls } from "../app/tls_config.ts";
 import { clientEncryption } from "../app/encryption_config.ts";
 import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
+import { clientResume, type ResumeOptions } from "../app/resume_config.ts";
+import type { ResumeTerms } from "../session/resumption.ts";
 import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
@@ -76,6 +78,13 @@ export interface ClientConfig extends CommonConfig {
    * @default false: `send` throws
    */
   readonly queueWhileDown?: boolean | QueueOptions;
+  /**
+   * Goes on with the same session when a connection is lost, over another one: nothing that was sent is lost or comes
+   * twice, requests get their answers, and streams go on. Needs `reconnect`, and a native server with `resume`. Where the
+   * session is lost, the client reconnects as without `resume`.
+   * @default false
+   */
+  readonly resume?: boolean | ResumeOptions;
 }
 
 /** The options of {@linkcode ClientConfig}, read. */
@@ -87,6 +96,7 @@ export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "
   readonly encryption: EncryptionClientOptions | undefined;
   readonly reconnect: ReconnectPolicy | undefined;
   readonly queueWhileDown: boolean | QueueOptions;
+  readonly resume: ResumeTerms | undefined;
 }
 
 /** The checks and defaults of the options. */
@@ -106,4 +116,5 @@ export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   reconnect: reconnectOf,
   // `OutgoingQueue` checks them.
   queueWhileDown: optional(unchecked<boolean | QueueOptions>(), false),
+  resume: optional(clientResume),
 } satisfies OptionTable<ClientConfig>;

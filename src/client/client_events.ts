@@ -6,6 +6,7 @@
 
 import type { Message } from "../message/message.ts";
 import type { RouteInfo } from "../app/routes.ts";
+import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { DisconnectState } from "./disconnect.ts";
 
@@ -26,6 +27,10 @@ export type ClientEvents = TrafficEvents<[]> & {
   message: [message: Message<Uint8Array, Uint8Array>];
   /** The connection has ended, or an attempt to reconnect failed. The state says what comes next. */
   disconnect: [state: DisconnectState];
+  /** The connection is lost, and the session waits for another one; see the option `resume`. */
+  suspended: [info: SuspendedInfo];
+  /** The session goes on over another connection. */
+  resumed: [info: ResumedInfo];
   /** The client waits for the next attempt to reconnect. */
   reconnecting: [info: ReconnectingInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
@@ -66,6 +71,8 @@ export const CLIENT_EVENTS: readonly (keyof ClientEvents)[] = [
   "connect",
   "message",
   "disconnect",
+  "suspended",
+  "resumed",
   "reconnecting",
   "unhandled",
   "error",

@@ -235,6 +235,8 @@ export class ConnectLoop {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
+      suspended: () => {},
+      suspected: () => {},
       closed: (reason, why) => {
         outgoing.detach(peer);
         const { session: { refusal, retryAfter }, unhandled } = peer;

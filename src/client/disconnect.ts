@@ -15,6 +15,8 @@ export interface DisconnectState {
   readonly error?: unknown;
   /** What the server said when it shut the client out: its code and text, and if coming back is pointless. */
   readonly refusal?: Refusal;
+  /** `"lost"` if a session that could have gone on over another connection is lost; see the option `resume`. */
+  readonly resume?: "lost";
   /** True if no attempt to reconnect follows. */
   readonly permanent: boolean;
   /** The number of attempts to reconnect so far, in a row. */

@@ -8,7 +8,7 @@ import { show } from "../base/checks.ts";
 import { ConfigError } from "../errors.ts";
 import { hasModes, nodeFs, reasonOf, systemCode } from "./builtin.ts";
 import { decodePkcs8, encodePkcs8 } from "./ed25519.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
 
 /** The permissions of a file that only its owner may read and write. */
 const OWNER_ONLY = 0o600;

@@ -7,7 +7,7 @@
 
 import { concat } from "../base/concat.ts";
 import { builtinModule } from "../base/builtin_module.ts";
-import { decodeBase64Url } from "./base64.ts";
+import { decodeBase64Url } from "../base/base64.ts";
 import { NobleAead } from "./noble_primitives.ts";
 import {
   type Aead,

@@ -6,7 +6,7 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { show } from "../base/checks.ts";
-import { decodeBase64Url, encodeBase64Url } from "./base64.ts";
+import { decodeBase64Url, encodeBase64Url } from "../base/base64.ts";
 import { equalBytes, isCanonicalKey, isSmallOrder, KEY_SIZE } from "./ed25519.ts";
 
 /** The beginning of the text of each public key. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { encodeBase64 } from "./base64.ts";
+import { encodeBase64 } from "../base/base64.ts";
 
 /**
  * The bytes before the 32 bytes of a public key in SubjectPublicKeyInfo (RFC 8410), in base64. They are 12, so the

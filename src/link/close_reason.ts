@@ -18,6 +18,8 @@ export const CLOSE_REASONS = [
   "peer-closed",
   /** The connection broke. */
   "network-error",
+  /** The session goes on over another connection. */
+  "replaced",
   /** The peers could not agree. */
   "handshake-failed",
   /** The peer did not finish the handshake in time. */

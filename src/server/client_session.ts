@@ -80,6 +80,10 @@ export class ClientSession<P> implements PeerOwner {
     else groups.leave(this.info);
   }
 
+  suspended(_reason: CloseReason, _getError: () => unknown): void {}
+
+  suspected(): void {}
+
   closed(reason: CloseReason, getError: () => unknown): void {
     const { groups, core } = this.#host;
     groups.leave(this.info);

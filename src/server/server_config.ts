@@ -28,6 +28,7 @@ import {
 } from "../app/config.ts";
 import { checkTlsTransport, serverTls, type TlsSettings } from "../app/tls_config.ts";
 import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
+import { serverResume, type ServerResumeOptions, type ServerResumeTerms } from "../app/resume_config.ts";
 import { serverEncryption } from "../app/encryption_config.ts";
 import type { EncryptionServerOptions, ServerEncryption } from "../encryption_seam.ts";
 import type { TlsServerOptions } from "../tls_seam.ts";
@@ -101,6 +102,12 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    * @default no encryption: anyone in between can read and change all bytes
    */
   readonly encryption?: EncryptionServerOptions | false;
+  /**
+   * Keeps the session of a native client that has `resume`, too, when its connection is lost. The client comes back to it
+   * over another connection: nothing is lost and nothing comes twice. Until then it stays a client.
+   * @default false: the session ends with its connection
+   */
+  readonly resume?: boolean | ServerResumeOptions;
   /**
    * Leaves out a warning of `start()`. It is logged for a listener that other machines can reach, if it has neither
    * `authenticate` nor `tls` nor `encryption`.
@@ -183,6 +190,7 @@ export interface ServerOptions
   extends CommonOptions, ServerLimits, Omit<ListenerOptions, "protocol" | "recovery" | "transport"> {
   readonly protocol: string;
   readonly quiet: boolean;
+  readonly resume: ServerResumeTerms | undefined;
   readonly listen: readonly ListenerOptions[] | undefined;
 }
 
@@ -206,6 +214,7 @@ export const SERVER_OPTIONS: Checks<ServerOptions> = {
   recovery: COMMON_OPTIONS.recovery,
   transport: COMMON_OPTIONS.transport,
   quiet: optional(checkBoolean, false),
+  resume: optional(serverResume),
   listen: optional(listenersOf),
   maxConnections: optional(wholeOrInfinity(1), Infinity),
   maxConnectionsPerAddress: optional(wholeOrInfinity(1), Infinity),

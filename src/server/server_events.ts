@@ -7,6 +7,7 @@
 import type { Message } from "../message/message.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { RouteInfo } from "../app/routes.ts";
+import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { Address } from "../base/address.ts";
 import type { ConnectedClient } from "./connected_client.ts";
@@ -59,6 +60,13 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
    * returns a promise. A native request that no listener answers is refused with the code `no-route`.
    */
   message: [message: Message<Uint8Array, Uint8Array>, client: ConnectedClient<P>];
+  /**
+   * The connection of a client is lost, and its session waits for another one; see the option `resume`. The client stays
+   * a client.
+   */
+  suspended: [client: ConnectedClient<P>, info: SuspendedInfo];
+  /** The session of a client goes on over another connection. */
+  resumed: [client: ConnectedClient<P>, info: ResumedInfo];
   /** A client's connection has ended. */
   disconnect: [client: ConnectedClient<P>, info: DisconnectInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
@@ -86,6 +94,8 @@ export const SERVER_EVENTS: readonly (keyof ServerEvents)[] = [
   "listening",
   "connect",
   "message",
+  "suspended",
+  "resumed",
   "disconnect",
   "unhandled",
   "error",

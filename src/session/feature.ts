@@ -6,9 +6,10 @@
  * @module
  */
 
-import type { PeerObject } from "../base/untrusted.ts";
+import { objectMember, type PeerObject } from "../base/untrusted.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
+import type { ResumeTerms } from "./resumption.ts";
 import type { StreamOpener } from "./streams.ts";
 import type { Clock } from "../base/clock.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
@@ -31,6 +32,8 @@ export interface FeatureTerms {
     readonly maxStreams: number;
     readonly streamWindow: number;
   };
+  /** The terms of resumption; `undefined` without the option `resume`. */
+  readonly resume?: ResumeTerms | undefined;
   /** How payloads are compressed; `undefined` without the option `compression`. */
   readonly compression?: CompressionTerms | undefined;
   /** The fingerprint of the message types; `undefined` without the option `contract`. */
@@ -41,6 +44,8 @@ export interface FeatureTerms {
 export interface Feature {
   /** Its name in the handshake. */
   readonly name: string;
+  /** The names of features without which it is not in force. @default none */
+  readonly needs?: readonly string[];
   /**
    * The frame flags that it owns, combined with bitwise OR. The protocol itself must not use any of them.
    * @default 0
@@ -80,8 +85,15 @@ export interface Feature {
    *
    * @param ours What this side answered or offered.
    * @param theirs What the peer answered or offered.
+   * @param greeted On a client, what the server offered in its greeting; empty on a server.
    */
-  attach?(ours: PeerObject, theirs: PeerObject, host: FeatureHost, clock: Clock): FeaturePart | undefined;
+  attach?(
+    ours: PeerObject,
+    theirs: PeerObject,
+    host: FeatureHost,
+    clock: Clock,
+    greeted: PeerObject,
+  ): FeaturePart | undefined;
 }
 
 /** The session of a {@linkcode FeaturePart}. */
@@ -226,8 +238,10 @@ export class FeatureSet {
     this.offer = {
       maxMessageSize: terms.limits.maxMessageSize,
       features: offered,
-      accept: (name, theirs) => {
+      accept: (name, theirs, all) => {
         const feature = this.#features.find((feature) => feature.name === name)!;
+        const met = (need: string): boolean => offered[need] !== undefined && objectMember(all, need) !== undefined;
+        if (feature.needs?.every(met) === false) return undefined;
         return feature.accept === undefined ? offered[name] : feature.accept(offered[name], theirs);
       },
       confirm: (name, theirs) => {
@@ -275,12 +289,15 @@ const NONE: AgreedFeatures = { list: [], flags: 0, check: undefined };
 /** Attaches the features of a session. */
 export function attachFeatures(
   { list }: AgreedFeatures,
-  { features, own }: HandshakeOutcome,
+  { features, own, greeted }: HandshakeOutcome,
   host: FeatureHost,
   clock: Clock,
 ): readonly FeaturePart[] {
   const parts = list
-    .map((feature) => feature.attach?.(own[feature.name], features.get(feature.name)!, host, clock))
+    .map((feature) => {
+      const { name } = feature;
+      return feature.attach?.(own[name], features.get(name)!, host, clock, objectMember(greeted, name) ?? {});
+    })
     .filter((part) => part !== undefined);
   // A copy has no spare capacity: V8 keeps space for 17 elements in an array that has grown.
   return parts.slice();

@@ -46,6 +46,16 @@ export interface SessionOwner {
   /** Called when the session stops being open. No new message can be sent from then on. */
   closing(): void;
   /**
+   * Called when the connection is lost and the session waits for another one; see `Session.resume`. `getError` returns the
+   * error that ended the connection, if there is one.
+   */
+  suspended(reason: CloseReason, getError: () => unknown): void;
+  /**
+   * Called on a client when the server has been silent for so long that the connection may be dead. The connection stays
+   * in use. Called again if it stays silent.
+   */
+  suspected(): void;
+  /**
    * Called once, when the session is over and its socket is released. `getError` returns the error that ended it, if
    * there is one.
    */

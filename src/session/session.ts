@@ -30,6 +30,7 @@ import type { Inbox, SessionOwner } from "./owner.ts";
 import { type Request, Sender, type SenderHost } from "./sender.ts";
 import type { PayloadEncoder } from "./payload_encoding.ts";
 import type { SessionShared } from "./shared.ts";
+import type { Resumption } from "./resumption.ts";
 import type { StreamOpener } from "./streams.ts";
 
 /**
@@ -208,6 +209,40 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   /** Starts the heartbeat and begins to read. */
   run(): void {
     this.link.run();
+  }
+
+  /** How the session outlives its connection; `undefined` if it does not. */
+  get resumption(): Resumption | undefined {
+    return undefined;
+  }
+
+  /**
+   * Leaves the connection that the session still has. It is aborted, nothing of it is read or written from here on, and
+   * `SessionOwner.suspended` is called. Does nothing if the session is suspended already.
+   */
+  suspend(_reason: CloseReason, _error?: Error): void {
+    throw new Error("Not built");
+  }
+
+  /**
+   * Goes on over another connection, on which the handshake is done. Returns the number of bytes that are sent again.
+   *
+   * @param received How many bytes of this side's frames the peer has received.
+   * @throws {ProtocolError} `protocol-error`: it cannot have received so many, or it had received more. The session is
+   * over then.
+   */
+  resume(_channel: Channel, _received: number): number {
+    throw new Error("Not built");
+  }
+
+  /** True if `received` is possible: between what the peer has acknowledged and what was written. */
+  resumable(_received: number): boolean {
+    return false;
+  }
+
+  /** Ends a suspended session for good. */
+  lose(_reason: CloseReason, _error: Error): void {
+    throw new Error("Not built");
   }
 
   /**

@@ -50,6 +50,12 @@ export interface ClientHandshakeOptions {
   readonly protocol: Protocol | "auto";
   /** What is offered to a native server. */
   readonly offer: NativeOffer;
+  /**
+   * Called once, when the answer to a native server's greeting is made. Returns the parameters that replace some of
+   * those in `offer`, by the names of the features.
+   * @default none are replaced
+   */
+  readonly answered?: (() => Readonly<Record<string, PeerObject>>) | undefined;
   /** Sent to a native server as JSON. With credentials, only native servers are accepted. */
   readonly credentials?: unknown;
   /**
@@ -65,8 +71,10 @@ export interface ClientHandshakeOptions {
 /** Answers a server's greeting. Feed it until it is `open` or `failed`. */
 export class ClientHandshake {
   readonly #options: ClientHandshakeOptions;
-  /** The `native` member of message 2. */
+  /** The `native` member of message 2, without what {@linkcode ClientHandshakeOptions.answered} replaces. */
   readonly #native: PeerObject;
+  /** This end's parameters of the features, as message 2 has them. */
+  #own: Readonly<Record<string, PeerObject>>;
   readonly #transcript: Uint8Array[] = [];
   #state: "greeting" | "message-1" | "message-3" = "greeting";
   #held: Uint8Array = EMPTY;
@@ -85,6 +93,7 @@ export class ClientHandshake {
   constructor(options: ClientHandshakeOptions) {
     this.#options = options;
     const { offer: { maxMessageSize, features = {} }, credentials } = options;
+    this.#own = features;
     this.#native = { versions: NATIVE_VERSIONS, features, maxMessageSize, credentials };
     // Without credentials the message is small, whatever the release of the server.
     if (credentials === undefined) return;
@@ -185,7 +194,9 @@ export class ClientHandshake {
     const terms = wanted === "auto" || isNative(wanted) || wanted.ids === "u16" ? readNativeTerms(meta) : undefined;
     if (terms?.version !== undefined) {
       this.#terms = terms;
-      return nativeAnswer(v, this.#native);
+      const { answered } = this.#options;
+      if (answered !== undefined) this.#own = { ...this.#own, ...answered() };
+      return nativeAnswer(v, { ...this.#native, features: this.#own });
     }
     const { ids } = this.#python("json");
     const pv = ids === "u16" && version !== undefined ? PROTOCOL_VERSION : undefined;
@@ -249,7 +260,8 @@ export class ClientHandshake {
         numbering: spoken.ids === "u16" ? this.#numbering : undefined,
         maxMessageSize: native ? this.#terms!.maxMessageSize : spoken.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
         features: native ? commonFeatures(this.#options.offer, features) : new Map(),
-        own: this.#options.offer.features ?? {},
+        own: this.#own,
+        greeted: native ? this.#terms!.features : {},
         transcript: this.#transcript,
       },
       rest,

@@ -21,7 +21,7 @@ import {
   PYTHON_MAX_MESSAGE_SIZE,
   readNativeTerms,
 } from "./terms.ts";
-import { member, objectMember, printable } from "../../base/untrusted.ts";
+import { member, objectMember, type PeerObject, printable } from "../../base/untrusted.ts";
 import {
   EMPTY,
   failed,
@@ -112,10 +112,15 @@ export class ServerHandshake {
     return `it was greeted by release "${release === "" ? NATIVE_RELEASE : release}" and ${reaction}: ${JUST_THAT}`;
   }
 
-  /** Lets the peer in. Returns the last bytes to send, and the outcome. */
-  accept(): HandshakeStep {
-    const proposal = this.#proposal;
+  /**
+   * Lets the peer in. Returns the last bytes to send, and the outcome.
+   *
+   * @param own Parameters that replace some of this end's, by the names of features that were agreed on.
+   */
+  accept(own?: Readonly<Record<string, PeerObject>>): HandshakeStep {
+    let proposal = this.#proposal;
     if (proposal === undefined) throw new TypeError("Cannot accept the peer: it has proposed nothing yet");
+    if (own !== undefined) proposal = { ...proposal, own: { ...proposal.own, ...own } };
     let send: Uint8Array | undefined;
     if (this.#options.protocol.handshake === "json") {
       const native = isNative(proposal.protocol) ? { version: NATIVE_VERSIONS[0], features: proposal.own } : undefined;
@@ -259,9 +264,11 @@ export class ServerHandshake {
       numbering: !native && protocol.ids === "u16" ? numberingOf("client", release, version, ID_WINDOW) : undefined,
       maxMessageSize: native ? terms.maxMessageSize : protocol.maxFrameSize ?? PYTHON_MAX_MESSAGE_SIZE,
       ...native ? acceptFeatures(offer, terms.features) : { features: new Map(), own: {} },
+      greeted: {},
       rest,
     };
-    return { state: "proposed", peer: { release: named(release), native, credentials } };
+    const features = native ? terms.features : {};
+    return { state: "proposed", peer: { release: named(release), native, credentials, features } };
   }
 }
 

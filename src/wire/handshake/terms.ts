@@ -39,6 +39,8 @@ export interface PeerIdentity {
   readonly native: boolean;
   /** The credentials that it sent: valid JSON in UTF-8, as received and not parsed yet; `undefined` for none. */
   readonly credentials: Uint8Array | undefined;
+  /** The features that it asks for, each with its parameters, unchecked. Empty unless it is native. */
+  readonly features: PeerObject;
 }
 
 /** What two peers agreed on. */
@@ -55,6 +57,8 @@ export interface HandshakeOutcome {
   readonly features: ReadonlyMap<string, PeerObject>;
   /** This end's parameters of those features. On a client, they include all features that it offered. */
   readonly own: Readonly<Record<string, PeerObject>>;
+  /** On a client, all features that the server's greeting offered, unchecked; empty otherwise. */
+  readonly greeted: PeerObject;
   /** The exact bytes of all handshake messages, in order. */
   readonly transcript: readonly Uint8Array[];
 }
@@ -67,10 +71,10 @@ export interface NativeOffer {
   readonly features?: Readonly<Record<string, PeerObject>>;
   /**
    * Called on a server for each feature that both sides list. Returns the parameters that the server answers with, or
-   * `undefined` to decline.
+   * `undefined` to decline. `all` has all features that the client lists.
    * @default what this end offers
    */
-  readonly accept?: (name: string, theirs: PeerObject) => PeerObject | undefined;
+  readonly accept?: (name: string, theirs: PeerObject, all: PeerObject) => PeerObject | undefined;
   /**
    * Called on a client for each feature that the server has accepted. Returns false if the server's parameters cannot be
    * an answer to what this end offers.
@@ -146,7 +150,7 @@ export function acceptFeatures(offer: NativeOffer, theirs: PeerObject): Accepted
   const features = commonFeatures(offer, theirs);
   const own: Record<string, PeerObject> = {};
   for (const [name, parameters] of features) {
-    const answer = offer.accept === undefined ? offer.features![name] : offer.accept(name, parameters);
+    const answer = offer.accept === undefined ? offer.features![name] : offer.accept(name, parameters, theirs);
     if (answer === undefined) features.delete(name);
     else own[name] = answer;
   }

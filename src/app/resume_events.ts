@@ -1,0 +1,23 @@
+/**
+ * The arguments of the events of resumption.
+ *
+ * @module
+ */
+
+import type { CloseReason } from "../link/close_reason.ts";
+
+/** A connection that is lost while its session waits for another one. */
+export interface SuspendedInfo {
+  /** The reason. */
+  readonly reason: CloseReason;
+  /** The error that ended the connection, if there is one. */
+  readonly error?: unknown;
+}
+
+/** A session that goes on over another connection. */
+export interface ResumedInfo {
+  /** How long the session was without a connection, in milliseconds. */
+  readonly ms: number;
+  /** How many bytes were sent again, because the other side had not received them. */
+  readonly replayedBytes: number;
+}
