@@ -381,6 +381,7 @@ describe("suspended sessions", () => {
   it("wait for as long as they are kept", async () => {
     const bench = new Bench();
     const client = bench.client();
+    await bench.clock.advance(10_000);
     client.cut("heartbeat");
     await bench.clock.advance(29_900);
     assertEquals([bench.sessions.suspended.size, client.lost], [1, []]);
@@ -507,14 +508,22 @@ describe("the place of a client that comes back", () => {
   it("is its own, and counts for the address that it comes from", () => {
     const bench = new Bench({}, new ConnectionLimits(2, 1));
     const client = bench.client({ from: "10.0.0.1" });
-    bench.client({ from: "10.0.0.2" });
-    assert(bench.gate.full);
+    const other = bench.client({ from: "10.0.0.2" });
     client.cut();
     assert(bench.gate.full, "a suspended session keeps its place");
     const comeback = bench.come(client, 1, "10.0.0.2");
     assert(comeback.takeOver(bench.slot("10.0.0.2")) !== undefined && comeback.resume());
-    void client.peer.close("manual", 0);
-    // Nobody is at the first address any more, and somebody is at the second.
+    void other.peer.close("manual", 0);
+    // Nobody is at the first address any more, and the client is at the second.
+    bench.gate.enter(at("10.0.0.1"));
+    assertThrows(() => bench.gate.enter(at("10.0.0.2")), HandshakeError);
+  });
+
+  it("counts for the new address, too, if it had none while it waited", () => {
+    const bench = new Bench({}, new ConnectionLimits(2, 1));
+    const client = bench.client({ from: "10.0.0.1", received: 0 });
+    client.cut();
+    assert(bench.come(client, 1, "10.0.0.2").takeOver(bench.slot("10.0.0.2")) !== undefined);
     bench.gate.enter(at("10.0.0.1"));
     assertThrows(() => bench.gate.enter(at("10.0.0.2")), HandshakeError);
   });
