@@ -135,13 +135,14 @@ function message2(asked: Asked | null, credentials?: unknown): Uint8Array {
 
 /** A server with `resume`, and its events. */
 class Base<P = undefined> implements AsyncDisposable {
-  readonly world: World = memoryWorld();
+  readonly world: World;
   readonly server: Server<P>;
   readonly events: Recorder;
   readonly rejected: RejectedInfo[] = [];
   readonly lines: string[] = [];
 
-  constructor(config: ServerConfig<P> = {}) {
+  constructor(config: ServerConfig<P> = {}, world: World = memoryWorld()) {
+    this.world = world;
     const log = (...line: unknown[]): void => void this.lines.push(line.map(String).join(" "));
     const logger = { level: "debug", debug: log, info: log, warn: log, error: log } as const;
     const { transport } = this.world;
@@ -422,6 +423,24 @@ describe("a server with resume that is full", () => {
     });
   }
 
+  it("counts who has come back once", async () => {
+    await using base = await new Base({ maxConnectionsPerAddress: 2 }).start();
+    const { phone } = await base.suspended();
+    await using back = await base.call(phone.back(1));
+    assertEquals(back.ticket, { received: 24 });
+    await using other = await base.call();
+    assertEquals(other.said.result, "ok");
+  });
+
+  it("greets nobody whose protocol knows no sessions", async () => {
+    await using base = await new Base({ maxConnections: 1, protocol: "1.6.3" }).start();
+    await using first = await Raw.connect(base.world, base.at(), "1.6.3");
+    await base.events.next("connect");
+    await using second = new Raw(await base.world.transport.connect(base.at()), "1.6.3");
+    assertEquals(await second.frame(), null);
+    assertEquals([first.release, base.rejected[0].reason], ["1.6.3", "too-many-connections"]);
+  });
+
   it("lets somebody in whose place became free during the handshake", async () => {
     await using base = await new Base({ maxConnections: 1 }).start();
     const { client } = await base.proven();
@@ -446,6 +465,57 @@ describe("a server with resume that is full", () => {
     const [, { reason, error }] = await base.events.next("disconnect");
     assert(CUT.includes(reason));
     assertStringIncludes(error.message, "more than the 2 that maxSuspended allows");
+  });
+});
+
+describe("an answer to a comeback that is not read", () => {
+  /** A client whose answer waits, as the connection holds only so much. */
+  async function stuck(base: Base): Promise<{ phone: Phone; raw: Raw; client: ConnectedClient }> {
+    const { phone, client } = await base.proven();
+    const raw = new Raw(await base.world.transport.connect(base.at()), "native");
+    await raw.message();
+    await raw.connection.write(message2(phone.back(1)));
+    const [, { reason }] = await base.events.next("suspended");
+    assertEquals([reason, base.server.stats().suspended], ["replaced", 0]);
+    return { phone, raw, client };
+  }
+
+  const narrow = (): Base => new Base({}, memoryWorld({ pipeSize: 16 }));
+
+  it("leaves the session waiting if the connection is lost", async () => {
+    await using base = await narrow().start();
+    const { phone, raw, client } = await stuck(base);
+    raw.connection.abort();
+    assert(await soon(() => base.server.stats().suspended === 1));
+    await using back = await base.call(phone.back(2));
+    assertEquals(back.ticket, { received: 24 });
+    await base.events.next("resumed");
+    assertEquals([client.connected, base.server.stats().suspended], [true, 0]);
+  });
+
+  it("counts no more when the client has come back once more", async () => {
+    await using base = await narrow().start();
+    const { phone, raw, client } = await stuck(base);
+    await using back = await base.call(phone.back(2));
+    assertEquals(back.ticket, { received: 24 });
+    await base.events.next("resumed");
+    assertEquals(await raw.message(), back.said);
+    // It is told nothing more, and the session goes on where it is.
+    await raw.end();
+    assertEquals([client.connected, base.server.stats().pendingHandshakes], [true, 0]);
+    client.send(NEWS, "here");
+    assertEquals(await back.frame(), { code: 200, text: "here" });
+    assertEquals(base.seen, ["connect", "suspended", "resumed"]);
+  });
+
+  it("counts no more when the client was closed meanwhile", async () => {
+    await using base = await narrow().start();
+    const { raw, client } = await stuck(base);
+    await client.close();
+    await raw.message();
+    await raw.end();
+    assertEquals(base.seen, ["connect", "suspended", "disconnect"]);
+    assertEquals([base.server.clients, base.rejected], [[], []]);
   });
 });
 
@@ -576,6 +646,7 @@ describe("authenticateAgain", () => {
     void client.close();
     holds[1]("user");
     assert(await soon(() => holds.length === 3));
+    assertEquals(base.server.stats().pendingHandshakes, 1);
     holds[2]("other");
     const other = new Phone(raw, await answer);
     assertEquals(other.ticket.lost, true);
