@@ -92,8 +92,6 @@ export function comebackDelay(
 interface Cut {
   readonly reason: CloseReason;
   readonly getError: () => unknown;
-  /** When it was cut, by the clock. */
-  readonly at: number;
 }
 
 /** The comebacks of one session, one after the other. */
@@ -110,6 +108,7 @@ export class Comeback {
   #error: unknown = undefined;
   /** Set while there is no connection. */
   #cut: Cut | undefined = undefined;
+  #cutAt = 0;
   /** Released when the state of the connection changes. */
   #change = new ResettablePromise();
   /** Set while attempts are made. */
@@ -149,6 +148,11 @@ export class Comeback {
     return this.#fresh;
   }
 
+  /** When the session lost its connection last, by the clock. */
+  get cutAt(): number {
+    return this.#cutAt;
+  }
+
   /** The row of attempts so far. */
   get row(): AttemptRow {
     return { failed: this.#failed, connectedAt: this.#connectedAt };
@@ -167,9 +171,9 @@ export class Comeback {
   /** Called when the session has lost its connection. */
   suspended(reason: CloseReason, getError: () => unknown): void {
     const { clock, wheel } = this.#host;
-    const at = clock.now();
+    const at = this.#cutAt = clock.now();
     // A client leaves only a connection on which nothing came any more.
-    const cut = this.#cut = { reason: reason === "replaced" ? "heartbeat" : reason, getError, at };
+    const cut = this.#cut = { reason: reason === "replaced" ? "heartbeat" : reason, getError };
     if (this.#stopped !== undefined) return this.#lose(this.#stopped);
     if (at - this.#connectedAt >= LASTING) this.#failed = 0;
     else this.#failed++;
@@ -301,9 +305,9 @@ export class Comeback {
     else this.#resume(channel, integerMember(answer, "received", 0, Number.MAX_SAFE_INTEGER));
   }
 
-  /** Called when the server has spoken. Returns how long the suspected connection has left by then. */
+  /** Called when the server has spoken. Resolves when the suspected connection is to be left. */
   async #settle(): Promise<void> {
-    await this.#host.wheel.within(GRACE, this.#change.promise);
+    if (!this.away) await this.#host.wheel.within(GRACE, this.#change.promise);
     if (!this.away && (this.#over || !this.#resumption.suspect)) throw ALIVE;
   }
 
@@ -329,7 +333,7 @@ export class Comeback {
       channel.abort();
       return this.#lose(text, "protocol-error", new ProtocolError("protocol-error", text));
     }
-    const { at } = this.#cut!;
+    const at = this.#cutAt;
     this.#cut = undefined;
     wheel.remove(this.#expiry);
     this.#connectedAt = clock.now();

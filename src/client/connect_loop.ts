@@ -293,8 +293,11 @@ export class ConnectLoop {
     if (comeback === undefined) return result;
     // Attempts that were given up release their sockets first.
     await comeback.done();
-    if (comeback.fresh !== undefined) this.#fresh = { dialed: comeback.fresh, row: comeback.row };
-    return { ...result, sessionLost: comeback.lost };
+    const { fresh: begun, lost: sessionLost } = comeback;
+    if (begun === undefined) return { ...result, sessionLost };
+    this.#fresh = { dialed: begun, row: comeback.row };
+    // Only the time with a connection shows that the server is well.
+    return { ...result, sessionLost, lasted: comeback.cutAt - since };
   }
 
   /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
