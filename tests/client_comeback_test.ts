@@ -447,17 +447,20 @@ describe("a connection that is only suspected", () => {
   });
 
   it("that is cut in the wait or in an attempt goes on as any other, with the attempt that is under way", async () => {
-    for (const when of ["wait", "silence", "grace"] as const) {
+    for (const when of ["wait", "hurried wait", "silence", "grace"] as const) {
       const made = new Made();
       made.random = 1;
       made.resumption.suspect = true;
       made.comeback.suspected();
-      if (when !== "wait") await made.clock.advance(2_000);
+      if (when === "silence" || when === "grace") await made.clock.advance(2_000);
       const settled = when === "grace" ? made.last.terms.heard!() : undefined;
       made.cut();
       await settled;
       if (when === "silence") await made.last.terms.heard!();
-      await made.clock.advance(200);
+      if (when === "hurried wait") made.comeback.hurry();
+      await made.clock.advance(199);
+      assertEquals(made.attempts.length, when === "wait" ? 0 : 1, when);
+      await made.clock.advance(1);
       assertEquals(made.attempts.length, 1, when);
       await made.goOn();
       assertEquals(made.told.map(([event]) => event), ["suspended", "resumed"], when);
