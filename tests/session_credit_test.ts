@@ -471,6 +471,7 @@ describe("the queues of a frame writer", () => {
       } as Connection;
       const writer = new FrameWriter(watched, native, shared, {
         failed: () => {},
+        stalled: () => {},
         pressure: () => {},
         mayStart: () => {},
       });

@@ -32,6 +32,7 @@ function make(release: typeof SPOKEN[number]["release"] = "native") {
   };
   const writer = new FrameWriter(new Channel(script.connection), outcome.protocol, script.shared, {
     failed: () => {},
+    stalled: () => {},
     pressure: () => {},
     mayStart: () => {},
   });

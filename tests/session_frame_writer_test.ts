@@ -70,6 +70,7 @@ function make(
       events.push(`${reason}: ${error.message}`);
       onFailed(writer);
     },
+    stalled: (error) => events.push(`stalled: ${error.message}`),
     pressure: () => {},
     mayStart: () => events.push("may start"),
   });
@@ -364,7 +365,7 @@ describe("a frame writer", () => {
     await clock.advance(9_900);
     assertEquals(events, []);
     await clock.advance(200);
-    assertEquals(events, ["slow-consumer: The peer took nothing for 10000 ms"]);
+    assertEquals(events, ["stalled: The peer took nothing for 10000 ms"]);
     writer.close();
   });
 
@@ -381,7 +382,7 @@ describe("a frame writer", () => {
     }
     assertEquals(events, []);
     await clock.advance(1_100);
-    assertEquals(events, ["slow-consumer: The peer took nothing for 10000 ms"]);
+    assertEquals(events, ["stalled: The peer took nothing for 10000 ms"]);
     writer.close();
   });
 

@@ -29,6 +29,7 @@ function make(release = "native", limits: Record<string, number> = {}, tuning: P
   const spoken = protocol(release);
   const writer = new FrameWriter(new Channel(script.connection), spoken, shared, {
     failed: () => {},
+    stalled: () => {},
     pressure: () => {},
     mayStart: () => {},
   });

@@ -400,6 +400,7 @@ describe("performanceMode", () => {
       const { connection, writes, shared } = scripted({ eager });
       const writer = new FrameWriter(connection, protocol("native"), shared, {
         failed: () => {},
+        stalled: () => {},
         pressure: () => {},
         mayStart: () => {},
       });

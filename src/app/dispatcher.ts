@@ -120,6 +120,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     return this.#runner === undefined ? 0 : this.#runner.running;
   }
 
+  get queuedBytes(): number {
+    return this.#queue?.bytes ?? 0;
+  }
+
   /** The number of messages that wait for a handler or are in one, and of streams that are in one. */
   get busy(): number {
     return this.waiting + this.running + (this.#streams?.running ?? 0);

@@ -36,6 +36,8 @@ export interface BacklogOwner {
 export interface BacklogEvents {
   /** Called when the peer takes its bytes too slowly, with the reason `"slow-consumer"`. */
   failed(error: Error, reason: CloseReason): void;
+  /** Called when the peer takes nothing any more, as where the connection is dead. */
+  stalled(error: Error): void;
 }
 
 /** What all backlogs of a Server or a Client share. */
@@ -95,6 +97,11 @@ export class Backlog extends TimerEntry implements Holder {
     }
   }
 
+  /** Called when the peer has acknowledged something. */
+  progress(): void {
+    this.#progressAt = this.#shared.clock.now();
+  }
+
   /** Returns whether the peer takes its bytes so slowly that it has to give way to others. */
   crawls(now: number): boolean {
     const { writeTimeout } = this.#shared.limits;
@@ -106,7 +113,8 @@ export class Backlog extends TimerEntry implements Holder {
 
   /** Closes the connection to make room for others. */
   giveWay(): void {
-    this.#fail(`The peer takes its ${this.buffered} bytes too slowly, and others need the room`);
+    const message = `The peer takes its ${this.buffered} bytes too slowly, and others need the room`;
+    this.#events.failed(new ConnectionError("timed-out", message), "slow-consumer");
   }
 
   /** Called when the buffer is no longer full, or the connection is over. */
@@ -122,11 +130,8 @@ export class Backlog extends TimerEntry implements Holder {
     // An empty buffer cannot stall. Its answer waits for room that other connections hold.
     if (this.#owner.buffered === 0) this.#progressAt = now;
     const left = this.#progressAt + limits.writeTimeout - now;
-    if (left <= 0) this.#fail(`The peer took nothing for ${limits.writeTimeout} ms`);
-    else wheel.add(this, left);
-  }
-
-  #fail(message: string): void {
-    this.#events.failed(new ConnectionError("timed-out", message), "slow-consumer");
+    if (left <= 0) {
+      this.#events.stalled(new ConnectionError("timed-out", `The peer took nothing for ${limits.writeTimeout} ms`));
+    } else wheel.add(this, left);
   }
 }

@@ -74,9 +74,24 @@ class Turn implements Share {
   inflates = false;
 }
 
+/** Receives the chunks of one connection as long as it is the present one. Those that come later are nobody's. */
+class ChunkFilter implements ChunkReader {
+  readonly #source: FrameSource;
+  readonly #channel: Channel;
+
+  constructor(source: FrameSource, channel: Channel) {
+    this.#source = source;
+    this.#channel = channel;
+  }
+
+  received(chunk: Uint8Array | null, error?: unknown): void {
+    if (this.#source.channel === this.#channel && !this.#source.away) this.#source.received(chunk, error);
+  }
+}
+
 /** Reads one connection. */
 export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, StallHost {
-  readonly channel: Channel;
+  #channel: Channel;
   readonly #shared: FrameSourceShared;
   readonly #receiver: FrameReceiver;
   readonly #events: FrameSourceEvents;
@@ -97,6 +112,16 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #dropped = 0;
   /** Created when a frame does not arrive as a whole. */
   #stall: Stall | undefined = undefined;
+  /** Receives chunks. Another object where the connection may be left; see {@linkcode follow}. */
+  #chunks: ChunkReader = this;
+  /** Called when all frames of a chunk have been handed out. */
+  #consumed: (() => void) | undefined = undefined;
+  /** True while there is no connection. */
+  #away = false;
+  /** True while the last chunk is one of a connection that was left. */
+  #foreign = false;
+  /** True while others have their turn before the next chunk is read. */
+  #resting = false;
 
   /**
    * @param maxMessageSize The largest frame that is taken, header included, in bytes.
@@ -113,7 +138,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     receiver: FrameReceiver,
     events: FrameSourceEvents,
   ) {
-    this.channel = channel;
+    this.#channel = channel;
     this.#shared = shared;
     this.#receiver = receiver;
     this.#events = events;
@@ -162,6 +187,43 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     return this.#discard !== undefined;
   }
 
+  /** The connection, or the one that was left last. */
+  get channel(): Channel {
+    return this.#channel;
+  }
+
+  /**
+   * Lets the connection be left from now on. Called before anything is read. `consumed` is called when all frames of a
+   * chunk have been handed out.
+   */
+  follow(consumed: () => void): void {
+    this.#consumed = consumed;
+    this.#chunks = new ChunkFilter(this, this.#channel);
+  }
+
+  /** Leaves the connection: nothing more of it is read. What was read is still handed out. */
+  leave(): void {
+    this.#away = true;
+    this.#stall?.stop();
+  }
+
+  /** Goes on with another connection, when what was read before has been handed out. */
+  enter(channel: Channel): void {
+    this.#channel = channel;
+    this.#chunks = new ChunkFilter(this, channel);
+    this.#away = false;
+    this.lastRead = this.#shared.clock.now();
+    this.#foreign = this.#rest !== undefined;
+    if (this.#foreign || this.#resting) return;
+    if (this.#reader.partial > 0) this.#watch();
+    this.#read();
+  }
+
+  /** True while there is no connection. */
+  get away(): boolean {
+    return this.#away;
+  }
+
   /** Reads until the end. */
   run(): void {
     this.#read();
@@ -187,9 +249,10 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #read(): void {
     let more: boolean;
     do {
+      if (this.#away) return;
       if (this.#discard !== undefined && this.#discard.thrown > this.#discard.most) return this.#end();
       this.#asking = "not yet";
-      this.channel.readTo(this);
+      this.#channel.readTo(this.#chunks);
       more = (this.#asking as string) === "done";
       this.#asking = undefined;
     } while (more);
@@ -226,14 +289,18 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
 
   /** Goes on with the chunk that waited, or reads the next one. */
   proceed(): void {
+    this.#resting = false;
     if (this.#rest === undefined) this.#read();
     else this.#hand(this.#rest, this.#shared.clock.now());
   }
 
   #taken(chunk: Uint8Array): void {
-    if (!this.#reader.lent) this.channel.recycle(chunk);
-    if (this.#turn?.inflates === true) this.#shared.budget.wait(this, this.#turn);
-    else if (this.#asking === undefined) this.#read();
+    if (!this.#reader.lent && !this.#foreign) this.channel.recycle(chunk);
+    this.#foreign = false;
+    if (this.#turn?.inflates === true) {
+      this.#resting = true;
+      this.#shared.budget.wait(this, this.#turn);
+    } else if (this.#asking === undefined) this.#read();
     else this.#asking = "done";
   }
 
@@ -241,7 +308,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     try {
       this.#reader.end();
       this.#events.finished(this.discarding ? 0 : this.#reader.partial);
-      this.#end();
+      if (!this.#away) this.#end();
     } catch (error) {
       this.#lost(error);
     }
@@ -250,7 +317,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #lost(error: unknown): void {
     this.#reader.end();
     this.#events.failed(error as Error, reasonOf(error));
-    this.#end();
+    if (!this.#away) this.#end();
   }
 
   #end(): void {
@@ -343,9 +410,14 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #received(): void {
     if (this.discarding) return;
     if (this.#reader.failure !== undefined) this.#broken(this.#reader.failure);
-    else if (this.#reader.partial > 0 && this.#stall?.watching !== true) {
-      (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.clock)).watch();
+    else {
+      if (this.#reader.partial > 0 && this.#stall?.watching !== true && !this.#away) this.#watch();
+      this.#consumed?.();
     }
+  }
+
+  #watch(): void {
+    (this.#stall ??= new Stall(this, this.#shared.wheel, this.#shared.clock)).watch();
   }
 
   #broken(error: ProtocolError): void {

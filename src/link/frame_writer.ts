@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BackpressureError, ConnectionError } from "../errors.ts";
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
 import type { Channel } from "./channel.ts";
 import type { CloseReason } from "./close_reason.ts";
@@ -15,6 +16,7 @@ import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
 import { LatestFrame, LatestFrames, type LatestTerms } from "./latest_frames.ts";
 import { type PulledRoom, type PulledSource, PulledSources, type PushedSource } from "./pulled_sources.ts";
 import { Waiters } from "../base/waiters.ts";
+import type { KeptBytes } from "./kept_bytes.ts";
 import type { AnswerSizes } from "./answer_sizes.ts";
 import type { FlushQueue } from "./flush_queue.ts";
 import { Backlog, type BacklogEvents, type BacklogShared, WRITE_SLICE } from "./backlog.ts";
@@ -33,13 +35,25 @@ export interface FrameWriterEvents extends BacklogEvents {
   mayStart(): void;
 }
 
+/** Counts bytes that wait. */
+interface BufferCount {
+  buffered: number;
+  /** Called when `bytes` no longer wait. */
+  free(bytes: number): void;
+}
+
 /** The sending side of one connection. */
 export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   readonly protocol: Protocol;
   readonly #shared: FrameWriterShared;
   readonly #events: FrameWriterEvents;
   #buffered = 0;
-  /** Exists while the buffer is full. */
+  /** Counts the waiting bytes: those of all connections together, or of this one alone while there is no connection. */
+  #total: BufferCount;
+  /** The number of waiting bytes above which the buffer becomes full. */
+  #mark: number;
+  #full = false;
+  /** Exists while the buffer is full and there is a connection. */
   #backlog: Backlog | undefined = undefined;
   /** The room for answers. Created when a handler needs it. */
   #replies: ReplyRoom | undefined = undefined;
@@ -50,6 +64,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** The frames of which only the latest counts. Created when one has to wait. */
   #latest: LatestFrames | undefined = undefined;
   #flushed: Waiters | undefined = undefined;
+  /** Who is first when there is room again: 0 for messages, 1 for answers, 2 for sources. */
+  #first = 0;
   /** True once the peer can grant no more credit, so that held frames will never be sent. */
   #spent = false;
 
@@ -63,6 +79,78 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.protocol = protocol;
     this.#shared = shared;
     this.#events = events;
+    this.#mark = shared.limits.highWaterMark;
+    this.#total = shared.total;
+  }
+
+  /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
+  get blocked(): boolean {
+    return this.scheduler.full;
+  }
+
+  /** True while `send` may say that more may be sent. */
+  get takesMore(): boolean {
+    return this.#buffered <= this.#mark;
+  }
+
+  /** Leaves the connection. From now on no more may wait than there is room for among what is kept. */
+  left(): void {
+    this.#backlog?.end();
+    this.#backlog = undefined;
+    this.leave();
+    this.#count({ buffered: 0, free: () => {} });
+    this.#limit();
+  }
+
+  /** Goes on over another connection. Returns how many bytes are written again. */
+  entered(channel: Pick<Channel, "write">): number {
+    this.#mark = this.#shared.limits.highWaterMark;
+    this.#count(this.#shared.total);
+    if (this.#full) this.#backlog = new Backlog(this, this.#events, this.#shared);
+    const again = this.enter(channel);
+    this.#replies?.again();
+    this.#eased();
+    this.#sources?.opened();
+    return again;
+  }
+
+  /** Called when the peer has acknowledged all bytes before `offset`. */
+  acknowledged(offset: number): void {
+    const { blocked } = this;
+    this.scheduler.acknowledge(this.kept!.acknowledge(offset));
+    this.#backlog?.progress();
+    if (this.away) this.#limit();
+    if (!blocked || this.blocked || this.closed) return;
+    // Each may use up all the room, so they take turns to be first.
+    this.#first = (this.#first + 1) % 3;
+    for (let i = 0; i < 3 && !this.blocked; i++) {
+      const next = (this.#first + i) % 3;
+      if (next === 0) this.scheduler.resume();
+      else if (next === 1) this.#replies?.again();
+      else this.#sources?.opened();
+    }
+    this.#eased();
+    this.begin();
+  }
+
+  /** The bytes that more messages may take while there is no connection. */
+  get #spare(): number {
+    const { buffer, size } = this.kept!;
+    return buffer - size - this.#buffered;
+  }
+
+  /** Counts the waiting bytes elsewhere from now on. */
+  #count(total: BufferCount): void {
+    this.#total.free(this.#buffered);
+    this.#total = total;
+    total.buffered += this.#buffered;
+  }
+
+  /** Sets the mark of the time without a connection: callers that heed it are not refused. */
+  #limit(): void {
+    const { buffer, size } = this.kept!;
+    this.#mark = Math.max(0, Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2));
+    if (this.#buffered > this.#mark) this.#fill();
   }
 
   /** Lets a source send frames when there is room for them. */
@@ -127,7 +215,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
    * the mark waits and no answer lacks room.
    */
   get full(): boolean {
-    return this.#backlog !== undefined;
+    return this.#full;
   }
 
   /**
@@ -306,7 +394,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#replies?.close();
     this.#messages?.close();
     this.#sources?.close();
-    this.#shared.total.free(left);
+    this.#total.free(left);
     this.#wake();
   }
 
@@ -315,6 +403,9 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   protected override wrote(bytes: number): void {
     this.#backlog?.wrote(this.lastWrite, this.scheduler.overtaking);
     this.#freed(bytes);
+    if (this.kept !== undefined && this.kept.excessive) {
+      this.#events.failed(notAcknowledged(this.kept), "slow-consumer");
+    }
     if (this.closed) return;
     this.#sources?.wrote(this.#shared.clock.now() - this.lastWrite);
     if (this.#flushed !== undefined) this.#wake();
@@ -336,17 +427,32 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
    * @throws {BackpressureError} There is none.
    */
   #admit(size: number, { limited }: Priority): boolean {
+    if (!limited || this.#buffered + size <= this.#mark) return true;
     const { limits, total } = this.#shared;
-    if (!limited || this.#buffered + size <= limits.highWaterMark) return true;
-    const refusal = refusalOf(size, this, limits, total);
+    const refusal = this.away ? this.#refusalAway(size) : refusalOf(size, this, limits, total);
     if (this.closed) return false;
     if (refusal === undefined) return true;
+    // Whoever awaits `ready()` then waits for the connection.
+    if (this.away) this.#fill();
     this.#messageRoom.refuse(size);
     throw refusal;
   }
 
+  /** Returns the error for a message for which there is no room while there is no connection. */
+  #refusalAway(size: number): BackpressureError | undefined {
+    if (size <= this.#spare) return undefined;
+    return new BackpressureError(
+      "buffer-full",
+      `Cannot take the message: ${
+        this.kept!.size + this.#buffered
+      } bytes wait for the connection to come back, await ` +
+        "ready() first",
+    );
+  }
+
   /** Returns whether there is room for an answer of `size` bytes. */
   #answers(size: number): boolean {
+    if (this.blocked) return false;
     const replies = this.#replies;
     if (replies !== undefined && replies.heldBytes > 0) return false;
     return this.#buffered + size <= this.#shared.limits.highWaterMark || this.#room.takes(size);
@@ -400,9 +506,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     const { limits: { highWaterMark, maxTotalBufferedBytes }, total } = this.#shared;
     return {
       most: Math.max(1, highWaterMark / 2),
-      get crowded(): boolean {
-        return total.buffered > maxTotalBufferedBytes;
-      },
+      crowded: () => total.buffered > maxTotalBufferedBytes,
+      closed: () => this.blocked || this.away,
     };
   }
 
@@ -417,20 +522,24 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   #taken(size: number): void {
     this.#buffered += size;
-    this.#shared.total.buffered += size;
-    if (!this.full && this.#buffered > this.#shared.limits.highWaterMark) this.#fill();
+    this.#total.buffered += size;
+    if (!this.#full && this.#buffered > this.#mark) this.#fill();
     this.begin();
   }
 
   /** Called when `bytes` no longer wait. */
   #freed(bytes: number): void {
     this.#buffered -= bytes;
-    this.#shared.total.free(bytes);
+    this.#total.free(bytes);
     this.#replies?.again();
-    if (this.closed) return;
-    const backlog = this.#backlog;
-    if (backlog === undefined || this.#buffered > this.#shared.limits.highWaterMark / 2 || this.heldBytes > 0) return;
-    backlog.end();
+    if (!this.closed) this.#eased();
+  }
+
+  /** Called when the buffer may no longer be full. */
+  #eased(): void {
+    if (!this.#full || this.#buffered > this.#mark / 2 || this.heldBytes > 0 || this.away) return;
+    this.#full = false;
+    this.#backlog?.end();
     this.#backlog = undefined;
     this.#wake();
     this.#events.pressure(false, this.#buffered);
@@ -438,8 +547,9 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Called when the buffer is full: from now on the peer has to take something in time. */
   #fill(): void {
-    if (this.full) return;
-    this.#backlog = new Backlog(this, this.#events, this.#shared);
+    if (this.#full) return;
+    this.#full = true;
+    if (!this.away) this.#backlog = new Backlog(this, this.#events, this.#shared);
     this.#events.pressure(true, this.#buffered);
   }
 
@@ -455,4 +565,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#flushed?.release();
     this.#flushed = undefined;
   }
+}
+
+function notAcknowledged({ size }: KeptBytes): ConnectionError {
+  return new ConnectionError("timed-out", `The peer has not acknowledged ${size} bytes`);
 }

@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fifo } from "../base/fifo.ts";
 import { LatestIndex, type LatestKey } from "../base/latest_index.ts";
 import type { BufferPool } from "./buffer_pool.ts";
-import { Segments, SHARE_FROM } from "./segments.ts";
+import { type Segment, Segments, SHARE_FROM } from "./segments.ts";
 
 /** The most bytes of frames that are encoded for one write. The others can still be replaced. */
 const WRITE_BYTES = SHARE_FROM;
@@ -172,6 +172,11 @@ export class LatestFrames {
   next(most: number): Uint8Array {
     const { bytes, sent, used } = this.#due!.next()!;
     return bytes.subarray(sent, sent + Math.min(used - sent, most));
+  }
+
+  /** The segment of what {@linkcode next} returned. */
+  get segment(): Segment {
+    return this.#due!.head;
   }
 
   /** Counts `size` bytes as passed to the socket. */

@@ -47,6 +47,11 @@ export interface LinkOwner extends FrameReceiver {
    * another error when the connection failed. It may be called again for what fails after that.
    */
   ended(reason: CloseReason, error?: Error): void;
+  /**
+   * Called first where the connection ends without the peer's word for it. Returns true if what is above goes on without
+   * it, and has left it; {@linkcode ended} is not called then.
+   */
+  survives(reason: CloseReason, error?: Error): boolean;
   /** Sends a PING. */
   sendHeartbeat(): void;
 }
@@ -83,10 +88,86 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
 
   /** Starts the heartbeat and begins to read. */
   run(): void {
+    this.#watch();
+    this.source.run();
+  }
+
+  /** Leaves the connection. Nothing of it is read or written any more, and it is aborted. */
+  leave(error?: Error): void {
+    this.#heartbeat?.stop();
+    this.source.leave();
+    this.writer.left();
+    this.source.channel.abort(error);
+  }
+
+  /**
+   * Goes on over another connection, after {@linkcode leave}. What the peer has not acknowledged is written again. Returns
+   * how many bytes that is.
+   */
+  enter(channel: Channel): number {
+    if (this.unreffed) channel.unref();
+    const again = this.writer.entered(channel);
+    this.source.enter(channel);
+    // What was pushed back may have ended it all.
+    if (this.state !== "closed" && !this.away) this.#watch();
+    return again;
+  }
+
+  /**
+   * Keeps what is written, so that the connection may be left; see `WriteLoop.keep`. Called before anything is read or
+   * written. `consumed` is called when all frames of a chunk have been handed out.
+   */
+  keep(buffer: number, most: number, rider: () => void, consumed: () => void): void {
+    this.writer.keep(buffer, most, rider);
+    this.source.follow(consumed);
+  }
+
+  /** The number of bytes that were received. */
+  get received(): number {
+    return this.source.bytes;
+  }
+
+  /** The number of frames that were received. */
+  get frames(): number {
+    return this.source.frames;
+  }
+
+  /** The number of bytes that were written, each once. */
+  get written(): number {
+    return this.writer.kept!.written;
+  }
+
+  /** The number of these that the peer has acknowledged. */
+  get acknowledged(): number {
+    return this.writer.kept!.acknowledged;
+  }
+
+  /** The position in the ordered bytes up to which the peer has them. */
+  get acknowledgedOrdered(): number {
+    return this.writer.kept!.acknowledgedOrdered;
+  }
+
+  /** Called when the peer has all bytes before `offset`. */
+  acknowledge(offset: number): void {
+    this.writer.acknowledged(offset);
+  }
+
+  /** The bytes that are kept, wait to be sent, or belong to a frame that is not complete. */
+  get heldBytes(): number {
+    const { buffered, heldBytes, kept } = this.writer;
+    return kept!.size + buffered + heldBytes + this.source.partial;
+  }
+
+  /** True while there is no connection. */
+  get away(): boolean {
+    return this.source.away;
+  }
+
+  /** Begins to watch for signs of life. */
+  #watch(): void {
     const { heartbeat, pythonHeartbeat } = this.#shared.tuning;
     const pace = isNative(this.writer.protocol) ? heartbeat : pythonHeartbeat;
     if (pace !== undefined) this.#heartbeat = new Heartbeat(this, this.#shared, pace);
-    this.source.run();
   }
 
   /** Lets the process exit even while the connection is open. */
@@ -118,13 +199,19 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
       this.failed(new ConnectionError("closed", `The connection ended ${partial} bytes into a frame`), "network-error");
       return;
     }
+    if (this.#owner.survives("peer-closed")) return;
     this.#heartbeat?.stop();
     this.writer.ungranted();
     this.#owner.ended("peer-closed");
   }
 
   failed(error: Error, reason: CloseReason): void {
-    this.#owner.ended(reason, error);
+    if (!this.#owner.survives(reason, error)) this.#owner.ended(reason, error);
+  }
+
+  stalled(error: Error): void {
+    // Where the session survives, the connection is as good as dead. Otherwise its peer is too slow.
+    if (!this.#owner.survives("heartbeat", error)) this.#owner.ended("slow-consumer", error);
   }
 
   pressure(full: boolean, bufferedBytes: number): void {
@@ -161,6 +248,6 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   }
 
   dead(error: ConnectionError): void {
-    this.#owner.ended("heartbeat", error);
+    this.failed(error, "heartbeat");
   }
 }

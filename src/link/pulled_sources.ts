@@ -37,8 +37,10 @@ type Positions = Pick<SendScheduler, "passed" | "spared" | "taken" | "urgentPass
 export interface PulledRoom {
   /** The most bytes of all sources that may wait, however fast the connection is. */
   readonly most: number;
-  /** True while all connections together have no room: each may have one frame then. */
-  readonly crowded: boolean;
+  /** Returns whether all connections together have no room: each may have one frame then. */
+  crowded(): boolean;
+  /** Returns whether no source may send anything now. */
+  closed(): boolean;
 }
 
 interface Waiting {
@@ -73,7 +75,7 @@ export class PulledSources {
 
   /** True if there is room for a frame. */
   get roomy(): boolean {
-    return this.#bytes < (this.#room.crowded ? 1 : this.#most);
+    return !this.#room.closed() && this.#bytes < (this.#room.crowded() ? 1 : this.#most);
   }
 
   /** Counts what `source` sends now, whether there is room or not. */
@@ -89,6 +91,11 @@ export class PulledSources {
     this.#most = Math.min(ms > SLOW_WRITE_MS ? PULLED_BYTES_SLOW : PULLED_BYTES, this.#room.most);
     this.#written(this.#ordered, this.#scheduler.passed);
     if (this.#urgent !== undefined) this.#written(this.#urgent, this.#scheduler.urgentPassed);
+    this.#pull();
+  }
+
+  /** Called when sources may send something again. */
+  opened(): void {
     this.#pull();
   }
 

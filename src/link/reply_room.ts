@@ -32,6 +32,8 @@ export interface HeldAnswer {
 export interface ReplyRoomOwner {
   /** The number of bytes that wait to be sent, without held answers. */
   readonly buffered: number;
+  /** True while no answer may be sent, because too much is not acknowledged. */
+  readonly blocked: boolean;
   /** Takes an answer for which there is room. */
   put(answer: HeldAnswer): void;
   /** Called when there may be room for the answer of a handler that was not started. */
@@ -169,6 +171,8 @@ export class ReplyRoom implements RoomWaiter {
   }
 
   #fits(size: number): "yes" | "own" | "total" {
+    // The connection tries again when something is acknowledged.
+    if (this.#owner.blocked) return "own";
     const { buffered } = this.#owner;
     // An empty buffer takes an answer of any size.
     if (buffered > 0 && buffered + size > this.#limits.maxBufferedBytes) return "own";

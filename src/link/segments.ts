@@ -11,7 +11,7 @@ import { type BufferPool, POOL_SIZES, type WriteBuffer, writeBuffer } from "./bu
  * If less than this share of a buffer is filled, the buffer does not wait: its bytes are copied into an array of their
  * own. The reason is that the limits count the waiting bytes, not the buffers that hold them.
  */
-const LITTLE = 0.25;
+export const LITTLE = 0.25;
 
 /** Bytes that are encoded already are passed on without a copy if there are at least this many. */
 export const SHARE_FROM: number = 16 * 1024;
@@ -25,6 +25,11 @@ export interface Segment {
   used: number;
   /** The end of the bytes that have been written. */
   sent: number;
+  /**
+   * How many hold it: the queue, and each write of it that is kept until the peer has acknowledged it. The buffer of one
+   * that nobody holds goes back to the pool.
+   */
+  holds: number;
   /** The segment to write after this one. */
   after: Segment | undefined;
 }
@@ -64,13 +69,13 @@ export class Segments {
     while (sizeClass < POOL_SIZES.length && POOL_SIZES[sizeClass] < size) sizeClass++;
     // A buffer that is too large for the pool does not go back to the pool either.
     const buffer = sizeClass < POOL_SIZES.length ? this.pool.take(sizeClass) : writeBuffer(size);
-    return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0, after: undefined };
+    return this.#open = { bytes: buffer.bytes, buffer, used: 0, sent: 0, holds: 1, after: undefined };
   }
 
   /** Adds bytes that nobody will change. Other connections may send them, too. */
   share(bytes: Uint8Array): void {
     this.seal();
-    this.#append({ bytes, buffer: undefined, used: bytes.length, sent: 0, after: undefined });
+    this.#append({ bytes, buffer: undefined, used: bytes.length, sent: 0, holds: 1, after: undefined });
   }
 
   /** Adds such bytes, with a copy if there are only a few. */
@@ -94,9 +99,10 @@ export class Segments {
         buffer: undefined,
         used: open.used,
         sent: 0,
+        holds: 1,
         after: undefined,
       });
-      this.#release(open);
+      this.release(open);
     } else this.#close();
   }
 
@@ -112,6 +118,11 @@ export class Segments {
     return this.#head;
   }
 
+  /** The segment that {@linkcode next} returned last. */
+  get head(): Segment {
+    return this.#head!;
+  }
+
   /** Counts `size` bytes of the first segment as written. Returns whether sealed segments are left. */
   advance(size: number): boolean {
     const segment = this.#head!;
@@ -120,7 +131,7 @@ export class Segments {
     if (segment.sent === segment.used) {
       this.#head = segment.after;
       if (this.#head === undefined) this.#tail = undefined;
-      this.#release(segment);
+      this.release(segment);
     }
     return this.#head !== undefined;
   }
@@ -143,7 +154,7 @@ export class Segments {
     if (open === undefined) return;
     this.#open = undefined;
     if (open.used > 0) this.#append(open);
-    else this.#release(open);
+    else this.release(open);
   }
 
   #append(segment: Segment): void {
@@ -152,7 +163,8 @@ export class Segments {
     this.#tail = segment;
   }
 
-  #release(segment: Segment): void {
-    if (segment.buffer !== undefined) this.pool.give(segment.buffer);
+  /** Called by each that held a segment. */
+  release(segment: Segment): void {
+    if (--segment.holds === 0 && segment.buffer !== undefined) this.pool.give(segment.buffer);
   }
 }

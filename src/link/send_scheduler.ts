@@ -9,7 +9,7 @@
 import type { BufferPool } from "./buffer_pool.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { LatestFrames } from "./latest_frames.ts";
-import { type OpenSegment, Segments } from "./segments.ts";
+import { type OpenSegment, type Segment, Segments } from "./segments.ts";
 
 /** The terms on which one side grants the other credit, in bytes. */
 export interface CreditTerms {
@@ -65,6 +65,8 @@ export class SendScheduler {
   #credit = 1;
   /** The least cost of a frame, in bytes; -1 while messages need no credit. */
   #least = -1;
+  /** How many bytes may be freed to be written before nothing new begins; see {@linkcode keep}. */
+  #room = Infinity;
   /** The held frames, in order. Created when one is held. */
   #held: Fifo<Run> | undefined = undefined;
   #lastRun: Run | undefined = undefined;
@@ -87,6 +89,31 @@ export class SendScheduler {
   limit(terms: CreditTerms): void {
     this.#credit = terms.window;
     this.#least = terms.least;
+  }
+
+  /** Frees at most `room` bytes, and the frame that goes beyond it, from now on. {@linkcode acknowledge} adds more. */
+  keep(room: number): void {
+    this.#room = room;
+  }
+
+  /** Called when the peer has acknowledged `bytes` more. {@linkcode resume} lets messages go on. */
+  acknowledge(bytes: number): void {
+    this.#room += bytes;
+  }
+
+  /** Frees held messages, as far as there is room and credit. */
+  resume(): void {
+    this.#release();
+  }
+
+  /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
+  get full(): boolean {
+    return this.#room <= 0;
+  }
+
+  /** True if something may be written now. */
+  get ready(): boolean {
+    return this.#free > 0 || this.#urgentBytes > 0 || this.#latest !== undefined && this.#latest.dueBytes > 0;
   }
 
   /** True while frames are held. */
@@ -163,21 +190,24 @@ export class SendScheduler {
       this.#takenBytes += size;
       this.#free += size;
       if (priority.charged) this.#charge(cost);
+      if (this.#room !== Infinity) this.#fill(size);
       return;
     }
     if (this.#line(priority) !== this.#ordered) {
       if (this.#urgentBytes === 0) this.#before = this.#free;
       this.#urgentBytes += size;
       this.#urgentTaken += size;
+      this.#room -= size;
       return;
     }
     this.#takenBytes += size;
-    if (this.holding || priority.charged && this.#credit <= 0) {
+    if (this.holding || priority.charged && (this.#credit <= 0 || this.full)) {
       this.#hold(priority.charged ? size : -size, cost);
       this.#plain = false;
     } else {
       if (priority.charged) this.#charge(cost);
       this.#free += size;
+      this.#fill(size);
     }
   }
 
@@ -231,6 +261,17 @@ export class SendScheduler {
     return segment.bytes.subarray(segment.sent, segment.sent + Math.min(segment.used - segment.sent, most, free));
   }
 
+  /** The segment of what {@linkcode next} returned. */
+  get segment(): Segment {
+    if (this.#current === "latest") return this.#latest!.segment;
+    return (this.#current === "urgent" ? this.#urgent! : this.#ordered).head;
+  }
+
+  /** Gives back a segment that was kept. */
+  release(segment: Segment): void {
+    this.#ordered.release(segment);
+  }
+
   /** Counts what {@linkcode next} returned as passed to the socket. */
   pass(size: number): void {
     if (this.#current === "urgent") {
@@ -252,7 +293,7 @@ export class SendScheduler {
       if (this.#urgentBytes === 0) {
         this.#urgent!.next();
         this.#urgent = undefined;
-        this.#plain = !this.holding;
+        this.#plain = !this.holding && !this.full;
         return this.#free > 0;
       }
       return true;
@@ -272,7 +313,7 @@ export class SendScheduler {
 
   /** True if the next held frame is a latest one and needs nothing but its turn. */
   get #placeFirst(): boolean {
-    return this.#held?.first?.size === 0 && this.#credit > 0;
+    return this.#held?.first?.size === 0 && this.#credit > 0 && !this.full;
   }
 
   /** Encodes latest frames if it is their turn. Returns whether there are some to be written now. */
@@ -302,10 +343,12 @@ export class SendScheduler {
   /** Encodes the latest frames that are first in line for one write, and frees those that are held behind them. */
   #encodeLatest(latest: LatestFrames): void {
     const places = this.#held!.first!;
-    while (places.count > 0 && this.#credit > 0 && latest.fits) {
+    while (places.count > 0 && this.#credit > 0 && !this.full && latest.fits) {
       places.count--;
+      const before = latest.dueBytes;
       const cost = latest.encode(this.#ordered.pool);
       if (cost > 0) this.#charge(cost);
+      this.#room -= latest.dueBytes - before;
     }
     if (places.count > 0) return;
     this.#held!.shift();
@@ -316,19 +359,27 @@ export class SendScheduler {
   #release(): void {
     while (this.holding) {
       const run = this.#held!.first!;
-      if (run.size === 0) return;
-      let count = run.count;
+      if (run.size === 0 || this.full) return;
+      const size = Math.abs(run.size);
+      let count = Math.min(run.count, Math.ceil(this.#room / size));
       if (run.size > 0 && this.#least >= 0) {
         if (this.#credit <= 0) return;
         const cost = Math.max(run.cost, this.#least);
         count = Math.min(count, Math.ceil(this.#credit / cost));
         this.#credit -= count * cost;
       }
-      this.#free += count * Math.abs(run.size);
+      this.#free += count * size;
+      this.#room -= count * size;
       run.count -= count;
       if (run.count === 0) this.#held!.shift();
     }
-    this.#plain = this.#urgent === undefined;
+    this.#plain = this.#urgent === undefined && !this.full;
+  }
+
+  /** Counts `size` bytes as freed. */
+  #fill(size: number): void {
+    this.#room -= size;
+    if (this.full) this.#plain = false;
   }
 
   #charge(cost: number): void {

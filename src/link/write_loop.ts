@@ -10,6 +10,7 @@ import type { BufferPool } from "./buffer_pool.ts";
 import type { Channel } from "./channel.ts";
 import { type CloseReason, reasonOf } from "./close_reason.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
+import { KeptBytes } from "./kept_bytes.ts";
 import { SendScheduler } from "./send_scheduler.ts";
 
 /** What all write loops of a Server or a Client share. */
@@ -25,9 +26,16 @@ export interface WriteLoopShared {
 export abstract class WriteLoop implements Flushable {
   /** The frames that wait, in order. */
   readonly scheduler: SendScheduler;
-  readonly #channel: Pick<Channel, "write">;
+  #channel: Pick<Channel, "write">;
   readonly #shared: WriteLoopShared;
-  #state: "idle" | "scheduled" | "writing" | "closed" = "idle";
+  /** `away` while there is no connection. */
+  #state: "idle" | "scheduled" | "writing" | "away" | "closed" = "idle";
+  /** What was written and is not acknowledged; `undefined` if nothing is kept. */
+  #kept: KeptBytes | undefined = undefined;
+  /** Called before something is written, so that more can go with it. */
+  #rider: (() => void) | undefined = undefined;
+  /** True while the write in flight is one that is made again. */
+  #again = false;
   /** The size of the write in flight, in bytes. */
   #writing = 0;
   #written = 0;
@@ -54,6 +62,26 @@ export abstract class WriteLoop implements Flushable {
     return this.#state === "closed";
   }
 
+  /** True while there is no connection. */
+  get away(): boolean {
+    return this.#state === "away";
+  }
+
+  /** What was written and is not acknowledged; `undefined` if nothing is kept. */
+  get kept(): KeptBytes | undefined {
+    return this.#kept;
+  }
+
+  /**
+   * Keeps what is written from now on. Called before anything is. While `buffer` bytes or more are kept, nothing new begins,
+   * and more than `most` end the connection. `rider` is called before a write, and may queue more.
+   */
+  keep(buffer: number, most: number, rider: () => void): void {
+    this.#kept = new KeptBytes(buffer, most, this.scheduler);
+    this.#rider = rider;
+    this.scheduler.keep(buffer);
+  }
+
   /** The number of bytes that the socket has taken. */
   get written(): number {
     return this.#written;
@@ -77,6 +105,28 @@ export abstract class WriteLoop implements Flushable {
     if (this.#state === "scheduled") this.#write();
   }
 
+  /** Leaves the connection. The bytes of the write in flight count as written, and are kept. */
+  protected leave(): void {
+    const writing = this.#state === "writing";
+    this.#state = "away";
+    this.#shared.flushes.remove(this);
+    this.#kept!.cut();
+    if (!writing) return;
+    const size = this.#writing;
+    this.#written += size;
+    if (!this.#again) this.scheduler.advance(size);
+    this.wrote(this.#again ? 0 : size);
+  }
+
+  /** Goes on over another connection. What is kept is written again first. Returns how many bytes that is. */
+  protected enter(channel: Pick<Channel, "write">): number {
+    this.#channel = channel;
+    this.#state = "idle";
+    const size = this.#kept!.rewind();
+    this.begin();
+    return size;
+  }
+
   /** Writes nothing more. */
   protected stop(): void {
     this.#state = "closed";
@@ -84,26 +134,55 @@ export abstract class WriteLoop implements Flushable {
   }
 
   #write(): void {
-    const bytes = this.scheduler.next(this.slice);
+    const { scheduler } = this;
+    const kept = this.#kept;
+    const again = this.#again = kept?.rewound === true;
+    if (kept !== undefined && !again && scheduler.ready) {
+      // What the rider queues goes into this write.
+      this.#state = "writing";
+      this.#rider!();
+    }
+    const bytes = again ? kept!.next(this.slice) : scheduler.next(this.slice);
     if (bytes === undefined) this.#state = "idle";
     else {
       this.#state = "writing";
       this.#writing = bytes.length;
-      this.scheduler.pass(bytes.length);
+      if (!again) this.#pass(bytes);
       this.lastWrite = this.#shared.clock.now();
-      this.#channel.write(bytes).then(() => this.#wrote(), (error) => this.#failed(error));
+      const channel = this.#channel;
+      channel.write(bytes).then(
+        () => {
+          if (channel === this.#channel) this.#wrote();
+        },
+        (error) => {
+          if (channel === this.#channel) this.#failed(error);
+        },
+      );
     }
-    const dropped = this.scheduler.takeDropped();
+    const dropped = scheduler.takeDropped();
     if (dropped > 0) this.dropped(dropped);
+  }
+
+  /** Counts bytes as passed to the socket, and keeps them if that is wanted. */
+  #pass(bytes: Uint8Array): void {
+    const { scheduler } = this;
+    if (this.#kept === undefined) scheduler.pass(bytes.length);
+    else {
+      const { passed, segment } = scheduler;
+      scheduler.pass(bytes.length);
+      this.#kept.add(bytes, segment, passed, scheduler.passed);
+    }
   }
 
   #wrote(): void {
     if (this.#state !== "writing") return;
-    const more = this.scheduler.advance(this.#writing);
+    const again = this.#again;
+    const more = again || this.scheduler.advance(this.#writing);
+    this.#kept?.settled();
     this.#written += this.#writing;
-    this.wrote(this.#writing);
-    // `wrote` may have led to a close.
-    if ((this.#state as string) === "closed") return;
+    this.wrote(again ? 0 : this.#writing);
+    // `wrote` may have led to the end of the connection.
+    if ((this.#state as string) !== "writing") return;
     if (more || this.#shared.tuning.eager) this.#write();
     // At most one write a turn, so that everything that this turn still sends goes into the next one.
     else this.#schedule();

@@ -50,9 +50,9 @@ export interface AckProbe {
 export interface DeliveriesHost {
   /**
    * Sends a probe after all messages so far. Its answer calls {@linkcode DeliveryLog.deliver}. Returns `undefined` if
-   * it cannot be sent.
+   * it cannot be sent. `last` is true if the session ends.
    */
-  ackProbe(): AckProbe | undefined;
+  ackProbe(last: boolean): AckProbe | undefined;
   /** Called when the answer of a probe is no longer needed. It may have arrived already. */
   outdated(probe: AckProbe): void;
 }
@@ -127,7 +127,7 @@ export class DeliveryLog implements ExpiryLog {
     this.#due = !last && this.#crowded;
     if (this.#due) return;
     this.#probed = this.#sent;
-    const probe = this.#host.ackProbe();
+    const probe = this.#host.ackProbe(last);
     if (probe !== undefined) this.#probes.push(probe);
   }
 

@@ -9,7 +9,8 @@
 import { objectMember, type PeerObject } from "../base/untrusted.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
-import type { ResumeTerms } from "./resumption.ts";
+import type { ResumeTerms, ResumptionPart } from "./resumption.ts";
+import type { Link } from "../link/link.ts";
 import type { StreamOpener } from "./streams.ts";
 import type { Clock } from "../base/clock.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
@@ -105,6 +106,7 @@ export interface FeatureHost {
   readonly streamBudget: ByteBudget;
   /** Sends frames and counts them. */
   readonly sender: Sender;
+  readonly link: Link;
   /** Takes messages and counts frames against the peer's rate limit. */
   readonly inbox: Inbox;
   /**
@@ -125,6 +127,8 @@ export interface FeatureHost {
   useless(frame: ReceivedFrame): void;
   /** Allows the peer `frames` more that mean nothing: it has sent them before it knew. */
   excuse(frames: number): void;
+  /** Called when the connection may be dead. */
+  suspected(): void;
   /** Called by a feature when the peer says that it goes away. Returns false if the peer has said so before. */
   leave(parting: PeerParting): boolean;
 }
@@ -157,6 +161,8 @@ export interface FeaturePart {
   take?(frame: ReceivedFrame, receivedAt: number, host: FeatureHost): void;
   /** Opens streams. */
   readonly opener?: StreamOpener;
+  /** Lets the session outlive its connection. */
+  readonly resumption?: ResumptionPart;
   /** Handles a frame with a system code. Returns false if the frame means nothing to the feature. */
   control?(frame: ReceivedFrame, host: FeatureHost): boolean;
   /**

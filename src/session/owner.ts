@@ -12,6 +12,8 @@ import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 export interface Inbox {
   /** True while it takes no more messages. */
   readonly full: boolean;
+  /** The number of bytes that wait for handlers. */
+  readonly queuedBytes: number;
   /** Resolves when it takes more messages, or when it is closed. */
   room(): Promise<void>;
   /** Takes a message or a request. Throws a `ProtocolError` if it is not allowed now. */

@@ -64,6 +64,16 @@ export interface Resumption {
   readonly heldBytes: number;
 }
 
+/** The resumption of one session, as the session itself uses it. */
+export interface ResumptionPart extends Resumption {
+  /** Called when the peer has all bytes before `offset`. */
+  acknowledge(offset: number): void;
+  /** Called when the connection was left. */
+  left(): void;
+  /** Called when the session goes on over another connection, and the peer has been told what was received. */
+  entered(): void;
+}
+
 /**
  * Returns what a client that comes back says, from the features of its message 2. Returns `undefined` if it asks for a new
  * session, or if what it says is malformed.

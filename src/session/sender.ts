@@ -20,7 +20,7 @@ import { encodeAlone, type EncodedFrame } from "../link/frame_encoding.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import {
   type AnswerCodec,
-  type Pending,
+  Pending,
   type PingOptions,
   REQUEST_TIMEOUT,
   RequestTable,
@@ -63,6 +63,12 @@ export interface Request {
   readonly replyMeta?: string | undefined;
 }
 
+/** Tells when the peer has what was sent. */
+export interface DeliveryMarks {
+  /** Returns a probe that counts as answered when the peer has the ordered bytes so far. */
+  probe(ackedMessages: number): AckProbe;
+}
+
 /** The session of a {@linkcode Sender}. */
 export interface SenderHost {
   readonly native: boolean;
@@ -79,6 +85,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   readonly writer: FrameWriter;
   /** True if the peer takes metadata. Set by the feature. */
   takesMetadata = false;
+  /** Tells when bytes are delivered; `undefined` if the peer does not acknowledge them. Set by the feature. */
+  marks: DeliveryMarks | undefined = undefined;
   /** The number of pieces of streams sent so far. Counted by the feature. */
   pieces = 0;
   /** The requests that wait for an answer. */
@@ -158,13 +166,21 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   }
 
   /** Sends a probe after all messages so far. Returns `undefined` if it cannot be sent. */
-  ackProbe(): Pending | undefined {
-    return this.#background(ORDERED_CONTROL, ENDLESS, false, this.#deliveries!.sent);
+  ackProbe(last: boolean): AckProbe | undefined {
+    const { sent } = this.#deliveries!;
+    // A latest frame is not among the ordered bytes, and the end of a session does not wait for acknowledgements.
+    const marked = !last && this.marks !== undefined && !(this.writer.latestFrames?.waiting! > 0);
+    return marked ? this.marks!.probe(sent) : this.#background(ORDERED_CONTROL, ENDLESS, false, sent);
   }
 
   /** Stops waiting for the answer of a probe. */
   outdated(probe: AckProbe): void {
-    this.pending.outdated(probe as Pending);
+    if (probe instanceof Pending) this.pending.outdated(probe);
+  }
+
+  /** Counts the first `count` messages as delivered. */
+  delivered(count: number): void {
+    this.#deliveries?.deliver(count);
   }
 
   /**
@@ -175,7 +191,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
   send(name: string, code: number, content: Uint8Array | string, origin?: PayloadOrigin): boolean {
     this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
     this.#deliveries?.take();
-    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+    return this.writer.takesMore;
   }
 
   /** Sends a message with metadata, whose members are `meta`; see `metadataMembers`. It has some if that is not empty. */
@@ -189,7 +205,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     if (meta === "") return this.send(name, code, content, origin);
     this.frame(name, code, Flag.META, 0, this.withMetadata(name, content, meta), MESSAGE, undefined, origin);
     this.#deliveries?.take();
-    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+    return this.writer.takesMore;
   }
 
   /**
@@ -221,7 +237,7 @@ export class Sender implements RequestTableHost, DeliveriesHost {
       const size = bytes.length - this.writer.protocol.headerSize;
       sent({ code, size, requestId, kind: kindOf(code, flags) }, this.#host.handle);
     }
-    return this.writer.buffered <= this.#shared.limits.highWaterMark;
+    return this.writer.takesMore;
   }
 
   /** Sends a complete frame of which only the latest counts. Throws a `BackpressureError` if there is no room. */

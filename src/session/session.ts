@@ -30,7 +30,7 @@ import type { Inbox, SessionOwner } from "./owner.ts";
 import { type Request, Sender, type SenderHost } from "./sender.ts";
 import type { PayloadEncoder } from "./payload_encoding.ts";
 import type { SessionShared } from "./shared.ts";
-import type { Resumption } from "./resumption.ts";
+import type { Resumption, ResumptionPart } from "./resumption.ts";
 import type { StreamOpener } from "./streams.ts";
 
 /**
@@ -58,6 +58,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #replyParts: readonly FeaturePart[] | undefined;
   /** The flags of the features, if any of them transforms received payloads. Other frames need no decoding. */
   readonly #decodedFlags: number;
+  /** Lets the session outlive its connection. */
+  readonly #resumption: ResumptionPart | undefined;
   /** The payloads that are decoded when they are handed out. */
   readonly #deferred: DeferredDecoding | undefined;
   /** The flags of the frames of such payloads, combined with bitwise OR. A field: it is read for every frame. */
@@ -109,6 +111,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#meter = meterOf(features, (error) => this.#hookFailed(error), (error) => this.#owner.error(error));
     const taker = this.#taker = features.find((part) => part.take !== undefined);
     this.#taken = taker?.takes ?? 0;
+    this.#resumption = features.find((part) => part.resumption !== undefined)?.resumption;
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
     this.#decodedFlags = features.some((part) => part.decode !== undefined) ? agreed.flags : 0;
@@ -213,15 +216,24 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   /** How the session outlives its connection; `undefined` if it does not. */
   get resumption(): Resumption | undefined {
-    return undefined;
+    return this.#resumption;
   }
 
   /**
    * Leaves the connection that the session still has. It is aborted, nothing of it is read or written from here on, and
    * `SessionOwner.suspended` is called. Does nothing if the session is suspended already.
    */
-  suspend(_reason: CloseReason, _error?: Error): void {
-    throw new Error("Not built");
+  suspend(reason: CloseReason, error?: Error): void {
+    if (this.#resumption === undefined || this.link.away || this.over) return;
+    this.link.leave(error);
+    this.#resumption.left();
+    this.#owner.suspended(reason, () => error);
+  }
+
+  /** True if `received` is possible: between what the peer has acknowledged and what was written. */
+  resumable(received: number): boolean {
+    const resumption = this.#resumption;
+    return resumption !== undefined && received >= resumption.acknowledged && received <= resumption.written;
   }
 
   /**
@@ -231,28 +243,37 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
    * @throws {ProtocolError} `protocol-error`: it cannot have received so many, or it had received more. The session is
    * over then.
    */
-  resume(_channel: Channel, _received: number): number {
-    throw new Error("Not built");
-  }
-
-  /** True if `received` is possible: between what the peer has acknowledged and what was written. */
-  resumable(_received: number): boolean {
-    return false;
+  resume(channel: Channel, received: number): number {
+    const resumption = this.#resumption!;
+    if (!this.resumable(received)) {
+      const { acknowledged, written } = resumption;
+      const error = new ProtocolError(
+        "protocol-error",
+        `The peer says that it has received ${received} bytes: it had acknowledged ${acknowledged}, and ${written} were written`,
+      );
+      channel.abort(error);
+      this.lose("protocol-error", error);
+      throw error;
+    }
+    resumption.acknowledge(received);
+    resumption.entered();
+    return this.link.enter(channel);
   }
 
   /** Ends a suspended session for good. */
-  lose(_reason: CloseReason, _error: Error): void {
-    throw new Error("Not built");
+  lose(reason: CloseReason, error: Error): void {
+    this.#end.drop(error, reason);
   }
 
   /**
    * Ends the session. For at most `drain` milliseconds, running handlers and this side's requests may finish, and what
    * was sent is written. Then the connection is closed. A peer with the feature `goaway` is asked to leave, and what it
-   * has sent is still handled and answered. A second call can only make the end come sooner. Resolves when the session
-   * is over; never rejects.
+   * has sent is still handled and answered. A second call can only make the end come sooner. A session that is suspended
+   * is over at once. Resolves when the session is over; never rejects.
    */
   close(reason: CloseReason, drain: number, how: Omit<Parting, "drain"> = {}): Promise<void> {
-    this.#end.close(reason, { ...how, drain });
+    if (this.link.away) this.#end.drop(undefined, reason);
+    else this.#end.close(reason, { ...how, drain });
     return this.closed;
   }
 
@@ -373,9 +394,23 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   ended(reason: CloseReason, error?: Error): void {
     // The end of the connection reports the error that caused it once more.
     if (this.over) return;
-    if (error === undefined) this.#end.finished();
+    if (this.link.away && error !== undefined) {
+      // What was read before the connection was left may break the protocol.
+      this.#owner.error(error);
+      this.#end.drop(error, reason);
+    } else if (error === undefined) this.#end.finished();
     else if (error instanceof ProtocolError) this.#broken(error);
     else this.#end.drop(error, reason);
+  }
+
+  survives(reason: CloseReason, error?: Error): boolean {
+    if (this.#resumption === undefined || !this.open || !CUTS.has(reason)) return false;
+    this.suspend(reason, error);
+    return true;
+  }
+
+  suspected(): void {
+    this.#owner.suspected();
   }
 
   sendHeartbeat(): void {
@@ -388,7 +423,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
 
   #broken(error: ProtocolError): void {
     this.#owner.error(error);
-    this.#end.broken(error);
+    if (this.link.away) this.#end.drop(error, error.code);
+    else this.#end.broken(error);
   }
 
   /** Handles a frame with a system code. Features get those that the session does not know. */
@@ -551,6 +587,16 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#owner.closed(reason, getError);
   }
 }
+
+/** The reasons for the end of a connection that a session with `resume` survives. */
+const CUTS: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  "decryption-failed",
+  "heartbeat",
+  "network-error",
+  "peer-closed",
+  "replaced",
+  "truncated",
+]);
 
 /** The number of frames that may mean nothing, in addition to those that `#countUseless` permits for other frames. */
 const USELESS = 1_000;

@@ -183,7 +183,7 @@ export class Shutdown {
   }
 
   /** Ends the session at once because the connection can no longer be used. */
-  drop(error: Error, reason: CloseReason): void {
+  drop(error: Error | undefined, reason: CloseReason): void {
     if (this.#closed) return;
     this.#begin(reason);
     this.#over(() => error, error);

@@ -10,6 +10,7 @@ import { contract } from "./contract.ts";
 import { credit } from "./credit.ts";
 import { goAway } from "./goaway.ts";
 import { metadata } from "./metadata.ts";
+import { resume } from "./resume.ts";
 import { streams } from "./streams/feature.ts";
 
 export { contractNote } from "./contract.ts";
@@ -18,7 +19,9 @@ export { contractNote } from "./contract.ts";
  * Returns the features of a Server or a Client. Payloads pass through them in this order when they are sent, so the one that
  * compresses them comes last.
  */
-export function featuresOf({ compression: terms, limits }: FeatureTerms): readonly Feature[] {
-  const features: readonly Feature[] = [credit, goAway, streams, contract, metadata];
-  return terms === undefined ? features : [...features, compression(terms, limits.maxMessageSize)];
+export function featuresOf({ compression: terms, limits, resume: kept }: FeatureTerms): readonly Feature[] {
+  const features: Feature[] = [credit, goAway, streams, contract, metadata];
+  if (kept !== undefined) features.push(resume(kept));
+  if (terms !== undefined) features.push(compression(terms, limits.maxMessageSize));
+  return features;
 }

@@ -1,0 +1,171 @@
+/**
+ * Keeps the bytes that were written until the peer has acknowledged them, so that they can be written again over another
+ * connection. They stay where they are, in the buffers of the pool; only a buffer that is mostly empty is copied out.
+ *
+ * @module
+ */
+
+import { LITTLE, type Segment, type Segments } from "./segments.ts";
+
+/** The bytes of one write. */
+class Kept {
+  bytes: Uint8Array;
+  /** Holds the bytes; `undefined` once they are in an array of their own. */
+  segment: Segment | undefined;
+  /** The offset of the first byte. */
+  readonly start: number;
+  /** The positions of the ordered bytes of the send scheduler before and after. They differ only for ordered bytes. */
+  readonly orderedFrom: number;
+  readonly orderedTo: number;
+  after: Kept | undefined = undefined;
+
+  constructor(bytes: Uint8Array, segment: Segment, start: number, orderedFrom: number, orderedTo: number) {
+    this.bytes = bytes;
+    this.segment = segment;
+    this.start = start;
+    this.orderedFrom = orderedFrom;
+    this.orderedTo = orderedTo;
+  }
+
+  get end(): number {
+    return this.start + this.bytes.length;
+  }
+}
+
+/** The kept bytes of one session. Offsets count all bytes of its frames that were written, from 0. */
+export class KeptBytes {
+  /** The most bytes that may be kept before nothing new begins. */
+  readonly buffer: number;
+  readonly #most: number;
+  readonly #lines: Pick<Segments, "release">;
+  #first: Kept | undefined = undefined;
+  #last: Kept | undefined = undefined;
+  /** The write that is in flight. */
+  #writing: Kept | undefined = undefined;
+  /** What is to be written again next, and the offset within it. */
+  #again: Kept | undefined = undefined;
+  #skip = 0;
+  #written = 0;
+  #acknowledged = 0;
+  #ordered = 0;
+
+  /**
+   * @param buffer The most bytes that may be kept before nothing new begins.
+   * @param most The most bytes that may be kept at all.
+   * @param lines Takes segments back.
+   */
+  constructor(buffer: number, most: number, lines: Pick<Segments, "release">) {
+    this.buffer = buffer;
+    this.#most = most;
+    this.#lines = lines;
+  }
+
+  /** The number of bytes written so far. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** The number of bytes, from the first one on, that the peer has. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  /** The number of bytes that are kept. */
+  get size(): number {
+    return this.#written - this.#acknowledged;
+  }
+
+  /** True if more is kept than may be. */
+  get excessive(): boolean {
+    return this.size > this.#most;
+  }
+
+  /** The position in the ordered bytes of the send scheduler up to which the peer has them. */
+  get acknowledgedOrdered(): number {
+    return this.#ordered;
+  }
+
+  /** Adds the bytes of a write that begins now. */
+  add(bytes: Uint8Array, segment: Segment, orderedFrom: number, orderedTo: number): void {
+    segment.holds++;
+    const kept = this.#writing = new Kept(bytes, segment, this.#written, orderedFrom, orderedTo);
+    if (this.#last === undefined) this.#first = kept;
+    else this.#last.after = kept;
+    this.#last = kept;
+    this.#written += bytes.length;
+  }
+
+  /** Called when the write in flight has settled, and its segment was advanced. */
+  settled(): void {
+    const kept = this.#writing;
+    this.#writing = undefined;
+    const segment = kept?.segment;
+    if (segment === undefined) return;
+    // An acknowledgement may arrive before the write has settled.
+    if (kept!.end <= this.#acknowledged) this.#free(kept!);
+    else if (
+      segment.buffer !== undefined && segment.sent === segment.used && segment.used < segment.bytes.length * LITTLE
+    ) {
+      kept!.bytes = kept!.bytes.slice();
+      this.#free(kept!);
+    }
+  }
+
+  /** Called when the connection is left. The write in flight may go on reading its buffer, so nobody may use it again. */
+  cut(): void {
+    if (this.#writing?.segment !== undefined) this.#writing.segment.holds = Infinity;
+    this.#writing = undefined;
+    this.#again = undefined;
+  }
+
+  /** Called when the peer has all bytes before `offset`. Returns how many more that is. */
+  acknowledge(offset: number): number {
+    const more = offset - this.#acknowledged;
+    this.#acknowledged = offset;
+    let kept = this.#first;
+    for (; kept !== undefined && kept.end <= offset; kept = kept.after) {
+      this.#ordered = kept.orderedTo;
+      if (kept !== this.#writing) this.#free(kept);
+    }
+    this.#first = kept;
+    // Whoever acknowledges what is still to be written again does not get it.
+    if (this.#again !== undefined && this.#again.start + this.#skip < offset) {
+      this.#again = kept;
+      this.#skip = kept === undefined ? 0 : Math.max(0, offset - kept.start);
+    }
+    if (kept === undefined) this.#last = undefined;
+    else if (kept.orderedTo > kept.orderedFrom && kept.start < offset) {
+      this.#ordered = kept.orderedFrom + offset - kept.start;
+    }
+    return more;
+  }
+
+  /** Makes everything that is kept be written again. Returns how many bytes that is. */
+  rewind(): number {
+    this.#again = this.#first;
+    this.#skip = this.#first === undefined ? 0 : this.#acknowledged - this.#first.start;
+    return this.size;
+  }
+
+  /** True while there are bytes to be written again. */
+  get rewound(): boolean {
+    return this.#again !== undefined;
+  }
+
+  /** Returns the next bytes to be written again, at most `most`. */
+  next(most: number): Uint8Array {
+    const kept = this.#again!;
+    // Meanwhile the peer may have acknowledged some of it.
+    const from = this.#skip;
+    const to = Math.min(kept.bytes.length, from + most);
+    this.#writing = kept;
+    this.#skip = to < kept.bytes.length ? to : 0;
+    if (this.#skip === 0) this.#again = kept.after;
+    return kept.bytes.subarray(from, to);
+  }
+
+  #free(kept: Kept): void {
+    if (kept.segment !== undefined) this.#lines.release(kept.segment);
+    kept.segment = undefined;
+  }
+}

@@ -1,0 +1,352 @@
+/**
+ * Implements resumption: a session outlives its connection. Each side counts the bytes of all frames, tells the other how
+ * many it has received (ACK), and keeps what it has written until the other side has it. When the client comes back over
+ * another connection, both tell each other how far they got, and what is missing is written again.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { Fifo } from "../../base/fifo.ts";
+import { TimerEntry } from "../../base/timer_wheel.ts";
+import { integerMember, type PeerObject, stringMember } from "../../base/untrusted.ts";
+import { ProtocolError } from "../../errors.ts";
+import type { ReceivedFrame } from "../../wire/decoded_frame.ts";
+import { SystemCode } from "../../wire/frame.ts";
+import { get32, put32 } from "../../wire/integers.ts";
+import type { Feature, FeatureHost, FeaturePart } from "../feature.ts";
+import {
+  ID_BYTES,
+  isToken,
+  KEY_BYTES,
+  RESUME,
+  type ResumeTerms,
+  type ResumptionPart,
+  type SessionTicket,
+} from "../resumption.ts";
+import type { AckProbe } from "../delivery_log.ts";
+
+/** How long an acknowledgement may wait for something else to be written, in milliseconds. */
+const ACK_MS = 200;
+/** The most bytes that are not acknowledged while something is read. */
+const ACK_BYTES = 64 * 1024;
+/** The least silence after which a client takes its connection for dead, in milliseconds. */
+const SUSPECT_MS = 2_000;
+/** The same as a number of smoothed round trips. */
+const SUSPECT_TRIPS = 4;
+/** How much more than `buffer` and one frame may be kept: frames that are always written. */
+const SLACK = 1024 * 1024;
+/** The size of an ACK, in bytes. */
+const ACK_SIZE = 24;
+const DEFAULT_KEEP = 30_000;
+const DEFAULT_BUFFER = 1024 * 1024;
+
+/**
+ * The feature `resume`. A server's greeting offers `{keep, buffer}`, a client asks with `{buffer}`, and the server answers
+ * with the ticket of the session, `{id, key}`.
+ */
+export function resume({ keep, buffer }: ResumeTerms): Feature {
+  const offered: PeerObject = keep === undefined ? { buffer } : { keep, buffer };
+  return {
+    name: RESUME,
+    codes: [SystemCode.ACK],
+    needs: ["credit", "goaway"],
+    offer: () => offered,
+    check: (flags, code, id) =>
+      code === SystemCode.ACK && (flags !== 0 || id !== 0) ? "ACK has a flag or an id" : undefined,
+    confirm: (_ours, theirs) =>
+      ticketIn(theirs) !== undefined || integerMember(theirs, "received", 0, MOST) !== undefined,
+    attach(ours, theirs, host, clock, greeted): FeaturePart | undefined {
+      const client = keep === undefined;
+      const ticket = ticketIn(client ? theirs : ours);
+      if (ticket === undefined) return undefined;
+      const said = client ? greeted : theirs;
+      return new Resume(host, clock, ticket, {
+        client,
+        buffer,
+        keep: keep ?? integerMember(greeted, "keep", 1, 0x7fffffff) ?? DEFAULT_KEEP,
+        theirs: integerMember(said, "buffer", 1, MOST) ?? DEFAULT_BUFFER,
+      });
+    },
+  };
+}
+
+const MOST = Number.MAX_SAFE_INTEGER;
+
+function ticketIn(parameters: PeerObject): SessionTicket | undefined {
+  const id = stringMember(parameters, "id");
+  const key = stringMember(parameters, "key");
+  return isToken(id, ID_BYTES) && isToken(key, KEY_BYTES) ? { id, key } : undefined;
+}
+
+/** What was agreed on. */
+interface Agreed {
+  readonly client: boolean;
+  /** How much this side keeps, in bytes. */
+  readonly buffer: number;
+  /** How much the other side keeps, in bytes. */
+  readonly theirs: number;
+  readonly keep: number;
+}
+
+/** Messages that are delivered when the peer has the ordered bytes up to a position. */
+interface Mark extends AckProbe {
+  readonly position: number;
+}
+
+/** The resumption of one session. */
+class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
+  readonly ticket: SessionTicket;
+  readonly keep: number;
+  readonly buffer: number;
+  readonly #host: FeatureHost;
+  /** The number of bytes that make an acknowledgement due at once. */
+  readonly #quick: number;
+  /** The offset of the last ACK that was sent, and the number of frames other than ACK that it covers. */
+  #told = 0;
+  #toldFrames = 0;
+  /** The numbers of ACKs that have arrived and that were sent. */
+  #acks = 0;
+  #acksSent = 0;
+  /** True while an ACK is due within {@linkcode ACK_MS}. */
+  #due = false;
+  readonly #marks = new Fifo<Mark>();
+  /** Finds out if the connection is dead. Only on a client. */
+  readonly #watch: Suspicion | undefined;
+
+  constructor(host: FeatureHost, clock: Clock, ticket: SessionTicket, { buffer, client, keep, theirs }: Agreed) {
+    super();
+    this.#host = host;
+    this.ticket = ticket;
+    this.keep = keep;
+    this.buffer = buffer;
+    this.#quick = quickly(theirs);
+    this.#watch = client ? new Suspicion(host, clock) : undefined;
+    const { link, sender } = host;
+    link.keep(buffer, buffer + sender.maxMessageSize + SLACK, () => this.#ride(), () => this.#consumed());
+    sender.marks = this;
+    // Until something has come on a session, its server does not know whether its client knows of it.
+    if (client) this.#tell();
+  }
+
+  get resumption(): ResumptionPart {
+    return this;
+  }
+
+  get received(): number {
+    return this.#host.link.received;
+  }
+
+  get written(): number {
+    return this.#host.link.written;
+  }
+
+  get acknowledged(): number {
+    return this.#host.link.acknowledged;
+  }
+
+  get suspended(): boolean {
+    return this.#host.link.away;
+  }
+
+  get suspect(): boolean {
+    return this.#watch?.suspect === true;
+  }
+
+  get heldBytes(): number {
+    return this.#host.link.heldBytes + this.#host.inbox.queuedBytes;
+  }
+
+  control(frame: ReceivedFrame, { inbox, sender }: FeatureHost): boolean {
+    if (frame.code !== SystemCode.ACK) return false;
+    if (frame.size !== 8) throw new ProtocolError("protocol-error", "The peer sent an ACK that is no u64");
+    // A peer has a reason to acknowledge only after something was sent. Further ACKs are charged.
+    if (++this.#acks > sender.frames + this.written / quickly(this.buffer)) inbox.permits(frame);
+    const offset = get32(frame.content, 0) * 0x1_0000_0000 + get32(frame.content, 4);
+    if (offset > this.written) {
+      throw new ProtocolError("protocol-error", `The peer acknowledged ${offset} bytes of the ${this.written} written`);
+    }
+    if (offset > this.acknowledged) this.acknowledge(offset);
+    return true;
+  }
+
+  /** Called when the peer has all bytes before `offset`. */
+  acknowledge(offset: number): void {
+    this.#host.link.acknowledge(offset);
+    this.#watch?.acknowledged();
+    const position = this.#host.link.acknowledgedOrdered;
+    while (this.#marks.size > 0 && this.#marks.first!.position <= position) {
+      this.#host.sender.delivered(this.#marks.shift().ackedMessages);
+    }
+  }
+
+  probe(ackedMessages: number): AckProbe {
+    const mark = { position: this.#host.sender.writer.scheduler.taken, ackedMessages };
+    this.#marks.push(mark);
+    return mark;
+  }
+
+  /** Called when the connection was left. */
+  left(): void {
+    this.#stop();
+    this.#watch?.stop();
+  }
+
+  /** Called when the session goes on over another connection. The peer has just been told what was received. */
+  entered(): void {
+    this.#told = this.received;
+    this.#toldFrames = this.#others;
+    this.#watch?.start();
+  }
+
+  close(): void {
+    this.#stop();
+    this.#watch?.stop();
+    this.#marks.clear();
+  }
+
+  /** Called when an acknowledgement may wait no longer. */
+  override expire(): void {
+    if (!this.#due) return;
+    this.#tell();
+  }
+
+  /** The number of frames other than ACK that have arrived. */
+  get #others(): number {
+    return this.#host.link.frames - this.#acks;
+  }
+
+  /** Called when the frames of a chunk have been handed out. */
+  #consumed(): void {
+    if (this.suspended) return;
+    if (this.received - this.#told >= this.#quick) this.#tell();
+    else if (!this.#due && this.#others > this.#toldFrames) {
+      this.#due = true;
+      if (this.tick < 0) this.#host.wheel.add(this, ACK_MS);
+    }
+  }
+
+  /** Called before something is written. */
+  #ride(): void {
+    this.#watch?.writes(this.#host.sender.frames - this.#acksSent);
+    if (this.#due) this.#tell();
+  }
+
+  #tell(): void {
+    this.#due = false;
+    this.#acksSent++;
+    const { received } = this;
+    this.#told = received;
+    this.#toldFrames = this.#others;
+    const content = new Uint8Array(8);
+    put32(content, 0, Math.floor(received / 0x1_0000_0000));
+    put32(content, 4, received % 0x1_0000_0000);
+    this.#host.sender.control("ack", SystemCode.ACK, 0, content);
+  }
+
+  #stop(): void {
+    this.#due = false;
+    this.#host.wheel.remove(this);
+  }
+}
+
+/** Returns how many bytes make an acknowledgement due at once for a side that keeps `buffer` bytes. */
+function quickly(buffer: number): number {
+  return Math.max(ACK_SIZE, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
+}
+
+/** Finds out whether a client's connection may be dead: nothing comes although something waits to be acknowledged. */
+class Suspicion extends TimerEntry {
+  readonly #host: FeatureHost;
+  readonly #clock: Clock;
+  /** The number of frames other than ACK that were sent, and an offset that is not before the end of the last one. */
+  #frames = 0;
+  #end = 0;
+  /** The time since which one of them waits to be acknowledged, by the clock; -1 if none does. */
+  #waitsFrom = -1;
+  /** The offset and the time of a write whose round trip is measured; -1 for none. */
+  #measured = -1;
+  #measuredAt = 0;
+  /** The smoothed round trip, in milliseconds. */
+  #trip = 0;
+  /** The number of bytes that had arrived when the connection was suspected; -1 if it is not. */
+  #heard = -1;
+
+  constructor(host: FeatureHost, clock: Clock) {
+    super();
+    this.#host = host;
+    this.#clock = clock;
+  }
+
+  /** True if the connection is suspected and nothing has come since. */
+  get suspect(): boolean {
+    return this.#heard === this.#host.link.received;
+  }
+
+  /** Called before something is written. `frames` is the number of frames other than ACK that were sent so far. */
+  writes(frames: number): void {
+    const { link, sender } = this.#host;
+    if (frames > this.#frames) {
+      this.#frames = frames;
+      this.#end = link.written + sender.writer.buffered;
+    }
+    if (this.#end <= link.written) return;
+    const now = this.#clock.now();
+    if (this.#measured < 0) {
+      this.#measured = link.written;
+      this.#measuredAt = now;
+    }
+    if (this.#waitsFrom < 0) this.#wait(now);
+  }
+
+  /** Called when the peer has acknowledged something. */
+  acknowledged(): void {
+    const { acknowledged } = this.#host.link;
+    const now = this.#clock.now();
+    if (this.#measured >= 0 && acknowledged > this.#measured) {
+      const trip = now - this.#measuredAt;
+      this.#trip = this.#trip === 0 ? trip : this.#trip + (trip - this.#trip) / 8;
+      this.#measured = -1;
+    }
+    this.#waitsFrom = this.#waits ? now : -1;
+  }
+
+  /** Called when the session goes on over another connection. */
+  start(): void {
+    this.#heard = -1;
+    this.#measured = -1;
+    this.#waitsFrom = -1;
+    if (this.#waits) this.#wait(this.#clock.now());
+  }
+
+  stop(): void {
+    this.#heard = -1;
+    this.#host.wheel.remove(this);
+  }
+
+  override expire(): void {
+    const { link } = this.#host;
+    if (this.#waitsFrom < 0 || link.away) return;
+    const silent = this.#clock.now() - Math.max(this.#waitsFrom, link.lastReceived);
+    const left = this.#patience - silent;
+    this.#host.wheel.add(this, left > 0 ? left : this.#patience);
+    if (left > 0) return;
+    this.#heard = link.received;
+    this.#host.suspected();
+  }
+
+  /** True if something that was written waits to be acknowledged, and it is not only an ACK. */
+  get #waits(): boolean {
+    const { acknowledged, written } = this.#host.link;
+    return acknowledged < Math.min(this.#end, written);
+  }
+
+  get #patience(): number {
+    return Math.max(SUSPECT_MS, SUSPECT_TRIPS * this.#trip);
+  }
+
+  #wait(now: number): void {
+    this.#waitsFrom = now;
+    if (this.tick < 0) this.#host.wheel.add(this, this.#patience);
+  }
+}
