@@ -152,6 +152,8 @@ export type {
   TrustOption,
 } from "./src/encryption_seam.ts";
 export type { CompressionOptions } from "./src/app/compression_config.ts";
+export type { ResumeOptions, ServerResumeOptions } from "./src/app/resume_config.ts";
+export type { ResumedInfo, SuspendedInfo } from "./src/app/resume_events.ts";
 export type { CompressionCodecName } from "./src/compression_seam.ts";
 export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
 export type * from "./src/transport.ts";

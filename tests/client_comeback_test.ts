@@ -455,9 +455,9 @@ describe("a connection that is only suspected", () => {
       if (when === "silence" || when === "grace") await made.clock.advance(2_000);
       const settled = when === "grace" ? made.last.terms.heard!() : undefined;
       made.cut();
+      if (when === "hurried wait") made.comeback.hurry();
       await settled;
       if (when === "silence") await made.last.terms.heard!();
-      if (when === "hurried wait") made.comeback.hurry();
       await made.clock.advance(199);
       assertEquals(made.attempts.length, when === "wait" ? 0 : 1, when);
       await made.clock.advance(1);

@@ -89,6 +89,39 @@ export interface ClientCloseOptions {
  * assertEquals([client.state, client.stats().protocol], ["connected", "native"]);
  * assertEquals(await client.request(ADD, { a: 1, b: 2 }), 3);
  * ```
+ *
+ * @example A request that outlives its connection
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, messageType, Server, text } from "@veltix/core";
+ * import { type Connection, memoryTransport } from "@veltix/core/memory";
+ *
+ * // A network within the program, so that its cables can be cut.
+ * const network = memoryTransport();
+ * const cables: Connection[] = [];
+ * const transport = {
+ *   ...network,
+ *   connect: async (...to: Parameters<typeof network.connect>) => {
+ *     const cable = await network.connect(...to);
+ *     cables.push(cable);
+ *     return cable;
+ *   },
+ * };
+ *
+ * const HELLO = messageType(200, "hello", text, text);
+ * await using server = new Server({ port: 0, hostname: "127.0.0.1", transport, resume: true });
+ * server.route(HELLO, ({ data }) => `Hello, ${data}!`);
+ * await server.start();
+ *
+ * await using client = new Client({ ...server.addresses[0], transport, reconnect: true, resume: true });
+ * const events: string[] = [];
+ * client.on("suspended", () => events.push(`suspended: ${client.state}`));
+ * client.on("resumed", () => events.push(`resumed: ${client.state}`));
+ * await client.connect();
+ * cables[0].abort();
+ * assertEquals(await client.request(HELLO, "Ada"), "Hello, Ada!");
+ * assertEquals(events, ["suspended: suspended", "resumed: connected"]);
+ * ```
  */
 export class Client implements AsyncDisposable {
   readonly #core: EndpointCore<ClientEvents>;
@@ -101,8 +134,9 @@ export class Client implements AsyncDisposable {
    *
    * @param config Options; all optional.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type; the message names it.
-   * @throws {ConfigError} `invalid-config`: two options exclude each other. `unsupported`: this runtime cannot compute
-   * the checksums of the protocol, or `transport` is a name and the imported entry of the package loads no sockets.
+   * @throws {ConfigError} `invalid-config`: two options exclude each other, or `resume` is set without `reconnect`.
+   * `unsupported`: this runtime cannot compute the checksums of the protocol, or `transport` is a name and the imported
+   * entry of the package loads no sockets.
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
@@ -143,12 +177,15 @@ export class Client implements AsyncDisposable {
     });
   }
 
-  /** The client's state. It is `"connected"` only while messages can be sent. */
+  /**
+   * The client's state. It is `"connected"` while there is a connection that can be used. With `resume` it is `"suspended"`
+   * while there is none and the session waits for another one: messages can be sent then, too.
+   */
   get state(): ClientState {
     return this.#link.state;
   }
 
-  /** What protects the connection; `undefined` while there is none. */
+  /** What protects the connection; while the session is suspended, its last one. `undefined` while there is neither. */
   get security(): "none" | ConnectionSecurity["kind"] | undefined {
     return this.#link.peer?.security;
   }
@@ -177,8 +214,9 @@ export class Client implements AsyncDisposable {
   /**
    * Connects. Calls made while connecting or connected share one attempt. The attempt is given up when the last of its
    * callers gives up, and a call after that begins another as soon as the first is over. With `reconnect` it goes on
-   * until the attempts are used up, by default forever: give a signal, or watch `disconnect`. Leaving a server that
-   * turns out not to be a Veltix server may take up to a second.
+   * until the attempts are used up, by default forever: give a signal, or watch `disconnect`. While the session is
+   * suspended, it waits until the session goes on, or for the next connection if it is lost. Leaving a server that turns
+   * out not to be a Veltix server may take up to a second.
    *
    * @param options A signal to give up by.
    * @returns Resolves when the handshake is done and messages can be sent.
@@ -194,7 +232,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Stops reconnecting. An attempt to reconnect that is under way is given up, and `disconnect` fires with `permanent`.
-   * A first attempt goes on and an open connection stays, but no attempt follows them. The next `connect()` that begins
+   * A session that is suspended is lost. A first attempt goes on and an open connection stays, but no attempt follows
+   * them, and the session ends with its connection. The next `connect()` that begins
    * an attempt reconnects as configured again. If it is called in the same turn, what `queueWhileDown` holds waits for
    * it.
    */
@@ -204,7 +243,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Begins a new row of attempts to reconnect, even after {@linkcode stopRetry}. If the client is not connected, the
-   * first attempt begins at once, even while it waits for the next one. An open connection stays. Without `reconnect`
+   * first attempt begins at once, even while it waits for the next one. So does the next attempt of a session that is
+   * suspended. An open connection stays. Without `reconnect`
    * in the configuration, the defaults of `reconnect` apply.
    *
    * @param max How many attempts in a row. Default: those of `reconnect`.
@@ -415,6 +455,8 @@ export class Client implements AsyncDisposable {
   ): boolean;
   /**
    * Sends a message. An idle connection writes it at once; messages sent later in the same turn share the next write.
+   * While the session is suspended, see the option `resume`, messages wait for the next connection: at most as much as the
+   * option's `buffer` together with what the server has not acknowledged.
    *
    * @param type The type.
    * @param payload The payload.
@@ -642,7 +684,7 @@ export class Client implements AsyncDisposable {
     return this.#link.outgoing.ready();
   }
 
-  /** Lets the process exit even while the client is connected. */
+  /** Lets the process exit even while the client is connected or its session is suspended. */
   unref(): void {
     this.#link.unref();
   }
@@ -650,6 +692,9 @@ export class Client implements AsyncDisposable {
   /**
    * Closes the connection: lets running handlers and pending requests finish, flushes what was sent, then cuts it.
    * Routes and event listeners stay, and the client can connect again. A second call returns the same promise.
+   *
+   * While the session is suspended, the client tries to come back first, within the same time. If it cannot, the session
+   * is lost, and the server learns of it only when it has kept the session long enough.
    *
    * A handler may await it. It then resolves when nothing else is under way, so that the handler can go on and answer.
    * The handler must call it before it awaits anything else. Otherwise the client cannot tell that the handler is the

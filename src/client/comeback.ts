@@ -170,6 +170,8 @@ export class Comeback {
 
   /** Called when the session has lost its connection. */
   suspended(reason: CloseReason, getError: () => unknown): void {
+    // What was read last may have ended the session.
+    if (this.#over) return;
     const { clock, wheel } = this.#host;
     const at = this.#cutAt = clock.now();
     // A client leaves only a connection on which nothing came any more.

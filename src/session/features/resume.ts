@@ -228,7 +228,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
 
   /** Called before something is written. */
   #ride(): void {
-    this.#watch?.writes(this.#host.sender.frames - this.#acksSent);
+    this.#watch?.writes(this.#acksSent * ACK_SIZE);
     if (this.#due) this.#tell();
   }
 
@@ -259,8 +259,8 @@ function quickly(buffer: number): number {
 class Suspicion extends TimerEntry {
   readonly #host: FeatureHost;
   readonly #clock: Clock;
-  /** The number of frames other than ACK that were sent, and an offset that is not before the end of the last one. */
-  #frames = 0;
+  /** The bytes of frames other than ACK that were sent, and an offset that is not before the end of the last one. */
+  #others = 0;
   #end = 0;
   /** The time since which one of them waits to be acknowledged, by the clock; -1 if none does. */
   #waitsFrom = -1;
@@ -283,13 +283,13 @@ class Suspicion extends TimerEntry {
     return this.#heard === this.#host.link.received;
   }
 
-  /** Called before something is written. `frames` is the number of frames other than ACK that were sent so far. */
-  writes(frames: number): void {
+  /** Called before something is written. `acks` is the number of bytes of all ACKs so far. */
+  writes(acks: number): void {
     const { link, sender } = this.#host;
-    if (frames > this.#frames) {
-      this.#frames = frames;
-      this.#end = link.written + sender.writer.buffered;
-    }
+    // Frames are counted only after they are written, so their bytes are looked at.
+    const end = link.written + sender.writer.buffered;
+    if (end - acks > this.#others) this.#end = end;
+    this.#others = end - acks;
     if (this.#end <= link.written) return;
     const now = this.#clock.now();
     if (this.#measured < 0) {
@@ -308,7 +308,7 @@ class Suspicion extends TimerEntry {
       this.#trip = this.#trip === 0 ? trip : this.#trip + (trip - this.#trip) / 8;
       this.#measured = -1;
     }
-    this.#waitsFrom = this.#waits ? now : -1;
+    this.#since(this.#waits ? now : -1);
   }
 
   /** Called when the session goes on over another connection. */
@@ -346,7 +346,13 @@ class Suspicion extends TimerEntry {
   }
 
   #wait(now: number): void {
-    this.#waitsFrom = now;
+    this.#since(now);
     if (this.tick < 0) this.#host.wheel.add(this, this.#patience);
+  }
+
+  #since(now: number): void {
+    this.#waitsFrom = now;
+    // An encrypted connection says only whether bytes have come since it was asked last.
+    void this.#host.link.lastReceived;
   }
 }
