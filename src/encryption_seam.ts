@@ -93,10 +93,17 @@ export interface ClientEncryption {
    * @param to The address that was asked for.
    * @param answer Returns the first bytes of this side, given those of the server. Called once, when the server is
    * trusted.
+   * @param heard Called when the server has sent something. The handshake goes on when the promise resolves, and fails
+   * when it rejects. Default: the handshake goes on at once.
    * @returns The connection to use from then on.
    * @throws {HandshakeError | ProtocolError | ConnectionError} The server is not trusted, or was lost.
    */
-  connect(connection: Connection, to: Endpoint, answer: (greeting: Uint8Array) => Uint8Array): Promise<Connection>;
+  connect(
+    connection: Connection,
+    to: Endpoint,
+    answer: (greeting: Uint8Array) => Uint8Array,
+    heard?: () => Promise<void>,
+  ): Promise<Connection>;
 }
 
 /** Creates the encryption of listeners and clients. */

@@ -190,6 +190,7 @@ for (const { name, make } of WORLDS) {
             await turn();
             assertEquals(served.server.stats(), {
               connections: 0,
+              suspended: 0,
               closing: 0,
               pendingHandshakes: 1,
               rejected: 0,

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Routes } from "../src/app/routes.ts";
-import { json, messageType } from "../mod.ts";
+import { BackpressureError, bytes, json, messageType, ProtocolError } from "../mod.ts";
+import { connectionPair } from "../src/adapters/memory.ts";
+import { Channel } from "../src/link/channel.ts";
 import { Conversation, cutAfter } from "./resume_support.ts";
 import { Random } from "./wire_support.ts";
 
@@ -42,6 +44,13 @@ function conversation(options: ConstructorParameters<typeof Conversation>[0] = {
   return { talk: new Conversation({ ...options, client, server }), up, down };
 }
 
+const BYTES = messageType(203, "bytes", bytes);
+
+/** Faults under which nothing that one side sends arrives. */
+function drops(lost: "client" | "server"): (info: { readonly side: string }) => { dropAfter: number } | undefined {
+  return ({ side }) => side === lost ? { dropAfter: 0 } : undefined;
+}
+
 /** Resolves when `done` holds, looking after each turn of the event loop. */
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -67,7 +76,7 @@ describe("a session with resumption", () => {
 
   for (const how of ["reset", "close", "drop"] as const) {
     it(`loses nothing and repeats nothing over many cuts (${how})`, async () => {
-      for (let seed = 1; seed <= 20; seed++) {
+      for (let seed = 1; seed <= (how === "drop" ? 6 : 15); seed++) {
         const random = new Random(seed);
         const faults = (): { faults: () => ReturnType<typeof cutAfter> } => ({
           faults: () => ({ ...cutAfter(random.below(3_000), how), split: { seed, max: 700 } }),
@@ -113,4 +122,114 @@ describe("a session with resumption", () => {
       }
     });
   }
+
+  it("does the same wherever a short conversation is cut, after each byte of each direction", async () => {
+    for (const side of ["client", "server"] as const) {
+      for (let bytes = 0; bytes < 400; bytes++) {
+        const faults = (info: { readonly side: string }): ReturnType<typeof cutAfter> | undefined =>
+          info.side === side ? cutAfter(bytes, "reset") : undefined;
+        const { talk, up, down } = conversation({ first: { faults } });
+        using _ = talk;
+        const { client, server } = talk;
+        for (let n = 0; n < 3; n++) {
+          client.peer.send(UP, { n, pad: "" });
+          server.peer.send(DOWN, { n, pad: "" });
+        }
+        const asked = [client.peer.request(ASK, 1, {}), server.peer.request(ASK, 1, {})];
+        await until(() => client.suspensions.length > 0 || up.next === 3 && down.next === 3);
+        talk.cut();
+        talk.resume();
+        assertEquals(await Promise.all(asked), [2, 3], `${side} ${bytes}`);
+        assertEquals([up.next, down.next, up.wrong, down.wrong], [3, 3, [], []], `${side} ${bytes}`);
+        assertEquals([client.errors, server.errors, client.over, server.over], [[], [], undefined, undefined]);
+      }
+    }
+  });
+
+  it("lets two large messages meet, although each is many times what is kept", async () => {
+    const size = 2_000_000;
+    const got: number[] = [];
+    const server = new Routes();
+    server.add(BYTES, ({ data }: { data: Uint8Array }) => void got.push(data.length));
+    const client = new Routes();
+    client.add(BYTES, ({ data }: { data: Uint8Array }) => void got.push(data.length));
+    using talk = new Conversation({ buffer: 65_536, client, server });
+    for (let i = 0; i < 3; i++) {
+      talk.client.peer.send(BYTES, new Uint8Array(size));
+      talk.server.peer.send(BYTES, new Uint8Array(size));
+    }
+    await until(() => got.length === 6);
+    assertEquals(got, Array(6).fill(size));
+  });
+
+  it("begins nothing new while too much is not acknowledged", async () => {
+    const { talk, up } = conversation({ buffer: 65_536, first: { faults: drops("server") } });
+    using _ = talk;
+    const { client } = talk;
+    const pad = "x".repeat(1_000);
+    for (let n = 0; n < 200; n++) client.peer.send(UP, { n, pad });
+    await until(() => up.next > 60);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { acknowledged, written } = client.peer.session.resumption!;
+    assertEquals(acknowledged, 0);
+    assert(written >= 65_536 && written < 65_536 + 1_100, `${written}`);
+    // Answers to the peer's requests begin no more, but control frames do.
+    assert(client.peer.session.sender.writer.blocked);
+    talk.cut();
+    talk.resume();
+    await until(() => up.next === 200);
+    assertEquals(up.wrong, []);
+  });
+
+  it("takes as much as is kept while there is no connection, and then says so", async () => {
+    const { talk, up } = conversation({ buffer: 65_536 });
+    using _ = talk;
+    const { client } = talk;
+    talk.cut();
+    const pad = "x".repeat(1_000);
+    let n = 0;
+    let heeded = -1;
+    const error = assertThrows(() => {
+      for (;; n++) if (!client.peer.send(UP, { n, pad }) && heeded < 0) heeded = n;
+    }, BackpressureError);
+    assertEquals(error.code, "buffer-full");
+    assert(n > 60 && n <= 64, `${n}`);
+    assert(heeded > 0 && heeded < n - 20, `${heeded}`);
+    let ready = false;
+    void client.peer.ready().then(() => ready = true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(ready, false);
+    talk.resume();
+    await until(() => up.next === n && ready);
+    assertEquals(up.wrong, []);
+  });
+
+  it("is over if the peer acknowledges what was not written, or says it has received what it cannot", () => {
+    for (const received of [-1, 25, 1e9]) {
+      const { talk } = conversation();
+      using _ = talk;
+      talk.cut();
+      const { session } = talk.client.peer;
+      assertEquals([session.resumption!.written, session.resumable(received)], [24, false]);
+      const [up] = connectionPair();
+      assertThrows(() => session.resume(new Channel(up), received), ProtocolError, `has received ${received} bytes`);
+      assertEquals(talk.client.over?.reason, "protocol-error");
+    }
+  });
+
+  it("counts as delivered what the peer has, and as uncertain what was written after that", async () => {
+    const { talk, up } = conversation({
+      first: { faults: ({ side }) => side === "client" ? { dropAfter: 2_000 } : undefined },
+    });
+    using _ = talk;
+    const { client } = talk;
+    client.peer.session.sender.startTracking();
+    for (let n = 0; n < 300; n++) client.peer.send(UP, { n, pad: "" });
+    await until(() => up.next > 40);
+    talk.cut();
+    client.peer.session.lose("network-error", new Error("lost"));
+    const { delivered, uncertain, lost } = client.peer.deliveries!;
+    assertEquals(delivered + uncertain + lost, 300);
+    assert(delivered <= up.next && up.next <= delivered + uncertain, `${delivered} ${up.next} ${uncertain} ${lost}`);
+  });
 });

@@ -106,7 +106,10 @@ export class Client implements AsyncDisposable {
    */
   constructor(config: ClientConfig = {}) {
     const options = readOptions("a client's config", config, CLIENT_OPTIONS);
-    const { protocol: spoken, credentials, encryption, queueWhileDown, reconnect, tls } = options;
+    const { protocol: spoken, credentials, encryption, queueWhileDown, reconnect, resume, tls } = options;
+    if (resume !== undefined && reconnect === undefined) {
+      throw new ConfigError("invalid-config", "resume needs reconnect: set reconnect to true or to its options");
+    }
     const core = this.#core = new EndpointCore<ClientEvents>(
       options,
       CLIENT_EVENTS,

@@ -16,26 +16,21 @@ import type { PeerShared } from "../app/shared.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
 import type { Transport } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
+import { type AttemptRow, Comeback, worthComingBack } from "./comeback.ts";
 import { dial, type Dialed, type Target } from "./dial.ts";
 import { ConnectWaiters } from "./connect_waiters.ts";
 import type { ClientEvents } from "./client_events.ts";
-import type { MessageCounts } from "./disconnect.ts";
+import type { DisconnectState, MessageCounts } from "./disconnect.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
-import { DEFAULT_RECONNECT, delayBefore, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
-
-/**
- * A connection that lasted at least this long, in milliseconds, and at least as long as the wait before it, begins a
- * new row of attempts.
- */
-const LASTING = 1_000;
+import { DEFAULT_RECONNECT, delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
 
 /** The state that all connect loops of one client share. */
 export interface ClientContext {
   /** The routes, events and limits. */
   readonly core: EndpointCore<ClientEvents>;
   /** The server to connect to. */
-  readonly target: Omit<Target, "attempt" | "encryption" | "transport" | "nativeOnly" | "unref">;
+  readonly target: Omit<Target, "answered" | "attempt" | "encryption" | "heard" | "nativeOnly" | "transport" | "unref">;
   /** Made when the client connects first; `undefined` before, and without encryption. */
   encryption: ClientEncryption | undefined;
   /** When to try again; `undefined` for never. */
@@ -62,6 +57,8 @@ export interface ConnectionResult {
   readonly unhandled?: number;
   /** How long the connection was open, in milliseconds; `undefined` if there was none. */
   readonly lasted: number | undefined;
+  /** True if the session could have gone on over another connection. */
+  readonly sessionLost?: boolean;
 }
 
 /** The connect loop. {@linkcode run} starts it. */
@@ -72,6 +69,12 @@ export class ConnectLoop {
   /** The callers that wait for the next connection. */
   #waiters = new ConnectWaiters();
   #peer: Peer | undefined = undefined;
+  /** Brings the session of `#peer` back; `undefined` if it ends with its connection. */
+  #comeback: Comeback | undefined = undefined;
+  /** A connection that is to be used in place of the next attempt, and the row of attempts that has led to it. */
+  #fresh: { readonly dialed: Dialed; readonly row: AttemptRow } | undefined = undefined;
+  /** True after {@linkcode stopRetry}, until {@linkcode retry}. */
+  #stopped = false;
   /** True once there was a connection. */
   #connected = false;
   #ended = false;
@@ -97,8 +100,8 @@ export class ConnectLoop {
   }
 
   /** The client's state while the client is not being closed. */
-  get state(): "connecting" | "connected" | "reconnecting" | "closing" {
-    if (this.#peer?.session.open) return "connected";
+  get state(): "connecting" | "connected" | "suspended" | "reconnecting" | "closing" {
+    if (this.#peer?.session.open) return this.suspended ? "suspended" : "connected";
     if (this.#retrying || this.#peer !== undefined && this.#retryMax > 0) return "reconnecting";
     return this.#peer === undefined ? "connecting" : "closing";
   }
@@ -111,6 +114,11 @@ export class ConnectLoop {
   /** True once no more attempts follow. Sockets may still be open then. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** True while there is no connection and the session waits for another one. */
+  get suspended(): boolean {
+    return this.#comeback?.away === true;
   }
 
   /** True while there is no connection and the loop is reconnecting. */
@@ -143,16 +151,31 @@ export class ConnectLoop {
     this.#attempt = Math.min(this.#attempt, 1);
     this.#hurried = true;
     this.#pause.end();
+    this.#stopped = false;
+    this.#comeback?.allow();
+    this.#comeback?.hurry();
   }
 
-  /** Makes the current attempt the last one. */
+  /** Makes the current attempt the last one. A session without a connection is lost. */
   stopRetry(): void {
     this.#retryMax = 0;
+    this.#stopped = true;
+    const { suspended } = this;
+    this.#comeback?.stop(STOPPED);
+    if (!suspended) return;
+    this.#ended = true;
+    this.#peer = undefined;
   }
 
-  /** Makes the current attempt or connection the last one. */
+  /** Tries to bring a suspended session back within `ms` milliseconds. Returns how long it took, in milliseconds. */
+  back(ms: number): Promise<number> {
+    return this.#comeback?.back(ms) ?? Promise.resolve(0);
+  }
+
+  /** Makes the current attempt or session the last one, because the client is being closed. */
   end(): void {
     this.#ended = true;
+    this.#comeback?.close();
   }
 
   /** Gives up the current attempt or wait. An open connection stays. */
@@ -165,6 +188,7 @@ export class ConnectLoop {
   /** Lets the process end while the loop runs. */
   unref(): void {
     this.#peer?.session.unref();
+    this.#comeback?.unref();
     this.#pause.unref();
   }
 
@@ -175,23 +199,27 @@ export class ConnectLoop {
     for (let wait = 0;;) {
       result = await this.#once(shared, transport, this.#attempt);
       this.#peer = undefined;
+      this.#comeback = undefined;
       if (result.lasted !== undefined) {
         this.#connected = true;
         if (result.lasted >= Math.max(LASTING, wait)) this.#attempt = 0;
       }
       if (!this.#tryAgain(result)) break;
       const attempt = ++this.#attempt;
-      wait = result.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, result.why(), Math.random());
+      wait = this.#fresh !== undefined
+        ? 0
+        : result.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, result.why(), Math.random());
       this.#retrying = true;
       this.#hurried = false;
       this.#tell(result, attempt - 1, wait, outgoing.counts(0));
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
-      if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
+      if (this.#goesOn && !this.#hurried && this.#fresh === undefined) await this.#pause.run(shared.clock, wait);
       // This result has been reported. If the wait is given up, that is a result of its own, without a connection.
       result = { ...result, lasted: undefined };
       if (!this.#goesOn) break;
     }
     this.#ended = true;
+    await this.#takeFresh()?.dialed.channel.linger(shared.wheel);
     return result;
   }
 
@@ -214,10 +242,12 @@ export class ConnectLoop {
     const { clock } = shared;
     const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
+    const fresh = this.#takeFresh();
     let dialed: Dialed;
     try {
       const { encryption, target, seenNative: nativeOnly, unref } = context;
-      dialed = await dial({ ...target, attempt, encryption, transport, nativeOnly, unref }, shared, signal);
+      dialed = fresh?.dialed ??
+        await dial({ ...target, attempt, encryption, transport, nativeOnly, unref }, shared, signal);
     } catch (error) {
       // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));
@@ -235,16 +265,18 @@ export class ConnectLoop {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
-      suspended: () => {},
-      suspected: () => {},
+      suspended: (reason, why) => comeback?.suspended(reason, why),
+      suspected: () => comeback?.suspected(),
       closed: (reason, why) => {
+        comeback?.end();
         outgoing.detach(peer);
         const { session: { refusal, retryAfter }, unhandled } = peer;
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
     }, context.handle);
-    if (context.unref) peer.session.unref();
+    const comeback = this.#comeback = this.#comebackOf(peer, shared, transport, fresh?.row);
     this.#peer = peer;
+    if (context.unref) this.unref();
     this.#waiters.resolve();
     this.#retrying = false;
     writeNote(core.log, "info", () => {
@@ -257,18 +289,66 @@ export class ConnectLoop {
       return pending;
     });
     peer.session.run();
-    return await promise;
+    const result = await promise;
+    if (comeback === undefined) return result;
+    // Attempts that were given up release their sockets first.
+    await comeback.done();
+    const { fresh: begun, lost: sessionLost } = comeback;
+    if (begun === undefined) return { ...result, sessionLost };
+    this.#fresh = { dialed: begun, row: comeback.row };
+    // Only the time with a connection shows that the server is well.
+    return { ...result, sessionLost, lasted: comeback.cutAt - since };
+  }
+
+  /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
+  #comebackOf(peer: Peer, shared: PeerShared, transport: Transport, row: AttemptRow | undefined): Comeback | undefined {
+    const { session } = peer;
+    if (session.resumption === undefined) return undefined;
+    const context = this.#context;
+    const { core: { events, log }, policy = DEFAULT_RECONNECT, target } = context;
+    const { clock, wheel } = shared;
+    const comeback = new Comeback(session, {
+      clock,
+      wheel,
+      policy,
+      timeout: target.timeout,
+      random: Math.random,
+      dial: (terms, signal) => {
+        const { encryption, seenNative: nativeOnly, unref } = context;
+        return dial({ ...target, ...terms, encryption, transport, nativeOnly, unref }, shared, signal);
+      },
+      suspended: (reason, why) => {
+        this.#leaving();
+        writeNote(log, "info", () => `Suspended: ${reason}`);
+        if (events.has("suspended")) events.emit("suspended", { reason, error: why() });
+      },
+      resumed: (ms, replayedBytes) => {
+        if (context.unref) session.unref();
+        this.#waiters.resolve();
+        writeNote(log, "info", () => `Resumed after ${ms} ms`);
+        events.emit("resumed", { ms, replayedBytes });
+      },
+    }, row);
+    if (this.#stopped) comeback.stop(STOPPED);
+    return comeback;
+  }
+
+  /** Returns the connection that is to be used in place of an attempt, if there is one. The caller then owns it. */
+  #takeFresh(): { readonly dialed: Dialed; readonly row: AttemptRow } | undefined {
+    const fresh = this.#fresh;
+    this.#fresh = undefined;
+    return fresh;
   }
 
   /** Called when the connection cannot be used any more. New callers wait for the next one. */
   #leaving(): void {
     this.#connected = true;
-    this.#waiters = new ConnectWaiters();
+    if (this.#waiters.settled) this.#waiters = new ConnectWaiters();
   }
 
   /** Returns whether another attempt follows a result. */
-  #tryAgain({ refusal, why, lasted }: ConnectionResult): boolean {
-    if (refusal?.final === true) return false;
+  #tryAgain({ refusal, why, lasted, sessionLost }: ConnectionResult): boolean {
+    if (refusal?.final === true || sessionLost === true && !worthComingBack(why())) return false;
     if (this.#ended || this.#attempt >= this.#retryMax) return false;
     return lasted !== undefined || worthRetrying(why(), this.#connected);
   }
@@ -296,10 +376,18 @@ export class ConnectLoop {
     if (!core.events.has("disconnect")) return;
     const state = { reason, error: result.why(), permanent, attempt, retryMax: this.#retryMax, nextDelay, unhandled };
     const refusal = result.refusal ?? refusalOf(state.error);
-    const told = refusal === undefined ? state : { ...state, refusal };
-    core.events.emit("disconnect", messages === undefined ? told : { ...told, messages });
+    const told: DisconnectState = {
+      ...state,
+      ...refusal === undefined ? {} : { refusal },
+      ...result.sessionLost === true ? { resume: "lost" } : {},
+      ...messages === undefined ? {} : { messages },
+    };
+    core.events.emit("disconnect", told);
   }
 }
+
+/** Why a session is lost after `stopRetry()`. */
+const STOPPED = "stopRetry() was called";
 
 /** Returns what a server said when it did not let the client in. */
 function refusalOf(error: unknown): Refusal | undefined {

@@ -16,6 +16,11 @@ export class ConnectWaiters {
     this.#outcome.promise.catch(() => {});
   }
 
+  /** True if they have their outcome. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
   /**
    * Waits with the others.
    *

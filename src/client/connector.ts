@@ -22,7 +22,7 @@ import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
 
 /** The state of a client. */
-export type ClientState = "disconnected" | "connecting" | "connected" | "reconnecting" | "closing";
+export type ClientState = "disconnected" | "connecting" | "connected" | "suspended" | "reconnecting" | "closing";
 
 /** The connector of one client. */
 export class Connector {
@@ -144,9 +144,12 @@ export class Connector {
     this.#context.core.events.emit("closing");
     const { peer } = loop;
     if (peer?.session.open) {
-      // One time limit covers both: the messages in the queue, and the end of the connection.
-      const spent = drain > 0 && this.outgoing.queued > 0 ? await this.outgoing.emptied(peer, drain) : 0;
-      void peer.close("manual", drain > 0 ? Math.max(1, drain - spent) : 0);
+      // One time limit covers all: coming back, the messages in the queue, and the end of the connection.
+      let left = drain;
+      if (left > 0 && loop.suspended) left -= await loop.back(left);
+      if (left > 0 && this.outgoing.queued > 0) left -= await this.outgoing.emptied(peer, left);
+      // The peer of a session that has a connection is told.
+      void peer.close("manual", drain > 0 && !loop.suspended ? Math.max(1, left) : 0);
     } else {
       void peer?.close("manual", drain);
       const reason = new ConnectionError("closed", "Cannot connect: the client was closed");

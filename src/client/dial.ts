@@ -13,7 +13,7 @@ import type { Endpoint } from "../base/address.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
-import { ClientHandshake } from "../wire/handshake/client.ts";
+import { ClientHandshake, type ClientHandshakeOptions } from "../wire/handshake/client.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
 import type { HandshakeOutcome, HandshakeStep } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
@@ -40,6 +40,14 @@ export interface Target {
   readonly timeout: number;
   /** True if the process may end during the attempt. */
   readonly unref: boolean;
+  /** See {@linkcode ClientHandshakeOptions.answered}. If it throws, the attempt fails with that error. */
+  readonly answered?: ClientHandshakeOptions["answered"];
+  /**
+   * Called when the server has sent something, before anything is said to it. The attempt goes on when the promise
+   * resolves, and fails when it rejects.
+   * @default the attempt goes on at once
+   */
+  readonly heard?: (() => Promise<void>) | undefined;
 }
 
 /** An open connection, and the outcome of its handshake. */
@@ -73,7 +81,7 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
   try {
     const { bufferSize, endpoint } = target;
     const credentials = await credentialsOf(target, late.signal);
-    channel = new Channel(await transport.connect(endpoint, { signal: late.signal, bufferSize }));
+    const made = channel = new Channel(await transport.connect(endpoint, { signal: late.signal, bufferSize }));
     wheel.remove(deadline);
     if (target.unref) channel.unref();
     // It may have been aborted at the very moment when the socket connected.
@@ -81,14 +89,17 @@ export async function dial(target: Target, shared: PeerShared, signal: AbortSign
     const machine = new ClientHandshake({
       protocol: target.protocol === "auto" ? "auto" : protocol(target.protocol),
       offer: shared.features.offer,
+      answered: target.answered,
       credentials,
       nativeOnly: target.nativeOnly,
       now: Date.now(),
     });
-    const { encryption } = target;
+    const { encryption, heard } = target;
     const outcome = await negotiate(channel, machine, {
       wheel,
-      secure: encryption === undefined ? undefined : encrypted(channel, encryption, endpoint, machine),
+      secure: encryption !== undefined
+        ? encrypted(channel, encryption, endpoint, machine, heard)
+        : heard && ((step) => spoken(made, heard, step)),
       timeout: Math.max(1, Math.ceil(timeout - (shared.clock.now() - began))),
     });
     // It may have been aborted at the very moment when the handshake was done.
@@ -120,6 +131,7 @@ function encrypted(
   encryption: ClientEncryption,
   to: Endpoint,
   machine: ClientHandshake,
+  heard: Target["heard"],
 ): NegotiateOptions["secure"] {
   return async (step) => {
     const answer = (greeting: Uint8Array): Uint8Array => {
@@ -128,9 +140,15 @@ function encrypted(
       step = rest as HandshakeStep;
       return send;
     };
-    await channel.wrap(async (connection) => ({ connection: await encryption.connect(connection, to, answer) }));
+    await channel.wrap(async (connection) => ({ connection: await encryption.connect(connection, to, answer, heard) }));
     return step;
   };
+}
+
+/** Goes on with a step when the server has sent something and `heard` is done. */
+async function spoken(channel: Channel, heard: () => Promise<void>, step: HandshakeStep): Promise<HandshakeStep> {
+  if (await channel.peek() !== null) await heard();
+  return step;
 }
 
 /** Aborts a channel. The caller of `dial` gets the reason, which may be anything. */

@@ -38,6 +38,12 @@ export type ReconnectPolicy = Required<ReconnectOptions>;
 /** The limit up to which the delay doubles by default, in milliseconds. */
 const LONGEST_DELAY = 30_000;
 
+/**
+ * A connection that lasted at least this long, in milliseconds, and at least as long as the wait before it, begins a
+ * new row of attempts.
+ */
+export const LASTING = 1_000;
+
 /** The check of a number of attempts. */
 export const attemptsOf: Check<number> = wholeOrInfinity(0);
 

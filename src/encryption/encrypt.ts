@@ -179,6 +179,7 @@ class Connecting implements ClientEncryption {
     connection: Connection,
     to: Endpoint,
     answer: (greeting: Uint8Array) => Uint8Array,
+    heard?: () => Promise<void>,
   ): Promise<Connection> {
     const machine = new ClientNoise({
       primitives: this.#primitives,
@@ -192,8 +193,8 @@ class Connecting implements ClientEncryption {
       let prepare: (() => void) | undefined = () => machine.prepare();
       for (;;) {
         if (step.state === "bytes") {
-          step = await feed(connection, machine, step, prepare);
-          prepare = undefined;
+          step = await feed(connection, machine, step, prepare, heard);
+          prepare = heard = undefined;
         } else if (step.state === "trust") {
           const trusted = verifyPeer(this.#trust, step.identities, to);
           const [key] = isThenable(trusted) ? await whileOpen(connection, trusted) : trusted;
@@ -216,13 +217,14 @@ const NOT_ALLOWED: Refusal = { code: "unauthorized", message: "The server does n
 
 /**
  * Writes the bytes that a step has to send, then passes the next chunk of the peer to the machine. `meanwhile` is called
- * as soon as the bytes are on their way.
+ * as soon as the bytes are on their way, and `heard` before the chunk is passed on.
  */
 async function feed(
   connection: Connection,
   machine: ServerNoise | ClientNoise,
   { send }: { readonly send?: Uint8Array },
   meanwhile?: () => void,
+  heard?: () => Promise<void>,
 ): Promise<NoiseStep> {
   if (send !== undefined) {
     const written = connection.write(send);
@@ -230,7 +232,10 @@ async function feed(
     await written;
   }
   const chunk = await connection.read();
-  if (chunk !== null) return machine.push(chunk);
+  if (chunk !== null) {
+    if (heard !== undefined) await heard();
+    return machine.push(chunk);
+  }
   throw machine.finish() ??
     new HandshakeError("handshake-failed", "The peer closed the connection within the handshake");
 }

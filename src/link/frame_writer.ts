@@ -35,12 +35,21 @@ export interface FrameWriterEvents extends BacklogEvents {
   mayStart(): void;
 }
 
+/** Counts bytes that wait. */
+interface BufferCount {
+  buffered: number;
+  /** Called when `bytes` no longer wait. */
+  free(bytes: number): void;
+}
+
 /** The sending side of one connection. */
 export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   readonly protocol: Protocol;
   readonly #shared: FrameWriterShared;
   readonly #events: FrameWriterEvents;
   #buffered = 0;
+  /** Counts the waiting bytes: those of all connections together, or of this one alone while there is no connection. */
+  #total: BufferCount;
   /** The number of waiting bytes above which the buffer becomes full. */
   #mark: number;
   #full = false;
@@ -55,6 +64,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** The frames of which only the latest counts. Created when one has to wait. */
   #latest: LatestFrames | undefined = undefined;
   #flushed: Waiters | undefined = undefined;
+  /** Who is first when there is room again: 0 for messages, 1 for answers, 2 for sources. */
+  #first = 0;
   /** True once the peer can grant no more credit, so that held frames will never be sent. */
   #spent = false;
 
@@ -69,6 +80,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#shared = shared;
     this.#events = events;
     this.#mark = shared.limits.highWaterMark;
+    this.#total = shared.total;
   }
 
   /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
@@ -86,12 +98,14 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#backlog?.end();
     this.#backlog = undefined;
     this.leave();
+    this.#count({ buffered: 0, free: () => {} });
     this.#limit();
   }
 
   /** Goes on over another connection. Returns how many bytes are written again. */
   entered(channel: Pick<Channel, "write">): number {
     this.#mark = this.#shared.limits.highWaterMark;
+    this.#count(this.#shared.total);
     if (this.#full) this.#backlog = new Backlog(this, this.#events, this.#shared);
     const again = this.enter(channel);
     this.#replies?.again();
@@ -107,9 +121,15 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#backlog?.progress();
     if (this.away) this.#limit();
     if (!blocked || this.blocked || this.closed) return;
-    this.#replies?.again();
+    // Each may use up all the room, so they take turns to be first.
+    this.#first = (this.#first + 1) % 3;
+    for (let i = 0; i < 3 && !this.blocked; i++) {
+      const next = (this.#first + i) % 3;
+      if (next === 0) this.scheduler.resume();
+      else if (next === 1) this.#replies?.again();
+      else this.#sources?.opened();
+    }
     this.#eased();
-    this.#sources?.opened();
     this.begin();
   }
 
@@ -117,6 +137,13 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   get #spare(): number {
     const { buffer, size } = this.kept!;
     return buffer - size - this.#buffered;
+  }
+
+  /** Counts the waiting bytes elsewhere from now on. */
+  #count(total: BufferCount): void {
+    this.#total.free(this.#buffered);
+    this.#total = total;
+    total.buffered += this.#buffered;
   }
 
   /** Sets the mark of the time without a connection: callers that heed it are not refused. */
@@ -367,7 +394,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#replies?.close();
     this.#messages?.close();
     this.#sources?.close();
-    this.#shared.total.free(left);
+    this.#total.free(left);
     this.#wake();
   }
 
@@ -495,7 +522,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   #taken(size: number): void {
     this.#buffered += size;
-    this.#shared.total.buffered += size;
+    this.#total.buffered += size;
     if (!this.#full && this.#buffered > this.#mark) this.#fill();
     this.begin();
   }
@@ -503,7 +530,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Called when `bytes` no longer wait. */
   #freed(bytes: number): void {
     this.#buffered -= bytes;
-    this.#shared.total.free(bytes);
+    this.#total.free(bytes);
     this.#replies?.again();
     if (!this.closed) this.#eased();
   }

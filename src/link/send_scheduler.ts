@@ -96,11 +96,14 @@ export class SendScheduler {
     this.#room = room;
   }
 
-  /** Called when the peer has acknowledged `bytes` more. */
+  /** Called when the peer has acknowledged `bytes` more. {@linkcode resume} lets messages go on. */
   acknowledge(bytes: number): void {
-    const full = this.full;
     this.#room += bytes;
-    if (full && !this.full) this.#release();
+  }
+
+  /** Frees held messages, as far as there is room and credit. */
+  resume(): void {
+    this.#release();
   }
 
   /** True while no new message, answer or piece may begin, because too much is not acknowledged. */

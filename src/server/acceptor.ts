@@ -19,11 +19,15 @@ import { type Address, addressText, networkOf, networkText } from "../base/addre
 import type { Connection, EventLoop, Listener } from "../transport.ts";
 import { refusalMessage } from "../wire/handshake/refusal.ts";
 import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
-import { greet, type GreetContext } from "./greet.ts";
+import { upgrades } from "../wire/handshake/greeting.ts";
+import type { ServerResumeTerms } from "../app/resume_config.ts";
+import type { Comeback } from "./comeback.ts";
+import { greet, type GreetContext, type Greeted } from "./greet.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
+import { ResumableSessions } from "./resumable_sessions.ts";
 import type { Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 import { checkDescriptors, type Spot } from "./spots.ts";
@@ -44,16 +48,23 @@ export interface ServerState<P> {
   slowConsumers: number;
   /** The number of copies of broadcasts that were skipped. */
   broadcastsDropped: number;
+  /** The terms of resumption; `undefined` without the option `resume`. */
+  readonly resume: ServerResumeTerms | undefined;
   /** True if the process may end while the server listens. */
   unref: boolean;
   /** True if nothing is logged for an address that is open to other machines. */
   readonly quiet: boolean;
 }
 
+/** A client that was let in, and what it got to come back with. */
+type Arrival<P> = Omit<AcceptedClient<P>, "id"> & Pick<Greeted<P>, "ticket">;
+
 /** The acceptor. {@linkcode Acceptor.start} makes one that listens. */
 export class Acceptor<P> implements ClientSessionHost<P> {
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
+  /** The sessions that clients may come back to; `undefined` without the option `resume`. */
+  readonly sessions: ResumableSessions | undefined;
   readonly #owner: ServerState<P>;
   readonly #shared: PeerShared;
   readonly #handshakes: PendingHandshakes;
@@ -70,12 +81,17 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #said = new Set<unknown>();
 
   private constructor(owner: ServerState<P>, loop: EventLoop) {
-    const { core, limits } = owner;
+    const { core, limits, resume } = owner;
     this.#owner = owner;
     this.#shared = makeShared(loop, core);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, loop);
-    const { wheel } = this.#shared;
+    const { clock, wheel } = this.#shared;
+    if (resume !== undefined) {
+      const { maxPendingHandshakes } = limits;
+      const { handshakeTimeout } = core.limits;
+      this.sessions = new ResumableSessions({ ...resume, handshakeTimeout, maxPendingHandshakes }, wheel, clock);
+    }
     this.#offenders = new Offenders(this.#shared.clock, wheel);
     this.#greeting = {
       core,
@@ -84,6 +100,9 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       offenders: this.#offenders,
       strangers: this.#strangers,
       greetings: new Map(),
+      sessions: this.sessions,
+      authenticateAgain: resume?.authenticateAgain ?? false,
+      stranger: (address, error) => this.#reject(address, error),
     };
     this.#limits = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerAddress);
     this.groups = new Groups<P>(core.events);
@@ -133,6 +152,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** The number of connections that are being closed, or whose peer has finished sending. */
   get closing(): number {
     return this.#peers.size - this.groups.clients.size;
+  }
+
+  /** The number of clients whose sessions wait for another connection. */
+  get suspended(): number {
+    return this.sessions?.suspended.size ?? 0;
   }
 
   /** True while as many connections are open as `maxConnections` allows. */
@@ -216,40 +240,63 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     if (unref) accepted.unref();
     core.events.emit("handshake", accepted.remote);
     const channel = new Channel(accepted);
-    let slot: ConnectionSlot | undefined;
+    const slot = this.#limits.slot(accepted.remote);
+    /** True if the peer is refused before anything was said. */
+    let early = false;
     try {
-      let refused: HandshakeError | undefined;
-      try {
-        slot = this.#limits.enter(accepted.remote);
-      } catch (error) {
-        // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
-        if (place.encryption === undefined || !(error instanceof HandshakeError)) throw error;
-        refused = error;
-      }
-      const [outcome, principal] = await greet(this.#greeting, channel, network, place, slot ?? refused!);
+      const refused = this.#enter(slot, place);
+      // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
+      early = refused !== undefined && place.encryption === undefined;
+      if (early) throw refused;
+      const { comeback, ...greeted } = await greet(this.#greeting, channel, network, place, slot, refused);
+      if (comeback !== undefined) return this.#goOn(comeback, channel, slot);
       // A protocol without a handshake has not counted the connection yet.
-      slot!.open();
-      if (!this.#closing) return this.#admit({ channel, outcome, principal, slot: slot!, recovery: place.recovery });
+      slot.open();
+      if (!this.#closing) return this.#admit({ channel, slot, recovery: place.recovery, ...greeted }, place);
       channel.abort();
-      slot!.leave();
+      slot.leave();
     } catch (error) {
-      slot?.leave();
+      slot.leave();
       this.#reject(accepted.remote, error);
       // `#handshakes` has already closed a connection that made room for others.
       if (this.#handshakes.isCrowd(error)) return;
-      // Nothing is said in plain where the peer expects encryption.
-      const early = slot === undefined && place.encryption === undefined;
       const told = (early || error === channel.security?.fault) && error instanceof HandshakeError;
       await this.#handshakes.leave(channel, told ? refusalMessage(place.protocol, error) : undefined);
     }
   }
 
+  /**
+   * Counts a connection for its address. Returns the error if there is no place for it. Where clients may come back, it may
+   * be one that has a place already, so it is refused at the end of its handshake.
+   */
+  #enter(slot: ConnectionSlot, { protocol }: Place<P>): HandshakeError | undefined {
+    try {
+      slot.enter();
+      return undefined;
+    } catch (error) {
+      return this.sessions !== undefined && upgrades(protocol) ? undefined : error as HandshakeError;
+    }
+  }
+
+  /** Lets a client go on with its session over another connection. */
+  #goOn(comeback: Comeback, channel: Channel, slot: ConnectionSlot): void {
+    slot.leave();
+    const from = this.#strangers.begin();
+    if (this.#owner.unref) channel.unref();
+    if (this.#closing || !comeback.resume()) channel.abort();
+    this.#strangers.end(from);
+  }
+
   /** Lets a client in. */
-  #admit(arrival: Omit<AcceptedClient<P>, "id">): void {
-    const { groups, core } = this;
+  #admit({ ticket, ...arrival }: Arrival<P>, place: Place<P>): void {
+    const { groups, core, sessions } = this;
     const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;
-    const { info, peer } = new ClientSession<P>(this, this.#shared, { id, ...arrival });
+    const session = new ClientSession<P>(this, this.#shared, { id, ...arrival });
+    const { info, peer } = session;
+    if (ticket !== undefined) {
+      session.resumable = sessions!.add(ticket, session, { place, security: arrival.channel.security });
+    }
     this.#said.clear();
     this.#peers.add(peer);
     groups.join(info, peer);

@@ -41,6 +41,11 @@ export interface AuthenticateContext {
   readonly certificate: PeerCertificate | undefined;
   /** The public key of the client's identity, which it has proved; `undefined` if it has shown none. */
   readonly publicKey: string | undefined;
+  /**
+   * With `authenticateAgain` of the option `resume`: the `client.principal` of the client that comes back to its session;
+   * `undefined` for everyone else. Only whether the client is refused matters then: it keeps the principal that it has.
+   */
+  readonly principal: unknown;
   /** Aborted when nobody waits for the answer any more: the peer has left, its time is over, or the server closes. */
   readonly signal: AbortSignal;
   /**
@@ -104,10 +109,12 @@ class Refused extends Error {
 export interface Asking {
   /** The connection. Nothing else reads it meanwhile. */
   readonly channel: Channel;
+  /** The principal of a client that comes back to its session. @default the peer is new */
+  readonly principal?: unknown;
   /** Takes bytes that the peer sends meanwhile. Returns the next step of the handshake. */
   readonly early: (chunk: Uint8Array) => HandshakeStep;
-  /** Called with the function that ends the wait when the time is over. */
-  readonly expires: (giveUp: (error: HandshakeError) => void) => void;
+  /** Called with the function that ends the wait: when the time is over, or when the peer has given up. */
+  readonly expires: (giveUp: (error: Error) => void) => void;
   /** Called with an error that came after the wait was over. */
   readonly late: (error: unknown) => void;
 }
@@ -125,10 +132,10 @@ export type Answer<P> = { readonly principal: P } | { readonly failed: Handshake
 export function ask<P>(
   authenticate: Authenticate<P>,
   peer: PeerIdentity,
-  { channel, early, expires, late }: Asking,
+  { channel, early, expires, late, principal }: Asking,
 ): Answer<P> | Promise<Answer<P>> {
   const gone = new Gone();
-  const context = new Context(peer, channel, gone);
+  const context = new Context(peer, channel, gone, principal);
   let verdict: Verdict<P> | Promise<Verdict<P>>;
   try {
     const answer = authenticate(context);
@@ -192,12 +199,14 @@ class Context implements AuthenticateContext {
   readonly address: Address;
   readonly protocol: string;
   readonly native: boolean;
+  readonly principal: unknown;
   readonly #channel: Channel;
   readonly #gone: Gone;
   #text: Uint8Array | undefined;
   #credentials: unknown = undefined;
 
-  constructor({ release, native, credentials }: PeerIdentity, channel: Channel, gone: Gone) {
+  constructor({ release, native, credentials }: PeerIdentity, channel: Channel, gone: Gone, principal: unknown) {
+    this.principal = principal;
     this.address = channel.remote;
     this.#channel = channel;
     this.protocol = native ? "native" : release;

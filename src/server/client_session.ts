@@ -15,9 +15,10 @@ import type { PeerShared } from "../app/shared.ts";
 import type { Address } from "../base/address.ts";
 import type { Channel } from "../link/channel.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { ConnectedClient } from "./connected_client.ts";
+import { ConnectedClient, moveClient } from "./connected_client.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";
+import type { ResumableClient, ResumableSession, ResumableSessions } from "./resumable_sessions.ts";
 import type { ServerEvents } from "./server_events.ts";
 
 /** The part of a server that its clients share. */
@@ -26,6 +27,8 @@ export interface ClientSessionHost<P> {
   readonly core: EndpointCore<ServerEvents<P>>;
   /** The connected clients and their tags. */
   readonly groups: Groups<P>;
+  /** The sessions that clients may come back to; `undefined` without the option `resume`. */
+  readonly sessions: ResumableSessions | undefined;
   /** Called when a client's connection is over. */
   gone(peer: Peer, address: Address, reason: CloseReason): void;
 }
@@ -38,20 +41,23 @@ export interface AcceptedClient<P> {
   readonly outcome: HandshakeOutcome;
   /** The value that `authenticate` returned. */
   readonly principal: P;
-  /** The client's place among the limits, until its end. */
+  /** The client's place among the limits. */
   readonly slot: ConnectionSlot;
   /** What happens when the stream of a Python peer is damaged. */
   readonly recovery: Recovery;
 }
 
 /** One connected client. */
-export class ClientSession<P> implements PeerOwner {
+export class ClientSession<P> implements PeerOwner, ResumableClient {
   /** The client as handlers see it. */
   readonly info: ConnectedClient<P>;
   /** The client's connection and its messages. Nothing is read from it before `session.run`. */
   readonly peer: Peer;
+  /** The client's place among the limits. */
+  readonly slot: ConnectionSlot;
+  /** The session, if the client may come back to it over another connection. */
+  resumable: ResumableSession | undefined = undefined;
   readonly #host: ClientSessionHost<P>;
-  readonly #slot: ConnectionSlot;
 
   /**
    * @param host The part of the server that all clients share.
@@ -61,7 +67,7 @@ export class ClientSession<P> implements PeerOwner {
   constructor(host: ClientSessionHost<P>, shared: PeerShared, arrival: AcceptedClient<P>) {
     const { id, channel, outcome, principal, slot, recovery } = arrival;
     this.#host = host;
-    this.#slot = slot;
+    this.slot = slot;
     this.info = new ConnectedClient(id, channel.remote, principal, this, host.groups);
     this.peer = new Peer(channel, outcome, "server", shared, recovery, this, this.info);
   }
@@ -75,12 +81,31 @@ export class ClientSession<P> implements PeerOwner {
   }
 
   closing(): void {
-    const { groups } = this.#host;
+    const { groups, sessions } = this.#host;
+    if (this.resumable !== undefined) sessions!.forget(this.resumable);
     if (this.peer.session.leaving) groups.untag(this.info);
     else groups.leave(this.info);
   }
 
-  suspended(_reason: CloseReason, _getError: () => unknown): void {}
+  suspended(reason: CloseReason, getError: () => unknown): void {
+    const { core, sessions } = this.#host;
+    sessions!.lost(this.resumable!, reason);
+    writeNote(core.log, "debug", () => `Client ${this.info.id} suspended: ${reason}`);
+    if (core.events.has("suspended")) core.events.emit("suspended", this.info, { reason, error: getError() });
+    // Only now, as it may be this session that has to give way.
+    sessions!.trim();
+  }
+
+  /** Goes on over another connection. */
+  resume(channel: Channel, received: number): void {
+    const { core, sessions } = this.#host;
+    const { id } = this.info;
+    const ms = Math.max(0, sessions!.now - this.resumable!.since);
+    moveClient(this.info, channel.remote);
+    const replayedBytes = this.peer.session.resume(channel, received);
+    writeNote(core.log, "debug", () => `Client ${id} resumed after ${Math.round(ms)} ms: ${replayedBytes} bytes again`);
+    core.events.emit("resumed", this.info, { ms, replayedBytes });
+  }
 
   suspected(): void {}
 
@@ -88,7 +113,7 @@ export class ClientSession<P> implements PeerOwner {
     const { groups, core } = this.#host;
     groups.leave(this.info);
     this.#host.gone(this.peer, this.info.address, reason);
-    this.#slot.leave();
+    this.slot.leave();
     writeNote(core.log, "debug", () => `Client ${this.info.id} disconnected: ${reason}`);
     const { unhandled } = this.peer;
     if (unhandled > 0) {

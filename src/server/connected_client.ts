@@ -78,7 +78,7 @@ export interface TagKeeper<P> {
 export class ConnectedClient<P = undefined> {
   /** The number of the client, unique in this server, counted from 1. */
   readonly id: number;
-  /** The address that the client connects from. */
+  /** The address that the client connects from. After its session was resumed, that of its new connection. */
   readonly address: Address;
   /** What `authenticate` returned for the client; `undefined` if its listener has no `authenticate`. */
   readonly principal: P;
@@ -142,9 +142,13 @@ export class ConnectedClient<P = undefined> {
     return this.#member.peer.publicKey;
   }
 
-  /** True while messages can be sent to the client. */
+  /**
+   * True while the client has a connection over which messages can be sent to it. False while its session is suspended;
+   * see the option `resume`. What is sent then waits until the client is back.
+   */
   get connected(): boolean {
-    return this.#member.peer.session.open;
+    const { session } = this.#member.peer;
+    return session.open && session.resumption?.suspended !== true;
   }
 
   /**
@@ -446,6 +450,11 @@ export class ConnectedClient<P = undefined> {
     const { peer } = this.#member;
     return peer.awaited(peer.close(reason, drain, { ...words, final }));
   }
+}
+
+/** Called when a client has come back from another address. */
+export function moveClient(client: ConnectedClient<unknown>, address: Address): void {
+  (client as { address: Address }).address = address;
 }
 
 /** Checks the name of a tag and returns it. */

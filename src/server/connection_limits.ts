@@ -1,6 +1,7 @@
 /**
  * The limits of open connections, in all and for each address. A connection is checked when it is accepted and again
- * when its handshake is done, because others may have come in meanwhile.
+ * when its handshake is done, because others may have come in meanwhile. A client keeps its place while its session waits
+ * for another connection.
  *
  * @module
  */
@@ -13,13 +14,25 @@ const RETRY_AFTER = 1_000;
 
 /** The place that one connection has among the limits. */
 export interface ConnectionSlot {
+  /** True while the connection counts as open. */
+  readonly taken: boolean;
   /**
-   * Counts the connection as open. A second call changes nothing.
+   * Counts the connection for its address. A second call changes nothing.
+   *
+   * @throws {HandshakeError} `too-many-connections`: there is no place for it.
+   */
+  enter(): void;
+  /**
+   * Counts the connection as open, and for its address if it does not count there. A second call changes nothing.
    *
    * @throws {HandshakeError} `too-many-connections`: as many are open as may be.
    */
   open(): void;
-  /** Called when the connection is over: its place is free. A second call changes nothing. */
+  /** Counts it for another address from now on, even if that has as many connections as it may. */
+  move(address: Address): void;
+  /** Gives the place back, until the next {@linkcode enter} or {@linkcode open}. */
+  rest(): void;
+  /** Called when the connection is over: its place is free for good. */
   leave(): void;
 }
 
@@ -39,20 +52,48 @@ export class ConnectionLimits {
     this.#mostPerAddress = mostPerAddress;
   }
 
+  /** Returns the place of a connection. It counts nowhere yet. */
+  slot(address: Address): ConnectionSlot {
+    return new Slot(this, this.nameOf(address));
+  }
+
   /**
    * Returns the place of a connection that begins its handshake.
    *
    * @throws {HandshakeError} `too-many-connections`: there is no place for it.
    */
   enter(address: Address): ConnectionSlot {
+    const slot = this.slot(address);
+    slot.enter();
+    return slot;
+  }
+
+  /** Returns the name by which the connections of an address are counted; empty if they are not. */
+  nameOf(address: Address): string {
+    return this.#mostPerAddress === Infinity ? "" : ipOf(address);
+  }
+
+  /** Checks that there is a place for one more connection of an address, and counts it. Called by its slot. */
+  begin(ip: string): void {
     this.#checkRoom();
-    const ip = this.#mostPerAddress === Infinity ? "" : ipOf(address);
     const there = this.#byAddress.get(ip) ?? 0;
     if (there >= this.#mostPerAddress) {
       throw full(`"${ip}" has the ${there} connections that maxConnectionsPerAddress allows`, "from this address");
     }
-    if (ip !== "") this.#byAddress.set(ip, there + 1);
-    return new Slot(this, ip);
+    this.remember(ip);
+  }
+
+  /** Counts one more connection of an address. Called by its slot. */
+  remember(ip: string): void {
+    if (ip !== "") this.#byAddress.set(ip, (this.#byAddress.get(ip) ?? 0) + 1);
+  }
+
+  /** Counts one connection of an address less. Called by its slot. */
+  forget(ip: string): void {
+    if (ip === "") return;
+    const left = this.#byAddress.get(ip)! - 1;
+    if (left > 0) this.#byAddress.set(ip, left);
+    else this.#byAddress.delete(ip);
   }
 
   /** Counts one more open connection. Called by its slot. */
@@ -64,7 +105,7 @@ export class ConnectionLimits {
   /** Frees the place of a connection. Called by its slot. */
   leave(ip: string, open: boolean): void {
     if (open) this.#open--;
-    if (ip !== "") this.#forget(ip);
+    this.forget(ip);
   }
 
   /** True while as many connections are open as are allowed. */
@@ -75,33 +116,53 @@ export class ConnectionLimits {
   #checkRoom(): void {
     if (this.full) throw full(`as many are open as maxConnections allows, ${this.#open}`, "open");
   }
-
-  #forget(ip: string): void {
-    const left = this.#byAddress.get(ip)! - 1;
-    if (left > 0) this.#byAddress.set(ip, left);
-    else this.#byAddress.delete(ip);
-  }
 }
 
 class Slot implements ConnectionSlot {
   readonly #limits: ConnectionLimits;
-  readonly #ip: string;
-  #state: "in" | "open" | "gone" = "in";
+  #ip: string;
+  #state: "out" | "in" | "open" | "gone" = "out";
 
   constructor(limits: ConnectionLimits, ip: string) {
     this.#limits = limits;
     this.#ip = ip;
   }
 
+  get taken(): boolean {
+    return this.#state === "open";
+  }
+
+  enter(): void {
+    if (this.#state !== "out") return;
+    this.#limits.begin(this.#ip);
+    this.#state = "in";
+  }
+
   open(): void {
-    if (this.#state !== "in") return;
+    if (this.#state === "open" || this.#state === "gone") return;
+    this.enter();
     this.#limits.take();
     this.#state = "open";
   }
 
-  leave(): void {
-    if (this.#state === "gone") return;
+  move(address: Address): void {
+    const ip = this.#limits.nameOf(address);
+    if (ip === this.#ip) return;
+    if (this.#state === "in" || this.#state === "open") {
+      this.#limits.forget(this.#ip);
+      this.#limits.remember(ip);
+    }
+    this.#ip = ip;
+  }
+
+  rest(): void {
+    if (this.#state === "out" || this.#state === "gone") return;
     this.#limits.leave(this.#ip, this.#state === "open");
+    this.#state = "out";
+  }
+
+  leave(): void {
+    this.rest();
     this.#state = "gone";
   }
 }

@@ -24,7 +24,14 @@ import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcas
 import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
 import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
-import { ownTransportOf, placesOf, SERVER_OPTIONS, type ServerConfig, serverLimitsOf } from "./server_config.ts";
+import {
+  ownTransportOf,
+  placesOf,
+  resumeTermsOf,
+  SERVER_OPTIONS,
+  type ServerConfig,
+  serverLimitsOf,
+} from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
 /** Options of {@linkcode Server.renewTls}. */
@@ -35,15 +42,23 @@ export interface RenewTlsOptions {
 
 /** A server's counters. */
 export interface ServerStats {
-  /** Connected clients, as many as {@linkcode Server.clients}. */
+  /** Clients, as many as {@linkcode Server.clients}, including those whose sessions are suspended. */
   readonly connections: number;
+  /**
+   * Clients whose sessions wait for another connection; see the option `resume`. A client from which nothing has come yet
+   * is not among them: it waits for `handshakeTimeout` at most, and does not count for `maxConnections` meanwhile.
+   */
+  readonly suspended: number;
   /**
    * Connections that are being closed, or whose peer has finished sending, and that still count for `maxConnections`.
    */
   readonly closing: number;
   /** Connections in the middle of their handshake. */
   readonly pendingHandshakes: number;
-  /** Connections that failed the handshake or were not let in, since the server was created. */
+  /**
+   * Connections that failed the handshake or were not let in, and those that asked for the session of a client that they
+   * are not, since the server was created.
+   */
   readonly rejected: number;
   /** Clients that were let in, since the server was created. */
   readonly accepted: number;
@@ -108,6 +123,7 @@ export class Server<P = undefined> implements AsyncDisposable {
       places,
       core,
       limits: serverLimitsOf(options),
+      resume: resumeTermsOf(options),
       lastId: 0,
       rejected: 0,
       slowConsumers: 0,
@@ -145,6 +161,7 @@ export class Server<P = undefined> implements AsyncDisposable {
   stats(): ServerStats {
     return {
       connections: this.#lifecycle.run?.groups.clients.size ?? 0,
+      suspended: this.#lifecycle.run?.suspended ?? 0,
       closing: this.#lifecycle.run?.closing ?? 0,
       pendingHandshakes: this.#lifecycle.run?.pendingHandshakes ?? 0,
       rejected: this.#owner.rejected,

@@ -117,7 +117,8 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   /**
    * The most connections that are open or being closed. Above this, peers are refused with `too-many-connections` and
    * learn that it is worth trying again after 1,000 ms. The protocol of the HELLO releases cannot say that: their
-   * connections are only closed.
+   * connections are only closed. With `resume`, suspended clients keep their places, and peers are refused at the end of
+   * their handshake, as they may be such clients.
    * @default unlimited
    */
   readonly maxConnections?: number;
@@ -269,6 +270,12 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
 export function serverLimitsOf(options: ServerOptions): ServerLimits {
   const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress } = options;
   return { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress };
+}
+
+/** Returns the terms of resumption, from checked options. Suspended sessions take at most half of the places. */
+export function resumeTermsOf({ resume, maxConnections }: ServerOptions): ServerResumeTerms | undefined {
+  const most = Math.max(1, Math.floor(maxConnections / 2));
+  return resume && { ...resume, maxSuspended: Math.min(resume.maxSuspended, most) };
 }
 
 /**

@@ -25,7 +25,7 @@ export interface DisconnectInfo {
   readonly unhandled: number;
 }
 
-/** A connection that failed the handshake, or was not let in. */
+/** A connection that failed the handshake, was not let in, or was refused the session that it asked for. */
 export interface RejectedInfo extends Omit<DisconnectInfo, "unhandled"> {
   /** The address that the connection came from. */
   readonly address: Address;
@@ -75,7 +75,10 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
    * A handler, a listener, a payload or a frame failed. The library has dealt with it. Without a listener it is logged.
    */
   error: [error: unknown, client?: ConnectedClient<P>, message?: Message];
-  /** A connection failed the handshake, or was not let in. */
+  /**
+   * A connection failed the handshake, or was not let in. It fires, too, if a peer asks for the session of a client that it
+   * is not: its key is wrong, or its identity (`unauthorized`). Such a peer may still be let in as a new client.
+   */
   rejected: [info: RejectedInfo];
   /** A connection was accepted, and its handshake begins. */
   handshake: [address: Address];

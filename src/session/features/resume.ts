@@ -120,7 +120,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     this.ticket = ticket;
     this.keep = keep;
     this.buffer = buffer;
-    this.#quick = Math.max(ACK_SIZE, Math.min(ACK_BYTES, Math.floor(theirs / 4)));
+    this.#quick = quickly(theirs);
     this.#watch = client ? new Suspicion(host, clock) : undefined;
     const { link, sender } = host;
     link.keep(buffer, buffer + sender.maxMessageSize + SLACK, () => this.#ride(), () => this.#consumed());
@@ -161,7 +161,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     if (frame.code !== SystemCode.ACK) return false;
     if (frame.size !== 8) throw new ProtocolError("protocol-error", "The peer sent an ACK that is no u64");
     // A peer has a reason to acknowledge only after something was sent. Further ACKs are charged.
-    if (++this.#acks > sender.frames) inbox.permits(frame);
+    if (++this.#acks > sender.frames + this.written / quickly(this.buffer)) inbox.permits(frame);
     const offset = get32(frame.content, 0) * 0x1_0000_0000 + get32(frame.content, 4);
     if (offset > this.written) {
       throw new ProtocolError("protocol-error", `The peer acknowledged ${offset} bytes of the ${this.written} written`);
@@ -248,6 +248,11 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     this.#due = false;
     this.#host.wheel.remove(this);
   }
+}
+
+/** Returns how many bytes make an acknowledgement due at once for a side that keeps `buffer` bytes. */
+function quickly(buffer: number): number {
+  return Math.max(ACK_SIZE, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
 }
 
 /** Finds out whether a client's connection may be dead: nothing comes although something waits to be acknowledged. */

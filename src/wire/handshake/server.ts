@@ -112,6 +112,11 @@ export class ServerHandshake {
     return `it was greeted by release "${release === "" ? NATIVE_RELEASE : release}" and ${reaction}: ${JUST_THAT}`;
   }
 
+  /** Returns whether both sides take part in a feature. Called once the peer has proposed. */
+  agrees(feature: string): boolean {
+    return this.#proposal?.features.has(feature) ?? false;
+  }
+
   /**
    * Lets the peer in. Returns the last bytes to send, and the outcome.
    *
