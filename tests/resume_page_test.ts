@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readFileSync } from "node:fs";
 import { Client, ConnectionError, messageType, text } from "../mod.ts";
+import { clientResume, serverResume } from "../src/app/resume_config.ts";
 import { encodeBase64Url } from "../src/base/base64.ts";
 import type { CloseReason } from "../src/link/close_reason.ts";
 import type { ChunkReader, Connection, Transport } from "../src/transport.ts";
@@ -13,6 +14,7 @@ import { advanceUntil, memoryWorld, Recorder, serve } from "./session_support.ts
 import { hex, join } from "./wire_support.ts";
 
 const page = readFileSync(new URL("../docs/protocol.md", import.meta.url), "utf8");
+const guide = readFileSync(new URL("../docs/guide.md", import.meta.url), "utf8");
 const chapter = page.split("\n## Resumption\n")[1].split("\n## ")[0];
 const native = protocol("native");
 const HI = messageType(200, "hi", text);
@@ -196,5 +198,22 @@ describe("docs/protocol.md on resumption", () => {
       }
     }
     assertEquals(reasons, { "goes on": 6, "is over": 6 });
+  });
+});
+
+describe("docs/guide.md on resumption", () => {
+  it("has the options of both sides with their defaults", () => {
+    const table = guide.split("| option of `resume`")[1].split("\n\n")[0].split("\n").slice(2);
+    const units: Record<string, number> = { MiB: 1024 * 1024, ms: 1 };
+    const rows = table.map((line) => {
+      const [, name, on, value] = line.split("|").map((cell) => cell.trim());
+      const [figure, unit = "ms"] = value.split(" ");
+      const number = Number(figure.replaceAll(",", "")) * units[unit];
+      return { name: name.replaceAll("`", ""), on, value: value === "false" ? false : number };
+    });
+    const server = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+    assertEquals(server, { ...serverResume("resume", true)! });
+    const client = Object.fromEntries(rows.filter(({ on }) => on === "both").map(({ name, value }) => [name, value]));
+    assertEquals(client, { ...clientResume("resume", true)! });
   });
 });
