@@ -63,7 +63,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
   }
 
   get takes(): number {
-    return Flag.STREAM;
+    return Flag.STREAM | Flag.END;
   }
 
   get opener(): StreamOpener {
