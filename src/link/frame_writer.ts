@@ -270,7 +270,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
     if (!this.#admit(bound, priority)) return 0;
-    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost === 0 ? bound : cost);
     return bound;
   }
 
@@ -313,11 +313,10 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     total: number,
     priority: Priority,
-    cost = 0,
+    cost: number,
   ): void {
     const { alone, protocol, scheduler } = this;
-    const credit = cost === 0 ? total : cost;
-    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, credit);
+    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, cost);
     this.#taken(total);
   }
 
@@ -476,7 +475,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     const size = text ? this.protocol.headerSize + content.length : bound;
     if (size > most) return -1;
     // A text takes less room than its bound.
-    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
+    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY, size);
     else {
       // The caller may change its bytes, so they are copied; those of an encoded text belong to nobody else. `slice()`
       // would not copy a `Buffer`: its result is a view.
@@ -489,7 +488,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Takes an answer that waited for room. */
   put({ code, flags, requestId, content, sentAt, size }: HeldAnswer): void {
-    this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
+    this.#bytes(code, flags, requestId, content, sentAt, size, REPLY, size);
   }
 
   /** Called when there may be room for the answer of a handler that was not started. */
