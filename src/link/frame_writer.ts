@@ -149,7 +149,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Sets the mark of the time without a connection: callers that heed it are not refused. */
   #limit(): void {
     const { buffer, size } = this.kept!;
-    this.#mark = Math.max(0, Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2));
+    // Below 0 there is no room even for the first one.
+    this.#mark = size < buffer ? Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2) : -1;
     if (this.#buffered > this.#mark) this.#fill();
   }
 
@@ -439,7 +440,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Returns the error for a message for which there is no room while there is no connection. */
   #refusalAway(size: number): BackpressureError | undefined {
-    if (size <= this.#spare) return undefined;
+    // While `send` says that more may be sent, one message of any size is taken.
+    if (this.#buffered <= this.#mark || size <= this.#spare) return undefined;
     return new BackpressureError(
       "buffer-full",
       `Cannot take the message: ${
