@@ -179,7 +179,7 @@ describe("docs/protocol.md on resumption", () => {
     ]);
   });
 
-  it("tells what a session survives", () => {
+  it("tells what a session survives", async () => {
     const table = chapter.split("### Cut or over\n")[1].split("\n### ")[0];
     const reasons = { "goes on": 0, "is over": 0 };
     for (const line of table.split("\n").filter((line) => line.startsWith("|")).slice(2)) {
@@ -187,7 +187,7 @@ describe("docs/protocol.md on resumption", () => {
       assert(outcome === "goes on" || outcome === "is over", line);
       for (const [, reason] of what.matchAll(/`([a-z]+(?:-[a-z]+)*)`/g)) {
         if (reason === "keep") continue;
-        using talk = new Conversation();
+        await using talk = new Conversation();
         const { peer, suspensions } = talk.client;
         const error = new ConnectionError("reset", "The test cuts it");
         if (reason === "replaced") peer.session.suspend(reason);
