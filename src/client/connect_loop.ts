@@ -213,7 +213,7 @@ export class ConnectLoop {
       this.#hurried = false;
       this.#tell(result, attempt - 1, wait, outgoing.counts(0));
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
-      if (this.#goesOn && !this.#hurried && this.#fresh === undefined) await this.#pause.run(shared.clock, wait);
+      if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
       // This result has been reported. If the wait is given up, that is a result of its own, without a connection.
       result = { ...result, lasted: undefined };
       if (!this.#goesOn) break;
@@ -323,7 +323,6 @@ export class ConnectLoop {
         if (events.has("suspended")) events.emit("suspended", { reason, error: why() });
       },
       resumed: (ms, replayedBytes) => {
-        if (context.unref) session.unref();
         this.#waiters.resolve();
         writeNote(log, "info", () => `Resumed after ${ms} ms`);
         events.emit("resumed", { ms, replayedBytes });
