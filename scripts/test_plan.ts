@@ -103,6 +103,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",
   "server_pending_test.ts": "waits one turn of the event loop",
+  "session_resume_test.ts": "waits for turns of the event loop, and a while for what must not happen",
   "session_support.ts": "waits one turn of the event loop",
   "tls_ending_test.ts":
     "reads 3 ms late, or later; a peer whose write stalls for 1 s counts as stopped, which is as good",

@@ -50,7 +50,7 @@ export interface ConversationOptions {
 }
 
 /** A client's and a server's end of one session. */
-export class Conversation implements Disposable {
+export class Conversation implements AsyncDisposable {
   readonly client: End;
   readonly server: End;
   readonly #loop: EventLoop;
@@ -82,9 +82,10 @@ export class Conversation implements Disposable {
     };
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const { peer, shared } of [this.client, this.server]) {
-      void peer.close("manual", 0);
+      await peer.close("manual", 0);
+      await shared.budget.over();
       shared.close();
     }
   }

@@ -59,7 +59,7 @@ async function until(done: () => boolean): Promise<void> {
 describe("a session with resumption", () => {
   it("goes on over another connection where nothing was lost", async () => {
     const { talk, up, down } = conversation();
-    using _ = talk;
+    await using _ = talk;
     const { client, server } = talk;
     for (let n = 0; n < 10; n++) client.peer.send(UP, { n, pad: "" });
     await until(() => up.next === 10);
@@ -82,7 +82,7 @@ describe("a session with resumption", () => {
           faults: () => ({ ...cutAfter(random.below(3_000), how), split: { seed, max: 700 } }),
         });
         const { talk, up, down } = conversation({ buffer: 65_536, first: faults() });
-        using _ = talk;
+        await using _ = talk;
         const { client, server } = talk;
         const answers: Promise<number>[] = [];
         let settled = 0;
@@ -129,7 +129,7 @@ describe("a session with resumption", () => {
         const faults = (info: { readonly side: string }): ReturnType<typeof cutAfter> | undefined =>
           info.side === side ? cutAfter(bytes, "reset") : undefined;
         const { talk, up, down } = conversation({ first: { faults } });
-        using _ = talk;
+        await using _ = talk;
         const { client, server } = talk;
         for (let n = 0; n < 3; n++) {
           client.peer.send(UP, { n, pad: "" });
@@ -153,7 +153,7 @@ describe("a session with resumption", () => {
     server.add(BYTES, ({ data }: { data: Uint8Array }) => void got.push(data.length));
     const client = new Routes();
     client.add(BYTES, ({ data }: { data: Uint8Array }) => void got.push(data.length));
-    using talk = new Conversation({ buffer: 65_536, client, server });
+    await using talk = new Conversation({ buffer: 65_536, client, server });
     for (let i = 0; i < 3; i++) {
       talk.client.peer.send(BYTES, new Uint8Array(size));
       talk.server.peer.send(BYTES, new Uint8Array(size));
@@ -164,7 +164,7 @@ describe("a session with resumption", () => {
 
   it("begins nothing new while too much is not acknowledged", async () => {
     const { talk, up } = conversation({ buffer: 65_536, first: { faults: drops("server") } });
-    using _ = talk;
+    await using _ = talk;
     const { client } = talk;
     const pad = "x".repeat(1_000);
     for (let n = 0; n < 200; n++) client.peer.send(UP, { n, pad });
@@ -183,7 +183,7 @@ describe("a session with resumption", () => {
 
   it("takes as much as is kept while there is no connection, and then says so", async () => {
     const { talk, up } = conversation({ buffer: 65_536 });
-    using _ = talk;
+    await using _ = talk;
     const { client } = talk;
     talk.cut();
     const pad = "x".repeat(1_000);
@@ -204,10 +204,46 @@ describe("a session with resumption", () => {
     assertEquals(up.wrong, []);
   });
 
-  it("is over if the peer acknowledges what was not written, or says it has received what it cannot", () => {
+  it("takes one message of any size while it says that more may be sent", async () => {
+    const got: number[] = [];
+    const server = new Routes();
+    server.add(BYTES, ({ data }: { data: Uint8Array }) => void got.push(data.length));
+    await using talk = new Conversation({ buffer: 65_536, server });
+    const { peer } = talk.client;
+    talk.cut();
+    assertEquals(peer.send(BYTES, new Uint8Array(300_000)), false);
+    assertThrows(() => peer.send(BYTES, new Uint8Array(1)), BackpressureError);
+    let ready = false;
+    const asked = peer.ready().then(() => ready = true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(ready, false);
+    talk.resume();
+    await asked;
+    await until(() => got.length === 1);
+    assertEquals(got, [300_000]);
+  });
+
+  it("takes nothing where all that may be kept is kept already", async () => {
+    const { talk, up } = conversation({ buffer: 65_536, first: { faults: drops("server") } });
+    await using _ = talk;
+    const { peer } = talk.client;
+    let n = 0;
+    for (; n < 100; n++) peer.send(UP, { n, pad: "x".repeat(1_000) });
+    await until(() => peer.session.sender.writer.blocked && up.next > 60);
+    talk.cut();
+    const { session: { sender: { writer } } } = peer;
+    assert(writer.kept!.size >= 65_536);
+    assertEquals([writer.takesMore, writer.full], [false, true]);
+    assertThrows(() => peer.send(UP, { n, pad: "" }), BackpressureError);
+    talk.resume();
+    await until(() => up.next === n);
+    assertEquals(peer.send(UP, { n, pad: "" }), true);
+  });
+
+  it("is over if the peer acknowledges what was not written, or says it has received what it cannot", async () => {
     for (const received of [-1, 25, 1e9]) {
       const { talk } = conversation();
-      using _ = talk;
+      await using _ = talk;
       talk.cut();
       const { session } = talk.client.peer;
       assertEquals([session.resumption!.written, session.resumable(received)], [24, false]);
@@ -221,7 +257,7 @@ describe("a session with resumption", () => {
     const { talk, up } = conversation({
       first: { faults: ({ side }) => side === "client" ? { dropAfter: 2_000 } : undefined },
     });
-    using _ = talk;
+    await using _ = talk;
     const { client } = talk;
     client.peer.session.sender.startTracking();
     for (let n = 0; n < 300; n++) client.peer.send(UP, { n, pad: "" });

@@ -27,6 +27,8 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
       return (await import("./batch.ts")).batch(await loadSockets(config.sockets));
     case "veltix":
       return (await import("./veltix.ts")).veltix(config.core);
+    case "resume":
+      return (await import("./veltix.ts")).veltix(config.core, { resume: true }, { resume: true, reconnect: true });
     case "noise":
       return await (await import("./protected.ts")).noise(config.core);
     case "tls":

@@ -16,8 +16,8 @@ export type TransportChoice = "auto" | "deno" | "bun" | "node";
 /** Makes the subject; `protect` and `trust` are added to the options of the server and of the clients. */
 export function veltix(
   transport: TransportChoice,
-  protect: Pick<ServerConfig, "encryption" | "tls"> = {},
-  trust: Pick<ClientConfig, "encryption" | "tls"> = {},
+  protect: Pick<ServerConfig, "encryption" | "resume" | "tls"> = {},
+  trust: Pick<ClientConfig, "encryption" | "reconnect" | "resume" | "tls"> = {},
 ): Subject {
   return {
     async serve(handlers): Promise<Served> {

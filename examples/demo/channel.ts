@@ -38,6 +38,8 @@ export interface Status {
   readonly lost: number;
   /** Messages that came twice, or after a later one, here or at the server. */
   readonly disordered: number;
+  /** How often its cable was cut, and its session went on over another connection. */
+  readonly cuts: number;
   /** Of all round trips so far; `undefined` before the first. */
   readonly roundTrip?: { readonly p50: number; readonly p99: number };
   /** The step's, 0 to 1. */

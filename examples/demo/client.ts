@@ -7,8 +7,9 @@
 
 import { Client } from "@veltix/core";
 import process from "node:process";
+import { Cable } from "./cable.ts";
 import { type ClientSetup, type Command, fail, followCommands, type Status, type Step, tell } from "./channel.ts";
-import { burst, BURST_MESSAGES, countWords, line, passEnd, tally, words } from "./contract.ts";
+import { burst, BURST_MESSAGES, countWords, KEPT, line, passEnd, tally, words } from "./contract.ts";
 import { Inflow } from "./inflow.ts";
 import { piecesOf } from "./pieces.ts";
 import { RoundTrips } from "./round_trips.ts";
@@ -23,13 +24,20 @@ const SAMPLES = 1_000;
 const SAMPLE_SIZE = 4_096;
 
 const setup: ClientSetup = JSON.parse(process.argv[2]);
-const client = new Client({ port: setup.port });
+const cable = new Cable();
+const client = new Client({
+  port: setup.port,
+  transport: cable,
+  reconnect: { delay: 100, attempts: 5 },
+  resume: { buffer: KEPT },
+});
 const inflows = new Map(setup.others.map((number) => [number, new Inflow(setup.sha256)]));
 const roundTrips = new RoundTrips();
 const samples: Uint8Array[] = [];
 const answers = { right: 0, wrong: 0 };
 let burstResult: Status["burst"];
 let burstSent = 0;
+let cuts = 0;
 let progress = 0;
 
 client.route(line, ({ data }) => inflowOf(data.sender).take(data));
@@ -38,11 +46,13 @@ client.on("error", fail);
 client.on("disconnect", ({ reason }) => {
   if (reason !== "manual") fail(`The connection ended: ${reason}`);
 });
+client.on("resumed", () => void cuts++);
 
 const steps = {
-  /** Sends the file line by line; settles when the others' streams have come, too. */
+  /** Sends the file line by line, and cuts the cable on the way; settles when the others' streams have come, too. */
   async stream(): Promise<void> {
     const start = performance.now();
+    let whole = true;
     let serial = 0;
     let bytesSent = 0;
     for (let last = false; !last;) {
@@ -53,6 +63,10 @@ const steps = {
           bytesSent += bytes.length;
         }
         progress = Math.min(bytesSent / setup.size, (performance.now() - start) / STREAM_TIME);
+        if (whole && progress > 0.5) {
+          whole = false;
+          cable.cut();
+        }
       }
       last = setup.size === 0 || performance.now() - start > STREAM_TIME;
       if (!client.send(passEnd, { sender: setup.number, serial, last })) await client.ready();
@@ -115,6 +129,7 @@ function status(): Status {
     sent: framesSent - burstSent,
     burstSent,
     received: framesReceived,
+    cuts,
     lost: serials.reduce((sum, { lost }) => sum + lost, burstResult?.lost ?? 0),
     disordered: serials.reduce((sum, { disordered }) => sum + disordered, burstResult?.disordered ?? 0),
     roundTrip: roundTrips.percentiles(),

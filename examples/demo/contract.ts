@@ -10,6 +10,12 @@ import { bytes, type Codec, json, messageTypes, PayloadError } from "@veltix/cor
 /** The most bytes of a line in one message. Longer lines go in pieces; the largest message is 10 MiB by default. */
 export const MAX_PIECE: number = 1024 * 1024;
 
+/**
+ * What both sides keep for each other, in bytes, so that a cut cable loses nothing. While a cable is cut, what is sent has
+ * to fit in there, and that may be several of the largest messages.
+ */
+export const KEPT: number = 16 * MAX_PIECE;
+
 /** Messages that each client sends to the server in its burst. */
 export const BURST_MESSAGES = 200_000;
 

@@ -1,7 +1,7 @@
 /**
  * `deno task demo [FILE]`: a server on Deno and a client on each runtime there is, each a process of its own, on loopback.
- * Each client streams the file line by line through the server to the others, asks typed requests, pings, and sends a
- * burst. The end shows the SHA-256 of what each received against the file's.
+ * Each client streams the file line by line through the server to the others, and in the middle its cable is cut. Then it
+ * asks typed requests, pings, and sends a burst. The end shows the SHA-256 of what each received against the file's.
  *
  * Runtimes that are missing are fetched, and it runs on those that are there meanwhile; then once more, on all.
  *

@@ -10,13 +10,13 @@
 import { type ConnectedClient, type MessageType, Server } from "@veltix/core";
 import process from "node:process";
 import { fail, followCommands, tell } from "./channel.ts";
-import { burst, countWords, line, passEnd, tally, words } from "./contract.ts";
+import { burst, countWords, KEPT, line, passEnd, tally, words } from "./contract.ts";
 import { Serials } from "./serials.ts";
 
 /** Waiting for every line would cost more than the line: below so many bytes nobody has to. */
 const MUCH = 1024 * 1024;
 
-const server = new Server({ hostname: "127.0.0.1", port: 0 });
+const server = new Server({ hostname: "127.0.0.1", port: 0, resume: { buffer: KEPT } });
 const bursts = new WeakMap<ConnectedClient, Serials>();
 
 server.on("error", fail);
@@ -35,11 +35,15 @@ server.route(tally, ({ data: { sent } }, client) => {
   return { received: serials.received, lost: serials.lost, disordered: serials.disordered };
 });
 
-/** Sends to all clients but the sender. A promise where too much waits: it settles when they can take more. */
+/**
+ * Sends to all clients but the sender. A promise where too much waits, or where a client's cable is cut: it settles when
+ * they can take more.
+ */
 function relay<Data>(type: MessageType<Data>, data: Data, sender: ConnectedClient): Promise<unknown> | undefined {
   const { dropped } = server.broadcast(type, data, { except: [sender] });
   if (dropped > 0) throw new Error(`A message "${type.name}" of client ${sender.id} did not reach ${dropped} others`);
-  if (server.stats().bufferedBytes < MUCH) return undefined;
+  const { bufferedBytes, suspended } = server.stats();
+  if (bufferedBytes < MUCH && suspended === 0) return undefined;
   return Promise.all(server.clients.map((client) => client === sender || client.ready()));
 }
 

@@ -22,8 +22,8 @@ export function introduction({ name, size, lines, sha256 }: Input): string[] {
     `${bold(name)}  ${bytes(size)} in ${count(lines)} ${lines === 1 ? "line" : "lines"}`,
     dim(`SHA-256 ${sha256}`),
     "",
-    "Each client streams it, line by line, through a server to all the others;",
-    "then it asks, pings, and sends a burst.",
+    "Each client streams it, line by line, through a server to all the others.",
+    "In the middle its cable is cut. Then it asks, pings, and sends a burst.",
     "",
   ].map(indented);
 }
@@ -43,15 +43,20 @@ export function progress(run: Run): string[] {
     ["sent", 7],
     ["received", 8],
     ["burst", 7],
+    ["cuts", 4],
     ["lost", 4],
     ["rtt p50", 7],
     ["rtt p99", 7],
   ];
   const figures = [...titles, [live ? "msg/s" : "avg/s", 5] as const].map(([title, size]) => title.padStart(size));
   const head = ["", "client", "runtime", ...figures, ""];
-  const table = aligned([head.map(dim), ...run.rows.map((row) => cells(row, live))], { right: [3, 4, 5, 6, 7, 8, 9] });
+  const table = aligned([head.map(dim), ...run.rows.map((row) => cells(row, live))], {
+    right: [3, 4, 5, 6, 7, 8, 9, 10],
+  });
   table.splice(1, 0, dim("─".repeat(Math.max(...table.map(width)))));
-  const note = dim("received: each line from each of the others; burst: sent to the server, which counts it");
+  const note = dim(
+    "received: each line from each of the others; burst: sent to the server, which counts it; cuts: survived",
+  );
   return [`${steps.join("   ")}   ${dim(`${seconds} s`)}`, "", ...table, "", note, ""].map(indented);
 }
 
@@ -79,12 +84,13 @@ export function findings(run: Run): string[] {
 }
 
 /** What is not as it should be, in words; empty when all is well. */
-export function faults({ active, input, problems }: Run): string[] {
+export function faults({ active, input, problems, step }: Run): string[] {
   const found = [...problems];
   for (const { name, status } of active) {
     if (status === undefined) continue;
     if (status.lost > 0) found.push(`${name}: ${count(status.lost)} lost`);
     if (status.disordered > 0) found.push(`${name}: ${count(status.disordered)} out of order or twice`);
+    if (input.size > 0 && step === STEPS.length && status.cuts === 0) found.push(`${name}: its cable was not cut`);
     if (status.answers.wrong > 0) found.push(`${name}: ${count(status.answers.wrong)} wrong answers`);
     const differing = Object.values(status.inflows).filter(({ sha256 }) => sha256 !== "" && sha256 !== input.sha256);
     if (differing.length > 0) found.push(`${name}: ${differing.length} streams differ from the file`);
@@ -102,21 +108,26 @@ export function verdict(run: Run, found: readonly string[]): string {
   const runtimes = new Set(run.active.map(({ runtime }) => runtime.name)).size;
   const skipped = run.rows.filter(({ state }) => state === "skipped").map(({ name }) => name);
   const missing = skipped.length > 0 ? ` (without ${skipped.join(" and ")})` : "";
-  const what = `${runtimes} ${runtimes === 1 ? "runtime" : "runtimes"}${missing}, ${count(total)} messages, 0 lost`;
+  const cuts = run.active.reduce((sum, { status }) => sum + status!.cuts, 0);
+  const cables = `${count(cuts)} ${cuts === 1 ? "cut cable" : "cut cables"}`;
+  const what = `${runtimes} ${runtimes === 1 ? "runtime" : "runtimes"}${missing}, ${
+    count(total)
+  } messages, ${cables}, 0 lost`;
   return `${bold(green("demo: ok"))} — ${what}`;
 }
 
 function cells({ name, runtime, state, status, rate }: Row, live: boolean): string[] {
   const client = [mark(state), bold(name), runtime.version];
   if (state === "skipped") return [...client, yellow(`skipped: ${runtime.problem}`)];
-  if (status === undefined) return [...client, ...Array(8).fill("")];
-  const { sent, received, burstSent, lost, disordered, roundTrip } = status;
+  if (status === undefined) return [...client, ...Array(9).fill("")];
+  const { sent, received, burstSent, cuts, lost, disordered, roundTrip } = status;
   const wrong = lost + disordered;
   return [
     ...client,
     count(sent),
     count(received),
     burstSent > 0 ? count(burstSent) : dim("–"),
+    cuts > 0 ? count(cuts) : dim("–"),
     wrong > 0 ? red(count(wrong)) : green("0"),
     roundTrip === undefined ? dim("–") : duration(roundTrip.p50),
     roundTrip === undefined ? dim("–") : duration(roundTrip.p99),

@@ -148,8 +148,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   accept(frame: ReceivedFrame, receivedAt: number): void {
     const runner = this.#runner ??= new HandlerRunner(this.#host, this.#session, this.#shared, this);
     const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
-    const streamed = this.#streams !== undefined && this.#session.streams?.has(frame.requestId) === true;
-    if (request && (this.asked(frame.requestId) || streamed)) {
+    if (request && (this.asked(frame.requestId) || this.#streamed(frame.requestId))) {
       throw new ProtocolError("protocol-error", `The peer used the request id ${frame.requestId} twice`);
     }
     const route = this.#shared.routes.get(frame.code);
@@ -185,6 +184,11 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   asked(id: number | string): boolean {
     const message = this.#runner?.open?.get(id);
     return message !== undefined && !message.answered && message.aborted === undefined;
+  }
+
+  /** Returns whether a stream of the peer has this id. */
+  #streamed(id: number | string): boolean {
+    return this.#streams !== undefined && this.#session.streams?.has(id) === true;
   }
 
   /** Aborts a request. Returns false if there is no such request, or if it was aborted before. */
@@ -286,20 +290,25 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const type = route === undefined ? unknownType(frame.code) : route.type;
     const message = new IncomingMessage(type, route, frame, receivedAt, asks, this.#host);
     if (frame.size !== undefined && frame.size !== message.content.length) message.charged = frame.size;
-    if (((frame.flags ?? 0) & this.#session.deferredFlags) !== 0) {
-      message.packed = frame.flags!;
-      // Its metadata is compressed as well. It is not known yet whether it has a deadline.
-      if (asks && (frame.flags! & Flag.META) !== 0) message.arrivedAt = this.#shared.clock.now();
-    }
-    const { meta } = frame;
-    if (meta !== undefined) {
-      message.metadata = meta;
-      const { deadline } = meta;
-      if (asks && deadline !== undefined) {
-        message.deadline = new Deadline(message, deadline, this.#shared.clock, this.#runner!);
-      }
-    }
+    // Most messages are asked once whether anything but their payload is known.
+    if (frame.flags !== undefined && frame.flags > Flag.REQUEST) this.#describe(message, frame.flags, frame.meta);
     return message;
+  }
+
+  /** Tells a message what the flags of features say of it. */
+  #describe(message: IncomingMessage, flags: number, meta: Received["meta"]): void {
+    const asks = message.wantsReply;
+    if ((flags & this.#session.deferredFlags) !== 0) {
+      message.packed = flags;
+      // Its metadata is compressed as well. It is not known yet whether it has a deadline.
+      if (asks && (flags & Flag.META) !== 0) message.arrivedAt = this.#shared.clock.now();
+    }
+    if (meta === undefined) return;
+    message.metadata = meta;
+    const { deadline } = meta;
+    if (asks && deadline !== undefined) {
+      message.deadline = new Deadline(message, deadline, this.#shared.clock, this.#runner!);
+    }
   }
 
   /** Goes on with the queue after other connections had their turn. */
@@ -337,8 +346,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
 
   /** Lets the callers of {@linkcode idle} and {@linkcode quiet} go on, if what they wait for has come. */
   wakeIdle(): void {
-    const excused = (this.#runner?.excused ?? 0) + (this.#streams?.excused ?? 0);
-    this.#waiters?.settle(this.busy, excused, this.closed);
+    this.#waiters?.settle(this.busy, (this.#runner?.excused ?? 0) + (this.#streams?.excused ?? 0), this.closed);
   }
 }
 

@@ -104,6 +104,8 @@ export class Comeback {
   #told = 0;
   #failed: number;
   #connectedAt: number;
+  /** How many bytes had been received by then. */
+  #receivedAt = Infinity;
   /** The error of the last attempt. */
   #error: unknown = undefined;
   /** Set while there is no connection. */
@@ -177,7 +179,8 @@ export class Comeback {
     // A client leaves only a connection on which nothing came any more.
     const cut = this.#cut = { reason: reason === "replaced" ? "heartbeat" : reason, getError };
     if (this.#stopped !== undefined) return this.#lose(this.#stopped);
-    if (at - this.#connectedAt >= LASTING) this.#failed = 0;
+    // A connection over which something came was worth the attempt.
+    if (at - this.#connectedAt >= LASTING || this.#resumption.received > this.#receivedAt) this.#failed = 0;
     else this.#failed++;
     this.#connectedAt = -Infinity;
     this.#error = undefined;
@@ -339,6 +342,7 @@ export class Comeback {
     this.#cut = undefined;
     wheel.remove(this.#expiry);
     this.#connectedAt = clock.now();
+    this.#receivedAt = this.#resumption.received;
     let replayed: number;
     try {
       replayed = this.#session.resume(channel, received);

@@ -70,6 +70,12 @@ export function hasModes(): boolean {
   return (globalThis as { process?: { readonly platform?: string } }).process?.platform !== "win32";
 }
 
+/** Returns whether this is Deno, whose `node:crypto` is its own. */
+export function isDeno(): boolean {
+  const { process } = globalThis as { process?: { readonly versions?: { readonly deno?: string } } };
+  return process?.versions?.deno !== undefined;
+}
+
 /** Returns the code of a system error, such as `"ENOENT"`; `undefined` if the value has none. */
 export function systemCode(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown };

@@ -8,6 +8,7 @@
 import { concat } from "../base/concat.ts";
 import { builtinModule } from "../base/builtin_module.ts";
 import { decodeBase64Url } from "../base/base64.ts";
+import { isDeno } from "./builtin.ts";
 import { NobleAead } from "./noble_primitives.ts";
 import {
   type Aead,
@@ -77,10 +78,11 @@ export function findCrypto(): NodeCrypto | undefined {
 
 /** Creates the primitives on top of `node:crypto`. */
 export function nodePrimitives(crypto: NodeCrypto): Primitives {
-  const fast = SUITES.filter((suite) => hasCipher(crypto, suite));
+  const native = SUITES.filter((suite) => hasCipher(crypto, suite));
   return {
     name: "node",
-    fast,
+    // The AES of Deno takes four times as long as its ChaCha.
+    fast: isDeno() ? native.filter((suite) => suite === 1) : native,
     // One call is cheaper than an object that collects the pieces. Older runtimes lack it.
     sha256: (...pieces) =>
       crypto.hash === undefined
@@ -102,7 +104,7 @@ export function nodePrimitives(crypto: NodeCrypto): Primitives {
       key.fill(0);
       return new NodeKeyPair(crypto, privateKey, crypto.createPublicKey(privateKey));
     },
-    aead: (suite, key) => fast.includes(suite) ? new NodeAead(crypto, suite, key) : new NobleAead(suite, key),
+    aead: (suite, key) => native.includes(suite) ? new NodeAead(crypto, suite, key) : new NobleAead(suite, key),
   };
 }
 
@@ -181,16 +183,19 @@ class NodeKeyPair implements KeyPair {
   }
 }
 
-/** An AEAD of `node:crypto`. A key object is much faster than a key in bytes on Node. */
+/**
+ * An AEAD of `node:crypto`. A key object is much faster than a key in bytes on Node. Deno copies the bytes out of a key
+ * object for each message, so it gets bytes, which can be overwritten.
+ */
 class NodeAead implements Aead {
   readonly #crypto: NodeCrypto;
   readonly #name: string;
-  #key: KeyObject | undefined;
+  #key: KeyObject | Uint8Array | undefined;
 
   constructor(crypto: NodeCrypto, suite: Suite, key: Uint8Array) {
     this.#crypto = crypto;
     this.#name = suite === 1 ? "chacha20-poly1305" : "aes-256-gcm";
-    this.#key = crypto.createSecretKey(key);
+    this.#key = isDeno() ? key.slice() : crypto.createSecretKey(key);
   }
 
   seal(nonce: Uint8Array, ad: Uint8Array, text: Uint8Array, target: Uint8Array): void {
@@ -218,6 +223,7 @@ class NodeAead implements Aead {
   }
 
   destroy(): void {
+    if (this.#key instanceof Uint8Array) this.#key.fill(0);
     this.#key = undefined;
   }
 

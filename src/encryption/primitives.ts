@@ -66,7 +66,7 @@ export interface KeyPair {
 /** One implementation of all primitives. */
 export interface Primitives {
   readonly name: "node" | "noble";
-  /** The suites that run at the speed of native code. */
+  /** The suites that are fast, among those that run at the speed of native code. */
   readonly fast: readonly Suite[];
   /** Returns the SHA-256 of all pieces joined. */
   sha256(...pieces: readonly Uint8Array[]): Uint8Array;

@@ -149,7 +149,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Sets the mark of the time without a connection: callers that heed it are not refused. */
   #limit(): void {
     const { buffer, size } = this.kept!;
-    this.#mark = Math.max(0, Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2));
+    // Below 0 there is no room even for the first one.
+    this.#mark = size < buffer ? Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2) : -1;
     if (this.#buffered > this.#mark) this.#fill();
   }
 
@@ -270,7 +271,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     if (typeof content === "string") return this.#text(code, flags, requestId, content, sentAt, bound, most, priority);
     if (bound > most) return -1;
     if (!this.#admit(bound, priority)) return 0;
-    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost);
+    this.#bytes(code, flags, requestId, content, sentAt, bound, priority, cost === 0 ? bound : cost);
     return bound;
   }
 
@@ -313,11 +314,10 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     sentAt: number,
     total: number,
     priority: Priority,
-    cost = 0,
+    cost: number,
   ): void {
     const { alone, protocol, scheduler } = this;
-    const credit = cost === 0 ? total : cost;
-    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, credit);
+    encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, cost);
     this.#taken(total);
   }
 
@@ -440,7 +440,8 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Returns the error for a message for which there is no room while there is no connection. */
   #refusalAway(size: number): BackpressureError | undefined {
-    if (size <= this.#spare) return undefined;
+    // While `send` says that more may be sent, one message of any size is taken.
+    if (this.#buffered <= this.#mark || size <= this.#spare) return undefined;
     return new BackpressureError(
       "buffer-full",
       `Cannot take the message: ${
@@ -476,7 +477,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     const size = text ? this.protocol.headerSize + content.length : bound;
     if (size > most) return -1;
     // A text takes less room than its bound.
-    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
+    if (text && this.#answers(size)) this.#bytes(code, flags, requestId, content, sentAt, size, REPLY, size);
     else {
       // The caller may change its bytes, so they are copied; those of an encoded text belong to nobody else. `slice()`
       // would not copy a `Buffer`: its result is a view.
@@ -489,7 +490,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** Takes an answer that waited for room. */
   put({ code, flags, requestId, content, sentAt, size }: HeldAnswer): void {
-    this.#bytes(code, flags, requestId, content, sentAt, size, REPLY);
+    this.#bytes(code, flags, requestId, content, sentAt, size, REPLY, size);
   }
 
   /** Called when there may be room for the answer of a handler that was not started. */

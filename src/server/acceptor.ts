@@ -282,7 +282,6 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   #goOn(comeback: Comeback, channel: Channel, slot: ConnectionSlot): void {
     slot.leave();
     const from = this.#strangers.begin();
-    if (this.#owner.unref) channel.unref();
     if (this.#closing || !comeback.resume()) channel.abort();
     this.#strangers.end(from);
   }

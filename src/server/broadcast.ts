@@ -52,7 +52,7 @@ export function broadcastOptions(options: BroadcastOptions | undefined): Broadca
 
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {
-  /** Clients that the message was sent to. */
+  /** Clients that the message was sent to, including suspended ones, which get it when they are back. */
   readonly sent: number;
   /**
    * Clients that were skipped: a buffer is full, the message is larger than they take, encoding it for them failed, or it

@@ -139,14 +139,17 @@ export class Server<P = undefined> implements AsyncDisposable {
     return this.#lifecycle.run?.addresses ?? [];
   }
 
-  /** The connected clients, oldest first, including those that are {@linkcode ConnectedClient.leaving}. */
+  /**
+   * The clients, oldest first. They include those that are {@linkcode ConnectedClient.leaving}, and those whose sessions
+   * are suspended.
+   */
   get clients(): readonly ConnectedClient<P>[] {
     return [...this.#lifecycle.run?.groups.clients.keys() ?? []];
   }
 
   /**
-   * True while as many connections are open or being closed as `maxConnections` allows, so that the next one is
-   * refused. Always false without that option.
+   * True while as many connections are open, being closed or suspended as `maxConnections` allows, so that the next one
+   * is refused. Always false without that option.
    */
   get isFull(): boolean {
     return this.#lifecycle.run?.full ?? false;

@@ -56,7 +56,10 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   readonly #meter: MessageMeter | undefined;
   /** The features that look at replies. */
   readonly #replyParts: readonly FeaturePart[] | undefined;
-  /** The flags of the features, if any of them transforms received payloads. Other frames need no decoding. */
+  /**
+   * The flags of the features that transform received payloads. Other frames need no decoding: neither messages nor pieces
+   * of streams.
+   */
   readonly #decodedFlags: number;
   /** Lets the session outlive its connection. */
   readonly #resumption: ResumptionPart | undefined;
@@ -114,7 +117,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     this.#resumption = features.find((part) => part.resumption !== undefined)?.resumption;
     const replyParts = features.filter((part) => part.reply !== undefined);
     this.#replyParts = replyParts.length > 0 ? replyParts : undefined;
-    this.#decodedFlags = features.some((part) => part.decode !== undefined) ? agreed.flags : 0;
+    this.#decodedFlags = features.some((part) => part.decode !== undefined) ? agreed.flags & ~this.#taken : 0;
     this.#deferred = features.findLast((part) => part.deferred !== undefined)?.deferred;
     this.deferredFlags = this.#deferred?.flags ?? 0;
   }

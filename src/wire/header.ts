@@ -44,16 +44,32 @@ export function headerFault(
     id = view.getUint32(at + layout.id);
     if (crc8Header(head, size, id) !== head >>> 24) return BAD_CHECK;
   }
-  if (layout.flags >= 0) {
-    const flags = view.getUint8(at + layout.flags);
-    const code = view.getUint16(at + layout.code);
-    if (flags !== 0 || id !== 0 || check !== undefined && code < FIRST_APPLICATION_CODE) {
-      const what = flagFault(protocol, flags, code, id, features, check);
-      if (what !== undefined) return { code: "protocol-error", what };
-    }
-  }
+  const { flags, code } = layout;
+  const special = flags >= 0 && (id !== 0 || view.getUint8(at + flags) !== 0 ||
+    check !== undefined && view.getUint16(at + code) < FIRST_APPLICATION_CODE);
+  const fault = special ? fieldFault(protocol, features, check, view, at, id) : undefined;
+  if (fault !== undefined) return fault;
   const total = protocol.headerSize + size;
-  if (total <= limit) return undefined;
+  return total <= limit ? undefined : tooLarge(total, limit);
+}
+
+// Functions of their own: the one above is called for every frame, and is fast as long as it is short.
+
+/** Checks the flags, the code and the id of a header. */
+function fieldFault(
+  protocol: Protocol,
+  features: number,
+  check: HeaderCheck | undefined,
+  view: DataView,
+  at: number,
+  id: number,
+): HeaderFault | undefined {
+  const { code, flags } = protocol.layout;
+  const what = flagFault(protocol, view.getUint8(at + flags), view.getUint16(at + code), id, features, check);
+  return what === undefined ? undefined : { code: "protocol-error", what };
+}
+
+function tooLarge(total: number, limit: number): HeaderFault {
   return { code: "message-too-large", what: `a frame of ${total} bytes is above the limit of ${limit}` };
 }
 

@@ -17,7 +17,7 @@ import type { Encryption } from "../../src/encryption_seam.ts";
 import type { Connection } from "../../src/transport.ts";
 import { CA, pair, pem } from "../tls_support.ts";
 
-/** All of them. `noise in tls` has the suite that the two runtimes are fast at: ChaCha20, or AES where Bun takes part. */
+/** All of them. `noise in tls` has the suite that the two runtimes choose: mostly ChaCha20 where Deno takes part, else AES. */
 export const PROTECTIONS = ["plain", "tls", "mutual tls", "noise chacha", "noise aes", "noise in tls"] as const;
 
 /** One of them. */

@@ -29,7 +29,7 @@ import type { AckProbe } from "../delivery_log.ts";
 /** How long an acknowledgement may wait for something else to be written, in milliseconds. */
 const ACK_MS = 200;
 /** The most bytes that are not acknowledged while something is read. */
-const ACK_BYTES = 64 * 1024;
+const ACK_BYTES = 256 * 1024;
 /** The least silence after which a client takes its connection for dead, in milliseconds. */
 const SUSPECT_MS = 2_000;
 /** The same as a number of smoothed round trips. */

@@ -8,7 +8,8 @@
 import { integerMember, type PeerObject } from "../../../base/untrusted.ts";
 import { FIRST_APPLICATION_CODE, Flag, SystemCode } from "../../../wire/frame.ts";
 import type { Feature } from "../../feature.ts";
-import { StreamTable, type StreamTerms } from "./table.ts";
+import { StreamsPart } from "./part.ts";
+import type { StreamTerms } from "./table.ts";
 
 /** What a piece costs at least, in bytes. It limits how many small pieces wait. */
 const LEAST = 256;
@@ -32,12 +33,12 @@ export const streams: Feature = {
     if ((flags & Flag.ERROR) !== 0) return "STREAM and ERROR are both set";
     return id === 0 ? "a frame of a stream has the id 0" : true;
   },
-  attach(ours, theirs, host): StreamTable {
+  attach(ours, theirs, host): StreamsPart {
     const own = ours as unknown as StreamTerms;
     const terms = termsOf(theirs);
     // Most peers have the same terms. An idle connection then keeps no object of its own for them.
     const same = terms.window === own.window && terms.max === own.max && terms.least === own.least;
-    return new StreamTable(own, same ? own : terms, host);
+    return new StreamsPart(own, same ? own : terms, host);
   },
 };
 

@@ -14,7 +14,7 @@ import type { ReceivedFrame } from "../../../wire/decoded_frame.ts";
 import { Flag, MAX_PIECE, SystemCode } from "../../../wire/frame.ts";
 import { get32 } from "../../../wire/integers.ts";
 import { errorOf, RATE_LIMITED, TOO_MANY_STREAMS, UNREADABLE } from "../../error_reply.ts";
-import type { FeatureHost, FeaturePart } from "../../feature.ts";
+import type { FeatureHost } from "../../feature.ts";
 import type { OpenedStream, Opening, StreamOpener } from "../../streams.ts";
 import { Accepted, type AcceptedShared } from "./accepted.ts";
 import { Opened, StreamRequest } from "./opened.ts";
@@ -35,7 +35,7 @@ export interface StreamTerms {
 }
 
 /** The streams of one session. */
-export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
+export class StreamTable implements StreamOpener, AcceptedShared {
   readonly ours: StreamTerms;
   readonly theirs: StreamTerms;
   readonly #host: FeatureHost;
@@ -60,14 +60,6 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     this.ours = ours;
     this.theirs = theirs;
     this.#host = host;
-  }
-
-  get takes(): number {
-    return Flag.STREAM;
-  }
-
-  get opener(): StreamOpener {
-    return this;
   }
 
   get size(): number {
@@ -113,7 +105,7 @@ export class StreamTable implements FeaturePart, StreamOpener, AcceptedShared {
     return stream;
   }
 
-  // For the session.
+  // For the part of the session; see `FeaturePart`.
 
   take(frame: ReceivedFrame, receivedAt: number): void {
     const { flags } = frame;
