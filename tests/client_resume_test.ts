@@ -288,6 +288,10 @@ describe("a client with resume whose connection is cut", () => {
     const { client } = base;
     await base.cut();
     let back = false;
+    const alone = new AbortController();
+    const nobody = assertRejects(() => client.connect({ signal: alone.signal }), Error, "not now");
+    alone.abort(new Error("not now"));
+    await nobody;
     const waiting = client.connect().then(() => back = true);
     const gone = new AbortController();
     const given = assertRejects(() => client.connect({ signal: gone.signal }), Error, "enough");
@@ -364,7 +368,14 @@ describe("a client with resume whose connection is cut", () => {
       await using base = await Base.begin();
       if (when === "connected") base.client.unref();
       await base.cut();
-      if (when === "suspended") base.client.unref();
+      const { clock } = base.world;
+      let timers = 0;
+      clock.unref = () => void timers++;
+      if (when === "suspended") {
+        base.client.unref();
+        // That of the wait for the next attempt.
+        assertEquals(timers, 1);
+      }
       await base.back();
       assertEquals([base.client.state, base.lines.length, base.line.unreffed], ["connected", 2, true]);
     }
@@ -647,6 +658,17 @@ describe("close(), stopRetry() and retry() while suspended", () => {
     await base.cut();
     await base.back();
     assertEquals(base.events.slice(-2), ["suspended", "resumed"]);
+  });
+
+  it("stopRetry() during the first attempt lets the session end with its connection, too", async () => {
+    const base = new Base();
+    await base.server.start();
+    await using _ = base;
+    base.client.on("connecting", () => base.client.stopRetry(), { once: true });
+    await base.client.connect();
+    await base.cut();
+    await base.client.closed;
+    assertEquals(base.events, ["connecting", "connect", "disconnect"]);
   });
 
   it("retry() begins the next attempt at once, also from a listener", async () => {

@@ -148,8 +148,8 @@ export class Connector {
       let left = drain;
       if (left > 0 && loop.suspended) left -= await loop.back(left);
       if (left > 0 && this.outgoing.queued > 0) left -= await this.outgoing.emptied(peer, left);
-      // The peer of a session that has a connection is told.
-      void peer.close("manual", drain > 0 && !loop.suspended ? Math.max(1, left) : 0);
+      // A session that is still suspended is lost.
+      void peer.close("manual", drain > 0 ? Math.max(1, left) : 0);
     } else {
       void peer?.close("manual", drain);
       const reason = new ConnectionError("closed", "Cannot connect: the client was closed");
