@@ -267,8 +267,8 @@ class Suspicion extends TimerEntry {
   /** The offset and the time of a write whose round trip is measured; -1 for none. */
   #measured = -1;
   #measuredAt = 0;
-  /** The smoothed round trip, in milliseconds. */
-  #trip = 0;
+  /** The smoothed round trip, in milliseconds; -1 before the first one. */
+  #trip = -1;
   /** The number of bytes that had arrived when the connection was suspected; -1 if it is not. */
   #heard = -1;
 
@@ -305,7 +305,7 @@ class Suspicion extends TimerEntry {
     const now = this.#clock.now();
     if (this.#measured >= 0 && acknowledged > this.#measured) {
       const trip = now - this.#measuredAt;
-      this.#trip = this.#trip === 0 ? trip : this.#trip + (trip - this.#trip) / 8;
+      this.#trip = this.#trip < 0 ? trip : this.#trip + (trip - this.#trip) / 8;
       this.#measured = -1;
     }
     this.#since(this.#waits ? now : -1);
