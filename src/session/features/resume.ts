@@ -28,6 +28,10 @@ import type { AckProbe } from "../delivery_log.ts";
 
 /** How long an acknowledgement may wait for something else to be written, in milliseconds. */
 const ACK_MS = 200;
+/** A peer may send one ACK for so many bytes, or for a quarter of what is kept if that is less, and one for each frame. */
+const ALLOWED_BYTES = 64 * 1024;
+/** From this age on it is written together with something else, in milliseconds. */
+const RIDE_MS = 50;
 /** The most bytes that are not acknowledged while something is read. */
 const ACK_BYTES = 256 * 1024;
 /** The least silence after which a client takes its connection for dead, in milliseconds. */
@@ -110,6 +114,8 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   #acksSent = 0;
   /** True while an ACK is due within {@linkcode ACK_MS}. */
   #due = false;
+  /** The time at which the first frame for it arrived. */
+  #dueFrom = 0;
   readonly #marks = new Fifo<Mark>();
   /** Finds out if the connection is dead. Only on a client. */
   readonly #watch: Suspicion | undefined;
@@ -161,7 +167,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     if (frame.code !== SystemCode.ACK) return false;
     if (frame.size !== 8) throw new ProtocolError("protocol-error", "The peer sent an ACK that is no u64");
     // A peer has a reason to acknowledge only after something was sent. Further ACKs are charged.
-    if (++this.#acks > sender.frames + this.written / quickly(this.buffer)) inbox.permits(frame);
+    if (++this.#acks > sender.frames + this.written / Math.min(ALLOWED_BYTES, this.buffer / 4)) inbox.permits(frame);
     const offset = get32(frame.content, 0) * 0x1_0000_0000 + get32(frame.content, 4);
     if (offset > this.written) {
       throw new ProtocolError("protocol-error", `The peer acknowledged ${offset} bytes of the ${this.written} written`);
@@ -222,6 +228,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     if (this.received - this.#told >= this.#quick) this.#tell();
     else if (!this.#due && this.#others > this.#toldFrames) {
       this.#due = true;
+      this.#dueFrom = this.#host.link.source.lastRead;
       if (this.tick < 0) this.#host.wheel.add(this, ACK_MS);
     }
   }
@@ -229,7 +236,8 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   /** Called before something is written. */
   #ride(): void {
     this.#watch?.writes(this.#acksSent * ACK_SIZE);
-    if (this.#due) this.#tell();
+    // One with every answer would cost a tenth of a fast round trip.
+    if (this.#due && this.#host.link.source.lastRead - this.#dueFrom >= RIDE_MS) this.#tell();
   }
 
   #tell(): void {
@@ -290,7 +298,7 @@ class Suspicion extends TimerEntry {
     const end = link.written + sender.writer.buffered;
     if (end - acks > this.#others) this.#end = end;
     this.#others = end - acks;
-    if (this.#end <= link.written) return;
+    if (this.#end <= link.written || this.#measured >= 0 && this.#waitsFrom >= 0) return;
     const now = this.#clock.now();
     if (this.#measured < 0) {
       this.#measured = link.written;
