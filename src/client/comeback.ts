@@ -37,6 +37,7 @@ export interface ReturningSession {
   readonly link: { readonly lastReceived: number };
   suspend(reason: CloseReason, error?: Error): void;
   resume(channel: Channel, received: number): number;
+  run(): void;
   lose(reason: CloseReason, error: Error): void;
 }
 
@@ -353,7 +354,10 @@ export class Comeback {
       return;
     }
     this.#changed();
-    if (!this.#over) this.#host.resumed(Math.round(this.#connectedAt - at), replayed);
+    if (this.#over) return;
+    this.#host.resumed(Math.round(this.#connectedAt - at), replayed);
+    // Only now: what was pushed back may cut the connection again.
+    this.#session.run();
   }
 
   /** Called when the server has begun a new session in place of this one. */

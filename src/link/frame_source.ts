@@ -214,9 +214,6 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#away = false;
     this.lastRead = this.#shared.clock.now();
     this.#foreign = this.#rest !== undefined;
-    if (this.#foreign || this.#resting) return;
-    if (this.#reader.partial > 0) this.#watch();
-    this.#read();
   }
 
   /** True while there is no connection. */
@@ -224,8 +221,10 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     return this.#away;
   }
 
-  /** Reads until the end. */
+  /** Reads until the end. What was read of a connection that was left is handed out before anything of the next one. */
   run(): void {
+    if (this.#away || this.#foreign || this.#resting) return;
+    if (this.#reader.partial > 0) this.#watch();
     this.#read();
   }
 

@@ -105,6 +105,8 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
     const replayedBytes = this.peer.session.resume(channel, received);
     writeNote(core.log, "debug", () => `Client ${id} resumed after ${Math.round(ms)} ms: ${replayedBytes} bytes again`);
     core.events.emit("resumed", this.info, { ms, replayedBytes });
+    // Only now: what was pushed back may cut the connection again.
+    this.peer.session.run();
   }
 
   suspected(): void {}
