@@ -239,7 +239,7 @@ describe("a conversation that is cut", () => {
       assertEquals([whole.sizes.length, whole.errors, whole.unknown], [1, [], []]);
       assertEquals(whole.seen.down.length + whole.seen.up.length, 2 * CHUNKS * CHUNK);
       assert(size.handshake[side] > 100 && size[side] > size.handshake[side] + CHUNKS * CHUNK, JSON.stringify(size));
-      console.error(size);let suspended = 0;
+      let suspended = 0;
       let renewed = 0;
       for (let bytes = 0; bytes <= size[side]; bytes++) {
         if (!isMine(bytes)) continue;
