@@ -128,7 +128,14 @@ async function converse(faults?: MemoryOptions["faults"]): Promise<Conversation>
     if (!bySession.has(id)) bySession.set(id, nothing());
     return bySession.get(id)!;
   };
-  const server = new Server({ hostname: HOST, port: 0, transport, logger: new Lines(), resume: { keep: 5_000 }, ...TERMS });
+  const server = new Server({
+    hostname: HOST,
+    port: 0,
+    transport,
+    logger: new Lines(),
+    resume: { keep: 5_000 },
+    ...TERMS,
+  });
   server.on("error", (error) => void errors.push(error));
   server.on("rejected", () => {});
   const note = (event: string) => ({ id }: { readonly id: number }): void => void serverEvents.get(id)!.push(event);
