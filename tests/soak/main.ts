@@ -23,11 +23,12 @@ import { hostile } from "./hostile.ts";
 import { order } from "./order.ts";
 import { Child, killAll, killAllNow, type Program } from "./processes.ts";
 import { restarts } from "./restarts.ts";
+import { resume } from "./resume.ts";
 import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
 import { streams } from "./streams.ts";
 
-const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile, streams];
+const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile, streams, resume];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
 const text = { type: "string" } as const;
