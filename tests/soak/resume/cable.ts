@@ -6,7 +6,6 @@
  */
 
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { sharedNow } from "../figures.ts";
 
 const HOST = "127.0.0.1";
 
@@ -48,17 +47,11 @@ export class Cable {
   readonly links = new Set<CableLink>();
   /** True while connections are reset as soon as they come. */
   refuses = false;
-  /** When the newest connection came, by `sharedNow`. */
-  newestAt = 0;
-  /** How many connections came, those that were refused included. */
-  came = 0;
   readonly #server: Server;
 
   private constructor(server: Server, { target, link, from }: CableConfig) {
     this.#server = server;
     server.on("connection", (socket) => {
-      this.came++;
-      this.newestAt = sharedNow();
       socket.on("error", () => {});
       if (this.refuses) return void socket.resetAndDestroy();
       const carried: CableLink = new CableLink(socket, target, from?.() ?? 1, () => this.links.delete(carried));
@@ -99,6 +92,10 @@ class Way {
   swallows = false;
   /** What is held back; `undefined` if nothing is to be. */
   held: Uint8Array[] | undefined = undefined;
+  /** How often it was this one's turn: what came after the other one had brought something is a new turn. */
+  turns = 0;
+  /** The turn before which something happens. */
+  turn = Infinity;
   /** What came while the bytes before the cut are being written. */
   waiting: Uint8Array[] | undefined = undefined;
   /** The offset of the byte before which something happens. */
@@ -115,6 +112,8 @@ export class CableLink {
   readonly #up = new Way();
   readonly #down = new Way();
   readonly #gone: () => void;
+  /** The direction that has brought something last. */
+  #speaks: Way | undefined = undefined;
   #ended = false;
   /** True once neither side learns of the other's end any more. */
   #apart = false;
@@ -130,8 +129,13 @@ export class CableLink {
       resolve();
     };
     this.#client = client;
-    const server = this.#server = connect({ port, host: HOST, localAddress: `127.0.0.${from}`, noDelay: true,
-      allowHalfOpen: true });
+    const server = this.#server = connect({
+      port,
+      host: HOST,
+      localAddress: `127.0.0.${from}`,
+      noDelay: true,
+      allowHalfOpen: true,
+    });
     server.on("error", () => {});
     this.#carry(client, server, this.#up);
     this.#carry(server, client, this.#down);
@@ -157,6 +161,15 @@ export class CableLink {
     const one = way === "up" ? this.#up : this.#down;
     one.at = offset;
     one.happens = happens;
+  }
+
+  /**
+   * Does something before the client's turn of a number is passed on. Turns count from 1: what a client sends after the
+   * server has sent something is a new turn.
+   */
+  beforeTurn(turn: number, happens: () => void): void {
+    this.#up.turn = turn;
+    this.#up.happens = happens;
   }
 
   /** Cuts it. `linger` is how long a silent end takes to become a real one, in milliseconds. */
@@ -207,12 +220,14 @@ export class CableLink {
 
   #carry(from: Socket, to: Socket, way: Way): void {
     from.on("data", (chunk: Uint8Array) => {
-      const before = way.at - way.bytes;
+      if (this.#speaks !== way) way.turns++;
+      this.#speaks = way;
+      const before = way.turns >= way.turn ? 0 : way.at - way.bytes;
       way.bytes += chunk.length;
       if (way.waiting !== undefined) return void way.waiting.push(chunk);
       if (before >= chunk.length) return this.#pass(chunk, from, to, way);
       const { happens } = way;
-      way.at = Infinity;
+      way.at = way.turn = Infinity;
       way.waiting = [chunk.subarray(before)];
       const go = (): void => {
         const rest = way.waiting!;

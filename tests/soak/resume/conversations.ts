@@ -9,6 +9,7 @@ import {
   Client,
   type ClientConfig,
   type ConnectedClient,
+  type LimitOptions,
   Server,
   type ServerConfig,
   type TcpEndpoint,
@@ -32,7 +33,7 @@ export const KINDS: readonly Kind[] = ["noise", "tls", "plain"];
 
 /** How long what is on its way may take at the end, in milliseconds. */
 const LAST = 60_000;
-/** The same for the end of a client's process: it comes back to say good-bye. */
+/** Little, so that both sides have their turns. */
 const WATER = 64 * 1024;
 
 /** The conversations to have. */
@@ -42,6 +43,8 @@ export interface ConversationsConfig {
   readonly clients: number;
   readonly talk: Omit<Talk, "lane" | "meta">;
   readonly resume?: ServerResumeOptions;
+  /** The limits of the server. */
+  readonly limits?: LimitOptions;
   /** The runtime of the clients of a kind. @default that of the server */
   readonly runtime?: (kind: Kind) => RuntimeName | undefined;
   /** Called with each new connection of a lane. */
@@ -59,8 +62,8 @@ export interface Story {
   readonly disconnects: readonly string[];
   readonly errors: readonly string[];
   readonly replayedBytes: number;
-  /** When the last session was resumed, by `sharedNow`. */
-  readonly resumedAt: number;
+  /** When sessions were resumed, by `sharedNow`, with the lane on the client's side. */
+  readonly returns: readonly (readonly [number, number])[];
   /** Why sessions were suspended, with their number. */
   readonly reasons: Readonly<Record<string, number>>;
 }
@@ -110,8 +113,8 @@ export class Conversations {
   /** Begins them. */
   static async start(context: Context, config: ConversationsConfig): Promise<Conversations> {
     const { start } = context;
-    const { kinds, clients: each, talk, resume = {}, runtime, link, from } = config;
-    const server = await start(import.meta.url, "server", { kinds, resume });
+    const { kinds, clients: each, talk, resume = {}, limits = {}, runtime, link, from } = config;
+    const server = await start(import.meta.url, "server", { kinds, resume, limits });
     const ports = server.told as number[];
     const cables: Cable[] = [];
     for (let lane = 0; lane < kinds.length * each; lane++) {
@@ -119,7 +122,10 @@ export class Conversations {
       cables.push(await Cable.listen({ target, link: (carried) => link?.(carried, lane), from }));
     }
     const clients = await Promise.all(kinds.map((kind, i) => {
-      const talks = Array.from({ length: each }, (_, j): Talk => ({ ...talk, lane: i * each + j, meta: kind === "noise" }));
+      const talks = Array.from(
+        { length: each },
+        (_, j): Talk => ({ ...talk, lane: i * each + j, meta: kind === "noise" }),
+      );
       const own = cables.slice(i * each, (i + 1) * each).map(({ port }) => port);
       return start(import.meta.url, "clients", { kind, ports: own, talks, buffer: resume.buffer }, runtime?.(kind));
     }));
@@ -146,13 +152,11 @@ export class Conversations {
 
   /** Ends them, and checks that all have heard everything. `what` is for the failures. */
   async finish(what: string): Promise<Outcome> {
-    const T=performance.now(); const t=(x:string)=>console.log("DBG",x,Math.round(performance.now()-T));
     const { verdict } = this.#context;
     const { kinds, clients: each } = this.#config;
     const [there, ...here] = await Promise.all(
       [this.server, ...this.clients].map((child) => child.call<Sent[]>("stop")),
     );
-    t('stop');
     const ours = here.flat();
     const [down, up] = await Promise.all([
       Promise.all(
@@ -160,13 +164,10 @@ export class Conversations {
       ).then((all) => all.flat()),
       this.server.call<Arrivals[]>("arrivals", ours),
     ]);
-    t('arr');
     const { server, clients } = await this.stories();
     for (const cable of this.cables) cable.refuses = false;
     for (const child of [...this.clients, this.server]) await child.end();
-    t('end');
     await Promise.all(this.cables.map((cable) => cable.close()));
-    t('closed');
 
     const lanes = kinds.flatMap((kind) => Array.from({ length: each }, () => kind));
     lanes.forEach((kind, lane) => {
@@ -183,20 +184,31 @@ export class Conversations {
             `the first with ${sent.failed[0]}`,
         );
         verdict.check(sent.wrong === 0, `${where}: each gets its own answer: ${sent.wrong} did not`);
-        verdict.check(sent.different === 0, `${where}: all ${sent.streams} streams are equal: ${sent.different} are not`);
+        verdict.check(
+          sent.different === 0,
+          `${where}: all ${sent.streams} streams are equal: ${sent.different} are not`,
+        );
       }
     });
     const resumed = clients.reduce((sum, story) => sum + story.resumed, 0);
     const suspended = clients.reduce((sum, story) => sum + story.suspended, 0);
     verdict.check(resumed === suspended, `${what}: each suspended session comes back: ${resumed} of ${suspended}`);
-    for (const [side, { disconnects, errors }] of [["server", server], ...clients.map((one) => ["client", one])] as [
-      string,
-      Story,
-    ][]) {
-      verdict.check(disconnects.length === 0, `${what}: no session ends: ${side} ${disconnects.length}, ${disconnects[0]}`);
+    for (
+      const [side, { disconnects, errors }] of [["server", server], ...clients.map((one) => ["client", one])] as [
+        string,
+        Story,
+      ][]
+    ) {
+      verdict.check(
+        disconnects.length === 0,
+        `${what}: no session ends: ${side} ${disconnects.length}, ${disconnects[0]}`,
+      );
       verdict.check(errors.length === 0, `${what}: nothing fails: ${side} ${errors.length}, ${errors[0]}`);
     }
-    verdict.check(server.connects === lanes.length, `${what}: the server has ${lanes.length} sessions: ${server.connects}`);
+    verdict.check(
+      server.connects === lanes.length,
+      `${what}: the server has ${lanes.length} sessions: ${server.connects}`,
+    );
     const sum = (name: keyof Arrivals): number => [...up, ...down].reduce((total, one) => total + one[name], 0);
     const sumOf = (name: "asked" | "answered" | "wrong" | "streams" | "different"): number =>
       [...ours, ...there].reduce((total, one) => total + one[name], 0);
@@ -224,7 +236,7 @@ class Diary {
   #suspended = 0;
   #resumed = 0;
   #replayedBytes = 0;
-  #resumedAt = 0;
+  readonly #returns: [number, number][] = [];
   readonly #disconnects: string[] = [];
   readonly #errors: string[] = [];
   readonly #reasons: Record<string, number> = {};
@@ -238,10 +250,10 @@ class Diary {
     this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1;
   }
 
-  resumed(replayedBytes: number): void {
+  resumed(id: number, replayedBytes: number): void {
     this.#resumed++;
     this.#replayedBytes += replayedBytes;
-    this.#resumedAt = sharedNow();
+    this.#returns.push([id, sharedNow()]);
   }
 
   disconnected(reason: string, error: unknown): void {
@@ -260,7 +272,7 @@ class Diary {
       disconnects: this.#disconnects,
       errors: this.#errors,
       replayedBytes: this.#replayedBytes,
-      resumedAt: this.#resumedAt,
+      returns: this.#returns,
       reasons: this.#reasons,
     };
   }
@@ -290,28 +302,45 @@ function protectionOf(kind: Kind): Protection | undefined {
   return kind === "noise" ? "encryption" : kind === "tls" ? "tls" : undefined;
 }
 
-async function serve({ kinds, resume }: { kinds: readonly Kind[]; resume: ServerResumeOptions }): Promise<Commands> {
+interface ServeConfig {
+  readonly kinds: readonly Kind[];
+  readonly resume: ServerResumeOptions;
+  readonly limits: LimitOptions;
+}
+
+async function serve({ kinds, resume, limits }: ServeConfig): Promise<Commands> {
   const diary = new Diary();
   const talkers: Talker[] = [];
   let closing = false;
+  let accepted = 0;
   const servers = kinds.map((kind) => {
-    const config: ServerConfig = { port: 0, hostname: "127.0.0.1", highWaterMark: WATER, compression: kind === "noise" };
-    const server = new Server({ ...config, ...serverProtection(protectionOf(kind)), resume });
+    const config: ServerConfig = {
+      port: 0,
+      hostname: "127.0.0.1",
+      highWaterMark: WATER,
+      compression: kind === "noise",
+    };
+    const server = new Server({ ...config, ...limits, ...serverProtection(protectionOf(kind)), resume });
     const byClient = new Map<ConnectedClient, Talker>();
     const of = (client: ConnectedClient): Talker => byClient.get(client)!;
     server.route(HELLO, ({ data }, client) => {
       const talker = talkers[data.lane] = new Talker(client, data, "server");
       byClient.set(client, talker);
+      diary.connected();
       talker.start();
       return true;
     });
     server.route(MESSAGE, ({ data, meta }, client) => of(client).take(data, meta));
     server.route(ASK, ({ data }, client) => of(client).answer(data));
     server.stream(STREAM, takeStream);
-    server.on("connect", () => diary.connected());
-    server.on("suspended", (_, { reason }) => diary.suspended(reason));
-    server.on("resumed", (_, { replayedBytes }) => diary.resumed(replayedBytes));
-    server.on("disconnect", (_, { reason, error }) => closing || diary.disconnected(reason, error));
+    server.on("connect", () => void accepted++);
+    server.on("suspended", (client, { reason }) => void (byClient.has(client) && diary.suspended(reason)));
+    server.on("resumed", (client, { replayedBytes }) => {
+      if (byClient.has(client)) diary.resumed(client.id, replayedBytes);
+    });
+    server.on("disconnect", (client, { reason, error }) => {
+      if (!closing && byClient.has(client)) diary.disconnected(reason, error);
+    });
     server.on("error", (error) => diary.failed(error));
     // Attempts are cut, too.
     server.on("rejected", () => {});
@@ -325,8 +354,8 @@ async function serve({ kinds, resume }: { kinds: readonly Kind[]; resume: Server
       closing = true;
       return diary.story();
     },
-    /** How many clients the servers have. */
-    there: () => servers.reduce((sum, server) => sum + server.clients.length, 0),
+    /** How many clients were let in, those of attempts that came too late included. */
+    accepted: () => accepted,
     close: () => Promise.all(servers.map((server) => server.close())),
   };
 }
@@ -358,7 +387,7 @@ async function come({ kind, ports, talks, buffer }: ClientsConfig): Promise<Comm
     client.stream(STREAM, takeStream);
     client.on("connect", () => diary.connected());
     client.on("suspended", ({ reason }) => diary.suspended(reason));
-    client.on("resumed", ({ replayedBytes }) => diary.resumed(replayedBytes));
+    client.on("resumed", ({ replayedBytes }) => diary.resumed(talks[i].lane, replayedBytes));
     client.on("disconnect", ({ reason, error }) => void (closing || diary.disconnected(reason, error)));
     client.on("error", (error) => diary.failed(error));
     return client;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RUNTIME_NAMES, type RuntimeName } from "../../../scripts/runtimes.ts";
+import { RUNTIME_NAMES } from "../../../scripts/runtimes.ts";
 import { sleep } from "../../processes/waiting.ts";
 import { Random } from "../../wire_support.ts";
 import { count, mib } from "../figures.ts";
@@ -39,8 +39,8 @@ const FULL: Size = { messages: 11e6, cuts: 1_000, clients: 4, streams: 100, stre
 const SHORT: Size = { messages: 60_000, cuts: 30, clients: 2, streams: 6, streamBytes: 2 ** 18, keep: 8_000 };
 
 /** Runs it. Returns its figures. */
-export async function load(context: Context, program: RuntimeName): Promise<string> {
-  const { short, seed, verdict } = context;
+export async function load(context: Context): Promise<string> {
+  const { runtime, short, seed, verdict } = context;
   const { messages, cuts, clients, streams, streamBytes, keep } = short ? SHORT : FULL;
   const lanes = KINDS.length * clients;
   const cutter = new Cutter(new Random(seed), cuts, lanes, short);
@@ -58,7 +58,7 @@ export async function load(context: Context, program: RuntimeName): Promise<stri
     },
     resume: { keep },
     // Over all three runtimes each kind meets each client once.
-    runtime: (kind) => RUNTIME_NAMES[(RUNTIME_NAMES.indexOf(program) + KINDS.indexOf(kind)) % RUNTIME_NAMES.length],
+    runtime: (kind) => RUNTIME_NAMES[(RUNTIME_NAMES.indexOf(runtime) + KINDS.indexOf(kind)) % RUNTIME_NAMES.length],
     link: (link, lane) => cutter.take(link, lane, kindOf(lane)),
     from: () => 1 + random.below(200),
   });
@@ -76,7 +76,9 @@ export async function load(context: Context, program: RuntimeName): Promise<stri
   verdict.check(outcome.streams >= streams, `load: ${streams} streams went through: ${outcome.streams}`);
   verdict.check(outcome.resumed >= cuts / 3, `load: sessions come back: ${outcome.resumed} times`);
   const { came, lost, twice, inversions, changed, asked, answered, wrong, different, resumed, replayedBytes } = outcome;
-  return `${count(came)} messages and requests, ${lost} lost, ${twice} twice, ${inversions} inversions, ${changed} changed; ` +
+  return `${
+    count(came)
+  } messages and requests, ${lost} lost, ${twice} twice, ${inversions} inversions, ${changed} changed; ` +
     `${count(asked)} requests, ${count(answered)} answered, ${wrong} wrong, ${outcome.skipped} refused at once; ` +
     `${outcome.streams} streams both ways, ${different} different; ${cutter.figures()}; ` +
     `${count(resumed)} comebacks, ${mib(replayedBytes)} again, in ${seconds.toFixed(1)} s`;

@@ -20,7 +20,9 @@ export interface Arrivals {
 
 /** The text that all messages are cut from: it can be compressed. */
 const TEXT = ((): Uint8Array => {
-  const words = "cable link frame acknowledge session offset keep suspended resumed attempt received written".split(" ");
+  const words = "cable link frame acknowledge session offset keep suspended resumed attempt received written".split(
+    " ",
+  );
   const bytes = new Uint8Array(2 ** 17);
   let state = 1;
   for (let at = 0; at < bytes.length;) {
