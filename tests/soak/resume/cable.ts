@@ -9,27 +9,18 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 const HOST = "127.0.0.1";
 
+/** Ways to cut that both sides notice: each side gets a RST or a FIN, the client's first. */
+export const LOUD = ["reset", "finish", "reset-finish", "finish-reset"] as const;
 /**
- * The ways to cut. `reset` and `finish` end both sides, `reset-finish` and `finish-reset` each side in its own way. `hole`
- * swallows what is sent, `hole-up` only what the client sends, and `hole-down` only what the server sends. `stall` reads
- * nothing any more. `late` holds back what is sent, and passes it on long after.
+ * Ways to cut that neither side notices at once. `hole` swallows what is sent, `hole-up` only what the client sends, and
+ * `hole-down` only what the server sends. `stall` reads nothing any more. `late` holds back what is sent, and passes it on
+ * long after.
  */
-export const FATES = [
-  "reset",
-  "finish",
-  "reset-finish",
-  "finish-reset",
-  "hole",
-  "hole-up",
-  "hole-down",
-  "stall",
-  "late",
-] as const;
+export const SILENT = ["hole", "hole-up", "hole-down", "stall", "late"] as const;
+/** All ways to cut. */
+export const FATES = [...LOUD, ...SILENT] as const;
 /** One of them. */
 export type Fate = typeof FATES[number];
-
-/** The ways that neither side notices at once. */
-const SILENT: readonly Fate[] = ["hole", "hole-up", "hole-down", "stall", "late"];
 
 /** What a {@linkcode Cable} does. */
 export interface CableConfig {
@@ -175,7 +166,7 @@ export class CableLink {
   /** Cuts it. `linger` is how long a silent end takes to become a real one, in milliseconds. */
   cut(fate: Fate, linger: number = 10_000): void {
     if (this.#ended || this.#apart) return;
-    if (!SILENT.includes(fate)) return this.end(fate);
+    if (!(SILENT as readonly Fate[]).includes(fate)) return this.end(fate);
     this.#apart = true;
     const [up, down] = [this.#up, this.#down];
     if (fate === "hole" || fate === "hole-up") up.swallows = true;

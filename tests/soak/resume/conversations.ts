@@ -32,7 +32,7 @@ export type Kind = "plain" | "tls" | "noise";
 export const KINDS: readonly Kind[] = ["noise", "tls", "plain"];
 
 /** How long what is on its way may take at the end, in milliseconds. */
-const LAST = 60_000;
+const LAST = 30_000;
 /** Little, so that both sides have their turns. */
 const WATER = 64 * 1024;
 
@@ -81,9 +81,12 @@ export interface Outcome extends Arrivals {
   readonly skipped: number;
 }
 
+/** How far they are. */
 interface Progress {
+  /** How many messages and requests came. */
   readonly came: number;
-  readonly answered: number;
+  /** How many sessions are over. */
+  readonly ended: number;
 }
 
 /** The conversations, seen from the process that cuts. */
@@ -133,12 +136,18 @@ export class Conversations {
     return new Conversations(server, clients, cables, context, config);
   }
 
-  /** How far they are, over both sides. */
+  /** The kind of a lane. */
+  kindOf(lane: number): Kind {
+    const { kinds, clients } = this.#config;
+    return kinds[Math.floor(lane / clients)];
+  }
+
+  /** Over both sides. */
   async progress(): Promise<Progress> {
     const all = await Promise.all([this.server, ...this.clients].map((child) => child.call<Progress>("progress")));
     return {
       came: all.reduce((sum, { came }) => sum + came, 0),
-      answered: all.reduce((sum, { answered }) => sum + answered, 0),
+      ended: all.reduce((sum, { ended }) => sum + ended, 0),
     };
   }
 
@@ -283,7 +292,7 @@ function talking(talkers: () => readonly Talker[], diary: Diary): Omit<Commands,
   return {
     progress: (): Progress => ({
       came: talkers().reduce((sum, { came }) => sum + came, 0),
-      answered: talkers().reduce((sum, { answered }) => sum + answered, 0),
+      ended: diary.story().disconnects.length,
     }),
     stop: (): Promise<Sent[]> => Promise.all(talkers().map((talker) => talker.stop())),
     async arrivals(sent: readonly Sent[]): Promise<Arrivals[]> {
@@ -396,7 +405,7 @@ async function come({ kind, ports, talks, buffer }: ClientsConfig): Promise<Comm
   return {
     ...talking(() => talkers, diary),
     async begin(): Promise<void> {
-      await Promise.all(clients.map((client, i) => client.request(HELLO, talks[i])));
+      await Promise.all(clients.map((client, i) => client.request(HELLO, talks[i], { timeout: LAST })));
       for (const talker of talkers) talker.start();
     },
     story(): Story {

@@ -9,6 +9,8 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import process from "node:process";
 import type { ResumeOptions, ServerResumeOptions } from "../../../src/app/resume_config.ts";
+import { loadTransport } from "../../../src/auto/load_transport.ts";
+import type { Connection, Transport } from "../../../src/transport.ts";
 import { type Commands, play } from "../../processes/role.ts";
 import { sleep } from "../../processes/waiting.ts";
 import { RawPeer } from "../attacks/raw_peer.ts";
@@ -92,10 +94,16 @@ async function serve({ resume, limits }: CrowdServerConfig): Promise<Commands> {
     counts: () => counter.counts(),
     stats: () => server.stats(),
     refusals: () => refusals,
-    /** Sends so much to each client. Returns to how many it could. */
-    send(size: number): number {
-      const payload = big(size);
-      return server.broadcast(BIG, payload).sent;
+    /** Sends messages of a size to each client, to each its own. Returns how many it could. */
+    send({ size, times = 1 }: { size: number; times?: number }): number {
+      let sent = 0;
+      for (const client of server.clients) {
+        for (let i = 0; i < times; i++) {
+          client.send(BIG, big(size));
+          sent++;
+        }
+      }
+      return sent;
     },
     async memory(): Promise<number> {
       const { Bun, gc } = globalThis as { Bun?: { gc(force: boolean): void }; gc?(): void };
@@ -166,13 +174,50 @@ async function come({ port, clients: size, resume = {} }: CrowdConfig): Promise<
       await Promise.all(loops);
       return asked;
     },
-    send(bytes: number): void {
-      for (const client of clients) client.send(BIG, big(bytes));
+    send({ size }: { size: number }): void {
+      for (const client of clients) client.send(BIG, big(size));
     },
     close(): Promise<unknown> {
       closing = true;
       return Promise.all(clients.map((client) => client.close()));
     },
+  };
+}
+
+/** A client that aborts its own connections, and measures how long it takes to come back. */
+async function comeBack({ port }: { port: number }): Promise<Commands> {
+  const sockets = await loadTransport("auto");
+  let newest!: Connection;
+  let there = 0;
+  const transport: Transport = {
+    name: sockets.name,
+    eventLoop: sockets.eventLoop,
+    listen: (at, options) => sockets.listen(at, options),
+    async connect(to, options): Promise<Connection> {
+      newest = await sockets.connect(to, options);
+      there = performance.now();
+      return newest;
+    },
+  };
+  let resumed = (): void => {};
+  const client = new Client({ port, transport, reconnect: { delay: 20, maxDelay: 40 }, resume: true });
+  client.on("resumed", () => resumed());
+  await client.connect();
+  return {
+    /** Comes back so many times. Returns how long it took each time from the connection on, in milliseconds. */
+    async times(count: number): Promise<number[]> {
+      const took: number[] = [];
+      for (let i = 0; i < count; i++) {
+        await client.request(ASK, `${i}`);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        resumed = resolve;
+        newest.abort();
+        await promise;
+        took.push(performance.now() - there);
+      }
+      return took;
+    },
+    close: () => client.close(),
   };
 }
 
@@ -200,4 +245,4 @@ function leave({ port }: LeaversConfig): Commands {
   };
 }
 
-if (import.meta.main) await play({ server: serve, crowd: come, leavers: leave });
+if (import.meta.main) await play({ server: serve, crowd: come, comer: comeBack, leavers: leave });

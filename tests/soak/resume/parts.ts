@@ -20,10 +20,15 @@ const CROWD = new URL("./crowd.ts", import.meta.url).href;
 
 /** The turn of a client, from 1, in which it sends message 2. */
 const ANSWERS: Readonly<Record<Kind, number>> = { plain: 1, noise: 2, tls: 3 };
+/** How long a comeback over loopback should take, in milliseconds. */
+const GOAL = 5;
 /** The size of a header, in bytes. */
 const HEADER = 16;
 /** A conversation that goes on for as long as it is let. */
 const TALK = { messages: 1, streams: 1, streamBytes: 2 ** 18, pause: 2, asks: 10 } as const;
+
+/** A client gives an attempt up after two seconds. The server still knows it when it goes on later. */
+const HELD = { resume: { keep: 8_000 }, limits: { handshakeTimeout: 30_000 } } as const;
 
 /** The connections of all lanes: what is done with each is a script of its lane. */
 class Script {
@@ -46,9 +51,15 @@ class Script {
   }
 }
 
-/** Starts conversations of all kinds. */
-function talk(context: Context, script: Script, config: Partial<ConversationsConfig>): Promise<Conversations> {
-  return Conversations.start(context, { kinds: KINDS, clients: 1, talk: TALK, link: script.link, ...config });
+/** Starts conversations of all kinds; in the short form of one. */
+function talk(
+  context: Context,
+  kind: Kind,
+  clients: number,
+  config: Partial<ConversationsConfig>,
+): Promise<Conversations> {
+  const [kinds, each] = context.short ? [[kind], 2] : [KINDS, clients];
+  return Conversations.start(context, { kinds, clients: each, talk: TALK, ...config });
 }
 
 /** Tells whether the client of a lane has come back so many times. */
@@ -67,9 +78,9 @@ function told({ came, asked, streams, resumed }: Outcome): string {
 export async function cross(context: Context): Promise<string> {
   const rounds = context.short ? 1 : 10;
   const script = new Script();
-  const conversations = await talk(context, script, { resume: { keep: 8_000 }, clients: context.short ? 1 : 3 });
+  const conversations = await talk(context, "noise", 3, { ...HELD, link: script.link });
   await Promise.all(conversations.cables.map(async (cable, lane) => {
-    const answer = ANSWERS[kindOf(conversations, lane)];
+    const answer = ANSWERS[conversations.kindOf(lane)];
     for (let round = 0; round < rounds; round++) {
       const held = script.comes(lane, (link) => link.beforeTurn(answer, () => link.hold()));
       cable.newest!.cut("reset");
@@ -92,19 +103,19 @@ export async function cross(context: Context): Promise<string> {
 export async function overtaken(context: Context): Promise<string> {
   const rounds = context.short ? 1 : 10;
   const script = new Script();
-  const conversations = await talk(context, script, { resume: { keep: 8_000 }, clients: context.short ? 1 : 3 });
+  const conversations = await talk(context, "tls", 3, { ...HELD, link: script.link });
   const { cables, server } = conversations;
   await Promise.all(cables.map(async (cable, lane) => {
-    const answer = ANSWERS[kindOf(conversations, lane)];
+    const answer = ANSWERS[conversations.kindOf(lane)];
     for (let round = 0; round < rounds; round++) {
       const held = script.comes(lane, (link) => link.beforeTurn(answer, () => link.hold()));
       cable.newest!.cut("reset");
       const first = await held;
       const second = await script.comes(lane);
       await returned(conversations, lane, round + 1);
+      const { down } = first;
       first.release();
-      await until("The late attempt is let in", 10_000, () => first.down > 0);
-      await sleep(200);
+      await until("The late attempt is let in", 10_000, () => first.down > down);
       context.verdict.check(!second.ended, "overtaken: the connection that is in use stays");
       first.end("reset");
     }
@@ -117,26 +128,29 @@ export async function overtaken(context: Context): Promise<string> {
 
 /** Each session is cut before anything was said on it, several times in a row. */
 export async function unspoken(context: Context): Promise<string> {
-  const script = new Script();
-  const clients = context.short ? 4 : 60;
+  const kinds: readonly Kind[] = context.short ? ["plain"] : KINDS;
+  const clients = context.short ? 4 : 20;
   const cuts = 3;
-  const left = new Map<number, number>();
-  const cut = (link: CableLink, lane: number): void => {
-    const done = left.get(lane) ?? 0;
-    if (done === cuts) return;
-    left.set(lane, done + 1);
-    // The turn after the answer begins with ACK 0; nothing of it arrives.
-    link.beforeTurn(
-      ANSWERS[KINDS[Math.floor(lane / clients)]] + 1,
-      () => link.cut(lane % 2 === 0 ? "reset" : "finish"),
-    );
-  };
-  const conversations = await talk(context, script, { clients, link: cut, talk: { ...TALK, pause: 20 } });
+  const done = new Map<number, number>();
+  const conversations = await Conversations.start(context, {
+    kinds,
+    clients,
+    talk: { ...TALK, pause: context.short ? 20 : 100 },
+    limits: HELD.limits,
+    link(link, lane): void {
+      const before = done.get(lane) ?? 0;
+      if (before === cuts) return;
+      done.set(lane, before + 1);
+      // The turn after the answer begins with ACK 0; nothing of it arrives.
+      const turn = ANSWERS[kinds[Math.floor(lane / clients)]] + 1;
+      link.beforeTurn(turn, () => link.cut(lane % 2 === 0 ? "reset" : "finish"));
+    },
+  });
   await sleep(context.short ? 200 : 2_000);
   const outcome = await conversations.finish("unspoken");
-  const expected = KINDS.length * clients * cuts;
+  const expected = kinds.length * clients * cuts;
   context.verdict.check(outcome.resumed >= expected, `unspoken: ${expected} comebacks: ${outcome.resumed}`);
-  return `${KINDS.length * clients} sessions cut ${cuts} times: ${told(outcome)}`;
+  return `${kinds.length * clients} sessions cut ${cuts} times: ${told(outcome)}`;
 }
 
 /** One session comes back again and again. Also tells how long a comeback takes from its connection on. */
@@ -182,7 +196,7 @@ export async function hundreds(context: Context): Promise<string> {
 export async function oldLinks(context: Context): Promise<string> {
   const script = new Script();
   const limits = { writeTimeout: 3_000, heartbeat: { idle: 1_000, timeout: 2_000 } };
-  const conversations = await talk(context, script, { limits, clients: context.short ? 1 : 6 });
+  const conversations = await talk(context, "plain", 6, { limits, link: script.link });
   await Promise.all(conversations.cables.map(async (cable, lane) => {
     const first = cable.newest!;
     const came = script.comes(lane);
@@ -203,10 +217,6 @@ export async function oldLinks(context: Context): Promise<string> {
   const outcome = await conversations.finish("old links");
   context.verdict.check(outcome.resumed === 2 * lanes, `old links: ${2 * lanes} comebacks: ${outcome.resumed}`);
   return told(outcome);
-}
-
-function kindOf(conversations: Conversations, lane: number): Kind {
-  return KINDS[Math.floor(lane * KINDS.length / conversations.cables.length)];
 }
 
 /** The processes of a crowd. */
@@ -233,6 +243,24 @@ class Crowd {
       crowds.push(await start(CROWD, "crowd", { port, clients, resume: { buffer } } satisfies CrowdConfig));
     }
     return new Crowd(server, crowds);
+  }
+
+  /** Cuts all connections, and lets none come back. */
+  async suspend(cable: Cable, clients: number): Promise<void> {
+    cable.refuses = true;
+    for (const link of cable.links) link.cut("reset");
+    await until("All are suspended", 30_000, async () => await this.suspended() === clients);
+  }
+
+  /** How many sessions wait. */
+  async suspended(): Promise<number> {
+    return (await this.server.call<{ suspended: number }>("stats")).suspended;
+  }
+
+  /** Lets all come back, and waits until they have. */
+  async comeBack(cable: Cable, clients: number): Promise<void> {
+    cable.refuses = false;
+    await until("All come back", 60_000, async () => (await this.counts()).resumed >= clients, 50);
   }
 
   /** What all clients count. */
@@ -297,7 +325,7 @@ export async function large(context: Context): Promise<string> {
     const { server, crowds: [client] } = crowd;
     const random = new Random(context.seed);
     const meet = async (round: number): Promise<void> => {
-      await Promise.all([server.call("send", size), client.call("send", size)]);
+      await Promise.all([server.call("send", { size }), client.call("send", { size })]);
       await until(`Two large messages arrive at buffer ${buffer}`, 60_000, async () => {
         const [there, here] = await Promise.all([server.call<Counts>("counts"), crowd.counts()]);
         return there.whole + there.broken >= round && here.whole + here.broken >= round;
@@ -335,44 +363,28 @@ export async function large(context: Context): Promise<string> {
   return figures.join("; ");
 }
 
-/** Many connect and leave at once, beside sessions that wait: none of these has to go. Also measures what these cost. */
+/** Many connect and leave at once, beside sessions that wait: none of these has to go. */
 export async function leavers(context: Context): Promise<string> {
   const [clients, leaving] = context.short ? [100, 500] : [1_000, 10_000];
   const { verdict } = context;
   let cable!: Cable;
-  const crowd = await Crowd.start(
-    context,
-    { resume: { keep: 300_000, maxSuspended: 1_024, buffer: 65_536 }, limits: { handshakeTimeout: 2_000 } },
-    [clients],
-    async (target) => (cable = await Cable.listen({ target })).port,
-  );
+  const config: CrowdServerConfig = { resume: { keep: 300_000, maxSuspended: clients + 24 } };
+  const crowd = await Crowd.start(context, config, [clients], async (target) => {
+    cable = await Cable.listen({ target });
+    return cable.port;
+  });
   const { server, crowds: [client] } = crowd;
-  const memory: number[] = [await server.call<number>("memory")];
   await client.call("ask");
-  cable.refuses = true;
-  for (const link of cable.links) link.cut("reset");
-  const suspended = async (): Promise<number> => (await server.call<{ suspended: number }>("stats")).suspended;
-  await until("All are suspended", 30_000, async () => await suspended() === clients);
-  memory.push(await server.call<number>("memory"));
-  const port = server.told as number;
-  const others = await context.start(CROWD, "leavers", { port });
+  await crowd.suspend(cable, clients);
+  const others = await context.start(CROWD, "leavers", { port: server.told as number });
   const start = performance.now();
   const [came, not] = await others.call<[number, number]>("leave", { count: leaving, besides: 100 });
   const seconds = (performance.now() - start) / 1_000;
   await others.kill();
-  const left = await suspended();
+  const left = await crowd.suspended();
   verdict.check(left === clients, `leavers: all ${clients} sessions are still there: ${left}`);
   verdict.check(came > leaving * 0.9, `leavers: most are let in: ${came} of ${leaving}`);
-  await until("Those who have left are forgotten", 30_000, async () => {
-    return (await server.call<{ connections: number }>("stats")).connections === clients;
-  });
-  const each = Math.floor(60 * 2 ** 20 / 1_024);
-  const got = await server.call<number>("send", each);
-  await sleep(1_100);
-  memory.push(await server.call<number>("memory"));
-  verdict.check(await suspended() === clients, "leavers: all are there with full buffers");
-  cable.refuses = false;
-  await until("All come back", 60_000, async () => (await crowd.counts()).resumed >= clients, 100);
+  await crowd.comeBack(cable, clients);
   await client.call("ask");
   const [there, here] = await Promise.all([server.call<Counts>("counts"), crowd.counts()]);
   await crowd.end();
@@ -380,15 +392,62 @@ export async function leavers(context: Context): Promise<string> {
   const ends = [...there.ends, ...here.ends];
   verdict.check(ends.length === 0, `leavers: none of them ends: ${ends.length}, ${ends[0]}`);
   verdict.check(here.answered === 2 * clients, `leavers: all are answered: ${here.answered}, ${here.failed[0]}`);
-  verdict.check(
-    got === clients && here.whole === got && here.broken === 0,
-    `leavers: what waited arrives: ${here.whole} of ${got}`,
-  );
-  const [before, idle, full] = memory;
   return `${count(came)} let in and gone in ${
     seconds.toFixed(1)
-  } s, ${not} not let in, ${left} of ${clients} sessions left; ` +
-    `rss ${mib(before)} connected, ${mib(idle)} suspended, ${mib(full)} with ${mib(each * got)} for them`;
+  } s, ${not} not let in, ${left} of ${clients} sessions left`;
+}
+
+/** What sessions that wait take of the server's memory, with nothing for their clients and with as much as they may hold. */
+export async function memory(context: Context): Promise<string> {
+  const clients = context.short ? 64 : 1_024;
+  const { verdict } = context;
+  const figures: string[] = [];
+  // The same bytes in one message, and in many small ones.
+  for (const [size, times] of [[60_000, 1], [84, 600]]) {
+    let cable!: Cable;
+    const config: CrowdServerConfig = { resume: { keep: 300_000, buffer: 65_536 } };
+    const crowd = await Crowd.start(context, config, [clients], async (target) => {
+      cable = await Cable.listen({ target });
+      return cable.port;
+    });
+    const { server, crowds: [client] } = crowd;
+    await client.call("ask");
+    const connected = await server.call<number>("memory");
+    await crowd.suspend(cable, clients);
+    const idle = await server.call<number>("memory");
+    const sent = await server.call<number>("send", { size, times });
+    const full = await server.call<number>("memory");
+    // The bytes are counted every second.
+    await sleep(1_100);
+    const left = await crowd.suspended();
+    verdict.check(left === clients, `memory: all ${clients} sessions are still there: ${left}`);
+    await crowd.comeBack(cable, clients);
+    await client.call("ask");
+    const { whole, broken, ends } = await crowd.counts();
+    await crowd.end();
+    await cable.close();
+    verdict.check(ends.length === 0, `memory: none of them ends: ${ends.length}, ${ends[0]}`);
+    verdict.check(whole === sent && broken === 0, `memory: what waited arrives: ${whole} of ${sent}`);
+    figures.push(
+      `rss ${mib(connected)} with ${count(clients)} connected, ${mib(idle)} suspended, ` +
+        `${mib(full)} with ${mib(sent * size)} for them in ${times} messages each`,
+    );
+  }
+  return figures.join("; ");
+}
+
+/** How long a client takes to come back once its connection is there, without a proxy. */
+export async function comeback(context: Context): Promise<string> {
+  const server = await context.start(CROWD, "server", { resume: {} } satisfies CrowdServerConfig);
+  const client = await context.start(CROWD, "comer", { port: server.told });
+  const took = await client.call<number[]>("times", context.short ? 5 : 200);
+  const ends = (await server.call<Counts>("counts")).ends.length;
+  await client.end();
+  await server.end();
+  const middle = quantile(took, 0.5);
+  context.verdict.check(ends === 0, `comeback: the session lives: ${ends} ends`);
+  context.verdict.check(context.short || middle < GOAL, `comeback: the median is below ${GOAL} ms: ${ms(middle)}`);
+  return `${took.length} comebacks, from the connection to resumed ${ms(middle)}, p99 ${ms(quantile(took, 0.99))}`;
 }
 
 /** A server that is full lets those come back who have a place, and nobody else in. */

@@ -85,7 +85,7 @@ const PIECE = 16_384;
 /** The longest pause between two pieces of a stream, in milliseconds. */
 const PIECE_PAUSE = 20;
 /** How long an answer may take, in milliseconds: longer than a session is kept. */
-const PATIENCE = 120_000;
+const PATIENCE = 60_000;
 const NONE: Metadata = {};
 
 /** A side. */
@@ -123,19 +123,9 @@ export class Talker {
     return this.#serials.came;
   }
 
-  /** How many numbers it has given away. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** How many requests were answered. */
-  get answered(): number {
-    return this.#answered;
-  }
-
   /** Begins to send. */
   start(): void {
-    this.#pouring = this.#pour();
+    this.#pouring = this.#pour().catch((error) => void this.#failed.push(`sending: ${error}`));
   }
 
   /** Takes a message. */
