@@ -53,7 +53,7 @@ export async function load(context: Context): Promise<string> {
       messages: messages / lanes / 2,
       streams: Math.ceil(streams / lanes / 2),
       streamBytes,
-      pause: 0,
+      pause: short ? 4 : 0,
       asks: 10,
     },
     resume: { keep },
