@@ -89,7 +89,7 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
 
   suspended(reason: CloseReason, getError: () => unknown): void {
     const { core, sessions } = this.#host;
-    sessions!.lost(this.resumable!, reason);
+    sessions!.cut(this.resumable!, reason);
     writeNote(core.log, "debug", () => `Client ${this.info.id} suspended: ${reason}`);
     if (core.events.has("suspended")) core.events.emit("suspended", this.info, { reason, error: getError() });
     // Only now, as it may be this session that has to give way.
