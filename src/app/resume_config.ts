@@ -58,7 +58,7 @@ const CLIENT = { buffer: BUFFER } satisfies OptionTable<ResumeOptions>;
 
 const SERVER = {
   buffer: BUFFER,
-  keep: optional(whole(1), 30_000),
+  keep: optional(whole(1, 0x7fffffff), 30_000),
   maxSuspended: optional(whole(1), 1_024),
   maxSuspendedBytes: optional(whole(1), 64 * 1024 * 1024),
   authenticateAgain: optional(checkBoolean, false),
