@@ -97,7 +97,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   leave(error?: Error): void {
     this.#heartbeat?.stop();
     this.source.leave();
-    this.writer.left();
+    this.writer.leave();
     this.source.channel.abort(error);
   }
 
@@ -107,7 +107,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
    */
   enter(channel: Channel): number {
     if (this.unreffed) channel.unref();
-    const again = this.writer.entered(channel);
+    const again = this.writer.enter(channel);
     this.source.enter(channel);
     return again;
   }
@@ -148,7 +148,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
 
   /** Called when the peer has all bytes before `offset`. */
   acknowledge(offset: number): void {
-    this.writer.acknowledged(offset);
+    this.writer.acknowledge(offset);
   }
 
   /** The bytes that are kept, wait to be sent, or belong to a frame that is not complete. */
