@@ -32,8 +32,11 @@ const ACK_MS = 200;
 const ALLOWED_BYTES = 64 * 1024;
 /** From this age on it is written together with something else, in milliseconds. */
 const RIDE_MS = 50;
-/** The most bytes that are not acknowledged while something is read. */
+/** The most bytes that are not acknowledged while something is read, and the least for which an ACK is sent at once. */
 const ACK_BYTES = 256 * 1024;
+const LEAST_ACK_BYTES = 1024;
+/** How often a server acknowledges a part of a large frame, in milliseconds. Its client would suspect its silence. */
+const PART_MS = 1_000;
 /** The least silence after which a client takes its connection for dead, in milliseconds. */
 const SUSPECT_MS = 2_000;
 /** The same as a number of smoothed round trips. */
@@ -116,6 +119,8 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   #due = false;
   /** The time at which the first frame for it arrived. */
   #dueFrom = 0;
+  /** True if the timer runs only because a part of a frame has come. */
+  #part = false;
   readonly #marks = new Fifo<Mark>();
   /** Finds out if the connection is dead. Only on a client. */
   readonly #watch: Suspicion | undefined;
@@ -213,8 +218,9 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
 
   /** Called when an acknowledgement may wait no longer. */
   override expire(): void {
-    if (!this.#due) return;
-    this.#tell();
+    const { link: { source } } = this.#host;
+    if (this.#due || this.#part && source.partial > ACK_SIZE && this.received > this.#told) this.#tell();
+    this.#part = false;
   }
 
   /** The number of frames other than ACK that have arrived. */
@@ -226,10 +232,16 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   #consumed(): void {
     if (this.suspended) return;
     if (this.received - this.#told >= this.#quick) this.#tell();
-    else if (!this.#due && this.#others > this.#toldFrames) {
+    else if (this.#due) return;
+    else if (this.#others > this.#toldFrames) {
       this.#due = true;
       this.#dueFrom = this.#host.link.source.lastRead;
-      if (this.tick < 0) this.#host.wheel.add(this, ACK_MS);
+      if (this.tick >= 0 && !this.#part) return;
+      this.#part = false;
+      this.#host.wheel.add(this, ACK_MS);
+    } else if (this.#watch === undefined && this.tick < 0 && this.#host.link.source.partial > ACK_SIZE) {
+      this.#part = true;
+      this.#host.wheel.add(this, PART_MS);
     }
   }
 
@@ -253,14 +265,17 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   }
 
   #stop(): void {
-    this.#due = false;
+    this.#due = this.#part = false;
     this.#host.wheel.remove(this);
   }
 }
 
-/** Returns how many bytes make an acknowledgement due at once for a side that keeps `buffer` bytes. */
+/**
+ * Returns how many bytes make an acknowledgement due at once for a side that keeps `buffer` bytes. One that claims to keep
+ * hardly any must not get an ACK for each of its bytes.
+ */
 function quickly(buffer: number): number {
-  return Math.max(ACK_SIZE, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
+  return Math.max(LEAST_ACK_BYTES, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
 }
 
 /** Finds out whether a client's connection may be dead: nothing comes although something waits to be acknowledged. */
