@@ -1,7 +1,7 @@
 /**
- * A client and a server that talk over a cable that is cut again and again: five times with a snap, and once without a
- * word, so that the client has to notice by itself. Meanwhile both count up for each other, the client asks questions, and
- * it streams bytes. With `resume` none of them notices: nothing is lost, and nothing comes twice.
+ * A client and a server that talk over a cable that is cut again and again: five times so that both ends are told, and once
+ * without a word, so that the client has to notice by itself. Meanwhile both count up for each other, and the client asks
+ * questions and streams bytes. With `resume` all of that goes on: nothing is lost, and nothing comes twice.
  *
  *     deno run -A examples/cut_cable.ts     bun run examples/cut_cable.ts     node examples/cut_cable.ts
  *

@@ -93,6 +93,11 @@ class Made implements ReturningSession {
     return size + this.clock.pending;
   }
 
+  /** Reading begins when the program knows that the session goes on. */
+  run(): void {
+    assertEquals(this.told.at(-1)?.[0], "resumed");
+  }
+
   #dial(terms: AttemptTerms, signal: AbortSignal): Promise<Dialed> {
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));

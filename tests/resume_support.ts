@@ -76,10 +76,13 @@ export class Conversation implements AsyncDisposable {
     const server = this.server.peer.session;
     const client = this.client.peer.session;
     const received = { server: server.resumption!.received, client: client.resumption!.received };
-    return {
+    const again = {
       server: server.resume(new Channel(down), received.client),
       client: client.resume(new Channel(up), received.server),
     };
+    server.run();
+    client.run();
+    return again;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

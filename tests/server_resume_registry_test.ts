@@ -125,7 +125,7 @@ class FakeClient implements ResumableClient {
   /** Its connection is lost. */
   cut(reason: CloseReason = "network-error"): void {
     this.resumption.suspended = true;
-    this.#sessions.lost(this.kept, reason);
+    this.#sessions.cut(this.kept, reason);
     this.seen.push(`suspended ${reason}`);
     this.onSuspended?.();
     this.#sessions.trim();

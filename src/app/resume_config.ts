@@ -10,8 +10,8 @@ import type { ResumeTerms } from "../session/resumption.ts";
 /** Options of resumption on a Client; all optional. */
 export interface ResumeOptions {
   /**
-   * The most bytes that are kept for the other side until it has acknowledged them. Above it, nothing new is sent. A
-   * connection carries at most this much in a round trip. From 65,536.
+   * How many bytes are kept for the other side until it has acknowledged them. While so many are kept, nothing new begins
+   * to be sent. So a connection carries about this much in a round trip. At least 65,536.
    * @default 1048576
    */
   readonly buffer?: number;
@@ -19,23 +19,26 @@ export interface ResumeOptions {
 
 /** Options of resumption on a Server; all optional. */
 export interface ServerResumeOptions extends ResumeOptions {
-  /** How long the session of a client is kept without a connection, in milliseconds. @default 30000 */
+  /**
+   * How long the session of a client is kept without a connection, in milliseconds. The clients learn it from the server.
+   * @default 30000
+   */
   readonly keep?: number;
   /**
-   * The most sessions that are kept without a connection. Above it sessions end, first those of the address that has most
-   * of them, and there the oldest. At most half of `maxConnections`.
+   * The most sessions that are kept without a connection. Above it sessions end, first those of the network that has most
+   * of them, and of these the one that has waited for longest. It counts as half of `maxConnections` if that is less.
    * @default 1024
    */
   readonly maxSuspended?: number;
   /**
-   * The most bytes of all these sessions together: what is kept and waits to be sent, and what waits for handlers.
-   * Above it sessions end, too.
+   * The most bytes of all these sessions together: what is kept, what waits to be sent, what waits for handlers, and
+   * incomplete frames. They are counted once a second. Above it sessions end in the same order.
    * @default 67108864
    */
   readonly maxSuspendedBytes?: number;
   /**
-   * Asks `authenticate` again when a client comes back. It sees the client's principal as `principal`. A refusal ends the
-   * session. The client keeps the principal that it has.
+   * Asks `authenticate` again when a client comes back. Its argument has the client's principal as `principal`. If it
+   * refuses the client, the session ends. Otherwise the client keeps that principal, whatever `authenticate` returns.
    * @default false
    */
   readonly authenticateAgain?: boolean;
@@ -55,19 +58,27 @@ const CLIENT = { buffer: BUFFER } satisfies OptionTable<ResumeOptions>;
 
 const SERVER = {
   buffer: BUFFER,
-  keep: optional(whole(1), 30_000),
+  keep: optional(whole(1, 0x7fffffff), 30_000),
   maxSuspended: optional(whole(1), 1_024),
   maxSuspendedBytes: optional(whole(1), 64 * 1024 * 1024),
   authenticateAgain: optional(checkBoolean, false),
 } satisfies OptionTable<ServerResumeOptions>;
 
-/** Checks the option `resume` of a Client. Returns `undefined` if it is off. */
+/**
+ * Checks the option `resume` of a Client. Returns `undefined` if it is off.
+ *
+ * @throws {RangeError | TypeError} It is not a boolean or an object, or one of its options is wrong.
+ */
 export const clientResume: Check<ResumeTerms | undefined> = (name, value) => {
   const given = givenOptions(name, value);
   return given && readOptions(name, given, CLIENT, `${name}.`);
 };
 
-/** Checks the option `resume` of a Server. Returns `undefined` if it is off. */
+/**
+ * Checks the option `resume` of a Server. Returns `undefined` if it is off.
+ *
+ * @throws {RangeError | TypeError} It is not a boolean or an object, or one of its options is wrong.
+ */
 export const serverResume: Check<ServerResumeTerms | undefined> = (name, value) => {
   const given = givenOptions(name, value);
   return given && readOptions(name, given, SERVER, `${name}.`);

@@ -190,12 +190,18 @@ export class Client implements AsyncDisposable {
     return this.#link.peer?.security;
   }
 
-  /** The certificate of the server; `undefined` while there is no connection, or without TLS. */
+  /**
+   * The certificate of the server; while the session is suspended, that of its last connection. `undefined` while there is
+   * neither, or without TLS.
+   */
   get certificate(): PeerCertificate | undefined {
     return this.#link.peer?.certificate;
   }
 
-  /** The public key by which the server was trusted; `undefined` while there is no connection, or without encryption. */
+  /**
+   * The public key by which the server was trusted; while the session is suspended, that of its last connection.
+   * `undefined` while there is neither, or without encryption.
+   */
   get serverKey(): string | undefined {
     return this.#link.peer?.publicKey;
   }
@@ -233,9 +239,8 @@ export class Client implements AsyncDisposable {
   /**
    * Stops reconnecting. An attempt to reconnect that is under way is given up, and `disconnect` fires with `permanent`.
    * A session that is suspended is lost. A first attempt goes on and an open connection stays, but no attempt follows
-   * them, and the session ends with its connection. The next `connect()` that begins
-   * an attempt reconnects as configured again. If it is called in the same turn, what `queueWhileDown` holds waits for
-   * it.
+   * them, and the session ends with its connection. The next `connect()` that begins an attempt reconnects as configured
+   * again. If it is called in the same turn, what `queueWhileDown` holds waits for it.
    */
   stopRetry(): void {
     this.#link.stopRetry();
@@ -244,8 +249,7 @@ export class Client implements AsyncDisposable {
   /**
    * Begins a new row of attempts to reconnect, even after {@linkcode stopRetry}. If the client is not connected, the
    * first attempt begins at once, even while it waits for the next one. So does the next attempt of a session that is
-   * suspended. An open connection stays. Without `reconnect`
-   * in the configuration, the defaults of `reconnect` apply.
+   * suspended. An open connection stays. Without `reconnect` in the configuration, the defaults of `reconnect` apply.
    *
    * @param max How many attempts in a row. Default: those of `reconnect`.
    * @returns Resolves when the client is connected. Nobody has to await it.
@@ -455,8 +459,8 @@ export class Client implements AsyncDisposable {
   ): boolean;
   /**
    * Sends a message. An idle connection writes it at once; messages sent later in the same turn share the next write.
-   * While the session is suspended, see the option `resume`, messages wait for the next connection: at most as much as the
-   * option's `buffer` together with what the server has not acknowledged.
+   * While the session is suspended (see the option `resume`), messages wait for the next connection. They and what the
+   * server has not acknowledged may be `buffer` bytes together.
    *
    * @param type The type.
    * @param payload The payload.

@@ -17,18 +17,18 @@ import type { Dialed, Target } from "./dial.ts";
 import { Pause } from "./pause.ts";
 import { delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
 
-/** The longest wait before the first attempt, in milliseconds. */
+/** The longest wait before the first attempt after a cut, in milliseconds. */
 const SOON = 200;
 /** The longest wait before an attempt while the connection is only suspected, in milliseconds. */
 const SUSPECTED = 2_000;
 /**
- * How long a suspected connection still has after the server has spoken on the new one, in milliseconds. A server that
- * stood still answers there first.
+ * How long a suspected connection still has after the server has spoken on the new one, in milliseconds. After a server
+ * stood still, it speaks on the new one first.
  */
 const GRACE = 250;
-/** There is time for this many attempts in a row while the server keeps the session, even if each times out. */
+/** While the server keeps the session, there is time for this many attempts in a row, even if each times out. */
 const LEAST_ATTEMPTS = 4;
-/** An attempt has at least this much time, in milliseconds. */
+/** The least time limit of an attempt, in milliseconds, unless the client's own is less. */
 const LEAST_TIME = 2_000;
 
 /** The session that comes back. */
@@ -37,6 +37,7 @@ export interface ReturningSession {
   readonly link: { readonly lastReceived: number };
   suspend(reason: CloseReason, error?: Error): void;
   resume(channel: Channel, received: number): number;
+  run(): void;
   lose(reason: CloseReason, error: Error): void;
 }
 
@@ -59,7 +60,7 @@ export interface ComebackHost {
   resumed(ms: number, replayedBytes: number): void;
 }
 
-/** The row of attempts that a session continues, so that a server that closes at once is not asked ever faster. */
+/** Attempts in a row. A session continues that of the one before, so that a server that closes at once is given time. */
 export interface AttemptRow {
   /** How many attempts failed, or brought a connection that did not last. */
   readonly failed: number;
@@ -70,8 +71,9 @@ export interface AttemptRow {
 const NO_ROW: AttemptRow = { failed: 0, connectedAt: -Infinity };
 
 /**
- * Returns how long to wait before an attempt to come back, in milliseconds.
+ * Returns how long to wait before an attempt to come back, in milliseconds: at most an eighth of `keep`.
  *
+ * @param policy The option `reconnect`.
  * @param failed How many attempts in the row have failed.
  * @param keep How long the server keeps the session, in milliseconds.
  * @param error The error of the last attempt.
@@ -102,7 +104,9 @@ export class Comeback {
   readonly #expiry: Timeout;
   /** The number of the last attempt that was told to the server. */
   #told = 0;
+  /** How many attempts in the row have failed, or brought a connection that did not last. */
   #failed: number;
+  /** When an attempt brought the connection in use, by the clock. */
   #connectedAt: number;
   /** How many bytes had been received by then. */
   #receivedAt = Infinity;
@@ -111,7 +115,7 @@ export class Comeback {
   /** Set while there is no connection. */
   #cut: Cut | undefined = undefined;
   #cutAt = 0;
-  /** Released when the state of the connection changes. */
+  /** Released when the session loses its connection, gets another one, or is over. */
   #change = new ResettablePromise();
   /** Set while attempts are made. */
   #running: Promise<void> | undefined = undefined;
@@ -119,7 +123,7 @@ export class Comeback {
   #dialing: AbortController | undefined = undefined;
   /** True if the next attempt is to begin at once. */
   #hurried = false;
-  /** Set if no attempt is to follow. */
+  /** Why no attempt is to follow; `undefined` while attempts may. */
   #stopped: string | undefined = undefined;
   #closing = false;
   #over = false;
@@ -176,10 +180,10 @@ export class Comeback {
     if (this.#over) return;
     const { clock, wheel } = this.#host;
     const at = this.#cutAt = clock.now();
-    // A client leaves only a connection on which nothing came any more.
+    // A client replaces only a connection on which nothing comes any more.
     const cut = this.#cut = { reason: reason === "replaced" ? "heartbeat" : reason, getError };
     if (this.#stopped !== undefined) return this.#lose(this.#stopped);
-    // A connection over which something came was worth the attempt.
+    // An attempt has not failed if something came over its connection, or if that lasted.
     if (at - this.#connectedAt >= LASTING || this.#resumption.received > this.#receivedAt) this.#failed = 0;
     else this.#failed++;
     this.#connectedAt = -Infinity;
@@ -187,7 +191,7 @@ export class Comeback {
     this.#hurried = false;
     wheel.add(this.#expiry, this.#resumption.keep);
     this.#changed();
-    // A wait that has begun was for a connection that was only suspected.
+    // A wait may have begun while the connection was only suspected.
     this.#pause.end();
     this.#start();
     this.#host.suspended(cut.reason, getError);
@@ -213,7 +217,7 @@ export class Comeback {
     this.#stopped = undefined;
   }
 
-  /** Called when the client is being closed. The session comes back only if it has no connection. */
+  /** Called when the client is being closed. From now on attempts are made only while there is no connection. */
   close(): void {
     this.#closing = true;
     if (!this.away) this.#dialing?.abort();
@@ -277,7 +281,7 @@ export class Comeback {
         ? comebackDelay(policy, this.#failed, this.#resumption.keep, this.#error, random())
         : Math.round(random() * SUSPECTED);
       if (!this.#hurried) await this.#pause.run(clock, wait);
-      // The wait is another one if the connection was cut meanwhile.
+      // If the connection was cut meanwhile, another wait applies.
     } while (away !== this.away && !this.#over);
     this.#hurried = false;
     if (this.#over || away) return !this.#over;
@@ -353,7 +357,10 @@ export class Comeback {
       return;
     }
     this.#changed();
-    if (!this.#over) this.#host.resumed(Math.round(this.#connectedAt - at), replayed);
+    if (this.#over) return;
+    this.#host.resumed(Math.round(this.#connectedAt - at), replayed);
+    // Only now: what was pushed back may cut the connection again.
+    this.#session.run();
   }
 
   /** Called when the server has begun a new session in place of this one. */

@@ -74,7 +74,7 @@ class Turn implements Share {
   inflates = false;
 }
 
-/** Receives the chunks of one connection as long as it is the present one. Those that come later are nobody's. */
+/** Receives the chunks of one connection until it is left. Those that come after that are dropped. */
 class ChunkFilter implements ChunkReader {
   readonly #source: FrameSource;
   readonly #channel: Channel;
@@ -112,7 +112,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #dropped = 0;
   /** Created when a frame does not arrive as a whole. */
   #stall: Stall | undefined = undefined;
-  /** Receives chunks. Another object where the connection may be left; see {@linkcode follow}. */
+  /** Receives chunks: this object itself, or a filter after a call of {@linkcode follow}. */
   #chunks: ChunkReader = this;
   /** Called when all frames of a chunk have been handed out. */
   #consumed: (() => void) | undefined = undefined;
@@ -147,7 +147,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#reader = new FrameReader(protocol, { maxMessageSize, recovery: search }, features, this);
   }
 
-  /** The number of bytes read so far. */
+  /** The number of bytes read so far, over all connections. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -193,8 +193,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   }
 
   /**
-   * Lets the connection be left from now on. Called before anything is read. `consumed` is called when all frames of a
-   * chunk have been handed out.
+   * Allows {@linkcode leave} from now on. Called before anything is read. `consumed` is called when all frames of a chunk
+   * have been handed out.
    */
   follow(consumed: () => void): void {
     this.#consumed = consumed;
@@ -214,9 +214,6 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     this.#away = false;
     this.lastRead = this.#shared.clock.now();
     this.#foreign = this.#rest !== undefined;
-    if (this.#foreign || this.#resting) return;
-    if (this.#reader.partial > 0) this.#watch();
-    this.#read();
   }
 
   /** True while there is no connection. */
@@ -224,8 +221,10 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     return this.#away;
   }
 
-  /** Reads until the end. */
+  /** Reads until the end. What was read of a connection that was left is handed out before anything of the next one. */
   run(): void {
+    if (this.#away || this.#foreign || this.#resting) return;
+    if (this.#reader.partial > 0) this.#watch();
     this.#read();
   }
 

@@ -85,7 +85,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
 
   /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
   get blocked(): boolean {
-    return this.scheduler.full;
+    return this.scheduler.blocked;
   }
 
   /** True while `send` may say that more may be sent. */
@@ -93,21 +93,21 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     return this.#buffered <= this.#mark;
   }
 
-  /** Leaves the connection. From now on no more may wait than there is room for among what is kept. */
-  left(): void {
+  /** Leaves the connection. From now on, what is kept and what waits may be `buffer` bytes together. */
+  override leave(): void {
     this.#backlog?.end();
     this.#backlog = undefined;
-    this.leave();
+    super.leave();
     this.#count({ buffered: 0, free: () => {} });
     this.#limit();
   }
 
-  /** Goes on over another connection. Returns how many bytes are written again. */
-  entered(channel: Pick<Channel, "write">): number {
+  /** Goes on over another connection. What is kept is written again first. Returns how many bytes that is. */
+  override enter(channel: Pick<Channel, "write">): number {
     this.#mark = this.#shared.limits.highWaterMark;
     this.#count(this.#shared.total);
     if (this.#full) this.#backlog = new Backlog(this, this.#events, this.#shared);
-    const again = this.enter(channel);
+    const again = super.enter(channel);
     this.#replies?.again();
     this.#eased();
     this.#sources?.opened();
@@ -115,13 +115,13 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   /** Called when the peer has acknowledged all bytes before `offset`. */
-  acknowledged(offset: number): void {
+  acknowledge(offset: number): void {
     const { blocked } = this;
     this.scheduler.acknowledge(this.kept!.acknowledge(offset));
     this.#backlog?.progress();
     if (this.away) this.#limit();
     if (!blocked || this.blocked || this.closed) return;
-    // Each may use up all the room, so they take turns to be first.
+    // Messages, answers and sources may each use up all the room, so they take turns to be first.
     this.#first = (this.#first + 1) % 3;
     for (let i = 0; i < 3 && !this.blocked; i++) {
       const next = (this.#first + i) % 3;
@@ -139,17 +139,17 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     return buffer - size - this.#buffered;
   }
 
-  /** Counts the waiting bytes elsewhere from now on. */
+  /** Counts the waiting bytes in `total` from now on. */
   #count(total: BufferCount): void {
     this.#total.free(this.#buffered);
     this.#total = total;
     total.buffered += this.#buffered;
   }
 
-  /** Sets the mark of the time without a connection: callers that heed it are not refused. */
+  /** Sets the mark for as long as there is no connection. A caller that stops at it is never refused. */
   #limit(): void {
     const { buffer, size } = this.kept!;
-    // Below 0 there is no room even for the first one.
+    // At -1 not even one message is taken.
     this.#mark = size < buffer ? Math.min(this.#shared.limits.highWaterMark, (buffer - size) / 2) : -1;
     if (this.#buffered > this.#mark) this.#fill();
   }

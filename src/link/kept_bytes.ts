@@ -19,7 +19,7 @@ class Kept {
   segment: Segment | undefined;
   /** The offset of the first byte. */
   readonly start: number;
-  /** The positions of the ordered bytes of the send scheduler before and after. They differ only for ordered bytes. */
+  /** The positions in the ordered bytes of the send scheduler before and after it. They are equal if it has none. */
   readonly orderedFrom: number;
   orderedTo: number;
   after: Kept | undefined = undefined;
@@ -61,17 +61,17 @@ class Kept {
 
 /** The kept bytes of one session. Offsets count all bytes of its frames that were written, from 0. */
 export class KeptBytes {
-  /** The most bytes that may be kept before nothing new begins. */
+  /** While so many bytes or more are kept, nothing new begins. */
   readonly buffer: number;
   readonly #most: number;
-  readonly #lines: Pick<Segments, "release">;
+  readonly #segments: Pick<Segments, "release">;
   #first: Kept | undefined = undefined;
   #last: Kept | undefined = undefined;
   /** The write that is in flight. */
   #writing: Kept | undefined = undefined;
   /** The last one that is in an array of its own. */
   #copied: Kept | undefined = undefined;
-  /** What is to be written again next, and the offset within it. */
+  /** What is to be written again next, and how many bytes of it are left out. */
   #again: Kept | undefined = undefined;
   #skip = 0;
   #written = 0;
@@ -79,17 +79,17 @@ export class KeptBytes {
   #ordered = 0;
 
   /**
-   * @param buffer The most bytes that may be kept before nothing new begins.
+   * @param buffer While so many bytes or more are kept, nothing new begins.
    * @param most The most bytes that may be kept at all.
-   * @param lines Takes segments back.
+   * @param segments Takes segments back.
    */
-  constructor(buffer: number, most: number, lines: Pick<Segments, "release">) {
+  constructor(buffer: number, most: number, segments: Pick<Segments, "release">) {
     this.buffer = buffer;
     this.#most = most;
-    this.#lines = lines;
+    this.#segments = segments;
   }
 
-  /** The number of bytes written so far. */
+  /** The number of bytes that were handed to a connection so far, each once. */
   get written(): number {
     return this.#written;
   }
@@ -114,7 +114,7 @@ export class KeptBytes {
     return this.#ordered;
   }
 
-  /** Adds the bytes of a write that begins now. */
+  /** Keeps the bytes of a write that begins now. */
   add(bytes: Uint8Array, segment: Segment, orderedFrom: number, orderedTo: number): void {
     segment.holds++;
     const kept = this.#writing = new Kept(bytes, segment, this.#written, orderedFrom, orderedTo);
@@ -124,13 +124,13 @@ export class KeptBytes {
     this.#written += bytes.length;
   }
 
-  /** Called when the write in flight has settled, and its segment was advanced. */
+  /** Called when the write in flight is done, and its segment was advanced. */
   settled(): void {
     const kept = this.#writing;
     this.#writing = undefined;
     const segment = kept?.segment;
     if (segment === undefined) return;
-    // An acknowledgement may arrive before the write has settled.
+    // An acknowledgement may arrive before the write is done.
     if (kept!.end <= this.#acknowledged) this.#free(kept!);
     else if (
       segment.buffer !== undefined && segment.sent === segment.used && segment.used < segment.bytes.length * LITTLE
@@ -155,7 +155,7 @@ export class KeptBytes {
     this.#copied = kept;
   }
 
-  /** Called when the connection is left. The write in flight may go on reading its buffer, so nobody may use it again. */
+  /** Called when the connection is left. The write in flight may still read its buffer, so that is never used again. */
   cut(): void {
     if (this.#writing?.segment !== undefined) this.#writing.segment.holds = Infinity;
     this.#writing = undefined;
@@ -172,7 +172,7 @@ export class KeptBytes {
       if (kept !== this.#writing) this.#free(kept);
     }
     this.#first = kept;
-    // Whoever acknowledges what is still to be written again does not get it.
+    // What is acknowledged meanwhile need not be written again.
     if (this.#again !== undefined && this.#again.start + this.#skip < offset) {
       this.#again = kept;
       this.#skip = kept === undefined ? 0 : Math.max(0, offset - kept.start);
@@ -184,7 +184,7 @@ export class KeptBytes {
     return more;
   }
 
-  /** Makes everything that is kept be written again. Returns how many bytes that is. */
+  /** From now on, {@linkcode next} returns everything that is kept, once more. Returns how many bytes that is. */
   rewind(): number {
     this.#again = this.#first;
     this.#skip = this.#first === undefined ? 0 : this.#acknowledged - this.#first.start;
@@ -199,7 +199,6 @@ export class KeptBytes {
   /** Returns the next bytes to be written again, at most `most`. */
   next(most: number): Uint8Array {
     const kept = this.#again!;
-    // Meanwhile the peer may have acknowledged some of it.
     const from = this.#skip;
     const to = Math.min(kept.size, from + most);
     this.#writing = kept;
@@ -209,7 +208,7 @@ export class KeptBytes {
   }
 
   #free(kept: Kept): void {
-    if (kept.segment !== undefined) this.#lines.release(kept.segment);
+    if (kept.segment !== undefined) this.#segments.release(kept.segment);
     kept.segment = undefined;
   }
 }

@@ -86,9 +86,10 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
     this.#shared = shared;
   }
 
-  /** Starts the heartbeat and begins to read. */
+  /** Starts the heartbeat and begins to read, unless the connection was left or ended meanwhile. */
   run(): void {
-    this.#watch();
+    if (this.away) return;
+    if (this.state !== "closed") this.#watch();
     this.source.run();
   }
 
@@ -96,20 +97,18 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
   leave(error?: Error): void {
     this.#heartbeat?.stop();
     this.source.leave();
-    this.writer.left();
+    this.writer.leave();
     this.source.channel.abort(error);
   }
 
   /**
-   * Goes on over another connection, after {@linkcode leave}. What the peer has not acknowledged is written again. Returns
-   * how many bytes that is.
+   * Goes on over another connection, after {@linkcode leave}. What the peer has not acknowledged is written again. Nothing
+   * is read before {@linkcode run}. Returns how many bytes are written again.
    */
   enter(channel: Channel): number {
     if (this.unreffed) channel.unref();
-    const again = this.writer.entered(channel);
+    const again = this.writer.enter(channel);
     this.source.enter(channel);
-    // What was pushed back may have ended it all.
-    if (this.state !== "closed" && !this.away) this.#watch();
     return again;
   }
 
@@ -149,7 +148,7 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
 
   /** Called when the peer has all bytes before `offset`. */
   acknowledge(offset: number): void {
-    this.writer.acknowledged(offset);
+    this.writer.acknowledge(offset);
   }
 
   /** The bytes that are kept, wait to be sent, or belong to a frame that is not complete. */

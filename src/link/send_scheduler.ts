@@ -1,7 +1,8 @@
 /**
  * Decides in which order the bytes of one connection are written. Messages and requests keep their order. They need
  * credit if that was agreed on, and are held until they have it. Answers and system frames are queued with them while
- * nothing is held; otherwise they overtake what is held.
+ * nothing is held; otherwise they overtake what is held. With `resume`, messages and requests are also held while the peer
+ * has too much to acknowledge.
  *
  * @module
  */
@@ -65,7 +66,7 @@ export class SendScheduler {
   #credit = 1;
   /** The least cost of a frame, in bytes; -1 while messages need no credit. */
   #least = -1;
-  /** How many bytes may be freed to be written before nothing new begins; see {@linkcode keep}. */
+  /** How many more bytes may be let through to be written before nothing new begins; see {@linkcode keep}. */
   #room = Infinity;
   /** The held frames, in order. Created when one is held. */
   #held: Fifo<Run> | undefined = undefined;
@@ -91,23 +92,26 @@ export class SendScheduler {
     this.#least = terms.least;
   }
 
-  /** Frees at most `room` bytes, and the frame that goes beyond it, from now on. {@linkcode acknowledge} adds more. */
+  /**
+   * From now on, lets through only `room` bytes, up to the end of the frame that exceeds them. {@linkcode acknowledge}
+   * adds to them.
+   */
   keep(room: number): void {
     this.#room = room;
   }
 
-  /** Called when the peer has acknowledged `bytes` more. {@linkcode resume} lets messages go on. */
+  /** Adds room: the peer has acknowledged `bytes` more. Held messages begin only at {@linkcode resume}. */
   acknowledge(bytes: number): void {
     this.#room += bytes;
   }
 
-  /** Frees held messages, as far as there is room and credit. */
+  /** Lets held messages through, as far as there is room and credit. */
   resume(): void {
     this.#release();
   }
 
   /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
-  get full(): boolean {
+  get blocked(): boolean {
     return this.#room <= 0;
   }
 
@@ -201,7 +205,7 @@ export class SendScheduler {
       return;
     }
     this.#takenBytes += size;
-    if (this.holding || priority.charged && (this.#credit <= 0 || this.full)) {
+    if (this.holding || priority.charged && (this.#credit <= 0 || this.blocked)) {
       this.#hold(priority.charged ? size : -size, cost);
       this.#plain = false;
     } else {
@@ -267,7 +271,7 @@ export class SendScheduler {
     return (this.#current === "urgent" ? this.#urgent! : this.#ordered).head;
   }
 
-  /** Gives back a segment that was kept. */
+  /** Takes back a segment whose bytes were kept until the peer acknowledged them. */
   release(segment: Segment): void {
     this.#ordered.release(segment);
   }
@@ -293,7 +297,7 @@ export class SendScheduler {
       if (this.#urgentBytes === 0) {
         this.#urgent!.next();
         this.#urgent = undefined;
-        this.#plain = !this.holding && !this.full;
+        this.#plain = !this.holding && !this.blocked;
         return this.#free > 0;
       }
       return true;
@@ -313,7 +317,7 @@ export class SendScheduler {
 
   /** True if the next held frame is a latest one and needs nothing but its turn. */
   get #placeFirst(): boolean {
-    return this.#held?.first?.size === 0 && this.#credit > 0 && !this.full;
+    return this.#held?.first?.size === 0 && this.#credit > 0 && !this.blocked;
   }
 
   /** Encodes latest frames if it is their turn. Returns whether there are some to be written now. */
@@ -343,7 +347,7 @@ export class SendScheduler {
   /** Encodes the latest frames that are first in line for one write, and frees those that are held behind them. */
   #encodeLatest(latest: LatestFrames): void {
     const places = this.#held!.first!;
-    while (places.count > 0 && this.#credit > 0 && !this.full && latest.fits) {
+    while (places.count > 0 && this.#credit > 0 && !this.blocked && latest.fits) {
       places.count--;
       const before = latest.dueBytes;
       const cost = latest.encode(this.#ordered.pool);
@@ -355,11 +359,11 @@ export class SendScheduler {
     this.#release();
   }
 
-  /** Frees the held frames that have credit, up to the place of the next latest frame. */
+  /** Lets through the held frames that have room and credit, up to the place of the next latest frame. */
   #release(): void {
     while (this.holding) {
       const run = this.#held!.first!;
-      if (run.size === 0 || this.full) return;
+      if (run.size === 0 || this.blocked) return;
       const size = Math.abs(run.size);
       let count = Math.min(run.count, Math.ceil(this.#room / size));
       if (run.size > 0 && this.#least >= 0) {
@@ -373,13 +377,13 @@ export class SendScheduler {
       run.count -= count;
       if (run.count === 0) this.#held!.shift();
     }
-    this.#plain = this.#urgent === undefined && !this.full;
+    this.#plain = this.#urgent === undefined && !this.blocked;
   }
 
-  /** Counts `size` bytes as freed. */
+  /** Takes `size` bytes of the room; see {@linkcode keep}. */
   #fill(size: number): void {
     this.#room -= size;
-    if (this.full) this.#plain = false;
+    if (this.blocked) this.#plain = false;
   }
 
   #charge(cost: number): void {

@@ -28,13 +28,13 @@ export abstract class WriteLoop implements Flushable {
   readonly scheduler: SendScheduler;
   #channel: Pick<Channel, "write">;
   readonly #shared: WriteLoopShared;
-  /** `away` while there is no connection. */
+  /** `"away"` while there is no connection. */
   #state: "idle" | "scheduled" | "writing" | "away" | "closed" = "idle";
   /** What was written and is not acknowledged; `undefined` if nothing is kept. */
   #kept: KeptBytes | undefined = undefined;
   /** Called before something is written, so that more can go with it. */
   #rider: (() => void) | undefined = undefined;
-  /** True while the write in flight is one that is made again. */
+  /** True while the write in flight is one of bytes that were written before. */
   #again = false;
   /** The size of the write in flight, in bytes. */
   #writing = 0;
@@ -51,7 +51,7 @@ export abstract class WriteLoop implements Flushable {
 
   /** The most bytes of the next write. */
   protected abstract get slice(): number;
-  /** Called when the socket has taken `bytes`. */
+  /** Called after a write. `bytes` is how many bytes no longer wait; 0 if they were written before. */
   protected abstract wrote(bytes: number): void;
   /** Called when `bytes` will not be written because their frames have waited too long. */
   protected abstract dropped(bytes: number): void;
@@ -73,8 +73,8 @@ export abstract class WriteLoop implements Flushable {
   }
 
   /**
-   * Keeps what is written from now on. Called before anything is. While `buffer` bytes or more are kept, nothing new begins,
-   * and more than `most` end the connection. `rider` is called before a write, and may queue more.
+   * Keeps what is written from now on. Called before anything is written. While `buffer` bytes or more are kept, nothing
+   * new begins. More than `most` bytes end the session. `rider` is called before a write, and may queue more.
    */
   keep(buffer: number, most: number, rider: () => void): void {
     this.#kept = new KeptBytes(buffer, most, this.scheduler);
@@ -82,7 +82,7 @@ export abstract class WriteLoop implements Flushable {
     this.scheduler.keep(buffer);
   }
 
-  /** The number of bytes that the socket has taken. */
+  /** The number of bytes that sockets have taken. Those that were written again are counted again. */
   get written(): number {
     return this.#written;
   }
@@ -163,7 +163,7 @@ export abstract class WriteLoop implements Flushable {
     if (dropped > 0) this.dropped(dropped);
   }
 
-  /** Counts bytes as passed to the socket, and keeps them if that is wanted. */
+  /** Counts bytes as passed to the socket, and keeps them after a call of {@linkcode keep}. */
   #pass(bytes: Uint8Array): void {
     const { scheduler } = this;
     if (this.#kept === undefined) scheduler.pass(bytes.length);

@@ -89,7 +89,7 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
 
   suspended(reason: CloseReason, getError: () => unknown): void {
     const { core, sessions } = this.#host;
-    sessions!.lost(this.resumable!, reason);
+    sessions!.cut(this.resumable!, reason);
     writeNote(core.log, "debug", () => `Client ${this.info.id} suspended: ${reason}`);
     if (core.events.has("suspended")) core.events.emit("suspended", this.info, { reason, error: getError() });
     // Only now, as it may be this session that has to give way.
@@ -100,11 +100,13 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
   resume(channel: Channel, received: number): void {
     const { core, sessions } = this.#host;
     const { id } = this.info;
-    const ms = Math.max(0, sessions!.now - this.resumable!.since);
+    const ms = Math.max(0, Math.round(sessions!.now - this.resumable!.since));
     moveClient(this.info, channel.remote);
     const replayedBytes = this.peer.session.resume(channel, received);
-    writeNote(core.log, "debug", () => `Client ${id} resumed after ${Math.round(ms)} ms: ${replayedBytes} bytes again`);
+    writeNote(core.log, "debug", () => `Client ${id} resumed after ${ms} ms: ${replayedBytes} bytes again`);
     core.events.emit("resumed", this.info, { ms, replayedBytes });
+    // Only now: what was pushed back may cut the connection again.
+    this.peer.session.run();
   }
 
   suspected(): void {}

@@ -7,19 +7,19 @@
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import type { Channel } from "../link/channel.ts";
-import { type Comeback as Claimed, RESUME } from "../session/resumption.ts";
+import { type ComebackRequest, RESUME } from "../session/resumption.ts";
 import type { PeerObject } from "../base/untrusted.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import type { ResumableSession, ResumableSessions } from "./resumable_sessions.ts";
 
-/** One attempt. Its key, its identity and its number are right. */
+/** One attempt, after the key, the identity and the number of the attempt were found right. */
 export class Comeback {
   readonly #sessions: ResumableSessions;
   readonly #session: ResumableSession;
-  readonly #claimed: Claimed;
+  readonly #claimed: ComebackRequest;
   readonly #channel: Channel;
 
-  constructor(sessions: ResumableSessions, session: ResumableSession, claimed: Claimed, channel: Channel) {
+  constructor(sessions: ResumableSessions, session: ResumableSession, claimed: ComebackRequest, channel: Channel) {
     this.#sessions = sessions;
     this.#session = session;
     this.#claimed = claimed;
@@ -63,7 +63,7 @@ export class Comeback {
     session.giveUp = undefined;
     const { received } = this.#claimed;
     if (!peer.session.resumable(received)) {
-      // The client is the right one and has left its old connection, so nobody will go on with this session.
+      // The right client has left its old connection, so nobody will resume this session.
       client.error(
         new ProtocolError("protocol-error", `The client cannot have received the ${received} bytes that it names`),
       );
@@ -95,7 +95,7 @@ export class Comeback {
     return true;
   }
 
-  /** Called when the handshake has failed. The session waits on. */
+  /** Called when the handshake has failed. The session goes on waiting. */
   fail(): void {
     const session = this.#session;
     if (session.returning !== this) return;
@@ -105,12 +105,12 @@ export class Comeback {
     this.#sessions.trim();
   }
 
-  /** True while the session can be gone on with and no later attempt was made. */
+  /** True while the session can be resumed and no later attempt was made. */
   get #current(): boolean {
     return this.#sessions.has(this.#session) && this.#session.attempt === this.#claimed.attempt;
   }
 
-  /** An unproven session has no place while it waits. Returns false if there is none for it. */
+  /** Finds a place for an unproven session, which has none while it waits. Returns false if there is none. */
   #takesPlace(slot: ConnectionSlot): boolean {
     const own = this.#session.client.slot;
     if (own.taken) return true;

@@ -1,5 +1,5 @@
 /**
- * The sessions of a server that clients may come back to, by their ids. Who wants to go on with one must know its key, and
+ * The sessions of a server that clients may come back to, by their ids. A client that comes back must know the key, and
  * must come to the same listener, with the same kind of protection and the same identity.
  *
  * @module
@@ -12,13 +12,13 @@ import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { Channel } from "../link/channel.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { Parting } from "../session/parting.ts";
-import { type Comeback, ID_BYTES, KEY_BYTES, type SessionTicket } from "../session/resumption.ts";
+import { type ComebackRequest, ID_BYTES, KEY_BYTES, type SessionTicket } from "../session/resumption.ts";
 import type { Session } from "../session/session.ts";
 import type { ConnectionSecurity } from "../transport.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import { Suspendable, type SuspendedLimits, SuspendedSessions } from "./suspended_sessions.ts";
 
-/** A client whose session others must not go on with. */
+/** A client whose session only this client may resume. */
 export interface ResumableClient {
   readonly info: { readonly id: number; readonly principal: unknown; readonly address: Address };
   /** Its place among the connections. */
@@ -54,9 +54,9 @@ export class ResumableSession extends Suspendable {
   attempt = 0;
   /** The attempt that has taken the session over and is not yet finished. */
   returning: unknown = undefined;
-  /** Ends the wait of an attempt for the program's decision. */
+  /** Ends the wait of an attempt for the decision of `authenticate`; `undefined` while none waits. */
   giveUp: ((error: Error) => void) | undefined = undefined;
-  /** The reason for which its connection was lost. */
+  /** Why its connection was lost. */
   reason: CloseReason = "network-error";
   readonly #key: Uint8Array;
   readonly #place: object;
@@ -91,12 +91,12 @@ export class ResumableSession extends Suspendable {
     this.client.peer.session.lose(this.reason, why);
   }
 
-  /** Returns whether this is its key. The time does not depend on where they differ. */
+  /** Returns whether this is its key. How long that takes does not depend on where they differ. */
   hasKey(key: Uint8Array): boolean {
     return sameBytes(this.#key, key);
   }
 
-  /** Returns what is other than at the beginning; `undefined` if nothing is. */
+  /** Returns what differs from the beginning of the session, in words; `undefined` if nothing does. */
   differs({ place, security }: Origin): string | undefined {
     if (place !== this.#place) return "it came to another listener";
     if (security?.kind !== this.#kind) return "its connection has another kind of protection";
@@ -107,9 +107,9 @@ export class ResumableSession extends Suspendable {
 
 /** What becomes of a peer that wants to come back. */
 export interface Claim {
-  /** The session that it may go on with; `undefined` if there is none, or if a later attempt has been made. */
+  /** The session that it may resume; `undefined` if there is none, or if a later attempt has been made. */
   readonly session?: ResumableSession;
-  /** Why it is not the client of the session that it asks for; `undefined` if it is, or if there is none. */
+  /** Why it is not the client of the session that it asks for, in words; `undefined` if it is, or if there is none. */
   readonly wrong?: string;
 }
 
@@ -155,17 +155,17 @@ export class ResumableSessions {
     return session;
   }
 
-  /** Returns whether a session can still be gone on with. */
+  /** Returns whether a session can still be resumed. */
   has(session: ResumableSession): boolean {
     return this.#byId.get(session.id) === session;
   }
 
   /**
-   * Finds the session that a peer wants to go on with. If it may, its attempt is the last one from then on.
+   * Finds the session that a peer wants to resume. If it may, its attempt counts as the last one from then on.
    *
-   * The attempt is noted only when everything else is right: a thief of the key must not be able to use up the numbers.
+   * The attempt is noted only when everything else is right, as a thief of the key must not use up the numbers.
    */
-  claim({ id, key, attempt }: Comeback, origin: Origin): Claim {
+  claim({ id, key, attempt }: ComebackRequest, origin: Origin): Claim {
     const session = this.#byId.get(id);
     const bytes = decodeBase64Url(key);
     // An unknown id takes the same steps.
@@ -179,7 +179,7 @@ export class ResumableSessions {
   }
 
   /** Called when the connection of a session is lost. Call {@linkcode trim} next. */
-  lost(session: ResumableSession, reason: CloseReason): void {
+  cut(session: ResumableSession, reason: CloseReason): void {
     session.reason = reason;
     session.since = this.#clock.now();
     if (session.returning === undefined) this.wait(session);

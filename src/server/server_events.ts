@@ -67,7 +67,7 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
   suspended: [client: ConnectedClient<P>, info: SuspendedInfo];
   /** The session of a client goes on over another connection. */
   resumed: [client: ConnectedClient<P>, info: ResumedInfo];
-  /** A client's connection has ended. */
+  /** A client's connection has ended; with `resume`, its session. */
   disconnect: [client: ConnectedClient<P>, info: DisconnectInfo];
   /** A message arrived that has no route, and nothing listens to `message`. */
   unhandled: [info: UnhandledInfo, client: ConnectedClient<P>];

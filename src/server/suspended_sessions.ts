@@ -1,11 +1,9 @@
 /**
  * The sessions of a server that wait for their clients to come back. Their number, their bytes and their time are limited.
- * If there are too many, those end first that come from the network with most of them, and there the one that has waited
- * for longest.
+ * Above a limit, sessions of the network with most of them end first, and of these the one that has waited for longest.
  *
- * A session on which nothing has come yet is unproven: its client may not even know it, or may have come for no other
- * purpose than to leave. It waits for as long as a handshake may take, and it makes no other session end but unproven
- * ones.
+ * A session on which nothing has come yet is unproven: its client may not even know it, or may have come only to leave. It
+ * waits no longer than a handshake may take. Above their limit, unproven sessions make only unproven ones end.
  *
  * @module
  */
@@ -17,13 +15,13 @@ import { Held, Shares } from "./shares.ts";
 
 /** The limits of suspended sessions. */
 export interface SuspendedLimits {
-  /** How long a session waits, in milliseconds. */
+  /** The longest time that a session waits, in milliseconds. */
   readonly keep: number;
   /** The most sessions that wait, without unproven ones. */
   readonly maxSuspended: number;
   /** The most bytes that all of them hold together. */
   readonly maxSuspendedBytes: number;
-  /** How long an unproven session waits, in milliseconds. */
+  /** The longest time that an unproven session waits, in milliseconds. The lower one of the two counts. */
   readonly handshakeTimeout: number;
   /** The most unproven sessions that wait. */
   readonly maxPendingHandshakes: number;
@@ -125,7 +123,7 @@ export class SuspendedSessions {
     if (this.#proven.size + this.#unproven.size === 0) this.#wheel.remove(this.#count);
   }
 
-  /** Ends sessions while there are more than are allowed. */
+  /** Ends sessions while they are above a limit. */
   trim(): void {
     const { maxSuspended, maxSuspendedBytes, maxPendingHandshakes } = this.#limits;
     while (this.#unproven.size > maxPendingHandshakes) this.#end(this.#unproven.oldest!, this.#tooManyUnproven);

@@ -18,15 +18,14 @@ export const KEY_BYTES = 32;
 /** What one side offers. */
 export interface ResumeTerms {
   /**
-   * How long a session is kept without a connection, in milliseconds. A server says it, and its clients go by it, so they
-   * have none of their own.
+   * How long a session is kept without a connection, in milliseconds. Only a server has it, and tells its clients.
    */
   readonly keep?: number | undefined;
-  /** The most bytes that are kept for the other side until it has acknowledged them; above it nothing new is sent. */
+  /** How many bytes are kept for the other side before nothing new begins to be sent. */
   readonly buffer: number;
 }
 
-/** The name of a session and the secret that proves who may go on with it. */
+/** The name of a session, and the secret that proves who may resume it. */
 export interface SessionTicket {
   /** 16 random bytes, as base64url. */
   readonly id: string;
@@ -34,8 +33,8 @@ export interface SessionTicket {
   readonly key: string;
 }
 
-/** What a client says that comes back to its session. */
-export interface Comeback extends SessionTicket {
+/** What a client says to come back to its session. */
+export interface ComebackRequest extends SessionTicket {
   /** The number of the attempt. It grows with each attempt of the session. */
   readonly attempt: number;
   /** How many bytes of the server's frames the client has received, from the beginning of the session. */
@@ -48,11 +47,11 @@ export interface Resumption {
   readonly ticket: SessionTicket;
   /** How long the server keeps the session without a connection, in milliseconds. */
   readonly keep: number;
-  /** The most bytes that this side keeps for the other. */
+  /** How many bytes this side keeps for the other before nothing new begins to be sent. */
   readonly buffer: number;
   /** How many bytes of the peer's frames were received, from the beginning of the session. */
   readonly received: number;
-  /** How many bytes of this side's frames were written, from the beginning of the session. */
+  /** How many bytes of this side's frames were written, from the beginning of the session. Each is counted once. */
   readonly written: number;
   /** How many of them the peer has acknowledged. */
   readonly acknowledged: number;
@@ -75,10 +74,10 @@ export interface ResumptionPart extends Resumption {
 }
 
 /**
- * Returns what a client that comes back says, from the features of its message 2. Returns `undefined` if it asks for a new
+ * Reads from the features of a message 2 what the client says to come back. Returns `undefined` if it asks for a new
  * session, or if what it says is malformed.
  */
-export function comebackOf(features: PeerObject): Comeback | undefined {
+export function comebackOf(features: PeerObject): ComebackRequest | undefined {
   const parameters = objectMember(features, RESUME) ?? {};
   const id = stringMember(parameters, "id");
   const key = stringMember(parameters, "key");

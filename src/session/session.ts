@@ -212,7 +212,7 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     return countersOf(this.link, this.sender, this.#framesIgnored, this.#saved, this.streams?.size ?? 0);
   }
 
-  /** Starts the heartbeat and begins to read. */
+  /** Starts the heartbeat and begins to read. Called again after {@linkcode resume}. */
   run(): void {
     this.link.run();
   }
@@ -242,7 +242,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
   }
 
   /**
-   * Goes on over another connection, on which the handshake is done. Returns the number of bytes that are sent again.
+   * Goes on over another connection, on which the handshake is done. Nothing is read before {@linkcode run}. Returns the
+   * number of bytes that are sent again.
    *
    * @param received How many bytes of this side's frames the peer has received.
    * @throws {ProtocolError} `protocol-error`: it cannot have received so many, or it had received more. The session is

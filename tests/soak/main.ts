@@ -1,9 +1,10 @@
 /**
- * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N] [--attack a,b] [--table]`: what must hold for
+ * `deno task soak [--short] [--only a,b] [--runtime deno,bun,node] [--seed N] [--attack a,b] [--part a,b]
+ * [--table]`: what must hold for
  * long and under load, over real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
  *
  * In full it runs on Deno, with `--short` on all runtimes, about a minute each. The short form judges no delays: it runs in
- * CI, where a machine may be slow. `--attack` picks attacks of the scenario `hostile`; `--table` prints what came of them as
+ * CI, where a machine may be slow. `--attack` picks attacks of the scenario `hostile`, `--part` parts of the scenario `resume`; `--table` prints what came of them as
  * the table of `SECURITY.md`.
  *
  * @module
@@ -23,17 +24,30 @@ import { hostile } from "./hostile.ts";
 import { order } from "./order.ts";
 import { Child, killAll, killAllNow, type Program } from "./processes.ts";
 import { restarts } from "./restarts.ts";
+import { resume } from "./resume.ts";
 import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
 import { streams } from "./streams.ts";
 
-const SCENARIOS: readonly Scenario[] = [frozen, game, cuts, restarts, storm, flood, churn, order, hostile, streams];
+const SCENARIOS: readonly Scenario[] = [
+  frozen,
+  game,
+  cuts,
+  restarts,
+  storm,
+  flood,
+  churn,
+  order,
+  hostile,
+  streams,
+  resume,
+];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
 const text = { type: "string" } as const;
 const flag = { type: "boolean" } as const;
 const { values } = parseArgs({
-  options: { only: text, runtime: text, seed: text, attack: text, short: flag, table: flag },
+  options: { only: text, runtime: text, seed: text, attack: text, part: text, short: flag, table: flag },
 });
 const short = values.short === true;
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
@@ -68,12 +82,15 @@ async function run({ name, run, limit = LIMIT }: Scenario, program: Program): Pr
       seed,
       verdict,
       attacks: values.attack?.split(","),
+      parts: values.part?.split(","),
+      runtime: program.name,
       runtimes: there.map(({ name }) => name),
       start: (file, role, config, runtime) =>
         Child.start(there.find(({ name }) => name === runtime) ?? program, file, role, config),
+      say: (good, line) => console.log(`  ${good ? "ok    " : "FAILED"} ${program.name} ${line}`),
       tell(one: Attacked): void {
         attacked.push({ ...one, runtime: program.name });
-        console.log(`  ${one.ok ? "ok    " : "FAILED"} ${program.name} ${one.line}`);
+        this.say(one.ok, one.line);
       },
     };
     figures = await limited(`"${name}"`, short ? limit.short : limit.full, run(context));

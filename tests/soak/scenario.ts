@@ -17,6 +17,10 @@ export interface Context {
   readonly verdict: Verdict;
   /** The attacks to show. @default all */
   readonly attacks?: readonly string[];
+  /** The parts of a scenario to run. @default all */
+  readonly parts?: readonly string[];
+  /** The runtime under test. */
+  readonly runtime: RuntimeName;
   /**
    * Starts a role of a scenario as a process of the runtime under test, or of `runtime` where that is there. `file` is the
    * scenario's own `import.meta.url`.
@@ -24,6 +28,8 @@ export interface Context {
   start(file: string, role: string, config?: unknown, runtime?: RuntimeName): Promise<Child>;
   /** The runtimes that are there. */
   readonly runtimes: readonly RuntimeName[];
+  /** Tells at once what came of one part. */
+  say(good: boolean, line: string): void;
   /** Tells what came of one attack, at once. */
   tell(attacked: Attacked): void;
 }

@@ -26,22 +26,23 @@ import {
 } from "../resumption.ts";
 import type { AckProbe } from "../delivery_log.ts";
 
-/** How long an acknowledgement may wait for something else to be written, in milliseconds. */
+/** How long an ACK may wait, in milliseconds. */
 const ACK_MS = 200;
-/** A peer may send one ACK for so many bytes, or for a quarter of what is kept if that is less, and one for each frame. */
-const ALLOWED_BYTES = 64 * 1024;
-/** From this age on it is written together with something else, in milliseconds. */
+/** How long an ACK has waited before it is written together with something else, in milliseconds. */
 const RIDE_MS = 50;
-/** The most bytes that are not acknowledged while something is read, and the least for which an ACK is sent at once. */
+/** So many bytes without an ACK make one due at once; a quarter of what the peer keeps, if that is less. */
 const ACK_BYTES = 256 * 1024;
+/** No fewer do, so that a peer that claims to keep hardly any gets no ACK for each of its bytes. */
 const LEAST_ACK_BYTES = 1024;
+/** A peer may send one ACK for each frame, and one for so many bytes; for a quarter of `buffer`, if that is less. */
+const ALLOWED_BYTES = 64 * 1024;
 /** How often a server acknowledges a part of a large frame, in milliseconds. Its client would suspect its silence. */
 const PART_MS = 1_000;
 /** The least silence after which a client takes its connection for dead, in milliseconds. */
 const SUSPECT_MS = 2_000;
-/** The same as a number of smoothed round trips. */
+/** The same in smoothed round trips. The longer time counts. */
 const SUSPECT_TRIPS = 4;
-/** How much more than `buffer` and one frame may be kept: frames that are always written. */
+/** How much more than `buffer` and one frame may be kept, in bytes: frames that are always written. */
 const SLACK = 1024 * 1024;
 /** The size of an ACK, in bytes. */
 const ACK_SIZE = 24;
@@ -93,10 +94,11 @@ interface Agreed {
   readonly buffer: number;
   /** How much the other side keeps, in bytes. */
   readonly theirs: number;
+  /** How long the server keeps the session without a connection, in milliseconds. */
   readonly keep: number;
 }
 
-/** Messages that are delivered when the peer has the ordered bytes up to a position. */
+/** Messages that count as delivered when the peer has the ordered bytes up to a position. */
 interface Mark extends AckProbe {
   readonly position: number;
 }
@@ -107,17 +109,17 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   readonly keep: number;
   readonly buffer: number;
   readonly #host: FeatureHost;
-  /** The number of bytes that make an acknowledgement due at once. */
+  /** The number of bytes that make an ACK due at once. */
   readonly #quick: number;
   /** The offset of the last ACK that was sent, and the number of frames other than ACK that it covers. */
   #told = 0;
   #toldFrames = 0;
-  /** The numbers of ACKs that have arrived and that were sent. */
+  /** How many ACKs have arrived, and how many were sent. */
   #acks = 0;
   #acksSent = 0;
-  /** True while an ACK is due within {@linkcode ACK_MS}. */
+  /** True while an ACK waits, at most {@linkcode ACK_MS}. */
   #due = false;
-  /** The time at which the first frame for it arrived. */
+  /** The time at which the first frame that it is for arrived, by the clock. */
   #dueFrom = 0;
   /** True if the timer runs only because a part of a frame has come. */
   #part = false;
@@ -216,7 +218,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     this.#marks.clear();
   }
 
-  /** Called when an acknowledgement may wait no longer. */
+  /** Called when an ACK may wait no longer. */
   override expire(): void {
     const { link: { source } } = this.#host;
     if (this.#due || this.#part && source.partial > ACK_SIZE && this.received > this.#told) this.#tell();
@@ -245,13 +247,14 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     }
   }
 
-  /** Called before something is written. */
+  /** Called before something is written. An ACK may go with it. */
   #ride(): void {
     this.#watch?.writes(this.#acksSent * ACK_SIZE);
-    // One with every answer would cost a tenth of a fast round trip.
+    // An ACK with every answer would cost a tenth of a fast round trip.
     if (this.#due && this.#host.link.source.lastRead - this.#dueFrom >= RIDE_MS) this.#tell();
   }
 
+  /** Sends an ACK. */
   #tell(): void {
     this.#due = false;
     this.#acksSent++;
@@ -270,10 +273,7 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   }
 }
 
-/**
- * Returns how many bytes make an acknowledgement due at once for a side that keeps `buffer` bytes. One that claims to keep
- * hardly any must not get an ACK for each of its bytes.
- */
+/** Returns how many bytes make an ACK due at once if the other side keeps `buffer` bytes. */
 function quickly(buffer: number): number {
   return Math.max(LEAST_ACK_BYTES, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
 }
@@ -282,10 +282,11 @@ function quickly(buffer: number): number {
 class Suspicion extends TimerEntry {
   readonly #host: FeatureHost;
   readonly #clock: Clock;
-  /** The bytes of frames other than ACK that were sent, and an offset that is not before the end of the last one. */
+  /** The number of bytes of all frames other than ACK that were sent. */
   #others = 0;
+  /** An offset at which the last of these frames ends, or a later one. */
   #end = 0;
-  /** The time since which one of them waits to be acknowledged, by the clock; -1 if none does. */
+  /** The time since which one of these frames waits to be acknowledged, by the clock; -1 if none does. */
   #waitsFrom = -1;
   /** The offset and the time of a write whose round trip is measured; -1 for none. */
   #measured = -1;
@@ -309,7 +310,7 @@ class Suspicion extends TimerEntry {
   /** Called before something is written. `acks` is the number of bytes of all ACKs so far. */
   writes(acks: number): void {
     const { link, sender } = this.#host;
-    // Frames are counted only after they are written, so their bytes are looked at.
+    // Frames are counted only after they are written, so bytes are counted here.
     const end = link.written + sender.writer.buffered;
     if (end - acks > this.#others) this.#end = end;
     this.#others = end - acks;
