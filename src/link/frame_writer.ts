@@ -332,6 +332,16 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     this.#taken(bytes.length);
   }
 
+  /**
+   * Checks that a message to many connections, of `size` bytes, may wait here. One without a connection gets no more than it
+   * may keep: all of them together would hold many times what is allowed.
+   *
+   * @throws {BackpressureError} It may not.
+   */
+  checkCopy(size: number): void {
+    if (this.away && size > this.#spare) throw this.#fullAway();
+  }
+
   /** True if a message that is taken now is written at once. */
   get idle(): boolean {
     return this.alone && this.scheduler.open;
@@ -441,13 +451,14 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   /** Returns the error for a message for which there is no room while there is no connection. */
   #refusalAway(size: number): BackpressureError | undefined {
     // While `send` says that more may be sent, one message of any size is taken.
-    if (this.#buffered <= this.#mark || size <= this.#spare) return undefined;
+    return this.#buffered <= this.#mark || size <= this.#spare ? undefined : this.#fullAway();
+  }
+
+  #fullAway(): BackpressureError {
+    const bytes = this.kept!.size + this.#buffered;
     return new BackpressureError(
       "buffer-full",
-      `Cannot take the message: ${
-        this.kept!.size + this.#buffered
-      } bytes wait for the connection to come back, await ` +
-        "ready() first",
+      `Cannot take the message: ${bytes} bytes wait for the connection to come back, await ready() first`,
     );
   }
 

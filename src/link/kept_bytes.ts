@@ -7,20 +7,26 @@
 
 import { LITTLE, type Segment, type Segments } from "./segments.ts";
 
-/** The bytes of one write. */
+/** Small writes are gathered in arrays of at most this many bytes, because each write alone costs more than its bytes. */
+const GATHERED = 16 * 1024;
+
+/** The bytes of one write, or of several small ones. */
 class Kept {
+  /** Begins with the bytes. There may be room for more. */
   bytes: Uint8Array;
+  size: number;
   /** Holds the bytes; `undefined` once they are in an array of their own. */
   segment: Segment | undefined;
   /** The offset of the first byte. */
   readonly start: number;
   /** The positions in the ordered bytes of the send scheduler before and after it. They are equal if it has none. */
   readonly orderedFrom: number;
-  readonly orderedTo: number;
+  orderedTo: number;
   after: Kept | undefined = undefined;
 
   constructor(bytes: Uint8Array, segment: Segment, start: number, orderedFrom: number, orderedTo: number) {
     this.bytes = bytes;
+    this.size = bytes.length;
     this.segment = segment;
     this.start = start;
     this.orderedFrom = orderedFrom;
@@ -28,7 +34,28 @@ class Kept {
   }
 
   get end(): number {
-    return this.start + this.bytes.length;
+    return this.start + this.size;
+  }
+
+  /** True if all its bytes are ordered ones; otherwise none is. */
+  get ordered(): boolean {
+    return this.orderedTo > this.orderedFrom;
+  }
+
+  /** Adds the bytes of the write after it, if there may be room for them. Returns false if there may be none. */
+  gather(next: Kept): boolean {
+    const size = this.size + next.size;
+    if (size > GATHERED || this.ordered !== next.ordered || this.orderedTo !== next.orderedFrom) return false;
+    if (size > this.bytes.length) {
+      const bytes = new Uint8Array(Math.min(GATHERED, 2 * size));
+      bytes.set(this.bytes);
+      this.bytes = bytes;
+    }
+    this.bytes.set(next.bytes, this.size);
+    this.size = size;
+    this.orderedTo = next.orderedTo;
+    this.after = next.after;
+    return true;
   }
 }
 
@@ -42,6 +69,8 @@ export class KeptBytes {
   #last: Kept | undefined = undefined;
   /** The write that is in flight. */
   #writing: Kept | undefined = undefined;
+  /** The last one that is in an array of its own. */
+  #copied: Kept | undefined = undefined;
   /** What is to be written again next, and how many bytes of it are left out. */
   #again: Kept | undefined = undefined;
   #skip = 0;
@@ -106,9 +135,24 @@ export class KeptBytes {
     else if (
       segment.buffer !== undefined && segment.sent === segment.used && segment.used < segment.bytes.length * LITTLE
     ) {
-      kept!.bytes = kept!.bytes.slice();
+      this.#copy(kept!);
       this.#free(kept!);
     }
+  }
+
+  /** Copies the bytes of a write out of its segment. */
+  #copy(kept: Kept): void {
+    const before = this.#copied;
+    // A part of what is written again must not change.
+    if (
+      before !== undefined && before.after === kept && before.end > this.#acknowledged && !this.rewound &&
+      before.gather(kept)
+    ) {
+      if (this.#last === kept) this.#last = before;
+      return;
+    }
+    kept.bytes = kept.bytes.slice();
+    this.#copied = kept;
   }
 
   /** Called when the connection is left. The write in flight may still read its buffer, so that is never used again. */
@@ -134,7 +178,7 @@ export class KeptBytes {
       this.#skip = kept === undefined ? 0 : Math.max(0, offset - kept.start);
     }
     if (kept === undefined) this.#last = undefined;
-    else if (kept.orderedTo > kept.orderedFrom && kept.start < offset) {
+    else if (kept.ordered && kept.start < offset) {
       this.#ordered = kept.orderedFrom + offset - kept.start;
     }
     return more;
@@ -156,9 +200,9 @@ export class KeptBytes {
   next(most: number): Uint8Array {
     const kept = this.#again!;
     const from = this.#skip;
-    const to = Math.min(kept.bytes.length, from + most);
+    const to = Math.min(kept.size, from + most);
     this.#writing = kept;
-    this.#skip = to < kept.bytes.length ? to : 0;
+    this.#skip = to < kept.size ? to : 0;
     if (this.#skip === 0) this.#again = kept.after;
     return kept.bytes.subarray(from, to);
   }

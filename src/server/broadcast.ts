@@ -102,8 +102,12 @@ export function broadcastTo(
       dropped++;
       continue;
     }
-    const { sharing } = sender;
+    const { sharing, writer } = sender;
     try {
+      // One that replaces another needs no room of its own.
+      if (latest === undefined || writer.latestFrames?.find(code, latest.latest) === undefined) {
+        writer.checkCopy(protocol.headerSize + content.length);
+      }
       if (sharing === undefined) {
         if (latest === undefined) sender.sendWithMetadata("broadcast", code, bare, meta, type);
         else sender.sendLatest("broadcast", code, bare, meta, latest, type);

@@ -230,6 +230,8 @@ export class Session implements ShutdownHost, FeatureHost, LinkOwner, SenderHost
     if (this.#resumption === undefined || this.link.away || this.over) return;
     this.link.leave(error);
     this.#resumption.left();
+    // The write that was cut may have been one too many.
+    if (this.over) return;
     this.#owner.suspended(reason, () => error);
   }
 

@@ -35,6 +35,8 @@ export interface ShutdownHost {
   readonly maxDrain: number;
   /** True if the peer understands GOAWAY. */
   readonly canGoAway: boolean;
+  /** Set if the peer comes back when it is told nothing. */
+  readonly resumption: unknown;
   /** Called when the peer sends nothing more, with the error for what waits for it. */
   peerFinished(makeError: () => Error): void;
   /** Sends GOAWAY. */
@@ -113,6 +115,10 @@ export class Shutdown {
     if (this.#orderly) {
       sender.requestAck();
       this.#host.goAway(reason, how);
+    } else if (this.#host.resumption !== undefined && this.#host.link.writer.buffered === 0) {
+      this.#host.goAway(reason, how);
+      void this.#part();
+      return;
     }
     void this.#end(undefined, drain, LINGER_TIME, LATE_LINGER, this.#orderly ? () => this.#peerDone() : undefined);
   }
@@ -151,6 +157,7 @@ export class Shutdown {
       return;
     }
     this.#begin(reasonOf(error));
+    if (this.#host.resumption !== undefined) this.#host.goAway(reasonOf(error), { drain: LINGER_TIME });
     void this.#end(error, LINGER_TIME, LINGER_TIME);
   }
 
@@ -202,6 +209,19 @@ export class Shutdown {
     // A side that sent GOAWAY waits for the other side's FIN. If both sent one, the client sends its FIN first.
     if (this.#host.side === "server") return over;
     return Promise.race([over, (this.#peerLeaves ??= new ResettablePromise()).promise]);
+  }
+
+  /** Ends the session as soon as GOAWAY, the last frame, is written. */
+  async #part(): Promise<void> {
+    const { link, wheel } = this.#host;
+    link.source.discard();
+    const run = this.#run = new ShutdownRun(wheel, !link.unreffed);
+    await run.run(LATE_LINGER, 0, 0, {
+      work: () => Promise.resolve(),
+      flushed: () => link.writer.flushed(),
+      finish: () => Promise.resolve(),
+    });
+    this.#over(() => undefined);
   }
 
   /**

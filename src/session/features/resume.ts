@@ -32,8 +32,12 @@ const ACK_MS = 200;
 const RIDE_MS = 50;
 /** So many bytes without an ACK make one due at once; a quarter of what the peer keeps, if that is less. */
 const ACK_BYTES = 256 * 1024;
+/** No fewer do, so that a peer that claims to keep hardly any gets no ACK for each of its bytes. */
+const LEAST_ACK_BYTES = 1024;
 /** A peer may send one ACK for each frame, and one for so many bytes; for a quarter of `buffer`, if that is less. */
 const ALLOWED_BYTES = 64 * 1024;
+/** How often a server acknowledges a part of a large frame, in milliseconds. Its client would suspect its silence. */
+const PART_MS = 1_000;
 /** The least silence after which a client takes its connection for dead, in milliseconds. */
 const SUSPECT_MS = 2_000;
 /** The same in smoothed round trips. The longer time counts. */
@@ -117,6 +121,8 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   #due = false;
   /** The time at which the first frame that it is for arrived, by the clock. */
   #dueFrom = 0;
+  /** True if the timer runs only because a part of a frame has come. */
+  #part = false;
   readonly #marks = new Fifo<Mark>();
   /** Finds out if the connection is dead. Only on a client. */
   readonly #watch: Suspicion | undefined;
@@ -214,8 +220,9 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
 
   /** Called when an ACK may wait no longer. */
   override expire(): void {
-    if (!this.#due) return;
-    this.#tell();
+    const { link: { source } } = this.#host;
+    if (this.#due || this.#part && source.partial > ACK_SIZE && this.received > this.#told) this.#tell();
+    this.#part = false;
   }
 
   /** The number of frames other than ACK that have arrived. */
@@ -227,10 +234,16 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   #consumed(): void {
     if (this.suspended) return;
     if (this.received - this.#told >= this.#quick) this.#tell();
-    else if (!this.#due && this.#others > this.#toldFrames) {
+    else if (this.#due) return;
+    else if (this.#others > this.#toldFrames) {
       this.#due = true;
       this.#dueFrom = this.#host.link.source.lastRead;
-      if (this.tick < 0) this.#host.wheel.add(this, ACK_MS);
+      if (this.tick >= 0 && !this.#part) return;
+      this.#part = false;
+      this.#host.wheel.add(this, ACK_MS);
+    } else if (this.#watch === undefined && this.tick < 0 && this.#host.link.source.partial > ACK_SIZE) {
+      this.#part = true;
+      this.#host.wheel.add(this, PART_MS);
     }
   }
 
@@ -255,14 +268,14 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
   }
 
   #stop(): void {
-    this.#due = false;
+    this.#due = this.#part = false;
     this.#host.wheel.remove(this);
   }
 }
 
 /** Returns how many bytes make an ACK due at once if the other side keeps `buffer` bytes. */
 function quickly(buffer: number): number {
-  return Math.max(ACK_SIZE, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
+  return Math.max(LEAST_ACK_BYTES, Math.min(ACK_BYTES, Math.floor(buffer / 4)));
 }
 
 /** Finds out whether a client's connection may be dead: nothing comes although something waits to be acknowledged. */
