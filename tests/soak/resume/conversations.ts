@@ -12,9 +12,9 @@ import {
   type LimitOptions,
   Server,
   type ServerConfig,
+  type ServerResumeOptions,
   type TcpEndpoint,
 } from "@veltix/core";
-import type { ServerResumeOptions } from "../../../src/app/resume_config.ts";
 import type { RuntimeName } from "../../../scripts/runtimes.ts";
 import { type Commands, play } from "../../processes/role.ts";
 import { until } from "../../processes/waiting.ts";

@@ -4,11 +4,20 @@
  * @module
  */
 
-import { bytes, Client, type LimitOptions, messageType, Server, type TcpEndpoint, text } from "@veltix/core";
+import {
+  bytes,
+  Client,
+  type LimitOptions,
+  messageType,
+  type ResumeOptions,
+  Server,
+  type ServerResumeOptions,
+  type TcpEndpoint,
+  text,
+} from "@veltix/core";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import process from "node:process";
-import type { ResumeOptions, ServerResumeOptions } from "../../../src/app/resume_config.ts";
 import { loadTransport } from "../../../src/auto/load_transport.ts";
 import type { Connection, Transport } from "../../../src/transport.ts";
 import { type Commands, play } from "../../processes/role.ts";

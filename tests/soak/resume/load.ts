@@ -68,7 +68,7 @@ export async function load(context: Context): Promise<string> {
     const { came, ended } = await conversations.progress();
     cutter.progress = came / messages;
     // A session that is over brings nothing more. What is wrong is told below.
-    if (ended > 0 || cutter.cuts >= cuts && came >= messages) break;
+    if (ended > 0 || cutter.done && came >= messages) break;
     await sleep(100);
   }
   cutter.stop();
@@ -91,10 +91,12 @@ class Cutter {
   progress = 0;
   cuts = 0;
   readonly #random: Random;
-  readonly #wanted: number;
-  readonly #lanes: number;
+  /** How many cuts each kind is to have, and by how many it may be ahead of the messages. */
+  readonly #share: number;
+  readonly #ahead: number;
   readonly #short: boolean;
   readonly #ways = new Map<Fate, number>();
+  readonly #kinds = new Map<Kind, number>();
   /** Lanes of which the next connection is cut in its handshake. */
   readonly #again = new Set<number>();
   #early = 0;
@@ -105,9 +107,14 @@ class Cutter {
 
   constructor(random: Random, wanted: number, lanes: number, short: boolean) {
     this.#random = random;
-    this.#wanted = wanted;
-    this.#lanes = lanes;
+    this.#share = Math.ceil(wanted / KINDS.length);
+    this.#ahead = lanes / KINDS.length;
     this.#short = short;
+  }
+
+  /** True when each kind has had its share of the cuts. */
+  get done(): boolean {
+    return KINDS.every((kind) => this.#of(kind) >= this.#share);
   }
 
   /** Begins with the connections that are there. */
@@ -124,7 +131,8 @@ class Cutter {
   /** How many connections were cut, and how. */
   figures(): string {
     const ways = FATES.map((fate) => `${this.#ways.get(fate) ?? 0} ${fate}`).join(", ");
-    return `${this.cuts} cuts (${ways}), ${this.#early} of them early in a connection`;
+    const kinds = KINDS.map((kind) => `${this.#of(kind)} ${kind}`).join(", ");
+    return `${this.cuts} cuts (${kinds}; ${ways}), ${this.#early} of them early in a connection`;
   }
 
   /** Takes a new connection. */
@@ -133,27 +141,33 @@ class Cutter {
     if (!this.#cutting) return;
     const way = random.below(2) === 0 ? "up" : "down";
     if (this.#again.delete(lane)) {
-      return link.before(way, random.below(HANDSHAKE[kind]), () => this.#cut(link, lane, true));
+      return link.before(way, random.below(HANDSHAKE[kind]), () => this.#cut(link, lane, kind, true));
     }
     const wait = (ms: number): void => {
       setTimeout(() => {
         if (!this.#cutting || link.ended) return;
         // Cuts and messages are to be done at the same time.
-        if (this.progress < 1 && this.cuts > this.#wanted * this.progress + this.#lanes) return wait(LIFE);
+        if (this.#of(kind) > this.#share * Math.min(1, this.progress) + this.#ahead) return wait(LIFE);
         const at = link[way] + random.below(NEAR);
-        link.before(way, at, () => this.#cut(link, lane, false));
+        link.before(way, at, () => this.#cut(link, lane, kind, false));
       }, ms);
     };
     wait(random.below(LIFE));
   }
 
-  #cut(link: CableLink, lane: number, early: boolean): void {
+  /** How many connections of a kind were cut. */
+  #of(kind: Kind): number {
+    return this.#kinds.get(kind) ?? 0;
+  }
+
+  #cut(link: CableLink, lane: number, kind: Kind, early: boolean): void {
     if (!this.#cutting || link.ended) return;
     const random = this.#random;
     // In the short form there is little time: each silent way comes once.
     const silent = this.#short ? !early && this.#silent < SILENT.length : random.below(SILENT_SHARE) === 0;
     const fate = !silent ? random.pick(LOUD) : this.#short ? SILENT[this.#silent++] : random.pick(SILENT);
     this.cuts++;
+    this.#kinds.set(kind, this.#of(kind) + 1);
     this.#ways.set(fate, (this.#ways.get(fate) ?? 0) + 1);
     if (early) this.#early++;
     if (random.below(AGAIN) === 0) this.#again.add(lane);
