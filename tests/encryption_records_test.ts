@@ -285,6 +285,7 @@ function receiving(
   write: Channel["write"] = () => Promise.resolve(),
   suite: Suite = 1,
   primitives = NODE,
+  release: () => void = () => {},
 ): { connection: EncryptedConnection; sealing: RecordWriter; arrived: ChunkQueue } {
   const [sealing, opening] = ciphers(suite, primitives);
   const [sending] = ciphers(suite, primitives);
@@ -295,7 +296,7 @@ function receiving(
     read: (reader) => arrived.read(reader),
     write,
     finish: () => Promise.resolve(),
-    release: () => {},
+    release,
     unref: () => {},
   };
   const identities: NoiseOutcome["identities"] = [];
@@ -384,5 +385,17 @@ describe("EncryptedConnection", () => {
     await assertRejects(() => first);
     await assertRejects(() => connection.write(new Uint8Array(50_000)));
     assertEquals(hex(written[0]), kept);
+  });
+
+  it("closes its socket when it is aborted after its end, though no FIN has come", async () => {
+    let released = 0;
+    const { connection, sealing, arrived } = receiving(undefined, undefined, undefined, () => released++);
+    await connection.closeWrite();
+    arrived.push(sealing.end());
+    assertEquals(await connection.read(), null);
+    assertEquals(released, 0);
+    connection.abort(new Error("late"));
+    assertEquals(released, 1);
+    assertEquals(await connection.closed, undefined, "nothing was lost");
   });
 });

@@ -68,7 +68,7 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   get closed(): Promise<Error | undefined> {
-    return this.#connection.closed;
+    return this.#connection.closed.then((error) => this.#aborted === undefined && this.#clean ? undefined : error);
   }
 
   read(): Promise<Uint8Array | null> {
@@ -127,10 +127,9 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   abort(reason?: Error): void {
-    // After a clean end there is nothing left to abort.
-    if (this.#aborted !== undefined || this.#finished && this.#end !== undefined && this.#end.error === undefined) {
-      return;
-    }
+    if (this.#aborted !== undefined) return;
+    // After a clean end only the socket is left. The FIN that would close it may never come.
+    if (this.#clean) return this.#connection.abort(reason);
     const error = reason ?? new ConnectionError("closed", "The encrypted connection was aborted");
     this.#aborted = error;
     this.#sending.destroy();
@@ -155,6 +154,11 @@ export class EncryptedConnection implements Connection, ChunkReader {
 
   unref(): void {
     this.#connection.unref();
+  }
+
+  /** True once both directions have ended as they should. */
+  get #clean(): boolean {
+    return this.#finished && this.#end !== undefined && this.#end.error === undefined;
   }
 
   /** Returns the next plaintext. If there is none yet, starts to read more and returns `undefined`. */
