@@ -22,10 +22,12 @@ const SOON = 200;
 /** The longest wait before an attempt while the connection is only suspected, in milliseconds. */
 const SUSPECTED = 2_000;
 /**
- * How long a suspected connection still has after the server has spoken on the new one, in milliseconds. After a server
- * stood still, it speaks on the new one first.
+ * The least time that a suspected connection still has after the server has spoken on the new one, in milliseconds. After
+ * a server stood still, it speaks on the new one first.
  */
 const GRACE = 250;
+/** The same as a part of the silence: the longer a server stood still, the more clients it has to answer at once. */
+const GRACE_SHARE = 0.25;
 /** While the server keeps the session, there is time for this many attempts in a row, even if each times out. */
 const LEAST_ATTEMPTS = 4;
 /** The least time limit of an attempt, in milliseconds, unless the client's own is less. */
@@ -316,7 +318,10 @@ export class Comeback {
 
   /** Called when the server has spoken. Resolves when the suspected connection is to be left. */
   async #settle(): Promise<void> {
-    if (!this.away) await this.#host.wheel.within(GRACE, this.#change.promise);
+    if (!this.away) {
+      const silent = this.#host.clock.now() - this.#session.link.lastReceived;
+      await this.#host.wheel.within(Math.max(GRACE, silent * GRACE_SHARE), this.#change.promise);
+    }
     if (!this.away && (this.#over || !this.#resumption.suspect)) throw ALIVE;
   }
 
