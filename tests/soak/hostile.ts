@@ -104,7 +104,8 @@ async function suffer(context: Context, attack: Attack, { server, innocent, atta
   const innocence = await innocent.call<Innocence>("leave", damage.sent);
   const closed = await limited("The server closes", CLOSE_LIMIT, server.call("close")).then(() => true, () => false);
 
-  const most = attack.most(short) + GARBAGE;
+  const garbage = GARBAGE + (attack.garbage?.(short) ?? 0);
+  const most = attack.most(short) + garbage;
   const mostBuffered = attack.mostBuffered?.(short) ?? attack.most(short) + 2 ** 20;
   const grown = damage.rss.max - damage.rss.before;
   const invited = visitors ?? 1;
@@ -116,7 +117,7 @@ async function suffer(context: Context, attack: Attack, { server, innocent, atta
     innocence.got === damage.sent * innocence.clients,
     `they get ${innocence.got} of ${damage.sent * innocence.clients} broadcasts`,
   );
-  check(grown <= most, `memory grows by ${mib(grown)}, at most ${mib(most)} with ${mib(GARBAGE)} of garbage`);
+  check(grown <= most, `memory grows by ${mib(grown)}, at most ${mib(most)} with ${mib(garbage)} of garbage`);
   check(damage.buffered <= mostBuffered, `${mib(damage.buffered)} wait to be sent, at most ${mib(mostBuffered)}`);
   check(closed, "the server does not close");
   check(logged <= (seconds + 2) * LOG_RATE, `${logged} characters are logged, at most ${LOG_RATE} a second`);

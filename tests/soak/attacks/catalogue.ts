@@ -54,6 +54,8 @@ export interface Attack {
   readonly formula: string;
   /** The same in bytes. */
   most(short: boolean): number;
+  /** What the server throws away so fast that no collector has begun when the attack ends, in bytes. @default 0 */
+  garbage?(short: boolean): number;
   /** The most that may wait to be sent, in bytes, where that is another limit. */
   mostBuffered?(short: boolean): number;
   /** What the server runs with. @default its defaults */
@@ -235,6 +237,8 @@ export const ATTACKS: readonly Attack[] = [
     formula: "connections × (the lesser of `maxStreamBytes` and `maxStreams` × `streamWindow`), " +
       "at most `maxTotalStreamBytes`, and 256 KiB each",
     most: (short) => short ? streamsOf(40, 32 * MIB) : streamsOf(200),
+    // In less than a second come 320 MiB, for a tenth of which there is room.
+    garbage: (short) => short ? 96 * MIB : 0,
     setting: (short) => ({ config: short ? { maxTotalStreamBytes: 32 * MIB } : {} }),
     run: ({ ms, port, short }) => fillWindows({ port, ms, connections: short ? 40 : 200 }),
   },
