@@ -16,6 +16,7 @@ import { KeptBytes } from "../src/link/kept_bytes.ts";
 import { Segments } from "../src/link/segments.ts";
 import { BufferPool } from "../src/link/buffer_pool.ts";
 import { SystemCode } from "../src/wire/frame.ts";
+import { collectGarbage } from "./garbage.ts";
 import { Conversation } from "./resume_support.ts";
 import { HOST, memoryWorld, message, Raw, Recorder, turn, until, type World, WORLDS } from "./session_support.ts";
 import { join } from "./wire_support.ts";
@@ -135,6 +136,30 @@ describe("a session whose peer acknowledges nothing", () => {
       assertEquals(join(...again), whole.subarray(acknowledged));
       assert(again.length < 300, `${again.length} writes`);
     }
+  });
+
+  it("forgets what is acknowledged, although there is always something that is not", async () => {
+    const segments = new Segments(new BufferPool());
+    const kept = new KeptBytes(1e9, 1e9, segments);
+    const large: WeakRef<ArrayBufferLike>[] = [];
+    for (let n = 0; n < 50; n++) {
+      const before = kept.written;
+      // The first one is small, so that it is copied out of its buffer.
+      const bytes = new Uint8Array(n === 0 ? 10 : 100_000);
+      if (n > 0) large.push(new WeakRef(bytes.buffer));
+      segments.put(bytes);
+      const segment = segments.next()!;
+      kept.add(segment.bytes.subarray(0, segment.used), segment, before, before + segment.used);
+      segments.advance(segment.used);
+      kept.settled();
+      kept.acknowledge(before);
+    }
+    // What a WeakRef has held in this turn stays until the next one.
+    await turn();
+    collectGarbage();
+    const alive = large.filter((buffer) => buffer.deref() !== undefined).length;
+    assert(alive < 10, `${alive} of ${large.length} are alive`);
+    assertEquals(kept.size, 100_000);
   });
 });
 

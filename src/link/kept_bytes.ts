@@ -144,10 +144,7 @@ export class KeptBytes {
   #copy(kept: Kept): void {
     const before = this.#copied;
     // A part of what is written again must not change.
-    if (
-      before !== undefined && before.after === kept && before.end > this.#acknowledged && !this.rewound &&
-      before.gather(kept)
-    ) {
+    if (before !== undefined && before.after === kept && !this.rewound && before.gather(kept)) {
       if (this.#last === kept) this.#last = before;
       return;
     }
@@ -172,6 +169,8 @@ export class KeptBytes {
       if (kept !== this.#writing) this.#free(kept);
     }
     this.#first = kept;
+    // It would keep all that was written after it alive.
+    if (this.#copied !== undefined && this.#copied.end <= offset) this.#copied = undefined;
     // What is acknowledged meanwhile need not be written again.
     if (this.#again !== undefined && this.#again.start + this.#skip < offset) {
       this.#again = kept;
