@@ -130,15 +130,7 @@ function end(
     features,
     routes: options[side] ?? new Routes(),
     limits,
-    observers: {
-      sent: undefined,
-      received: undefined,
-      routed: undefined,
-      settled: undefined,
-      pressure: undefined,
-      limited: undefined,
-      stream: undefined,
-    },
+    observers: {},
     tuning: readTuning(read),
   });
   const owner: PeerOwner = {

@@ -105,11 +105,6 @@ export class SendScheduler {
     this.#room += bytes;
   }
 
-  /** Lets held messages through, as far as there is room and credit. */
-  resume(): void {
-    this.#release();
-  }
-
   /** True while no new message, answer or piece may begin, because too much is not acknowledged. */
   get blocked(): boolean {
     return this.#room <= 0;
@@ -244,7 +239,7 @@ export class SendScheduler {
   /** Adds credit that the peer granted, and releases the held frames that it covers. */
   grant(bytes: number): void {
     this.#credit += bytes;
-    this.#release();
+    this.resume();
   }
 
   /** Returns what to write next, at most `most` bytes; `undefined` if nothing may be written. */
@@ -356,11 +351,11 @@ export class SendScheduler {
     }
     if (places.count > 0) return;
     this.#held!.shift();
-    this.#release();
+    this.resume();
   }
 
   /** Lets through the held frames that have room and credit, up to the place of the next latest frame. */
-  #release(): void {
+  resume(): void {
     while (this.holding) {
       const run = this.#held!.first!;
       if (run.size === 0 || this.blocked) return;

@@ -15,7 +15,7 @@ import type { PeerShared } from "../app/shared.ts";
 import type { Address } from "../base/address.ts";
 import type { Channel } from "../link/channel.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
-import { ConnectedClient, moveClient } from "./connected_client.ts";
+import { type ClientMember, ConnectedClient } from "./connected_client.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";
 import type { ResumableClient, ResumableSession, ResumableSessions } from "./resumable_sessions.ts";
@@ -48,11 +48,13 @@ export interface AcceptedClient<P> {
 }
 
 /** One connected client. */
-export class ClientSession<P> implements PeerOwner, ResumableClient {
+export class ClientSession<P> implements PeerOwner, ResumableClient, ClientMember {
   /** The client as handlers see it. */
   readonly info: ConnectedClient<P>;
   /** The client's connection and its messages. Nothing is read from it before `session.run`. */
   readonly peer: Peer;
+  /** The address of the client's connection, or of the last one. */
+  address: Address;
   /** The client's place among the limits. */
   readonly slot: ConnectionSlot;
   /** The session, if the client may come back to it over another connection. */
@@ -68,7 +70,8 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
     const { id, channel, outcome, principal, slot, recovery } = arrival;
     this.#host = host;
     this.slot = slot;
-    this.info = new ConnectedClient(id, channel.remote, principal, this, host.groups);
+    this.address = channel.remote;
+    this.info = new ConnectedClient(id, principal, this, host.groups);
     this.peer = new Peer(channel, outcome, "server", shared, recovery, this, this.info);
   }
 
@@ -100,8 +103,8 @@ export class ClientSession<P> implements PeerOwner, ResumableClient {
   resume(channel: Channel, received: number): void {
     const { core, sessions } = this.#host;
     const { id } = this.info;
+    this.address = channel.remote;
     const ms = Math.max(0, Math.round(sessions!.now - this.resumable!.since));
-    moveClient(this.info, channel.remote);
     const replayedBytes = this.peer.session.resume(channel, received);
     writeNote(core.log, "debug", () => `Client ${id} resumed after ${ms} ms: ${replayedBytes} bytes again`);
     core.events.emit("resumed", this.info, { ms, replayedBytes });

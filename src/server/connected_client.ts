@@ -37,6 +37,13 @@ export interface ShutOutOptions extends CloseOptions {
   readonly final?: boolean;
 }
 
+/** The owner of a client's connection. */
+export interface ClientMember {
+  readonly peer: Peer;
+  /** The address of the client's connection, or of the last one. */
+  readonly address: Address;
+}
+
 /** Receives each change of a client's tags. */
 export interface TagKeeper<P> {
   /** Called when a client got a tag. */
@@ -78,13 +85,11 @@ export interface TagKeeper<P> {
 export class ConnectedClient<P = undefined> {
   /** The number of the client, unique in this server, counted from 1. */
   readonly id: number;
-  /** The address that the client connects from. After its session was resumed, that of its new connection. */
-  readonly address: Address;
   /** What `authenticate` returned for the client; `undefined` if its listener has no `authenticate`. */
   readonly principal: P;
   /** When the handshake finished, in milliseconds since 1970. */
   readonly connectedAt: number;
-  readonly #member: { readonly peer: Peer };
+  readonly #member: ClientMember;
   readonly #keeper: TagKeeper<P>;
   #tags: Map<string, unknown> | undefined = undefined;
 
@@ -92,24 +97,26 @@ export class ConnectedClient<P = undefined> {
    * Created by the server.
    *
    * @param id The number of the client.
-   * @param address The address that it connects from.
    * @param principal What `authenticate` returned.
    * @param member The owner of its connection.
    * @param keeper Receives the changes of its tags.
    */
   constructor(
     id: number,
-    address: Address,
     principal: P,
-    member: { readonly peer: Peer },
+    member: ClientMember,
     keeper: TagKeeper<P>,
   ) {
     this.id = id;
-    this.address = address;
     this.principal = principal;
     this.connectedAt = Date.now();
     this.#member = member;
     this.#keeper = keeper;
+  }
+
+  /** The address that the client connects from. After its session was resumed, that of its new connection. */
+  get address(): Address {
+    return this.#member.address;
   }
 
   /** The client's IP address; empty on a unix socket. */
@@ -450,11 +457,6 @@ export class ConnectedClient<P = undefined> {
     const { peer } = this.#member;
     return peer.awaited(peer.close(reason, drain, { ...words, final }));
   }
-}
-
-/** Called when a client has come back from another address. */
-export function moveClient(client: ConnectedClient<unknown>, address: Address): void {
-  (client as { address: Address }).address = address;
 }
 
 /** Checks the name of a tag and returns it. */

@@ -104,6 +104,7 @@ export interface FeatureHost {
   readonly limits: { readonly maxStreamBytes: number; readonly maxStreamWindow: number };
   /** What the windows of the streams of all sessions may take. */
   readonly streamBudget: ByteBudget;
+  readonly side: "client" | "server";
   /** Sends frames and counts them. */
   readonly sender: Sender;
   readonly link: Link;

@@ -167,10 +167,11 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends a probe after all messages so far. Returns `undefined` if it cannot be sent. */
   ackProbe(last: boolean): AckProbe | undefined {
+    const { marks } = this;
     const { sent } = this.#deliveries!;
     // A latest frame is not among the ordered bytes, and the end of a session does not wait for acknowledgements.
-    const marked = !last && this.marks !== undefined && !(this.writer.latestFrames?.waiting! > 0);
-    return marked ? this.marks!.probe(sent) : this.#background(ORDERED_CONTROL, ENDLESS, false, sent);
+    const pinged = last || marks === undefined || (this.writer.latestFrames?.waiting ?? 0) > 0;
+    return pinged ? this.#background(ORDERED_CONTROL, ENDLESS, false, sent) : marks.probe(sent);
   }
 
   /** Stops waiting for the answer of a probe. */

@@ -65,7 +65,7 @@ export function resume({ keep, buffer }: ResumeTerms): Feature {
     confirm: (_ours, theirs) =>
       ticketIn(theirs) !== undefined || integerMember(theirs, "received", 0, MOST) !== undefined,
     attach(ours, theirs, host, clock, greeted): FeaturePart | undefined {
-      const client = keep === undefined;
+      const client = host.side === "client";
       const ticket = ticketIn(client ? theirs : ours);
       if (ticket === undefined) return undefined;
       const said = client ? greeted : theirs;
