@@ -92,6 +92,16 @@ export interface ConnectionSecurity {
   readonly fault?: Error | undefined;
 }
 
+/** The HTTP request that asked for a WebSocket. Everything in it comes from the peer. */
+export interface UpgradeRequest {
+  /** The URL, with the host that the request names. */
+  readonly url: URL;
+  /** The headers. */
+  readonly headers: Headers;
+  /** The cookies by name, not decoded. Of several with one name, the first counts. */
+  readonly cookies: ReadonlyMap<string, string>;
+}
+
 /** Receives what {@linkcode Connection.readTo} reads. */
 export interface ChunkReader {
   /**
@@ -114,6 +124,8 @@ export interface Connection {
   readonly remote: Address;
   /** The protection of the connection. @default none */
   readonly security?: ConnectionSecurity | undefined;
+  /** The request that asked for the connection, if it is an accepted WebSocket. */
+  readonly request?: UpgradeRequest | undefined;
   /**
    * Does the handshake that protects an accepted connection. Called once, before anything is read or written. Resolves
    * with the connection to use from then on. Rejects with a `HandshakeError` that says what was wrong, or with the

@@ -17,7 +17,17 @@ const FEATURE_LIST = `${FEATURES}list.ts`;
 
 const GROUND = ["errors", "base"];
 const LINK = [...GROUND, "wire", "transport"];
-const APP = [...LINK, "link", "session", "message", "workers", "compression_seam", "encryption_seam", "tls_seam"];
+const APP = [
+  ...LINK,
+  "link",
+  "session",
+  "message",
+  "workers",
+  "compression_seam",
+  "encryption_seam",
+  "tls_seam",
+  "websocket_seam",
+];
 
 /** What each room of `src/` may import besides itself. A file directly in `src/` is a room of its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,6 +36,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transport: ["base"],
   thread_seam: ["base"],
   tls_seam: ["transport"],
+  websocket_seam: ["transport", "tls_seam"],
   encryption_seam: ["base", "transport"],
   compression_seam: [],
   wire: GROUND,
@@ -45,19 +56,20 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "compression_seam",
     "encryption_seam",
     "tls_seam",
+    "websocket_seam",
     "encryption",
     "app",
     "server",
     "client",
     "adapters",
   ],
-  adapters: [...GROUND, "transport", "thread_seam", "compression_seam", "tls_seam"],
+  adapters: [...GROUND, "transport", "thread_seam", "compression_seam", "tls_seam", "websocket_seam"],
   logger: GROUND,
 };
 
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
-  adapters: /^node:/,
+  adapters: /^(node:|ws$)/,
   // It has `node:crypto` from `getBuiltinModule`, so that a bundle for browsers names no module of a runtime.
   encryption: /^@noble\/(ciphers|curves|hashes)\//,
   // The files of a log need what LogTape imports for them, too.

@@ -97,7 +97,7 @@ async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Pr
     queue.push(new Duplex(socket.data));
   };
   try {
-    const target = "path" in at ? at : { hostname: await resolve(bun, at.hostname), port: at.port };
+    const target = "path" in at ? at : { hostname: await resolveBun(bun, at.hostname), port: at.port };
     const listener = bun.listen({ ...targetOf(target), socket: { ...HANDLERS, open } });
     const adapter = new BunListenerAdapter(listener, queue, target);
     address = adapter.address;
@@ -107,8 +107,8 @@ async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Pr
   }
 }
 
-// Resolves the name before listening: a listener of Bun at a host name does not report its address.
-async function resolve({ dns }: BunApi, hostname: string): Promise<string> {
+/** Resolves a name before listening: a listener of Bun at a host name does not report its address. */
+export async function resolveBun({ dns }: Pick<BunApi, "dns">, hostname: string): Promise<string> {
   if (/^[\d.]+$|:/.test(hostname)) return hostname;
   const [first] = await dns.lookup(hostname);
   return first.address;

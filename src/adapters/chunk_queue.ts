@@ -40,6 +40,11 @@ export class ChunkQueue {
     return this.#end !== undefined;
   }
 
+  /** How many bytes wait. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** Adds a chunk. An empty one is ignored. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0 || this.#end) return;

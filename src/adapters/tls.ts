@@ -7,11 +7,17 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions, createSecureContext, type SecureContext } from "node:tls";
+import {
+  connect as connectTls,
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 import { type Address, addressText, type Endpoint } from "../base/address.ts";
 import { ConfigError, ConnectionError, HandshakeError } from "../errors.ts";
 import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions, TlsSockets } from "../tls_seam.ts";
-import type { Connection, ConnectOptions, Transport } from "../transport.ts";
+import type { Connection, ConnectOptions, PeerCertificate, Transport } from "../transport.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { bufferSizeOf } from "./endpoint.ts";
 import { listenSockets } from "./node_listen.ts";
@@ -22,7 +28,7 @@ import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
 import { type AcceptContext, TlsArrival } from "./tls_accept.ts";
 import { TlsChannel, TlsConnection } from "./tls_connection.ts";
-import { carrierOf } from "./tls_carrier.ts";
+import { carrierOf, type TlsCarrier } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 import { checkKeyKind } from "./tls_keys.ts";
@@ -38,7 +44,7 @@ export function tlsSockets(): TlsSockets {
 /** Returns the certificate and the requirements of a listener, for a {@linkcode TlsHolder}. */
 function contextOf(options: TlsServerOptions): AcceptContext {
   const { clientCertificate = "none" } = options;
-  return { secureContext: read("tls", options), clientCertificate, alpn: ALPN };
+  return { secureContext: readTls("tls", options), clientCertificate, alpn: ALPN };
 }
 
 function serverTransport(holder: TlsHolder): Transport {
@@ -60,7 +66,7 @@ function probe(to: Endpoint, options?: ConnectOptions): Promise<Connection> {
 }
 
 function clientTransport(options: TlsClientOptions): Transport {
-  const secureContext = read("tls", options);
+  const secureContext = readTls("tls", options);
   return {
     ...common(),
     connect: async (to, connectOptions) => {
@@ -80,15 +86,48 @@ function common(): Pick<Transport, "name" | "descriptors" | "eventLoop"> {
   return { name: "tls", descriptors: descriptorLimit, eventLoop: runtimeLoop() };
 }
 
-/** Does the handshake of a client over a socket that has connected. */
+/** Does the handshake of a client over a socket that has connected, and makes a connection of it. */
 async function secured(
   socket: Socket,
   to: Endpoint,
-  { ca, pin, serverName = nameOf(to) }: TlsClientOptions,
+  options: TlsClientOptions,
   secureContext: SecureContext,
   bufferSize: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
+  const { certificate, carrier, tls } = await secureSocket(socket, to, options, secureContext, ALPN, signal);
+  const channel = new TlsChannel(tls, socket, carrier, bufferSize, { path: "" }, to);
+  return new TlsConnection(channel, { kind: "tls", certificate });
+}
+
+/** A socket of TLS whose peer is the right one. */
+export interface SecureSocket {
+  readonly tls: TLSSocket;
+  /** The stream between the socket of TLS and the one below it. */
+  readonly carrier: TlsCarrier;
+  readonly certificate: PeerCertificate | undefined;
+}
+
+/**
+ * Does the handshake of a client over a socket that has connected, and checks the certificate of the server. A handshake
+ * that fails destroys the socket.
+ *
+ * @param socket The socket.
+ * @param to The endpoint that it has connected to.
+ * @param options The options of TLS.
+ * @param secureContext What {@linkcode readTls} returned for them.
+ * @param alpn The protocols to announce.
+ * @param signal Gives up.
+ * @throws {HandshakeError} The handshake failed, or the server is not trusted.
+ */
+export async function secureSocket(
+  socket: Socket,
+  to: Endpoint,
+  { ca, pin, serverName = nameOf(to) }: TlsClientOptions,
+  secureContext: SecureContext,
+  alpn: string[],
+  signal: AbortSignal | undefined,
+): Promise<SecureSocket> {
   const pins = pin === undefined ? undefined : typeof pin === "string" ? [pin] : pin;
   const failure = `Cannot connect to "${addressText(to)}"`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -96,7 +135,7 @@ async function secured(
   const tls = connectTls({
     socket: carrier.stream,
     secureContext,
-    ALPNProtocols: ALPN,
+    ALPNProtocols: alpn,
     // A client must not ask for an address as `servername`, but the certificate must still be for it.
     ...serverName === undefined || isAddress(serverName) ? {} : { servername: serverName },
     ...serverName === undefined ? {} : { host: serverName },
@@ -127,8 +166,7 @@ async function secured(
         `${failure}: the key of the server's certificate is not the one of the option pin, but ${shown}`,
       );
     }
-    const channel = new TlsChannel(tls, socket, carrier, bufferSize, { path: "" }, to);
-    return new TlsConnection(channel, { kind: "tls", certificate });
+    return { tls, carrier, certificate };
   } catch (error) {
     // An error that comes later must not end the process.
     tls.on("error", () => {});
@@ -150,8 +188,12 @@ function isAddress(name: string): boolean {
   return /^[\d.]+$/.test(name) || name.includes(":");
 }
 
-/** Reads certificates and keys. */
-function read(
+/**
+ * Reads certificates and keys.
+ *
+ * @throws {ConfigError} `invalid-config`: one of them cannot be used.
+ */
+export function readTls(
   name: string,
   { ca, cert, key, minVersion = "TLSv1.3" }: Partial<TlsServerOptions> & TlsClientOptions,
 ): SecureContext {

@@ -18,6 +18,7 @@ import { anyLoop } from "../base/event_loop.ts";
 import type { Encryption } from "../encryption_seam.ts";
 import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
+import type { WebSockets } from "../websocket_seam.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
@@ -154,7 +155,7 @@ export class EndpointCore<Map extends EventMap> {
    *
    * @throws {ConfigError} `unsupported`: there is no platform.
    */
-  checkLoader(option: "encryption" | "tls"): void {
+  checkLoader(option: "encryption" | "tls" | "url" | "webSocket"): void {
     if (this.#platform === undefined) throw noLoader(option);
   }
 
@@ -166,6 +167,11 @@ export class EndpointCore<Map extends EventMap> {
   /** Loads TLS. */
   tls(): Promise<TlsSockets> {
     return this.#platform!.loadTls();
+  }
+
+  /** Loads the WebSockets. */
+  webSockets(): Promise<WebSockets> {
+    return this.#platform!.loadWebSockets();
   }
 
   /** Returns the event loop for the users of these sockets. */

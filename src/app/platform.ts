@@ -12,6 +12,7 @@ import type { Threads } from "../thread_seam.ts";
 import type { Encryption } from "../encryption_seam.ts";
 import type { TlsSockets } from "../tls_seam.ts";
 import type { Transport } from "../transport.ts";
+import type { WebSockets } from "../websocket_seam.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 
 /** Finds the parts that differ between runtimes. */
@@ -26,6 +27,8 @@ export interface Platform {
   loadEncryption(): Encryption | Promise<Encryption>;
   /** Loads TLS. */
   loadTls(): Promise<TlsSockets>;
+  /** Loads the WebSockets. */
+  loadWebSockets(): Promise<WebSockets>;
   /** Loads the codecs of compression that the runtime has, best first. */
   loadCompression(): readonly CompressionCodec[];
 }

@@ -11,6 +11,7 @@ import { loadEncryption } from "./load_encryption.ts";
 import { loadThreads } from "./load_threads.ts";
 import { loadTls } from "./load_tls.ts";
 import { loadTransport } from "./load_transport.ts";
+import { loadWebSockets } from "./load_web_sockets.ts";
 
 /** The platform of every runtime. All transports without an event loop of their own take turns in this one. */
 export const RUNTIME: Platform = {
@@ -18,6 +19,7 @@ export const RUNTIME: Platform = {
   loadTransport,
   loadThreads,
   loadTls,
+  loadWebSockets,
   loadEncryption,
   loadCompression,
 };

@@ -9,12 +9,11 @@ import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { ConfigError } from "../errors.ts";
-import { addressText, type Endpoint, isLocal } from "../base/address.ts";
+import { addressText, isLocal } from "../base/address.ts";
 import { readOptions } from "../base/checks.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import { checkTlsTransport } from "../app/tls_config.ts";
 import { drainOf } from "../app/closing.ts";
-import { endpointOf } from "../app/config.ts";
 import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
@@ -30,19 +29,40 @@ import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_OPTIONS, type ClientConfig, type ClientOptions } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
 import { type ClientState, Connector } from "./connector.ts";
+import { type Destination, destinationsOf } from "./destinations.ts";
 import { MessageStream } from "./message_stream.ts";
 import { OutgoingQueue } from "./outgoing_queue.ts";
 import { attemptsOf } from "./reconnect.ts";
 
 /** Refuses credentials that would travel in plain to another machine. A program's own transport is its own affair. */
-function checkWay({ encryption, tls, transport }: ClientOptions, endpoint: Endpoint): void {
+function checkWay({ encryption, tls, transport }: ClientOptions, { endpoint, url }: Destination): void {
   if (encryption !== undefined || tls !== undefined || typeof transport === "object" || isLocal(endpoint)) return;
+  if (url?.startsWith("wss:")) return;
   throw new ConfigError(
     "invalid-config",
     `credentials would travel unencrypted to ${
       addressText(endpoint)
     }: set encryption or tls, or insecureCredentials to true`,
   );
+}
+
+/**
+ * Checks that the options of sockets go with the servers.
+ *
+ * @throws {ConfigError} `invalid-config`: they do not.
+ */
+function checkSockets({ tls, transport }: ClientOptions, destinations: readonly Destination[]): void {
+  const plain = destinations.find(({ url }) => url === undefined);
+  if (tls !== undefined && plain !== undefined) checkTlsTransport(transport);
+  for (const { url } of destinations) {
+    if (url === undefined) continue;
+    if (typeof transport === "object") {
+      throw new ConfigError("invalid-config", "url goes without transport: WebSockets have sockets of their own");
+    }
+    if (tls !== undefined && !url.startsWith("wss:")) {
+      throw new ConfigError("invalid-config", `tls goes with wss: only, and the URL is ${url}`);
+    }
+  }
 }
 
 /** A client's counters and what it agreed on with its server. */
@@ -151,28 +171,29 @@ export class Client implements AsyncDisposable {
       undefined,
       extraFeatures(config),
     );
-    if (tls !== undefined) {
-      checkTlsTransport(options.transport);
-      core.checkLoader("tls");
-    }
+    const destinations = destinationsOf(options);
+    checkSockets(options, destinations);
+    if (tls !== undefined) core.checkLoader("tls");
+    if (destinations.some(({ url }) => url !== undefined)) core.checkLoader("url");
     if (encryption !== undefined) core.checkLoader("encryption");
     const target = {
       tls,
-      endpoint: endpointOf(options, { hostname: "127.0.0.1", port: 8080 }),
       bufferSize: core.bufferSize,
       protocol: spoken,
       credentials,
       timeout: core.limits.handshakeTimeout,
     };
     checkCredentials(target.protocol, typeof credentials === "function" ? null : credentials);
-    if (credentials !== undefined && !options.insecureCredentials) checkWay(options, target.endpoint);
+    if (credentials !== undefined && !options.insecureCredentials) {
+      for (const destination of destinations) checkWay(options, destination);
+    }
     if (core.recovery === "resync" && target.protocol !== "auto" && protocol(target.protocol).magic === undefined) {
       throw noResync(`protocol "${target.protocol}"`);
     }
     const queue = queueWhileDown === false
       ? undefined
       : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, core.limits.highWaterMark);
-    this.#link = new Connector(core, target, encryption, reconnect, queue, this, () => {
+    this.#link = new Connector(core, destinations, target, encryption, reconnect, queue, this, () => {
       for (const stream of this.#streams) stream.end();
     });
   }

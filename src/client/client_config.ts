@@ -4,16 +4,7 @@
  * @module
  */
 
-import {
-  checkBoolean,
-  type Checks,
-  type Given,
-  nonEmpty,
-  optional,
-  type OptionTable,
-  unchecked,
-  whole,
-} from "../base/checks.ts";
+import { checkBoolean, type Checks, optional, type OptionTable, unchecked, whole } from "../base/checks.ts";
 import { COMMON_OPTIONS, type CommonConfig, type CommonOptions, protocolOf } from "../app/config.ts";
 import type { QueueOptions } from "./outgoing_queue.ts";
 import { clientTls } from "../app/tls_config.ts";
@@ -22,16 +13,16 @@ import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import type { TlsClientOptions } from "../tls_seam.ts";
 import { clientResume, type ResumeOptions } from "../app/resume_config.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
+import { ADDRESS_OPTIONS, addressesOf, type AddressOptions, type ServerAddress } from "./destinations.ts";
 import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
 /** Options of a Client; all optional. */
-export interface ClientConfig extends CommonConfig {
-  /** The server's port. @default 8080 */
-  readonly port?: number;
-  /** The server's host name or address. @default "127.0.0.1" */
-  readonly hostname?: string;
-  /** The path of a unix socket, instead of host and port. */
-  readonly path?: string;
+export interface ClientConfig extends CommonConfig, ServerAddress {
+  /**
+   * Several servers, instead of `port`, `hostname`, `path` and `url`. An attempt to connect tries them in turn, beginning
+   * with the one of the last connection, each within `handshakeTimeout`, until one lets the client in.
+   */
+  readonly servers?: readonly ServerAddress[];
   /**
    * The protocol that the server must speak: a Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or
    * `"native"`. Any release from 2.0.0 on takes all servers from 2.0.3 on, whose protocol has the same version.
@@ -88,7 +79,8 @@ export interface ClientConfig extends CommonConfig {
 }
 
 /** The options of {@linkcode ClientConfig}, read. */
-export interface ClientOptions extends CommonOptions, Given<Pick<ClientConfig, "port" | "hostname" | "path">> {
+export interface ClientOptions extends CommonOptions, AddressOptions {
+  readonly servers: readonly AddressOptions[] | undefined;
   readonly protocol: string;
   readonly credentials: unknown;
   readonly insecureCredentials: boolean;
@@ -104,9 +96,8 @@ export const CLIENT_OPTIONS: Checks<ClientOptions> = {
   ...COMMON_OPTIONS,
   // A Python server may be held up for 5 s by another client's handshake.
   handshakeTimeout: optional(whole(1), 10_000),
-  port: optional(whole(1, 65535)),
-  hostname: optional(nonEmpty),
-  path: optional(nonEmpty),
+  ...ADDRESS_OPTIONS,
+  servers: optional(addressesOf),
   protocol: optional((name, value) => value === "auto" ? value : protocolOf(name, value), "auto"),
   // The protocol decides if there may be any.
   credentials: unchecked<unknown>(),

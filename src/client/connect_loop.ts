@@ -5,7 +5,7 @@
  * @module
  */
 
-import { HandshakeError, type Refusal } from "../errors.ts";
+import { ConfigError, HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
@@ -14,7 +14,6 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
-import type { Transport } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
 import { type AttemptRow, Comeback, worthComingBack } from "./comeback.ts";
 import { dial, type Dialed, type Target } from "./dial.ts";
@@ -25,12 +24,22 @@ import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
 import { DEFAULT_RECONNECT, delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
 
+/** A server, and the sockets by which it is reached. */
+export type Route = Pick<Target, "endpoint" | "transport">;
+
+/** A connection of a client, and the server that it is to. */
+interface Arrival extends Dialed {
+  readonly route: Route;
+}
+
 /** The state that all connect loops of one client share. */
 export interface ClientContext {
   /** The routes, events and limits. */
   readonly core: EndpointCore<ClientEvents>;
-  /** The server to connect to. */
-  readonly target: Omit<Target, "answered" | "attempt" | "encryption" | "heard" | "nativeOnly" | "transport" | "unref">;
+  /** How to connect to each server. */
+  readonly target: Omit<Target, "answered" | "attempt" | "encryption" | "heard" | "nativeOnly" | "unref" | keyof Route>;
+  /** The index of the server to try next. */
+  turn: number;
   /** Made when the client connects first; `undefined` before, and without encryption. */
   encryption: ClientEncryption | undefined;
   /** When to try again; `undefined` for never. */
@@ -72,7 +81,7 @@ export class ConnectLoop {
   /** Brings the session of `#peer` back; `undefined` if it ends with its connection. */
   #comeback: Comeback | undefined = undefined;
   /** A connection that is to be used in place of the next attempt, and the row of attempts that has led to it. */
-  #fresh: { readonly dialed: Dialed; readonly row: AttemptRow } | undefined = undefined;
+  #fresh: { readonly arrival: Arrival; readonly row: AttemptRow } | undefined = undefined;
   /** True after {@linkcode stopRetry}, until {@linkcode retry}. */
   #stopped = false;
   /** True once there was a connection. */
@@ -193,11 +202,11 @@ export class ConnectLoop {
   }
 
   /** Makes attempts, and runs the connections that they bring, until no attempt follows. */
-  async run(shared: PeerShared, transport: Transport): Promise<ConnectionResult> {
+  async run(shared: PeerShared, routes: readonly Route[]): Promise<ConnectionResult> {
     const { core, outgoing, policy } = this.#context;
     let result: ConnectionResult;
     for (let wait = 0;;) {
-      result = await this.#once(shared, transport, this.#attempt);
+      result = await this.#once(shared, routes, this.#attempt);
       this.#peer = undefined;
       this.#comeback = undefined;
       if (result.lasted !== undefined) {
@@ -219,7 +228,7 @@ export class ConnectLoop {
       if (!this.#goesOn) break;
     }
     this.#ended = true;
-    await this.#takeFresh()?.dialed.channel.linger(shared.wheel);
+    await this.#takeFresh()?.arrival.channel.linger(shared.wheel);
     return result;
   }
 
@@ -236,23 +245,21 @@ export class ConnectLoop {
   }
 
   /** Makes one attempt, and runs the connection that it brings. */
-  async #once(shared: PeerShared, transport: Transport, attempt: number): Promise<ConnectionResult> {
+  async #once(shared: PeerShared, routes: readonly Route[], attempt: number): Promise<ConnectionResult> {
     const context = this.#context;
     const { core, outgoing } = context;
     const { clock } = shared;
     const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
     const fresh = this.#takeFresh();
-    let dialed: Dialed;
+    let arrival: Arrival;
     try {
-      const { encryption, target, seenNative: nativeOnly, unref } = context;
-      dialed = fresh?.dialed ??
-        await dial({ ...target, attempt, encryption, transport, nativeOnly, unref }, shared, signal);
+      arrival = fresh?.arrival ?? await this.#dial(shared, routes, attempt);
     } catch (error) {
       // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));
     }
-    const { channel, outcome } = dialed;
+    const { channel, outcome, route } = arrival;
     // If it was given up after `dial` returned, nothing else would close the connection.
     if (signal.aborted) {
       channel.abort();
@@ -274,7 +281,7 @@ export class ConnectLoop {
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
     }, context.handle);
-    const comeback = this.#comeback = this.#comebackOf(peer, shared, transport, fresh?.row);
+    const comeback = this.#comeback = this.#comebackOf(peer, shared, route, fresh?.row);
     this.#peer = peer;
     if (context.unref) this.unref();
     this.#waiters.resolve();
@@ -295,13 +302,31 @@ export class ConnectLoop {
     await comeback.done();
     const { fresh: begun, lost: sessionLost } = comeback;
     if (begun === undefined) return { ...result, sessionLost };
-    this.#fresh = { dialed: begun, row: comeback.row };
+    this.#fresh = { arrival: { ...begun, route }, row: comeback.row };
     // Only the time with a connection shows that the server is well.
     return { ...result, sessionLost, lasted: comeback.cutAt - since };
   }
 
+  /** Connects to one of the servers: they are tried in turn, beginning with the one of the last connection. */
+  async #dial(shared: PeerShared, routes: readonly Route[], attempt: number): Promise<Arrival> {
+    const context = this.#context;
+    const { signal } = this.#abort;
+    for (let left = routes.length;;) {
+      const { encryption, seenNative: nativeOnly, target, unref } = context;
+      const route = routes[context.turn];
+      try {
+        const dialed = await dial({ ...target, ...route, attempt, encryption, nativeOnly, unref }, shared, signal);
+        return { ...dialed, route };
+      } catch (error) {
+        context.turn = (context.turn + 1) % routes.length;
+        if (--left === 0 || signal.aborted || error instanceof ConfigError) throw error;
+        writeNote(context.core.log, "debug", () => `${(error as Error).message}; trying the next server`);
+      }
+    }
+  }
+
   /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
-  #comebackOf(peer: Peer, shared: PeerShared, transport: Transport, row: AttemptRow | undefined): Comeback | undefined {
+  #comebackOf(peer: Peer, shared: PeerShared, route: Route, row: AttemptRow | undefined): Comeback | undefined {
     const { session } = peer;
     if (session.resumption === undefined) return undefined;
     const context = this.#context;
@@ -315,7 +340,8 @@ export class ConnectLoop {
       random: Math.random,
       dial: (terms, signal) => {
         const { encryption, seenNative: nativeOnly, unref } = context;
-        return dial({ ...target, ...terms, encryption, transport, nativeOnly, unref }, shared, signal);
+        // Only this server has the session.
+        return dial({ ...target, ...route, ...terms, encryption, nativeOnly, unref }, shared, signal);
       },
       suspended: (reason, why) => {
         this.#leaving();
@@ -333,7 +359,7 @@ export class ConnectLoop {
   }
 
   /** Returns the connection that is to be used in place of an attempt, if there is one. The caller then owns it. */
-  #takeFresh(): { readonly dialed: Dialed; readonly row: AttemptRow } | undefined {
+  #takeFresh(): { readonly arrival: Arrival; readonly row: AttemptRow } | undefined {
     const fresh = this.#fresh;
     this.#fresh = undefined;
     return fresh;

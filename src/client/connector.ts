@@ -12,11 +12,11 @@ import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { EncryptionClientOptions } from "../encryption_seam.ts";
-import type { Transport } from "../transport.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
-import { type ClientContext, type ConnectionResult, ConnectLoop, failed } from "./connect_loop.ts";
+import { type ClientContext, type ConnectionResult, ConnectLoop, failed, type Route } from "./connect_loop.ts";
+import type { Destination } from "./destinations.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
@@ -28,6 +28,7 @@ export type ClientState = "disconnected" | "connecting" | "connected" | "suspend
 export class Connector {
   readonly outgoing: Outgoing;
   readonly #context: ClientContext;
+  readonly #destinations: readonly Destination[];
   readonly #encryption: EncryptionClientOptions | undefined;
   readonly #onEnd: () => void;
   /** The load of handlers, shared by all connect loops. */
@@ -40,7 +41,8 @@ export class Connector {
 
   /**
    * @param core The routes, events and limits.
-   * @param target The server to connect to.
+   * @param destinations The servers to connect to, in turn.
+   * @param target How to connect to them.
    * @param encryption The options of the encryption; `undefined` for none.
    * @param policy When to try again; `undefined` for never.
    * @param queue The queue that keeps messages while there is no connection.
@@ -49,6 +51,7 @@ export class Connector {
    */
   constructor(
     core: EndpointCore<ClientEvents>,
+    destinations: readonly Destination[],
     target: ClientContext["target"],
     encryption: EncryptionClientOptions | undefined,
     policy: ReconnectPolicy | undefined,
@@ -58,7 +61,18 @@ export class Connector {
   ) {
     const { headerSize } = target.protocol === "auto" ? NATIVE : protocol(target.protocol);
     const outgoing = this.outgoing = new Outgoing(queue, core, headerSize);
-    this.#context = { core, target, policy, outgoing, handle, encryption: undefined, seenNative: false, unref: false };
+    this.#context = {
+      core,
+      target,
+      policy,
+      outgoing,
+      handle,
+      encryption: undefined,
+      turn: 0,
+      seenNative: false,
+      unref: false,
+    };
+    this.#destinations = destinations;
     this.#encryption = encryption;
     this.#onEnd = onEnd;
   }
@@ -179,24 +193,30 @@ export class Connector {
     loop.reject(() => reason);
   }
 
+  /** Loads the sockets for a server. */
+  async #routeTo({ endpoint, url }: Destination): Promise<Route> {
+    const { core, target: { tls } } = this.#context;
+    if (url !== undefined) return { endpoint, transport: (await core.webSockets()).client(url, tls) };
+    return { endpoint, transport: tls === undefined ? await core.sockets() : (await core.tls()).client(tls) };
+  }
+
   /** Runs one connect loop after another, until no other follows. */
   async #run(loop: ConnectLoop): Promise<void> {
     const { core } = this.#context;
-    let transport: Transport | undefined;
+    let routes: readonly Route[] = [];
     let shared: PeerShared | undefined;
     let result: ConnectionResult;
     for (;;) {
       try {
         if (shared === undefined) {
-          const { tls } = this.#context.target;
-          transport = tls === undefined ? await core.sockets() : (await core.tls()).client(tls);
+          routes = await Promise.all(this.#destinations.map((destination) => this.#routeTo(destination)));
           if (this.#encryption !== undefined) {
             this.#context.encryption ??= (await core.encryption()).client(this.#encryption);
           }
-          shared = makeShared(core.loopOf(transport), core, this.#load);
+          shared = makeShared(core.loopOf(routes[0]!.transport), core, this.#load);
           this.outgoing.begin(shared);
         }
-        result = await loop.run(shared, transport!);
+        result = await loop.run(shared, routes);
       } catch (error) {
         result = failed(error, handshakeReason(error));
       }

@@ -7,7 +7,7 @@
 import type { Address } from "../base/address.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError } from "../errors.ts";
-import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
+import type { ChunkReader, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
 import type { NoiseOutcome } from "./handshake/terms.ts";
 import { RecordReader } from "./record_reader.ts";
 import { RecordWriter, sealedSize } from "./record_writer.ts";
@@ -65,6 +65,10 @@ export class EncryptedConnection implements Connection, ChunkReader {
 
   get remote(): Address {
     return this.#connection.remote;
+  }
+
+  get request(): UpgradeRequest | undefined {
+    return this.#connection.request;
   }
 
   get closed(): Promise<Error | undefined> {

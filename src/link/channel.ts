@@ -8,7 +8,7 @@
 import { ConnectionError } from "../errors.ts";
 import type { Address } from "../base/address.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
-import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
+import type { ChunkReader, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
 
 /** The most bytes that are read and dropped after this side's FIN. */
 export const LINGER_BYTES: number = 64 * 1024;
@@ -39,6 +39,11 @@ export class Channel {
   /** What protects the connection; `undefined` if nothing does. */
   get security(): ConnectionSecurity | undefined {
     return this.#connection.security;
+  }
+
+  /** The request that asked for the connection, if it is a WebSocket; `undefined` if not. */
+  get request(): UpgradeRequest | undefined {
+    return this.#connection.request;
   }
 
   /** Uses another connection from now on, which `wrap` makes of this one. Called before anything is read or written. */

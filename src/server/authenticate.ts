@@ -14,7 +14,7 @@ import type { HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
 import { printable } from "../base/untrusted.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
 import type { Channel } from "../link/channel.ts";
-import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
+import type { ConnectionSecurity, PeerCertificate, UpgradeRequest } from "../transport.ts";
 
 /** Options of {@linkcode AuthenticateContext.refuse}. */
 export interface RefuseOptions {
@@ -41,6 +41,8 @@ export interface AuthenticateContext {
   readonly certificate: PeerCertificate | undefined;
   /** The public key of the client's identity, which it has proved; `undefined` if it has shown none. */
   readonly publicKey: string | undefined;
+  /** The request that asked for the connection, if it is a WebSocket; `undefined` otherwise. It comes from the peer. */
+  readonly request: UpgradeRequest | undefined;
   /**
    * With `authenticateAgain` of the option `resume`: the `client.principal` of the client that comes back to its session;
    * `undefined` for everyone else. Only whether the client is refused matters then: it keeps the principal that it has.
@@ -231,6 +233,10 @@ class Context implements AuthenticateContext {
 
   get publicKey(): string | undefined {
     return this.#channel.security?.publicKey;
+  }
+
+  get request(): UpgradeRequest | undefined {
+    return this.#channel.request;
   }
 
   get signal(): AbortSignal {

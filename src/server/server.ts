@@ -114,8 +114,9 @@ export class Server<P = undefined> implements AsyncDisposable {
       ownTransportOf(config, places),
       extraFeatures(config),
     );
-    places.forEach(({ encryption, tls, transport }, i) => {
+    places.forEach(({ encryption, tls, transport, webSocket }, i) => {
       if (encryption !== undefined) core.checkLoader("encryption");
+      if (webSocket !== undefined) core.checkLoader("webSocket");
       if (tls !== undefined) core.checkLoader("tls");
       else if (transport !== undefined) core.checkSockets(transport, `listen[${i}].`);
     });
@@ -358,7 +359,10 @@ export class Server<P = undefined> implements AsyncDisposable {
     }
     const { context } = await core.tls();
     const contexts = chosen.map(() => context(options));
-    chosen.forEach((place, i) => Object.assign(place.tls!, { options, context: contexts[i] }));
+    chosen.forEach((place, i) => {
+      Object.assign(place.tls!, { options, context: contexts[i] });
+      place.tls!.renewed?.();
+    });
   }
 
   /**

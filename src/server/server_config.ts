@@ -29,6 +29,8 @@ import {
 import { checkTlsTransport, serverTls, type TlsSettings } from "../app/tls_config.ts";
 import { type TransportChoice, transportOf } from "../app/transport_choice.ts";
 import { serverResume, type ServerResumeOptions, type ServerResumeTerms } from "../app/resume_config.ts";
+import { serverWebSocket } from "../app/web_socket_config.ts";
+import type { WebSocketServerOptions } from "../websocket_seam.ts";
 import { serverEncryption } from "../app/encryption_config.ts";
 import type { EncryptionServerOptions, ServerEncryption } from "../encryption_seam.ts";
 import type { TlsServerOptions } from "../tls_seam.ts";
@@ -59,6 +61,12 @@ export interface ListenerConfig<P = undefined> {
   readonly transport?: TransportChoice;
   /** Protects the connections of this listener with TLS; `false` for no TLS. @default the server's `tls` */
   readonly tls?: TlsServerOptions | false;
+  /**
+   * Takes WebSockets in place of bare sockets, by HTTP servers of their own; `true` for the defaults. The limits of pending
+   * handshakes count a connection from the time when its WebSocket is open.
+   * @default bare sockets
+   */
+  readonly webSocket?: boolean | WebSocketServerOptions;
   /** Encrypts the connections of this listener; `false` for no encryption. @default the server's `encryption` */
   readonly encryption?: EncryptionServerOptions | false;
 }
@@ -172,6 +180,8 @@ export interface Place<P> {
   readonly tls: TlsSettings | undefined;
   /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
+  /** The options of WebSockets; `undefined` for bare sockets. */
+  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** The encryption of a listener. */
@@ -184,7 +194,9 @@ export interface EncryptionSettings {
 const ANYWHERE = { hostname: "0.0.0.0", port: 8080 } as const;
 
 /** The options of {@linkcode ListenerConfig}, read. */
-export type ListenerOptions = Given<ListenerConfig<unknown>>;
+export interface ListenerOptions extends Omit<Given<ListenerConfig<unknown>>, "webSocket"> {
+  readonly webSocket: WebSocketServerOptions | undefined;
+}
 
 /** The options of {@linkcode ServerConfig}, read. */
 export interface ServerOptions
@@ -205,6 +217,7 @@ const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   transport: optional(transportOf),
   tls: optional((name, value) => value === false ? value : serverTls(name, value)),
   encryption: optional((name, value) => value === false ? value : serverEncryption(name, value)),
+  webSocket: optional((name, value) => value === false ? undefined : serverWebSocket(name, value)),
 };
 
 /** The checks and defaults of the options. */
@@ -239,7 +252,7 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
     const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
-    if (place.tls !== undefined) checkTlsTransport(options.transport);
+    checkTransport(place, options.transport, "");
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
@@ -249,12 +262,13 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
-    const { transport, tls = options.tls, encryption = options.encryption } = listener;
+    const { transport, tls = options.tls, encryption = options.encryption, webSocket } = listener;
     const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, {
       tls,
       encryption,
+      webSocket,
     }, prefix);
-    if (place.tls !== undefined) checkTlsTransport(transport, prefix);
+    checkTransport(place, transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
     }
@@ -290,13 +304,22 @@ export function ownTransportOf<P>(
   return places[0].transport;
 }
 
+/** Throws if a listener has sockets of its own and another transport is set for it. */
+function checkTransport<P>({ tls, webSocket }: Place<P>, transport: TransportChoice | undefined, prefix: string): void {
+  if (webSocket === undefined) {
+    if (tls !== undefined) checkTlsTransport(transport, prefix);
+  } else if (typeof transport === "object") {
+    throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
+  }
+}
+
 function placeOf<P>(
   at: Endpoint,
   spoken: string,
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   transport: TransportChoice | undefined,
-  { tls, encryption }: Pick<ListenerOptions, "encryption" | "tls">,
+  { tls, encryption, webSocket }: Pick<ListenerOptions, "encryption" | "tls" | "webSocket">,
   prefix = "",
 ): Place<P> {
   const protocol = protocolNamed(spoken);
@@ -312,6 +335,7 @@ function placeOf<P>(
       encryption: encryption === undefined || encryption === false
         ? undefined
         : { options: encryption, encryption: undefined },
+      webSocket,
     };
   }
   throw new ConfigError(

@@ -29,13 +29,19 @@ export function spotsOf<P, Map extends EventMap>(
   places: readonly Place<P>[],
   before: readonly Address[] | undefined,
 ): Promise<Spot[]> {
-  return Promise.all(places.map(async ({ at, encryption, tls, transport }, i) => {
+  return Promise.all(places.map(async ({ at, encryption, tls, transport, webSocket }, i) => {
     const was = before?.[i];
     const endpoint = was !== undefined && "port" in was ? { ...at, port: was.port } : at;
     if (encryption !== undefined) encryption.encryption ??= (await core.encryption()).server(encryption.options);
-    if (tls === undefined) return { at: endpoint, transport: await core.sockets(transport) };
+    if (tls === undefined) {
+      const plain = webSocket === undefined
+        ? await core.sockets(transport)
+        : (await core.webSockets()).server(webSocket, undefined);
+      return { at: endpoint, transport: plain };
+    }
     const sockets = await core.tls();
     tls.context = sockets.context(tls.options);
+    if (webSocket !== undefined) return { at: endpoint, transport: (await core.webSockets()).server(webSocket, tls) };
     return { at: endpoint, transport: sockets.server(tls) };
   }));
 }

@@ -1,0 +1,106 @@
+/**
+ * A WebSocket that `Bun.serve` has accepted. It cannot be paused: what the peer sends is kept until it is read.
+ *
+ * @module
+ */
+
+import { systemError } from "../system_errors.ts";
+import { MAX_MESSAGE_SIZE, type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
+
+/** The part of a WebSocket of `Bun.serve` that is used. */
+export interface BunWebSocket {
+  readonly data: BunArrival;
+  /** Returns -1 if the bytes wait to be sent, and 0 if they are lost. */
+  sendBinary(bytes: Uint8Array): number;
+  close(code: number): void;
+  terminate(): void;
+}
+
+/** What a request for a WebSocket becomes when the WebSocket opens. */
+export interface BunArrival {
+  /** Called when it is open. Returns what takes its events from then on. */
+  open(socket: BunWebSocket): void;
+  /** Set by `open`. */
+  events: BunEvents | undefined;
+}
+
+/** What takes the events of a WebSocket. */
+export interface BunEvents {
+  message(data: Uint8Array | string): void;
+  drain(): void;
+  close(code: number, reason: string): void;
+}
+
+/** The member `websocket` of the options of `Bun.serve`. */
+export interface BunWebSocketHandlers {
+  readonly maxPayloadLength: number;
+  readonly perMessageDeflate: false;
+  readonly backpressureLimit: number;
+  readonly open: (socket: BunWebSocket) => void;
+  readonly message: (socket: BunWebSocket, data: Uint8Array | string) => void;
+  readonly drain: (socket: BunWebSocket) => void;
+  readonly close: (socket: BunWebSocket, code: number, reason: string) => void;
+}
+
+/** The handlers for `Bun.serve`. They serve all WebSockets whose `data` is a {@linkcode BunArrival}. */
+export const BUN_HANDLERS: BunWebSocketHandlers = {
+  maxPayloadLength: MAX_MESSAGE_SIZE,
+  perMessageDeflate: false,
+  // A write of a connection is one message of at most 64 KiB, and it waits for `drain`.
+  backpressureLimit: 0,
+  open: (socket) => socket.data.open(socket),
+  message: (socket, data) => socket.data.events?.message(data),
+  drain: (socket) => socket.data.events?.drain(),
+  close: (socket, code, reason) => socket.data.events?.close(code, reason),
+};
+
+/** Returns the channel of a WebSocket, and what takes its events. */
+export function bunChannel(
+  socket: BunWebSocket,
+  info: WebSocketInfo,
+): { readonly channel: WebSocketChannel; readonly events: BunEvents } {
+  const bun = new BunSocket(socket);
+  const channel = new WebSocketChannel(bun, info);
+  return {
+    channel,
+    events: {
+      message: (data) => channel.message(typeof data === "string" ? undefined : plain(data)),
+      drain: () => bun.drain(),
+      close: (code, reason) => channel.closed(code, reason),
+    },
+  };
+}
+
+/** Returns a `Buffer` as a plain `Uint8Array`, because the `slice` of a `Buffer` does not copy. */
+function plain(data: Uint8Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+class BunSocket implements MessageSocket {
+  readonly #socket: BunWebSocket;
+  #drained: (() => void) | undefined = undefined;
+
+  constructor(socket: BunWebSocket) {
+    this.#socket = socket;
+  }
+
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    const sent = this.#socket.sendBinary(bytes);
+    if (sent === 0 && bytes.length > 0) return Promise.reject(systemError("EPIPE"));
+    if (sent >= 0) return undefined;
+    return new Promise((resolve) => this.#drained = resolve);
+  }
+
+  drain(): void {
+    this.#drained?.();
+    this.#drained = undefined;
+  }
+
+  close(code: number): void {
+    this.#socket.close(code);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * A WebSocket as a {@linkcode Channel}: a stream of bytes in binary messages of any size.
+ *
+ * A WebSocket cannot be closed in one direction. So an empty message stands for FIN: nothing else has no bytes. The close
+ * frame comes when both directions are over, or when the connection is given up.
+ *
+ * @module
+ */
+
+import type { Address } from "../../base/address.ts";
+import type { ChunkReader, ConnectionSecurity, UpgradeRequest } from "../../transport.ts";
+import { ChunkQueue } from "../chunk_queue.ts";
+import { type Channel, Duplex } from "../duplex.ts";
+import { systemError } from "../system_errors.ts";
+
+/** The name of the protocol within WebSockets (`Sec-WebSocket-Protocol`). */
+export const SUBPROTOCOL = "veltix.1";
+/** The most bytes of a message that is sent. */
+export const MESSAGE_SIZE: number = 64 * 1024;
+/** The most bytes of a message that is taken. A larger one ends the connection with the close code 1009. */
+export const MAX_MESSAGE_SIZE: number = 1024 * 1024;
+/**
+ * The most bytes that wait unread where a WebSocket cannot be paused. Peers that keep to their credit stay far below.
+ */
+export const UNREAD_LIMIT: number = 32 * 1024 * 1024;
+
+/** The close codes that are used here. */
+export const CLOSE_CODE = {
+  /** Both directions are over. */
+  normal: 1000,
+  /** The peer's message is text. */
+  unsupportedData: 1003,
+  /** This side gave the connection up. Browsers allow no code below 3000 for that. */
+  aborted: 4000,
+} as const;
+
+/** Close codes that end the peer's direction as FIN does: the page was left, or a proxy or the peer shuts down. */
+const ORDERLY: readonly number[] = [CLOSE_CODE.normal, 1001, 1005];
+/** Close codes that say nothing. Deno has 0 in place of 1006. */
+const BROKEN: readonly number[] = [0, 1006, CLOSE_CODE.aborted];
+
+const EMPTY = new Uint8Array(0);
+
+/** The part of a WebSocket that differs between runtimes. */
+export interface MessageSocket {
+  /**
+   * Sends one binary message. Returns a promise if the bytes are borrowed, or if no more should be sent until it
+   * resolves. It need not settle once the socket is closed.
+   */
+  send(bytes: Uint8Array): Promise<void> | undefined;
+  /** Sends what waits, and then a close frame. */
+  close(code: number): void;
+  /** Ends the connection at once, if that is possible. */
+  terminate?(): void;
+  /** Stops taking messages, if that is possible; a few more may come. */
+  pause?(): void;
+  /** Takes messages again. */
+  resume?(): void;
+  /** Lets the process exit, if that is possible. */
+  unref?(): void;
+}
+
+/** What is known about a WebSocket when it opens. */
+export interface WebSocketInfo {
+  readonly local: Address;
+  readonly remote: Address;
+  /** How many bytes wait before the socket is paused. */
+  readonly bufferSize: number;
+}
+
+/** A WebSocket. Its adapter calls `message` and `closed`. */
+export class WebSocketChannel implements Channel {
+  readonly local: Address;
+  readonly remote: Address;
+  readonly #socket: MessageSocket;
+  readonly #chunks: ChunkQueue;
+  /** Why nothing can be sent any more. */
+  #failure: Error | undefined = undefined;
+  /** Rejects the promise of the write that waits. */
+  #cut: ((error: Error) => void) | undefined = undefined;
+  #released = false;
+
+  /**
+   * @param socket The WebSocket, which is open.
+   * @param info What is known about it.
+   */
+  constructor(socket: MessageSocket, { local, remote, bufferSize }: WebSocketInfo) {
+    this.#socket = socket;
+    this.local = local;
+    this.remote = remote;
+    const pause = (): void => socket.pause?.();
+    this.#chunks = new ChunkQueue(bufferSize, { pause, resume: () => socket.resume?.() });
+  }
+
+  get finishes(): true {
+    return true;
+  }
+
+  /** Takes a message. A chunk must be the caller's no more. */
+  message(data: Uint8Array | undefined): void {
+    if (this.#released) return;
+    if (data === undefined) {
+      const error = new Error("the peer sent a text message, and only binary ones are allowed");
+      return this.#refuse(error, CLOSE_CODE.unsupportedData);
+    }
+    if (data.length === 0) return this.#chunks.end();
+    this.#chunks.push(data);
+    if (this.#chunks.size <= UNREAD_LIMIT) return;
+    this.#refuse(new Error(`more than ${UNREAD_LIMIT} bytes wait unread`), CLOSE_CODE.aborted);
+  }
+
+  /**
+   * Takes the end of the WebSocket.
+   *
+   * @param code The close code; 0 or 1006 if there was no close frame.
+   * @param reason The text of the close frame.
+   * @param error The error of the runtime, if there is one.
+   */
+  closed(code: number, reason: string = "", error?: unknown): void {
+    if (this.#released) return;
+    if (ORDERLY.includes(code)) {
+      this.#fail(systemError("EPIPE"));
+      this.#chunks.end();
+      return;
+    }
+    const text = reason === "" ? "" : ` (${JSON.stringify(reason.slice(0, 123))})`;
+    const failure = error ??
+      (BROKEN.includes(code)
+        ? systemError("ECONNRESET")
+        : new Error(`the WebSocket was closed with the code ${code}${text}`));
+    this.#fail(failure as Error);
+    this.#chunks.end(failure);
+  }
+
+  read(reader: ChunkReader): void {
+    this.#chunks.read(reader);
+  }
+
+  stopReading(): void {
+    this.#chunks.stop();
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let from = 0; from < bytes.length; from += MESSAGE_SIZE) {
+      await this.#send(bytes.length <= MESSAGE_SIZE ? bytes : bytes.subarray(from, from + MESSAGE_SIZE));
+    }
+  }
+
+  async finish(): Promise<void> {
+    await this.#send(EMPTY);
+  }
+
+  release(reason: Error | undefined): void {
+    this.#released = true;
+    this.#chunks.clear();
+    if (reason === undefined) {
+      // A socket that is paused would not see the peer's close frame.
+      this.#socket.resume?.();
+      return this.#socket.close(CLOSE_CODE.normal);
+    }
+    if (this.#socket.terminate !== undefined) this.#socket.terminate();
+    else this.#socket.close(CLOSE_CODE.aborted);
+  }
+
+  unref(): void {
+    this.#socket.unref?.();
+  }
+
+  #send(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const sent = this.#socket.send(bytes);
+    if (sent === undefined) return undefined;
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        this.#cut = undefined;
+        resolve();
+      };
+      this.#cut = reject;
+      sent.then(settle, reject);
+    });
+  }
+
+  #refuse(error: Error, code: number): void {
+    this.#fail(error);
+    this.#chunks.end(error);
+    this.#socket.resume?.();
+    this.#socket.close(code);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#cut?.(this.#failure);
+    this.#cut = undefined;
+  }
+}
+
+/** A connection over a WebSocket. */
+export class WebSocketConnection extends Duplex {
+  readonly security: ConnectionSecurity | undefined;
+  readonly request: UpgradeRequest | undefined;
+
+  /**
+   * @param channel The WebSocket.
+   * @param security What protects the connection; `undefined` if nothing does.
+   * @param request The request that asked for it, on a server.
+   */
+  constructor(channel: WebSocketChannel, security: ConnectionSecurity | undefined, request?: UpgradeRequest) {
+    super(channel);
+    this.security = security;
+    this.request = request;
+  }
+}

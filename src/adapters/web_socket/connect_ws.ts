@@ -1,0 +1,100 @@
+/**
+ * Connects by WebSocket with the package `ws`, on Node and Deno.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+import type { Address, TcpEndpoint } from "../../base/address.ts";
+import { ConnectionError } from "../../errors.ts";
+import type { TlsClientOptions } from "../../tls_seam.ts";
+import type { Connection, ConnectionSecurity, ConnectOptions, PeerCertificate } from "../../transport.ts";
+import { bufferSizeOf, plainIp } from "../endpoint.ts";
+import { connectSocket } from "../node_connect.ts";
+import { connectError } from "../system_errors.ts";
+import { readTls, secureSocket } from "../tls.ts";
+import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
+import { statusError } from "./open_error.ts";
+import { loadWs, wsChannel, type WsPackage } from "./ws_socket.ts";
+
+/** Opens WebSockets to one URL, whose host and port are `to`. */
+export type ConnectWebSocket = (to: TcpEndpoint, options?: ConnectOptions) => Promise<Connection>;
+
+/** A socket that the request is sent over. */
+interface Carrier {
+  /** The socket of TCP. */
+  readonly socket: Socket;
+  /** The socket of TLS, or the one of TCP. */
+  readonly stream: Socket;
+  readonly certificate: PeerCertificate | undefined;
+}
+
+/**
+ * Returns what opens WebSockets to a URL.
+ *
+ * @throws {ConfigError} `unsupported`: the package is not installed. `invalid-config`: a certificate cannot be used.
+ */
+export async function wsConnector(url: string, tls: TlsClientOptions = {}): Promise<ConnectWebSocket> {
+  const ws = await loadWs();
+  const context = url.startsWith("wss:") ? readTls("tls", tls) : undefined;
+  const carry = async (to: TcpEndpoint, options: ConnectOptions | undefined): Promise<Carrier> => {
+    const signal = options?.signal;
+    return await connectSocket(to, options, async (socket: Socket): Promise<Carrier> => {
+      if (context === undefined) return { socket, stream: socket, certificate: undefined };
+      // `secureSocket` destroys the socket if it fails.
+      const { certificate, tls: stream } = await secureSocket(socket, to, tls, context, ["http/1.1"], signal);
+      return { socket, stream, certificate };
+    });
+  };
+  return async (to, options) => {
+    const bufferSize = bufferSizeOf(options);
+    return await open(ws, url, to, await carry(to, options), bufferSize, options?.signal);
+  };
+}
+
+/** Sends the request over a socket, and makes a connection of the WebSocket. A failure destroys the socket. */
+async function open(
+  { WebSocket }: WsPackage,
+  url: string,
+  to: TcpEndpoint,
+  { certificate, socket, stream }: Carrier,
+  bufferSize: number,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const webSocket = new WebSocket(url, [SUBPROTOCOL], {
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_SIZE,
+    followRedirects: false,
+    createConnection: (_: unknown, done: (error: undefined, socket: Socket) => void) => {
+      done(undefined, stream);
+    },
+  });
+  const abort = (): void => reject(signal!.reason);
+  webSocket.once("open", () => {
+    socket.setNoDelay(true);
+    const security: ConnectionSecurity | undefined = url.startsWith("wss:") ? { kind: "tls", certificate } : undefined;
+    const local: Address = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
+    const remote: Address = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    // Now: a message may have come with the answer, and is passed on in this turn.
+    const channel = wsChannel(webSocket, { local, remote, bufferSize }, () => void socket.unref());
+    resolve(new WebSocketConnection(channel, security));
+  });
+  webSocket.once("unexpected-response", (_, { statusCode = 0 }) => reject(statusError(url, statusCode)));
+  webSocket.on("error", (error) => reject(connectError(to, error)));
+  webSocket.on("close", () => {
+    reject(new ConnectionError("closed", `Cannot connect to "${url}": the server closed the connection`));
+  });
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    return await promise;
+  } catch (error) {
+    webSocket.terminate();
+    stream.destroy();
+    socket.destroy();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
