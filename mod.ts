@@ -77,11 +77,20 @@ export type { Log } from "./src/app/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
+  type DeclaresErrors,
+  type ErrorCodeOf,
+  errorOf,
+  isErrorOf,
+  type RemoteErrorOf,
+  type WithErrors,
+} from "./src/message/declared_errors.ts";
+export {
   type AnyCodec,
+  type Contract,
   type ContractMember,
   type ContractTypes,
   fingerprint,
-  type FixedMember,
+  type MessageMember,
   messageTypes,
   type StreamMember,
   type StreamTypeOf,
