@@ -77,11 +77,41 @@ export type { Log } from "./src/app/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
+  type Call,
+  type Caller,
+  caller,
+  type CallerOptions,
+  type CallTarget,
+  type IsEmpty,
+  type OpenCall,
+  type RequestCall,
+  type SendCall,
+} from "./src/app/caller.ts";
+export {
+  type FittingHandlers,
+  type HandlerOf,
+  type Handlers,
+  implement,
+  type Implementation,
+  type ImplementOptions,
+  type RouteTarget,
+  type SomeHandlers,
+} from "./src/app/implement.ts";
+export {
+  type DeclaresErrors,
+  type ErrorCodeOf,
+  errorOf,
+  isErrorOf,
+  type RemoteErrorOf,
+  type WithErrors,
+} from "./src/message/declared_errors.ts";
+export {
   type AnyCodec,
+  type Contract,
   type ContractMember,
   type ContractTypes,
   fingerprint,
-  type FixedMember,
+  type MessageMember,
   messageTypes,
   type StreamMember,
   type StreamTypeOf,
@@ -129,6 +159,7 @@ export type { Metadata } from "./src/wire/metadata.ts";
 export type {
   Handler,
   HandlerResult,
+  NewRoute,
   RouteInfo,
   RouteOptions,
   StreamHandler,

@@ -26,7 +26,7 @@ import type { IncomingMessage } from "./incoming_message.ts";
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
-import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
+import { type Handler, type NewRoute, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
 import { type Feature, FeatureSet } from "../session/feature.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
@@ -218,6 +218,19 @@ export class EndpointCore<Map extends EventMap> {
   stream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
     this.routes.addStream(type, handler);
     this.#tellRoute({ action: "added", code: type.code, name: type.name });
+  }
+
+  /**
+   * Adds routes, all of them or none. Throws what `Routes.addAll` throws.
+   *
+   * @returns A function that removes those of them that are still there.
+   */
+  routeAll(routes: readonly NewRoute<never>[]): () => void {
+    const added = this.routes.addAll(routes);
+    for (const { type: { code, name } } of added) this.#tellRoute({ action: "added", code, name });
+    return () => {
+      for (const route of added) if (this.routes.has(route)) this.unroute(route.type);
+    };
   }
 
   /**

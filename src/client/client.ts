@@ -18,7 +18,8 @@ import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
-import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { RouteTarget } from "../app/implement.ts";
+import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { SessionStats } from "../session/counters.ts";
@@ -143,7 +144,7 @@ export interface ClientCloseOptions {
  * assertEquals(events, ["suspended: suspended", "resumed: connected"]);
  * ```
  */
-export class Client implements AsyncDisposable {
+export class Client implements AsyncDisposable, RouteTarget<Client> {
   readonly #core: EndpointCore<ClientEvents>;
   readonly #link: Connector;
   /** The open loops over messages. */
@@ -427,6 +428,18 @@ export class Client implements AsyncDisposable {
     this.#core.route(type, handler as Handler<Out, ReplyIn, Client>, { ordered: true });
     this.#streams.add(stream);
     return stream;
+  }
+
+  /**
+   * Adds routes of messages and streams together: all of them, or none if one cannot be added. `implement` does that for
+   * a contract, with handlers whose types are checked.
+   *
+   * @param routes The types with their handlers and options.
+   * @returns A function that removes those of these routes that are still there.
+   * @throws {MessageTypeError | TypeError | RangeError} As {@linkcode route} and {@linkcode stream}.
+   */
+  addRoutes(routes: readonly NewRoute<Client>[]): () => void {
+    return this.#core.routeAll(routes);
   }
 
   /**

@@ -15,7 +15,8 @@ import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { termsOf } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
-import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { RouteTarget } from "../app/implement.ts";
+import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { Address } from "../base/address.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
@@ -92,7 +93,7 @@ export interface ServerStats {
  * assertEquals(server.clients.map(({ id }) => id), [1]);
  * ```
  */
-export class Server<P = undefined> implements AsyncDisposable {
+export class Server<P = undefined> implements AsyncDisposable, RouteTarget<ConnectedClient<P>> {
   readonly #owner: ServerState<P>;
   readonly #lifecycle: ServerLifecycle<P>;
 
@@ -363,6 +364,18 @@ export class Server<P = undefined> implements AsyncDisposable {
       Object.assign(place.tls!, { options, context: contexts[i] });
       place.tls!.renewed?.();
     });
+  }
+
+  /**
+   * Adds routes of messages and streams together: all of them, or none if one cannot be added. `implement` does that for
+   * a contract, with handlers whose types are checked.
+   *
+   * @param routes The types with their handlers and options.
+   * @returns A function that removes those of these routes that are still there.
+   * @throws {MessageTypeError | TypeError | RangeError} As {@linkcode route} and {@linkcode stream}.
+   */
+  addRoutes(routes: readonly NewRoute<ConnectedClient<P>>[]): () => void {
+    return this.#owner.core.routeAll(routes);
   }
 
   /**
