@@ -71,6 +71,8 @@ const TYPES_OF: Record<string, RegExp> = {
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
   "src/app/shared.ts: POOLS": "A cache of free buffers of an event loop: one is as good as another, for all alike.",
+  "src/client/load_parts.ts: LOADED":
+    "A cache of what the module loader keeps anyway: the code of connections is the same for all.",
   "src/auto/load_transport.ts: LOADED":
     "A cache of what the module loader keeps anyway: an adapter is the same for all.",
   "src/auto/load_encryption.ts: LOADED":

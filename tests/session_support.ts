@@ -384,8 +384,7 @@ export function scripted(
     observers: {},
     tuning: { ...readTuning(checked), ...tuning },
     limits,
-    features: new FeatureSet([], { limits, contract: undefined }),
-  });
+  }, new FeatureSet([], { limits, contract: undefined }));
   return { connection, writes, shared, clock };
 }
 

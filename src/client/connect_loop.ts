@@ -9,21 +9,28 @@ import { HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
-import { Peer } from "../app/peer.ts";
+import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
 import type { Transport } from "../transport.ts";
 import { isNative } from "../wire/protocols.ts";
-import { type AttemptRow, Comeback, worthComingBack } from "./comeback.ts";
-import { dial, type Dialed, type Target } from "./dial.ts";
+import type { AttemptRow, Comeback } from "./comeback.ts";
+import type { Dialed, Target } from "./dial.ts";
 import { ConnectWaiters } from "./connect_waiters.ts";
 import type { ClientEvents } from "./client_events.ts";
 import type { DisconnectState, MessageCounts } from "./disconnect.ts";
+import type { ComebackParts, ConnectionParts } from "./load_parts.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
-import { DEFAULT_RECONNECT, delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
+import {
+  DEFAULT_RECONNECT,
+  delayBefore,
+  LASTING,
+  type ReconnectPolicy,
+  worthComingBack,
+  worthRetrying,
+} from "./reconnect.ts";
 
 /** The state that all connect loops of one client share. */
 export interface ClientContext {
@@ -42,6 +49,15 @@ export interface ClientContext {
   seenNative: boolean;
   /** True if the process may end while the client is open. */
   unref: boolean;
+}
+
+/** What the connections of a client need. Loaded when it connects. */
+export interface ConnectionContext {
+  readonly parts: ConnectionParts;
+  /** The code that brings sessions back; `undefined` without the option `resume`. */
+  readonly comebacks: ComebackParts | undefined;
+  readonly shared: PeerShared;
+  readonly transport: Transport;
 }
 
 /** The result of a connection that has ended, or of an attempt that failed. */
@@ -193,11 +209,12 @@ export class ConnectLoop {
   }
 
   /** Makes attempts, and runs the connections that they bring, until no attempt follows. */
-  async run(shared: PeerShared, transport: Transport): Promise<ConnectionResult> {
+  async run(connections: ConnectionContext): Promise<ConnectionResult> {
     const { core, outgoing, policy } = this.#context;
+    const { shared } = connections;
     let result: ConnectionResult;
     for (let wait = 0;;) {
-      result = await this.#once(shared, transport, this.#attempt);
+      result = await this.#once(connections, this.#attempt);
       this.#peer = undefined;
       this.#comeback = undefined;
       if (result.lasted !== undefined) {
@@ -236,9 +253,10 @@ export class ConnectLoop {
   }
 
   /** Makes one attempt, and runs the connection that it brings. */
-  async #once(shared: PeerShared, transport: Transport, attempt: number): Promise<ConnectionResult> {
+  async #once(connections: ConnectionContext, attempt: number): Promise<ConnectionResult> {
     const context = this.#context;
     const { core, outgoing } = context;
+    const { parts: { contractNote, dial, Peer }, shared, transport } = connections;
     const { clock } = shared;
     const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
@@ -261,7 +279,7 @@ export class ConnectLoop {
     const since = clock.now();
     if (isNative(outcome.protocol)) context.seenNative = true;
     const { promise, resolve } = Promise.withResolvers<ConnectionResult>();
-    const peer: Peer = new Peer(channel, outcome, "client", shared, core.recovery, {
+    const peer = new Peer(channel, outcome, "client", shared, core.recovery, {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
@@ -274,7 +292,7 @@ export class ConnectLoop {
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
     }, context.handle);
-    const comeback = this.#comeback = this.#comebackOf(peer, shared, transport, fresh?.row);
+    const comeback = this.#comeback = this.#comebackOf(peer, connections, fresh?.row);
     this.#peer = peer;
     if (context.unref) this.unref();
     this.#waiters.resolve();
@@ -301,13 +319,14 @@ export class ConnectLoop {
   }
 
   /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
-  #comebackOf(peer: Peer, shared: PeerShared, transport: Transport, row: AttemptRow | undefined): Comeback | undefined {
+  #comebackOf(peer: Peer, connections: ConnectionContext, row: AttemptRow | undefined): Comeback | undefined {
     const { session } = peer;
+    const { comebacks, parts: { dial }, shared, transport } = connections;
     if (session.resumption === undefined) return undefined;
     const context = this.#context;
     const { core: { events, log }, policy = DEFAULT_RECONNECT, target } = context;
     const { clock, wheel } = shared;
-    const comeback = new Comeback(session, {
+    const comeback = new comebacks!.Comeback(session, {
       clock,
       wheel,
       policy,
