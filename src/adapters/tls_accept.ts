@@ -6,9 +6,11 @@
  */
 
 import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
+import type * as Tls from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../base/address.ts";
 import { addressText } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
 import type { Connection, PeerCertificate } from "../transport.ts";
@@ -18,6 +20,8 @@ import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+
+const TLS = builtinModule("node:tls") as typeof Tls;
 
 /** The certificate of a listener, and whether clients must show one. */
 export interface AcceptContext {
@@ -160,7 +164,7 @@ export class TlsArrival implements Connection {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const carrier = carrierOf(this.#socket);
-    const tls = this.#tls = new TLSSocket(
+    const tls = this.#tls = new TLS.TLSSocket(
       carrier.stream,
       {
         isServer: true,

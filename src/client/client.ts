@@ -23,9 +23,9 @@ import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { SessionStats } from "../session/counters.ts";
-import { checkCredentials } from "../wire/handshake/client.ts";
+import { checkCredentials } from "../wire/handshake/credentials.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_OPTIONS, type ClientConfig, type ClientOptions } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
@@ -252,6 +252,7 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    * client is closing, or if the server closes the connection during the handshake.
    * @throws {HandshakeError} The server speaks another release, is too slow, or is not a Veltix server.
    * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
+   * @throws {TypeError} In a browser: a file of the bundle cannot be loaded. The next call tries again.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   connect(options: ClientConnectOptions = {}): Promise<void> {

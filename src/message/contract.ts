@@ -6,7 +6,7 @@
  */
 
 import { MessageTypeError } from "../errors.ts";
-import { crc32 } from "../wire/crc32.ts";
+import { crc32Bytewise } from "../wire/crc32_table.ts";
 import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import type { Codec } from "./codecs.ts";
 import type { ErrorCodeOf, WithErrors } from "./declared_errors.ts";
@@ -212,7 +212,7 @@ export function fingerprint(types: Contract): string {
   checkContract("Cannot take the fingerprint", types);
   const lines = Object.values(types).sort((a, b) => a.code - b.code || (a.name < b.name ? -1 : 1))
     .map((type) => JSON.stringify([type.code, type.name, isStreamType(type) ? "stream" : type.reply !== undefined]));
-  return crc32(encodeUtf8(lines.join("\n"))).toString(16).padStart(8, "0");
+  return crc32Bytewise(encodeUtf8(lines.join("\n"))).toString(16).padStart(8, "0");
 }
 
 /**

@@ -9,7 +9,8 @@ import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/closing.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/features/list.ts";
+import { contractNote, featureSetOf } from "../session/features/list.ts";
+import type { FeatureSet } from "../session/feature.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
@@ -80,10 +81,10 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** The kinds of refusals that were logged since the last client was let in. */
   readonly #said = new Set<unknown>();
 
-  private constructor(owner: ServerState<P>, loop: EventLoop) {
+  private constructor(owner: ServerState<P>, loop: EventLoop, features: FeatureSet) {
     const { core, limits, resume } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(loop, core);
+    this.#shared = makeShared(loop, core, features);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, loop);
     const { clock, wheel } = this.#shared;
@@ -95,6 +96,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#offenders = new Offenders(this.#shared.clock, wheel);
     this.#greeting = {
       core,
+      features,
       wheel,
       handshakes: this.#handshakes,
       offenders: this.#offenders,
@@ -117,10 +119,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    * @throws {ConnectionError} One of the addresses cannot be listened at. Then nothing listens.
    */
   static async start<P>(owner: ServerState<P>, loop: EventLoop, spots: readonly Spot[]): Promise<Acceptor<P>> {
-    const run = new Acceptor(owner, loop);
-    const { bufferSize } = owner.core;
+    const { core } = owner;
+    const run = new Acceptor(owner, loop, await featureSetOf(core, core.extraFeatures));
+    const { bufferSize } = core;
     try {
-      await checkDescriptors(owner.core.log, owner.limits, spots);
+      await checkDescriptors(core.log, owner.limits, spots);
       for (const { at, transport } of spots) run.#listeners.push(await transport.listen(at, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));

@@ -36,7 +36,7 @@ import type { EncryptionServerOptions, ServerEncryption } from "../encryption_se
 import type { TlsServerOptions } from "../tls_seam.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import type { Authenticate } from "./authenticate.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */

@@ -7,14 +7,12 @@
  * @module
  */
 
-import {
-  createServer as createHttp,
-  type IncomingMessage,
-  type Server as HttpServer,
-  type ServerResponse,
-} from "node:http";
-import { createServer as createHttps, type Server as HttpsServer } from "node:https";
+import type * as Http from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import type * as Https from "node:https";
+import type { Server as HttpsServer } from "node:https";
 import type { Address, Endpoint } from "../../base/address.ts";
+import { builtinModule } from "../../base/builtin_module.ts";
 import type { Pem, TlsServerOptions } from "../../tls_seam.ts";
 import type { Connection, Listener, SocketOptions } from "../../transport.ts";
 import type { WebSocketServerOptions, WebSocketTls } from "../../websocket_seam.ts";
@@ -25,6 +23,9 @@ import { brokenError, listenError } from "../system_errors.ts";
 import { BUN_HANDLERS, type BunWebSocketHandlers } from "./bun_socket.ts";
 import { type BunServer, upgradeBun, type UpgradeTerms } from "./upgrade.ts";
 import { type NodeRequest, type NodeSocket, NodeUpgrader } from "./upgrade_node.ts";
+
+const HTTP = builtinModule("node:http") as typeof Http;
+const HTTPS = builtinModule("node:https") as typeof Https;
 
 /** How long a client may take for its request, in milliseconds, where the server can be told. */
 const REQUEST_TIMEOUT = 10_000;
@@ -114,8 +115,8 @@ async function listenNode(
   const upgrader = new NodeUpgrader(terms);
   const times = { headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT };
   const server: HttpServer | HttpsServer = tls === undefined
-    ? createHttp(times)
-    : createHttps({ ...times, ...pemOptions(tls.options) });
+    ? HTTP.createServer(times)
+    : HTTPS.createServer({ ...times, ...pemOptions(tls.options) });
   server.on("request", (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(426, { connection: "close, upgrade", upgrade: "websocket", "content-type": "text/plain" });
     response.end("Only WebSockets are served here\n");
