@@ -31,9 +31,11 @@ const CONTRACT = 'export * from "@veltix/core/contract";';
 /** The most that each may cost, minified and gzipped, in bytes. A little above what it is: less is always welcome. */
 const MOST = {
   /** What a page loads at first, in all of its files. */
-  first: 29_500,
+  first: 30_500,
   /** What it loads in addition when it connects. */
   connected: 49_000,
+  /** Its WebSocket. */
+  webSocket: 7_000,
   contract: 4_096,
 };
 
@@ -200,12 +202,17 @@ describe("a bundle for browsers", () => {
       assertEquals(inFolders(first, /^src\/client\/(client|connector)\.ts$/).length, 2);
       const later = [...made.chunks.values()].flatMap(({ entryPoint }) => entryPoint ?? []).sort();
       assertEquals(later, [
+        // What `ws` is in a browser: a function that throws. It is never loaded there.
+        "node_modules/ws/browser.js",
         "program.ts",
         "src/adapters/bun.ts",
         "src/adapters/deno.ts",
         "src/adapters/node.ts",
         "src/adapters/threads.ts",
         "src/adapters/tls.ts",
+        "src/adapters/web_socket/connect_ws.ts",
+        "src/adapters/web_socket/listen.ts",
+        "src/adapters/web_socket/web_sockets.ts",
         "src/client/comeback.ts",
         "src/client/connection_parts.ts",
         "src/encryption/encrypt.ts",
@@ -222,10 +229,12 @@ describe("a bundle for browsers", () => {
         sizeOf([...loadedWith(made, entryPoint)].filter(([name]) => !first.has(name)).map(([, chunk]) => chunk));
       const firstSize = sizeOf(first.values());
       const connected = sizeAfter("src/client/connection_parts.ts");
+      const webSocket = sizeAfter("src/adapters/web_socket/web_sockets.ts");
       list("A client in a browser", [
         [`at first, ${first.size} files`, firstSize],
         ["the same, if it were one file", sizeOf([joined(first.values())])],
         ["when it connects", connected],
+        ["when it connects, its WebSocket", webSocket],
         ["with resume: its sessions", sizeAfter("src/session/features/resume.ts")],
         ["with resume: the way back", sizeAfter("src/client/comeback.ts")],
         ["with compression", sizeAfter("src/session/features/compression/compression.ts")],
@@ -236,6 +245,10 @@ describe("a bundle for browsers", () => {
       assert(
         connected.gzipped <= MOST.connected,
         `${connected.gzipped} bytes when it connects, above ${MOST.connected}`,
+      );
+      assert(
+        webSocket.gzipped <= MOST.webSocket,
+        `${webSocket.gzipped} bytes for WebSockets, above ${MOST.webSocket}`,
       );
     });
   }
