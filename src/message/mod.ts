@@ -9,9 +9,9 @@
  * import { Client, Server } from "@veltix/core";
  * import { fingerprint, json, messageType, messageTypes, streamType, text } from "@veltix/core/contract";
  *
- * const CONTRACT = messageTypes(200, {
+ * const CONTRACT = messageTypes({
  *   chat: text,
- *   add: { payload: json<{ a: number; b: number }>(), reply: json<number>() },
+ *   add: [json<{ a: number; b: number }>(), json<number>()],
  * });
  * const PRICES = streamType(300, "prices", { head: text, down: json<number>() });
  * assertEquals([CONTRACT.add.code, PRICES.name, fingerprint(CONTRACT).length], [201, "prices", 8]);
