@@ -34,6 +34,7 @@ import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
 export { fromMessagePort, type MessagePortLike } from "./src/adapters/message_port.ts";
+export { fromStdio, type StdioProcess } from "./src/adapters/stdio.ts";
 export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
 // Use the types of the core class, whose members have docs.
 // @ts-types="./src/client/client.ts"

@@ -193,8 +193,9 @@ export class Server<P = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`. It is treated like one of
-   * a listener: limits, events, `authenticate`, encryption, `resume` and `unref()` apply to it. The server may listen nowhere (`listen: []`).
+   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`, `fromMessagePort` or
+   * `fromStdio`. It is treated like one of a listener: limits, events, `authenticate`, encryption, `resume` and `unref()`
+   * apply to it. The server may listen nowhere (`listen: []`).
    *
    * The connection belongs to the server from then on, and nothing else may use it. Its peer is known by its `remote`. A
    * server that is being closed aborts it.
