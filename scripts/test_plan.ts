@@ -29,6 +29,7 @@ const ROWS = {
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
   inside: [
+    "accept_carriers",
     "architecture",
     "assert",
     "bench_results",
