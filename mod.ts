@@ -116,6 +116,7 @@ export {
 } from "./src/app/config.ts";
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { AcceptOptions } from "./src/server/accept_options.ts";
+export type { ProxyProtocolOptions } from "./src/server/proxy_config.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { SendOptions } from "./src/app/send_options.ts";

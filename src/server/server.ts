@@ -198,7 +198,7 @@ export class Server<P = undefined> implements AsyncDisposable {
    * apply to it. The server may listen nowhere (`listen: []`).
    *
    * The connection belongs to the server from then on, and nothing else may use it. Its peer is known by its `remote`. A
-   * server that is being closed aborts it.
+   * server that is being closed aborts it. The option `proxyProtocol` does not apply.
    *
    * A client with `resume` comes back over another connection that was accepted on the same terms: `protocol`, `recovery`,
    * the same function `authenticate`, the same identities and keys of `encryption`. A new options object may have them, and
