@@ -34,6 +34,7 @@ import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
 export { fromMessagePort, type MessagePortLike } from "./src/adapters/message_port.ts";
+export { fromStdio, type StdioProcess } from "./src/adapters/stdio.ts";
 export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
 // Use the types of the core class, whose members have docs.
 // @ts-types="./src/client/client.ts"
@@ -145,6 +146,7 @@ export {
 } from "./src/app/config.ts";
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { AcceptOptions } from "./src/server/accept_options.ts";
+export type { ProxyProtocolOptions } from "./src/server/proxy_config.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { SendOptions } from "./src/app/send_options.ts";

@@ -29,6 +29,7 @@ const ROWS = {
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
   inside: [
+    "accept_carriers",
     "architecture",
     "assert",
     "bench_results",
@@ -109,6 +110,8 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "server_pending_test.ts": "waits one turn of the event loop",
   "session_resume_test.ts": "waits for turns of the event loop, and a while for what must not happen",
   "session_support.ts": "waits one turn of the event loop",
+  "stdio_child.ts": "waits until for 50 ms nothing more is taken, or longer",
+  "stdio_test.ts": "limits of 50 s for programs that answer within one; waits until for 100 ms nothing more is taken",
   "tls_ending_test.ts":
     "reads 3 ms late, or later; a peer whose write stalls for 1 s counts as stopped, which is as good",
   "types_test.ts": "is compiled, not run",

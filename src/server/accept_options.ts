@@ -36,8 +36,9 @@ class HandedOver<P> implements Place<P> {
   readonly recovery: Recovery;
   readonly encryption: EncryptionSettings | undefined;
   readonly tls = undefined;
+  readonly proxies = undefined;
 
-  constructor({ protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "tls">) {
+  constructor({ protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "proxies" | "tls">) {
     this.protocol = protocol;
     this.authenticate = authenticate;
     this.recovery = recovery;

@@ -30,10 +30,12 @@ import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
+import { ProxiedConnection } from "./proxied_connection.ts";
 import { ResumableSessions } from "./resumable_sessions.ts";
 import type { ListenerPlace, Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 import { checkDescriptors, type Spot } from "./spots.ts";
+import { throughProxy } from "./through_proxy.ts";
 
 /** The state that all acceptors of one server share. */
 export interface ServerState<P> {
@@ -225,15 +227,19 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    */
   take(connection: Connection, place: Place<P>): Promise<void> | undefined {
     if (this.#closing) return this.#turnAway(connection, new ConnectionError("closed", "The server is being closed"));
-    const network = networkOf(connection.remote);
+    // Without an address nobody can say whether it is a proxy, so its bytes must not be taken for anything.
+    if (place.proxies !== undefined && hasLeft(connection.remote)) return this.#turnAway(connection, left());
+    const proxied = place.proxies?.has(connection.remote) === true;
+    // Whose connection the proxy passes on is known later.
+    const network = proxied ? "" : networkOf(connection.remote);
     const refusal = this.#handshakes.refusal(network);
     // This may happen thousands of times a second, so create no objects and wait for nothing.
     if (refusal !== undefined) return this.#turnAway(connection, refusal);
     const turn = this.#strangers.next();
-    if (turn === undefined) return this.#begin(connection, network, place);
+    if (turn === undefined) return this.#begin(connection, network, place, proxied);
     const waiting = turn.then(() => {
       this.#accepting.delete(waiting);
-      this.#begin(connection, network, place);
+      this.#begin(connection, network, place, proxied);
     });
     this.#accepting.add(waiting);
     return waiting;
@@ -255,14 +261,37 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     connection.abort(refusal);
   }
 
-  #begin(connection: Connection, network: string, place: Place<P>): undefined {
+  #begin(connection: Connection, network: string, place: Place<P>, proxied: boolean): undefined {
     const from = this.#strangers.begin();
     if (this.#owner.unref) connection.unref();
     const { handshakeTimeout } = this.core.limits;
-    const welcomed = this.#welcome(connection, network, place, handshakeTimeout);
+    const welcomed = proxied
+      ? this.#welcomeProxied(connection, place)
+      : this.#welcome(connection, network, place, handshakeTimeout);
     const welcome = welcomed.finally(() => this.#welcoming.delete(welcome));
     this.#welcoming.add(welcome);
     this.#strangers.end(from);
+  }
+
+  /** Learns from a proxy whose connection it passes on, and then does the handshake with it. */
+  async #welcomeProxied(accepted: Connection, place: Place<P>): Promise<void> {
+    const { wheel, clock } = this.#shared;
+    const timeout = this.core.limits.handshakeTimeout;
+    const channel = new Channel(accepted);
+    const from = clock.now();
+    try {
+      const { remote, rest } = await throughProxy(channel, { wheel, handshakes: this.#handshakes, timeout });
+      const connection = new ProxiedConnection(accepted, remote, rest);
+      const network = networkOf(remote);
+      const refusal = this.#handshakes.refusal(network);
+      if (refusal !== undefined) return this.#turnAway(connection, refusal);
+      const begun = this.#strangers.begin();
+      const welcome = this.#welcome(connection, network, place, Math.max(1, timeout - (clock.now() - from)));
+      this.#strangers.end(begun);
+      await welcome;
+    } catch (error) {
+      await this.#refuse(channel, place, error, place.tls === undefined && place.encryption === undefined);
+    }
   }
 
   /** Does the handshake with one connection, and lets it in or refuses it. Other handshakes run at the same time. */
@@ -373,4 +402,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       core.faults.note("debug", `connections rejected: ${reason}`, text);
     }
   }
+}
+
+/** Returns whether a socket has lost its address, because its peer was gone before it was looked at. */
+function hasLeft(remote: Address): boolean {
+  return "hostname" in remote && remote.hostname === "";
+}
+
+/** Proxies that only look whether the server is there leave like this. */
+function left(): ConnectionError {
+  return new ConnectionError("closed", "Cannot agree with the peer: it had left before its address was known");
 }

@@ -195,11 +195,12 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
   }
 
   /**
-   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`. It is treated like one of
-   * a listener: limits, events, `authenticate`, encryption, `resume` and `unref()` apply to it. The server may listen nowhere (`listen: []`).
+   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`, `fromMessagePort` or
+   * `fromStdio`. It is treated like one of a listener: limits, events, `authenticate`, encryption, `resume` and `unref()`
+   * apply to it. The server may listen nowhere (`listen: []`).
    *
    * The connection belongs to the server from then on, and nothing else may use it. Its peer is known by its `remote`. A
-   * server that is being closed aborts it.
+   * server that is being closed aborts it. The option `proxyProtocol` does not apply.
    *
    * A client with `resume` comes back over another connection that was accepted on the same terms: `protocol`, `recovery`,
    * the same function `authenticate`, the same identities and keys of `encryption`. A new options object may have them, and
