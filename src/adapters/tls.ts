@@ -17,6 +17,7 @@ import { bufferSizeOf } from "./endpoint.ts";
 import { listenSockets } from "./node_listen.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode, connectSocket } from "./node_connect.ts";
+import { tlsProblem } from "./runtime_check.ts";
 import { runtimeLoop } from "./runtime_loop.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
@@ -30,8 +31,14 @@ import { checkKeyKind } from "./tls_keys.ts";
 /** The protocol that both sides announce (ALPN). */
 const ALPN = ["veltix"];
 
-/** Returns TLS through `node:tls`. */
+/**
+ * Returns TLS through `node:tls`.
+ *
+ * @throws {ConfigError} `unsupported`: the TLS of this version of the runtime has faults.
+ */
 export function tlsSockets(): TlsSockets {
+  const problem = tlsProblem();
+  if (problem !== undefined) throw new ConfigError("unsupported", `${problem}, or use encryption`);
   return { context: contextOf, server: serverTransport, client: clientTransport };
 }
 
