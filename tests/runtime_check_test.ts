@@ -50,8 +50,8 @@ describe("the check of the runtime", () => {
     });
   }
 
-  it("asks for no other versions than README.md does", () => {
-    for (const page of ["README.md"]) {
+  it("asks for no other versions than README.md and docs/install.md do", () => {
+    for (const page of ["README.md", "docs/install.md"]) {
       const text = readFileSync(new URL(`../${page}`, import.meta.url), "utf8").replaceAll(/\s+/g, " ");
       const [, deno, bun, node] = /works from Deno (\S+), Bun (\S+) and Node (\S+) on/.exec(text)!;
       assertEquals({ Deno: deno, Bun: bun, Node: `${node}.0` }, OLDEST);
