@@ -20,6 +20,7 @@ import { listenSockets } from "./node_listen.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode, connectSocket } from "./node_connect.ts";
 import { checkBuiltin } from "./runtime.ts";
+import { tlsProblem } from "./runtime_check.ts";
 import { runtimeLoop } from "./runtime_loop.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
@@ -39,10 +40,13 @@ const ALPN = ["veltix"];
 /**
  * Returns TLS through `node:tls`.
  *
- * @throws {ConfigError} `unsupported`, where there is no such module, as in browsers.
+ * @throws {ConfigError} `unsupported`: there is no such module, as in browsers, or the TLS of this version of the runtime
+ * has faults.
  */
 export function tlsSockets(): TlsSockets {
   checkBuiltin("node:tls", "Cannot use the option tls", "leave it out");
+  const problem = tlsProblem();
+  if (problem !== undefined) throw new ConfigError("unsupported", `${problem}, or use encryption`);
   return { context: contextOf, server: serverTransport, client: clientTransport };
 }
 

@@ -251,7 +251,7 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    * @throws {ConnectionError} `refused`, `unresolvable`, `unreachable`, `timed-out` and the like; `closed` while the
    * client is closing, or if the server closes the connection during the handshake.
    * @throws {HandshakeError} The server speaks another release, is too slow, or is not a Veltix server.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names, or is too old for `tls`.
    * @throws {TypeError} In a browser: a file of the bundle cannot be loaded. The next call tries again.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */

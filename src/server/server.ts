@@ -188,7 +188,7 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
    * @returns Resolves when all listeners accept connections.
    * @throws {ConnectionError} `address-in-use`, `permission-denied` and the like, or `closed` while the server is
    * closing; nothing listens then.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names, or is too old for `tls`.
    */
   start(): Promise<void> {
     return this.#lifecycle.start();
