@@ -19,6 +19,8 @@ import {
   type Transport,
 } from "../mod.ts";
 import { Identity } from "@veltix/core/encryption";
+import { connectionPair } from "../src/adapters/memory.ts";
+import { ProxiedConnection } from "../src/server/proxied_connection.ts";
 import { answer, ASK, converse, opening, UPPER } from "./accept_support.ts";
 import { limited } from "./processes/waiting.ts";
 import {
@@ -504,6 +506,86 @@ describe("limits behind a proxy", () => {
     const said = served.log.lines.map(([, text]) => String(text)).filter((text) => text.includes("limited pace"));
     assertEquals(said.length, 1);
     assertStringIncludes(said[0], "Connections from 203.0.113.9 are greeted at a limited pace");
+  });
+});
+
+describe("a connection that a proxy has passed on", () => {
+  it("begins with what came after the header, and goes on with the rest, whichever way it is read", async () => {
+    for (const how of ["read", "readTo"] as const) {
+      const [here, there] = connectionPair();
+      const recycled: Uint8Array[] = [];
+      const rest = Uint8Array.of(1, 2);
+      const connection = new ProxiedConnection(
+        Object.assign(there, { recycle: (chunk: Uint8Array) => void recycled.push(chunk) }),
+        PEER4,
+        rest,
+      );
+      const read = (): Promise<Uint8Array | null> =>
+        how === "read" ? connection.read() : new Promise((resolve) => connection.readTo({ received: resolve }));
+      await here.write(Uint8Array.of(3));
+      const first = await read();
+      assertEquals(first, rest);
+      // Only what is the connection's own is given back to it.
+      connection.recycle(first!);
+      assertEquals(recycled, []);
+      const second = await read();
+      assertEquals(second, Uint8Array.of(3));
+      connection.recycle(second!);
+      assertEquals(recycled, [Uint8Array.of(3)]);
+      await connection.write(Uint8Array.of(4));
+      assertEquals(await here.read(), Uint8Array.of(4));
+      assertEquals([connection.remote, connection.local, connection.secure], [PEER4, there.local, undefined]);
+      const closing = connection.closeWrite();
+      assertEquals(await here.read(), null);
+      await closing;
+      const reason = new Error("enough");
+      connection.abort(reason);
+      assertEquals(await connection.closed, reason);
+      here.abort();
+    }
+  });
+
+  it("needs no more of the connection than it must have", async () => {
+    const [here, there] = connectionPair();
+    const least = {
+      local: there.local,
+      remote: there.remote,
+      closed: there.closed,
+      read: () => there.read(),
+      write: (bytes: Uint8Array) => there.write(bytes),
+      closeWrite: () => there.closeWrite(),
+      abort: (reason?: Error) => there.abort(reason),
+      unref: () => there.unref(),
+    };
+    const connection = new ProxiedConnection(least, PEER4);
+    const reading = new Promise((resolve) =>
+      connection.readTo({ received: (chunk, error) => resolve(error ?? chunk) })
+    );
+    await here.write(Uint8Array.of(1));
+    assertEquals(await reading, Uint8Array.of(1));
+    connection.recycle(Uint8Array.of(1));
+    connection.stopReading();
+    assertEquals([connection.moved(), connection.security], [false, undefined]);
+    const failing = new Promise((resolve) =>
+      connection.readTo({ received: (chunk, error) => resolve(error ?? chunk) })
+    );
+    const reason = new Error("enough");
+    connection.abort(reason);
+    assertEquals(await failing, reason);
+    here.abort();
+  });
+
+  it("tells its TLS whose it is, and what came after the header", async () => {
+    const [here, there] = connectionPair();
+    const told: unknown[] = [];
+    const arrival = Object.assign(there, {
+      secure: (forwarded: unknown) => (told.push(forwarded), Promise.resolve(here)),
+    });
+    const secured = await new ProxiedConnection(arrival, PEER4, Uint8Array.of(7)).secure!();
+    assertEquals(told, [{ remote: PEER4, rest: Uint8Array.of(7) }]);
+    assertEquals([secured.remote, secured.local], [PEER4, here.local]);
+    here.abort();
+    there.abort();
   });
 });
 
