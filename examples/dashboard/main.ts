@@ -43,3 +43,4 @@ await Promise.all([stopped, simulate(`${url.replace("http", "ws")}veltix`, Numbe
 numbers.close();
 await server.close();
 await site.close();
+console.log("The dashboard is closed");
