@@ -30,6 +30,7 @@ interface Chart {
 
 const mebibytes = (value: number): string => `${(value / 1024 / 1024).toFixed(0)} MiB`;
 const milliseconds = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString("en", { hour12: false });
 const whole = (value: number): string => Math.round(value).toLocaleString("en");
 
 const CHARTS: readonly Chart[] = [
@@ -133,7 +134,11 @@ function optionsOf(chart: Chart, card: Element): uPlot.Options {
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
-    axes: [axis, { ...axis, size: 64, values: (_plot, values) => values.map(chart.text) }],
+    axes: [{ ...axis, space: 80, values: (_plot, times) => times.map(clock) }, {
+      ...axis,
+      size: 64,
+      values: (_plot, values) => values.map(chart.text),
+    }],
     series: [
       {},
       ...chart.lines.map((line): uPlot.Series => ({
