@@ -262,17 +262,21 @@ class Admission<P> {
   }
 }
 
-/** Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. */
+/**
+ * Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. TLS below
+ * WebSockets is done when a channel comes.
+ */
 function secured<P>(
   core: EndpointCore<ServerEvents<P>>,
   channel: Channel,
-  { tls, encryption }: Place<P>,
+  { tls, webSocket, encryption }: Place<P>,
   machine: ServerHandshake,
   strangers: StrangerTurns,
 ): NegotiateOptions["secure"] {
-  if (tls === undefined && encryption === undefined) return undefined;
+  const hasTls = tls !== undefined && webSocket === undefined;
+  if (!hasTls && encryption === undefined) return undefined;
   return async (step) => {
-    if (tls !== undefined) {
+    if (hasTls) {
       await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
       const fault = channel.security?.fault;
       // A client with encryption expects a hello. It hears the refusal in place of the greeting.

@@ -94,7 +94,7 @@ async function listenBun(
     fetch: (request, server) => upgradeBun(request, server, terms),
     websocket: BUN_HANDLERS,
     error: failed,
-    ...tls === undefined ? {} : { tls: pemOptions(tls.options) },
+    ...tls === undefined ? {} : { tls: bunOptions(tls.options) },
   });
   const server = bun.serve(options());
   if (tls !== undefined) tls.renewed = () => server.reload(options());
@@ -149,7 +149,7 @@ function failed(): Response {
   return new Response("The request could not be answered\n", { status: 500 });
 }
 
-/** Returns the options of TLS as `node:https` and Bun take them. */
+/** Returns the options of TLS as `node:https` takes them. */
 function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "TLSv1.3" }: TlsServerOptions): object {
   const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
   return {
@@ -161,6 +161,11 @@ function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "T
     rejectUnauthorized: clientCertificate === "required",
     minVersion,
   };
+}
+
+/** Returns the options of TLS as Bun takes them, whose versions are the numbers of the protocol. */
+function bunOptions(options: TlsServerOptions): object {
+  return { ...pemOptions(options), minVersion: options.minVersion === "TLSv1.2" ? 0x0303 : 0x0304 };
 }
 
 class WebSocketListener implements Listener {
