@@ -262,22 +262,19 @@ class Admission<P> {
   }
 }
 
-/**
- * Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. TLS below
- * WebSockets is done when a channel comes.
- */
+/** Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. */
 function secured<P>(
   core: EndpointCore<ServerEvents<P>>,
   channel: Channel,
-  { tls, webSocket, encryption }: Place<P>,
+  { tls, encryption }: Place<P>,
   machine: ServerHandshake,
   strangers: StrangerTurns,
 ): NegotiateOptions["secure"] {
-  const hasTls = tls !== undefined && webSocket === undefined;
-  if (!hasTls && encryption === undefined) return undefined;
+  if (tls === undefined && encryption === undefined) return undefined;
   return async (step) => {
-    if (hasTls) {
-      await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
+    if (tls !== undefined) {
+      // A WebSocket is open only after its HTTP server has done that.
+      await channel.wrap(async (connection) => ({ connection: await connection.secure?.() ?? connection }));
       const fault = channel.security?.fault;
       // A client with encryption expects a hello. It hears the refusal in place of the greeting.
       if (fault instanceof HandshakeError && encryption !== undefined) step = machine.refuse(fault);

@@ -101,19 +101,28 @@ function platformOf(protection: Protection): Platform {
 }
 
 /** Makes a protected server that listens at an address. */
-export function serverOf(protection: Protection, at: TcpEndpoint): Server<unknown> {
+export function serverOf(
+  protection: Protection,
+  at: TcpEndpoint,
+  config: Pick<ServerConfig<unknown>, "logger"> = {},
+): Server<unknown> {
   return new class extends Server<unknown> {
     static readonly platform = platformOf(protection);
-  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], ...serverOptions(protection) });
+  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], ...serverOptions(protection), ...config });
 }
 
 /** Makes a protected client of the server at an address. */
-export function clientOf(protection: Protection, { hostname, port }: TcpEndpoint): Client {
+export function clientOf(
+  protection: Protection,
+  { hostname, port }: TcpEndpoint,
+  config: Pick<ClientConfig, "logger"> = {},
+): Client {
   return new class extends Client {
     static readonly platform = platformOf(protection);
   }({
     ...isWebSocket(protection) ? { url: urlOf(protection, hostname, port) } : { hostname, port },
     ...clientOptions(protection),
+    ...config,
   });
 }
 
