@@ -44,6 +44,7 @@ export type { ClientConfig } from "./src/client/client_config.ts";
 export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
 export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
 export type { ClientState } from "./src/client/connector.ts";
+export type { ServerAddress } from "./src/client/destinations.ts";
 export type { QueueOptions } from "./src/client/outgoing_queue.ts";
 export type { ReconnectOptions } from "./src/client/reconnect.ts";
 export {
@@ -191,6 +192,7 @@ export type { ResumeOptions, ServerResumeOptions } from "./src/app/resume_config
 export type { ResumedInfo, SuspendedInfo } from "./src/app/resume_events.ts";
 export type { CompressionCodecName } from "./src/compression_seam.ts";
 export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
+export type { OriginCheck, WebSocketServerOptions } from "./src/websocket_seam.ts";
 export type * from "./src/transport.ts";
 export type { TransportChoice } from "./src/app/transport_choice.ts";
 export type { WorkerPeer } from "./src/workers/worker_messages.ts";

@@ -17,7 +17,7 @@ import type { Pem, TlsServerOptions } from "../../tls_seam.ts";
 import type { Connection, Listener, SocketOptions } from "../../transport.ts";
 import type { WebSocketServerOptions, WebSocketTls } from "../../websocket_seam.ts";
 import { AcceptQueue } from "../accept_queue.ts";
-import { resolveBun } from "../bun.ts";
+import { type BunNames, resolveBun } from "../bun_names.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "../endpoint.ts";
 import { brokenError, listenError } from "../system_errors.ts";
 import { BUN_HANDLERS, type BunWebSocketHandlers } from "./bun_socket.ts";
@@ -40,8 +40,7 @@ interface HttpListener {
 
 /** The part of Bun that is used. */
 interface Runtimes {
-  readonly Bun?: {
-    readonly dns: { lookup(hostname: string): Promise<{ readonly address: string }[]> };
+  readonly Bun?: BunNames & {
     serve(options: {
       readonly fetch: (request: Request, server: BunServer) => Response | undefined;
       readonly websocket: BunWebSocketHandlers;

@@ -18,8 +18,11 @@ import { loadWs, wsChannel, type WsServer, type WsWebSocket } from "./ws_socket.
 
 /** The part of a request of `node:http` that is used. */
 export interface NodeRequest {
+  /** The method. */
   readonly method?: string | undefined;
+  /** The path with the query. */
   readonly url?: string | undefined;
+  /** Names and values of the headers, in turn. */
   readonly rawHeaders: readonly string[];
 }
 
