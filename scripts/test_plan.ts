@@ -87,7 +87,6 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",
   "adapter_web_socket_test.ts":
     "waits until WebSockets are closed, which takes milliseconds, for at most 5 s: whatever is open then is found as a leak",
-  "adapter_web_socket_test.ts": "waits until sockets are closed, for five seconds at most: late, it only waits longer",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
     "pauses of up to 100 ms find that nothing happens, and late they only last longer; a timer of 20 ms is " +
