@@ -99,7 +99,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "logger_file_test.ts": "another process writes 100 lines within 50 s, where it needs a fraction of one",
   "logger_test.ts": "waits one turn of the event loop",
   "message_test.ts": "waits 5 ms for a rejection that nobody handles: late, it only waits longer",
-  "pairs/client.ts": "takes a time stamp",
+  "pairs/talk.ts": "takes a time stamp",
   "pairs/contract.ts": "ends a program that hangs after 50 s, where it needs one",
   "processes/waiting.ts": "limits of 20 s and more, given by its callers, for programs that answer within one",
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
