@@ -264,7 +264,8 @@ function secured<P>(
   if (tls === undefined && encryption === undefined) return undefined;
   return async (step) => {
     if (tls !== undefined) {
-      await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
+      // A WebSocket is open only after its HTTP server has done that.
+      await channel.wrap(async (connection) => ({ connection: await connection.secure?.() ?? connection }));
       const fault = channel.security?.fault;
       // A client with encryption expects a hello. It hears the refusal in place of the greeting.
       if (fault instanceof HandshakeError && encryption !== undefined) step = machine.refuse(fault);

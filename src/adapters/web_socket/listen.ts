@@ -93,7 +93,7 @@ async function listenBun(
     fetch: (request, server) => upgradeBun(request, server, terms),
     websocket: BUN_HANDLERS,
     error: failed,
-    ...tls === undefined ? {} : { tls: pemOptions(tls.options) },
+    ...tls === undefined ? {} : { tls: { ...pemOptions(tls.options), minVersion: bunVersion(tls.options) } },
   });
   const server = bun.serve(options());
   if (tls !== undefined) tls.renewed = () => server.reload(options());
@@ -148,7 +148,7 @@ function failed(): Response {
   return new Response("The request could not be answered\n", { status: 500 });
 }
 
-/** Returns the options of TLS as `node:https` and Bun take them. */
+/** Returns the options of TLS as `node:https` takes them. Bun has another name for the least version. */
 function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "TLSv1.3" }: TlsServerOptions): object {
   const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
   return {
@@ -160,6 +160,11 @@ function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "T
     rejectUnauthorized: clientCertificate === "required",
     minVersion,
   };
+}
+
+/** Returns the least version of TLS as Bun takes it. */
+function bunVersion({ minVersion }: TlsServerOptions): number {
+  return minVersion === "TLSv1.2" ? 0x0303 : 0x0304;
 }
 
 class WebSocketListener implements Listener {
