@@ -81,6 +81,14 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "adapter_stop_reading_test.ts":
     "looks whether a count still grows: too early a look sees less, which is what it wants",
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",
+  "adapter_web_socket_test.ts": "asks every 5 ms whether sockets are closed: late, it only waits longer",
+  "browser/main.ts": "kills a program that hangs after ten minutes, where it needs one",
+  "browser/page/client.ts":
+    "measures how far apart the timers of a page in the background come; or stands still for seconds",
+  "browser/pages.ts": "the text of a page, whose timers come when the clock shows a multiple of some seconds",
+  "browser/run.ts": "says how long each scenario took",
+  "browser/throttled.ts":
+    "timers that come every 2 s, with a heartbeat of 1 s and limits of 4 s and more; late, all of them are",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
     "pauses of up to 100 ms find that nothing happens, and late they only last longer; a timer of 20 ms is " +

@@ -31,7 +31,9 @@ const FLAGS = [
 export async function launchChromium(path: string, { pin }: LaunchOptions): Promise<Browser> {
   const program = await startProgram(
     path,
-    (profile) => [...FLAGS, `--user-data-dir=${profile}`, `--ignore-certificate-errors-spki-list=${pin}`, "about:blank"],
+    (
+      profile,
+    ) => [...FLAGS, `--user-data-dir=${profile}`, `--ignore-certificate-errors-spki-list=${pin}`, "about:blank"],
     /DevTools listening on (ws:\S+)/,
   );
   let commands: Commands;

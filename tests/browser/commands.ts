@@ -7,7 +7,7 @@
 import { limited } from "../processes/waiting.ts";
 
 /** How long a command may take, in milliseconds. */
-const LIMIT = 55_000;
+const LIMIT = 180_000;
 
 interface Answer {
   readonly id?: number;
@@ -39,10 +39,14 @@ export class Commands {
   static async connect(url: string): Promise<Commands> {
     const socket = new WebSocket(url);
     const commands = new Commands(socket);
-    await limited(`Connecting to ${url}`, LIMIT, new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve();
-      socket.onerror = () => reject(new Error(`Cannot connect to ${url}`));
-    }));
+    await limited(
+      `Connecting to ${url}`,
+      LIMIT,
+      new Promise<void>((resolve, reject) => {
+        socket.onopen = () => resolve();
+        socket.onerror = () => reject(new Error(`Cannot connect to ${url}`));
+      }),
+    );
     return commands;
   }
 

@@ -47,6 +47,11 @@ export function findBrowsers(names: readonly BrowserName[] = BROWSER_NAMES): Fou
   return found;
 }
 
+/** Returns whether a browser is there. */
+export function isInstalled(name: BrowserName): boolean {
+  return find(name).problem === undefined;
+}
+
 function find(name: BrowserName): FoundBrowser {
   const { names, variable } = PROGRAMS[name];
   const given = process.env[variable];

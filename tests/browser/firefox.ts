@@ -14,8 +14,6 @@ import { startProgram } from "./program.ts";
 const SETTINGS = {
   "datareporting.policy.dataSubmissionEnabled": false,
   "browser.shell.checkDefaultBrowser": false,
-  // Timers of a page in the background come once a minute, the rarest that a browser has them come.
-  "dom.min_background_timeout_value": 60_000,
 };
 
 /** Starts Firefox. It takes any certificate, because trust needs a program beside it. */
@@ -23,7 +21,9 @@ export async function launchFirefox(path: string): Promise<Browser> {
   const program = await startProgram(
     path,
     (profile) => {
-      const lines = Object.entries(SETTINGS).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
+      const lines = Object.entries(SETTINGS).map(([name, value]) =>
+        `user_pref("${name}", ${JSON.stringify(value)});\n`
+      );
       writeFileSync(join(profile, "user.js"), lines.join(""));
       return ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"];
     },

@@ -17,7 +17,6 @@ const { buildSync } = await import("esbuild");
 /** Runs before the program of a page. What its query asks for is done before anything else can look. */
 const EARLY = `
   const asked = new URLSearchParams(location.search);
-  for (const name of asked.getAll("without")) delete globalThis[name];
   const slow = Number(asked.get("throttle"));
   if (slow > 0) {
     // As in the background: timers come when the clock shows a multiple of so many milliseconds, and not before.

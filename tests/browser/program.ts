@@ -46,7 +46,13 @@ export async function startProgram(
     detached: true,
     stdio: ["pipe", "ignore", "pipe"],
     // What a browser keeps beside its profile is no business of the user's own.
-    env: { ...process.env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile, DBUS_SESSION_BUS_ADDRESS: "" },
+    env: {
+      ...process.env,
+      HOME: profile,
+      XDG_CONFIG_HOME: profile,
+      XDG_CACHE_HOME: profile,
+      DBUS_SESSION_BUS_ADDRESS: "",
+    },
   });
   const gone = new Promise<void>((resolve) => {
     child.on("error", () => resolve());

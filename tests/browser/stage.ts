@@ -6,6 +6,7 @@
 
 import { Server, type ServerConfig, type TcpEndpoint } from "@veltix/core";
 import { createHash, X509Certificate } from "node:crypto";
+import { until } from "../processes/waiting.ts";
 import { pair } from "../tls_support.ts";
 import { type Browser, launch, type Tab } from "./browser.ts";
 import type { BrowserName, FoundBrowser } from "./find.ts";
@@ -13,24 +14,10 @@ import { Pages } from "./pages.ts";
 import type { PageCalls } from "./page/calls.ts";
 
 /** How pages reach their server. */
-export interface Way {
-  readonly name: string;
-  /** True for `wss:`. */
-  readonly secure: boolean;
-  /** True if the page has no `WebSocketStream`, as in most browsers. */
-  readonly plain: boolean;
-}
+export type Way = "ws" | "wss";
 
-const STREAM: Way = { name: "ws, WebSocketStream", secure: false, plain: false };
-const SOCKET: Way = { name: "ws, WebSocket", secure: false, plain: true };
-const STREAM_TLS: Way = { name: "wss, WebSocketStream", secure: true, plain: false };
-const SOCKET_TLS: Way = { name: "wss, WebSocket", secure: true, plain: true };
-
-/** The ways of each browser. */
-export const WAYS: Readonly<Record<BrowserName, readonly Way[]>> = {
-  chromium: [STREAM, SOCKET, STREAM_TLS, SOCKET_TLS],
-  firefox: [SOCKET, SOCKET_TLS],
-};
+/** All ways. */
+export const WAYS: readonly Way[] = ["ws", "wss"];
 
 /** A server of a scenario. */
 export interface Served extends AsyncDisposable {
@@ -38,6 +25,9 @@ export interface Served extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
 }
+
+/** How long a page may take to go where it was sent, in milliseconds. */
+const GO_LIMIT = 20_000;
 
 /** A page that is open. */
 export class Page implements AsyncDisposable {
@@ -59,8 +49,27 @@ export class Page implements AsyncDisposable {
     return value;
   }
 
+  /** Goes back to the page before. Resolves when that can be called again. */
+  async back(): Promise<void> {
+    await this.tab.evaluate("void Promise.resolve().then(() => history.back()), ''");
+    await this.#at("typeof veltix", "function");
+  }
+
+  /** Goes to a page of no program. */
+  async leave(): Promise<void> {
+    await this.call("leave", "/other");
+    await this.#at("location.pathname", "/other");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.tab.close();
+    // The scenario may have closed it.
+    await this.tab.close().catch(() => {});
+  }
+
+  async #at(expression: string, value: string): Promise<void> {
+    // While the page changes, nothing can be evaluated.
+    const holds = async (): Promise<boolean> => await this.tab.evaluate(expression).catch(() => "") === value;
+    await until(`The page that has ${value}`, GO_LIMIT, holds);
   }
 }
 
@@ -87,20 +96,17 @@ export class Stage implements AsyncDisposable {
     }
   }
 
-  /** Opens a page, with what its query asks for. */
-  async open(way: Way, query: Readonly<Record<string, string>> = {}): Promise<Page> {
-    const url = new URL(this.pages.origin);
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    if (way.plain) url.searchParams.append("without", "WebSocketStream");
-    return new Page(await this.browser.open(url.href));
+  /** Opens a page. Its timers come at multiples of `throttle` milliseconds, if that is not 0. */
+  async open(throttle: number = 0): Promise<Page> {
+    return new Page(await this.browser.open(`${this.pages.origin}/?throttle=${throttle}`));
   }
 
   /** Makes a server that takes WebSockets of the pages. */
   make(way: Way, config: ServerConfig<unknown> = {}): Server<unknown> {
-    const listener = { hostname: "127.0.0.1", port: 0, webSocket: { origins: [this.pages.origin] } };
     return new Server<unknown>({
-      listen: [way.secure ? { ...listener, tls: pair("server") } : listener],
+      listen: [{ hostname: "127.0.0.1", port: 0, webSocket: { origins: [this.pages.origin] } }],
       logger: { warn: () => {}, error: () => {} },
+      ...way === "wss" ? { tls: pair("server") } : {},
       ...config,
     });
   }
@@ -125,8 +131,8 @@ export class Stage implements AsyncDisposable {
 }
 
 /** Returns the URL of a server of this machine. */
-export function urlOf({ secure }: Way, port: number): string {
-  return `${secure ? "wss" : "ws"}://127.0.0.1:${port}/`;
+export function urlOf(way: Way, port: number): string {
+  return `${way}://127.0.0.1:${port}/`;
 }
 
 /** Returns the hash of the public key of a certificate. */

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { add, block, close, connect, hold, leave, news, release, report } from "./client.ts";
+import { add, block, close, connect, hold, leave, news, rarest, release, report } from "./client.ts";
 import type { Result } from "../../pairs/contract.ts";
 import { refusal } from "./refusal.ts";
 import { download, numbers, unread, upload } from "./streams.ts";
 
 /** Loads the checks only then, because they bring the encryption with them. */
-async function contract(url: string, trust?: string): Promise<Result[]> {
+async function contract(url: string, trust: string | null): Promise<Result[]> {
   return await (await import("./contract.ts")).contract(url, trust);
 }
 
@@ -26,6 +26,7 @@ export const CALLS = {
   leave,
   news,
   numbers,
+  rarest,
   refusal,
   release,
   report,

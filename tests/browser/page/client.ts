@@ -22,15 +22,12 @@ export interface Report {
   readonly slow: number;
   /** True for each time that the page was shown after it had been kept. */
   readonly shows: readonly boolean[];
-  /** The socket that it has. */
-  readonly socket: string;
 }
 
 /** The part of a page's globals that is used. */
 interface PageGlobals {
   readonly shows: boolean[];
   readonly location: { href: string };
-  readonly WebSocketStream?: unknown;
 }
 
 const page = globalThis as unknown as PageGlobals;
@@ -98,6 +95,19 @@ export function block(ms: number): void {
   while (performance.now() < end);
 }
 
+/** Sets timers of 100 ms, one after the other, for so many milliseconds. Returns the longest time between two. */
+export async function rarest(ms: number): Promise<number> {
+  const end = performance.now() + ms;
+  let longest = 0;
+  for (let at = performance.now(); at < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = performance.now();
+    longest = Math.max(longest, now - at);
+    at = now;
+  }
+  return Math.round(longest);
+}
+
 /** Closes the client. */
 export async function close(): Promise<void> {
   await theClient().close();
@@ -110,7 +120,6 @@ export function leave(url: string): void {
 
 /** Returns what has happened so far. */
 export function report(): Report {
-  const socket = page.WebSocketStream === undefined ? "WebSocket" : "WebSocketStream";
   const { security = "none", state } = client ?? { state: "none" };
-  return { state, security, events, ticks, inversions, positions, slow, shows: page.shows, socket };
+  return { state, security, events, ticks, inversions, positions, slow, shows: page.shows };
 }
