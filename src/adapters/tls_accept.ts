@@ -6,18 +6,22 @@
  */
 
 import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
+import type * as Tls from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../base/address.ts";
 import { addressText } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
-import type { Connection, PeerCertificate } from "../transport.ts";
+import type { Connection, Forwarded, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
 import { brokenError } from "./system_errors.ts";
 import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+
+const TLS = builtinModule("node:tls") as typeof Tls;
 
 /** The certificate of a listener, and whether clients must show one. */
 export interface AcceptContext {
@@ -33,17 +37,22 @@ const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46);
 /** How long a client may be silent at first, in milliseconds. One that waits for a greeting would wait forever. */
 const SILENCE = 3_000;
 
-/** An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. */
+/**
+ * An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. Before that,
+ * only the header of a proxy can be read.
+ */
 export class TlsArrival implements Connection {
   readonly local: Address;
-  readonly remote: Address;
+  remote: Address;
   readonly #socket: Socket;
   readonly #bufferSize: number;
   readonly #context: AcceptContext;
   readonly #over = Promise.withResolvers<Error | undefined>();
-  /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
+  /** Rejects the promise that `read` or `secure` waits for; `undefined` if neither waits. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** True once {@linkcode secure} was called. */
+  #begun = false;
   /** The connection that has taken the place of this one. */
   #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
@@ -64,25 +73,25 @@ export class TlsArrival implements Connection {
     return this.#over.promise;
   }
 
-  async secure(): Promise<Connection> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {});
-    this.#fail = reject;
-    if (this.#error !== undefined) throw this.#error;
-    try {
-      await Promise.race([this.#first(), promise]);
-      return await Promise.race([this.#handshake(), promise]);
-    } finally {
-      this.#fail = undefined;
+  secure(forwarded?: Forwarded): Promise<Connection> {
+    this.#begun = true;
+    if (forwarded !== undefined) {
+      this.remote = forwarded.remote;
+      if (forwarded.rest.length > 0) this.#socket.unshift(forwarded.rest);
     }
+    return this.#whileOpen(async (broken) => {
+      await Promise.race([this.#first(), broken]);
+      return await Promise.race([this.#handshake(), broken]);
+    });
   }
 
   read(): Promise<Uint8Array | null> {
-    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+    if (this.#begun) return Promise.reject(this.#error ?? this.#notYet());
+    return this.#whileOpen(async (broken) => await Promise.race([this.#peek(), broken]) as Uint8Array | null);
   }
 
   write(): Promise<void> {
-    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+    return Promise.reject(this.#error ?? this.#notYet());
   }
 
   closeWrite(): Promise<void> {
@@ -98,6 +107,23 @@ export class TlsArrival implements Connection {
 
   unref(): void {
     this.#socket.unref();
+  }
+
+  /** Waits for some work. It is given a promise that rejects when the connection breaks. */
+  async #whileOpen<Value>(work: (broken: Promise<never>) => Promise<Value>): Promise<Value> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    this.#fail = reject;
+    if (this.#error !== undefined) throw this.#error;
+    try {
+      return await work(promise);
+    } finally {
+      this.#fail = undefined;
+    }
+  }
+
+  #notYet(): ConnectionError {
+    return new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`);
   }
 
   get #cannot(): string {
@@ -117,7 +143,7 @@ export class TlsArrival implements Connection {
   /** Waits for the first byte, and puts it back. */
   async #first(): Promise<void> {
     const socket = this.#socket;
-    const first = await this.#peek();
+    const first = await this.#peek(SILENCE);
     if (first === null) {
       throw new ConnectionError(
         "closed",
@@ -132,12 +158,13 @@ export class TlsArrival implements Connection {
     throw this.#refused("tls-required", state);
   }
 
-  /** Resolves with the first chunk, with `null` at the end of the stream, or after a silence. */
-  #peek(): Promise<Uint8Array | null | "silent"> {
+  /** Resolves with the next chunk, with `null` at the end of the stream, or after a silence of so many milliseconds. */
+  #peek(silence?: number): Promise<Uint8Array | null | "silent"> {
     const socket = this.#socket;
     return new Promise((resolve) => {
+      let timer: unknown = undefined;
       const settle = (found: Uint8Array | null | "silent"): void => {
-        realTime.clearTimeout(timer as never);
+        if (timer !== undefined) realTime.clearTimeout(timer as never);
         socket.off("readable", look);
         socket.off("end", ended);
         socket.off("close", ended);
@@ -148,10 +175,13 @@ export class TlsArrival implements Connection {
         const chunk = socket.read() as Uint8Array | null;
         if (chunk !== null) settle(chunk);
       };
-      const timer = realTime.setTimeout(() => settle("silent"), SILENCE);
+      if (silence !== undefined) timer = realTime.setTimeout(() => settle("silent"), silence);
       socket.on("readable", look);
       socket.on("end", ended);
       socket.on("close", ended);
+      // What was put back is not announced again, and neither is the end.
+      look();
+      if (socket.readableEnded) ended();
     });
   }
 
@@ -160,7 +190,7 @@ export class TlsArrival implements Connection {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const carrier = carrierOf(this.#socket);
-    const tls = this.#tls = new TLSSocket(
+    const tls = this.#tls = new TLS.TLSSocket(
       carrier.stream,
       {
         isServer: true,

@@ -26,11 +26,10 @@ import type { IncomingMessage } from "./incoming_message.ts";
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
-import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
-import { type Feature, FeatureSet } from "../session/feature.ts";
+import { type Handler, type NewRoute, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
+import type { Feature } from "../session/feature.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
-import { featuresOf } from "../session/features/list.ts";
 import { compressionTerms } from "./compression_config.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
 
@@ -71,12 +70,12 @@ export class EndpointCore<Map extends EventMap> {
   readonly compression: CompressionTerms | undefined;
   /** The terms of resumption; `undefined` without the option `resume`. */
   readonly resume: ResumeTerms | undefined;
-  /** The features that are offered to native peers. */
-  readonly features: FeatureSet;
+  /** Features that are offered to native peers in addition to those of the library. */
+  readonly extraFeatures: readonly Feature[];
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
-  /** Which sockets to use. */
-  readonly transport: TransportChoice;
+  /** Which sockets to use; `"none"` if there are none to use. */
+  readonly transport: TransportChoice | "none";
   readonly tuning: Tuning;
   /** What happens when the stream of a Python peer is damaged. */
   readonly recovery: Recovery;
@@ -110,7 +109,7 @@ export class EndpointCore<Map extends EventMap> {
     options: CommonOptions & { readonly resume?: ResumeTerms | undefined },
     names: readonly (keyof Map & string)[],
     platform?: Platform,
-    transport: TransportChoice = options.transport,
+    transport: TransportChoice | "none" = options.transport,
     extra: readonly Feature[] = [],
   ) {
     this.#platform = platform;
@@ -118,13 +117,13 @@ export class EndpointCore<Map extends EventMap> {
     this.tuning = readTuning(options);
     this.bufferSize = options.bufferSize;
     this.transport = transport;
-    this.checkSockets(transport);
+    if (transport !== "none") this.checkSockets(transport);
     this.log = options.logger;
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
     this.compression = compressionTerms(options.compression, platform);
     this.resume = options.resume;
-    this.features = new FeatureSet([...featuresOf(this), ...extra], this);
+    this.extraFeatures = extra;
     this.recovery = options.recovery;
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";
     for (const name of TRAFFIC_EVENTS) this.#tap(name, false);
@@ -146,7 +145,10 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /** Returns the sockets, or a promise of them if they are not loaded yet. */
-  sockets(transport: TransportChoice = this.transport): Transport | Promise<Transport> {
+  sockets(): Transport | Promise<Transport> | undefined;
+  sockets(transport: TransportChoice | undefined): Transport | Promise<Transport>;
+  sockets(transport: TransportChoice | "none" = this.transport): Transport | Promise<Transport> | undefined {
+    if (transport === "none") return undefined;
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
   }
 
@@ -174,9 +176,9 @@ export class EndpointCore<Map extends EventMap> {
     return this.#platform!.loadWebSockets();
   }
 
-  /** Returns the event loop for the users of these sockets. */
-  loopOf(transport: Transport): EventLoop {
-    return transport.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
+  /** Returns the event loop for the users of these sockets; `undefined` if there are none. */
+  loopOf(transport: Transport | undefined): EventLoop {
+    return transport?.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
   }
 
   /** Adds a route. Throws what `Routes.add` throws. */
@@ -218,6 +220,19 @@ export class EndpointCore<Map extends EventMap> {
   stream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
     this.routes.addStream(type, handler);
     this.#tellRoute({ action: "added", code: type.code, name: type.name });
+  }
+
+  /**
+   * Adds routes, all of them or none. Throws what `Routes.addAll` throws.
+   *
+   * @returns A function that removes those of them that are still there.
+   */
+  routeAll(routes: readonly NewRoute<never>[]): () => void {
+    const added = this.routes.addAll(routes);
+    for (const { type: { code, name } } of added) this.#tellRoute({ action: "added", code, name });
+    return () => {
+      for (const route of added) if (this.routes.has(route)) this.unroute(route.type);
+    };
   }
 
   /**

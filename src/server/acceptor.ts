@@ -1,6 +1,7 @@
 /**
- * The acceptor of a server, from listening to the end of closing. It accepts connections, does the handshake with each
- * of them in parallel, and runs the sessions of those that were let in. A server that starts again gets a new acceptor.
+ * The acceptor of a server, from listening to the end of closing. It takes connections from listeners and from the
+ * program, does the handshake with each of them in parallel, and runs the sessions of those that were let in. A server
+ * that starts again gets a new acceptor.
  *
  * @module
  */
@@ -9,7 +10,8 @@ import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/closing.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/features/list.ts";
+import { contractNote, featureSetOf } from "../session/features/list.ts";
+import type { FeatureSet } from "../session/feature.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
@@ -22,22 +24,27 @@ import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { upgrades } from "../wire/handshake/greeting.ts";
 import type { ServerResumeTerms } from "../app/resume_config.ts";
 import type { Comeback } from "./comeback.ts";
+import type { HandedOverPlaces } from "./accept_options.ts";
 import { greet, type GreetContext, type Greeted } from "./greet.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
+import { ProxiedConnection } from "./proxied_connection.ts";
 import { ResumableSessions } from "./resumable_sessions.ts";
-import type { Place, ServerLimits } from "./server_config.ts";
+import type { ListenerPlace, Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 import { checkDescriptors, type Spot } from "./spots.ts";
+import { throughProxy } from "./through_proxy.ts";
 
 /** The state that all acceptors of one server share. */
 export interface ServerState<P> {
   /** The routes, events, limits and the log. */
   readonly core: EndpointCore<ServerEvents<P>>;
   /** The addresses to listen at, with the protocol and the checks of each. */
-  readonly places: readonly Place<P>[];
+  readonly places: readonly ListenerPlace<P>[];
+  /** The terms of connections that the program hands over. */
+  readonly handedOver: HandedOverPlaces<P>;
   /** The limits of the numbers of connections. */
   readonly limits: ServerLimits;
   /** The number of the last client, which is also the number of all clients that were let in. */
@@ -57,7 +64,7 @@ export interface ServerState<P> {
 }
 
 /** A client that was let in, and what it got to come back with. */
-type Arrival<P> = Omit<AcceptedClient<P>, "id"> & Pick<Greeted<P>, "ticket">;
+type LetIn<P> = Omit<AcceptedClient<P>, "id"> & Pick<Greeted<P>, "ticket">;
 
 /** The acceptor. {@linkcode Acceptor.start} makes one that listens. */
 export class Acceptor<P> implements ClientSessionHost<P> {
@@ -73,17 +80,18 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #strangers: StrangerTurns;
   readonly #greeting: GreetContext<P>;
   readonly #listeners: Listener[] = [];
-  readonly #accepting: Promise<void>[] = [];
+  /** The loops of the listeners, and the connections that wait for their turn. */
+  readonly #accepting = new Set<Promise<void>>();
   readonly #welcoming = new Set<Promise<void>>();
   readonly #peers = new Set<Peer>();
   #closing = false;
   /** The kinds of refusals that were logged since the last client was let in. */
   readonly #said = new Set<unknown>();
 
-  private constructor(owner: ServerState<P>, loop: EventLoop) {
+  private constructor(owner: ServerState<P>, loop: EventLoop, features: FeatureSet) {
     const { core, limits, resume } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(loop, core);
+    this.#shared = makeShared(loop, core, features);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, loop);
     const { clock, wheel } = this.#shared;
@@ -95,6 +103,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#offenders = new Offenders(this.#shared.clock, wheel);
     this.#greeting = {
       core,
+      features,
       wheel,
       handshakes: this.#handshakes,
       offenders: this.#offenders,
@@ -117,10 +126,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    * @throws {ConnectionError} One of the addresses cannot be listened at. Then nothing listens.
    */
   static async start<P>(owner: ServerState<P>, loop: EventLoop, spots: readonly Spot[]): Promise<Acceptor<P>> {
-    const run = new Acceptor(owner, loop);
-    const { bufferSize } = owner.core;
+    const { core } = owner;
+    const run = new Acceptor(owner, loop, await featureSetOf(core, core.extraFeatures));
+    const { bufferSize } = core;
     try {
-      await checkDescriptors(owner.core.log, owner.limits, spots);
+      await checkDescriptors(core.log, owner.limits, spots);
       for (const { at, transport } of spots) run.#listeners.push(await transport.listen(at, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));
@@ -129,7 +139,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     }
     run.#listeners.forEach((listener, i) => {
       if (owner.unref) listener.unref();
-      run.#accepting.push(run.#accept(listener, owner.places[i]));
+      run.#accepting.add(run.#accept(listener, owner.places[i]));
     });
     return run;
   }
@@ -211,34 +221,82 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return Promise.race([end, all.then(() => {})]);
   }
 
+  /**
+   * Takes a connection. Does the handshake with it, and lets it in or refuses it. When many come at once, it waits for its
+   * turn first. Then a promise is returned, and a listener takes no other connection until it resolves.
+   */
+  take(connection: Connection, place: Place<P>): Promise<void> | undefined {
+    if (this.#closing) return this.#turnAway(connection, new ConnectionError("closed", "The server is being closed"));
+    // Without an address nobody can say whether it is a proxy, so its bytes must not be taken for anything.
+    if (place.proxies !== undefined && hasLeft(connection.remote)) return this.#turnAway(connection, left());
+    const proxied = place.proxies?.has(connection.remote) === true;
+    // Whose connection the proxy passes on is known later.
+    const network = proxied ? "" : networkOf(connection.remote);
+    const refusal = this.#handshakes.refusal(network);
+    // This may happen thousands of times a second, so create no objects and wait for nothing.
+    if (refusal !== undefined) return this.#turnAway(connection, refusal);
+    const turn = this.#strangers.next();
+    if (turn === undefined) return this.#begin(connection, network, place, proxied);
+    const waiting = turn.then(() => {
+      this.#accepting.delete(waiting);
+      this.#begin(connection, network, place, proxied);
+    });
+    this.#accepting.add(waiting);
+    return waiting;
+  }
+
   async #accept(listener: Listener, place: Place<P>): Promise<void> {
     try {
       for await (const connection of listener) {
-        const network = networkOf(connection.remote);
-        const refusal = this.#handshakes.refusal(network);
-        if (refusal !== undefined) {
-          // This may happen thousands of times a second, so create no objects and wait for nothing.
-          this.#reject(connection.remote, refusal);
-          connection.abort(refusal);
-          continue;
-        }
-        const turn = this.#strangers.next();
+        const turn = this.take(connection, place);
         if (turn !== undefined) await turn;
-        const from = this.#strangers.begin();
-        const welcome = this.#welcome(connection, network, place).finally(() => this.#welcoming.delete(welcome));
-        this.#welcoming.add(welcome);
-        this.#strangers.end(from);
       }
     } catch (error) {
       this.#owner.core.error(error);
     }
   }
 
+  #turnAway(connection: Connection, refusal: Error): undefined {
+    this.#reject(connection.remote, refusal);
+    connection.abort(refusal);
+  }
+
+  #begin(connection: Connection, network: string, place: Place<P>, proxied: boolean): undefined {
+    const from = this.#strangers.begin();
+    if (this.#owner.unref) connection.unref();
+    const { handshakeTimeout } = this.core.limits;
+    const welcomed = proxied
+      ? this.#welcomeProxied(connection, place)
+      : this.#welcome(connection, network, place, handshakeTimeout);
+    const welcome = welcomed.finally(() => this.#welcoming.delete(welcome));
+    this.#welcoming.add(welcome);
+    this.#strangers.end(from);
+  }
+
+  /** Learns from a proxy whose connection it passes on, and then does the handshake with it. */
+  async #welcomeProxied(accepted: Connection, place: Place<P>): Promise<void> {
+    const { wheel, clock } = this.#shared;
+    const timeout = this.core.limits.handshakeTimeout;
+    const channel = new Channel(accepted);
+    const from = clock.now();
+    try {
+      const { remote, rest } = await throughProxy(channel, { wheel, handshakes: this.#handshakes, timeout });
+      const connection = new ProxiedConnection(accepted, remote, rest);
+      const network = networkOf(remote);
+      const refusal = this.#handshakes.refusal(network);
+      if (refusal !== undefined) return this.#turnAway(connection, refusal);
+      const begun = this.#strangers.begin();
+      const welcome = this.#welcome(connection, network, place, Math.max(1, timeout - (clock.now() - from)));
+      this.#strangers.end(begun);
+      await welcome;
+    } catch (error) {
+      await this.#refuse(channel, place, error, place.tls === undefined && place.encryption === undefined);
+    }
+  }
+
   /** Does the handshake with one connection, and lets it in or refuses it. Other handshakes run at the same time. */
-  async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
-    const { core, unref } = this.#owner;
-    if (unref) accepted.unref();
-    core.events.emit("handshake", accepted.remote);
+  async #welcome(accepted: Connection, network: string, place: Place<P>, timeout: number): Promise<void> {
+    this.core.events.emit("handshake", accepted.remote);
     const channel = new Channel(accepted);
     const slot = this.#limits.slot(accepted.remote);
     /** True if the peer is refused before anything was said. */
@@ -248,7 +306,8 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
       early = refused !== undefined && place.encryption === undefined;
       if (early) throw refused;
-      const { comeback, ...greeted } = await greet(this.#greeting, channel, network, place, slot, refused);
+      const arrival = { channel, network, place, slot, timeout, refused };
+      const { comeback, ...greeted } = await greet(this.#greeting, arrival);
       if (comeback !== undefined) return this.#goOn(comeback, channel, slot);
       // A protocol without a handshake has not counted the connection yet.
       slot.open();
@@ -257,12 +316,17 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       slot.leave();
     } catch (error) {
       slot.leave();
-      this.#reject(accepted.remote, error);
-      // `#handshakes` has already closed a connection that made room for others.
-      if (this.#handshakes.isCrowd(error)) return;
-      const told = (early || error === channel.security?.fault) && error instanceof HandshakeError;
-      await this.#handshakes.leave(channel, told ? refusalMessage(place.protocol, error) : undefined);
+      await this.#refuse(channel, place, error, early || error === channel.security?.fault);
     }
+  }
+
+  /** Closes a connection that is not let in. `told` is true if the peer can still hear why. */
+  async #refuse(channel: Channel, { protocol }: Place<P>, error: unknown, told: boolean): Promise<void> {
+    this.#reject(channel.remote, error);
+    // `#handshakes` has already closed a connection that made room for others.
+    if (this.#handshakes.isCrowd(error)) return;
+    const lastWord = told && error instanceof HandshakeError ? refusalMessage(protocol, error) : undefined;
+    await this.#handshakes.leave(channel, lastWord);
   }
 
   /**
@@ -287,7 +351,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   }
 
   /** Lets a client in. */
-  #admit({ ticket, ...arrival }: Arrival<P>, place: Place<P>): void {
+  #admit({ ticket, ...arrival }: LetIn<P>, place: Place<P>): void {
     const { groups, core, sessions } = this;
     const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;
@@ -338,4 +402,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       core.faults.note("debug", `connections rejected: ${reason}`, text);
     }
   }
+}
+
+/** Returns whether a socket has lost its address, because its peer was gone before it was looked at. */
+function hasLeft(remote: Address): boolean {
+  return "hostname" in remote && remote.hostname === "";
+}
+
+/** Proxies that only look whether the server is there leave like this. */
+function left(): ConnectionError {
+  return new ConnectionError("closed", "Cannot agree with the peer: it had left before its address was known");
 }

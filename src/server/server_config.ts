@@ -15,6 +15,7 @@ import {
   oneOf,
   optional,
   readOptions,
+  show,
   whole,
   wholeOrInfinity,
 } from "../base/checks.ts";
@@ -36,8 +37,10 @@ import type { EncryptionServerOptions, ServerEncryption } from "../encryption_se
 import type { TlsServerOptions } from "../tls_seam.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import type { Authenticate } from "./authenticate.ts";
+import { proxyProtocolOf, type ProxyProtocolOptions, TrustedProxies } from "./proxy_config.ts";
+import type { OriginPlace } from "./resumable_sessions.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */
 export interface ListenerConfig<P = undefined> {
@@ -69,6 +72,8 @@ export interface ListenerConfig<P = undefined> {
   readonly webSocket?: boolean | WebSocketServerOptions;
   /** Encrypts the connections of this listener; `false` for no encryption. @default the server's `encryption` */
   readonly encryption?: EncryptionServerOptions | false;
+  /** The proxies in front of this listener; `false` for none. @default the server's `proxyProtocol` */
+  readonly proxyProtocol?: ProxyProtocolOptions | false;
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -79,7 +84,10 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   readonly hostname?: string;
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
-  /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
+  /**
+   * Several addresses to listen at, instead of `port`, `hostname` and `path`. If it is empty, the server listens nowhere:
+   * its clients come by {@linkcode Server.accept}.
+   */
   readonly listen?: readonly ListenerConfig<P>[];
   /**
    * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The
@@ -110,6 +118,14 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    * @default no encryption: anyone in between can read and change all bytes
    */
   readonly encryption?: EncryptionServerOptions | false;
+  /**
+   * The proxies in front of all listeners that say by the PROXY protocol (HAProxy, nginx and others), version 1 or 2, who
+   * is connected. A connection that comes from one of them must begin with such a header, before TLS and encryption.
+   * Without it the connection is refused with `proxy-header-required`. The peer's address is then that in the header,
+   * for limits, events, logs and `authenticate`. From all other addresses, a header means nothing.
+   * @default none: the address of a peer is that of its socket
+   */
+  readonly proxyProtocol?: ProxyProtocolOptions | false;
   /**
    * Keeps the session of a native client that has `resume`, too, when its connection is lost. The client comes back to it
    * over another connection: nothing is lost and nothing comes twice. Until then it stays a client.
@@ -164,22 +180,28 @@ export interface ServerLimits {
   readonly maxPendingPerAddress: number;
 }
 
-/** A {@linkcode ListenerConfig} with everything decided. */
-export interface Place<P> {
-  /** The address to listen at. */
-  readonly at: Endpoint;
+/** How connections are let in that come from one source: a listener, or the program by `accept()`. */
+export interface Place<P> extends OriginPlace {
   /** The protocol that is spoken there. */
   readonly protocol: Protocol;
   /** Decides about the peers that connect there. */
   readonly authenticate: Authenticate<P> | undefined;
   /** What happens when a stream is damaged, if the protocol's frames have a magic. */
   readonly recovery: Recovery;
-  /** The sockets to use; `undefined` for those of the server. */
-  readonly transport: TransportChoice | undefined;
   /** The certificate that is shown there; `undefined` for no TLS. */
   readonly tls: TlsSettings | undefined;
   /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
+  /** The proxies that name the peers there; `undefined` for none. */
+  readonly proxies: TrustedProxies | undefined;
+}
+
+/** A {@linkcode ListenerConfig} with everything decided. */
+export interface ListenerPlace<P> extends Place<P> {
+  /** The address to listen at. */
+  readonly at: Endpoint;
+  /** The sockets to use; `undefined` for those of the server. */
+  readonly transport: TransportChoice | undefined;
   /** The options of WebSockets; `undefined` for bare sockets. */
   readonly webSocket: WebSocketServerOptions | undefined;
 }
@@ -207,7 +229,8 @@ export interface ServerOptions
   readonly listen: readonly ListenerOptions[] | undefined;
 }
 
-const LISTENER_OPTIONS: Checks<ListenerOptions> = {
+/** The checks of the options of a listener. */
+export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   port: optional(whole(0, 65535)),
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),
@@ -218,6 +241,7 @@ const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   tls: optional((name, value) => value === false ? value : serverTls(name, value)),
   encryption: optional((name, value) => value === false ? value : serverEncryption(name, value)),
   webSocket: optional((name, value) => value === false ? undefined : serverWebSocket(name, value)),
+  proxyProtocol: optional((name, value) => value === false ? value : proxyProtocolOf(name, value)),
 };
 
 /** The checks and defaults of the options. */
@@ -237,9 +261,7 @@ export const SERVER_OPTIONS: Checks<ServerOptions> = {
 };
 
 function listenersOf(name: string, listen: unknown): ListenerOptions[] {
-  if (!Array.isArray(listen) || listen.length === 0) {
-    throw new TypeError(`${name} must be an array of at least one place`);
-  }
+  if (!Array.isArray(listen)) throw new TypeError(`${name} must be an array of places, not ${show(listen)}`);
   return listen.map((given: object, i) => readOptions(`${name}[${i}]`, given, LISTENER_OPTIONS, `${name}[${i}].`));
 }
 
@@ -248,27 +270,30 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
  *
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
-export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
+export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[] {
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
     const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
-    checkTransport(place, options.transport, "");
+    checkSockets(place, options.transport, "");
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
   for (const name of ["port", "hostname", "path"] as const) {
     if (options[name] !== undefined) throw contradiction("listen", name);
   }
+  if (listen.length === 0) return nowhere(options);
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
     const { transport, tls = options.tls, encryption = options.encryption, webSocket } = listener;
+    const { proxyProtocol = options.proxyProtocol } = listener;
     const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, {
       tls,
       encryption,
+      proxyProtocol,
       webSocket,
     }, prefix);
-    checkTransport(place, transport, prefix);
+    checkSockets(place, transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
     }
@@ -278,6 +303,16 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
     throw noResync("every protocol in listen");
   }
   return places;
+}
+
+/** Checks the options of a server that listens nowhere, and returns that it has no listeners. */
+function nowhere({ tls, proxyProtocol, protocol, recovery }: ServerOptions): readonly [] {
+  if (recovery === "resync" && protocolNamed(protocol).magic === undefined) throw noResync(`protocol "${protocol}"`);
+  for (const [name, value] of Object.entries({ tls, proxyProtocol })) {
+    if (value === undefined || value === false) continue;
+    throw new ConfigError("invalid-config", `${name} is for listeners, and listen has none: leave out one of them`);
+  }
+  return [];
 }
 
 /** Returns the limits of the numbers of connections, from checked options. */
@@ -294,23 +329,33 @@ export function resumeTermsOf({ resume, maxConnections }: ServerOptions): Server
 
 /**
  * Returns the transport that the server itself uses: that of `config`. If there is none and each listener has its own,
- * it is that of the first listener.
+ * it is that of the first listener. A server that listens nowhere needs none.
  */
 export function ownTransportOf<P>(
   { transport }: ServerConfig<P>,
-  places: readonly Place<P>[],
-): TransportChoice | undefined {
+  places: readonly ListenerPlace<P>[],
+): TransportChoice | "none" | undefined {
   if (transport !== undefined || places.some((place) => place.transport === undefined)) return transport;
-  return places[0].transport;
+  return places[0]?.transport ?? "none";
 }
 
-/** Throws if a listener has sockets of its own and another transport is set for it. */
-function checkTransport<P>({ tls, webSocket }: Place<P>, transport: TransportChoice | undefined, prefix: string): void {
+/** Throws if a listener has sockets of its own, and something is set for it that does not go with them. */
+function checkSockets<P>(
+  { proxies, tls, webSocket }: ListenerPlace<P>,
+  transport: TransportChoice | undefined,
+  prefix: string,
+): void {
   if (webSocket === undefined) {
     if (tls !== undefined) checkTlsTransport(transport, prefix);
-  } else if (typeof transport === "object") {
-    throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
+    return;
   }
+  if (typeof transport === "object") throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
+  if (proxies === undefined) return;
+  throw new ConfigError(
+    "invalid-config",
+    `${prefix}webSocket goes without proxyProtocol: set ${prefix}proxyProtocol to false. A proxy for HTTP names the ` +
+      "peer in a header, which authenticate sees in request.headers",
+  );
 }
 
 function placeOf<P>(
@@ -319,25 +364,35 @@ function placeOf<P>(
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   transport: TransportChoice | undefined,
-  { tls, encryption, webSocket }: Pick<ListenerOptions, "encryption" | "tls" | "webSocket">,
+  { tls, encryption, proxyProtocol, webSocket }: Pick<
+    ListenerOptions,
+    "encryption" | "proxyProtocol" | "tls" | "webSocket"
+  >,
   prefix = "",
-): Place<P> {
+): ListenerPlace<P> {
+  return {
+    at,
+    protocol: askedIn(spoken, decides, prefix),
+    authenticate: decides as Authenticate<P> | undefined,
+    recovery,
+    transport,
+    tls: tls === undefined || tls === false ? undefined : { options: tls, context: undefined },
+    encryption: encryption === undefined || encryption === false
+      ? undefined
+      : { options: encryption, encryption: undefined },
+    webSocket,
+    proxies: proxyProtocol === undefined || proxyProtocol === false ? undefined : new TrustedProxies(proxyProtocol),
+  };
+}
+
+/**
+ * Returns a protocol by its name.
+ *
+ * @throws {ConfigError} `invalid-config`: there is `authenticate`, and the protocol has no handshake to ask a peer in.
+ */
+export function askedIn(spoken: string, authenticate: Authenticate<unknown> | undefined, prefix = ""): Protocol {
   const protocol = protocolNamed(spoken);
-  const authenticate = decides as Authenticate<P> | undefined;
-  if (authenticate === undefined || protocol.handshake !== "none") {
-    return {
-      at,
-      protocol,
-      authenticate,
-      recovery,
-      transport,
-      tls: tls === undefined || tls === false ? undefined : { options: tls, context: undefined },
-      encryption: encryption === undefined || encryption === false
-        ? undefined
-        : { options: encryption, encryption: undefined },
-      webSocket,
-    };
-  }
+  if (authenticate === undefined || protocol.handshake !== "none") return protocol;
   throw new ConfigError(
     "invalid-config",
     `${prefix}protocol "${spoken}" goes without authenticate: that release has no handshake to ask a peer in`,

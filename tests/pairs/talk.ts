@@ -22,6 +22,8 @@ export interface Way {
   open(answer: (greeting: Uint8Array) => Uint8Array): Promise<Connection>;
   /** Whether both sides compress. */
   readonly compresses: boolean;
+  /** What `Client.security` says. */
+  readonly security: Client["security"];
   /** True if the client's clock shows whole milliseconds only, as in browsers. A round trip may then take none. */
   readonly coarse?: boolean;
 }
@@ -52,6 +54,7 @@ export async function talk(checks: Checks, way: Way): Promise<void> {
     await client.connect();
     await other.connect();
     assertEquals([spoken, client.state, other.state], ["native", "connected", "connected"]);
+    assertEquals(client.security, way.security);
   });
   for (const [name, size] of [["0 bytes", 0], ["1 byte", 1], ["64 KiB", 65536], ["5 MiB", 5 * MIB]] as const) {
     await check(`echo of ${name}`, async () => {

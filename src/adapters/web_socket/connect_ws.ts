@@ -13,6 +13,7 @@ import { bufferSizeOf, plainIp } from "../endpoint.ts";
 import { connectSocket } from "../node_connect.ts";
 import { connectError } from "../system_errors.ts";
 import { readTls, secureSocket } from "../tls.ts";
+import { MaskKeys } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
 import { statusError } from "./open_error.ts";
 import { loadWs, wsChannel, type WsPackage } from "./ws_socket.ts";
@@ -36,6 +37,7 @@ interface Carrier {
  */
 export async function wsConnector(url: string, tls: TlsClientOptions = {}): Promise<ConnectWebSocket> {
   const ws = await loadWs();
+  const keys = new MaskKeys();
   const context = url.startsWith("wss:") ? readTls("tls", tls) : undefined;
   const carry = async (to: TcpEndpoint, options: ConnectOptions | undefined): Promise<Carrier> => {
     const signal = options?.signal;
@@ -48,7 +50,7 @@ export async function wsConnector(url: string, tls: TlsClientOptions = {}): Prom
   };
   return async (to, options) => {
     const bufferSize = bufferSizeOf(options);
-    return await open(ws, url, to, await carry(to, options), bufferSize, options?.signal);
+    return await open(ws, url, to, await carry(to, options), keys, bufferSize, options?.signal);
   };
 }
 
@@ -58,6 +60,7 @@ async function open(
   url: string,
   to: TcpEndpoint,
   { certificate, socket, stream }: Carrier,
+  keys: MaskKeys,
   bufferSize: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
@@ -77,7 +80,8 @@ async function open(
     const local: Address = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
     const remote: Address = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     // Now: a message may have come with the answer, and is passed on in this turn.
-    const channel = wsChannel(webSocket, { local, remote, bufferSize }, () => void socket.unref());
+    const below = { stream, keys, unref: () => void socket.unref() };
+    const channel = wsChannel(webSocket, below, { local, remote, bufferSize });
     resolve(new WebSocketConnection(channel, security));
   });
   webSocket.once("unexpected-response", (_, { statusCode = 0 }) => reject(statusError(url, statusCode)));

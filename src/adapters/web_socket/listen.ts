@@ -7,24 +7,25 @@
  * @module
  */
 
-import {
-  createServer as createHttp,
-  type IncomingMessage,
-  type Server as HttpServer,
-  type ServerResponse,
-} from "node:http";
-import { createServer as createHttps, type Server as HttpsServer } from "node:https";
+import type * as Http from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import type * as Https from "node:https";
+import type { Server as HttpsServer } from "node:https";
 import type { Address, Endpoint } from "../../base/address.ts";
+import { builtinModule } from "../../base/builtin_module.ts";
 import type { Pem, TlsServerOptions } from "../../tls_seam.ts";
 import type { Connection, Listener, SocketOptions } from "../../transport.ts";
 import type { WebSocketServerOptions, WebSocketTls } from "../../websocket_seam.ts";
 import { AcceptQueue } from "../accept_queue.ts";
-import { resolveBun } from "../bun.ts";
+import { type BunNames, resolveBun } from "../bun_names.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "../endpoint.ts";
 import { brokenError, listenError } from "../system_errors.ts";
 import { BUN_HANDLERS, type BunWebSocketHandlers } from "./bun_socket.ts";
 import { type BunServer, upgradeBun, type UpgradeTerms } from "./upgrade.ts";
 import { type NodeRequest, type NodeSocket, NodeUpgrader } from "./upgrade_node.ts";
+
+const HTTP = builtinModule("node:http") as typeof Http;
+const HTTPS = builtinModule("node:https") as typeof Https;
 
 /** How long a client may take for its request, in milliseconds, where the server can be told. */
 const REQUEST_TIMEOUT = 10_000;
@@ -39,8 +40,7 @@ interface HttpListener {
 
 /** The part of Bun that is used. */
 interface Runtimes {
-  readonly Bun?: {
-    readonly dns: { lookup(hostname: string): Promise<{ readonly address: string }[]> };
+  readonly Bun?: BunNames & {
     serve(options: {
       readonly fetch: (request: Request, server: BunServer) => Response | undefined;
       readonly websocket: BunWebSocketHandlers;
@@ -93,7 +93,7 @@ async function listenBun(
     fetch: (request, server) => upgradeBun(request, server, terms),
     websocket: BUN_HANDLERS,
     error: failed,
-    ...tls === undefined ? {} : { tls: { ...pemOptions(tls.options), minVersion: bunVersion(tls.options) } },
+    ...tls === undefined ? {} : { tls: bunOptions(tls.options) },
   });
   const server = bun.serve(options());
   if (tls !== undefined) tls.renewed = () => server.reload(options());
@@ -114,8 +114,8 @@ async function listenNode(
   const upgrader = new NodeUpgrader(terms);
   const times = { headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT };
   const server: HttpServer | HttpsServer = tls === undefined
-    ? createHttp(times)
-    : createHttps({ ...times, ...pemOptions(tls.options) });
+    ? HTTP.createServer(times)
+    : HTTPS.createServer({ ...times, ...pemOptions(tls.options) });
   server.on("request", (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(426, { connection: "close, upgrade", upgrade: "websocket", "content-type": "text/plain" });
     response.end("Only WebSockets are served here\n");
@@ -148,7 +148,7 @@ function failed(): Response {
   return new Response("The request could not be answered\n", { status: 500 });
 }
 
-/** Returns the options of TLS as `node:https` takes them. Bun has another name for the least version. */
+/** Returns the options of TLS as `node:https` takes them. */
 function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "TLSv1.3" }: TlsServerOptions): object {
   const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
   return {
@@ -162,9 +162,9 @@ function pemOptions({ ca, cert, clientCertificate = "none", key, minVersion = "T
   };
 }
 
-/** Returns the least version of TLS as Bun takes it. */
-function bunVersion({ minVersion }: TlsServerOptions): number {
-  return minVersion === "TLSv1.2" ? 0x0303 : 0x0304;
+/** Returns the options of TLS as Bun takes them, whose versions are the numbers of the protocol. */
+function bunOptions(options: TlsServerOptions): object {
+  return { ...pemOptions(options), minVersion: options.minVersion === "TLSv1.2" ? 0x0303 : 0x0304 };
 }
 
 class WebSocketListener implements Listener {

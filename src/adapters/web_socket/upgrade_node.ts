@@ -10,6 +10,7 @@ import type { Address } from "../../base/address.ts";
 import type { ConnectionSecurity } from "../../transport.ts";
 import { DEFAULT_BUFFER_SIZE, plainIp } from "../endpoint.ts";
 import { certificateOf } from "../tls_certificate.ts";
+import type { FrameStream } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
 import { ReceivedRequest, type Rejection, rejectionOf } from "./request.ts";
 import type { UpgradeTerms } from "./upgrade.ts";
@@ -17,8 +18,11 @@ import { loadWs, wsChannel, type WsServer, type WsWebSocket } from "./ws_socket.
 
 /** The part of a request of `node:http` that is used. */
 export interface NodeRequest {
+  /** The method. */
   readonly method?: string | undefined;
+  /** The path with the query. */
   readonly url?: string | undefined;
+  /** Names and values of the headers, in turn. */
   readonly rawHeaders: readonly string[];
 }
 
@@ -110,7 +114,8 @@ export class NodeUpgrader {
       remote: addressOf(socket.remoteAddress, socket.remotePort),
       bufferSize,
     };
-    const channel = wsChannel(webSocket, info, () => void socket.unref?.());
+    const below = { stream: socket as unknown as FrameStream, unref: () => void socket.unref?.() };
+    const channel = wsChannel(webSocket, below, info);
     accept(new WebSocketConnection(channel, securityOf(socket), request));
   }
 }

@@ -1,15 +1,19 @@
 /**
- * A WebSocket of the package `ws`.
+ * A WebSocket of the package `ws`. The package opens and closes it, and reads. What is sent is written to the stream below
+ * it, which the package does not mind: without compression it writes each of its own frames at once.
  *
  * @module
  */
 
 import { ConfigError } from "../../errors.ts";
+import { systemError } from "../system_errors.ts";
+import { type FrameStream, type MaskKeys, writeMessage } from "./binary_frames.ts";
 import { type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
 
 /** The part of a WebSocket of `ws` that is used. */
 export interface WsWebSocket {
   readonly protocol: string;
+  readonly readyState: number;
   on(event: "message", listener: (data: Uint8Array, isBinary: boolean) => void): void;
   on(event: "close", listener: (code: number, reason: Uint8Array) => void): void;
   on(event: "error", listener: (error: Error) => void): void;
@@ -39,7 +43,19 @@ export interface WsClientEvents {
   once(event: "unexpected-response", listener: (request: object, response: { statusCode?: number }) => void): void;
 }
 
+/** The `readyState` of a WebSocket that can send. */
+const OPEN = 1;
 const BINARY = { binary: true, compress: false } as const;
+
+/** The stream below a WebSocket, and how it is used. */
+export interface WsStream {
+  /** The stream of the side's frames. */
+  readonly stream: FrameStream;
+  /** The masking keys, on the side of the client. */
+  readonly keys?: MaskKeys;
+  /** Lets the process exit while the WebSocket is open. */
+  readonly unref: () => void;
+}
 
 /**
  * Loads the package.
@@ -58,11 +74,11 @@ export async function loadWs(): Promise<WsPackage> {
  * Returns the channel of a WebSocket.
  *
  * @param socket The WebSocket, which is open.
+ * @param below The stream below it, and how it is used.
  * @param info What is known about it.
- * @param unref Lets the process exit while the WebSocket is open.
  */
-export function wsChannel(socket: WsWebSocket, info: WebSocketInfo, unref: () => void): WebSocketChannel {
-  const channel = new WebSocketChannel(new WsSocket(socket, unref), info);
+export function wsChannel(socket: WsWebSocket, below: WsStream, info: WebSocketInfo): WebSocketChannel {
+  const channel = new WebSocketChannel(new WsSocket(socket, below), info);
   let failure: Error | undefined;
   socket.on("message", (data, isBinary) => channel.message(isBinary ? plain(data) : undefined));
   socket.on("error", (error) => failure = error);
@@ -79,17 +95,45 @@ function plain(data: Uint8Array): Uint8Array {
 
 class WsSocket implements MessageSocket {
   readonly #socket: WsWebSocket;
+  /** The stream to write to; `undefined` if only the package can. */
+  readonly #stream: FrameStream | undefined;
+  readonly #keys: MaskKeys | undefined;
   readonly unref: () => void;
+  /** The number of messages whose bytes may still be borrowed. */
+  #unsent = 0;
+  /** Settles when there are none. */
+  #waiting: PromiseWithResolvers<void> | undefined = undefined;
+  /** Called for each message. One function for all saves each of them a closure. */
+  readonly #sent: (error?: Error | null) => void;
 
-  constructor(socket: WsWebSocket, unref: () => void) {
+  constructor(socket: WsWebSocket, { keys, stream, unref }: WsStream) {
     this.#socket = socket;
+    // The package that Bun has in place of `ws` gives the stream away.
+    this.#stream = "Bun" in globalThis ? undefined : stream;
+    this.#keys = keys;
     this.unref = unref;
+    this.#sent = (error) => {
+      this.#unsent--;
+      // Without a promise, `close` follows and reports the error.
+      if (error) this.#waiting?.reject(error);
+      else if (this.#unsent === 0) this.#waiting?.resolve();
+      else return;
+      this.#waiting = undefined;
+    };
   }
 
-  send(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.send(bytes, BINARY, (error) => error ? reject(error) : resolve());
-    });
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    const stream = this.#stream;
+    if (this.#socket.readyState !== OPEN) return Promise.reject(systemError("EPIPE"));
+    this.#unsent++;
+    if (stream === undefined) this.#socket.send(bytes, BINARY, this.#sent);
+    else {
+      writeMessage(stream, bytes, this.#keys, this.#sent);
+      // Node passes bytes on at once if it can. Then the callback only follows in a later turn.
+      if (stream.writableLength === 0) return undefined;
+    }
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
   }
 
   close(code: number): void {

@@ -31,6 +31,7 @@ export async function contract(url: string, trust: string | null): Promise<Resul
       return await encryption().client({ trust }).connect(connection, to, answer);
     },
     compresses: false,
+    security: trust !== null ? "noise" : url.startsWith("wss:") ? "tls" : "none",
     coarse: true,
   }).catch(() => {});
   return results;
