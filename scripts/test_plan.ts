@@ -113,7 +113,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "logger_test.ts": "waits one turn of the event loop",
   "message_test.ts": "waits 5 ms for a rejection that nobody handles: late, it only waits longer",
   "pairs/talk.ts": "takes a time stamp",
-  "pairs/contract.ts": "ends a program that hangs after 50 s, where it needs one",
+  "pairs/program.ts": "ends a program that hangs after 50 s, where it needs one",
   "processes/waiting.ts": "limits of 20 s and more, given by its callers, for programs that answer within one",
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",

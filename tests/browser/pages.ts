@@ -95,7 +95,6 @@ function bundle(): ReadonlyMap<string, Uint8Array> {
     format: "esm",
     platform: "browser",
     target: "es2022",
-    external: ["node:*", "ws"],
     logLevel: "silent",
   });
   return new Map(outputFiles.map(({ path, contents }) => [`/${basename(path)}`, contents]));

@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { main } from "./contract.ts";
+import { main } from "./program.ts";
 import { GIVEN, wayTo } from "./protection.ts";
 import { talk } from "./talk.ts";
 

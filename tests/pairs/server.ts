@@ -8,7 +8,8 @@
 import { assertEquals } from "@std/assert";
 import { type CloseReason, ProtocolError, type Server, type TcpEndpoint } from "@veltix/core";
 import { GIVEN, serverOf } from "./protection.ts";
-import { type Checks, type Command, COUNT, main, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { type Checks, type Command, COUNT, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { main } from "./program.ts";
 
 /** Lets a server serve until it is told to close. */
 export async function serve(checks: Checks, server: Server<unknown>): Promise<void> {
