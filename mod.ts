@@ -113,6 +113,7 @@ export {
   type Limits,
 } from "./src/app/config.ts";
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
+export type { AcceptOptions } from "./src/server/accept_options.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { SendOptions } from "./src/app/send_options.ts";

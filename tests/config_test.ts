@@ -286,13 +286,29 @@ describe("the config of a Server and of a Client", () => {
   });
 });
 
+const PEM = "-----BEGIN CERTIFICATE-----";
+
 describe("listen, in the config of a Server,", () => {
-  it("is an array of at least one place", () => {
-    for (const listen of [[], {}, "8080", 8080, null]) {
-      assertThrows(() => makeServer({ listen }), TypeError, "listen must be an array of at least one place");
+  it("is an array of places", () => {
+    for (const listen of [{}, "8080", 8080, null]) {
+      assertThrows(() => makeServer({ listen }), TypeError, "listen must be an array of places, not ");
     }
     makeServer({ listen: [{}] });
     makeServer({ listen: undefined });
+  });
+
+  it("may be empty, and then excludes what is for listeners", () => {
+    makeServer({ listen: [] });
+    makeServer({ listen: [], tls: false, protocol: "1.9", recovery: "resync" });
+    const cases = [
+      [{ tls: { cert: PEM, key: PEM } }, "tls is for listeners, and listen has none: leave out one of them"],
+      [{ port: 1 }, "listen stands in place of port: give one of them"],
+      [{ recovery: "resync", protocol: "native" }, 'protocol "native" goes without recovery: "resync"'],
+      [{ authenticate: () => 1, protocol: "1.2.1" }, 'protocol "1.2.1" goes without authenticate'],
+    ] as const;
+    for (const [config, message] of cases) {
+      assertThrows(() => makeServer({ listen: [], ...config }), ConfigError, message);
+    }
   });
 
   it("refuses what is wrong in a place, with the place in the message", () => {

@@ -75,8 +75,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly features: FeatureSet;
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
-  /** Which sockets to use. */
-  readonly transport: TransportChoice;
+  /** Which sockets to use; `"none"` if there are none to use. */
+  readonly transport: TransportChoice | "none";
   readonly tuning: Tuning;
   /** What happens when the stream of a Python peer is damaged. */
   readonly recovery: Recovery;
@@ -110,7 +110,7 @@ export class EndpointCore<Map extends EventMap> {
     options: CommonOptions & { readonly resume?: ResumeTerms | undefined },
     names: readonly (keyof Map & string)[],
     platform?: Platform,
-    transport: TransportChoice = options.transport,
+    transport: TransportChoice | "none" = options.transport,
     extra: readonly Feature[] = [],
   ) {
     this.#platform = platform;
@@ -118,7 +118,7 @@ export class EndpointCore<Map extends EventMap> {
     this.tuning = readTuning(options);
     this.bufferSize = options.bufferSize;
     this.transport = transport;
-    this.checkSockets(transport);
+    if (transport !== "none") this.checkSockets(transport);
     this.log = options.logger;
     this.faults = new FaultLog(this.log);
     this.contract = options.contract;
@@ -146,7 +146,10 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /** Returns the sockets, or a promise of them if they are not loaded yet. */
-  sockets(transport: TransportChoice = this.transport): Transport | Promise<Transport> {
+  sockets(): Transport | Promise<Transport> | undefined;
+  sockets(transport: TransportChoice | undefined): Transport | Promise<Transport>;
+  sockets(transport: TransportChoice | "none" = this.transport): Transport | Promise<Transport> | undefined {
+    if (transport === "none") return undefined;
     return typeof transport === "object" ? transport : this.#platform!.loadTransport(transport);
   }
 
@@ -174,9 +177,9 @@ export class EndpointCore<Map extends EventMap> {
     return this.#platform!.loadWebSockets();
   }
 
-  /** Returns the event loop for the users of these sockets. */
-  loopOf(transport: Transport): EventLoop {
-    return transport.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
+  /** Returns the event loop for the users of these sockets; `undefined` if there are none. */
+  loopOf(transport: Transport | undefined): EventLoop {
+    return transport?.eventLoop ?? this.#platform?.eventLoop ?? anyLoop;
   }
 
   /** Adds a route. Throws what `Routes.add` throws. */

@@ -197,7 +197,7 @@ export class Connector {
   async #routeTo({ endpoint, url }: Destination): Promise<Route> {
     const { core, target: { tls } } = this.#context;
     if (url !== undefined) return { endpoint, transport: (await core.webSockets()).client(url, tls) };
-    return { endpoint, transport: tls === undefined ? await core.sockets() : (await core.tls()).client(tls) };
+    return { endpoint, transport: tls === undefined ? (await core.sockets())! : (await core.tls()).client(tls) };
   }
 
   /** Runs one connect loop after another, until no other follows. */

@@ -1,6 +1,7 @@
 /**
- * The acceptor of a server, from listening to the end of closing. It accepts connections, does the handshake with each
- * of them in parallel, and runs the sessions of those that were let in. A server that starts again gets a new acceptor.
+ * The acceptor of a server, from listening to the end of closing. It takes connections from listeners and from the
+ * program, does the handshake with each of them in parallel, and runs the sessions of those that were let in. A server
+ * that starts again gets a new acceptor.
  *
  * @module
  */
@@ -22,13 +23,14 @@ import { ConnectionLimits, type ConnectionSlot } from "./connection_limits.ts";
 import { upgrades } from "../wire/handshake/greeting.ts";
 import type { ServerResumeTerms } from "../app/resume_config.ts";
 import type { Comeback } from "./comeback.ts";
+import type { HandedOverPlaces } from "./accept_options.ts";
 import { greet, type GreetContext, type Greeted } from "./greet.ts";
 import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
 import { ResumableSessions } from "./resumable_sessions.ts";
-import type { Place, ServerLimits } from "./server_config.ts";
+import type { ListenerPlace, Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 import { checkDescriptors, type Spot } from "./spots.ts";
 
@@ -37,7 +39,9 @@ export interface ServerState<P> {
   /** The routes, events, limits and the log. */
   readonly core: EndpointCore<ServerEvents<P>>;
   /** The addresses to listen at, with the protocol and the checks of each. */
-  readonly places: readonly Place<P>[];
+  readonly places: readonly ListenerPlace<P>[];
+  /** The terms of connections that the program hands over. */
+  readonly handedOver: HandedOverPlaces<P>;
   /** The limits of the numbers of connections. */
   readonly limits: ServerLimits;
   /** The number of the last client, which is also the number of all clients that were let in. */
@@ -57,7 +61,7 @@ export interface ServerState<P> {
 }
 
 /** A client that was let in, and what it got to come back with. */
-type Arrival<P> = Omit<AcceptedClient<P>, "id"> & Pick<Greeted<P>, "ticket">;
+type LetIn<P> = Omit<AcceptedClient<P>, "id"> & Pick<Greeted<P>, "ticket">;
 
 /** The acceptor. {@linkcode Acceptor.start} makes one that listens. */
 export class Acceptor<P> implements ClientSessionHost<P> {
@@ -73,7 +77,8 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   readonly #strangers: StrangerTurns;
   readonly #greeting: GreetContext<P>;
   readonly #listeners: Listener[] = [];
-  readonly #accepting: Promise<void>[] = [];
+  /** The loops of the listeners, and the connections that wait for their turn. */
+  readonly #accepting = new Set<Promise<void>>();
   readonly #welcoming = new Set<Promise<void>>();
   readonly #peers = new Set<Peer>();
   #closing = false;
@@ -129,7 +134,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     }
     run.#listeners.forEach((listener, i) => {
       if (owner.unref) listener.unref();
-      run.#accepting.push(run.#accept(listener, owner.places[i]));
+      run.#accepting.add(run.#accept(listener, owner.places[i]));
     });
     return run;
   }
@@ -211,34 +216,55 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     return Promise.race([end, all.then(() => {})]);
   }
 
+  /**
+   * Takes a connection. Does the handshake with it, and lets it in or refuses it. When many come at once, it waits for its
+   * turn first. Then a promise is returned, and a listener takes no other connection until it resolves.
+   */
+  take(connection: Connection, place: Place<P>): Promise<void> | undefined {
+    if (this.#closing) return this.#turnAway(connection, new ConnectionError("closed", "The server is being closed"));
+    const network = networkOf(connection.remote);
+    const refusal = this.#handshakes.refusal(network);
+    // This may happen thousands of times a second, so create no objects and wait for nothing.
+    if (refusal !== undefined) return this.#turnAway(connection, refusal);
+    const turn = this.#strangers.next();
+    if (turn === undefined) return this.#begin(connection, network, place);
+    const waiting = turn.then(() => {
+      this.#accepting.delete(waiting);
+      this.#begin(connection, network, place);
+    });
+    this.#accepting.add(waiting);
+    return waiting;
+  }
+
   async #accept(listener: Listener, place: Place<P>): Promise<void> {
     try {
       for await (const connection of listener) {
-        const network = networkOf(connection.remote);
-        const refusal = this.#handshakes.refusal(network);
-        if (refusal !== undefined) {
-          // This may happen thousands of times a second, so create no objects and wait for nothing.
-          this.#reject(connection.remote, refusal);
-          connection.abort(refusal);
-          continue;
-        }
-        const turn = this.#strangers.next();
+        const turn = this.take(connection, place);
         if (turn !== undefined) await turn;
-        const from = this.#strangers.begin();
-        const welcome = this.#welcome(connection, network, place).finally(() => this.#welcoming.delete(welcome));
-        this.#welcoming.add(welcome);
-        this.#strangers.end(from);
       }
     } catch (error) {
       this.#owner.core.error(error);
     }
   }
 
+  #turnAway(connection: Connection, refusal: Error): undefined {
+    this.#reject(connection.remote, refusal);
+    connection.abort(refusal);
+  }
+
+  #begin(connection: Connection, network: string, place: Place<P>): undefined {
+    const from = this.#strangers.begin();
+    if (this.#owner.unref) connection.unref();
+    const { handshakeTimeout } = this.core.limits;
+    const welcomed = this.#welcome(connection, network, place, handshakeTimeout);
+    const welcome = welcomed.finally(() => this.#welcoming.delete(welcome));
+    this.#welcoming.add(welcome);
+    this.#strangers.end(from);
+  }
+
   /** Does the handshake with one connection, and lets it in or refuses it. Other handshakes run at the same time. */
-  async #welcome(accepted: Connection, network: string, place: Place<P>): Promise<void> {
-    const { core, unref } = this.#owner;
-    if (unref) accepted.unref();
-    core.events.emit("handshake", accepted.remote);
+  async #welcome(accepted: Connection, network: string, place: Place<P>, timeout: number): Promise<void> {
+    this.core.events.emit("handshake", accepted.remote);
     const channel = new Channel(accepted);
     const slot = this.#limits.slot(accepted.remote);
     /** True if the peer is refused before anything was said. */
@@ -248,7 +274,8 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
       early = refused !== undefined && place.encryption === undefined;
       if (early) throw refused;
-      const { comeback, ...greeted } = await greet(this.#greeting, channel, network, place, slot, refused);
+      const arrival = { channel, network, place, slot, timeout, refused };
+      const { comeback, ...greeted } = await greet(this.#greeting, arrival);
       if (comeback !== undefined) return this.#goOn(comeback, channel, slot);
       // A protocol without a handshake has not counted the connection yet.
       slot.open();
@@ -257,12 +284,17 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       slot.leave();
     } catch (error) {
       slot.leave();
-      this.#reject(accepted.remote, error);
-      // `#handshakes` has already closed a connection that made room for others.
-      if (this.#handshakes.isCrowd(error)) return;
-      const told = (early || error === channel.security?.fault) && error instanceof HandshakeError;
-      await this.#handshakes.leave(channel, told ? refusalMessage(place.protocol, error) : undefined);
+      await this.#refuse(channel, place, error, early || error === channel.security?.fault);
     }
+  }
+
+  /** Closes a connection that is not let in. `told` is true if the peer can still hear why. */
+  async #refuse(channel: Channel, { protocol }: Place<P>, error: unknown, told: boolean): Promise<void> {
+    this.#reject(channel.remote, error);
+    // `#handshakes` has already closed a connection that made room for others.
+    if (this.#handshakes.isCrowd(error)) return;
+    const lastWord = told && error instanceof HandshakeError ? refusalMessage(protocol, error) : undefined;
+    await this.#handshakes.leave(channel, lastWord);
   }
 
   /**
@@ -287,7 +319,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   }
 
   /** Lets a client in. */
-  #admit({ ticket, ...arrival }: Arrival<P>, place: Place<P>): void {
+  #admit({ ticket, ...arrival }: LetIn<P>, place: Place<P>): void {
     const { groups, core, sessions } = this;
     const from = this.#strangers.begin();
     const id = ++this.#owner.lastId;

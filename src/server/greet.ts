@@ -18,6 +18,7 @@ import { ServerHandshake } from "../wire/handshake/server.ts";
 import type { Protocol } from "../wire/protocols.ts";
 import { objectMember } from "../base/untrusted.ts";
 import type { Address } from "../base/address.ts";
+import type { ServerEncryption } from "../encryption_seam.ts";
 import { comebackOf, RESUME, type SessionTicket } from "../session/resumption.ts";
 import { type Answer, ask, type Authenticate } from "./authenticate.ts";
 import { Comeback } from "./comeback.ts";
@@ -25,7 +26,8 @@ import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Offenders } from "./offenders.ts";
 import type { Pending, PendingHandshakes } from "./pending_handshakes.ts";
 import type { ResumableSessions } from "./resumable_sessions.ts";
-import type { Place } from "./server_config.ts";
+import type { EncryptionSettings, Place } from "./server_config.ts";
+import { makeEncryption } from "./spots.ts";
 import type { ServerEvents } from "./server_events.ts";
 
 /** The parts of an acceptor that all its handshakes use. */
@@ -45,6 +47,20 @@ export interface GreetContext<P> {
   stranger(address: Address, error: HandshakeError): void;
 }
 
+/** A connection whose handshake begins. */
+export interface Arrival<P> {
+  readonly channel: Channel;
+  /** The network that it comes from. */
+  readonly network: string;
+  readonly place: Place<P>;
+  /** The place of the connection within the limits. It is opened before the peer is let in. */
+  readonly slot: ConnectionSlot;
+  /** The time for the handshake, in milliseconds. */
+  readonly timeout: number;
+  /** The peer is refused with this error and gets no greeting; `undefined` if it is greeted. */
+  readonly refused: HandshakeError | undefined;
+}
+
 /** What a handshake has led to. */
 export interface Greeted<P> {
   readonly outcome: HandshakeOutcome;
@@ -59,19 +75,10 @@ export interface Greeted<P> {
 /**
  * Does the handshake with a connection. The connection stays open if it fails.
  *
- * @param network The network that the connection comes from.
- * @param slot The place of the connection within the limits. It is opened before the peer is let in.
- * @param refused The peer is refused with this error and gets no greeting.
  * @throws {unknown} The handshake failed, or the connection is not let in.
  */
-export async function greet<P>(
-  context: GreetContext<P>,
-  channel: Channel,
-  network: string,
-  place: Place<P>,
-  slot: ConnectionSlot,
-  refused: HandshakeError | undefined,
-): Promise<Greeted<P>> {
+export async function greet<P>(context: GreetContext<P>, arrival: Arrival<P>): Promise<Greeted<P>> {
+  const { channel, network, place, slot, timeout, refused } = arrival;
   const { core, wheel, handshakes, offenders, strangers, greetings } = context;
   const { protocol } = place;
   const { offer } = core.features;
@@ -95,8 +102,7 @@ export async function greet<P>(
       await turn;
       handshakes.check(pending);
     }
-    const timeout = core.limits.handshakeTimeout;
-    const secure = secured(channel, place, machine, strangers);
+    const secure = secured(core, channel, place, machine, strangers);
     const refusing: HandshakeMachine = {
       start: () => machine.refuse(refused!),
       push: (chunk) => machine.push(chunk),
@@ -256,6 +262,7 @@ class Admission<P> {
 
 /** Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. */
 function secured<P>(
+  core: EndpointCore<ServerEvents<P>>,
   channel: Channel,
   { tls, encryption }: Place<P>,
   machine: ServerHandshake,
@@ -272,11 +279,26 @@ function secured<P>(
     }
     if (encryption === undefined) return step;
     const { send = EMPTY, ...rest } = step as { readonly send?: Uint8Array } & HandshakeStep;
-    const { first } = await channel.wrap((connection) => encryption.encryption!.accept(connection, send, strangers));
+    const noise = encryption.encryption ?? await loadEncryption(core, encryption);
+    const { first } = await channel.wrap((connection) => noise.accept(connection, send, strangers));
     if (step.state === "failed") return rest as HandshakeStep;
     if (channel.security?.fault !== undefined) throw channel.security.fault;
     if (first.length > 0 && step.state === "waiting") return machine.push(first);
     channel.unread(first);
     return rest as HandshakeStep;
   };
+}
+
+/** Makes the encryption of connections that no listener has accepted. */
+async function loadEncryption<P>(
+  core: EndpointCore<ServerEvents<P>>,
+  settings: EncryptionSettings,
+): Promise<ServerEncryption> {
+  try {
+    return await makeEncryption(core, settings);
+  } catch (error) {
+    // The options are wrong, so the program has to hear of it.
+    core.error(error);
+    throw error;
+  }
 }

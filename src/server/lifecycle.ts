@@ -9,12 +9,13 @@ import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/closing.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import { type Address, addressText, isLocal } from "../base/address.ts";
-import type { Place } from "./server_config.ts";
+import type { Connection } from "../transport.ts";
+import type { ListenerPlace, Place } from "./server_config.ts";
 import { Acceptor, type ServerState } from "./acceptor.ts";
-import { spotsOf } from "./spots.ts";
+import { makeEncryption, spotsOf } from "./spots.ts";
 
 /** Logs that other machines can connect without being asked who they are, and unencrypted. */
-function warnIfOpen<P>({ log, transport }: ServerState<P>["core"], places: readonly Place<P>[]): void {
+function warnIfOpen<P>({ log, transport }: ServerState<P>["core"], places: readonly ListenerPlace<P>[]): void {
   const open = places.filter((place) =>
     place.authenticate === undefined && place.tls === undefined && place.encryption === undefined &&
     typeof (place.transport ?? transport) === "string" && !isLocal(place.at)
@@ -100,13 +101,26 @@ export class ServerLifecycle<P> {
     return this.#run?.awaited(end) ?? end;
   }
 
+  /** See `Server.accept`. */
+  accept(connection: Connection, place: Place<P>): void {
+    const run = this.#run;
+    if (run === undefined) {
+      throw new ConnectionError("closed", "Cannot accept the connection: the server does not run, await start() first");
+    }
+    // A connection that waits for its turn waits inside the acceptor.
+    void run.take(connection, place);
+  }
+
   /** Starts listening, at the ports of `before` if the server has run before. */
   async #start(before?: readonly Address[]): Promise<void> {
-    const { core, places } = this.#owner;
+    const { core, places, handedOver } = this.#owner;
     this.#closed.reset();
     let run: Acceptor<P>;
     try {
       const loop = core.loopOf(await core.sockets());
+      // The options of encryption are checked here even if no listener has them.
+      const { encryption } = handedOver.usual;
+      if (places.length === 0 && encryption !== undefined) await makeEncryption(core, encryption);
       run = this.#run = await Acceptor.start(this.#owner, loop, await spotsOf(core, places, before));
     } catch (error) {
       this.#starting = undefined;

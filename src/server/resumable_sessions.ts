@@ -1,6 +1,7 @@
 /**
  * The sessions of a server that clients may come back to, by their ids. A client that comes back must know the key, and
- * must come to the same listener, with the same kind of protection and the same identity.
+ * must come to the same listener, or by `accept()` on the same terms, with the same kind of protection and the same
+ * identity.
  *
  * @module
  */
@@ -33,10 +34,15 @@ export interface ResumableClient {
   resume(channel: Channel, received: number): void;
 }
 
+/** A listener, or the terms on which a connection was handed to the server. */
+export interface OriginPlace {
+  /** Returns whether another place counts as this one. @default only itself does */
+  equals?(other: OriginPlace): boolean;
+}
+
 /** Where and as whom a client has connected. */
 export interface Origin {
-  /** The listener, which is compared by identity. */
-  readonly place: object;
+  readonly place: OriginPlace;
   /** What protects the connection; `undefined` if nothing does. */
   readonly security:
     | Pick<ConnectionSecurity, "kind" | "publicKey"> & {
@@ -59,7 +65,7 @@ export class ResumableSession extends Suspendable {
   /** Why its connection was lost. */
   reason: CloseReason = "network-error";
   readonly #key: Uint8Array;
-  readonly #place: object;
+  readonly #place: OriginPlace;
   readonly #kind: string | undefined;
   readonly #publicKey: string | undefined;
   readonly #pin: string | undefined;
@@ -98,7 +104,8 @@ export class ResumableSession extends Suspendable {
 
   /** Returns what differs from the beginning of the session, in words; `undefined` if nothing does. */
   differs({ place, security }: Origin): string | undefined {
-    if (place !== this.#place) return "it came to another listener";
+    const same = place === this.#place || this.#place.equals?.(place) === true;
+    if (!same) return "it came to another listener";
     if (security?.kind !== this.#kind) return "its connection has another kind of protection";
     if (security?.publicKey !== this.#publicKey) return "it has another identity";
     return security?.certificate?.pin === this.#pin ? undefined : "its certificate has another key";

@@ -18,10 +18,12 @@ import { platformOf } from "../app/platform.ts";
 import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { Address } from "../base/address.ts";
+import type { Connection } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
 import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
+import { type AcceptOptions, checkConnection, HandedOverPlaces } from "./accept_options.ts";
 import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
 import {
@@ -120,8 +122,11 @@ export class Server<P = undefined> implements AsyncDisposable {
       if (tls !== undefined) core.checkLoader("tls");
       else if (transport !== undefined) core.checkSockets(transport, `listen[${i}].`);
     });
+    const handedOver = new HandedOverPlaces<P>(options);
+    if (places.length === 0 && handedOver.usual.encryption !== undefined) core.checkLoader("encryption");
     this.#owner = {
       places,
+      handedOver,
       core,
       limits: serverLimitsOf(options),
       resume: resumeTermsOf(options),
@@ -186,6 +191,58 @@ export class Server<P = undefined> implements AsyncDisposable {
    */
   start(): Promise<void> {
     return this.#lifecycle.start();
+  }
+
+  /**
+   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`. It is treated like one of
+   * a listener: limits, events, `authenticate`, encryption, `resume` and `unref()` apply to it. The server may listen nowhere (`listen: []`).
+   *
+   * The connection belongs to the server from then on, and nothing else may use it. Its peer is known by its `remote`. A
+   * server that is being closed aborts it.
+   *
+   * A client with `resume` comes back over another connection that was accepted on the same terms: `protocol`, `recovery`,
+   * the same function `authenticate`, the same identities and keys of `encryption`. A new options object may have them, and
+   * a function that is made for each connection is another one.
+   *
+   * @param connection The connection, from which nothing has been read.
+   * @param options What differs from the options of the server.
+   * @throws {ConnectionError} `closed`: the server does not run. The connection is left as it is.
+   * @throws {RangeError | TypeError} `connection` lacks a member, or an option is unknown or of the wrong type. The message
+   * names it.
+   * @throws {ConfigError} `invalid-config`: two options do not go together. `unsupported`: the imported entry of the package
+   * has no encryption.
+   *
+   * @example A client without a network
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, fromStreams, messageType, Server, text } from "@veltix/core";
+   *
+   * const UPPER = messageType(200, "upper", text, text);
+   * await using server = new Server({ listen: [] });
+   * server.route(UPPER, ({ data }) => data.toUpperCase());
+   * await server.start();
+   *
+   * await using client = new Client({
+   *   transport: {
+   *     name: "inside",
+   *     connect: async () => {
+   *       const [up, down] = [new TransformStream(), new TransformStream()];
+   *       server.accept(fromStreams({ readable: up.readable, writable: down.writable }));
+   *       return fromStreams({ readable: down.readable, writable: up.writable });
+   *     },
+   *     listen: () => Promise.reject(new Error("It only connects")),
+   *   },
+   * });
+   * await client.connect();
+   * assertEquals(await client.request(UPPER, "hello"), "HELLO");
+   * ```
+   */
+  accept(connection: Connection, options: AcceptOptions<P> = {}): void {
+    const { core, handedOver } = this.#owner;
+    checkConnection(connection);
+    const place = handedOver.placeOf(options);
+    if (place.encryption !== undefined) core.checkLoader("encryption");
+    this.#lifecycle.accept(connection, place);
   }
 
   /**

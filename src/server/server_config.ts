@@ -15,6 +15,7 @@ import {
   oneOf,
   optional,
   readOptions,
+  show,
   whole,
   wholeOrInfinity,
 } from "../base/checks.ts";
@@ -38,6 +39,7 @@ import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
 import { noResync } from "../wire/python/resync.ts";
 import type { Authenticate } from "./authenticate.ts";
+import type { OriginPlace } from "./resumable_sessions.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */
 export interface ListenerConfig<P = undefined> {
@@ -79,7 +81,10 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
   readonly hostname?: string;
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
-  /** Several addresses to listen at, instead of `port`, `hostname` and `path`. */
+  /**
+   * Several addresses to listen at, instead of `port`, `hostname` and `path`. If it is empty, the server listens nowhere:
+   * its clients come by {@linkcode Server.accept}.
+   */
   readonly listen?: readonly ListenerConfig<P>[];
   /**
    * A Python release such as `"1.6.3"`, a family such as `"2.0"` or `"3"`, or `"native"` for native peers only. The
@@ -164,22 +169,26 @@ export interface ServerLimits {
   readonly maxPendingPerAddress: number;
 }
 
-/** A {@linkcode ListenerConfig} with everything decided. */
-export interface Place<P> {
-  /** The address to listen at. */
-  readonly at: Endpoint;
+/** How connections are let in that come from one source: a listener, or the program by `accept()`. */
+export interface Place<P> extends OriginPlace {
   /** The protocol that is spoken there. */
   readonly protocol: Protocol;
   /** Decides about the peers that connect there. */
   readonly authenticate: Authenticate<P> | undefined;
   /** What happens when a stream is damaged, if the protocol's frames have a magic. */
   readonly recovery: Recovery;
-  /** The sockets to use; `undefined` for those of the server. */
-  readonly transport: TransportChoice | undefined;
   /** The certificate that is shown there; `undefined` for no TLS. */
   readonly tls: TlsSettings | undefined;
   /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
+}
+
+/** A {@linkcode ListenerConfig} with everything decided. */
+export interface ListenerPlace<P> extends Place<P> {
+  /** The address to listen at. */
+  readonly at: Endpoint;
+  /** The sockets to use; `undefined` for those of the server. */
+  readonly transport: TransportChoice | undefined;
   /** The options of WebSockets; `undefined` for bare sockets. */
   readonly webSocket: WebSocketServerOptions | undefined;
 }
@@ -207,7 +216,8 @@ export interface ServerOptions
   readonly listen: readonly ListenerOptions[] | undefined;
 }
 
-const LISTENER_OPTIONS: Checks<ListenerOptions> = {
+/** The checks of the options of a listener. */
+export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   port: optional(whole(0, 65535)),
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),
@@ -237,9 +247,7 @@ export const SERVER_OPTIONS: Checks<ServerOptions> = {
 };
 
 function listenersOf(name: string, listen: unknown): ListenerOptions[] {
-  if (!Array.isArray(listen) || listen.length === 0) {
-    throw new TypeError(`${name} must be an array of at least one place`);
-  }
+  if (!Array.isArray(listen)) throw new TypeError(`${name} must be an array of places, not ${show(listen)}`);
   return listen.map((given: object, i) => readOptions(`${name}[${i}]`, given, LISTENER_OPTIONS, `${name}[${i}].`));
 }
 
@@ -248,7 +256,7 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
  *
  * @throws {ConfigError} `invalid-config`: two members exclude each other, or do not go with a release.
  */
-export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
+export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[] {
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
     const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
@@ -259,6 +267,7 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   for (const name of ["port", "hostname", "path"] as const) {
     if (options[name] !== undefined) throw contradiction("listen", name);
   }
+  if (listen.length === 0) return nowhere(options);
   const places = listen.map((listener, i) => {
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
@@ -280,6 +289,13 @@ export function placesOf<P>(options: ServerOptions): readonly Place<P>[] {
   return places;
 }
 
+/** Checks the options of a server that listens nowhere, and returns that it has no listeners. */
+function nowhere({ tls, protocol, recovery }: ServerOptions): readonly [] {
+  if (recovery === "resync" && protocolNamed(protocol).magic === undefined) throw noResync(`protocol "${protocol}"`);
+  if (tls === undefined || tls === false) return [];
+  throw new ConfigError("invalid-config", "tls is for listeners, and listen has none: leave out one of them");
+}
+
 /** Returns the limits of the numbers of connections, from checked options. */
 export function serverLimitsOf(options: ServerOptions): ServerLimits {
   const { maxConnections, maxConnectionsPerAddress, maxPendingHandshakes, maxPendingPerAddress } = options;
@@ -294,18 +310,22 @@ export function resumeTermsOf({ resume, maxConnections }: ServerOptions): Server
 
 /**
  * Returns the transport that the server itself uses: that of `config`. If there is none and each listener has its own,
- * it is that of the first listener.
+ * it is that of the first listener. A server that listens nowhere needs none.
  */
 export function ownTransportOf<P>(
   { transport }: ServerConfig<P>,
-  places: readonly Place<P>[],
-): TransportChoice | undefined {
+  places: readonly ListenerPlace<P>[],
+): TransportChoice | "none" | undefined {
   if (transport !== undefined || places.some((place) => place.transport === undefined)) return transport;
-  return places[0].transport;
+  return places[0]?.transport ?? "none";
 }
 
 /** Throws if a listener has sockets of its own and another transport is set for it. */
-function checkTransport<P>({ tls, webSocket }: Place<P>, transport: TransportChoice | undefined, prefix: string): void {
+function checkTransport<P>(
+  { tls, webSocket }: ListenerPlace<P>,
+  transport: TransportChoice | undefined,
+  prefix: string,
+): void {
   if (webSocket === undefined) {
     if (tls !== undefined) checkTlsTransport(transport, prefix);
   } else if (typeof transport === "object") {
@@ -321,23 +341,29 @@ function placeOf<P>(
   transport: TransportChoice | undefined,
   { tls, encryption, webSocket }: Pick<ListenerOptions, "encryption" | "tls" | "webSocket">,
   prefix = "",
-): Place<P> {
+): ListenerPlace<P> {
+  return {
+    at,
+    protocol: askedIn(spoken, decides, prefix),
+    authenticate: decides as Authenticate<P> | undefined,
+    recovery,
+    transport,
+    tls: tls === undefined || tls === false ? undefined : { options: tls, context: undefined },
+    encryption: encryption === undefined || encryption === false
+      ? undefined
+      : { options: encryption, encryption: undefined },
+    webSocket,
+  };
+}
+
+/**
+ * Returns a protocol by its name.
+ *
+ * @throws {ConfigError} `invalid-config`: there is `authenticate`, and the protocol has no handshake to ask a peer in.
+ */
+export function askedIn(spoken: string, authenticate: Authenticate<unknown> | undefined, prefix = ""): Protocol {
   const protocol = protocolNamed(spoken);
-  const authenticate = decides as Authenticate<P> | undefined;
-  if (authenticate === undefined || protocol.handshake !== "none") {
-    return {
-      at,
-      protocol,
-      authenticate,
-      recovery,
-      transport,
-      tls: tls === undefined || tls === false ? undefined : { options: tls, context: undefined },
-      encryption: encryption === undefined || encryption === false
-        ? undefined
-        : { options: encryption, encryption: undefined },
-      webSocket,
-    };
-  }
+  if (authenticate === undefined || protocol.handshake !== "none") return protocol;
   throw new ConfigError(
     "invalid-config",
     `${prefix}protocol "${spoken}" goes without authenticate: that release has no handshake to ask a peer in`,

@@ -8,8 +8,9 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { EventMap } from "../app/events.ts";
 import { type Log, writeNote } from "../app/log.ts";
 import type { Address, Endpoint } from "../base/address.ts";
+import type { ServerEncryption } from "../encryption_seam.ts";
 import type { Transport } from "../transport.ts";
-import type { Place, ServerLimits } from "./server_config.ts";
+import type { EncryptionSettings, ListenerPlace, ServerLimits } from "./server_config.ts";
 
 /** An address to listen at, and the sockets to use. */
 export interface Spot {
@@ -26,13 +27,13 @@ export interface Spot {
  */
 export function spotsOf<P, Map extends EventMap>(
   core: EndpointCore<Map>,
-  places: readonly Place<P>[],
+  places: readonly ListenerPlace<P>[],
   before: readonly Address[] | undefined,
 ): Promise<Spot[]> {
   return Promise.all(places.map(async ({ at, encryption, tls, transport, webSocket }, i) => {
     const was = before?.[i];
     const endpoint = was !== undefined && "port" in was ? { ...at, port: was.port } : at;
-    if (encryption !== undefined) encryption.encryption ??= (await core.encryption()).server(encryption.options);
+    if (encryption !== undefined) await makeEncryption(core, encryption);
     if (tls === undefined) {
       const plain = webSocket === undefined
         ? await core.sockets(transport)
@@ -44,6 +45,19 @@ export function spotsOf<P, Map extends EventMap>(
     if (webSocket !== undefined) return { at: endpoint, transport: (await core.webSockets()).server(webSocket, tls) };
     return { at: endpoint, transport: sockets.server(tls) };
   }));
+}
+
+/**
+ * Returns the encryption of a place. It is made when it is asked for first.
+ *
+ * @throws {TypeError} An option of it is of the wrong type.
+ */
+export async function makeEncryption<Map extends EventMap>(
+  core: EndpointCore<Map>,
+  settings: EncryptionSettings,
+): Promise<ServerEncryption> {
+  const encryption = await core.encryption();
+  return settings.encryption ??= encryption.server(settings.options);
 }
 
 /** Logs if there may be more connections than the process may have files and sockets. */

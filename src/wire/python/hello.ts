@@ -64,6 +64,9 @@ function notVeltix(bytes: Uint8Array): HandshakeError {
   return failed(`it greeted with ${describeBytes(bytes)}, which is no Veltix greeting; ${adviceFor(bytes)}`);
 }
 
+/** How the header of a proxy begins, in both versions of the PROXY protocol. */
+const PROXY_HEADER = /^(?:PROXY (?:TCP[46]|UNKNOWN)|\r\n\r\n\0\r\nQUIT\n)/;
+
 /** How texts of other programs begin. */
 const TEXTS: readonly (readonly [start: RegExp, what: string])[] = [
   [/^HTTP\//, "an HTTP answer"],
@@ -76,6 +79,7 @@ const TEXTS: readonly (readonly [start: RegExp, what: string])[] = [
   [/^\* OK\b/, "an IMAP greeting"],
   [/^INFO \{/, "a NATS greeting"],
   [/^AMQP/, "an AMQP greeting"],
+  [PROXY_HEADER, "the header of a proxy"],
 ];
 
 /** The number of first bytes that are shown. */
@@ -111,6 +115,9 @@ export function adviceFor(bytes: Uint8Array): string {
       : "set the option tls of the listener, or connect without TLS";
   }
   if (isNoise(bytes)) return "set the option encryption on both ends";
+  if (PROXY_HEADER.test(String.fromCharCode(...bytes.subarray(0, SHOWN)))) {
+    return "set the option proxyProtocol of the server, with the address of the proxy";
+  }
   const frame = frameOf(bytes);
   return frame === undefined
     ? "check the host and the port"
