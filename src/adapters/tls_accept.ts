@@ -11,11 +11,11 @@ import type { Address } from "../base/address.ts";
 import { addressText } from "../base/address.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
-import type { Connection, PeerCertificate } from "../transport.ts";
+import type { Connection, ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
 import { brokenError } from "./system_errors.ts";
 import { TlsChannel, TlsConnection } from "./tls_connection.ts";
-import { carrierOf } from "./tls_carrier.ts";
+import { carrierOf, type TlsCarrier } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 
@@ -33,6 +33,9 @@ const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46);
 /** How long a client may be silent at first, in milliseconds. One that waits for a greeting would wait forever. */
 const SILENCE = 3_000;
 
+/** Makes a connection of a socket on which TLS is agreed on. It takes care of the errors of the socket from then on. */
+export type AdoptTls = (tls: TLSSocket, carrier: TlsCarrier, security: ConnectionSecurity) => Promise<Connection>;
+
 /** An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. */
 export class TlsArrival implements Connection {
   readonly local: Address;
@@ -40,6 +43,7 @@ export class TlsArrival implements Connection {
   readonly #socket: Socket;
   readonly #bufferSize: number;
   readonly #context: AcceptContext;
+  readonly #adopt: AdoptTls | undefined;
   readonly #over = Promise.withResolvers<Error | undefined>();
   /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
   #fail: ((error: Error) => void) | undefined = undefined;
@@ -48,10 +52,18 @@ export class TlsArrival implements Connection {
   #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
 
-  constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
+  /**
+   * @param socket The accepted socket.
+   * @param bufferSize How much is read at once, in bytes.
+   * @param address The address of the listener.
+   * @param context The certificate, and what is asked of clients.
+   * @param adopt Makes the connection, if it is not the plain bytes that TLS carries.
+   */
+  constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext, adopt?: AdoptTls) {
     this.#socket = socket;
     this.#bufferSize = bufferSize;
     this.#context = context;
+    this.#adopt = adopt;
     this.local = address;
     this.remote = "path" in address
       ? { path: "" }
@@ -190,8 +202,10 @@ export class TlsArrival implements Connection {
     tls.off("end", gone);
     tls.off("close", gone);
     tls.off("error", fail);
+    const security: ConnectionSecurity = { kind: "tls", certificate, fault };
+    if (this.#adopt !== undefined) return this.#made = await this.#adopt(tls, carrier, security);
     const channel = new TlsChannel(tls, this.#socket, carrier, this.#bufferSize, this.local, { path: "" });
-    return this.#made = new TlsConnection(channel, { kind: "tls", certificate, fault });
+    return this.#made = new TlsConnection(channel, security);
   }
 
   /** Returns the error if the client has shown a bad certificate, or lacks a required one. */

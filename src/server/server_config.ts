@@ -181,6 +181,8 @@ export interface Place<P> extends OriginPlace {
   readonly tls: TlsSettings | undefined;
   /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
+  /** The options of WebSockets; `undefined` for bare sockets, and for connections that the program has accepted. */
+  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** A {@linkcode ListenerConfig} with everything decided. */
@@ -189,8 +191,6 @@ export interface ListenerPlace<P> extends Place<P> {
   readonly at: Endpoint;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
-  /** The options of WebSockets; `undefined` for bare sockets. */
-  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** The encryption of a listener. */
@@ -328,7 +328,7 @@ function checkTransport<P>(
 ): void {
   if (webSocket === undefined) {
     if (tls !== undefined) checkTlsTransport(transport, prefix);
-  } else if (typeof transport === "object") {
+  } else if (transport !== undefined && transport !== "auto") {
     throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
   }
 }

@@ -8,7 +8,7 @@
  */
 
 import { realTime } from "../../base/real_time.ts";
-import { type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
+import { CLOSE_CODE, type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
 
 /** The part of the standard `WebSocket` that is used. */
 export interface StandardWebSocket {
@@ -18,7 +18,7 @@ export interface StandardWebSocket {
   readonly protocol: string;
   onopen: (() => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onerror: ((event: object) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   send(bytes: Uint8Array): void;
   close(code?: number, reason?: string): void;
@@ -30,8 +30,12 @@ export interface StandardWebSocket {
 const OPEN = 1;
 /** Above this number of bytes that wait to be sent, no more are sent until half of it is gone. */
 const MOST_BUFFERED: number = 2 * 1024 * 1024;
-/** How long to wait before the number is looked at again, in milliseconds. */
+/** How long to wait before the number is looked at again, in milliseconds. It doubles with each look. */
 const LOOK_AGAIN = 1;
+/** The longest such wait, in milliseconds. */
+const LONGEST_WAIT = 64;
+/** The least close code, but for 1000, that the standard allows a program to send. */
+const LEAST_CODE = 3000;
 
 /** Returns the channel of a WebSocket. Messages may come from the turn on in which this is called. */
 export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo): WebSocketChannel {
@@ -39,10 +43,22 @@ export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo):
   const channel = new WebSocketChannel(new StandardSocket(socket), info);
   socket.onmessage = ({ data }) => channel.message(data instanceof ArrayBuffer ? new Uint8Array(data) : undefined);
   // `close` follows and has the code.
-  socket.onerror = () => {};
+  socket.onerror = ({ message = "" }) => {
+    for (const violation of VIOLATIONS) {
+      const found = violation.exec(message);
+      if (found !== null) channel.failed(`sent what is none: ${found[1]}`);
+    }
+  };
   socket.onclose = ({ code, reason }) => channel.closed(code, reason);
   return channel;
 }
+
+/** What Bun and Deno say about bytes that are no WebSocket. A browser says nothing. */
+const VIOLATIONS = [
+  / failed: Protocol error - (.*)$/,
+  / failed: (Server sent .*)$/,
+  /^((?:Control frame|Frame too|Invalid|Ping frame|Reserved bits) .*)$/,
+];
 
 class StandardSocket implements MessageSocket {
   readonly #socket: StandardWebSocket;
@@ -63,22 +79,22 @@ class StandardSocket implements MessageSocket {
     // It copies the bytes.
     this.#socket.send(bytes);
     if (this.#socket.bufferedAmount <= MOST_BUFFERED) return undefined;
-    return new Promise((resolve) => this.#drain(resolve));
+    return new Promise((resolve) => this.#drain(resolve, LOOK_AGAIN));
   }
 
   close(code: number): void {
     this.#stop();
-    this.#socket.close(code);
+    this.#socket.close(code === CLOSE_CODE.normal || code >= LEAST_CODE ? code : CLOSE_CODE.aborted);
   }
 
-  #drain(resolve: () => void): void {
+  #drain(resolve: () => void, wait: number): void {
     this.#timer = realTime.setTimeout(() => {
       this.#timer = undefined;
       const { bufferedAmount, readyState } = this.#socket;
       // A WebSocket that is closed never sends the rest.
       if (bufferedAmount <= MOST_BUFFERED / 2 || readyState !== OPEN) resolve();
-      else this.#drain(resolve);
-    }, LOOK_AGAIN);
+      else this.#drain(resolve, Math.min(2 * wait, LONGEST_WAIT));
+    }, wait);
   }
 
   /** Called when nobody waits any more. */
