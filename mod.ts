@@ -33,6 +33,8 @@
 import "./src/adapters/runtime_check.ts";
 
 export { fromStreams, type StreamPair, type StreamsInfo } from "./src/adapters/streams.ts";
+export { fromMessagePort, type MessagePortLike } from "./src/adapters/message_port.ts";
+export { fromStdio, type StdioProcess } from "./src/adapters/stdio.ts";
 export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts";
 // Use the types of the core class, whose members have docs.
 // @ts-types="./src/client/client.ts"
@@ -42,6 +44,7 @@ export type { ClientConfig } from "./src/client/client_config.ts";
 export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
 export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
 export type { ClientState } from "./src/client/connector.ts";
+export type { ServerAddress } from "./src/client/destinations.ts";
 export type { QueueOptions } from "./src/client/outgoing_queue.ts";
 export type { ReconnectOptions } from "./src/client/reconnect.ts";
 export {
@@ -77,11 +80,41 @@ export type { Log } from "./src/app/log.ts";
 export { formatBytes } from "./src/message/format_bytes.ts";
 export { type Message, type Replied, replied } from "./src/message/message.ts";
 export {
+  type Call,
+  type Caller,
+  caller,
+  type CallerOptions,
+  type CallTarget,
+  type IsEmpty,
+  type OpenCall,
+  type RequestCall,
+  type SendCall,
+} from "./src/app/caller.ts";
+export {
+  type FittingHandlers,
+  type HandlerOf,
+  type Handlers,
+  implement,
+  type Implementation,
+  type ImplementOptions,
+  type RouteTarget,
+  type SomeHandlers,
+} from "./src/app/implement.ts";
+export {
+  type DeclaresErrors,
+  type ErrorCodeOf,
+  errorOf,
+  isErrorOf,
+  type RemoteErrorOf,
+  type WithErrors,
+} from "./src/message/declared_errors.ts";
+export {
   type AnyCodec,
+  type Contract,
   type ContractMember,
   type ContractTypes,
   fingerprint,
-  type FixedMember,
+  type MessageMember,
   messageTypes,
   type StreamMember,
   type StreamTypeOf,
@@ -114,6 +147,7 @@ export {
 } from "./src/app/config.ts";
 export type { HeartbeatOptions, PerformanceMode, RateLimitOptions } from "./src/app/tuning.ts";
 export type { AcceptOptions } from "./src/server/accept_options.ts";
+export type { ProxyProtocolOptions } from "./src/server/proxy_config.ts";
 export type { Authenticate, AuthenticateContext, RefuseOptions, Verdict } from "./src/server/authenticate.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { SendOptions } from "./src/app/send_options.ts";
@@ -130,6 +164,7 @@ export type { Metadata } from "./src/wire/metadata.ts";
 export type {
   Handler,
   HandlerResult,
+  NewRoute,
   RouteInfo,
   RouteOptions,
   StreamHandler,
@@ -157,6 +192,7 @@ export type { ResumeOptions, ServerResumeOptions } from "./src/app/resume_config
 export type { ResumedInfo, SuspendedInfo } from "./src/app/resume_events.ts";
 export type { CompressionCodecName } from "./src/compression_seam.ts";
 export type { Pem, TlsClientOptions, TlsServerOptions } from "./src/tls_seam.ts";
+export type { OriginCheck, WebSocketServerOptions } from "./src/websocket_seam.ts";
 export type * from "./src/transport.ts";
 export type { TransportChoice } from "./src/app/transport_choice.ts";
 export type { WorkerPeer } from "./src/workers/worker_messages.ts";

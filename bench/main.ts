@@ -28,6 +28,7 @@ import { secureTable } from "./secure_table.ts";
 import { Results } from "./results.ts";
 import { findPrograms } from "./runtimes.ts";
 import { table } from "./table.ts";
+import { webSocketTable } from "./web_socket_table.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {
@@ -65,6 +66,8 @@ async function run(options: Options): Promise<number> {
   if (peers !== "") console.log(`\nbeside others; factor: how many times as good\n\n${peers}`);
   const secure = secureTable(results.samples);
   if (secure !== "") console.log(`\nprotected connections; [95 % interval]; ~ not certain\n\n${secure}`);
+  const webSockets = webSocketTable(results.samples);
+  if (webSockets !== "") console.log(`\nWebSockets; [95 % interval]; ~ not certain\n\n${webSockets}`);
   const python = pythonTable(results.python);
   if (python !== "") console.log(`\nby the names of Python's benchmark\n\n${python}`);
   if (results.notes.size > 0) console.log("");

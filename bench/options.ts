@@ -26,7 +26,7 @@ export interface Options {
   readonly runtimes: readonly Runtime[];
   /** Samples of each subject; medians are taken over them. */
   readonly rounds: number;
-  /** The same for the workload `secure`, whose subjects are compared in pairs. */
+  /** The same for the workloads `secure` and `websocket`, whose subjects are compared in pairs. */
   readonly pairs: number;
   readonly quick: boolean;
   /** The floors' sockets; the first is the one that ratios are taken against. */
@@ -52,8 +52,8 @@ export const USAGE = `deno task bench [options]
   --only NAMES      workloads, separated by commas: ${Object.keys(WORKLOADS).join(",")};
                     and, only if they are named, ${Object.keys(LONG_WORKLOADS).join(",")}
   --runtime NAMES   ${RUNTIMES.join(",")}
-  --rounds N        samples of each subject (default 3; secure: 15)
-  --quick           short samples, one round unless --rounds is given (secure: 3)
+  --rounds N        samples of each subject (default 3; secure, websocket: 15)
+  --quick           short samples, one round unless --rounds is given (secure, websocket: 3)
   --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
   --subjects NAMES  raw,batch,veltix,resume (default: the floor that the goal names, and veltix)
   --core NAME       the library's sockets: auto, deno, bun or node (default auto)

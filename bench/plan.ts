@@ -14,6 +14,7 @@ import type { Program } from "./runtimes.ts";
 import { paceOf, type Roles, rolesBetween, rolesOn, runSample } from "./sample.ts";
 import type { SubjectName } from "./subject.ts";
 import type { SubjectConfig } from "./subjects/load.ts";
+import { BARE_WEB_SOCKETS } from "./web_socket_table.ts";
 import type { Outcome, Pace } from "./workload.ts";
 import { COMPANIONS } from "./workloads/all.ts";
 import type { WorkloadName } from "./workloads/all.ts";
@@ -53,7 +54,7 @@ export async function planOf(options: Options, programs: readonly Program[]): Pr
       ...await peerSteps(options, peers.filter(({ place }) => place === program.name), program, workload),
     ]));
     own.push(await peerSteps(options, peers.filter(({ place }) => place === "python"), undefined, workload));
-    if (workload === "secure" || workload === "secure_idle") steps.push(...secureSteps(options, programs, workload));
+    if (isPaired(workload)) steps.push(...pairedSteps(options, programs, workload));
     else for (const round of own) for (let i = 0; i < options.rounds; i++) steps.push(...round);
   }
   const benches = benchesOf(options.workloads);
@@ -77,18 +78,26 @@ function stepsOf(options: Options, program: Program, workload: WorkloadName): St
   return steps;
 }
 
+/** The workloads whose subjects are compared in pairs. */
+type PairedWorkload = "secure" | "secure_idle" | "websocket" | "websocket_idle";
+
+/** Returns whether the subjects of a workload are compared in pairs. */
+function isPaired(workload: WorkloadName): workload is PairedWorkload {
+  return ["secure", "secure_idle", "websocket", "websocket_idle"].includes(workload);
+}
+
 /**
- * The steps of the workload `secure`, which has `secure_idle` in it: each round has plain, encrypted, TLS and bare `node:tls` in turn. A server of Deno with
- * clients of Bun, and the other way round, are measured in plain and encrypted.
+ * The steps of the workloads `secure` and `websocket`, which have `secure_idle` and `websocket_idle` in them: each round has
+ * all subjects in turn. A server of Deno with clients of Bun, and the other way round, are measured in plain and encrypted.
  */
-function secureSteps(options: Options, programs: readonly Program[], wanted: "secure" | "secure_idle"): Step[] {
+function pairedSteps(options: Options, programs: readonly Program[], wanted: PairedWorkload): Step[] {
   const steps: Step[] = [];
   const add = (
     place: Place,
     roles: Roles,
-    workload: "secure" | "secure_idle",
+    workload: PairedWorkload,
     rounds: number,
-    names: SubjectName[],
+    names: readonly SubjectName[],
   ) => {
     for (let i = 0; i < rounds; i++) {
       for (const name of names) {
@@ -97,27 +106,32 @@ function secureSteps(options: Options, programs: readonly Program[], wanted: "se
           place,
           workload,
           subject: name,
-          run: (said) => runSample(roles, workload, subject, securePace(options.quick, paceOf(options)), said),
+          run: (said) => runSample(roles, workload, subject, pairedPace(options.quick, paceOf(options)), said),
         });
       }
     }
   };
   const pairs = options.pairs;
+  const few = Math.ceil(pairs / 5);
   for (const program of programs) {
-    if (wanted === "secure") {
-      add(program.name, rolesOn(program), "secure", pairs, ["veltix", "noise", "tls", "node:tls"]);
-    }
-    add(program.name, rolesOn(program), "secure_idle", Math.ceil(pairs / 5), ["veltix", "noise"]);
+    const { name } = program;
+    const roles = rolesOn(program);
+    const webSockets = [BARE_WEB_SOCKETS[name], "veltix-websocket", "veltix"] as const;
+    if (wanted === "secure") add(name, roles, "secure", pairs, ["veltix", "noise", "tls", "node:tls"]);
+    if (wanted.startsWith("secure")) add(name, roles, "secure_idle", few, ["veltix", "noise"]);
+    if (wanted === "websocket") add(name, roles, "websocket", pairs, webSockets);
+    if (wanted.startsWith("websocket")) add(name, roles, "websocket_idle", few, webSockets);
   }
+  if (wanted !== "secure") return steps;
   const [deno, bun] = (["deno", "bun"] as const).map((name) => programs.find((program) => program.name === name));
-  if (wanted === "secure_idle" || deno === undefined || bun === undefined) return steps;
+  if (deno === undefined || bun === undefined) return steps;
   add("deno-bun", rolesBetween(deno, bun), "secure", pairs, ["veltix", "noise"]);
   add("bun-deno", rolesBetween(bun, deno), "secure", pairs, ["veltix", "noise"]);
   return steps;
 }
 
 /** Many short rounds say more than a few long ones. */
-function securePace(quick: boolean, pace: Pace): Pace {
+function pairedPace(quick: boolean, pace: Pace): Pace {
   return quick ? pace : { ...pace, warmUp: 300, measure: 400 };
 }
 

@@ -5,8 +5,8 @@
  * @module
  */
 
-/** The subjects by name; `resume` is the library with resumption. */
-export type SubjectName = "raw" | "batch" | "veltix" | "resume" | ProtectedName | PeerName;
+/** The subjects by name; `resume` is the library with resumption, `veltix-websocket` the library over WebSockets. */
+export type SubjectName = "raw" | "batch" | "veltix" | "resume" | "veltix-websocket" | ProtectedName | PeerName;
 
 /** The library with encryption and with TLS, and the floor `batch` over bare `node:tls`. */
 export type ProtectedName = "noise" | "tls" | "node:tls";

@@ -14,7 +14,12 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { ROOT } from "./runtimes.ts";
 
-const CODE = ["mod.ts", "src", "tests", "examples", "scripts", "std"];
+/** The code of runtimes. That of a page has the types of browsers, which exclude those of Deno. */
+const CODE = [
+  ...["mod.ts", "src", "tests", "scripts", "std"],
+  ...globSync(["examples/*.ts", "examples/*/*.ts"], { cwd: ROOT }).sort(),
+];
+const PAGES = globSync("examples/*/page/page.ts", { cwd: ROOT });
 const entries: string[] = Object.values(JSON.parse(readFileSync(`${ROOT}jsr.json`, "utf8")).exports);
 const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT }).sort()];
 const required = ["mod.ts", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"];
@@ -23,6 +28,7 @@ const steps: [name: string, args: string[]][] = [
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
   ["types", ["check", ...CODE]],
+  ["types of pages", ["check", ...PAGES]],
   ["types of the benchmark", ["check", "--lock=bench/deno.lock", "bench"]],
   // One by one: what one of them exports, another may still leave out.
   ...entries.map((entry): [string, string[]] => [`public docs of ${entry}`, ["doc", "--lint", entry]]),

@@ -29,6 +29,7 @@ const ROWS = {
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
   inside: [
+    "accept_carriers",
     "architecture",
     "assert",
     "bench_results",
@@ -43,9 +44,11 @@ const ROWS = {
     "id_map",
     "imports",
     "interop_golden",
+    "ip_networks",
     "logger_file",
     "memory_faults",
     "message",
+    "message_port",
     "public_api",
     "resume_cuts",
     "resume_model",
@@ -64,6 +67,7 @@ const ROWS = {
     "to_streams",
     "types",
     "waiters",
+    "web_socket_frames",
     "wire_*",
     "worker_payload",
     "worker_pool",
@@ -81,6 +85,8 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "adapter_stop_reading_test.ts":
     "looks whether a count still grows: too early a look sees less, which is what it wants",
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",
+  "adapter_web_socket_test.ts":
+    "waits until WebSockets are closed, which takes milliseconds, for at most 5 s: whatever is open then is found as a leak",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
     "pauses of up to 100 ms find that nothing happens, and late they only last longer; a timer of 20 ms is " +
@@ -107,6 +113,8 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "server_pending_test.ts": "waits one turn of the event loop",
   "session_resume_test.ts": "waits for turns of the event loop, and a while for what must not happen",
   "session_support.ts": "waits one turn of the event loop",
+  "stdio_child.ts": "waits until for 50 ms nothing more is taken, or longer",
+  "stdio_test.ts": "limits of 50 s for programs that answer within one; waits until for 100 ms nothing more is taken",
   "tls_ending_test.ts":
     "reads 3 ms late, or later; a peer whose write stalls for 1 s counts as stopped, which is as good",
   "types_test.ts": "is compiled, not run",

@@ -33,6 +33,7 @@ export type HandshakeErrorCode =
   | "identity-mismatch"
   | "name-mismatch"
   | "native-required"
+  | "proxy-header-required"
   | "refused-by-peer"
   | "tls-failed"
   | "tls-required"

@@ -102,6 +102,14 @@ export interface UpgradeRequest {
   readonly cookies: ReadonlyMap<string, string>;
 }
 
+/** The beginning of an accepted connection that a proxy has passed on, as far as it was read before `secure`. */
+export interface Forwarded {
+  /** The address of the peer behind the proxy. */
+  readonly remote: Address;
+  /** The bytes that were read after the header of the proxy; they may be empty. */
+  readonly rest: Uint8Array;
+}
+
 /** Receives what {@linkcode Connection.readTo} reads. */
 export interface ChunkReader {
   /**
@@ -127,12 +135,13 @@ export interface Connection {
   /** The request that asked for the connection, if it is an accepted WebSocket. */
   readonly request?: UpgradeRequest | undefined;
   /**
-   * Does the handshake that protects an accepted connection. Called once, before anything is read or written. Resolves
-   * with the connection to use from then on. Rejects with a `HandshakeError` that says what was wrong, or with the
-   * errors of `read`.
+   * Does the handshake that protects an accepted connection. Called once, before anything is written. Nothing has been
+   * read either, unless `forwarded` is given: then `read` has returned the header of a proxy, and the bytes in
+   * `forwarded.rest`. Resolves with the connection to use from then on. Rejects with a `HandshakeError` that says what
+   * was wrong, or with the errors of `read`.
    * @default no such handshake is needed
    */
-  secure?(): Promise<Connection>;
+  secure?(forwarded?: Forwarded): Promise<Connection>;
   /**
    * Resolves with the next chunk, at least one byte, which the caller owns until it gives it back by `recycle`.
    * Resolves with `null` after the peer's FIN, and from then on. Rejects with a `ConnectionError` (`reset` and the

@@ -27,6 +27,7 @@ import { withTables } from "../bench/report/tables.ts";
 import { Results, type Sample } from "../bench/results.ts";
 import { secureTable } from "../bench/secure_table.ts";
 import { interpolated, interval, slope } from "../bench/statistics.ts";
+import { webSocketTable } from "../bench/web_socket_table.ts";
 import type { WorkloadName } from "../bench/workloads/all.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 
@@ -398,5 +399,26 @@ describe("protected connections", () => {
     const [mixed] = of(rows([170e6, 180e6], "deno-bun", "noise"));
     assert(/deno-bun .*≥ 150MB +yes +2/.test(mixed), mixed);
     assertEquals(secureTable(plain), "");
+  });
+});
+
+describe("WebSockets", () => {
+  it("have a table that compares them with those of the runtime, and with TCP", () => {
+    const rows = (times: readonly number[], runtime: Sample["runtime"], subject: string): Sample[] =>
+      times.map((time) => ({ runtime, workload: "websocket", subject, figures: { "websocket round trip": time } }));
+    const bare = rows([100, 104, 102], "node", "ws");
+    const [fast] = webSocketTable([...bare, ...rows([110, 114, 112], "node", "veltix-websocket")]).split("\n").slice(2);
+    assert(/round trip +node +102 µs +112 µs +– +– +1\.10 \[.*\] × bare +≤ 1\.15 +yes +3/.test(fast), fast);
+    const all = [
+      ...bare,
+      ...rows([130, 134, 132], "node", "veltix-websocket"),
+      ...rows([120, 124, 122], "node", "veltix"),
+      ...rows([100], "bun", "bun-websocket"),
+      ...rows([116], "bun", "veltix-websocket"),
+    ];
+    const [slow, unsure] = webSocketTable(all).split("\n").slice(2);
+    assert(/node +102 µs +132 µs +122 µs +1\.08 \[.*\] × TCP +1\.29 \[.*\] × bare +≤ 1\.15 +NO +3/.test(slow), slow);
+    assert(/bun .* 1\.16 \[1\.16–1\.16\] × bare +≤ 1\.15 +NO ~ +1/.test(unsure), unsure);
+    assertEquals(webSocketTable(bare), "");
   });
 });

@@ -14,6 +14,7 @@ import { microCases } from "../bench/micro/cases.ts";
 import type { Runtime } from "../bench/options.ts";
 import type { PythonBench } from "../bench/python_form/records.ts";
 import type { SubjectName } from "../bench/subject.ts";
+import { BARE_WEB_SOCKETS } from "../bench/web_socket_table.ts";
 import type { Outcome } from "../bench/workload.ts";
 import { ALL_WORKLOADS, type WorkloadName } from "../bench/workloads/all.ts";
 import { ROOT } from "../scripts/runtimes.ts";
@@ -94,6 +95,21 @@ describe("the benchmark", () => {
     const outcome = await sample("secure_idle", "noise");
     assertFigures("secure_idle", outcome);
     assertEquals(Object.keys(outcome.figures), ["secure idle heap", "secure idle resident"]);
+  });
+
+  for (const [i, subject] of ([BARE_WEB_SOCKETS[RUNTIME], "veltix-websocket", "veltix"] as const).entries()) {
+    if (!isMine(i)) continue;
+    it(`measures WebSockets: ${i === 0 ? "those of the runtime" : subject}`, async () => {
+      const outcome = await sample("websocket", subject);
+      assertFigures("websocket", outcome);
+      assert(outcome.counted > 0);
+    });
+  }
+
+  it("measures what an idle WebSocket takes", async () => {
+    const outcome = await sample("websocket_idle", "veltix-websocket");
+    assertFigures("websocket_idle", outcome);
+    assertEquals(Object.keys(outcome.figures), ["websocket idle heap", "websocket idle resident"]);
   });
 
   for (const peer of Object.values(PEERS).flat()) {

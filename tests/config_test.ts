@@ -288,6 +288,41 @@ describe("the config of a Server and of a Client", () => {
 
 const PEM = "-----BEGIN CERTIFICATE-----";
 
+describe("proxyProtocol, in the config of a Server,", () => {
+  it("is the list of the proxies to believe, or false", () => {
+    for (const from of [["127.0.0.1"], ["::1", "10.0.0.0/8", "2001:db8::/32"], ["localhost", "unix"], ["0.0.0.0/0"]]) {
+      makeServer({ proxyProtocol: { from } });
+      makeServer({ listen: [{ port: 1, proxyProtocol: { from } }, { port: 2, proxyProtocol: false }] });
+    }
+    makeServer({ proxyProtocol: false });
+    makeServer({ proxyProtocol: undefined });
+  });
+
+  it("names what is wrong in it", () => {
+    const cases: [given: unknown, type: typeof TypeError | typeof RangeError, message: string][] = [
+      [true, TypeError, "proxyProtocol must be an object, not true"],
+      [["127.0.0.1"], TypeError, "proxyProtocol must be an object, not an array"],
+      [{}, TypeError, "proxyProtocol.from must be an array of the addresses of proxies, not undefined"],
+      [
+        { from: [] },
+        TypeError,
+        "proxyProtocol.from must be an array of the addresses of proxies, not an empty one: leave",
+      ],
+      [{ from: "::1" }, TypeError, 'proxyProtocol.from must be an array of the addresses of proxies, not "::1"'],
+      [{ from: ["::1", 1] }, TypeError, "proxyProtocol.from[1] must be a string, not 1"],
+      [{ from: ["example.org"] }, RangeError, 'from[0] must be an IP address, a network such as "10.0.0.0/8", "local'],
+      [{ from: ["10.0.0.0/33"] }, RangeError, "proxyProtocol.from[0] must be an IP address, a network such as"],
+      [{ from: ["127.1"] }, RangeError, "proxyProtocol.from[0] must be an IP address, a network such as"],
+      [{ to: [] }, TypeError, 'Unknown option "to": proxyProtocol has from'],
+    ];
+    for (const [given, type, message] of cases) {
+      assertStringIncludes((assertThrows(() => makeServer({ proxyProtocol: given }), type) as Error).message, message);
+      const place = assertThrows(() => makeServer({ listen: [{ proxyProtocol: given }] }), type) as Error;
+      assertStringIncludes(place.message, "listen[0].proxyProtocol");
+    }
+  });
+});
+
 describe("listen, in the config of a Server,", () => {
   it("is an array of places", () => {
     for (const listen of [{}, "8080", 8080, null]) {
@@ -299,9 +334,10 @@ describe("listen, in the config of a Server,", () => {
 
   it("may be empty, and then excludes what is for listeners", () => {
     makeServer({ listen: [] });
-    makeServer({ listen: [], tls: false, protocol: "1.9", recovery: "resync" });
+    makeServer({ listen: [], tls: false, proxyProtocol: false, protocol: "1.9", recovery: "resync" });
     const cases = [
       [{ tls: { cert: PEM, key: PEM } }, "tls is for listeners, and listen has none: leave out one of them"],
+      [{ proxyProtocol: { from: ["::1"] } }, "proxyProtocol is for listeners, and listen has none: leave out one"],
       [{ port: 1 }, "listen stands in place of port: give one of them"],
       [{ recovery: "resync", protocol: "native" }, 'protocol "native" goes without recovery: "resync"'],
       [{ authenticate: () => 1, protocol: "1.2.1" }, 'protocol "1.2.1" goes without authenticate'],

@@ -1,12 +1,15 @@
 /**
- * The option `contract`: what the log's line about a handshake says of the message types of both sides.
+ * The option `contract`: what the log's line about a handshake says of the message types of both sides. And the entry
+ * `./contract`, for the file that both sides share.
  *
  * @module
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import * as core from "@veltix/core";
 import { Client, fingerprint, messageTypes, Server, text } from "@veltix/core";
+import * as contract from "@veltix/core/contract";
 import { HOST, memoryWorld, Raw, Recorder, serve, until } from "./session_support.ts";
 
 const OURS = messageTypes({ chat: text, add: [text, text] });
@@ -90,5 +93,40 @@ describe("contract", () => {
         assertThrows(() => new make({ hostname: HOST, contract: contract as never }), TypeError, "fingerprint");
       }
     }
+  });
+});
+
+describe("the entry ./contract", () => {
+  it("has the very functions and codecs of the main entry", () => {
+    const names = Object.keys(contract) as (keyof typeof contract)[];
+    assertEquals(names.sort(), [
+      "bytes",
+      "empty",
+      "fingerprint",
+      "json",
+      "messageType",
+      "messageTypes",
+      "streamType",
+      "text",
+    ]);
+    for (const name of names) assertStrictEquals<unknown>(contract[name], core[name], name);
+  });
+
+  it("makes types for a Server and a Client", async () => {
+    const { hello, feed } = contract.messageTypes({
+      hello: [contract.text, contract.json<string[]>()],
+      feed: { stream: { head: contract.json<number>(), down: contract.json<number>() } },
+    });
+    const world = memoryWorld();
+    await using served = await serve(world, { contract: { hello, feed } });
+    served.server.route(hello, ({ data }) => [...data]);
+    served.server.stream(feed, async function* ({ head }): AsyncGenerator<number> {
+      for (let i = 0; i < head; i++) yield i;
+    });
+    await using client = new Client({ ...served.address, transport: world.transport });
+    await client.connect();
+    const letters: string[] = await client.request(hello, "abc");
+    assertEquals(letters, ["a", "b", "c"]);
+    assertEquals(await Array.fromAsync(client.open(feed, 3).readable), [0, 1, 2]);
   });
 });

@@ -69,16 +69,23 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
-  adapters: /^(node:|ws$)/,
+  adapters: /^ws$/,
   // It has `node:crypto` from `getBuiltinModule`, so that a bundle for browsers names no module of a runtime.
   encryption: /^@noble\/(ciphers|curves|hashes)\//,
-  // The files of a log need what LogTape imports for them, too.
+  // The files of a log need what LogTape imports for them, too. It is left out of bundles for browsers.
   logger: /^(@logtape\/|node:(fs|path)$)/,
+};
+
+/** Packages of which a room may import the types. They have the modules themselves from `getBuiltinModule`, too. */
+const TYPES_OF: Record<string, RegExp> = {
+  adapters: /^node:/,
 };
 
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
   "src/app/shared.ts: POOLS": "A cache of free buffers of an event loop: one is as good as another, for all alike.",
+  "src/client/load_parts.ts: LOADED":
+    "A cache of what the module loader keeps anyway: the code of connections is the same for all.",
   "src/auto/load_transport.ts: LOADED":
     "A cache of what the module loader keeps anyway: an adapter is the same for all.",
   "src/auto/load_encryption.ts: LOADED":
@@ -111,9 +118,10 @@ export function findViolations(sources: Sources): string[] {
   for (const [path, source] of Object.entries(sources)) {
     const { text, code } = read(source);
     const imports = specifiersOf(text);
-    graph.set(path, imports.filter(isRelative).map((specifier) => resolve(path, specifier)));
-    violations.push(...imports.flatMap((specifier) => checkImport(path, specifier)));
     const room = roomOf(path);
+    graph.set(path, imports.filter(isRelative).map((specifier) => resolve(path, specifier)));
+    const values = specifiersOf(text.replaceAll(TYPE_IMPORT, ""));
+    violations.push(...imports.flatMap((specifier) => checkImport(path, specifier, !values.includes(specifier))));
     const global = code.match(/(?<![\w.$"'])(?:globalThis\??\.)?(Deno|Bun)\s*(?:\?\.|\.|\[)/)?.[1];
     if (global && room !== "adapters") violations.push(`${path} uses the global "${global}": only adapters may`);
     const state = stateOf(code).filter((name) => ON_PURPOSE[`${path}: ${name}`] === undefined);
@@ -157,11 +165,15 @@ function featureOf(path: string): string | undefined {
   return file === undefined ? undefined : folder;
 }
 
-function checkImport(path: string, specifier: string): string[] {
+/** `typesOnly` is true if the file imports nothing but types by this specifier. */
+function checkImport(path: string, specifier: string, typesOnly: boolean): string[] {
   const room = roomOf(path);
   const entry = ENTRIES.includes(path);
   if (!isRelative(specifier)) {
-    return PACKAGES[room]?.test(specifier) ? [] : [`${path} imports the package "${specifier}": the core has none`];
+    if (PACKAGES[room]?.test(specifier) || typesOnly && TYPES_OF[room]?.test(specifier)) return [];
+    return [
+      `${path} imports the package "${specifier}": ${TYPES_OF[room] ? "here only its types" : "the core has none"}`,
+    ];
   }
   const target = resolve(path, specifier);
   if (!target.startsWith("src/")) return [`${path} imports "${target}": it lies outside of src/`];
@@ -184,6 +196,9 @@ function specifiersOf(text: string): string[] {
   );
   return [...new Set([...found].map(([, double, single]) => double ?? single))];
 }
+
+/** Imports and re-exports that bring nothing but types. */
+const TYPE_IMPORT = /\b(?:import|export)\s+type\b[^"'`;()=]*?\bfrom\s*(?:"[^"\n]*"|'[^'\n]*')/g;
 
 const TOKEN = new RegExp(
   [

@@ -28,7 +28,9 @@ describe("findViolations()", () => {
       "src/server/server.ts": 'import type {\n  Session,\n} from "../session/session.ts";\nexport class Server {}',
       "src/session/session.ts": 'import { frame } from "../wire/mod.ts";\nlet_it_be();',
       "src/wire/mod.ts": 'export * from "../errors.ts"; export * from "./frame.ts";',
-      "src/adapters/node.ts": 'import { connect } from "node:net";\nDeno.exit();',
+      "src/adapters/node.ts":
+        'import type * as Net from "node:net";\nexport type { Socket } from "node:net";\nDeno.exit();',
+      "src/logger/log_file.ts": 'import { mkdirSync } from "node:fs";',
     }, []],
     ["ignores comments, strings and regular expressions", {
       "src/errors.ts": [
@@ -75,6 +77,20 @@ describe("findViolations()", () => {
       'src/wire/crc32.ts imports the package "node:zlib": the core has none',
       'src/client/client.ts imports the package "left-pad": the core has none',
     ]],
+    ["sees an adapter import more of a module than its types, whichever way", {
+      "src/adapters/node.ts": 'import type { Socket } from "node:net";\nimport { connect } from "node:net";',
+      "src/adapters/tls.ts": 'import { type TLSSocket } from "node:tls";',
+      "src/adapters/zlib.ts": 'const zlib = await import("node:zlib");',
+      "src/adapters/bun.ts": 'import type { Socket } from "bun";',
+    }, [
+      'src/adapters/node.ts imports the package "node:net": here only its types',
+      'src/adapters/tls.ts imports the package "node:tls": here only its types',
+      'src/adapters/zlib.ts imports the package "node:zlib": here only its types',
+      'src/adapters/bun.ts imports the package "bun": here only its types',
+    ]],
+    ["sees the core import the types of a module", {
+      "src/wire/crc32.ts": 'import type { Zlib } from "node:zlib";',
+    }, ['src/wire/crc32.ts imports the package "node:zlib": the core has none']],
     ["sees a runtime's global in the core", {
       "src/session/session.ts": "const start = globalThis.Deno?.pid;",
       "src/client/client.ts": "const text = `${Bun.version}`;",

@@ -9,7 +9,7 @@ import { Client, Server } from "../mod.ts";
 import { ConnectionError, HandshakeError } from "../src/errors.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   advanceUntil,

@@ -119,12 +119,14 @@ describe("a client and a server", () => {
   if ("Deno" in globalThis) {
     const runtimes = findRuntimes();
     const all = process.env.VELTIX_REQUIRE_ALL === "1";
-    for (const protection of all ? PROTECTIONS : ["plain"] as const) {
-      for (const server of runtimes) {
+    for (const protection of all ? PROTECTIONS : ["plain", "ws"] as const) {
+      for (const [i, server] of runtimes.entries()) {
         for (const client of runtimes) {
           const name = `agree on everything in two: ${protection}, a ${client.name} client and a ${server.name} server`;
           const missing = [client, server].find(({ problem }) => problem !== undefined);
           if (client === server && !all) continue;
+          // By WebSocket each meets one other as a client, and another one as a server.
+          if (protection === "ws" && client !== runtimes[(i + 1) % runtimes.length] && !all) continue;
           if (missing === undefined) it(name, () => meet(client, server, protection));
           else it.skip(`${name}: ${describeProblem(missing)}`, () => {});
         }

@@ -5,7 +5,7 @@
  */
 
 import { connectionPair, type Faults, type MemoryOptions } from "../src/adapters/memory.ts";
-import { COMMON_OPTIONS, limitsOf } from "../src/app/config.ts";
+import { COMMON_OPTIONS, DEFAULT_LIMITS, limitsOf } from "../src/app/config.ts";
 import { Peer, type PeerOwner } from "../src/app/peer.ts";
 import { Routes } from "../src/app/routes.ts";
 import { makeShared, type PeerShared } from "../src/app/shared.ts";
@@ -16,6 +16,7 @@ import type { CloseReason } from "../src/link/close_reason.ts";
 import { Channel } from "../src/link/channel.ts";
 import { FeatureSet } from "../src/session/feature.ts";
 import { featuresOf } from "../src/session/features/list.ts";
+import { resume as resumption } from "../src/session/features/resume.ts";
 import type { Clock, EventLoop } from "../src/transport.ts";
 import type { HandshakeOutcome } from "../src/wire/handshake/terms.ts";
 import { NATIVE } from "../src/wire/handshake/terms.ts";
@@ -94,6 +95,9 @@ export class Conversation implements AsyncDisposable {
   }
 }
 
+/** The features that need no option. */
+const COMMON = await featuresOf({ limits: DEFAULT_LIMITS, contract: undefined });
+
 function end(
   side: "client" | "server",
   channel: Channel,
@@ -103,7 +107,7 @@ function end(
   const read = readOptions("options", given, COMMON_OPTIONS);
   const limits = limitsOf(read);
   const resume = side === "server" ? { keep, buffer } : { buffer };
-  const features = new FeatureSet(featuresOf({ limits, contract: undefined, resume }), {
+  const features = new FeatureSet([...COMMON, resumption(resume)], {
     limits,
     contract: undefined,
     resume,
@@ -127,12 +131,11 @@ function end(
   };
   const errors: unknown[] = [];
   const shared = makeShared(loop, {
-    features,
     routes: options[side] ?? new Routes(),
     limits,
     observers: {},
     tuning: readTuning(read),
-  });
+  }, features);
   const owner: PeerOwner = {
     unrouted: () => [],
     error: (error) => errors.push(error),

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readFileSync } from "node:fs";
-import { checkRuntime, type Globals, OLDEST } from "../src/adapters/runtime_check.ts";
+import { checkRuntime, type Globals, OLDEST, OLDEST_WITH_TLS, tlsProblem } from "../src/adapters/runtime_check.ts";
 
 describe("the check of the runtime", () => {
   const on = (name: keyof typeof OLDEST, version: string): Globals => {
@@ -38,10 +38,26 @@ describe("the check of the runtime", () => {
     });
   }
 
-  it("asks for no other versions than the README does", () => {
-    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8").replaceAll(/\s+/g, " ");
-    const [, deno, bun, node] = /works from Deno (\S+), Bun (\S+) and Node (\S+) on/.exec(readme)!;
-    assertEquals({ Deno: deno, Bun: bun, Node: `${node}.0` }, OLDEST);
+  for (const name of ["Deno", "Bun", "Node"] as const) {
+    it(`names the oldest ${name} whose TLS will do, where it is a newer one`, () => {
+      for (const version of [OLDEST[name], OLDEST_WITH_TLS[name]]) {
+        const needed = OLDEST_WITH_TLS[name];
+        const expected = version === needed
+          ? undefined
+          : `tls needs ${name} ${needed} or later, and this is ${name} ${version}: install a newer one`;
+        assertEquals(tlsProblem(on(name, version)), expected);
+      }
+    });
+  }
+
+  it("asks for no other versions than README.md and docs/install.md do", () => {
+    for (const page of ["README.md", "docs/install.md"]) {
+      const text = readFileSync(new URL(`../${page}`, import.meta.url), "utf8").replaceAll(/\s+/g, " ");
+      const [, deno, bun, node] = /works from Deno (\S+), Bun (\S+) and Node (\S+) on/.exec(text)!;
+      assertEquals({ Deno: deno, Bun: bun, Node: `${node}.0` }, OLDEST);
+      const [, denoTls, bunTls] = /TLS needs Deno (\S+) or Bun (\d\S*\d)\b/.exec(text)!;
+      assertEquals({ Deno: denoTls, Bun: bunTls, Node: OLDEST.Node }, OLDEST_WITH_TLS);
+    }
   });
 
   it("takes an unknown runtime as it is", () => {

@@ -20,7 +20,7 @@ import { connectionPair, memoryTransport } from "../src/adapters/memory.ts";
 import { Server as CoreServer } from "../src/server/server.ts";
 import { clientOver, converse, opening, serve, type Served, UPPER } from "./accept_support.ts";
 import { limited } from "./processes/waiting.ts";
-import { advanceUntil, HOST, Lines, memoryWorld, until } from "./session_support.ts";
+import { advanceUntil, HOST, Lines, memoryWorld, turn, until } from "./session_support.ts";
 
 /** Opens connections within the program, whose other ends a server gets. */
 function handing<P>({ server }: Pick<Served<P>, "server">, options?: AcceptOptions<P>): () => Connection {
@@ -129,6 +129,49 @@ describe("accept()", () => {
     slow.resolve("done");
     assertEquals(await asking, "done");
     await closing;
+  });
+
+  it("aborts at once what comes while the server finishes its work", async () => {
+    await using served = await serve();
+    const slow = Promise.withResolvers<string>();
+    served.server.unroute(UPPER);
+    served.server.route(UPPER, () => slow.promise);
+    await using client = clientOver(handing(served));
+    await client.connect();
+    const asking = client.request(UPPER, "a");
+    await until(() => served.server.clients[0].stats().framesReceived > 0);
+    const begun = new Promise<void>((resolve) => served.server.on("closing", () => resolve()));
+    const closing = served.server.close();
+    await begun;
+    await turn();
+    const [here, there] = connectionPair();
+    served.server.accept(there);
+    assertEquals(served.events.of("rejected").map(([{ reason }]) => reason), ["server-closed"]);
+    assertEquals(((await there.closed) as ConnectionError).message, "The server is being closed");
+    assertEquals(served.events.of("handshake").length, 1);
+    here.abort();
+    slow.resolve("done");
+    assertEquals(await asking, "done");
+    await closing;
+  });
+
+  it("lets those wait whose turn has not come, and close() waits for them", async () => {
+    const { eventLoop } = memoryTransport();
+    // Each look at the clock takes five milliseconds, so a few connections use up the time of all.
+    let time = 0;
+    const clock = { ...eventLoop!.clock, now: () => time += 5 };
+    const transport = { ...memoryTransport(), eventLoop: { ...eventLoop!, clock } };
+    await using served = await serve({ transport });
+    const ends = Array.from({ length: 12 }, () => connectionPair());
+    for (const [, there] of ends) served.server.accept(there);
+    const begun = served.events.of("handshake").length;
+    assert(begun > 0 && begun < 12, `${begun} have begun`);
+    await served.server.close({ drain: 0 });
+    assertEquals([served.events.of("handshake").length, served.events.of("rejected").length], [12, 12]);
+    for (const [here, there] of ends) {
+      here.abort();
+      assert(await there.closed !== undefined);
+    }
   });
 
   it("names the member that a connection lacks", async () => {

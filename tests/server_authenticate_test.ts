@@ -31,7 +31,7 @@ import {
   type World,
   WORLDS,
 } from "./session_support.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { join } from "./wire_support.ts";
 import type { Connection } from "../src/transport.ts";
 

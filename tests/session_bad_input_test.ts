@@ -7,7 +7,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncl
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, messageType, type ServerConfig } from "../mod.ts";
 import { HandshakeError, ProtocolError } from "../src/errors.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import {
   advanceUntil,

@@ -8,7 +8,7 @@ import type { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { type Frame, SystemCode } from "../src/wire/frame.ts";
-import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   advanceUntil,

@@ -23,7 +23,7 @@ import { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame, sealFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/python/hello_frames.ts";
 import { type Protocol, protocol } from "../src/wire/protocols.ts";
 import { join, utf8 } from "./wire_support.ts";
 
@@ -384,8 +384,7 @@ export function scripted(
     observers: {},
     tuning: { ...readTuning(checked), ...tuning },
     limits,
-    features: new FeatureSet([], { limits, contract: undefined }),
-  });
+  }, new FeatureSet([], { limits, contract: undefined }));
   return { connection, writes, shared, clock };
 }
 

@@ -29,10 +29,10 @@ describe("over sockets", () => {
   for (const protection of PROTECTIONS) {
     it(`that are ${protection}: bytes both ways, items, results, errors, metadata, latest values and the end`, async () => {
       const log = new Lines();
-      await using server = serverOf(protection, { hostname: HOST, port: 0, logger: log });
+      await using server = serverOf(protection, { hostname: HOST, port: 0 }, { logger: log });
       const joined = new Promise<ConnectedClient<unknown>>((resolve) => server.on("connect", resolve));
       await server.start();
-      await using client = clientOf(protection, { ...server.addresses[0] as TcpEndpoint, logger: log });
+      await using client = clientOf(protection, server.addresses[0] as TcpEndpoint, { logger: log });
       const { promise: held, resolve: holds } = Promise.withResolvers<void>();
       const { promise: gone, resolve: end } = Promise.withResolvers<unknown>();
       for (const side of [server, client] as const) {

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   cutEvery,

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError, HandshakeError, type Refusal } from "../src/errors.ts";
-import { checkCredentials } from "../src/wire/handshake/client.ts";
+import { checkCredentials } from "../src/wire/handshake/credentials.ts";
 import { describe, it } from "@std/testing/bdd";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { hex, join, utf8 } from "./wire_support.ts";
 import {

@@ -7,7 +7,7 @@ import { HandshakeError } from "../src/errors.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
-import { helloFrame } from "../src/wire/handshake/messages.ts";
+import { helloFrame } from "../src/wire/python/hello_frames.ts";
 import { ID_WINDOW, type Numbering, numberingOf } from "../src/wire/python/id_numbering.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { cutEvery, encodeAll, hex, join, loadVectors, Random, randomFrame, unhex, utf8 } from "./wire_support.ts";

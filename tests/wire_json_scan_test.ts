@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HandshakeError } from "../src/errors.ts";
-import { checkCredentials } from "../src/wire/handshake/client.ts";
+import { checkCredentials } from "../src/wire/handshake/credentials.ts";
 import { WIRE_LIMITS } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
-import { JsonReader } from "../src/wire/handshake/messages.ts";
+import { JsonReader } from "../src/wire/handshake/json_reader.ts";
 import { scanJson } from "../src/wire/handshake/json_scan.ts";
 import { failure, greeted, message } from "./wire_handshake_support.ts";
 import { Random, utf8 } from "./wire_support.ts";

@@ -4,14 +4,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ProtocolError } from "../src/errors.ts";
 import { WIRE_LIMITS } from "../src/wire/frame.ts";
-import {
-  joinMetadata,
-  type Metadata,
-  metadataMembers,
-  NO_METADATA,
-  type SplitContent,
-  splitMetadata,
-} from "../src/wire/metadata.ts";
+import { joinMetadata, type Metadata, metadataMembers, NO_METADATA } from "../src/wire/metadata.ts";
+import { type SplitContent, splitMetadata } from "../src/wire/received_metadata.ts";
 import { join, utf8 } from "./wire_support.ts";
 
 const { maxMetadata, maxMetadataNames } = WIRE_LIMITS;

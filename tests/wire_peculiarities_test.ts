@@ -8,7 +8,7 @@ import { requestIds } from "../src/session/request_ids.ts";
 import { DecodedFrame } from "../src/wire/decoded_frame.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
-import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import {
   client,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { acceptsRelease, isNative, parseRelease, protocol } from "../src/wire/protocols.ts";
+import { isNative, parseRelease, protocol } from "../src/wire/protocols.ts";
+import { acceptsRelease } from "../src/wire/python/accepted_releases.ts";
 
 describe("protocol()", () => {
   it("knows every release and what it frames like", () => {

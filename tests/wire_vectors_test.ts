@@ -4,7 +4,7 @@ import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { SystemCode } from "../src/wire/frame.ts";
 import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
-import { helloFrame, helloVersion } from "../src/wire/handshake/messages.ts";
+import { helloFrame, helloVersion } from "../src/wire/python/hello_frames.ts";
 import { protocol } from "../src/wire/protocols.ts";
 import { client, failure, NOW, opened, read, server } from "./wire_handshake_support.ts";
 import { goldenId, hex, loadVectors, unhex } from "./wire_support.ts";

@@ -6,8 +6,7 @@ import { workerThreads } from "../src/adapters/threads.ts";
 import { FrameDecoder } from "../src/wire/decoder.ts";
 import { encodeFrame } from "../src/wire/encoder.ts";
 import { protocol } from "../src/wire/protocols.ts";
-import { SMALLEST_HEADER, takePayload } from "../src/workers/payload.ts";
-import { ownBuffer } from "../src/workers/worker_messages.ts";
+import { ownBuffer, SMALLEST_HEADER, takePayload } from "../src/workers/payload.ts";
 import { join } from "./wire_support.ts";
 
 const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => i);

@@ -13,8 +13,8 @@ import {
   WorkerError,
 } from "../src/errors.ts";
 import type { Report } from "../src/workers/worker_messages.ts";
-import { microtasks } from "./session_support.ts";
-import { BOOM, fakePool } from "./worker_support.ts";
+import { microtasks, turn, until } from "./session_support.ts";
+import { BOOM, fakePool, fakeRoutePool } from "./worker_support.ts";
 
 /** Lets the pool load its threads. */
 const loaded = (): Promise<void> => microtasks(10);
@@ -355,6 +355,68 @@ describe("a worker's type", () => {
     threads[0].say({ kind: "ready", code: 200, name: "job", replies: false });
     threads[0].say({ kind: "done", id: 1, reply: undefined });
     assertEquals(await done, undefined);
+    await pool.stop();
+  });
+});
+
+describe("a worker pool that is imported when it is needed", () => {
+  it("gives the threads what has come until then in that order, and is empty before and after", async () => {
+    const { pool, threads, run } = fakeRoutePool({ threads: 1 });
+    assertEquals(pool.empty, true);
+    const sent: string[] = [];
+    const replies: Promise<unknown>[] = [];
+    // One in each turn, so that some come before, some after, and one at the very moment when it is there.
+    while (threads.length === 0 || sent.length < 20) {
+      sent.push(String(sent.length));
+      replies.push(run(sent.at(-1)!));
+      assertEquals(pool.empty, false);
+      await (sent.length % 8 === 0 ? turn() : Promise.resolve());
+    }
+    await loaded();
+    threads[0].ready();
+    const handled = sent.map(() => {
+      const { task } = threads[0];
+      threads[0].answer(`${task}!`);
+      return task;
+    });
+    assertEquals(handled, sent);
+    assertEquals(await Promise.all(replies), sent.map((content) => `${content}!`));
+    await pool.stop();
+    assertEquals([pool.empty, threads.length], [true, 1]);
+  });
+
+  it("rejects what waits for it when it is stopped, and handles what comes after that", async () => {
+    const { pool, threads, run } = fakeRoutePool();
+    const early = failure(run("early"));
+    await pool.stop();
+    const late = run("late");
+    const error = await early as WorkerError;
+    assertEquals([error instanceof WorkerError, error.code], [true, "worker-stopped"]);
+    await until(() => threads.length === 1);
+    threads[0].ready();
+    assertEquals(threads[0].task, "late");
+    threads[0].answer("done");
+    assertEquals(await late, "done");
+    await pool.stop();
+  });
+
+  it("handles what waits for it when its route is removed, and then ends its threads", async () => {
+    const { pool, threads, run } = fakeRoutePool();
+    const reply = run("last");
+    pool.retire();
+    await until(() => threads.length === 1);
+    threads[0].ready();
+    threads[0].answer("done");
+    assertEquals([await reply, threads[0].terminated], ["done", true]);
+    await until(() => pool.empty);
+  });
+
+  it("starts no thread for a message that nobody waits for any more once it is there", async () => {
+    const { pool, threads, run } = fakeRoutePool();
+    const abort = new AbortController();
+    const reply = run("a", abort.signal);
+    abort.abort();
+    assertEquals([await reply, threads.length], [replied, 0]);
     await pool.stop();
   });
 });

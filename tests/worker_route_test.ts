@@ -277,6 +277,14 @@ describe("the bytes of a worker route", () => {
 });
 
 describe("a failure in a worker", () => {
+  it("that its type declares reaches the sender, and not the error event", async () => {
+    await using setup = await setUp();
+    setup.server.unroute(JOB);
+    setup.server.workerRoute({ ...JOB, errors: ["E_MUCH"] } as typeof JOB, moduleOf("job"));
+    assertEquals(await codeOf(setup.ask("throw")), "E_MUCH");
+    assertEquals(setup.events.of("error"), []);
+  });
+
   it("that is thrown reaches the sender by its code, and the error event by name and stack", async () => {
     await using setup = await setUp({ threads: 1 });
     const error = await assertRejects(() => setup.ask("throw"), RemoteError, "too much");

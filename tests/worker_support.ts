@@ -8,6 +8,7 @@ import { FakeClock } from "../src/adapters/memory.ts";
 import type { AnyMessageType } from "../src/message/message_type.ts";
 import type { Thread, ThreadEvents, Threads } from "../src/thread_seam.ts";
 import { type PoolOptions, WorkerPool } from "../src/workers/pool.ts";
+import { RoutePool } from "../src/workers/route_pool.ts";
 import type { ErrorLikeness, Order, Report, TaskInfo } from "../src/workers/worker_messages.ts";
 import { text } from "../src/message/codecs.ts";
 import { messageType } from "../src/message/message_type.ts";
@@ -66,10 +67,32 @@ export class FakeThread {
   }
 }
 
+/** The options of such a pool. */
+type FakeOptions = Partial<Omit<PoolOptions, "type">> & { readonly type?: unknown };
+
+/** A pool on such threads, and what the test has of it. */
+interface FakePool<Pool> {
+  readonly pool: Pool;
+  readonly threads: FakeThread[];
+  readonly clock: FakeClock;
+  readonly failures: unknown[];
+  readonly run: Run;
+}
+
 /** A pool on such threads. */
-export function fakePool(
-  { type = JOB, ...options }: Partial<Omit<PoolOptions, "type">> & { type?: unknown } = {},
-): { pool: WorkerPool; threads: FakeThread[]; clock: FakeClock; failures: unknown[]; run: Run } {
+export function fakePool(options?: FakeOptions): FakePool<WorkerPool> {
+  return poolOn((all) => new WorkerPool(all), options);
+}
+
+/** The same whose code is imported when the first message comes. */
+export function fakeRoutePool(options?: FakeOptions): FakePool<RoutePool> {
+  return poolOn((all) => new RoutePool(all), options);
+}
+
+function poolOn<Pool extends Pick<WorkerPool, "run">>(
+  make: (options: PoolOptions) => Pool,
+  { type = JOB, ...options }: FakeOptions = {},
+): FakePool<Pool> {
   const threads: FakeThread[] = [];
   const failures: unknown[] = [];
   const clock = new FakeClock();
@@ -88,7 +111,7 @@ export function fakePool(
       };
     },
   };
-  const pool = new WorkerPool({
+  const pool = make({
     type: type as AnyMessageType,
     module: "file:///job.ts",
     threads: 2,

@@ -29,6 +29,8 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
       return (await import("./veltix.ts")).veltix(config.core);
     case "resume":
       return (await import("./veltix.ts")).veltix(config.core, { resume: true }, { resume: true, reconnect: true });
+    case "veltix-websocket":
+      return (await import("./veltix.ts")).veltixWebSocket();
     case "noise":
       return await (await import("./protected.ts")).noise(config.core);
     case "tls":

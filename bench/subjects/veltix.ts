@@ -19,9 +19,20 @@ export function veltix(
   protect: Pick<ServerConfig, "encryption" | "resume" | "tls"> = {},
   trust: Pick<ClientConfig, "encryption" | "reconnect" | "resume" | "tls"> = {},
 ): Subject {
+  return subjectOf({ port: 0, transport, ...protect }, (port) => ({ port, transport, ...trust }));
+}
+
+/** Makes the subject over WebSockets. */
+export function veltixWebSocket(): Subject {
+  const listen = [{ port: 0, hostname: "127.0.0.1", webSocket: true }];
+  return subjectOf({ listen }, (port) => ({ url: `ws://127.0.0.1:${port}/` }));
+}
+
+/** Makes a subject of the options of its server, and of those of its clients by the server's port. */
+function subjectOf(serverConfig: ServerConfig, clientConfig: (port: number) => ClientConfig): Subject {
   return {
     async serve(handlers): Promise<Served> {
-      const server = new Server({ port: 0, transport, ...protect });
+      const server = new Server(serverConfig);
       server.on("connect", () => handlers.connected());
       server.route(ECHO, (message) => message.content);
       server.route(MESSAGE, (message, client) => {
@@ -33,7 +44,7 @@ export function veltix(
       return { port: address.port, broadcast: (content) => void server.broadcast(MESSAGE, content) };
     },
     async connect(port, receive): Promise<Peer> {
-      const client = new Client({ port, transport, ...trust });
+      const client = new Client(clientConfig(port));
       client.route(MESSAGE, (message) => receive(message.content));
       await client.connect();
       return {

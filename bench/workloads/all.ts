@@ -26,6 +26,7 @@ import { secure, secureIdle } from "./secure.ts";
 import { silent } from "./silent.ts";
 import { streams } from "./streams.ts";
 import { stress } from "./stress.ts";
+import { webSocket, webSocketIdle } from "./web_socket.ts";
 import { workers } from "./workers.ts";
 
 /** Those that run unless others are named, in this order. */
@@ -54,6 +55,8 @@ export const LONG_WORKLOADS = {
   mixed,
   secure,
   secure_idle: secureIdle,
+  websocket: webSocket,
+  websocket_idle: webSocketIdle,
   compression,
 } as const satisfies Record<string, Workload>;
 

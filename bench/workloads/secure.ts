@@ -6,16 +6,14 @@
  */
 
 import { median } from "../statistics.ts";
-import type { Context, Workload } from "../workload.ts";
+import type { Workload } from "../workload.ts";
 import { open, settledMemory } from "./idle.ts";
 import { measureOneWay } from "./one_way.ts";
 import { measurePasses } from "./passes.ts";
-import { Requests } from "./requests.ts";
+import { measureRoundTrips } from "./round_trips.ts";
 
 const LARGE = 64 * 1024;
 const SMALL = 64;
-/** Round trips of a pass. */
-const TRIPS = 500;
 /** Connections of a pass, and passes at most: each connection keeps its client port for a minute. */
 const CONNECTIONS = { each: 25, warmUp: 60, measure: 40 };
 /** A library takes some hundred connections until its runtime has compiled it, in milliseconds. */
@@ -28,7 +26,7 @@ const WARM = 50;
 export const secure: Workload = async (context) => {
   const large = await measureOneWay(context, { clients: 1, each: 500, size: LARGE });
   const small = await measureOneWay(context, { clients: 1, each: 50_000, size: SMALL });
-  const trips = await roundTrips(context);
+  const trips = await measureRoundTrips(context);
   const opened: number[] = [];
   const pace = { ...context.pace, warmUp: CONNECT_WARM_UP * context.pace.share };
   const connect = await measurePasses({ ...context, pace }, CONNECTIONS.each, async () => {
@@ -64,25 +62,3 @@ export const secureIdle: Workload = async (context) => {
     "secure idle resident": (after.memory - before.memory) / count,
   };
 };
-
-async function roundTrips(context: Context): Promise<{ readonly time: number; readonly cpu: number }> {
-  const peer = await context.connect();
-  const requests = new Requests(peer, SMALL);
-  const times: number[] = [];
-  let sent = 0;
-  const replied = (): void => {
-    const now = performance.now();
-    times.push(now - sent);
-    sent = now;
-  };
-  const passes: number[] = [];
-  const result = await measurePasses(context, TRIPS, async () => {
-    times.length = 0;
-    sent = performance.now();
-    await requests.run(TRIPS, 1, replied);
-    passes.push(1000 * median(times));
-  });
-  requests.confirm(context);
-  await peer.close();
-  return { time: median(passes.slice(result.warmUpPasses)), cpu: result.cpu };
-}

@@ -14,6 +14,7 @@ import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
+import { type BunNames, resolveBun } from "./bun_names.ts";
 import { runtimeApi } from "./runtime.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { runtimeLoop } from "./runtime_loop.ts";
@@ -39,9 +40,8 @@ interface BunHandlers {
 
 type BunEndpoint = ({ hostname: string; port: number } | { unix: string }) & { allowHalfOpen: true };
 
-interface BunApi {
+interface BunApi extends BunNames {
   listen(options: BunEndpoint & { socket: BunHandlers }): BunListener;
-  readonly dns: { lookup(hostname: string): Promise<{ readonly address: string }[]> };
 }
 
 /**
@@ -105,13 +105,6 @@ async function listenBun(bun: BunApi, at: Endpoint, options?: SocketOptions): Pr
   } catch (error) {
     throw listenError(at, error);
   }
-}
-
-/** Resolves a name before listening: a listener of Bun at a host name does not report its address. */
-export async function resolveBun({ dns }: Pick<BunApi, "dns">, hostname: string): Promise<string> {
-  if (/^[\d.]+$|:/.test(hostname)) return hostname;
-  const [first] = await dns.lookup(hostname);
-  return first.address;
 }
 
 const HANDLERS: BunHandlers = {

@@ -4,7 +4,10 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
+import type * as Files from "node:fs/promises";
+import { builtinModule } from "../base/builtin_module.ts";
+
+const FILES = builtinModule("node:fs/promises") as typeof Files;
 
 /** The file in which Linux lists the limits of the process. */
 const LIMITS = "/proc/self/limits";
@@ -24,7 +27,7 @@ export async function descriptorLimit(): Promise<number | undefined> {
     if (deno !== undefined && (await deno.permissions.query({ name: "read", path: LIMITS })).state !== "granted") {
       return undefined;
     }
-    return softLimit(await readFile(LIMITS, "utf8"));
+    return softLimit(await FILES.readFile(LIMITS, "utf8"));
   } catch {
     return undefined;
   }

@@ -27,8 +27,11 @@ export interface Channel {
   stopReading?(): void;
   /** Called when the last chunk may be overwritten, for an adapter that owns the buffer that is read into. */
   recycle?(chunk: Uint8Array): void;
-  /** Writes all of `bytes`, which are not empty. Rejects with the runtime's own error. */
-  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Writes all of `bytes`, which are not empty. Rejects with the runtime's own error. Returns `undefined` if the socket has
+   * taken them and can take more.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined;
   /** Sends FIN after what was written. */
   finish(): Promise<void>;
   /** True if `release` sends FIN, too, when the peer's FIN was read. `finish` is not called then. */
@@ -38,6 +41,9 @@ export interface Channel {
   /** Lets the process exit even while the socket is open. */
   unref(): void;
 }
+
+/** The result of a write that is done at once. */
+const DONE: Promise<void> = Promise.resolve();
 
 /** A {@linkcode Connection} over a {@linkcode Channel}. */
 export class Duplex implements Connection, ChunkReader {
@@ -121,8 +127,10 @@ export class Duplex implements Connection, ChunkReader {
       return Promise.reject(new ConnectionError("closed", `${this.#cannot("write to")}: this direction is closed`));
     }
     if (bytes.length === 0) return Promise.resolve();
+    const written = this.#channel.write(bytes);
+    if (written === undefined) return DONE;
     const pending = this.#writing = Promise.withResolvers();
-    this.#channel.write(bytes).then(() => {
+    written.then(() => {
       if (this.#writing !== pending) return;
       this.#writing = undefined;
       pending.resolve();

@@ -1,5 +1,5 @@
 /**
- * TCP and unix sockets through `node:net`, which Node, Deno and Bun all have.
+ * TCP and unix sockets through `node:net`, which Node, Deno and Bun all have. Importing it is harmless elsewhere.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import { bufferSizeOf } from "./endpoint.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode } from "./node_connect.ts";
 import { listenSockets } from "./node_listen.ts";
+import { checkBuiltin } from "./runtime.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { runtimeLoop } from "./runtime_loop.ts";
 
@@ -20,6 +21,8 @@ export type * from "../transport.ts";
 
 /**
  * Creates a transport over `node:net`.
+ *
+ * @throws {ConfigError} `unsupported`, where there is no such module, as in browsers.
  *
  * @example Usage
  * ```ts
@@ -39,6 +42,11 @@ export type * from "../transport.ts";
  * ```
  */
 export function nodeTransport(): Transport {
+  checkBuiltin(
+    "node:net",
+    "Cannot make the node transport",
+    "give a Transport of your own, such as over fromStreams()",
+  );
   const connect: Transport["connect"] = (to, options) => connectNode(to, options, adopt);
   return {
     name: "node",

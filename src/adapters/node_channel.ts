@@ -5,8 +5,9 @@
  */
 
 import type { Socket } from "node:net";
-import process from "node:process";
+import type * as Process from "node:process";
 import type { Address, Endpoint } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { ChunkReader } from "../transport.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import type { Channel } from "./duplex.ts";
@@ -23,8 +24,7 @@ export const ENDING: unique symbol = Symbol("ending");
 /** Chunks of this size, in bytes, and larger ones are freed when they are given back. */
 const LARGE = 16_384;
 /** Other runtimes may use the buffers of their `node:net` again. */
-const FREES = process.versions.deno === undefined && process.versions.bun === undefined &&
-  "transfer" in ArrayBuffer.prototype;
+const FREES = isNode() && "transfer" in ArrayBuffer.prototype;
 
 interface ReadSocket extends Socket {
   [CHUNKS]: ChunkQueue;
@@ -174,6 +174,11 @@ export class NodeChannel implements Channel {
   #reasonOf(error: Error): Error {
     return this.#socket.errored ?? error;
   }
+}
+
+function isNode(): boolean {
+  const process = builtinModule("node:process") as typeof Process | undefined;
+  return process !== undefined && process.versions.deno === undefined && process.versions.bun === undefined;
 }
 
 /** Returns the address of this end; `undefined` once the socket is closed. */

@@ -4,13 +4,17 @@
  * @module
  */
 
-import { connect, type Socket } from "node:net";
+import type * as Net from "node:net";
+import type { Socket } from "node:net";
 import type { Endpoint } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { Connection, ConnectOptions } from "../transport.ts";
 import { type Channel, Duplex } from "./duplex.ts";
 import { bufferSizeOf, checkEndpoint } from "./endpoint.ts";
 import { notItself } from "./self_connect.ts";
 import { connectError } from "./system_errors.ts";
+
+const NET = builtinModule("node:net") as typeof Net;
 
 /** Makes a channel of a socket at the moment when it has connected. */
 export type Adopt = (socket: Socket, bufferSize: number, to: Endpoint) => Channel;
@@ -64,7 +68,7 @@ export async function connectSocket<Adopted>(
 function begin(to: Endpoint): Socket {
   const target = "path" in to ? { path: to.path } : { host: to.hostname, port: to.port };
   try {
-    return connect({ ...target, allowHalfOpen: true });
+    return NET.connect({ ...target, allowHalfOpen: true });
   } catch (error) {
     throw connectError(to, error); // Node throws synchronously for a NUL in the address.
   }

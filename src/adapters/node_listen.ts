@@ -4,14 +4,20 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
+import type * as Fs from "node:fs";
+import type * as Net from "node:net";
+import type { Server, Socket } from "node:net";
+import type * as Path from "node:path";
 import type { Address, Endpoint } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { Connection, Listener } from "../transport.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { checkEndpoint } from "./endpoint.ts";
 import { brokenError, listenError } from "./system_errors.ts";
+
+const FS = builtinModule("node:fs") as typeof Fs;
+const NET = builtinModule("node:net") as typeof Net;
+const PATH = builtinModule("node:path") as typeof Path;
 
 /**
  * Listens for sockets.
@@ -24,7 +30,7 @@ export async function listenSockets(
   accept: (socket: Socket, address: Address) => Connection,
 ): Promise<Listener> {
   checkEndpoint("listen", at);
-  const server = createServer({ allowHalfOpen: true });
+  const server = NET.createServer({ allowHalfOpen: true });
   const queue = new AcceptQueue();
   let address: Address = at;
   server.on("connection", (socket) => queue.push(accept(socket, address)));
@@ -35,7 +41,7 @@ export async function listenSockets(
     await promise;
   } catch (error) {
     // Node reports EACCES if the folder does not exist.
-    const noFolder = "path" in at && !at.path.startsWith("\0") && !existsSync(dirname(at.path));
+    const noFolder = "path" in at && !at.path.startsWith("\0") && !FS.existsSync(PATH.dirname(at.path));
     throw listenError(at, noFolder ? Object.assign(new Error("ENOENT", { cause: error }), { code: "ENOENT" }) : error);
   }
   server.off("error", reject);

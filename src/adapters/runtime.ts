@@ -1,9 +1,10 @@
 /**
- * Finds the API of a runtime, and names the actual runtime if it is another one.
+ * Finds the API of a runtime, and says what is missing where it is another one.
  *
  * @module
  */
 
+import { builtinModule } from "../base/builtin_module.ts";
 import { ConfigError } from "../errors.ts";
 
 /** The name of a runtime's global API. */
@@ -27,4 +28,21 @@ export function runtimeApi<Api>(name: RuntimeName): Api {
     ? "Node"
     : "unknown";
   throw new ConfigError("unsupported", `Cannot make the ${name} transport: this runtime is ${here}, not ${name}`);
+}
+
+/**
+ * Checks that the runtime has a module of Node, as Deno and Bun have. A browser has none. Adapters look their modules up
+ * when they are loaded, and call this before they use one.
+ *
+ * @param id The module, such as `"node:net"`.
+ * @param failure The start of the message: what cannot be done without it.
+ * @param advice The end of the message: what to do in place of it.
+ * @throws {ConfigError} `unsupported`: there is no such module.
+ */
+export function checkBuiltin(id: string, failure: string, advice: string): void {
+  if (builtinModule(id) !== undefined) return;
+  throw new ConfigError(
+    "unsupported",
+    `${failure}: this runtime, such as a browser, has no ${id} as Node, Deno and Bun have: ${advice}`,
+  );
 }

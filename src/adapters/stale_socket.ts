@@ -5,13 +5,18 @@
  * @module
  */
 
-import { lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
-import { resolve } from "node:path";
-import process from "node:process";
+import type * as Fs from "node:fs";
+import type * as Path from "node:path";
+import type * as Process from "node:process";
 import { ConnectionError } from "../errors.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import { realTime } from "../base/real_time.ts";
 import type { Endpoint, UnixEndpoint } from "../base/address.ts";
 import type { Connection, Listener } from "../transport.ts";
+
+const FS = builtinModule("node:fs") as typeof Fs;
+const PATH = builtinModule("node:path") as typeof Path;
+const PROCESS = builtinModule("node:process") as typeof Process;
 
 /**
  * A file younger than this, in milliseconds, may belong to a server that does not answer yet. It is checked a second
@@ -74,7 +79,7 @@ async function removeStale(path: string, connect: Connect): Promise<boolean> {
 
 function socketAt(path: string): Identity | undefined {
   if (path.startsWith("\0")) return undefined;
-  const found = lstatSync(path, { bigint: true });
+  const found = FS.lstatSync(path, { bigint: true });
   return found.isSocket() ? found : undefined;
 }
 
@@ -92,10 +97,10 @@ async function isDead(path: string, connect: Connect): Promise<boolean> {
 // they were given.
 function isListed(path: string): boolean {
   try {
-    const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
+    const lines = FS.readFileSync("/proc/net/unix", "utf8").split("\n");
     return lines.some((line) => {
       const [, flags, name] = /^(?:\S+ ){3}(\S+) \S+ \S+ +\d+ (.+)$/.exec(line) ?? [];
-      return (Number.parseInt(flags, 16) & ACCEPTS) !== 0 && resolve(name) === resolve(path);
+      return (Number.parseInt(flags, 16) & ACCEPTS) !== 0 && PATH.resolve(name) === PATH.resolve(path);
     });
   } catch {
     return false;
@@ -106,13 +111,13 @@ function isListed(path: string): boolean {
 // aside can be checked and moved back.
 function remove(path: string, found: Identity): boolean {
   if (!isSame(found, socketAt(path))) return false;
-  const aside = `${path}.${process.pid}.stale`;
-  renameSync(path, aside);
+  const aside = `${path}.${PROCESS.pid}.stale`;
+  FS.renameSync(path, aside);
   if (isSame(found, socketAt(aside))) {
-    unlinkSync(aside);
+    FS.unlinkSync(aside);
     return true;
   }
-  renameSync(aside, path);
+  FS.renameSync(aside, path);
   return false;
 }
 

@@ -1,13 +1,14 @@
 /**
- * Any pair of Web Streams of bytes as a {@linkcode Connection}, such as a WebTransport stream, a worker's port or a TLS
- * layer.
+ * Any pair of Web Streams of bytes as a {@linkcode Connection}, such as a WebTransport stream or a TLS layer.
  *
  * @module
  */
 
 import type { Address } from "../base/address.ts";
-import type { ChunkReader, Connection } from "../transport.ts";
-import { type Channel, Duplex } from "./duplex.ts";
+import type { Connection } from "../transport.ts";
+import { EndsChannel } from "./byte_ends.ts";
+import { Duplex } from "./duplex.ts";
+import { WebSink, WebSource } from "./web_ends.ts";
 
 export type * from "../transport.ts";
 
@@ -51,55 +52,9 @@ export interface StreamPair {
  * ```
  */
 export function fromStreams(streams: StreamPair, info?: StreamsInfo): Connection {
-  return new Duplex(new StreamChannel(streams, info));
-}
-
-class StreamChannel implements Channel {
-  readonly local: Address;
-  readonly remote: Address;
-  readonly #reader: ReadableStreamDefaultReader<ArrayBufferView | ArrayBufferLike>;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-
-  constructor({ readable, writable }: StreamPair, info?: StreamsInfo) {
-    this.local = info?.local ?? { path: "" };
-    this.remote = info?.remote ?? { path: "" };
-    if (readable.locked) throw new TypeError('Cannot use "readable": it is locked');
-    if (writable.locked) throw new TypeError('Cannot use "writable": it is locked');
-    this.#reader = readable.getReader();
-    this.#writer = writable.getWriter();
-    // Failures of the streams surface in `read` and `write`.
-    this.#reader.closed.catch(() => {});
-    this.#writer.closed.catch(() => {});
-    this.#writer.ready.catch(() => {});
-  }
-
-  read(reader: ChunkReader): void {
-    this.#reader.read().then(({ done, value }) => done ? null : bytesOf(value)).then(
-      (chunk) => chunk?.length === 0 ? this.read(reader) : reader.received(chunk),
-      (error) => reader.received(null, error ?? new Error("the stream failed, without saying why")),
-    );
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await this.#writer.write(new Uint8Array(bytes));
-  }
-
-  finish(): Promise<void> {
-    return this.#writer.close();
-  }
-
-  release(reason: Error | undefined): void {
-    if (reason === undefined) return;
-    this.#reader.cancel(reason).catch(() => {});
-    this.#writer.abort(reason).catch(() => {});
-  }
-
-  unref(): void {}
-}
-
-function bytesOf(chunk: ArrayBufferView | ArrayBufferLike): Uint8Array {
-  if (chunk instanceof Uint8Array && chunk.constructor === Uint8Array) return chunk;
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  throw new TypeError(`Cannot read from the stream: a chunk is not bytes but ${typeof chunk}`);
+  const { readable, writable } = streams;
+  if (readable.locked) throw new TypeError('Cannot use "readable": it is locked');
+  if (writable.locked) throw new TypeError('Cannot use "writable": it is locked');
+  const { local = { path: "" }, remote = { path: "" } } = info ?? {};
+  return new Duplex(new EndsChannel(new WebSource(readable), new WebSink(writable), { local, remote }));
 }

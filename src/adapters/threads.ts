@@ -6,12 +6,21 @@
  * @module
  */
 
-import { Worker } from "node:worker_threads";
+import type * as WorkerThreads from "node:worker_threads";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { Thread, ThreadEvents, Threads } from "../thread_seam.ts";
+import { checkBuiltin } from "./runtime.ts";
 import { runtimeClock } from "./runtime_loop.ts";
 
-/** Returns the threads of this runtime. */
+const THREADS = builtinModule("node:worker_threads") as typeof WorkerThreads;
+
+/**
+ * Returns the threads of this runtime.
+ *
+ * @throws {ConfigError} `unsupported`, where there is no such module, as in browsers.
+ */
 export function workerThreads(): Threads {
+  checkBuiltin("node:worker_threads", "workerRoute() cannot start threads", "use route()");
   return { cores: globalThis.navigator?.hardwareConcurrency ?? 1, clock: runtimeClock(), start };
 }
 
@@ -19,7 +28,7 @@ export function workerThreads(): Threads {
 const PORT = `const { parentPort, workerData } = globalThis.process.getBuiltinModule("node:worker_threads");\n`;
 
 function start(source: string, data: unknown, events: ThreadEvents): Thread {
-  const worker = new Worker(PORT + source, { eval: true, workerData: data });
+  const worker = new THREADS.Worker(PORT + source, { eval: true, workerData: data });
   let thrown: Error | undefined;
   let over = false;
   worker.on("message", (value) => events.message(value));

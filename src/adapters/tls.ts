@@ -5,16 +5,12 @@
  * @module
  */
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import type * as Crypto from "node:crypto";
 import type { Socket } from "node:net";
-import {
-  connect as connectTls,
-  type ConnectionOptions,
-  createSecureContext,
-  type SecureContext,
-  type TLSSocket,
-} from "node:tls";
+import type * as Tls from "node:tls";
+import type { ConnectionOptions, SecureContext, TLSSocket } from "node:tls";
 import { type Address, addressText, type Endpoint } from "../base/address.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import { ConfigError, ConnectionError, HandshakeError } from "../errors.ts";
 import type { Pem, TlsClientOptions, TlsHolder, TlsServerOptions, TlsSockets } from "../tls_seam.ts";
 import type { Connection, ConnectOptions, PeerCertificate, Transport } from "../transport.ts";
@@ -23,6 +19,8 @@ import { bufferSizeOf } from "./endpoint.ts";
 import { listenSockets } from "./node_listen.ts";
 import { NodeChannel } from "./node_channel.ts";
 import { connectNode, connectSocket } from "./node_connect.ts";
+import { checkBuiltin } from "./runtime.ts";
+import { tlsProblem } from "./runtime_check.ts";
 import { runtimeLoop } from "./runtime_loop.ts";
 import { listenAnew } from "./stale_socket.ts";
 import { connectError } from "./system_errors.ts";
@@ -33,11 +31,22 @@ import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 import { checkKeyKind } from "./tls_keys.ts";
 
+const CRYPTO = builtinModule("node:crypto") as typeof Crypto;
+const TLS = builtinModule("node:tls") as typeof Tls;
+
 /** The protocol that both sides announce (ALPN). */
 const ALPN = ["veltix"];
 
-/** Returns TLS through `node:tls`. */
+/**
+ * Returns TLS through `node:tls`.
+ *
+ * @throws {ConfigError} `unsupported`: there is no such module, as in browsers, or the TLS of this version of the runtime
+ * has faults.
+ */
 export function tlsSockets(): TlsSockets {
+  checkBuiltin("node:tls", "Cannot use the option tls", "leave it out");
+  const problem = tlsProblem();
+  if (problem !== undefined) throw new ConfigError("unsupported", `${problem}, or use encryption`);
   return { context: contextOf, server: serverTransport, client: clientTransport };
 }
 
@@ -132,7 +141,7 @@ export async function secureSocket(
   const failure = `Cannot connect to "${addressText(to)}"`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const carrier = carrierOf(socket);
-  const tls = connectTls({
+  const tls = TLS.connect({
     socket: carrier.stream,
     secureContext,
     ALPNProtocols: alpn,
@@ -201,7 +210,7 @@ export function readTls(
     const pem = (value: Pem): string => typeof value === "string" ? value : new TextDecoder().decode(value);
     // Without this check, Deno reports an unusable pair only when a peer connects.
     if (cert !== undefined && key !== undefined) checkPair(pem(cert), pem(key));
-    return createSecureContext({
+    return TLS.createSecureContext({
       minVersion,
       ...ca === undefined ? {} : { ca: (typeof ca === "string" || ca instanceof Uint8Array ? [ca] : ca).map(pem) },
       ...cert === undefined ? {} : { cert: pem(cert) },
@@ -217,7 +226,7 @@ export function readTls(
 
 function checkPair(cert: string, key: string): void {
   checkKeyKind(cert);
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+  if (!new CRYPTO.X509Certificate(cert).checkPrivateKey(CRYPTO.createPrivateKey(key))) {
     throw new Error("the key is not that of the certificate");
   }
 }

@@ -6,18 +6,22 @@
  */
 
 import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
+import type * as Tls from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../base/address.ts";
 import { addressText } from "../base/address.ts";
-import { realTime } from "../base/real_time.ts";
+import { builtinModule } from "../base/builtin_module.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
-import type { Connection, ConnectionSecurity, PeerCertificate } from "../transport.ts";
+import type { Connection, ConnectionSecurity, Forwarded, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
+import { peekAt } from "./peek.ts";
 import { brokenError } from "./system_errors.ts";
 import { TlsChannel, TlsConnection } from "./tls_connection.ts";
 import { carrierOf, type TlsCarrier } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
+
+const TLS = builtinModule("node:tls") as typeof Tls;
 
 /** The certificate of a listener, and whether clients must show one. */
 export interface AcceptContext {
@@ -36,18 +40,23 @@ const SILENCE = 3_000;
 /** Makes a connection of a socket on which TLS is agreed on. It takes care of the errors of the socket from then on. */
 export type AdoptTls = (tls: TLSSocket, carrier: TlsCarrier, security: ConnectionSecurity) => Promise<Connection>;
 
-/** An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. */
+/**
+ * An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. Before that,
+ * only the header of a proxy can be read.
+ */
 export class TlsArrival implements Connection {
   readonly local: Address;
-  readonly remote: Address;
+  remote: Address;
   readonly #socket: Socket;
   readonly #bufferSize: number;
   readonly #context: AcceptContext;
   readonly #adopt: AdoptTls | undefined;
   readonly #over = Promise.withResolvers<Error | undefined>();
-  /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
+  /** Rejects the promise that `read` or `secure` waits for; `undefined` if neither waits. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** True once {@linkcode secure} was called. */
+  #begun = false;
   /** The connection that has taken the place of this one. */
   #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
@@ -76,25 +85,25 @@ export class TlsArrival implements Connection {
     return this.#over.promise;
   }
 
-  async secure(): Promise<Connection> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {});
-    this.#fail = reject;
-    if (this.#error !== undefined) throw this.#error;
-    try {
-      await Promise.race([this.#first(), promise]);
-      return await Promise.race([this.#handshake(), promise]);
-    } finally {
-      this.#fail = undefined;
+  secure(forwarded?: Forwarded): Promise<Connection> {
+    this.#begun = true;
+    if (forwarded !== undefined) {
+      this.remote = forwarded.remote;
+      if (forwarded.rest.length > 0) this.#socket.unshift(forwarded.rest);
     }
+    return this.#whileOpen(async (broken) => {
+      await Promise.race([this.#first(), broken]);
+      return await Promise.race([this.#handshake(), broken]);
+    });
   }
 
   read(): Promise<Uint8Array | null> {
-    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+    if (this.#begun) return Promise.reject(this.#error ?? this.#notYet());
+    return this.#whileOpen(async (broken) => await Promise.race([peekAt(this.#socket), broken]) as Uint8Array | null);
   }
 
   write(): Promise<void> {
-    return Promise.reject(this.#error ?? new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`));
+    return Promise.reject(this.#error ?? this.#notYet());
   }
 
   closeWrite(): Promise<void> {
@@ -110,6 +119,23 @@ export class TlsArrival implements Connection {
 
   unref(): void {
     this.#socket.unref();
+  }
+
+  /** Waits for some work. It is given a promise that rejects when the connection breaks. */
+  async #whileOpen<Value>(work: (broken: Promise<never>) => Promise<Value>): Promise<Value> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    this.#fail = reject;
+    if (this.#error !== undefined) throw this.#error;
+    try {
+      return await work(promise);
+    } finally {
+      this.#fail = undefined;
+    }
+  }
+
+  #notYet(): ConnectionError {
+    return new ConnectionError("closed", `${this.#cannot}: TLS is not there yet`);
   }
 
   get #cannot(): string {
@@ -129,7 +155,7 @@ export class TlsArrival implements Connection {
   /** Waits for the first byte, and puts it back. */
   async #first(): Promise<void> {
     const socket = this.#socket;
-    const first = await this.#peek();
+    const first = await peekAt(this.#socket, SILENCE);
     if (first === null) {
       throw new ConnectionError(
         "closed",
@@ -144,35 +170,12 @@ export class TlsArrival implements Connection {
     throw this.#refused("tls-required", state);
   }
 
-  /** Resolves with the first chunk, with `null` at the end of the stream, or after a silence. */
-  #peek(): Promise<Uint8Array | null | "silent"> {
-    const socket = this.#socket;
-    return new Promise((resolve) => {
-      const settle = (found: Uint8Array | null | "silent"): void => {
-        realTime.clearTimeout(timer as never);
-        socket.off("readable", look);
-        socket.off("end", ended);
-        socket.off("close", ended);
-        resolve(found);
-      };
-      const ended = (): void => settle(null);
-      const look = (): void => {
-        const chunk = socket.read() as Uint8Array | null;
-        if (chunk !== null) settle(chunk);
-      };
-      const timer = realTime.setTimeout(() => settle("silent"), SILENCE);
-      socket.on("readable", look);
-      socket.on("end", ended);
-      socket.on("close", ended);
-    });
-  }
-
   /** Does the handshake, and checks the certificate of the client. */
   async #handshake(): Promise<Connection> {
     const { secureContext, clientCertificate, alpn } = this.#context;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const carrier = carrierOf(this.#socket);
-    const tls = this.#tls = new TLSSocket(
+    const tls = this.#tls = new TLS.TLSSocket(
       carrier.stream,
       {
         isServer: true,

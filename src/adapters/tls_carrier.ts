@@ -7,9 +7,12 @@
  */
 
 import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
+import type * as Stream from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { builtinModule } from "../base/builtin_module.ts";
 import { RecordTail, watchEnd } from "./tls_ending.ts";
+
+const STREAM = builtinModule("node:stream") as typeof Stream;
 
 /** The stream that TLS reads and writes, and the socket to pause while its chunks wait. */
 export interface TlsCarrier {
@@ -25,50 +28,39 @@ export interface TlsCarrier {
 
 /** Returns the stream for the TLS of this runtime over a socket. */
 export function carrierOf(socket: Socket): TlsCarrier {
-  if (!("Deno" in globalThis)) return { stream: socket, tap: undefined, ending: (tls) => watchEnd(tls, socket) };
-  const carrier = new Carrier(socket);
+  if ("Deno" in globalThis) return ownStream(socket);
+  return { stream: socket, tap: undefined, ending: (tls) => watchEnd(tls, socket) };
+}
+
+/** Returns a stream that passes on the bytes of a socket in both directions. */
+function ownStream(socket: Socket): TlsCarrier {
+  const tail = new RecordTail();
+  const stream = new STREAM.Duplex({
+    allowHalfOpen: true,
+    read: () => {
+      // Nothing to do: the socket pushes its bytes, and is paused while plaintext waits.
+    },
+    write: (chunk: Uint8Array, _encoding, done) => void socket.write(chunk, done),
+    final: (done) => void socket.end(done),
+    destroy: (error, done) => {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on("error", (error) => stream.destroy(error));
+  socket.on("close", () => stream.destroy());
+  socket.on("end", () => void stream.push(null));
+  // TLS begins in the next tick. Garbage before that would make it throw an error that nobody can catch.
+  setImmediate(() =>
+    socket.on("data", (chunk: Uint8Array) => {
+      tail.add(chunk);
+      stream.push(chunk);
+    })
+  );
   const wasCut = (): boolean => {
     // TLS would keep all that comes after the end.
     socket.pause();
-    return !carrier.tail.isAlert;
+    return !tail.isAlert;
   };
-  return { stream: carrier as unknown as Socket, tap: socket, ending: () => wasCut };
-}
-
-/** Passes on the bytes of a socket in both directions. */
-class Carrier extends Duplex {
-  readonly tail = new RecordTail();
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    super({ allowHalfOpen: true });
-    this.#socket = socket;
-    socket.on("error", (error) => this.destroy(error));
-    socket.on("close", () => this.destroy());
-    socket.on("end", () => void this.push(null));
-    // TLS begins in the next tick. Garbage before that would make it throw an error that nobody can catch.
-    setImmediate(() => socket.on("data", (chunk) => this.#take(chunk)));
-  }
-
-  #take(chunk: Uint8Array): void {
-    this.tail.add(chunk);
-    this.push(chunk);
-  }
-
-  override _read(): void {
-    // Nothing to do: the socket pushes its bytes, and is paused while plaintext waits.
-  }
-
-  override _write(chunk: Uint8Array, _encoding: unknown, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, done);
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    this.#socket.end(done);
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.destroy();
-    done(error);
-  }
+  return { stream: stream as unknown as Socket, tap: socket, ending: () => wasCut };
 }

@@ -4,11 +4,15 @@
  * @module
  */
 
-import { createHash, type X509Certificate } from "node:crypto";
+import type * as Crypto from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import { builtinModule } from "../base/builtin_module.ts";
 import { HandshakeError } from "../errors.ts";
 import type { PeerCertificate } from "../transport.ts";
 import { namesOf } from "./tls_names.ts";
+
+const CRYPTO = builtinModule("node:crypto") as typeof Crypto;
 
 /**
  * Returns the certificate of the peer; `undefined` if it showed none.
@@ -23,7 +27,7 @@ export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
   return {
     ...namesOf(certificate.raw),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
-    pin: createHash("sha256").update(keyOf(certificate)).digest("base64"),
+    pin: CRYPTO.createHash("sha256").update(keyOf(certificate)).digest("base64"),
     validFrom: new Date(certificate.validFrom),
     validTo: new Date(certificate.validTo),
   };

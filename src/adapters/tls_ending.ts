@@ -7,7 +7,7 @@
  */
 
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { WithHandle } from "./node_channel.ts";
 
 /** The size of the header of a record, in bytes: its type, its version and its length. */
@@ -69,11 +69,12 @@ interface WatchedSocket extends TLSSocket {
  */
 export function watchEnd(tls: TLSSocket, socket: Socket): () => boolean {
   const watched = tls as WatchedSocket;
+  const { push } = watched;
   watched[CUT] = false;
   // At the moment of this call, FIN has stopped the socket below, and `close_notify` has not. Later it may be over anyway.
   watched.push = function (chunk: unknown, encoding?: BufferEncoding): boolean {
     if (chunk === null) watched[CUT] = hasStopped(tls, socket);
-    return TLSSocket.prototype.push.call(tls, chunk, encoding);
+    return push.call(tls, chunk, encoding);
   };
   return () => watched[CUT];
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { TimerEntry } from "../base/timer_wheel.ts";
+import { TimerEntry } from "../base/timer_entry.ts";
 import { TimeoutError } from "../errors.ts";
 
 /** Receives the messages whose senders wait no longer. */

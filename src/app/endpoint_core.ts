@@ -26,11 +26,10 @@ import type { IncomingMessage } from "./incoming_message.ts";
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
-import { type Handler, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
-import { type Feature, FeatureSet } from "../session/feature.ts";
+import { type Handler, type NewRoute, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
+import type { Feature } from "../session/feature.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
-import { featuresOf } from "../session/features/list.ts";
 import { compressionTerms } from "./compression_config.ts";
 import { type FrameInfo, type Observers, TRAFFIC_EVENTS } from "../session/observers.ts";
 
@@ -71,8 +70,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly compression: CompressionTerms | undefined;
   /** The terms of resumption; `undefined` without the option `resume`. */
   readonly resume: ResumeTerms | undefined;
-  /** The features that are offered to native peers. */
-  readonly features: FeatureSet;
+  /** Features that are offered to native peers in addition to those of the library. */
+  readonly extraFeatures: readonly Feature[];
   /** How much is read at once, in bytes. */
   readonly bufferSize: number;
   /** Which sockets to use; `"none"` if there are none to use. */
@@ -124,7 +123,7 @@ export class EndpointCore<Map extends EventMap> {
     this.contract = options.contract;
     this.compression = compressionTerms(options.compression, platform);
     this.resume = options.resume;
-    this.features = new FeatureSet([...featuresOf(this), ...extra], this);
+    this.extraFeatures = extra;
     this.recovery = options.recovery;
     this.#traces = this.log.trace !== undefined && this.log.level === "trace";
     for (const name of TRAFFIC_EVENTS) this.#tap(name, false);
@@ -221,6 +220,19 @@ export class EndpointCore<Map extends EventMap> {
   stream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
     this.routes.addStream(type, handler);
     this.#tellRoute({ action: "added", code: type.code, name: type.name });
+  }
+
+  /**
+   * Adds routes, all of them or none. Throws what `Routes.addAll` throws.
+   *
+   * @returns A function that removes those of them that are still there.
+   */
+  routeAll(routes: readonly NewRoute<never>[]): () => void {
+    const added = this.routes.addAll(routes);
+    for (const { type: { code, name } } of added) this.#tellRoute({ action: "added", code, name });
+    return () => {
+      for (const route of added) if (this.routes.has(route)) this.unroute(route.type);
+    };
   }
 
   /**

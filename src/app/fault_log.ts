@@ -7,7 +7,8 @@
 
 import { RemoteError } from "../errors.ts";
 import { isPeerFault, type Log, writeLine, writeNote } from "./log.ts";
-import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
+import { Timeout } from "../base/timer_entry.ts";
+import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { Clock } from "../base/clock.ts";
 import { printable } from "../base/untrusted.ts";
 

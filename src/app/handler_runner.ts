@@ -10,6 +10,7 @@ import { IdMap } from "../base/id_map.ts";
 import { isThenable } from "../base/thenable.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
 import { Flag } from "../wire/frame.ts";
+import { declares } from "../message/declared_errors.ts";
 import { replied } from "../message/message.ts";
 import { answerError } from "../session/error_reply.ts";
 import { kindOf, type Observers } from "../session/observers.ts";
@@ -294,10 +295,13 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     this.#finished(message);
   }
 
-  /** Answers with the error of a handler, and reports it. */
+  /** Answers with the error of a handler, and reports it, unless it is a declared one that the sender was told. */
   #failed(message: IncomingMessage, error: unknown): void {
+    // Nobody is told of errors in a Python protocol.
+    const told = message.awaited && this.#session.native && !this.#session.over;
     if (message.awaited) this.#refuse(message, error);
     this.#finished(message);
+    if (told && declares(message.type, error)) return;
     // A handler that stops because its message was aborted has not failed.
     if ((message.aborted !== undefined || this.#owner.closed) && message.stopped(error)) return;
     this.#host.owner.error(error, message);

@@ -11,7 +11,8 @@ import { type Message, type Replied, replied } from "../message/message.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
-import { type Metadata, metadataMembers, NO_METADATA, type ReceivedMetadata } from "../wire/metadata.ts";
+import { type Metadata, metadataMembers, NO_METADATA } from "../wire/metadata.ts";
+import type { ReceivedMetadata } from "../wire/received_metadata.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Route } from "./routes.ts";
 

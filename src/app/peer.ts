@@ -5,7 +5,6 @@
  * @module
  */
 
-import { MessageTypeError } from "../errors.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import { closedError, type CloseReason } from "../link/close_reason.ts";
 import type { MessageType } from "../message/message_type.ts";
@@ -20,6 +19,7 @@ import {
   type PingOptions,
   type RequestOptions,
 } from "../session/requests.ts";
+import { noReplyCodec } from "../session/send_checks.ts";
 import type { Latest } from "../session/sender.ts";
 import type { PayloadOrigin } from "../session/payload_encoding.ts";
 import { Session } from "../session/session.ts";
@@ -320,9 +320,4 @@ export class Peer implements HandlerHost, SessionOwner {
   #goneError(): Error {
     return closedError("Nobody waits for the message", this.session.reason);
   }
-}
-
-/** Returns the error for a request whose type has no reply. */
-export function noReplyCodec(name: string): MessageTypeError {
-  return new MessageTypeError("no-reply-codec", `Cannot request "${name}": its type has no reply, use send`);
 }

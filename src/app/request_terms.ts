@@ -5,8 +5,8 @@
  */
 
 import { RemoteError, TimeoutError } from "../errors.ts";
-import { REQUEST_TIMEOUT, type RequestOptions, type RequestScope } from "../session/requests.ts";
-import { checkTimeout } from "../session/sender.ts";
+import type { RequestOptions, RequestScope } from "../session/requests.ts";
+import { checkTimeout, REQUEST_TIMEOUT } from "../session/send_checks.ts";
 import { metadataMembers } from "../wire/metadata.ts";
 import { deadlineExceeded } from "./deadline.ts";
 

@@ -8,7 +8,7 @@ import { MessageTypeError } from "../errors.ts";
 import type { Message, Replied } from "../message/message.ts";
 import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { bytes } from "../message/codecs.ts";
-import { checkBoolean, optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
+import { checkBoolean, optional, type OptionTable, readOptions, show, whole } from "../base/checks.ts";
 import { type AnyStreamType, isStreamType } from "../message/stream_type.ts";
 import type { IncomingStream } from "./streams/incoming_stream.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
@@ -85,6 +85,16 @@ export interface StreamRoute {
   readonly handler: (stream: never, peer: never) => unknown;
 }
 
+/** A route that is to be added. `Peer` is the second argument of its handler. */
+export interface NewRoute<Peer> {
+  /** The type of its messages or streams. */
+  readonly type: AnyMessageType | AnyStreamType;
+  /** Called with each of them and the peer. */
+  readonly handler: (received: never, peer: Peer) => unknown;
+  /** Its options. A route of streams has none. */
+  readonly options?: RouteOptions | undefined;
+}
+
 /** A change of the routes. */
 export interface RouteInfo {
   /** What happened to the route. */
@@ -109,7 +119,7 @@ export class Routes {
   }
 
   /**
-   * Adds a route.
+   * Adds a route and returns it.
    *
    * @throws {MessageTypeError} `code-taken`: the code of `type` has a route already.
    */
@@ -117,7 +127,7 @@ export class Routes {
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
     handler: Handler<Out, ReplyIn, Peer>,
     options: RouteOptions = {},
-  ): void {
+  ): Route {
     if (typeof handler !== "function") {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
     }
@@ -126,14 +136,16 @@ export class Routes {
     }
     const { ordered, timeout } = readOptions("a route's options", options, ROUTE_OPTIONS);
     this.#checkFree(type);
-    this.#routes.set(type.code, {
+    const route: Route = {
       type: type as AnyMessageType,
       handler: handler as Route["handler"],
       ordered,
       timeout,
       raw: (type.payload as unknown) === bytes,
       answers: new AnswerSizes(),
-    });
+    };
+    this.#routes.set(type.code, route);
+    return route;
   }
 
   /** Returns the route of a code of streams; `undefined` if there is none. */
@@ -142,11 +154,11 @@ export class Routes {
   }
 
   /**
-   * Adds a route of streams.
+   * Adds a route of streams and returns it.
    *
    * @throws {MessageTypeError} `code-taken`: the code of `type` has a route already.
    */
-  addStream(type: AnyStreamType, handler: StreamRoute["handler"]): void {
+  addStream(type: AnyStreamType, handler: StreamRoute["handler"]): StreamRoute {
     if (typeof handler !== "function") {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
     }
@@ -154,7 +166,30 @@ export class Routes {
       throw new TypeError("Cannot route: type must be a stream type");
     }
     this.#checkFree(type);
-    (this.#streams ??= new Map()).set(type.code, { type, handler });
+    const route: StreamRoute = { type, handler };
+    (this.#streams ??= new Map()).set(type.code, route);
+    return route;
+  }
+
+  /** Adds routes of messages and streams and returns them. If one cannot be added, none is. Throws what adding throws. */
+  addAll(routes: readonly NewRoute<never>[]): (Route | StreamRoute)[] {
+    if (!Array.isArray(routes)) {
+      throw new TypeError(`Cannot add routes: they must be a list of { type, handler, options }, not ${show(routes)}`);
+    }
+    const added: (Route | StreamRoute)[] = [];
+    try {
+      for (const route of routes as readonly NewRoute<never>[]) added.push(this.#addOne(route));
+    } catch (error) {
+      for (const { type } of added) this.remove(type);
+      throw error;
+    }
+    return added;
+  }
+
+  /** Returns whether a route is still there, and not another one of its code. */
+  has(route: Route | StreamRoute): boolean {
+    const { code } = route.type;
+    return this.#routes.get(code) === route || this.#streams?.get(code) === route;
   }
 
   /** Removes the route of a code. Returns its type; `undefined` if there was none. */
@@ -163,6 +198,16 @@ export class Routes {
     this.#routes.delete(code);
     this.#streams?.delete(code);
     return route?.type;
+  }
+
+  #addOne(route: NewRoute<never>): Route | StreamRoute {
+    if (typeof route?.type !== "object" || route.type === null) {
+      throw new TypeError(`Cannot add routes: each must be { type, handler, options }, not ${show(route)}`);
+    }
+    const { type, handler, options } = route;
+    if (!isStreamType(type)) return this.add(type, handler as Handler<unknown, never, never>, options);
+    if (options !== undefined) throw new TypeError(`Cannot route "${type.name}": a route of streams has no options`);
+    return this.addStream(type, handler);
   }
 
   #checkFree({ code, name }: { readonly code: number; readonly name: string }): void {

@@ -14,6 +14,7 @@ import type { DispatcherShared } from "./dispatcher.ts";
 import type { FaultLog } from "./fault_log.ts";
 import { FlushQueue } from "../link/flush_queue.ts";
 import type { Tuning } from "./tuning.ts";
+import type { FeatureSet } from "../session/feature.ts";
 import type { SessionShared } from "../session/shared.ts";
 import { TimerWheel } from "../base/timer_wheel.ts";
 import { TotalBuffer } from "../link/total_buffer.ts";
@@ -43,14 +44,18 @@ function lend(loop: EventLoop): { readonly pool: BufferPool; leave(): void } {
   return { pool: lent.pool, leave };
 }
 
-/** Creates the shared state. */
+/**
+ * Creates the shared state.
+ *
+ * @param endpoint The Server or Client.
+ * @param features The features that it offers.
+ */
 export function makeShared(
   loop: EventLoop,
-  { features, routes, limits, observers, tuning, faults }:
-    & Pick<PeerShared, "features" | "routes" | "limits" | "observers" | "tuning">
-    & {
-      readonly faults?: FaultLog;
-    },
+  { routes, limits, observers, tuning, faults }:
+    & Pick<PeerShared, "routes" | "limits" | "observers" | "tuning">
+    & { readonly faults?: FaultLog },
+  features: FeatureSet,
   load?: HandlerLoad,
 ): PeerShared {
   const { pool, leave } = lend(loop);

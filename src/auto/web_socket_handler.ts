@@ -46,7 +46,7 @@ export interface WebSocketHandler {
    * @param socket Its socket.
    * @param head The bytes that came after it.
    */
-  readonly upgrade: (request: NodeRequest, socket: NodeSocket, head: Uint8Array) => void;
+  readonly upgrade: (request: object, socket: object, head: Uint8Array) => void;
   /** The member `websocket` of the options of `Bun.serve`. */
   readonly websocket: BunWebSocketHandlers;
 }
@@ -86,7 +86,9 @@ export function webSocketHandler<Options extends object>(
   const upgrader = new NodeUpgrader(terms.options);
   return {
     fetch: (request, context) => answer(request, context, terms),
-    upgrade: (request, socket, head) => void upgradeNode(upgrader, request, socket, head, terms.accept),
+    upgrade: (request, socket, head) => {
+      void upgradeNode(upgrader, request as NodeRequest, socket as NodeSocket, head, terms.accept);
+    },
     websocket: BUN_HANDLERS,
   };
 }

@@ -18,6 +18,5 @@
 
 export { type AcceptingServer, type WebSocketHandler, webSocketHandler } from "./web_socket_handler.ts";
 export type { BunWebSocketHandlers } from "../adapters/web_socket/bun_socket.ts";
-export type { NodeRequest, NodeSocket } from "../adapters/web_socket/upgrade_node.ts";
 export type { OriginCheck, WebSocketServerOptions } from "../websocket_seam.ts";
-export type { Connection, UpgradeRequest } from "../transport.ts";
+export type * from "../transport.ts";

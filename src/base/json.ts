@@ -6,7 +6,7 @@
 
 import { PayloadError } from "../errors.ts";
 import { excerpt } from "./untrusted.ts";
-import { type JsonFlaw, scanJson } from "./json_scan.ts";
+import { scanJson } from "./json_scan.ts";
 import { UnreadableError } from "./unreadable.ts";
 import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
 
@@ -17,7 +17,7 @@ import { decodeUtf8, encodeUtf8, utf8Bound } from "./utf8.ts";
 const MAX_JSON_DEPTH = 128;
 
 /** The most bytes of JSON by default. An engine parses this many in at most about 0.1 s, whatever they are. */
-const MAX_JSON_BYTES = 1024 * 1024;
+const MAX_JSON_BYTES = 1_048_576;
 
 /** Limits of JSON; all optional. */
 export interface JsonOptions {
@@ -78,7 +78,10 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
   // A text shorter than two brackets per level cannot nest too deep.
   if (bytes.length >= 2 * MAX_JSON_DEPTH || text.includes("__proto__") || text.includes("\\u")) {
     const flaw = scanJson(bytes, MAX_JSON_DEPTH);
-    if (flaw !== undefined) throw new UnreadableError("invalid-payload", `Cannot decode the JSON: ${FLAWS[flaw]}`);
+    if (flaw !== undefined) {
+      const what = flaw === "deep" ? `it nests more than ${MAX_JSON_DEPTH} deep` : 'it has a key "__proto__"';
+      throw new UnreadableError("invalid-payload", `Cannot decode the JSON: ${what}`);
+    }
   }
   try {
     return JSON.parse(text);
@@ -88,11 +91,6 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): unknown {
     throw new UnreadableError("invalid-payload", `Cannot decode the JSON: it is malformed: ${why}`);
   }
 }
-
-const FLAWS: Readonly<Record<JsonFlaw, string>> = {
-  deep: `it nests more than ${MAX_JSON_DEPTH} deep`,
-  proto: 'it has a key "__proto__"',
-};
 
 /** Returns the checked `maxBytes` of the options of JSON. `of` names in messages whose options they are. */
 export function maxBytesOf(options: JsonOptions, of: string = "JSON"): number {

@@ -5,14 +5,16 @@
  * @module
  */
 
+import { encodeUtf8 } from "./utf8.ts";
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const UNDERSCORE = 0x5f;
 
-const PROTO: readonly number[] = [..."__proto__"].map((letter) => letter.charCodeAt(0));
-/** The length with every letter escaped. An escaped letter takes six bytes, `\u005f`. */
-const LONGEST_PROTO = 6 * PROTO.length;
+const PROTO: Uint8Array = /* @__PURE__ */ encodeUtf8("__proto__");
+/** The size of an escaped letter in bytes, `\u005f`. */
+const ESCAPED = 6;
 /** After this many bytes of a string, a search for its end is faster than checking each byte. */
 const LOOK = 64;
 
@@ -75,7 +77,7 @@ function stringEnd(bytes: Uint8Array, start: number): number {
 function isProto(bytes: Uint8Array, start: number, end: number): boolean {
   const size = end - start;
   // Each escape makes the string five bytes longer.
-  if (size < PROTO.length || size > LONGEST_PROTO || (size - PROTO.length) % 5 !== 0) return false;
+  if (size < PROTO.length || size > ESCAPED * PROTO.length || (size - PROTO.length) % 5 !== 0) return false;
   const first = bytes[start];
   if (first !== UNDERSCORE && first !== BACKSLASH) return false;
   let at = start;

@@ -9,6 +9,9 @@
  */
 
 import type { Clock, TimerHandle } from "./clock.ts";
+import { Timeout, type TimerEntry } from "./timer_entry.ts";
+
+export { Timeout, TimerEntry } from "./timer_entry.ts";
 
 const SLOTS = 512;
 
@@ -28,33 +31,6 @@ const LOOK_AFTER_MS = 30;
 const LOOK_FOR_MS = 20;
 /** The most times in a row that a timer is put off. */
 const PUT_OFF = 4;
-
-/** Something that has a deadline. Extend it. An entry is in at most one wheel at a time. */
-export abstract class TimerEntry {
-  /** The previous entry in its slot. Set by the wheel. */
-  before: TimerEntry | undefined = undefined;
-  /** The next entry in its slot. Set by the wheel. */
-  after: TimerEntry | undefined = undefined;
-  /** The tick at which it is due; -1 while it is in no wheel. */
-  tick = -1;
-
-  /** Called once, when the time is over. The entry is in no wheel by then. */
-  abstract expire(): void;
-}
-
-/** An entry that calls a function. */
-export class Timeout extends TimerEntry {
-  readonly #onExpire: () => void;
-
-  constructor(onExpire: () => void) {
-    super();
-    this.#onExpire = onExpire;
-  }
-
-  override expire(): void {
-    this.#onExpire();
-  }
-}
 
 /** Schedules entries; see the module. */
 export class TimerWheel {

@@ -6,8 +6,8 @@
 
 import { UnreadableError } from "./unreadable.ts";
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = /* @__PURE__ */ new TextEncoder();
+const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Up to this many UTF-16 units, a plain loop is faster than `encodeInto` and the view that it needs. */
 const LOOP_UNITS = 96;

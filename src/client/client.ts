@@ -18,13 +18,14 @@ import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
-import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { RouteTarget } from "../app/implement.ts";
+import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { SessionStats } from "../session/counters.ts";
-import { checkCredentials } from "../wire/handshake/client.ts";
+import { checkCredentials } from "../wire/handshake/credentials.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { CLIENT_OPTIONS, type ClientConfig, type ClientOptions } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
@@ -143,7 +144,7 @@ export interface ClientCloseOptions {
  * assertEquals(events, ["suspended: suspended", "resumed: connected"]);
  * ```
  */
-export class Client implements AsyncDisposable {
+export class Client implements AsyncDisposable, RouteTarget<Client> {
   readonly #core: EndpointCore<ClientEvents>;
   readonly #link: Connector;
   /** The open loops over messages. */
@@ -250,7 +251,8 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectionError} `refused`, `unresolvable`, `unreachable`, `timed-out` and the like; `closed` while the
    * client is closing, or if the server closes the connection during the handshake.
    * @throws {HandshakeError} The server speaks another release, is too slow, or is not a Veltix server.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names, or is too old for `tls`.
+   * @throws {TypeError} In a browser: a file of the bundle cannot be loaded. The next call tries again.
    * @throws {unknown} `signal.reason`, when `signal` is aborted.
    */
   connect(options: ClientConnectOptions = {}): Promise<void> {
@@ -427,6 +429,18 @@ export class Client implements AsyncDisposable {
     this.#core.route(type, handler as Handler<Out, ReplyIn, Client>, { ordered: true });
     this.#streams.add(stream);
     return stream;
+  }
+
+  /**
+   * Adds routes of messages and streams together: all of them, or none if one cannot be added. `implement` does that for
+   * a contract, with handlers whose types are checked.
+   *
+   * @param routes The types with their handlers and options.
+   * @returns A function that removes those of these routes that are still there.
+   * @throws {MessageTypeError | TypeError | RangeError} As {@linkcode route} and {@linkcode stream}.
+   */
+  addRoutes(routes: readonly NewRoute<Client>[]): () => void {
+    return this.#core.routeAll(routes);
   }
 
   /**

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
+import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
@@ -15,7 +15,7 @@ import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
 import { RESUME, type Resumption } from "../session/resumption.ts";
 import type { Dialed, Target } from "./dial.ts";
 import { Pause } from "./pause.ts";
-import { delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
+import { delayBefore, LASTING, type ReconnectPolicy, worthComingBack } from "./reconnect.ts";
 
 /** The longest wait before the first attempt after a cut, in milliseconds. */
 const SOON = 200;
@@ -393,11 +393,6 @@ export class Comeback {
       error ?? new ConnectionError("closed", `The session is lost: ${why}`, { cause: cut.getError() }),
     );
   }
-}
-
-/** Returns whether another attempt can succeed where one has failed. */
-export function worthComingBack(error: unknown): boolean {
-  return worthRetrying(error, true) && !(error instanceof HandshakeError && error.refusal?.final === true);
 }
 
 /** Ends an attempt because the session needs none: the old connection is alive, or the session is over. */

@@ -9,20 +9,27 @@ import { ConfigError, HandshakeError, type Refusal } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/features/list.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
-import { Peer } from "../app/peer.ts";
+import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
 import { isNative } from "../wire/protocols.ts";
-import { type AttemptRow, Comeback, worthComingBack } from "./comeback.ts";
-import { dial, type Dialed, type Target } from "./dial.ts";
+import type { AttemptRow, Comeback } from "./comeback.ts";
+import type { Dialed, Target } from "./dial.ts";
 import { ConnectWaiters } from "./connect_waiters.ts";
 import type { ClientEvents } from "./client_events.ts";
 import type { DisconnectState, MessageCounts } from "./disconnect.ts";
+import type { ComebackParts, ConnectionParts } from "./load_parts.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
-import { DEFAULT_RECONNECT, delayBefore, LASTING, type ReconnectPolicy, worthRetrying } from "./reconnect.ts";
+import {
+  DEFAULT_RECONNECT,
+  delayBefore,
+  LASTING,
+  type ReconnectPolicy,
+  worthComingBack,
+  worthRetrying,
+} from "./reconnect.ts";
 
 /** A server, and the sockets by which it is reached. */
 export type Route = Pick<Target, "endpoint" | "transport">;
@@ -51,6 +58,16 @@ export interface ClientContext {
   seenNative: boolean;
   /** True if the process may end while the client is open. */
   unref: boolean;
+}
+
+/** What the connections of a client need. Loaded when it connects. */
+export interface ConnectionContext {
+  readonly parts: ConnectionParts;
+  /** The code that brings sessions back; `undefined` without the option `resume`. */
+  readonly comebacks: ComebackParts | undefined;
+  readonly shared: PeerShared;
+  /** The servers, which are tried in turn. */
+  readonly routes: readonly Route[];
 }
 
 /** The result of a connection that has ended, or of an attempt that failed. */
@@ -202,11 +219,12 @@ export class ConnectLoop {
   }
 
   /** Makes attempts, and runs the connections that they bring, until no attempt follows. */
-  async run(shared: PeerShared, routes: readonly Route[]): Promise<ConnectionResult> {
+  async run(connections: ConnectionContext): Promise<ConnectionResult> {
     const { core, outgoing, policy } = this.#context;
+    const { shared } = connections;
     let result: ConnectionResult;
     for (let wait = 0;;) {
-      result = await this.#once(shared, routes, this.#attempt);
+      result = await this.#once(connections, this.#attempt);
       this.#peer = undefined;
       this.#comeback = undefined;
       if (result.lasted !== undefined) {
@@ -245,16 +263,17 @@ export class ConnectLoop {
   }
 
   /** Makes one attempt, and runs the connection that it brings. */
-  async #once(shared: PeerShared, routes: readonly Route[], attempt: number): Promise<ConnectionResult> {
+  async #once(connections: ConnectionContext, attempt: number): Promise<ConnectionResult> {
     const context = this.#context;
     const { core, outgoing } = context;
+    const { parts: { contractNote, Peer }, shared } = connections;
     const { clock } = shared;
     const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
     const fresh = this.#takeFresh();
     let arrival: Arrival;
     try {
-      arrival = fresh?.arrival ?? await this.#dial(shared, routes, attempt);
+      arrival = fresh?.arrival ?? await this.#dial(connections, attempt);
     } catch (error) {
       // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));
@@ -268,7 +287,7 @@ export class ConnectLoop {
     const since = clock.now();
     if (isNative(outcome.protocol)) context.seenNative = true;
     const { promise, resolve } = Promise.withResolvers<ConnectionResult>();
-    const peer: Peer = new Peer(channel, outcome, "client", shared, core.recovery, {
+    const peer = new Peer(channel, outcome, "client", shared, core.recovery, {
       unrouted: (message) => core.unrouted(message),
       error: (error, message) => core.error(error, message),
       closing: () => this.#leaving(),
@@ -281,7 +300,7 @@ export class ConnectLoop {
         resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
       },
     }, context.handle);
-    const comeback = this.#comeback = this.#comebackOf(peer, shared, route, fresh?.row);
+    const comeback = this.#comeback = this.#comebackOf(peer, connections, route, fresh?.row);
     this.#peer = peer;
     if (context.unref) this.unref();
     this.#waiters.resolve();
@@ -308,7 +327,7 @@ export class ConnectLoop {
   }
 
   /** Connects to one of the servers: they are tried in turn, beginning with the one of the last connection. */
-  async #dial(shared: PeerShared, routes: readonly Route[], attempt: number): Promise<Arrival> {
+  async #dial({ parts: { dial }, shared, routes }: ConnectionContext, attempt: number): Promise<Arrival> {
     const context = this.#context;
     const { signal } = this.#abort;
     for (let left = routes.length;;) {
@@ -326,13 +345,18 @@ export class ConnectLoop {
   }
 
   /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
-  #comebackOf(peer: Peer, shared: PeerShared, route: Route, row: AttemptRow | undefined): Comeback | undefined {
+  #comebackOf(
+    peer: Peer,
+    { comebacks, parts: { dial }, shared }: ConnectionContext,
+    route: Route,
+    row: AttemptRow | undefined,
+  ): Comeback | undefined {
     const { session } = peer;
     if (session.resumption === undefined) return undefined;
     const context = this.#context;
     const { core: { events, log }, policy = DEFAULT_RECONNECT, target } = context;
     const { clock, wheel } = shared;
-    const comeback = new Comeback(session, {
+    const comeback = new comebacks!.Comeback(session, {
       clock,
       wheel,
       policy,

@@ -9,14 +9,21 @@ import { HandlerLoad } from "../app/handler_load.ts";
 import { closedError, handshakeReason } from "../link/close_reason.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
-import { makeShared, type PeerShared } from "../app/shared.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { ClientEvents } from "./client_events.ts";
-import { type ClientContext, type ConnectionResult, ConnectLoop, failed, type Route } from "./connect_loop.ts";
+import {
+  type ClientContext,
+  type ConnectionContext,
+  type ConnectionResult,
+  ConnectLoop,
+  failed,
+  type Route,
+} from "./connect_loop.ts";
 import type { Destination } from "./destinations.ts";
+import { loadComebacks, loadParts } from "./load_parts.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
@@ -197,31 +204,23 @@ export class Connector {
   async #routeTo({ endpoint, url }: Destination): Promise<Route> {
     const { core, target: { tls } } = this.#context;
     if (url !== undefined) return { endpoint, transport: (await core.webSockets()).client(url, tls) };
-    return { endpoint, transport: tls === undefined ? (await core.sockets())! : (await core.tls()).client(tls) };
+    return { endpoint, transport: tls === undefined ? await core.sockets(undefined) : (await core.tls()).client(tls) };
   }
 
   /** Runs one connect loop after another, until no other follows. */
   async #run(loop: ConnectLoop): Promise<void> {
     const { core } = this.#context;
-    let routes: readonly Route[] = [];
-    let shared: PeerShared | undefined;
+    let connections: ConnectionContext | undefined;
     let result: ConnectionResult;
     for (;;) {
       try {
-        if (shared === undefined) {
-          routes = await Promise.all(this.#destinations.map((destination) => this.#routeTo(destination)));
-          if (this.#encryption !== undefined) {
-            this.#context.encryption ??= (await core.encryption()).client(this.#encryption);
-          }
-          shared = makeShared(core.loopOf(routes[0]!.transport), core, this.#load);
-          this.outgoing.begin(shared);
-        }
-        result = await loop.run(shared, routes);
+        connections ??= await this.#prepare();
+        result = await loop.run(connections);
       } catch (error) {
         result = failed(error, handshakeReason(error));
       }
       if (this.#closing !== undefined && result.lasted === undefined) result = { ...result, reason: "manual" };
-      await Promise.all([core.workers.close(), shared?.budget.over()]);
+      await Promise.all([core.workers.close(), connections?.shared.budget.over()]);
       const next = this.#following;
       if (next === undefined) break;
       this.#following = undefined;
@@ -230,12 +229,28 @@ export class Connector {
       loop = next;
     }
     const lost = this.outgoing.end(() => closedError("Cannot send what was queued", result.reason, result.why()));
-    shared?.close();
+    connections?.shared.close();
     this.#loop = undefined;
     this.#closing = undefined;
     this.#onEnd();
     // Reset the state first: whoever waits for the end may connect again at once.
     this.#closed.release();
     loop.finish(result, lost);
+  }
+
+  /** Loads what the connections need. */
+  async #prepare(): Promise<ConnectionContext> {
+    const { core } = this.#context;
+    const [parts, routes, comebacks, encryption] = await Promise.all([
+      loadParts(),
+      Promise.all(this.#destinations.map((destination) => this.#routeTo(destination))),
+      core.resume === undefined ? undefined : loadComebacks(),
+      this.#encryption === undefined ? undefined : core.encryption(),
+    ]);
+    this.#context.encryption ??= encryption?.client(this.#encryption!);
+    const features = await parts.featureSetOf(core, core.extraFeatures);
+    const shared = parts.makeShared(core.loopOf(routes[0].transport), core, features, this.#load);
+    this.outgoing.begin(shared);
+    return { parts, comebacks, shared, routes };
   }
 }

@@ -7,7 +7,16 @@
 import { contradiction, endpointOf } from "../app/config.ts";
 import { webSocketUrl } from "../app/web_socket_config.ts";
 import type { Endpoint } from "../base/address.ts";
-import { type Check, type Given, nonEmpty, optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
+import {
+  type Check,
+  type Checks,
+  type Given,
+  nonEmpty,
+  optional,
+  type OptionTable,
+  readOptions,
+  whole,
+} from "../base/checks.ts";
 
 /** Where a server is. */
 export interface ServerAddress {
@@ -33,7 +42,7 @@ export interface Destination {
 export type AddressOptions = Omit<Given<ServerAddress>, "url"> & { readonly url: string | undefined };
 
 /** The checks of the options of {@linkcode ServerAddress}. */
-export const ADDRESS_OPTIONS = {
+export const ADDRESS_OPTIONS: Checks<AddressOptions> = {
   port: optional(whole(1, 65535)),
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),

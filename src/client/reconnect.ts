@@ -94,3 +94,8 @@ export function worthRetrying(error: unknown, connectedBefore: boolean): boolean
   // A server that was the right one may be restarting, and be another release for a moment.
   return connectedBefore || error.code !== "version-mismatch" && error.code !== "native-required";
 }
+
+/** Returns whether another attempt to bring a session back can succeed. */
+export function worthComingBack(error: unknown): boolean {
+  return worthRetrying(error, true) && !(error instanceof HandshakeError && error.refusal?.final === true);
+}

@@ -6,7 +6,7 @@
 
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
-import { Timeout } from "../base/timer_wheel.ts";
+import { Timeout } from "../base/timer_entry.ts";
 import { TimeoutError } from "../errors.ts";
 import type { RequestTerms } from "../app/request_terms.ts";
 import type { AnswerCodec } from "../session/requests.ts";

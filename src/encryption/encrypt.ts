@@ -226,12 +226,10 @@ async function feed(
   meanwhile?: () => void,
   heard?: () => Promise<void>,
 ): Promise<NoiseStep> {
-  if (send !== undefined) {
-    const written = connection.write(send);
-    meanwhile?.();
-    await written;
-  }
-  const chunk = await connection.read();
+  const written = send === undefined ? undefined : connection.write(send);
+  if (written !== undefined) meanwhile?.();
+  // Both ends write first. Where nothing is kept in between, neither write settles before the other end reads.
+  const [chunk] = await Promise.all([connection.read(), written]);
   if (chunk !== null) {
     if (heard !== undefined) await heard();
     return machine.push(chunk);

@@ -6,6 +6,7 @@
 
 import { ConnectionError } from "../errors.ts";
 import { Heartbeat, type HeartbeatHost, type HeartbeatPace } from "./heartbeat.ts";
+import type { KeptBytes } from "./kept_bytes.ts";
 import type { NegotiatedFlags, Recovery } from "../wire/decoder_options.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
 import type { Channel } from "./channel.ts";
@@ -116,8 +117,8 @@ export class Link implements FrameSourceEvents, FrameWriterEvents, HeartbeatHost
    * Keeps what is written, so that the connection may be left; see `WriteLoop.keep`. Called before anything is read or
    * written. `consumed` is called when all frames of a chunk have been handed out.
    */
-  keep(buffer: number, most: number, rider: () => void, consumed: () => void): void {
-    this.writer.keep(buffer, most, rider);
+  keep(kept: KeptBytes, rider: () => void, consumed: () => void): void {
+    this.writer.keep(kept, rider);
     this.source.follow(consumed);
   }
 

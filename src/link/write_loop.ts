@@ -10,7 +10,7 @@ import type { BufferPool } from "./buffer_pool.ts";
 import type { Channel } from "./channel.ts";
 import { type CloseReason, reasonOf } from "./close_reason.ts";
 import type { Flushable, FlushQueue } from "./flush_queue.ts";
-import { KeptBytes } from "./kept_bytes.ts";
+import type { KeptBytes } from "./kept_bytes.ts";
 import { SendScheduler } from "./send_scheduler.ts";
 
 /** What all write loops of a Server or a Client share. */
@@ -73,13 +73,13 @@ export abstract class WriteLoop implements Flushable {
   }
 
   /**
-   * Keeps what is written from now on. Called before anything is written. While `buffer` bytes or more are kept, nothing
-   * new begins. More than `most` bytes end the session. `rider` is called before a write, and may queue more.
+   * Keeps what is written from now on. Called before anything is written. More bytes than may be kept end the session.
+   * `rider` is called before a write, and may queue more.
    */
-  keep(buffer: number, most: number, rider: () => void): void {
-    this.#kept = new KeptBytes(buffer, most, this.scheduler);
+  keep(kept: KeptBytes, rider: () => void): void {
+    this.#kept = kept;
     this.#rider = rider;
-    this.scheduler.keep(buffer);
+    this.scheduler.keep(kept.buffer);
   }
 
   /** The number of bytes that sockets have taken. Those that were written again are counted again. */

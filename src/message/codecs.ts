@@ -22,7 +22,7 @@ export interface Codec<Out, In = Out> {
 }
 
 /** Passes bytes through unchanged; the default. */
-export const bytes: Codec<Uint8Array> = Object.freeze({
+export const bytes: Codec<Uint8Array> = /* @__PURE__ */ Object.freeze({
   encode(value: Uint8Array): Uint8Array {
     if (value instanceof Uint8Array) return value;
     throw new TypeError(`Cannot encode the payload: it must be a Uint8Array, not ${describeType(value)}`);
@@ -31,7 +31,7 @@ export const bytes: Codec<Uint8Array> = Object.freeze({
 });
 
 /** Text as UTF-8. Malformed UTF-8 is refused. */
-export const text: Codec<string> = Object.freeze({
+export const text: Codec<string> = /* @__PURE__ */ Object.freeze({
   encode(value: string): string {
     if (typeof value === "string") return value;
     throw new TypeError(`Cannot encode the payload: it must be a string, not ${describeType(value)}`);
@@ -61,7 +61,7 @@ export const text: Codec<string> = Object.freeze({
  * assertEquals(steps, ["saved"]);
  * ```
  */
-export const empty: Codec<void> = Object.freeze({
+export const empty: Codec<void> = /* @__PURE__ */ Object.freeze({
   encode(value: void): string {
     if (value === undefined) return "";
     throw new TypeError(

@@ -17,7 +17,7 @@ export interface Replied {
 }
 
 /** What `reply()` returns. A handler returns it in place of a value to say that the reply has been sent. */
-export const replied: Replied = Object.freeze<Replied>({ [Symbol.toStringTag]: "Replied" });
+export const replied: Replied = /* @__PURE__ */ Object.freeze<Replied>({ [Symbol.toStringTag]: "Replied" });
 
 /**
  * A message from a peer. `data` is the payload as decoded by the codec of its type. `content`, `text` and `json` are

@@ -8,6 +8,7 @@
 import { MessageTypeError } from "../errors.ts";
 import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import { bytes, type Codec } from "./codecs.ts";
+import { checkErrors, type WithErrors } from "./declared_errors.ts";
 
 /**
  * A type of message. `In` is what the sender passes, `Out` what the receiver gets. `ReplyIn` and `ReplyOut` are the
@@ -28,8 +29,8 @@ export interface MessageType<In, Out = In, ReplyIn = never, ReplyOut = ReplyIn> 
   readonly compress: boolean;
 }
 
-/** Further options of a message type; all optional. */
-export interface MessageTypeOptions {
+/** Further options of a message type; all optional. `Code` is the union of the codes of its errors. */
+export interface MessageTypeOptions<Code extends string = string> {
   /** What it is for. @default "" */
   readonly description?: string;
   /**
@@ -39,6 +40,13 @@ export interface MessageTypeOptions {
    * @default true
    */
   readonly compress?: boolean;
+  /**
+   * The codes of the errors that its handlers answer with on purpose, such as `["not-found", "busy"]`. `errorOf` makes
+   * such an error, and `isErrorOf` recognizes it. The `error` event does not fire for those that reach the sender. The
+   * type must have a reply.
+   * @default none
+   */
+  readonly errors?: readonly Code[] | undefined;
 }
 
 /** Any message type at all. */
@@ -112,7 +120,8 @@ export function messageType(code: number, name?: string): MessageType<Uint8Array
  * @param options Further options.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, or `compress` is not a boolean.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `compress` is not a boolean, or
+ * `errors` is no list of codes.
  *
  * @example
  * ```ts
@@ -129,16 +138,16 @@ export function messageType<In, Out>(
   name: string,
   payload: Codec<Out, In>,
   reply?: undefined,
-  options?: MessageTypeOptions,
+  options?: MessageTypeOptions<never>,
 ): MessageType<In, Out>;
-/** Declares a message type with a payload and a reply. */
-export function messageType<In, Out, ReplyIn, ReplyOut>(
+/** Declares a message type with a payload and a reply. The reply may also be one of the errors in `options.errors`. */
+export function messageType<In, Out, ReplyIn, ReplyOut, const Code extends string = never>(
   code: number,
   name: string,
   payload: Codec<Out, In>,
   reply: Codec<ReplyOut, ReplyIn>,
-  options?: MessageTypeOptions,
-): MessageType<In, Out, ReplyIn, ReplyOut>;
+  options?: MessageTypeOptions<Code>,
+): MessageType<In, Out, ReplyIn, ReplyOut> & WithErrors<Code>;
 export function messageType(
   code: number,
   name: string = `type-${code}`,
@@ -158,11 +167,19 @@ export function messageType(
   }
   checkCodec(payload, name, "payload");
   if (reply !== undefined) checkCodec(reply, name, "reply");
-  const { description = "", compress = true } = options;
+  const { description = "", compress = true, errors } = options;
   if (typeof compress !== "boolean") {
     throw new TypeError(`Cannot declare the message type "${name}": compress must be a boolean`);
   }
-  return Object.freeze({ code, name, description, payload, reply, compress });
+  if (errors === undefined) return Object.freeze({ code, name, description, payload, reply, compress });
+  if (reply === undefined) {
+    throw new TypeError(
+      `Cannot declare the message type "${name}": it has errors and no reply, and an error is an answer: ` +
+        "give it a codec for the reply, such as empty",
+    );
+  }
+  const codes = checkErrors("message type", name, errors);
+  return Object.freeze({ code, name, description, payload, reply, compress, errors: codes });
 }
 
 /**

@@ -7,6 +7,7 @@
 import { MessageTypeError } from "../errors.ts";
 import { FIRST_APPLICATION_CODE } from "../wire/frame.ts";
 import { bytes, type Codec, empty } from "./codecs.ts";
+import { checkErrors, type WithErrors } from "./declared_errors.ts";
 import { checkCodec } from "./message_type.ts";
 
 /**
@@ -51,7 +52,17 @@ export interface StreamType<
 export type AnyStreamType = StreamType<never, unknown, never, unknown, never, unknown, never, unknown>;
 
 /** The parts of a stream type; all optional. */
-export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> {
+export interface StreamParts<
+  HeadIn,
+  HeadOut,
+  UpIn,
+  UpOut,
+  DownIn,
+  DownOut,
+  ResultIn,
+  ResultOut,
+  Code extends string = string,
+> {
   /** Codec of what the opener says at the beginning, such as a file's name. @default nothing, the codec `empty` */
   readonly head?: Codec<HeadOut, HeadIn>;
   /** What the opener sends. @default bytes */
@@ -69,6 +80,12 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
    * @default true
    */
   readonly compress?: boolean;
+  /**
+   * The codes of the errors that its handlers answer with on purpose, such as `["not-found", "busy"]`. `errorOf` makes
+   * such an error, and `isErrorOf` recognizes it. The `error` event does not fire for it.
+   * @default none
+   */
+  readonly errors?: readonly Code[] | undefined;
 }
 
 /**
@@ -81,8 +98,8 @@ export interface StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, Resu
  * that direction, which saves its window.
  * @returns The frozen type.
  * @throws {MessageTypeError} `code-out-of-range`.
- * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `parts` has a part of another name, or
- * `compress` is not a boolean.
+ * @throws {TypeError} The name is not a non-empty string, a codec is not a codec, `parts` has a part of another name,
+ * `compress` is not a boolean, or `errors` is no list of codes.
  *
  * @example A file that goes up, and prices that come down
  * ```ts
@@ -103,11 +120,12 @@ export function streamType<
   DownOut = DownIn,
   ResultIn = void,
   ResultOut = ResultIn,
+  const Code extends string = never,
 >(
   code: number,
   name: string,
-  parts: StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> = {},
-): StreamType<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> {
+  parts: StreamParts<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut, Code> = {},
+): StreamType<HeadIn, HeadOut, UpIn, UpOut, DownIn, DownOut, ResultIn, ResultOut> & WithErrors<Code> {
   if (typeof name !== "string" || name === "") {
     throw new TypeError(`Cannot declare the stream type ${code}: its name must be a non-empty string`);
   }
@@ -118,7 +136,7 @@ export function streamType<
     );
   }
   checkParts(name, parts);
-  const { description = "", head = empty, up = bytes, down = bytes, result = empty, compress = true } = parts;
+  const { description = "", head = empty, up = bytes, down = bytes, result = empty, compress = true, errors } = parts;
   if (typeof compress !== "boolean") {
     throw new TypeError(`Cannot declare the stream type "${name}": compress must be a boolean`);
   }
@@ -126,7 +144,7 @@ export function streamType<
     const mayBeNothing = part === "up" || part === "down";
     if (codec !== false || !mayBeNothing) checkCodec(codec as Codec<unknown>, name, part, "stream type");
   }
-  return Object.freeze({
+  const type = {
     code,
     name,
     description,
@@ -135,10 +153,12 @@ export function streamType<
     down: down === false ? undefined : down as Codec<DownOut, DownIn>,
     result: result as Codec<ResultOut, ResultIn>,
     compress,
-  });
+  };
+  const declared = errors === undefined ? type : { ...type, errors: checkErrors("stream type", name, errors) };
+  return Object.freeze(declared) as typeof type & WithErrors<Code>;
 }
 
-const PARTS = ["head", "up", "down", "result", "description", "compress"];
+const PARTS = ["head", "up", "down", "result", "description", "compress", "errors"];
 
 /** Checks that no part is misspelled: what is left out has a default, and nobody would notice. */
 function checkParts(name: string, parts: object): void {

@@ -9,7 +9,7 @@ import type { EncryptionServerOptions } from "../encryption_seam.ts";
 import type { Connection } from "../transport.ts";
 import type { Recovery } from "../wire/decoder_options.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { OriginPlace } from "./resumable_sessions.ts";
 import { askedIn, type EncryptionSettings, LISTENER_OPTIONS, type Place, type ServerOptions } from "./server_config.ts";
@@ -37,8 +37,11 @@ class HandedOver<P> implements Place<P> {
   readonly encryption: EncryptionSettings | undefined;
   readonly tls = undefined;
   readonly webSocket = undefined;
+  readonly proxies = undefined;
 
-  constructor({ protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "tls" | "webSocket">) {
+  constructor(
+    { protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "proxies" | "tls" | "webSocket">,
+  ) {
     this.protocol = protocol;
     this.authenticate = authenticate;
     this.recovery = recovery;

@@ -10,7 +10,8 @@ import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import type { Closing } from "../app/closing.ts";
 import { type CloseReason, handshakeReason } from "../link/close_reason.ts";
-import { contractNote } from "../session/features/list.ts";
+import { contractNote, featureSetOf } from "../session/features/list.ts";
+import type { FeatureSet } from "../session/feature.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import { makeShared, type PeerShared } from "../app/shared.ts";
@@ -29,10 +30,12 @@ import { Groups } from "./groups.ts";
 import { type AcceptedClient, ClientSession, type ClientSessionHost } from "./client_session.ts";
 import { Offenders } from "./offenders.ts";
 import { PendingHandshakes } from "./pending_handshakes.ts";
+import { ProxiedConnection } from "./proxied_connection.ts";
 import { ResumableSessions } from "./resumable_sessions.ts";
 import type { ListenerPlace, Place, ServerLimits } from "./server_config.ts";
 import type { ServerEvents } from "./server_events.ts";
 import { checkDescriptors, type Spot } from "./spots.ts";
+import { throughProxy } from "./through_proxy.ts";
 
 /** The state that all acceptors of one server share. */
 export interface ServerState<P> {
@@ -85,10 +88,10 @@ export class Acceptor<P> implements ClientSessionHost<P> {
   /** The kinds of refusals that were logged since the last client was let in. */
   readonly #said = new Set<unknown>();
 
-  private constructor(owner: ServerState<P>, loop: EventLoop) {
+  private constructor(owner: ServerState<P>, loop: EventLoop, features: FeatureSet) {
     const { core, limits, resume } = owner;
     this.#owner = owner;
-    this.#shared = makeShared(loop, core);
+    this.#shared = makeShared(loop, core, features);
     this.#handshakes = new PendingHandshakes(limits, this.#shared.wheel, this.#shared.clock);
     this.#strangers = new StrangerTurns(this.#shared.budget, loop);
     const { clock, wheel } = this.#shared;
@@ -100,6 +103,7 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     this.#offenders = new Offenders(this.#shared.clock, wheel);
     this.#greeting = {
       core,
+      features,
       wheel,
       handshakes: this.#handshakes,
       offenders: this.#offenders,
@@ -122,10 +126,11 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    * @throws {ConnectionError} One of the addresses cannot be listened at. Then nothing listens.
    */
   static async start<P>(owner: ServerState<P>, loop: EventLoop, spots: readonly Spot[]): Promise<Acceptor<P>> {
-    const run = new Acceptor(owner, loop);
-    const { bufferSize } = owner.core;
+    const { core } = owner;
+    const run = new Acceptor(owner, loop, await featureSetOf(core, core.extraFeatures));
+    const { bufferSize } = core;
     try {
-      await checkDescriptors(owner.core.log, owner.limits, spots);
+      await checkDescriptors(core.log, owner.limits, spots);
       for (const { at, transport } of spots) run.#listeners.push(await transport.listen(at, { bufferSize }));
     } catch (error) {
       await Promise.all(run.#listeners.map((listener) => listener.close()));
@@ -222,15 +227,19 @@ export class Acceptor<P> implements ClientSessionHost<P> {
    */
   take(connection: Connection, place: Place<P>): Promise<void> | undefined {
     if (this.#closing) return this.#turnAway(connection, new ConnectionError("closed", "The server is being closed"));
-    const network = networkOf(connection.remote);
+    // Without an address nobody can say whether it is a proxy, so its bytes must not be taken for anything.
+    if (place.proxies !== undefined && hasLeft(connection.remote)) return this.#turnAway(connection, left());
+    const proxied = place.proxies?.has(connection.remote) === true;
+    // Whose connection the proxy passes on is known later.
+    const network = proxied ? "" : networkOf(connection.remote);
     const refusal = this.#handshakes.refusal(network);
     // This may happen thousands of times a second, so create no objects and wait for nothing.
     if (refusal !== undefined) return this.#turnAway(connection, refusal);
     const turn = this.#strangers.next();
-    if (turn === undefined) return this.#begin(connection, network, place);
+    if (turn === undefined) return this.#begin(connection, network, place, proxied);
     const waiting = turn.then(() => {
       this.#accepting.delete(waiting);
-      this.#begin(connection, network, place);
+      this.#begin(connection, network, place, proxied);
     });
     this.#accepting.add(waiting);
     return waiting;
@@ -252,14 +261,37 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     connection.abort(refusal);
   }
 
-  #begin(connection: Connection, network: string, place: Place<P>): undefined {
+  #begin(connection: Connection, network: string, place: Place<P>, proxied: boolean): undefined {
     const from = this.#strangers.begin();
     if (this.#owner.unref) connection.unref();
     const { handshakeTimeout } = this.core.limits;
-    const welcomed = this.#welcome(connection, network, place, handshakeTimeout);
+    const welcomed = proxied
+      ? this.#welcomeProxied(connection, place)
+      : this.#welcome(connection, network, place, handshakeTimeout);
     const welcome = welcomed.finally(() => this.#welcoming.delete(welcome));
     this.#welcoming.add(welcome);
     this.#strangers.end(from);
+  }
+
+  /** Learns from a proxy whose connection it passes on, and then does the handshake with it. */
+  async #welcomeProxied(accepted: Connection, place: Place<P>): Promise<void> {
+    const { wheel, clock } = this.#shared;
+    const timeout = this.core.limits.handshakeTimeout;
+    const channel = new Channel(accepted);
+    const from = clock.now();
+    try {
+      const { remote, rest } = await throughProxy(channel, { wheel, handshakes: this.#handshakes, timeout });
+      const connection = new ProxiedConnection(accepted, remote, rest);
+      const network = networkOf(remote);
+      const refusal = this.#handshakes.refusal(network);
+      if (refusal !== undefined) return this.#turnAway(connection, refusal);
+      const begun = this.#strangers.begin();
+      const welcome = this.#welcome(connection, network, place, Math.max(1, timeout - (clock.now() - from)));
+      this.#strangers.end(begun);
+      await welcome;
+    } catch (error) {
+      await this.#refuse(channel, place, error, place.tls === undefined && place.encryption === undefined);
+    }
   }
 
   /** Does the handshake with one connection, and lets it in or refuses it. Other handshakes run at the same time. */
@@ -371,4 +403,14 @@ export class Acceptor<P> implements ClientSessionHost<P> {
       core.faults.note("debug", `connections rejected: ${reason}`, text);
     }
   }
+}
+
+/** Returns whether a socket has lost its address, because its peer was gone before it was looked at. */
+function hasLeft(remote: Address): boolean {
+  return "hostname" in remote && remote.hostname === "";
+}
+
+/** Proxies that only look whether the server is there leave like this. */
+function left(): ConnectionError {
+  return new ConnectionError("closed", "Cannot agree with the peer: it had left before its address was known");
 }

@@ -12,6 +12,7 @@ import { randomId } from "../session/request_ids.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import type { HandshakeOutcome, HandshakeStep, PeerIdentity } from "../wire/handshake/terms.ts";
+import type { FeatureSet } from "../session/feature.ts";
 import { EMPTY } from "../wire/handshake/messages.ts";
 import { Greeting } from "../wire/handshake/greeting.ts";
 import { ServerHandshake } from "../wire/handshake/server.ts";
@@ -33,6 +34,8 @@ import type { ServerEvents } from "./server_events.ts";
 /** The parts of an acceptor that all its handshakes use. */
 export interface GreetContext<P> {
   readonly core: EndpointCore<ServerEvents<P>>;
+  /** What is offered to native peers. */
+  readonly features: FeatureSet;
   readonly wheel: TimerWheel;
   readonly handshakes: PendingHandshakes;
   readonly offenders: Offenders;
@@ -79,9 +82,8 @@ export interface Greeted<P> {
  */
 export async function greet<P>(context: GreetContext<P>, arrival: Arrival<P>): Promise<Greeted<P>> {
   const { channel, network, place, slot, timeout, refused } = arrival;
-  const { core, wheel, handshakes, offenders, strangers, greetings } = context;
+  const { core, features: { offer }, wheel, handshakes, offenders, strangers, greetings } = context;
   const { protocol } = place;
-  const { offer } = core.features;
   let greeting = greetings.get(protocol);
   if (greeting === undefined) greetings.set(protocol, greeting = new Greeting(protocol, offer));
   const machine = new ServerHandshake({

@@ -15,7 +15,8 @@ import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import { termsOf } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
-import type { Handler, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type { RouteTarget } from "../app/implement.ts";
+import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { Address } from "../base/address.ts";
 import type { Connection } from "../transport.ts";
@@ -94,7 +95,7 @@ export interface ServerStats {
  * assertEquals(server.clients.map(({ id }) => id), [1]);
  * ```
  */
-export class Server<P = undefined> implements AsyncDisposable {
+export class Server<P = undefined> implements AsyncDisposable, RouteTarget<ConnectedClient<P>> {
   readonly #owner: ServerState<P>;
   readonly #lifecycle: ServerLifecycle<P>;
 
@@ -187,18 +188,19 @@ export class Server<P = undefined> implements AsyncDisposable {
    * @returns Resolves when all listeners accept connections.
    * @throws {ConnectionError} `address-in-use`, `permission-denied` and the like, or `closed` while the server is
    * closing; nothing listens then.
-   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names.
+   * @throws {ConfigError} `unsupported`: this runtime lacks the sockets that `transport` names, or is too old for `tls`.
    */
   start(): Promise<void> {
     return this.#lifecycle.start();
   }
 
   /**
-   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`. It is treated like one of
-   * a listener: limits, events, `authenticate`, encryption, `resume` and `unref()` apply to it. The server may listen nowhere (`listen: []`).
+   * Lets in a connection that the server has not accepted itself, such as one of `fromStreams`, `fromMessagePort` or
+   * `fromStdio`. It is treated like one of a listener: limits, events, `authenticate`, encryption, `resume` and `unref()`
+   * apply to it. The server may listen nowhere (`listen: []`).
    *
    * The connection belongs to the server from then on, and nothing else may use it. Its peer is known by its `remote`. A
-   * server that is being closed aborts it.
+   * server that is being closed aborts it. The option `proxyProtocol` does not apply.
    *
    * A client with `resume` comes back over another connection that was accepted on the same terms: `protocol`, `recovery`,
    * the same function `authenticate`, the same identities and keys of `encryption`. A new options object may have them, and
@@ -417,6 +419,18 @@ export class Server<P = undefined> implements AsyncDisposable {
     const { context } = await core.tls();
     const contexts = chosen.map(() => context(options));
     chosen.forEach((place, i) => Object.assign(place.tls!, { options, context: contexts[i] }));
+  }
+
+  /**
+   * Adds routes of messages and streams together: all of them, or none if one cannot be added. `implement` does that for
+   * a contract, with handlers whose types are checked.
+   *
+   * @param routes The types with their handlers and options.
+   * @returns A function that removes those of these routes that are still there.
+   * @throws {MessageTypeError | TypeError | RangeError} As {@linkcode route} and {@linkcode stream}.
+   */
+  addRoutes(routes: readonly NewRoute<ConnectedClient<P>>[]): () => void {
+    return this.#owner.core.routeAll(routes);
   }
 
   /**

@@ -37,8 +37,9 @@ import type { EncryptionServerOptions, ServerEncryption } from "../encryption_se
 import type { TlsServerOptions } from "../tls_seam.ts";
 import type { Endpoint } from "../base/address.ts";
 import { type Protocol, protocol as protocolNamed } from "../wire/protocols.ts";
-import { noResync } from "../wire/python/resync.ts";
+import { noResync } from "../wire/decoder_options.ts";
 import type { Authenticate } from "./authenticate.ts";
+import { proxyProtocolOf, type ProxyProtocolOptions, TrustedProxies } from "./proxy_config.ts";
 import type { OriginPlace } from "./resumable_sessions.ts";
 
 /** One address to listen at. `P` is what `authenticate` returns. */
@@ -71,6 +72,8 @@ export interface ListenerConfig<P = undefined> {
   readonly webSocket?: boolean | WebSocketServerOptions;
   /** Encrypts the connections of this listener; `false` for no encryption. @default the server's `encryption` */
   readonly encryption?: EncryptionServerOptions | false;
+  /** The proxies in front of this listener; `false` for none. @default the server's `proxyProtocol` */
+  readonly proxyProtocol?: ProxyProtocolOptions | false;
 }
 
 /** Options of a Server; all optional. `P` is what `authenticate` returns. */
@@ -115,6 +118,14 @@ export interface ServerConfig<P = undefined> extends CommonConfig {
    * @default no encryption: anyone in between can read and change all bytes
    */
   readonly encryption?: EncryptionServerOptions | false;
+  /**
+   * The proxies in front of all listeners that say by the PROXY protocol (HAProxy, nginx and others), version 1 or 2, who
+   * is connected. A connection that comes from one of them must begin with such a header, before TLS and encryption.
+   * Without it the connection is refused with `proxy-header-required`. The peer's address is then that in the header,
+   * for limits, events, logs and `authenticate`. From all other addresses, a header means nothing.
+   * @default none: the address of a peer is that of its socket
+   */
+  readonly proxyProtocol?: ProxyProtocolOptions | false;
   /**
    * Keeps the session of a native client that has `resume`, too, when its connection is lost. The client comes back to it
    * over another connection: nothing is lost and nothing comes twice. Until then it stays a client.
@@ -183,6 +194,8 @@ export interface Place<P> extends OriginPlace {
   readonly encryption: EncryptionSettings | undefined;
   /** The options of WebSockets; `undefined` for bare sockets, and for connections that the program has accepted. */
   readonly webSocket: WebSocketServerOptions | undefined;
+  /** The proxies that name the peers there; `undefined` for none. */
+  readonly proxies: TrustedProxies | undefined;
 }
 
 /** A {@linkcode ListenerConfig} with everything decided. */
@@ -191,6 +204,8 @@ export interface ListenerPlace<P> extends Place<P> {
   readonly at: Endpoint;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
+  /** The options of WebSockets; `undefined` for bare sockets. */
+  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** The encryption of a listener. */
@@ -228,6 +243,7 @@ export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   tls: optional((name, value) => value === false ? value : serverTls(name, value)),
   encryption: optional((name, value) => value === false ? value : serverEncryption(name, value)),
   webSocket: optional((name, value) => value === false ? undefined : serverWebSocket(name, value)),
+  proxyProtocol: optional((name, value) => value === false ? value : proxyProtocolOf(name, value)),
 };
 
 /** The checks and defaults of the options. */
@@ -260,7 +276,7 @@ export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[]
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
     const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
-    checkTransport(place, options.transport, "");
+    checkSockets(place, options.transport, "");
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];
   }
@@ -272,12 +288,14 @@ export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[]
     const prefix = `listen[${i}].`;
     const { protocol: spoken = protocol, authenticate: decides = authenticate, recovery: torn = recovery } = listener;
     const { transport, tls = options.tls, encryption = options.encryption, webSocket } = listener;
+    const { proxyProtocol = options.proxyProtocol } = listener;
     const place = placeOf<P>(endpointOf(listener, ANYWHERE, prefix), spoken, decides, torn, transport, {
       tls,
       encryption,
+      proxyProtocol,
       webSocket,
     }, prefix);
-    checkTransport(place, transport, prefix);
+    checkSockets(place, transport, prefix);
     if (listener.recovery === "resync" && place.protocol.magic === undefined) {
       throw noResync(`${prefix}protocol "${spoken}"`);
     }
@@ -290,10 +308,13 @@ export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[]
 }
 
 /** Checks the options of a server that listens nowhere, and returns that it has no listeners. */
-function nowhere({ tls, protocol, recovery }: ServerOptions): readonly [] {
+function nowhere({ tls, proxyProtocol, protocol, recovery }: ServerOptions): readonly [] {
   if (recovery === "resync" && protocolNamed(protocol).magic === undefined) throw noResync(`protocol "${protocol}"`);
-  if (tls === undefined || tls === false) return [];
-  throw new ConfigError("invalid-config", "tls is for listeners, and listen has none: leave out one of them");
+  for (const [name, value] of Object.entries({ tls, proxyProtocol })) {
+    if (value === undefined || value === false) continue;
+    throw new ConfigError("invalid-config", `${name} is for listeners, and listen has none: leave out one of them`);
+  }
+  return [];
 }
 
 /** Returns the limits of the numbers of connections, from checked options. */
@@ -320,8 +341,8 @@ export function ownTransportOf<P>(
   return places[0]?.transport ?? "none";
 }
 
-/** Throws if a listener has sockets of its own and another transport is set for it. */
-function checkTransport<P>(
+/** Throws if a listener has sockets of its own, and another transport is set for it. */
+function checkSockets<P>(
   { tls, webSocket }: ListenerPlace<P>,
   transport: TransportChoice | undefined,
   prefix: string,
@@ -339,7 +360,10 @@ function placeOf<P>(
   decides: Authenticate<unknown> | undefined,
   recovery: Recovery,
   transport: TransportChoice | undefined,
-  { tls, encryption, webSocket }: Pick<ListenerOptions, "encryption" | "tls" | "webSocket">,
+  { tls, encryption, proxyProtocol, webSocket }: Pick<
+    ListenerOptions,
+    "encryption" | "proxyProtocol" | "tls" | "webSocket"
+  >,
   prefix = "",
 ): ListenerPlace<P> {
   return {
@@ -353,6 +377,7 @@ function placeOf<P>(
       ? undefined
       : { options: encryption, encryption: undefined },
     webSocket,
+    proxies: proxyProtocol === undefined || proxyProtocol === false ? undefined : new TrustedProxies(proxyProtocol),
   };
 }
 

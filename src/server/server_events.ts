@@ -80,7 +80,7 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
    * is not: its key is wrong, or its identity (`unauthorized`). Such a peer may still be let in as a new client.
    */
   rejected: [info: RejectedInfo];
-  /** A connection was accepted, and its handshake begins. */
+  /** A connection was accepted, and its handshake begins. Behind a proxy, the proxy has named the peer. */
   handshake: [address: Address];
   /** A connected client got a tag, lost one, or has another value for one. */
   tag: [client: ConnectedClient<P>, info: TagInfo];

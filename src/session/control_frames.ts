@@ -20,7 +20,7 @@ export interface ControlHost {
 type ControlHandler = (frame: ReceivedFrame, host: ControlHost) => boolean;
 
 /** The handlers, by system code. */
-const HANDLERS: readonly (ControlHandler | undefined)[] = Array.from(
+const HANDLERS: readonly (ControlHandler | undefined)[] = /* @__PURE__ */ Array.from(
   { length: SystemCode.CANCEL + 1 },
   (_, code) => code === SystemCode.PING ? ping : code === SystemCode.CANCEL ? cancel : undefined,
 );

@@ -24,19 +24,19 @@ export function answerError(code: string, message: string): Error & { readonly c
 }
 
 /** The answers of the library itself to what no handler gets. */
-export const RATE_LIMITED: Error & { readonly code: string } = answerError(
+export const RATE_LIMITED: Error & { readonly code: string } = /* @__PURE__ */ answerError(
   "rate-limited",
   "More messages than the receiver takes",
 );
-export const TOO_MANY_STREAMS: Error & { readonly code: string } = answerError(
+export const TOO_MANY_STREAMS: Error & { readonly code: string } = /* @__PURE__ */ answerError(
   "too-many-streams",
   "The receiver takes no more streams for now",
 );
-export const GOING_AWAY: Error & { readonly code: string } = answerError(
+export const GOING_AWAY: Error & { readonly code: string } = /* @__PURE__ */ answerError(
   "going-away",
   "The connection is being closed",
 );
-export const UNREADABLE: Error & { readonly code: string } = answerError(
+export const UNREADABLE: Error & { readonly code: string } = /* @__PURE__ */ answerError(
   "handler-failed",
   "The payload cannot be read",
 );

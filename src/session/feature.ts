@@ -16,7 +16,7 @@ import type { Clock } from "../base/clock.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
 import type { HandshakeOutcome, NativeOffer } from "../wire/handshake/terms.ts";
-import type { SplitContent } from "../wire/metadata.ts";
+import type { SplitContent } from "../wire/received_metadata.ts";
 import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "../wire/frame.ts";
 import type { PulledSource } from "../link/pulled_sources.ts";
 import type { Inbox } from "./owner.ts";

@@ -23,9 +23,6 @@ export interface AnswerCodec {
   decode(content: Uint8Array): unknown;
 }
 
-/** The default time to wait for an answer, in milliseconds. */
-export const REQUEST_TIMEOUT = 5_000;
-
 /** Options of a ping; all optional. */
 export interface PingOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */

@@ -18,18 +18,12 @@ import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
 import { encodeAlone, type EncodedFrame } from "../link/frame_encoding.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
-import {
-  type AnswerCodec,
-  Pending,
-  type PingOptions,
-  REQUEST_TIMEOUT,
-  RequestTable,
-  type RequestTableHost,
-} from "./requests.ts";
+import { type AnswerCodec, Pending, type PingOptions, RequestTable, type RequestTableHost } from "./requests.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
 import { requestIds } from "./request_ids.ts";
 import { type EncodedPayload, type PayloadEncoder, PayloadEncoders, type PayloadOrigin } from "./payload_encoding.ts";
 import { kindOf, type Observers } from "./observers.ts";
+import { checkTimeout, payloadTooLarge, REQUEST_TIMEOUT } from "./send_checks.ts";
 
 /** The most bytes of a PING that are echoed. */
 const MAX_PING = 64;
@@ -556,23 +550,4 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     }
     return size;
   }
-}
-
-/** Returns the error for a payload that is too large. The peer takes frames of at most `most` bytes. */
-export function payloadTooLarge(name: string, content: Uint8Array | string, most: number): PayloadError {
-  const unit = typeof content === "string" ? "characters" : "bytes";
-  return new PayloadError(
-    "payload-too-large",
-    `Cannot send "${name}": its ${content.length} ${unit} and the header are above the ${most} bytes that the peer takes`,
-  );
-}
-
-/**
- * Checks the timeout of a request.
- *
- * @throws {RangeError} It is not a number above 0 and at most 2147483647.
- */
-export function checkTimeout(what: string, timeout: number): void {
-  if (typeof timeout === "number" && timeout > 0 && timeout <= 0x7fffffff) return;
-  throw new RangeError(`Cannot request "${what}": timeout must be above 0 and at most 2147483647 ms, not ${timeout}`);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ReceivedMetadata } from "../wire/metadata.ts";
+import type { ReceivedMetadata } from "../wire/received_metadata.ts";
 import type { AnswerCodec } from "./requests.ts";
 
 /** The state of one direction of a stream. `"failed"` says that it did not come to its end. */

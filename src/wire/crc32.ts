@@ -1,23 +1,40 @@
 /**
  * CRC-32 (IEEE 802.3, reflected polynomial 0xEDB88320, as in zlib) and the CRC-8 of the native header. Short inputs use
  * tables, sixteen bytes per step ("slicing by 16"). Long inputs use the runtime's own `zlib.crc32` if there is one. It
- * is looked up once, at load.
+ * is looked up once, at load. What is computed at load is marked as pure, so that a bundler leaves it out where nothing
+ * uses it.
  *
  * @module
  */
 
 import { builtinModule } from "../base/builtin_module.ts";
+import { TABLE } from "./crc32_table.ts";
 import { bytesOf, viewOf } from "./integers.ts";
 
 /** `Tk[n]` is the CRC-32 of the byte `n` with `k` zero bytes after it. */
-const [T0, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14, T15] = makeTables(16);
+const T0 = TABLE;
+const T1 = /* @__PURE__ */ nextTable(T0);
+const T2 = /* @__PURE__ */ nextTable(T1);
+const T3 = /* @__PURE__ */ nextTable(T2);
+const T4 = /* @__PURE__ */ nextTable(T3);
+const T5 = /* @__PURE__ */ nextTable(T4);
+const T6 = /* @__PURE__ */ nextTable(T5);
+const T7 = /* @__PURE__ */ nextTable(T6);
+const T8 = /* @__PURE__ */ nextTable(T7);
+const T9 = /* @__PURE__ */ nextTable(T8);
+const T10 = /* @__PURE__ */ nextTable(T9);
+const T11 = /* @__PURE__ */ nextTable(T10);
+const T12 = /* @__PURE__ */ nextTable(T11);
+const T13 = /* @__PURE__ */ nextTable(T12);
+const T14 = /* @__PURE__ */ nextTable(T13);
+const T15 = /* @__PURE__ */ nextTable(T14);
 /** The effect of the initial value 0xFFFFFFFF after 12 bytes: it is combined with the first four of them. */
-const BEGUN = T11[255] ^ T10[255] ^ T9[255] ^ T8[255];
-const CRC8 = makeCrc8Tables(11);
+const BEGUN = /* @__PURE__ */ afterTwelve();
+const CRC8 = /* @__PURE__ */ makeCrc8Tables(11);
 /** The same for CRC-8, with the initial value 0xFF and 11 bytes. */
-const BEGUN8 = CRC8[2560 | 255];
-const native = findNative();
-const NATIVE_FROM = nativeThreshold();
+const BEGUN8 = /* @__PURE__ */ CRC8.at(2560 | 255)!;
+const native = /* @__PURE__ */ findNative();
+const NATIVE_FROM = /* @__PURE__ */ nativeThreshold();
 
 /**
  * Computes the CRC-32 of `bytes`.
@@ -110,20 +127,13 @@ export function crc8Header(head: number, size: number, id: number): number {
   return crc;
 }
 
-function makeTables(count: number): Int32Array[] {
-  const tables = Array.from({ length: count }, () => new Int32Array(256));
-  for (let n = 0; n < 256; n++) {
-    let crc = n;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >>> 1 ^ 0xedb88320 : crc >>> 1;
-    tables[0][n] = crc;
-  }
-  for (let k = 1; k < count; k++) {
-    for (let n = 0; n < 256; n++) {
-      const before = tables[k - 1][n];
-      tables[k][n] = before >>> 8 ^ tables[0][before & 255];
-    }
-  }
-  return tables;
+/** Returns the table for one zero byte more. */
+function nextTable(table: Int32Array): Int32Array {
+  return table.map((crc) => crc >>> 8 ^ T0[crc & 255]);
+}
+
+function afterTwelve(): number {
+  return T11[255] ^ T10[255] ^ T9[255] ^ T8[255];
 }
 
 /** Returns all tables in one array: at `256 * k + n`, the CRC-8 of the byte `n` with `k` zero bytes after it. */

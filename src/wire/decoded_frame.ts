@@ -5,7 +5,7 @@
  */
 
 import type { Frame } from "./frame.ts";
-import type { ReceivedMetadata } from "./metadata.ts";
+import type { ReceivedMetadata } from "./received_metadata.ts";
 
 /** Any frame may keep a buffer of up to this many bytes alive, which is the size of one read. */
 const PINNED = 65_536;

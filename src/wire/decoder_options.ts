@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ProtocolError } from "../errors.ts";
+import { ConfigError, ProtocolError } from "../errors.ts";
 import type { HeaderCheck } from "./frame.ts";
 
 /** What a decoder does at a torn frame; see {@linkcode DecoderOptions.recovery}. */
@@ -61,4 +61,12 @@ export interface FrameLosses {
 /** Returns the error that describes a dropped frame. */
 export function dropped(code: number, size: number): ProtocolError {
   return new ProtocolError("corrupt", `Dropped a frame of type ${code}, ${size} bytes: its checksum does not match`);
+}
+
+/** Returns the error for `what`, an option that leaves no magic to search for. */
+export function noResync(what: string): ConfigError {
+  return new ConfigError(
+    "invalid-config",
+    `${what} goes without recovery: "resync": only the Python releases from 1.7 on begin their frames with a magic`,
+  );
 }

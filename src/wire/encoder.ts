@@ -9,7 +9,8 @@
 import { crc32Header, crc32Range, crc8Header } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { bytesOf, viewOf } from "./integers.ts";
-import { flagFault, type Protocol } from "./protocols.ts";
+import { flagFault } from "./header.ts";
+import type { Protocol } from "./protocols.ts";
 import { requireDigest, sha256 } from "./python/sha256.ts";
 
 /**

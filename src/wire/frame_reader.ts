@@ -366,14 +366,14 @@ export class FrameReader {
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
-const NO_VIEW: DataView = viewOf(NOTHING);
-const NO_FRAME = new CurrentFrame();
+const NO_VIEW: DataView = /* @__PURE__ */ viewOf(NOTHING);
+const NO_FRAME = /* @__PURE__ */ new CurrentFrame();
 /**
  * Holds nothing, for readers that have not met a frame in pieces. An object in place of `undefined`, because it is asked
  * for its size at every frame: JavaScriptCore would run the loop over the frames without its compiler for a while when
  * the first one appears.
  */
-const NO_PARTIAL = new PartialFrame();
+const NO_PARTIAL = /* @__PURE__ */ new PartialFrame();
 
 /** Returns whether two arrays have the same first 32 bytes. */
 function same(a: Uint8Array, b: Uint8Array): boolean {

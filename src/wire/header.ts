@@ -5,8 +5,8 @@
  */
 
 import { crc8Header } from "./crc32.ts";
-import { FIRST_APPLICATION_CODE, type HeaderCheck } from "./frame.ts";
-import { flagFault, type Protocol } from "./protocols.ts";
+import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "./frame.ts";
+import { isNative, type Protocol } from "./protocols.ts";
 
 /** The reason why a header cannot be valid. */
 export interface HeaderFault {
@@ -67,6 +67,36 @@ function fieldFault(
   const { code, flags } = protocol.layout;
   const what = flagFault(protocol, view.getUint8(at + flags), view.getUint16(at + code), id, features, check);
   return what === undefined ? undefined : { code: "protocol-error", what };
+}
+
+/**
+ * Returns what is wrong with the flags and the id of a frame, or `undefined`. `extra` are the flags of negotiated
+ * features, `check` checks their frames.
+ */
+export function flagFault(
+  protocol: Protocol,
+  flags: number,
+  code: number,
+  requestId: number | string,
+  extra = 0,
+  check?: HeaderCheck,
+): string | undefined {
+  const unknown = flags & ~(protocol.knownFlags | extra);
+  if (unknown !== 0) return `the flag 0x${unknown.toString(16).padStart(2, "0")} is not in use`;
+  if (!isNative(protocol)) return undefined;
+  const request = (flags & Flag.REQUEST) !== 0;
+  const reply = (flags & Flag.REPLY) !== 0;
+  if (request && reply) return "REQUEST and REPLY are both set";
+  if (!reply && (flags & Flag.ERROR) !== 0) return "ERROR is set without REPLY";
+  if ((request || reply) && requestId === 0) return "a request or reply has the id 0";
+  const verdict = (flags & extra) !== 0 || code < FIRST_APPLICATION_CODE
+    ? check?.(flags, code, requestId as number)
+    : undefined;
+  if (typeof verdict === "string") return verdict;
+  if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL && verdict !== true) {
+    return "an id is set without REQUEST or REPLY";
+  }
+  return undefined;
 }
 
 function tooLarge(total: number, limit: number): HeaderFault {

@@ -11,7 +11,7 @@ import { viewOf } from "./integers.ts";
 const LOOP_BELOW = 32;
 
 const EMPTY: Uint8Array = new Uint8Array(0);
-const NO_VIEW: DataView = viewOf(EMPTY);
+const NO_VIEW: DataView = /* @__PURE__ */ viewOf(EMPTY);
 
 /** Gathers the bytes of one frame at a time. */
 export class PartialFrame {

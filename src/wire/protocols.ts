@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FIRST_APPLICATION_CODE, Flag, type HeaderCheck, SystemCode } from "./frame.ts";
+import { Flag } from "./frame.ts";
 
 /** How a receiver checks that a frame is intact. */
 export type Integrity = "sha256" | "crc32" | "crc8+crc32";
@@ -69,7 +69,7 @@ type Description = Omit<Protocol, "name" | "release">;
 type Row = Description & { readonly from: string; readonly to: string };
 
 /** The three numbers of a release. */
-type Version = readonly [number, number, number];
+export type Version = readonly [number, number, number];
 
 const NONE = { magic: -1, check: -1, flags: -1, timestamp: -1 } as const;
 const SHA_62 = {
@@ -117,7 +117,7 @@ const ROWS: readonly Row[] = [
   { from: "3.0.0", to: "3.99.99", handshake: "json", ...VX_15 },
 ];
 
-const NATIVE = describe("native", "", {
+const NATIVE = /* @__PURE__ */ describe("native", "", {
   headerSize: 16,
   integrity: "crc8+crc32",
   handshake: "json",
@@ -203,72 +203,6 @@ export function speaksVersion(version: string | undefined): boolean {
 }
 
 /**
- * Exceptions to the rule that a release accepts only its own three numbers: the peers that each release accepts, taken
- * from the releases themselves.
- */
-const ACCEPTED: Readonly<Record<string, readonly string[]>> = {
-  "1.6.5": ["1.6.4"],
-  "1.6.8": ["1.6.6", "1.6.8"],
-  "1.6.9": ["1.6.6", "1.6.8", "1.6.9"],
-  "1.7.1": ["1.7.0", "1.7.1"],
-  "1.7.2": ["1.7.0", "1.7.1", "1.7.2"],
-  "1.7.3": [],
-  "1.7.4": [],
-  "1.7.5": ["1.7.0", "1.7.1", "1.7.2", "1.7.5"],
-  "2.0.1": ["2.0.0", "2.0.1"],
-  "2.0.2": ["2.0.0", "2.0.1", "2.0.2"],
-};
-
-/**
- * Returns whether Python's Veltix of release `local` accepts a peer.
- *
- * @param local A release such as `"1.6.3"`.
- * @param peer The release that the peer announces. It is ignored from 2.0.3 on.
- * @param version The peer's "pv". Only 2.0.3 and later check it.
- */
-export function acceptsRelease(local: string, peer: string, version?: string): boolean {
-  const here = parseRelease(local);
-  if (here !== undefined && compare(here, [2, 0, 3]) >= 0) return speaksVersion(version);
-  const there = parseRelease(peer);
-  if (here === undefined || there === undefined) return false;
-  const plain = local === here.join(".") && peer === there.join(".");
-  if (compare(here, [2, 0, 0]) < 0 && !plain) return false;
-  if (compare(here, [1, 6, 1]) <= 0) return here[0] === there[0] && here[1] === there[1];
-  const others = ACCEPTED[here.join(".")];
-  return others === undefined ? compare(here, there) === 0 : others.includes(there.join("."));
-}
-
-/**
- * Returns what is wrong with the flags and the id of a frame, or `undefined`. `extra` are the flags of negotiated
- * features, `check` checks their frames.
- */
-export function flagFault(
-  protocol: Protocol,
-  flags: number,
-  code: number,
-  requestId: number | string,
-  extra = 0,
-  check?: HeaderCheck,
-): string | undefined {
-  const unknown = flags & ~(protocol.knownFlags | extra);
-  if (unknown !== 0) return `the flag 0x${unknown.toString(16).padStart(2, "0")} is not in use`;
-  if (protocol !== NATIVE) return undefined;
-  const request = (flags & Flag.REQUEST) !== 0;
-  const reply = (flags & Flag.REPLY) !== 0;
-  if (request && reply) return "REQUEST and REPLY are both set";
-  if (!reply && (flags & Flag.ERROR) !== 0) return "ERROR is set without REPLY";
-  if ((request || reply) && requestId === 0) return "a request or reply has the id 0";
-  const verdict = (flags & extra) !== 0 || code < FIRST_APPLICATION_CODE
-    ? check?.(flags, code, requestId as number)
-    : undefined;
-  if (typeof verdict === "string") return verdict;
-  if (!request && !reply && requestId !== 0 && code !== SystemCode.CANCEL && verdict !== true) {
-    return "an id is set without REQUEST or REPLY";
-  }
-  return undefined;
-}
-
-/**
  * Returns the release that is announced in a handshake. 1.6.5 announces 1.6.4, and suffixes are announced only from 2.0
  * on.
  */
@@ -283,6 +217,7 @@ function describe(name: string, release: string, description: Description): Prot
   return { name, release, headerSize, integrity, handshake, magic, ids, layout, knownFlags, early, maxFrameSize };
 }
 
-function compare(a: Version, b: Version): number {
+/** Compares two releases. Returns a negative number if `a` is the earlier one, and 0 if they are the same. */
+export function compare(a: Version, b: Version): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
 }

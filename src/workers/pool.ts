@@ -12,6 +12,7 @@ import type { Thread, Threads } from "../thread_seam.ts";
 import type { TimerHandle } from "../base/clock.ts";
 import { BOOTSTRAP, SERVE } from "./bootstrap.ts";
 import { ModuleFaults } from "./module_faults.ts";
+import { stopped } from "./stopped.ts";
 import { Task, type TaskOrigin } from "./task.ts";
 import { type ErrorLikeness, isReport, likenessOf, type Payload, revived, type TaskInfo } from "./worker_messages.ts";
 
@@ -104,7 +105,7 @@ export class WorkerPool {
     this.#faults.clear();
     const { name } = this.#options.type;
     for (const task of tasks) {
-      task.reject(new WorkerError("worker-stopped", `Cannot handle "${name}": its threads were ended`));
+      task.reject(stopped(name));
     }
     while (this.#ending.size > 0) await Promise.all(this.#ending);
   }

@@ -6,7 +6,8 @@
 
 import type { Thread } from "../thread_seam.ts";
 import type { Metadata } from "../wire/metadata.ts";
-import { ownBuffer, type Payload, type TaskInfo } from "./worker_messages.ts";
+import { ownBuffer } from "./payload.ts";
+import type { Payload, TaskInfo } from "./worker_messages.ts";
 
 /** The message of a task, in the program. */
 export interface TaskOrigin {

@@ -10,7 +10,8 @@ import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import type { Metadata } from "../wire/metadata.ts";
 import { SERVE } from "./bootstrap.ts";
-import { errorLike, likenessOf, type Order, ownBuffer, type Report } from "./worker_messages.ts";
+import { ownBuffer } from "./payload.ts";
+import { errorLike, likenessOf, type Order, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
 
 /** What a handler in a worker returns: the reply, or a promise of it, if its type has one; otherwise anything. */

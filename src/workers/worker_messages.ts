@@ -119,22 +119,6 @@ export function errorLike({ name, message, code, stack }: ErrorLikeness): Error 
 }
 
 /**
- * Returns a buffer that holds exactly these bytes and that nothing else uses. It is the view's own buffer if the view
- * fills it, otherwise a copy.
- *
- * @param bytes A view of a buffer, whole or in part.
- * @param owned True if nothing else uses the buffer.
- */
-export function ownBuffer(bytes: Uint8Array, owned: boolean): ArrayBuffer {
-  const { buffer } = bytes;
-  if (owned && buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength) return buffer;
-  // Not `slice()`: on a `Buffer` it returns a view of the same memory.
-  const copy = new Uint8Array(bytes.byteLength);
-  copy.set(bytes);
-  return copy.buffer;
-}
-
-/**
  * Returns the error that a handler threw in its thread. Its name, code, message and stack are the same, but its class
  * may be another.
  */

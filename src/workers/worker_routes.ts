@@ -9,7 +9,7 @@ import type { AnyMessageType } from "../message/message_type.ts";
 import { optional, type OptionTable, readOptions, whole } from "../base/checks.ts";
 import type { Threads } from "../thread_seam.ts";
 import { takePayload } from "./payload.ts";
-import { WorkerPool } from "./pool.ts";
+import { RoutePool } from "./route_pool.ts";
 import type { TaskOrigin } from "./task.ts";
 import type { TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
@@ -56,8 +56,8 @@ export interface WorkerRoute {
 
 /** The worker routes of one Server or Client. */
 export class WorkerRoutes {
-  readonly #pools = new Set<WorkerPool>();
-  readonly #byCode = new Map<number, WorkerPool>();
+  readonly #pools = new Set<RoutePool>();
+  readonly #byCode = new Map<number, RoutePool>();
   readonly #failed: (error: unknown) => void;
 
   /** @param failed Called with an error that no message rejects with. */
@@ -71,9 +71,9 @@ export class WorkerRoutes {
     module: string | URL,
     options: WorkerRouteOptions,
     load: () => Promise<Threads>,
-  ): WorkerRoute & { readonly pool: WorkerPool } {
+  ): WorkerRoute & { readonly pool: RoutePool } {
     const { threads, timeout, maxQueued } = readOptions("a worker route's options", options, OPTIONS);
-    const pool = new WorkerPool({
+    const pool = new RoutePool({
       type,
       module: absolute(type, module),
       threads,
@@ -97,7 +97,7 @@ export class WorkerRoutes {
   }
 
   /** Remembers the pool of a route, and forgets all pools that are empty. */
-  add({ code }: { readonly code: number }, pool: WorkerPool): void {
+  add({ code }: { readonly code: number }, pool: RoutePool): void {
     this.#byCode.set(code, pool);
     for (const other of this.#pools) if (other.empty) this.#pools.delete(other);
   }

@@ -9,7 +9,7 @@ import { type Client, type CloseReason, PayloadError, RemoteError, TimeoutError 
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
-import { clientOf, compresses, GIVEN, open, type Protection } from "./protection.ts";
+import { clientOf, compresses, GIVEN, open, type Protection, securityOf } from "./protection.ts";
 import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
 
 const HOST = "127.0.0.1";
@@ -43,6 +43,7 @@ export async function talk(checks: Checks, port: number, protection: Protection 
     await client.connect();
     await other.connect();
     assertEquals([spoken, client.state, other.state], ["native", "connected", "connected"]);
+    assertEquals(client.security, securityOf(protection));
   });
   for (const [name, size] of [["0 bytes", 0], ["1 byte", 1], ["64 KiB", 65536], ["5 MiB", 5 * MIB]] as const) {
     await check(`echo of ${name}`, async () => {

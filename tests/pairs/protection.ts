@@ -1,14 +1,15 @@
 /**
- * The ways in which the two of a pair may be protected.
+ * The ways in which the two of a pair may be protected, by bare sockets and by WebSockets.
  *
  * @module
  */
 
-import { Client, type ClientConfig, Server, type ServerConfig } from "@veltix/core";
+import { Client, type ClientConfig, Server, type ServerConfig, type TcpEndpoint } from "@veltix/core";
 import { Identity } from "@veltix/core/encryption";
 import process from "node:process";
 import { nodeTransport } from "../../src/adapters/node.ts";
 import { tlsSockets } from "../../src/adapters/tls.ts";
+import { webSockets } from "../../src/adapters/web_socket/web_sockets.ts";
 import type { Platform } from "../../src/app/platform.ts";
 import { RUNTIME } from "../../src/auto/platform.ts";
 import { encryption } from "../../src/encryption/encrypt.ts";
@@ -17,8 +18,21 @@ import type { Encryption } from "../../src/encryption_seam.ts";
 import type { Connection } from "../../src/transport.ts";
 import { CA, pair, pem } from "../tls_support.ts";
 
-/** All of them. `noise in tls` has the suite that the two runtimes choose: mostly ChaCha20 where Deno takes part, else AES. */
-export const PROTECTIONS = ["plain", "tls", "mutual tls", "noise chacha", "noise aes", "noise in tls"] as const;
+/**
+ * All of them. `noise in tls` and `noise in ws` have the suite that the two runtimes choose: mostly ChaCha20 where Deno takes
+ * part, else AES.
+ */
+export const PROTECTIONS = [
+  "plain",
+  "tls",
+  "mutual tls",
+  "noise chacha",
+  "noise aes",
+  "noise in tls",
+  "ws",
+  "wss",
+  "noise in ws",
+] as const;
 
 /** One of them. */
 export type Protection = typeof PROTECTIONS[number];
@@ -28,6 +42,25 @@ export const GIVEN: Protection = PROTECTIONS.find((name) => name === process.env
 
 const identity = await Identity.importKey(pem("server-identity.pem"));
 const device = await Identity.importKey(pem("client-identity.pem"));
+
+/** Returns what `Client.security` says. */
+export function securityOf(protection: Protection): Client["security"] {
+  return protection.startsWith("noise") ? "noise" : /tls$|^wss$/.test(protection) ? "tls" : "none";
+}
+
+/** Whether the two speak over a WebSocket. */
+function isWebSocket(protection: Protection): boolean {
+  return /\bwss?$/.test(protection);
+}
+
+/** Whether the WebSocket or the socket is protected by TLS. */
+function hasTls(protection: Protection): boolean {
+  return /tls$|^wss$/.test(protection);
+}
+
+function urlOf(protection: Protection, hostname: string, port: number): string {
+  return `${hasTls(protection) ? "wss" : "ws"}://${hostname}:${port}/`;
+}
 
 /** Whether both sides compress: the best codec inside TLS, and inside Noise the only one that the server knows. */
 export function compresses(protection: Protection): boolean {
@@ -40,7 +73,7 @@ function serverOptions(
 ): Pick<ServerConfig<unknown>, "compression" | "encryption" | "tls"> {
   const mutual = { ...pair("server"), ca: CA, clientCertificate: "required" } as const;
   return {
-    ...protection === "mutual tls" ? { tls: mutual } : protection.endsWith("tls") ? { tls: pair("server") } : {},
+    ...protection === "mutual tls" ? { tls: mutual } : hasTls(protection) ? { tls: pair("server") } : {},
     ...protection.startsWith("noise") ? { encryption: { identity, allow: [device.publicKey] } } : {},
     compression: compresses(protection) && (protection.startsWith("noise") ? { codecs: ["deflate-raw"] } : true),
   };
@@ -49,7 +82,7 @@ function serverOptions(
 /** Returns the options of the client. */
 function clientOptions(protection: Protection): Pick<ClientConfig, "compression" | "encryption" | "tls"> {
   return {
-    ...protection.endsWith("tls") ? { tls: { ca: CA, ...protection === "mutual tls" ? pair("client") : {} } } : {},
+    ...hasTls(protection) ? { tls: { ca: CA, ...protection === "mutual tls" ? pair("client") : {} } } : {},
     ...protection.startsWith("noise") ? { encryption: { trust: identity.publicKey, identity: device } } : {},
     compression: compresses(protection),
   };
@@ -67,18 +100,30 @@ function platformOf(protection: Protection): Platform {
   return { ...RUNTIME, loadEncryption: () => Promise.resolve(encryptionOf(protection)) };
 }
 
-/** Makes a protected server. */
-export function serverOf(protection: Protection, config: ServerConfig<unknown>): Server<unknown> {
+/** Makes a protected server that listens at an address. */
+export function serverOf(
+  protection: Protection,
+  at: TcpEndpoint,
+  config: Pick<ServerConfig<unknown>, "logger"> = {},
+): Server<unknown> {
   return new class extends Server<unknown> {
     static readonly platform = platformOf(protection);
-  }({ ...config, ...serverOptions(protection) });
+  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], ...serverOptions(protection), ...config });
 }
 
-/** Makes a protected client. */
-export function clientOf(protection: Protection, config: ClientConfig): Client {
+/** Makes a protected client of the server at an address. */
+export function clientOf(
+  protection: Protection,
+  { hostname, port }: TcpEndpoint,
+  config: Pick<ClientConfig, "logger"> = {},
+): Client {
   return new class extends Client {
     static readonly platform = platformOf(protection);
-  }({ ...config, ...clientOptions(protection) });
+  }({
+    ...isWebSocket(protection) ? { url: urlOf(protection, hostname, port) } : { hostname, port },
+    ...clientOptions(protection),
+    ...config,
+  });
 }
 
 /** Opens a protected connection. `answer` returns what is sent for the first bytes of the server, if they come within. */
@@ -89,7 +134,12 @@ export async function open(
 ): Promise<Connection> {
   const to = { hostname: "127.0.0.1", port };
   const { encryption: options, tls } = clientOptions(protection);
-  const transport = tls === undefined ? nodeTransport() : tlsSockets().client(tls === true || tls === false ? {} : tls);
+  const tlsOptions = typeof tls === "object" ? tls : undefined;
+  const transport = isWebSocket(protection)
+    ? webSockets().client(urlOf(protection, to.hostname, port), tlsOptions)
+    : tlsOptions === undefined
+    ? nodeTransport()
+    : tlsSockets().client(tlsOptions);
   const connection = await transport.connect(to);
   return options === undefined
     ? connection

@@ -5,7 +5,19 @@
  * @module
  */
 
-import { Client, json, messageType, Server, streamType, text } from "@veltix/core";
+import {
+  caller,
+  Client,
+  errorOf,
+  implement,
+  isErrorOf,
+  json,
+  messageType,
+  messageTypes,
+  Server,
+  streamType,
+  text,
+} from "@veltix/core";
 
 const CHAT = messageType(200, "chat", text);
 const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
@@ -30,6 +42,22 @@ server.stream(COUNT, async function* ({ head, signal }) {
   for (let i = 0; i < head && !signal.aborted; i++) yield i;
   return "done";
 });
+const contract = messageTypes({
+  divide: { payload: json<{ a: number; b: number }>(), reply: json<number>(), errors: ["by-zero"] },
+  shout: text,
+  numbers: { stream: { head: json<number>(), up: false, down: json<number>() } },
+}, { from: 300 });
+const routes = implement(server, contract, {
+  divide: ({ data }) => {
+    if (data.b === 0) throw errorOf(contract.divide, "by-zero", `${data.a} cannot be divided by 0`);
+    return data.a / data.b;
+  },
+  shout: ({ data }, client) => void client.send(CHAT, data.toUpperCase()),
+  // deno-lint-ignore explicit-function-return-type
+  numbers: async function* ({ head }) {
+    for (let i = 0; i < head; i++) yield i;
+  },
+}, { routes: { divide: { ordered: true } } });
 await server.start();
 
 const client = new Client({ port: 8080 });
@@ -49,5 +77,14 @@ const count = client.open(COUNT, 3);
 const first = await count.readable.getReader().read();
 first.value?.toFixed();
 (await count.result).toUpperCase();
+const api = caller(client, contract, { timeout: 1_000 });
+api.shout("hello");
+try {
+  (await api.divide({ a: 1, b: 0 })).toFixed();
+} catch (error) {
+  if (isErrorOf(error, contract.divide)) error.code satisfies "by-zero";
+}
+for await (const number of api.numbers(3)) number.toFixed();
+routes.remove();
 await client.close();
 await server.close();

@@ -7,9 +7,17 @@
 
 import {
   type Answer,
+  type Caller,
+  caller,
   Client,
   type Codec,
+  type ConnectedClient,
+  type Contract,
+  type DeclaresErrors,
   empty,
+  type Handlers,
+  implement,
+  type Implementation,
   json,
   type Message,
   type MessageType,
@@ -83,13 +91,30 @@ export const contract: {
   readonly add: MessageType<number, number, string, string>;
 } = messageTypes({ ping: empty, add: { code: 210, payload: json<number>(), reply: text } });
 
+export const failing: MessageType<string, string, string, string> & DeclaresErrors<"busy"> = messageType(
+  230,
+  "failing",
+  text,
+  text,
+  { errors: ["busy"] },
+);
+
+/** Makes the functions of any contract. */
+export function connect<Types extends Contract>(types: Types, signal?: AbortSignal): Caller<Types> {
+  return caller(new Client(), types, { signal, timeout: undefined });
+}
+
 export const server: Server = new Server();
+export const handlers: Handlers<typeof contract, ConnectedClient> = { ping: () => {}, add: ({ data }) => `${data}` };
+export const routes: Implementation = implement(server, contract, handlers, { routes: { add: { ordered: true } } });
+export const api: Caller<typeof contract> = connect(contract);
 server.route(UPPER, ({ data, reply }: Message<string, string>): Replied => reply(data));
 server.broadcast(contract.ping);
 
 export const feed: ReadableStream<number> = watch(new Client(), FEED, "a").readable;
 export const answer: Promise<string> = ask(new Client(), UPPER, "a");
 export const sum: Promise<string> = ask(new Client(), contract.add, 1);
+export const total: Promise<string> = api.add(1, { signal: undefined });
 
 export const largest: number = WIRE_LIMITS.maxMessageSize + WIRE_LIMITS.maxHandshakeReply +
   WIRE_LIMITS.maxHandshakeRequest + WIRE_LIMITS.maxEarly;

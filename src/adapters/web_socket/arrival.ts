@@ -7,19 +7,25 @@
  * @module
  */
 
-import { createServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import type * as Http from "node:http";
+import type { IncomingMessage, Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
+import type * as Stream from "node:stream";
 import { type Address, addressText } from "../../base/address.ts";
+import { builtinModule } from "../../base/builtin_module.ts";
 import { printable } from "../../base/untrusted.ts";
 import { ConfigError, ConnectionError, HandshakeError, type VeltixError } from "../../errors.ts";
-import type { Connection } from "../../transport.ts";
+import type { Connection, Forwarded } from "../../transport.ts";
 import { plainIp } from "../endpoint.ts";
+import { peekAt } from "../peek.ts";
 import { brokenError } from "../system_errors.ts";
 import { type AcceptContext, type AdoptTls, TlsArrival } from "../tls_accept.ts";
 import type { WebSocketConnection } from "./channel.ts";
 import { rejectionTo } from "./request.ts";
 import { answerText, type Arrived, type NodeSocket, type NodeUpgrader, refuse } from "./upgrade_node.ts";
+
+const HTTP = builtinModule("node:http") as typeof Http;
+const STREAM = builtinModule("node:stream") as typeof Stream;
 
 /** The most bytes of a request. */
 const REQUEST_SIZE = 16 * 1024;
@@ -44,7 +50,7 @@ export class RequestReader {
    */
   constructor(upgrader: NodeUpgrader) {
     this.#upgrader = upgrader;
-    const http = this.#http = createServer({ maxHeaderSize: REQUEST_SIZE });
+    const http = this.#http = HTTP.createServer({ maxHeaderSize: REQUEST_SIZE });
     const upgrade = (request: IncomingMessage, socket: object, head: Uint8Array): void =>
       this.#received(request, socket, head);
     http.on("upgrade", upgrade);
@@ -52,7 +58,7 @@ export class RequestReader {
     http.on("request", (request) => this.#received(request, request.socket, undefined));
     http.on("clientError", (error, socket) => this.#failed(error, socket));
     // An HTTP server that is not made of streams takes no notice of a socket.
-    const socket = new Duplex();
+    const socket = new STREAM.Duplex();
     http.emit("connection", socket);
     const reads = socket.listenerCount("close") > 0;
     socket.destroy();
@@ -124,17 +130,22 @@ export function secureArrival(
   return arrival;
 }
 
-/** An accepted connection before its request. {@linkcode WebSocketArrival.secure} returns the connection to use. */
+/**
+ * An accepted connection before its request. {@linkcode WebSocketArrival.secure} returns the connection to use. Before
+ * that, only the header of a proxy can be read.
+ */
 export class WebSocketArrival implements Connection {
   readonly local: Address;
-  readonly remote: Address;
+  remote: Address;
   readonly #socket: Socket;
   readonly #bufferSize: number;
   readonly #requests: RequestReader;
   readonly #over = Promise.withResolvers<Error | undefined>();
-  /** Rejects the promise that `secure` waits for; `undefined` if it does not wait. */
+  /** Rejects the promise that `read` or `secure` waits for; `undefined` if neither waits. */
   #fail: ((error: Error) => void) | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** True once {@linkcode secure} was called. */
+  #begun = false;
   /** The connection that has taken the place of this one. */
   #made: Connection | undefined = undefined;
 
@@ -160,26 +171,21 @@ export class WebSocketArrival implements Connection {
     return this.#over.promise;
   }
 
-  async secure(): Promise<Connection> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {});
-    this.#fail = reject;
-    if (this.#error !== undefined) throw this.#error;
+  secure(forwarded?: Forwarded): Promise<Connection> {
+    this.#begun = true;
+    if (forwarded !== undefined) {
+      this.remote = forwarded.remote;
+      if (forwarded.rest.length > 0) this.#socket.unshift(forwarded.rest);
+    }
     const { local, remote } = this;
     const arrived = { local, remote, security: undefined, bufferSize: this.#bufferSize, carrier: this.#socket };
-    const accepted = this.#requests.accept(this.#socket, arrived).then((made) => this.#made = made);
-    try {
-      return await Promise.race([accepted, promise]);
-    } finally {
-      this.#fail = undefined;
-      // If the socket is lost first, nobody waits for the request any more.
-      accepted.catch(() => {});
-    }
+    return this.#whileOpen(async () => this.#made = await this.#requests.accept(this.#socket, arrived));
   }
 
-  /** Drops what the peer sends after a request that was not accepted. Resolves at the end. */
-  read(): Promise<null> {
+  /** Once a request was not accepted, drops what the peer still sends. */
+  read(): Promise<Uint8Array | null> {
     const socket = this.#socket;
+    if (!this.#begun) return this.#whileOpen(() => peekAt(socket) as Promise<Uint8Array | null>);
     if (this.#error !== undefined) return Promise.reject(this.#error);
     return new Promise((resolve) => {
       socket.once("end", () => resolve(null));
@@ -202,7 +208,7 @@ export class WebSocketArrival implements Connection {
     // Whoever waits for `secure` may not have the other one yet.
     if (this.#made !== undefined) return this.#made.abort(reason);
     // A client of Veltix that waits for a greeting learns from this what is here.
-    if (reason instanceof HandshakeError && this.#fail !== undefined) {
+    if (reason instanceof HandshakeError && this.#begun && this.#fail !== undefined) {
       this.#socket.write(answerText(408, "A request for a WebSocket did not come in time", {}));
     }
     this.#end(reason ?? new ConnectionError("closed", `${this.#cannot}: the connection was aborted`));
@@ -214,6 +220,18 @@ export class WebSocketArrival implements Connection {
 
   get #cannot(): string {
     return `Cannot agree with "${addressText(this.remote)}"`;
+  }
+
+  /** Waits for some work, unless the connection breaks first. */
+  async #whileOpen<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (this.#error !== undefined) throw this.#error;
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.#fail = reject;
+    try {
+      return await Promise.race([work(), promise]);
+    } finally {
+      this.#fail = undefined;
+    }
   }
 
   #lost(): ConnectionError {

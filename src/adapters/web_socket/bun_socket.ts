@@ -31,15 +31,22 @@ export interface BunEvents {
   close(code: number, reason: string): void;
 }
 
-/** The member `websocket` of the options of `Bun.serve`. */
+/** The member `websocket` of the options of `Bun.serve`. Its functions serve the WebSockets of one handler or several. */
 export interface BunWebSocketHandlers {
+  /** The most bytes of a message. */
   readonly maxPayloadLength: number;
+  /** No compression: what is sent may be compressed already, or encrypted. */
   readonly perMessageDeflate: false;
+  /** No limit of the bytes that wait to be sent: each write waits for the one before. */
   readonly backpressureLimit: number;
-  readonly open: (socket: BunWebSocket) => void;
-  readonly message: (socket: BunWebSocket, data: Uint8Array | string) => void;
-  readonly drain: (socket: BunWebSocket) => void;
-  readonly close: (socket: BunWebSocket, code: number, reason: string) => void;
+  /** Called when a WebSocket is open. */
+  readonly open: (socket: object) => void;
+  /** Called with each message. */
+  readonly message: (socket: object, data: Uint8Array | string) => void;
+  /** Called when a WebSocket can send again. */
+  readonly drain: (socket: object) => void;
+  /** Called when a WebSocket is closed. */
+  readonly close: (socket: object, code: number, reason: string) => void;
 }
 
 /** The handlers for `Bun.serve`. They serve all WebSockets whose `data` is a {@linkcode BunArrival}. */
@@ -48,10 +55,10 @@ export const BUN_HANDLERS: BunWebSocketHandlers = {
   perMessageDeflate: false,
   // A write of a connection is one message of at most 64 KiB, and it waits for `drain`.
   backpressureLimit: 0,
-  open: (socket) => socket.data.open(socket),
-  message: (socket, data) => socket.data.events?.message(data),
-  drain: (socket) => socket.data.events?.drain(),
-  close: (socket, code, reason) => socket.data.events?.close(code, reason),
+  open: (socket) => (socket as BunWebSocket).data.open(socket as BunWebSocket),
+  message: (socket, data) => (socket as BunWebSocket).data.events?.message(data),
+  drain: (socket) => (socket as BunWebSocket).data.events?.drain(),
+  close: (socket, code, reason) => (socket as BunWebSocket).data.events?.close(code, reason),
 };
 
 /** Returns the channel of a WebSocket, and what takes its events. */

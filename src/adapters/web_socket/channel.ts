@@ -181,10 +181,8 @@ export class WebSocketChannel implements Channel {
     this.#checkUnread();
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let from = 0; from < bytes.length; from += MESSAGE_SIZE) {
-      await this.#send(bytes.length <= MESSAGE_SIZE ? bytes : bytes.subarray(from, from + MESSAGE_SIZE));
-    }
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    return bytes.length <= MESSAGE_SIZE ? this.#send(bytes) : this.#sendAll(bytes);
   }
 
   async finish(): Promise<void> {
@@ -210,6 +208,12 @@ export class WebSocketChannel implements Channel {
 
   unref(): void {
     this.#socket.unref?.();
+  }
+
+  async #sendAll(bytes: Uint8Array): Promise<void> {
+    for (let from = 0; from < bytes.length; from += MESSAGE_SIZE) {
+      await this.#send(bytes.subarray(from, from + MESSAGE_SIZE));
+    }
   }
 
   #send(bytes: Uint8Array): Promise<void> | undefined {

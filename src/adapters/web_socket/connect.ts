@@ -14,8 +14,8 @@ import type { TlsClientOptions } from "../../tls_seam.ts";
 import type { Connection, ConnectOptions } from "../../transport.ts";
 import { bufferSizeOf } from "../endpoint.ts";
 import type { ConnectWebSocket } from "./connect_ws.ts";
-import { standardOpenError, unlike } from "./open_error.ts";
 import { CLOSE_CODE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
+import { unexplained, unlike } from "./unlike.ts";
 import { standardChannel, type StandardWebSocket } from "./standard_socket.ts";
 
 type StandardOptions = string[] | {
@@ -32,6 +32,8 @@ interface Globals {
   readonly process?: { readonly versions?: { readonly node?: string } };
 }
 
+/** In place of a close code: the server has opened a WebSocket for another protocol. */
+const UNLIKE = -1;
 /** The versions of TLS as Bun has them. */
 const VERSIONS = { "TLSv1.2": 0x0303, "TLSv1.3": 0x0304 } as const;
 
@@ -81,21 +83,26 @@ async function connectStandard(
 ): Promise<Connection> {
   const signal = connectOptions?.signal;
   signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const { promise, resolve, reject } = Promise.withResolvers<Connection | number>();
   const info = { local: { hostname: "", port: 0 }, remote: to, bufferSize: bufferSizeOf(connectOptions) };
   const socket = new WebSocket(url, options);
-  let failure: unknown;
+  let event: unknown;
   const abort = (): void => reject(signal!.reason);
   socket.onopen = () => {
-    if (socket.protocol !== SUBPROTOCOL) return reject(unlike(url, `the server does not speak ${SUBPROTOCOL}`));
+    if (socket.protocol !== SUBPROTOCOL) return resolve(UNLIKE);
     const security = url.startsWith("wss:") ? { kind: "tls", certificate: undefined } as const : undefined;
     resolve(new WebSocketConnection(standardChannel(socket, info), security));
   };
-  socket.onerror = (event) => failure = event;
-  socket.onclose = ({ code }) => reject(standardOpenError(url, to, failure, code));
+  socket.onerror = (error) => event = error;
+  socket.onclose = ({ code }) => resolve(code);
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await promise;
+    const made = await promise;
+    if (typeof made === "object") return made;
+    if (made === UNLIKE) throw unlike(url, `the server does not speak ${SUBPROTOCOL}`);
+    // A browser says nothing, and a page that is offline could not load what has the words for it.
+    if (!("Bun" in globalThis)) throw unexplained(url, made);
+    throw (await import("./open_error.ts")).bunOpenError(url, to, event, made);
   } catch (error) {
     // Its events are of no use any more, and closing it before it is open reports an error.
     socket.onopen = socket.onclose = null;

@@ -12,6 +12,7 @@ import type { Connection, ConnectionSecurity, ConnectOptions, PeerCertificate } 
 import { bufferSizeOf, plainIp } from "../endpoint.ts";
 import { connectSocket } from "../node_connect.ts";
 import { readTls, secureSocket } from "../tls.ts";
+import { MaskKeys } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
 import { openError, statusError } from "./open_error.ts";
 import { loadWs, WS_OPTIONS, wsChannel, type WsPackage } from "./ws_socket.ts";
@@ -37,6 +38,7 @@ interface Way {
  */
 export async function wsConnector(url: string, tls: TlsClientOptions = {}): Promise<ConnectWebSocket> {
   const ws = await loadWs();
+  const keys = new MaskKeys();
   const context = url.startsWith("wss:") ? readTls("tls", tls) : undefined;
   const carry = async (to: TcpEndpoint, options: ConnectOptions | undefined): Promise<Way> => {
     const signal = options?.signal;
@@ -49,7 +51,7 @@ export async function wsConnector(url: string, tls: TlsClientOptions = {}): Prom
   };
   return async (to, options) => {
     const bufferSize = bufferSizeOf(options);
-    return await open(ws, url, to, await carry(to, options), bufferSize, options?.signal);
+    return await open(ws, url, to, await carry(to, options), keys, bufferSize, options?.signal);
   };
 }
 
@@ -59,6 +61,7 @@ async function open(
   url: string,
   to: TcpEndpoint,
   { certificate, socket, stream, tap }: Way,
+  keys: MaskKeys,
   bufferSize: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
@@ -78,7 +81,8 @@ async function open(
     const local: Address = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
     const remote: Address = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     // Now: a message may have come with the answer, and is passed on in this turn.
-    const channel = wsChannel(webSocket, { local, remote, bufferSize }, socket, tap);
+    const below = { stream, keys, socket, tap };
+    const channel = wsChannel(webSocket, below, { local, remote, bufferSize });
     resolve(new WebSocketConnection(channel, security));
   });
   webSocket.once("unexpected-response", (_, { statusCode = 0 }) => reject(statusError(url, statusCode)));

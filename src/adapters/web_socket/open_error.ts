@@ -4,11 +4,12 @@
  * @module
  */
 
-import { ConnectionError, HandshakeError, type VeltixError } from "../../errors.ts";
+import type { HandshakeError, VeltixError } from "../../errors.ts";
 import type { TcpEndpoint } from "../../base/address.ts";
 import { printable } from "../../base/untrusted.ts";
 import { connectError } from "../system_errors.ts";
 import { certificateError, tlsError } from "../tls_errors.ts";
+import { unexplained, unlike } from "./unlike.ts";
 
 /**
  * Returns the error for a WebSocket that could not be opened.
@@ -28,32 +29,24 @@ export function openError(url: string, to: TcpEndpoint, error: Error & { readonl
 }
 
 /**
- * Returns the error for a standard WebSocket that was closed before it was open. Bun says why, and a browser does not.
+ * Returns the error for a WebSocket of Bun that was closed before it was open.
  *
  * @param url The URL.
  * @param to Its host and port.
  * @param event The event `error`, if there was one.
  * @param code The close code.
  */
-export function standardOpenError(url: string, to: TcpEndpoint, event: unknown, code: number): VeltixError {
+export function bunOpenError(url: string, to: TcpEndpoint, event: unknown, code: number): VeltixError {
   const { error, message = "" } = (event ?? {}) as { readonly error?: unknown; readonly message?: string };
   const status = /\bExpected 101 status code: (\d{3})/.exec(message)?.[1];
   if (status !== undefined) return statusError(url, Number(status));
   // What went wrong in TLS is in the message.
   const reason = /\bOPENSSL_internal:(\w+)/.exec(message)?.[1];
   if (reason !== undefined) return openError(url, to, Object.assign(new Error(message), { code: `ERR_SSL_${reason}` }));
-  if (error instanceof Error && message !== "") return openError(url, to, error);
-  const state = message === "" ? `the runtime does not say why (close code ${code})` : message;
-  return new ConnectionError("network-error", `Cannot connect to "${url}": ${state}`, { cause: error });
+  return error instanceof Error ? openError(url, to, error) : unexplained(url, code);
 }
 
 /** Returns the error for a server that has answered with a status in place of a WebSocket. */
 export function statusError(url: string, status: number): HandshakeError {
   return unlike(url, `the server answered with the status ${status} and not with a WebSocket`);
-}
-
-/** Returns the error for a server that does not speak the right protocol within WebSockets. */
-export function unlike(url: string, state: string, cause?: unknown): HandshakeError {
-  const text = `Cannot connect to "${url}": ${state}, check the URL`;
-  return new HandshakeError("handshake-failed", text, cause === undefined ? undefined : { cause });
 }

@@ -11,6 +11,7 @@ import type { ConnectionSecurity } from "../../transport.ts";
 import type { WebSocketServerOptions } from "../../websocket_seam.ts";
 import { DEFAULT_BUFFER_SIZE, plainIp } from "../endpoint.ts";
 import { certificateOf } from "../tls_certificate.ts";
+import type { FrameStream } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
 import { RefusedConnection, refusedError } from "./refused.ts";
 import { ReceivedRequest, type Rejection, rejectionOf, rejectionTo } from "./request.ts";
@@ -19,8 +20,11 @@ import { type Carrier, loadWs, WS_OPTIONS, wsChannel, type WsServer } from "./ws
 
 /** The part of a request of `node:http` that is used. */
 export interface NodeRequest {
+  /** The method. */
   readonly method?: string | undefined;
+  /** The path with the query. */
   readonly url?: string | undefined;
+  /** Names and values of the headers, in turn. */
   readonly rawHeaders: readonly string[];
 }
 
@@ -132,7 +136,8 @@ export class NodeUpgrader {
       socket.off("error", ignore);
       socket.off("close", closed);
       socket.setNoDelay?.(true);
-      const channel = wsChannel(webSocket, { local, remote, bufferSize }, carrier, tap);
+      const below = { stream: socket as unknown as FrameStream, socket: carrier, tap };
+      const channel = wsChannel(webSocket, below, { local, remote, bufferSize });
       resolve(new WebSocketConnection(channel, security, received));
     });
     return await promise;

@@ -1,16 +1,19 @@
 /**
- * A WebSocket of the package `ws`.
+ * A WebSocket of the package `ws`. The package opens and closes it, and reads. What is sent is written to the stream below
+ * it, which the package does not mind: without compression it writes each of its own frames at once.
  *
  * @module
  */
 
 import { ConfigError } from "../../errors.ts";
 import { systemError } from "../system_errors.ts";
+import { type FrameStream, type MaskKeys, writeMessage } from "./binary_frames.ts";
 import { type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
 
 /** The part of a WebSocket of `ws` that is used. */
 export interface WsWebSocket {
   readonly protocol: string;
+  readonly readyState: number;
   on(event: "message", listener: (data: Uint8Array, isBinary: boolean) => void): void;
   on(event: "close", listener: (code: number, reason: Uint8Array) => void): void;
   on(event: "error", listener: (error: Error & { readonly code?: unknown }) => void): void;
@@ -23,10 +26,8 @@ export interface WsWebSocket {
   resume(): void;
 }
 
-type SentError = Error & { readonly code?: unknown } | null | undefined;
-
 /** Called when bytes were passed to the socket, or could not be. */
-type Sent = (error?: SentError) => void;
+type Sent = (error?: Error | null) => void;
 
 /** The part of the package that is used. */
 export interface WsPackage {
@@ -46,7 +47,19 @@ export interface WsClientEvents {
   once(event: "unexpected-response", listener: (request: object, response: { statusCode?: number }) => void): void;
 }
 
-/** A socket below a WebSocket. */
+/** What is below a WebSocket, and how it is used. */
+export interface WsStream {
+  /** The stream of the side's frames. */
+  readonly stream: FrameStream;
+  /** The masking keys, on the side of the client. */
+  readonly keys?: MaskKeys;
+  /** The socket of TCP. */
+  readonly socket: Carrier;
+  /** What is paused while messages wait, where it must not be the WebSocket. */
+  readonly tap?: Carrier | undefined;
+}
+
+/** A socket, as it is used. */
 export interface Carrier {
   readonly bytesRead?: number;
   pause(): unknown;
@@ -57,6 +70,8 @@ export interface Carrier {
 /** The options of the package on both sides. Its own answers to pings would pile up while the peer reads nothing. */
 export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false } as const;
 
+/** The `readyState` of a WebSocket that can send. */
+const OPEN = 1;
 const BINARY = { binary: true, compress: false } as const;
 
 /**
@@ -81,17 +96,11 @@ export async function loadWs(): Promise<WsPackage> {
  * Returns the channel of a WebSocket.
  *
  * @param socket The WebSocket, which is open.
+ * @param below What is below it, and how it is used.
  * @param info What is known about it.
- * @param carrier The socket below it.
- * @param tap What is paused while messages wait, where it must not be the WebSocket.
  */
-export function wsChannel(
-  socket: WsWebSocket,
-  info: WebSocketInfo,
-  carrier: Carrier,
-  tap?: Carrier,
-): WebSocketChannel {
-  const channel = new WebSocketChannel(new WsSocket(socket, carrier, tap), info);
+export function wsChannel(socket: WsWebSocket, below: WsStream, info: WebSocketInfo): WebSocketChannel {
+  const channel = new WebSocketChannel(new WsSocket(socket, below), info);
   const pongs = new Pongs(socket);
   socket.on("message", (data, isBinary) => channel.message(isBinary ? plain(data) : undefined));
   socket.on("ping", (data) => pongs.answer(data));
@@ -144,23 +153,43 @@ class Pongs {
 
 class WsSocket implements MessageSocket {
   readonly #socket: WsWebSocket;
-  readonly #carrier: Carrier;
-  readonly #tap: Carrier | undefined;
+  readonly #below: WsStream;
+  /** The stream to write to; `undefined` if only the package can. */
+  readonly #stream: FrameStream | undefined;
+  /** The number of messages whose bytes may still be borrowed. */
+  #unsent = 0;
+  /** Settles when there are none. */
+  #waiting: PromiseWithResolvers<void> | undefined = undefined;
+  /** Called for each message. One function for all saves each of them a closure. */
+  readonly #sent: Sent;
 
-  constructor(socket: WsWebSocket, carrier: Carrier, tap: Carrier | undefined) {
+  constructor(socket: WsWebSocket, below: WsStream) {
     this.#socket = socket;
-    this.#carrier = carrier;
-    this.#tap = tap;
+    this.#below = below;
+    // The package that Bun has in place of `ws` gives the stream away.
+    this.#stream = "Bun" in globalThis ? undefined : below.stream;
+    this.#sent = (error) => {
+      this.#unsent--;
+      // Without a promise, `close` follows and reports the error.
+      if (error) this.#waiting?.reject(error);
+      else if (this.#unsent === 0) this.#waiting?.resolve();
+      else return;
+      this.#waiting = undefined;
+    };
   }
 
-  send(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.send(bytes, BINARY, (error: SentError) => {
-        // Without a code, it is only that the WebSocket is being closed.
-        if (error) reject(error.code === undefined ? systemError("EPIPE") : error);
-        else resolve();
-      });
-    });
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    const stream = this.#stream;
+    if (this.#socket.readyState !== OPEN) return Promise.reject(systemError("EPIPE"));
+    this.#unsent++;
+    if (stream === undefined) this.#socket.send(bytes, BINARY, this.#sent);
+    else {
+      writeMessage(stream, bytes, this.#below.keys, this.#sent);
+      // Node passes bytes on at once if it can. Then the callback only follows in a later turn.
+      if (stream.writableLength === 0) return undefined;
+    }
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
   }
 
   close(code: number): void {
@@ -172,20 +201,18 @@ class WsSocket implements MessageSocket {
   }
 
   pause(): void {
-    if (this.#tap === undefined) this.#socket.pause();
-    else this.#tap.pause();
+    (this.#below.tap ?? this.#socket).pause();
   }
 
   resume(): void {
-    if (this.#tap === undefined) this.#socket.resume();
-    else this.#tap.resume();
+    (this.#below.tap ?? this.#socket).resume();
   }
 
   unref(): void {
-    this.#carrier.unref?.();
+    this.#below.socket.unref?.();
   }
 
   received(): number {
-    return this.#carrier.bytesRead ?? 0;
+    return this.#below.socket.bytesRead ?? 0;
   }
 }

@@ -8,7 +8,7 @@ import { encodeUtf8 } from "../../base/utf8.ts";
 import { checkData, checkPayload } from "../../base/codec_results.ts";
 import { PayloadError } from "../../errors.ts";
 import type { Codec } from "../../message/codecs.ts";
-import { payloadTooLarge } from "../../session/sender.ts";
+import { payloadTooLarge } from "../../session/send_checks.ts";
 import type { StreamReader, StreamWriter } from "../../session/streams.ts";
 import { get32, put32 } from "../../wire/integers.ts";
 

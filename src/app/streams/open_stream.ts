@@ -15,6 +15,7 @@ import { requestTerms } from "../request_terms.ts";
 import type { Session } from "../../session/session.ts";
 import type { OpenedStream } from "../../session/streams.ts";
 import { type StreamWatch, watchStream } from "./stream_watch.ts";
+import { StreamLoop } from "./stream_loop.ts";
 import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
 /** Options of a stream; all optional. */
@@ -39,8 +40,11 @@ export interface OpenOptions {
 /**
  * A stream that this side opened. A program may use one direction, both, or only the result. What it does not use costs
  * nothing.
+ *
+ * It can be iterated in place of its `readable`: `for await (const item of stream)`. A loop that is left before its end
+ * aborts the whole stream. An error of the other side is thrown in the loop.
  */
-export interface OpenStream<Up, Down, Result> {
+export interface OpenStream<Up, Down, Result> extends AsyncIterable<Down> {
   /** The id of the stream on its connection. */
   readonly id: number;
   /**
@@ -61,14 +65,22 @@ export interface OpenStream<Up, Down, Result> {
   readonly result: Promise<Result>;
   /** Ends both directions at once. The other side gets the reason. */
   abort(reason?: unknown): void;
+  /**
+   * Iterates what the other side sends, and locks `readable`. Leaving the loop before its end aborts the stream.
+   *
+   * @throws {TypeError} The type has nothing in this direction, or `readable` is being read.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Down>;
 }
 
 class OpenedEnds extends StreamEnds implements OpenStream<unknown, unknown, unknown> {
   readonly #stream: OpenedStream;
+  readonly #type: AnyStreamType;
 
   constructor(stream: OpenedStream, type: AnyStreamType, session: Session) {
     super(stream, type, type.down as AnyCodec | undefined, type.up as AnyCodec | undefined, itemLimits(session));
     this.#stream = stream;
+    this.#type = type;
   }
 
   get id(): number {
@@ -81,6 +93,12 @@ class OpenedEnds extends StreamEnds implements OpenStream<unknown, unknown, unkn
 
   abort(reason?: unknown): void {
     this.#stream.abort(reason);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<unknown> {
+    const { down, name } = this.#type;
+    if (down === undefined) throw new TypeError(`Cannot read "${name}": its type has nothing in this direction`);
+    return new StreamLoop(this.readable, (reason) => this.#stream.abort(reason));
   }
 }
 

@@ -9,6 +9,7 @@ import type { TimerWheel } from "../../base/timer_wheel.ts";
 import { Deadline, deadlineExceeded } from "../deadline.ts";
 import { answerError, TOO_MANY_STREAMS } from "../../session/error_reply.ts";
 import { empty } from "../../message/codecs.ts";
+import { declares } from "../../message/declared_errors.ts";
 import type { Session } from "../../session/session.ts";
 import type { AcceptedStream } from "../../session/streams.ts";
 import type { HandlerRunnerOwner } from "../handler_runner.ts";
@@ -99,16 +100,17 @@ export class StreamRunner {
     }
   }
 
-  /** Answers with the error of a handler, and reports it, unless the stream itself was the cause. */
+  /** Answers with the error of a handler, and reports it, unless the stream itself was the cause or its type declares it. */
   #failed(stream: AcceptedStream, ends: AcceptedEnds, error: unknown): void {
     const caused = ends.stopped(error);
+    const answer = !stream.over && declares(ends.type, error);
     try {
       if (caused) stream.abort(error);
       else stream.refuse(error);
     } catch (failure) {
       this.#host.owner.error(failure);
     }
-    if (!caused) this.#host.owner.error(error);
+    if (!caused && !answer) this.#host.owner.error(error);
   }
 
   async #run(route: StreamRoute, stream: AcceptedStream, ends: AcceptedEnds): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import { FIRST_APPLICATION_CODE, Flag, isPiece } from "../../wire/frame.ts";
-import { type SplitContent, splitMetadata } from "../../wire/metadata.ts";
+import { type SplitContent, splitMetadata } from "../../wire/received_metadata.ts";
 import type { Feature, FeaturePart } from "../feature.ts";
 
 /** The feature `meta`, which has no parameters. */

@@ -11,6 +11,7 @@ import { Fifo } from "../../base/fifo.ts";
 import { TimerEntry } from "../../base/timer_wheel.ts";
 import { integerMember, type PeerObject, stringMember } from "../../base/untrusted.ts";
 import { ProtocolError } from "../../errors.ts";
+import { KeptBytes } from "../../link/kept_bytes.ts";
 import type { ReceivedFrame } from "../../wire/decoded_frame.ts";
 import { SystemCode } from "../../wire/frame.ts";
 import { get32, put32 } from "../../wire/integers.ts";
@@ -136,7 +137,8 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
     this.#quick = quickly(theirs);
     this.#watch = client ? new Suspicion(host, clock) : undefined;
     const { link, sender } = host;
-    link.keep(buffer, buffer + sender.maxMessageSize + SLACK, () => this.#ride(), () => this.#consumed());
+    const kept = new KeptBytes(buffer, buffer + sender.maxMessageSize + SLACK, link.writer.scheduler);
+    link.keep(kept, () => this.#ride(), () => this.#consumed());
     sender.marks = this;
     // Until something has come on a session, its server does not know whether its client knows of it.
     if (client) this.#tell();

@@ -6,7 +6,7 @@
  */
 
 import { concat } from "../../base/concat.ts";
-import { ConfigError, HandshakeError, ProtocolError } from "../../errors.ts";
+import { HandshakeError, ProtocolError } from "../../errors.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
 import { adviceFor, describeBytes, detectHello, isNoise, isTls } from "../python/hello.ts";
 import {
@@ -20,17 +20,10 @@ import {
   readNativeTerms,
 } from "./terms.ts";
 import { integerMember, member, objectMember, type PeerObject } from "../../base/untrusted.ts";
-import {
-  checkFits,
-  EMPTY,
-  failed,
-  helloFrame,
-  jsonMessage,
-  JsonReader,
-  named,
-  releaseMember,
-  versionMember,
-} from "./messages.ts";
+import { EMPTY, failed, jsonMessage, named, releaseMember, versionMember } from "./messages.ts";
+import { checkNative, nativeAnswer } from "./credentials.ts";
+import { JsonReader } from "./json_reader.ts";
+import { helloFrame } from "../python/hello_frames.ts";
 import { type Numbering, numberingOf } from "../python/id_numbering.ts";
 import { type HandshakeKind, isNative, type Protocol, PROTOCOL_VERSION } from "../protocols.ts";
 import { refusalIn } from "./refusal.ts";
@@ -96,11 +89,7 @@ export class ClientHandshake {
     this.#own = features;
     this.#native = { versions: NATIVE_VERSIONS, features, maxMessageSize, credentials };
     // Without credentials the message is small, whatever the release of the server.
-    if (credentials === undefined) return;
-    if (JSON.stringify(credentials) === undefined) {
-      throw new TypeError(`Cannot send the credentials: a ${typeof credentials} is no JSON`);
-    }
-    checkFits(nativeAnswer("9".repeat(32), this.#native));
+    if (credentials !== undefined) checkNative(this.#native);
   }
 
   /**
@@ -267,27 +256,4 @@ export class ClientHandshake {
       rest,
     };
   }
-}
-
-/**
- * Checks a client's credentials together with its `protocol` option. Only the native protocol carries credentials.
- *
- * @throws {ConfigError} `invalid-config`: `protocol` is a Python release.
- * @throws {TypeError} The credentials cannot be represented as JSON.
- * @throws {RangeError} The credentials do not fit into one handshake message: too large, too deep, or too many values.
- */
-export function checkCredentials(spoken: string, credentials: unknown): void {
-  if (credentials === undefined) return;
-  if (spoken !== "auto" && spoken !== "native") {
-    throw new ConfigError(
-      "invalid-config",
-      `credentials need the native protocol: leave protocol out or set it to "native", not "${spoken}"`,
-    );
-  }
-  new ClientHandshake({ protocol: NATIVE, offer: { maxMessageSize: 0xffffffff }, credentials, now: 0 });
-}
-
-/** Returns message 2 of a native client. */
-function nativeAnswer(release: string, native: PeerObject): Uint8Array {
-  return jsonMessage({ v: release, meta: { native } }, WIRE_LIMITS.maxHandshakeRequest);
 }

@@ -42,7 +42,7 @@ export function scanJson(bytes: Uint8Array, bounds: JsonBounds, path?: readonly 
   return scan.whole() ? scan.spans : scan.fault;
 }
 
-const decoder = new TextDecoder();
+const decoder = /* @__PURE__ */ new TextDecoder();
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

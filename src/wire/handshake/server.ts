@@ -22,22 +22,13 @@ import {
   readNativeTerms,
 } from "./terms.ts";
 import { member, objectMember, type PeerObject, printable } from "../../base/untrusted.ts";
-import {
-  EMPTY,
-  failed,
-  firstFrame,
-  helloFrame,
-  helloVersion,
-  jsonMessage,
-  JsonReader,
-  named,
-  releaseMember,
-  versionMember,
-  versionMismatch,
-} from "./messages.ts";
+import { EMPTY, failed, jsonMessage, named, releaseMember, versionMember, versionMismatch } from "./messages.ts";
+import { JsonReader } from "./json_reader.ts";
+import { firstFrame, helloFrame, helloVersion } from "../python/hello_frames.ts";
 import { get16 } from "../integers.ts";
 import { ID_WINDOW, numberingOf } from "../python/id_numbering.ts";
-import { acceptsRelease, isNative, type Protocol, speaksVersion } from "../protocols.ts";
+import { acceptsRelease } from "../python/accepted_releases.ts";
+import { isNative, type Protocol, speaksVersion } from "../protocols.ts";
 import { Greeting, NATIVE_RELEASE, upgrades } from "./greeting.ts";
 import { refusalMessage } from "./refusal.ts";
 

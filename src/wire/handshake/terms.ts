@@ -100,7 +100,7 @@ export const CREDENTIALS_PATH: readonly string[] = ["meta", "native", "credentia
 /** The largest frame that Python releases accept, header included, in bytes. */
 export const PYTHON_MAX_MESSAGE_SIZE: number = 10 * 1024 * 1024;
 
-export const NATIVE: Protocol = protocol("native");
+export const NATIVE: Protocol = /* @__PURE__ */ protocol("native");
 
 /**
  * Reads the `native` member of message 1 or 2. Returns `undefined` if there is none.

@@ -9,16 +9,17 @@ import type { HandshakeError } from "../../errors.ts";
 import type { DecodedFrame } from "../decoded_frame.ts";
 import { FrameDecoder } from "../decoder.ts";
 import { SystemCode, WIRE_LIMITS } from "../frame.ts";
-import { failed, firstFrame, helloVersion } from "../handshake/messages.ts";
+import { failed } from "../handshake/messages.ts";
 import { get16, get32 } from "../integers.ts";
 import { type Protocol, protocol } from "../protocols.ts";
+import { firstFrame, helloVersion } from "./hello_frames.ts";
 import { hasDigest } from "./sha256.ts";
 
 /**
  * The framings that begin with HELLO, shortest header first. A longer one is tried after the shorter ones have failed.
  */
-const HELLO_LAYOUTS: readonly Protocol[] = [protocol("1.6.10"), protocol("1.6.3"), protocol("1.6.0")];
-const HELLO_MAGIC_LAYOUT = protocol("1.7.0");
+const HELLO_LAYOUTS: readonly Protocol[] = /* @__PURE__ */ ["1.6.10", "1.6.3", "1.6.0"].map(protocol);
+const HELLO_MAGIC_LAYOUT = /* @__PURE__ */ protocol("1.7.0");
 
 /** A HELLO that a client received. */
 export interface Hello {
@@ -140,16 +141,26 @@ export function framingOf(bytes: Uint8Array): Protocol | undefined {
 }
 
 /** All framings of Python's Veltix, each with the releases that use it. */
-const FRAMINGS = [
+const FRAMINGS = /* @__PURE__ */ framingsOf([
   ["2.0.0", "releases 2.0 to 3.3"],
   ["1.9.0", "releases 1.7 to 1.9"],
   ["1.6.10", "release 1.6.10"],
   ["1.6.9", "releases 1.6.2 to 1.6.9"],
   ["1.3.0", "releases 1.2 to 1.6.1"],
-].map(([name, releases]) => ({ name, releases, spoken: protocol(name) }));
+]);
+
+interface Framing {
+  readonly name: string;
+  readonly releases: string;
+  readonly spoken: Protocol;
+}
+
+function framingsOf(names: readonly (readonly [name: string, releases: string])[]): readonly Framing[] {
+  return names.map(([name, releases]) => ({ name, releases, spoken: protocol(name) }));
+}
 
 /** Returns the Python frame that the bytes begin with, and its framing. The content must match its checksum. */
-function frameOf(bytes: Uint8Array): { code: number; framing: typeof FRAMINGS[number] } | undefined {
+function frameOf(bytes: Uint8Array): { code: number; framing: Framing } | undefined {
   for (const framing of FRAMINGS) {
     const { headerSize, layout } = framing.spoken;
     const size = bytes.length < headerSize ? 0 : get32(bytes, layout.size);

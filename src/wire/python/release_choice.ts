@@ -7,14 +7,8 @@
 
 import { HandshakeError } from "../../errors.ts";
 import { named, versionMismatch } from "../handshake/messages.ts";
-import {
-  acceptsRelease,
-  type HandshakeKind,
-  parseRelease,
-  type Protocol,
-  protocol,
-  speaksVersion,
-} from "../protocols.ts";
+import { type HandshakeKind, parseRelease, type Protocol, protocol, speaksVersion } from "../protocols.ts";
+import { acceptsRelease } from "./accepted_releases.ts";
 
 /** What a server says about itself. */
 export interface Announced {
@@ -27,7 +21,7 @@ export interface Announced {
 }
 
 /** The protocol for a server that names only the version of its protocol. */
-const LATEST = protocol("3");
+const LATEST = /* @__PURE__ */ protocol("3");
 
 /**
  * Returns the protocol that both sides speak. From 2.0.3 on, the version of the protocol decides; before, the release.

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { ConfigError, ProtocolError } from "../../errors.ts";
+import { ProtocolError } from "../../errors.ts";
 import { crc32Range } from "../crc32.ts";
-import type { FrameLosses } from "../decoder_options.ts";
+import { type FrameLosses, noResync } from "../decoder_options.ts";
 import type { Protocol } from "../protocols.ts";
 
 /** The number of bytes that checksums may be computed over for each byte received. */
@@ -194,12 +194,4 @@ export class Resync {
     this.gap = 0;
     this.#losses?.skip?.(new ProtocolError("corrupt", `Skipped ${gap} bytes ${where}: no whole frame is in them`));
   }
-}
-
-/** Returns the error for `what`, an option that leaves no magic to search for. */
-export function noResync(what: string): ConfigError {
-  return new ConfigError(
-    "invalid-config",
-    `${what} goes without recovery: "resync": only the Python releases from 1.7 on begin their frames with a magic`,
-  );
 }

@@ -13,7 +13,7 @@ interface CryptoLike {
   createHash(name: "sha256"): { update(bytes: Uint8Array): { digest(): Uint8Array } };
 }
 
-const nodeCrypto = findCrypto();
+const nodeCrypto = /* @__PURE__ */ findCrypto();
 
 /**
  * Returns the SHA-256 of bytes, as 32 bytes. Call it only for a protocol that {@linkcode requireDigest} has checked.

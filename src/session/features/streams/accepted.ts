@@ -5,7 +5,7 @@
  */
 
 import { Flag } from "../../../wire/frame.ts";
-import type { ReceivedMetadata } from "../../../wire/metadata.ts";
+import type { ReceivedMetadata } from "../../../wire/received_metadata.ts";
 import type { AcceptedStream } from "../../streams.ts";
 import { reasonError, Stream, type StreamsShared } from "./stream.ts";
 
