@@ -43,7 +43,14 @@ export function bunOpenError(url: string, to: TcpEndpoint, event: unknown, code:
   // What went wrong in TLS is in the message.
   const reason = /\bOPENSSL_internal:(\w+)/.exec(message)?.[1];
   if (reason !== undefined) return openError(url, to, Object.assign(new Error(message), { code: `ERR_SSL_${reason}` }));
-  return error instanceof Error ? openError(url, to, error) : unexplained(url, code);
+  if (!(error instanceof Error)) return unexplained(url, code);
+  const { code: system } = error as { readonly code?: string };
+  const text = message.replace(/^WebSocket connection to '.*' failed: /, "");
+  return openError(
+    url,
+    to,
+    Object.assign(new Error(text, { cause: error }), system === undefined ? {} : { code: system }),
+  );
 }
 
 /** Returns the error for a server that has answered with a status in place of a WebSocket. */

@@ -24,7 +24,7 @@ export interface Rejection {
 export class ReceivedRequest implements UpgradeRequest {
   readonly method: string;
   readonly headers: Headers;
-  /** The target as it was received: a path with a query, or a URL. */
+  /** The path with the query, as it was received. */
   readonly target: string;
   /** True if the request came over TLS. */
   readonly secure: boolean;
@@ -32,13 +32,13 @@ export class ReceivedRequest implements UpgradeRequest {
 
   /**
    * @param method The method.
-   * @param target The target as it was received.
+   * @param target The target of the request: a path with a query, or a URL, whose host does not count.
    * @param headers The headers.
    * @param secure True if the request came over TLS.
    */
   constructor(method: string, target: string, headers: Headers, secure: boolean) {
     this.method = method;
-    this.target = target;
+    this.target = target.replace(/^[a-z+.-]+:\/\/[^/?]*/i, "");
     this.headers = headers;
     this.secure = secure;
   }
@@ -54,7 +54,7 @@ export class ReceivedRequest implements UpgradeRequest {
     const scheme = this.secure ? "https:" : "http:";
     // A request without a host is not accepted.
     const url = this.host(scheme) ?? new URL(`${scheme}//localhost`);
-    const [, path, query] = /^(?:[a-z+.-]+:\/\/[^/?]*)?([^?]*)(.*)$/is.exec(this.target)!;
+    const [, path, query] = /^([^?]*)(.*)$/s.exec(this.target)!;
     url.pathname = path;
     url.search = query;
     return url;

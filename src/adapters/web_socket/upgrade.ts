@@ -87,12 +87,8 @@ export function upgradeBun(request: Request, server: BunServer, terms: UpgradeTe
   return refused(rejectionTo(400, "The WebSocket could not be opened"), received, place, terms);
 }
 
-function receivedBy(request: Request, headers: Headers = request.headers): ReceivedRequest {
-  const { method, url } = request;
-  // With a bad host, Bun has a URL that is none.
-  if (!URL.canParse(url)) return new ReceivedRequest(method, "/", headers, false);
-  const { protocol, pathname, search } = new URL(url);
-  return new ReceivedRequest(method, pathname + search, headers, protocol === "https:");
+function receivedBy({ headers: given, method, url }: Request, headers: Headers = given): ReceivedRequest {
+  return new ReceivedRequest(method, url, headers, url.startsWith("https:"));
 }
 
 function placeOf(terms: UpgradeTerms, { url }: ReceivedRequest): { local: Address; bufferSize: number } {
