@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TlsClientOptions, TlsHolder, TlsServerOptions } from "./tls_seam.ts";
+import type { TlsClientOptions, TlsHolder } from "./tls_seam.ts";
 import type { Transport, UpgradeRequest } from "./transport.ts";
 
 /** Decides whether pages of an origin may connect. */
@@ -27,18 +27,10 @@ export interface WebSocketServerOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The certificate of a listener, and the options that it comes from. */
-export interface WebSocketTls extends TlsHolder {
-  /** The options to use. They may be replaced while the listener listens. */
-  readonly options: TlsServerOptions;
-  /** Called after the options were replaced. Set by the listener. */
-  renewed?: (() => void) | undefined;
-}
-
 /** Creates transports whose connections are WebSockets. */
 export interface WebSockets {
   /** Returns a transport for listening, with TLS if there is a certificate. */
-  server(options: WebSocketServerOptions, tls: WebSocketTls | undefined): Transport;
+  server(options: WebSocketServerOptions, tls: TlsHolder | undefined): Transport;
   /**
    * Returns a transport for connecting to one URL, whatever the endpoint.
    *

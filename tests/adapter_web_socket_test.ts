@@ -1,10 +1,13 @@
+import { tlsSockets } from "../src/adapters/tls.ts";
 import { checkEndpoint } from "../src/adapters/endpoint.ts";
 import { webSockets } from "../src/adapters/web_socket/web_sockets.ts";
 import { loadWs, type WsWebSocket } from "../src/adapters/web_socket/ws_socket.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";
+import type { TlsServerOptions } from "../src/tls_seam.ts";
 import type { Transport } from "../src/transport.ts";
 import { RUNTIME_INDEX } from "./wire_support.ts";
 import { conformance } from "./conformance.ts";
+import { CA, Secured, SERVER } from "./tls_support.ts";
 
 /** The WebSockets of servers that are open. */
 const open = new Set<WsWebSocket>();
@@ -18,17 +21,16 @@ WebSocketServer.prototype.handleUpgrade = function (request, socket, head, done)
   });
 };
 
-/** True where clients use the package `ws`, whose WebSockets tell the address of their own end. */
-const hasWsClients = RUNTIME_INDEX === 2;
-/** True where neither end can be paused. */
+/** True where clients do not use `ws`, so that they do not know their own address. */
 const isBun = RUNTIME_INDEX === 0;
-conformance("WebSocket", overWebSockets, {
-  network: false,
-  bufferSize: false,
-  pauses: !isBun,
-  knowsItself: hasWsClients,
-  rest: allClosed,
-});
+for (const [name, tls] of [["WebSocket", undefined], ["WebSocket with TLS", { ...SERVER, ca: CA }]] as const) {
+  conformance(name, () => overWebSockets(tls), {
+    network: false,
+    bufferSize: false,
+    knowsItself: !isBun,
+    rest: allClosed,
+  });
+}
 
 /** Waits until both ends of each WebSocket have sent their close frames. */
 async function allClosed(): Promise<void> {
@@ -36,14 +38,20 @@ async function allClosed(): Promise<void> {
 }
 
 /** A transport whose connections are WebSockets. */
-function overWebSockets(): Transport {
+function overWebSockets(tls: TlsServerOptions | undefined): Transport {
   const { client, server } = webSockets();
+  const context = tls && tlsSockets().context(tls);
+  const { listen, ...transport } = server({ path: "/veltix" }, tls && { context });
   return {
-    ...server({ path: "/veltix" }, undefined),
+    ...transport,
+    listen: async (at, options) =>
+      new Secured(await listen(at, options), async (arrival) => await arrival.secure?.() ?? arrival),
     connect: async (to, options) => {
       checkEndpoint("connect", to);
       const { hostname, port } = to as TcpEndpoint;
-      return await client(`ws://${hostname}:${port}/veltix`, undefined).connect(to, options);
+      const scheme = tls === undefined ? "ws" : "wss";
+      const trust = tls && { ca: CA, serverName: "localhost" };
+      return await client(`${scheme}://${hostname}:${port}/veltix`, trust).connect(to, options);
     },
   };
 }

@@ -212,6 +212,7 @@ describe("a bundle for browsers", () => {
         "src/adapters/tls.ts",
         "src/adapters/web_socket/connect_ws.ts",
         "src/adapters/web_socket/listen.ts",
+        "src/adapters/web_socket/open_error.ts",
         "src/adapters/web_socket/web_sockets.ts",
         "src/client/comeback.ts",
         "src/client/connection_parts.ts",

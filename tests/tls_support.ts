@@ -61,7 +61,8 @@ export async function encryptedTransport(): Promise<Transport> {
   };
 }
 
-class Secured implements Listener {
+/** A listener that hands out connections when the handshakes that they have of their own are done. */
+export class Secured implements Listener {
   readonly #listener: Listener;
   readonly #queue = new AcceptQueue();
 

@@ -45,6 +45,11 @@ export class ChunkQueue {
     return this.#size;
   }
 
+  /** How many chunks wait. */
+  get count(): number {
+    return this.#chunks.length;
+  }
+
   /** Adds a chunk. An empty one is ignored. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0 || this.#end) return;

@@ -11,13 +11,13 @@ import type { SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../base/address.ts";
 import { addressText } from "../base/address.ts";
 import { builtinModule } from "../base/builtin_module.ts";
-import { realTime } from "../base/real_time.ts";
 import { ConnectionError, HandshakeError, type HandshakeErrorCode } from "../errors.ts";
-import type { Connection, Forwarded, PeerCertificate } from "../transport.ts";
+import type { Connection, ConnectionSecurity, Forwarded, PeerCertificate } from "../transport.ts";
 import { plainIp } from "./endpoint.ts";
+import { peekAt } from "./peek.ts";
 import { brokenError } from "./system_errors.ts";
 import { TlsChannel, TlsConnection } from "./tls_connection.ts";
-import { carrierOf } from "./tls_carrier.ts";
+import { carrierOf, type TlsCarrier } from "./tls_carrier.ts";
 import { certificateOf } from "./tls_certificate.ts";
 import { codeOf, tlsError, verdictOf } from "./tls_errors.ts";
 
@@ -37,6 +37,9 @@ const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46);
 /** How long a client may be silent at first, in milliseconds. One that waits for a greeting would wait forever. */
 const SILENCE = 3_000;
 
+/** Makes a connection of a socket on which TLS is agreed on. It takes care of the errors of the socket from then on. */
+export type AdoptTls = (tls: TLSSocket, carrier: TlsCarrier, security: ConnectionSecurity) => Promise<Connection>;
+
 /**
  * An accepted connection before its handshake. {@linkcode TlsArrival.secure} returns the connection to use. Before that,
  * only the header of a proxy can be read.
@@ -47,6 +50,7 @@ export class TlsArrival implements Connection {
   readonly #socket: Socket;
   readonly #bufferSize: number;
   readonly #context: AcceptContext;
+  readonly #adopt: AdoptTls | undefined;
   readonly #over = Promise.withResolvers<Error | undefined>();
   /** Rejects the promise that `read` or `secure` waits for; `undefined` if neither waits. */
   #fail: ((error: Error) => void) | undefined = undefined;
@@ -57,10 +61,18 @@ export class TlsArrival implements Connection {
   #made: Connection | undefined = undefined;
   #tls: TLSSocket | undefined = undefined;
 
-  constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext) {
+  /**
+   * @param socket The accepted socket.
+   * @param bufferSize How much is read at once, in bytes.
+   * @param address The address of the listener.
+   * @param context The certificate, and what is asked of clients.
+   * @param adopt Makes the connection, if it is not the plain bytes that TLS carries.
+   */
+  constructor(socket: Socket, bufferSize: number, address: Address, context: AcceptContext, adopt?: AdoptTls) {
     this.#socket = socket;
     this.#bufferSize = bufferSize;
     this.#context = context;
+    this.#adopt = adopt;
     this.local = address;
     this.remote = "path" in address
       ? { path: "" }
@@ -87,7 +99,7 @@ export class TlsArrival implements Connection {
 
   read(): Promise<Uint8Array | null> {
     if (this.#begun) return Promise.reject(this.#error ?? this.#notYet());
-    return this.#whileOpen(async (broken) => await Promise.race([this.#peek(), broken]) as Uint8Array | null);
+    return this.#whileOpen(async (broken) => await Promise.race([peekAt(this.#socket), broken]) as Uint8Array | null);
   }
 
   write(): Promise<void> {
@@ -143,7 +155,7 @@ export class TlsArrival implements Connection {
   /** Waits for the first byte, and puts it back. */
   async #first(): Promise<void> {
     const socket = this.#socket;
-    const first = await this.#peek(SILENCE);
+    const first = await peekAt(this.#socket, SILENCE);
     if (first === null) {
       throw new ConnectionError(
         "closed",
@@ -156,33 +168,6 @@ export class TlsArrival implements Connection {
       ? `it sent nothing for ${SILENCE} ms, and this listener speaks TLS`
       : "it does not speak TLS";
     throw this.#refused("tls-required", state);
-  }
-
-  /** Resolves with the next chunk, with `null` at the end of the stream, or after a silence of so many milliseconds. */
-  #peek(silence?: number): Promise<Uint8Array | null | "silent"> {
-    const socket = this.#socket;
-    return new Promise((resolve) => {
-      let timer: unknown = undefined;
-      const settle = (found: Uint8Array | null | "silent"): void => {
-        if (timer !== undefined) realTime.clearTimeout(timer as never);
-        socket.off("readable", look);
-        socket.off("end", ended);
-        socket.off("close", ended);
-        resolve(found);
-      };
-      const ended = (): void => settle(null);
-      const look = (): void => {
-        const chunk = socket.read() as Uint8Array | null;
-        if (chunk !== null) settle(chunk);
-      };
-      if (silence !== undefined) timer = realTime.setTimeout(() => settle("silent"), silence);
-      socket.on("readable", look);
-      socket.on("end", ended);
-      socket.on("close", ended);
-      // What was put back is not announced again, and neither is the end.
-      look();
-      if (socket.readableEnded) ended();
-    });
   }
 
   /** Does the handshake, and checks the certificate of the client. */
@@ -220,8 +205,10 @@ export class TlsArrival implements Connection {
     tls.off("end", gone);
     tls.off("close", gone);
     tls.off("error", fail);
+    const security: ConnectionSecurity = { kind: "tls", certificate, fault };
+    if (this.#adopt !== undefined) return this.#made = await this.#adopt(tls, carrier, security);
     const channel = new TlsChannel(tls, this.#socket, carrier, this.#bufferSize, this.local, { path: "" });
-    return this.#made = new TlsConnection(channel, { kind: "tls", certificate, fault });
+    return this.#made = new TlsConnection(channel, security);
   }
 
   /** Returns the error if the client has shown a bad certificate, or lacks a required one. */

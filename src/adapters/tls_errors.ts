@@ -45,6 +45,18 @@ export function tlsError(failure: string, error: unknown, whose: "server" | "cli
   return new HandshakeError(stable, `${failure}: ${state}`, { cause: error });
 }
 
+/** Returns the error for a certificate that the runtime has refused; `undefined` for any other error. */
+export function certificateError(
+  failure: string,
+  error: unknown,
+  whose: "server" | "client",
+): HandshakeError | undefined {
+  const code = codeOf(error);
+  if (!/^(?:UNABLE_TO|CERT|DEPTH_ZERO|SELF_SIGNED)_|ALTNAME_INVALID$|^HOSTNAME_MISMATCH$/.test(code)) return undefined;
+  const [stable, state] = meaningOfCertificate(code, whose);
+  return new HandshakeError(stable, `${failure}: ${state}`, { cause: error });
+}
+
 function meaningOf(code: string, message: string, whose: "server" | "client"): Meaning | undefined {
   if (/WRONG_VERSION_NUMBER|BAD_RECORD_TYPE|UNEXPECTED_MESSAGE|HTTP_REQUEST/.test(code)) {
     return whose === "server"

@@ -13,8 +13,6 @@ import type { TransportChoice } from "./transport_choice.ts";
 export interface TlsSettings extends TlsHolder {
   /** The options to use when the server starts next. */
   options: TlsServerOptions;
-  /** Called after the options were replaced, if the listener needs to know. */
-  renewed?: (() => void) | undefined;
 }
 
 const VERSIONS = oneOf("TLSv1.2", "TLSv1.3");

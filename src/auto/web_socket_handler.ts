@@ -12,7 +12,7 @@ import {
   upgradeDeno,
   type UpgradeTerms,
 } from "../adapters/web_socket/upgrade.ts";
-import { type NodeRequest, type NodeSocket, NodeUpgrader } from "../adapters/web_socket/upgrade_node.ts";
+import { type NodeRequest, type NodeSocket, NodeUpgrader, upgradeNode } from "../adapters/web_socket/upgrade_node.ts";
 import { serverWebSocket } from "../app/web_socket_config.ts";
 import { checkFunction, show } from "../base/checks.ts";
 import { ConfigError } from "../errors.ts";
@@ -83,11 +83,11 @@ export function webSocketHandler<Options extends object>(
       }
     },
   };
-  const upgrader = new NodeUpgrader(terms);
+  const upgrader = new NodeUpgrader(terms.options);
   return {
     fetch: (request, context) => answer(request, context, terms),
     upgrade: (request, socket, head) => {
-      void upgrader.upgrade(request as NodeRequest, socket as NodeSocket, head);
+      void upgradeNode(upgrader, request as NodeRequest, socket as NodeSocket, head, terms.accept);
     },
     websocket: BUN_HANDLERS,
   };

@@ -41,6 +41,11 @@ export class Channel {
     return this.#connection.security;
   }
 
+  /** True if the connection has a handshake of its own to do first; see `Connection.secure`. */
+  get secures(): boolean {
+    return this.#connection.secure !== undefined;
+  }
+
   /** The request that asked for the connection, if it is a WebSocket; `undefined` if not. */
   get request(): UpgradeRequest | undefined {
     return this.#connection.request;

@@ -39,6 +39,8 @@ export interface NegotiateOptions {
    * its own, and returns the step to go on with.
    */
   readonly secure?: ((step: HandshakeStep) => Promise<HandshakeStep>) | undefined;
+  /** What `secure` agrees on, for the error of one who is too slow. @default "encryption or TLS" */
+  readonly securing?: string | undefined;
   /**
    * Decides whether to let in a peer that has said who it is, and returns the next step of the machine. Without it,
    * every peer is let in. The function that it passes to `expires` is called when the time is over, so that the peer
@@ -76,7 +78,7 @@ export async function negotiate(
     const error = deciding ? undecided(timeout) : new HandshakeError(
       "handshake-timeout",
       `Cannot agree with the peer: ${
-        securing ? "encryption or TLS was not agreed on" : "it did not finish the handshake"
+        securing ? `${options.securing ?? "encryption or TLS"} was not agreed on` : "it did not finish the handshake"
       } ` +
         `within ${timeout} ms${securing ? "" : `, ${machine.unfinished("late")}`}`,
     );

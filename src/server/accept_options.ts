@@ -36,9 +36,12 @@ class HandedOver<P> implements Place<P> {
   readonly recovery: Recovery;
   readonly encryption: EncryptionSettings | undefined;
   readonly tls = undefined;
+  readonly webSocket = undefined;
   readonly proxies = undefined;
 
-  constructor({ protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "proxies" | "tls">) {
+  constructor(
+    { protocol, authenticate, recovery, encryption }: Omit<Place<P>, "equals" | "proxies" | "tls" | "webSocket">,
+  ) {
     this.protocol = protocol;
     this.authenticate = authenticate;
     this.recovery = recovery;
@@ -136,7 +139,7 @@ export function checkConnection(value: unknown): asserts value is Connection {
   for (const name of ["read", "write", "closeWrite", "abort", "unref"] as const) {
     checkFunction(`connection.${name}`, connection[name]);
   }
-  for (const name of ["readTo", "stopReading", "recycle", "moved"] as const) {
+  for (const name of ["secure", "readTo", "stopReading", "recycle", "moved"] as const) {
     if (connection[name] !== undefined) checkFunction(`connection.${name}`, connection[name]);
   }
   for (const name of ["local", "remote"] as const) checkAddress(`connection.${name}`, connection[name]);

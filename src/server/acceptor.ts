@@ -303,8 +303,9 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     let early = false;
     try {
       const refused = this.#enter(slot, place);
-      // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting.
-      early = refused !== undefined && place.encryption === undefined;
+      // A listener with encryption says nothing in plain, so the refusal takes the place of the greeting. So it does within
+      // a WebSocket, as a page is not told why there is none.
+      early = refused !== undefined && place.encryption === undefined && place.webSocket === undefined;
       if (early) throw refused;
       const arrival = { channel, network, place, slot, timeout, refused };
       const { comeback, ...greeted } = await greet(this.#greeting, arrival);

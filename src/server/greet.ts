@@ -114,6 +114,7 @@ export async function greet<P>(context: GreetContext<P>, arrival: Arrival<P>): P
       wheel,
       timeout,
       secure,
+      securing: place.webSocket && "a WebSocket, or TLS or encryption for it,",
       decide: (peer, expires) => admission.decide(peer, expires),
       turns: strangers,
     });
@@ -262,19 +263,22 @@ class Admission<P> {
   }
 }
 
-/** Returns a function that secures a channel with TLS, encryption or both; `undefined` if the place has neither. */
+/**
+ * Returns a function that does the handshakes below that of Veltix: of TLS, of WebSockets and of the encryption; `undefined`
+ * if there are none.
+ */
 function secured<P>(
   core: EndpointCore<ServerEvents<P>>,
   channel: Channel,
-  { tls, encryption }: Place<P>,
+  { encryption }: Place<P>,
   machine: ServerHandshake,
   strangers: StrangerTurns,
 ): NegotiateOptions["secure"] {
-  if (tls === undefined && encryption === undefined) return undefined;
+  const { secures } = channel;
+  if (!secures && encryption === undefined) return undefined;
   return async (step) => {
-    if (tls !== undefined) {
-      // A WebSocket is open only after its HTTP server has done that.
-      await channel.wrap(async (connection) => ({ connection: await connection.secure?.() ?? connection }));
+    if (secures) {
+      await channel.wrap(async (connection) => ({ connection: await connection.secure!() }));
       const fault = channel.security?.fault;
       // A client with encryption expects a hello. It hears the refusal in place of the greeting.
       if (fault instanceof HandshakeError && encryption !== undefined) step = machine.refuse(fault);

@@ -418,10 +418,7 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
     }
     const { context } = await core.tls();
     const contexts = chosen.map(() => context(options));
-    chosen.forEach((place, i) => {
-      Object.assign(place.tls!, { options, context: contexts[i] });
-      place.tls!.renewed?.();
-    });
+    chosen.forEach((place, i) => Object.assign(place.tls!, { options, context: contexts[i] }));
   }
 
   /**

@@ -192,6 +192,8 @@ export interface Place<P> extends OriginPlace {
   readonly tls: TlsSettings | undefined;
   /** The encryption of the connections there; `undefined` for no encryption. */
   readonly encryption: EncryptionSettings | undefined;
+  /** The options of WebSockets; `undefined` for bare sockets, and for connections that the program has accepted. */
+  readonly webSocket: WebSocketServerOptions | undefined;
   /** The proxies that name the peers there; `undefined` for none. */
   readonly proxies: TrustedProxies | undefined;
 }
@@ -339,23 +341,17 @@ export function ownTransportOf<P>(
   return places[0]?.transport ?? "none";
 }
 
-/** Throws if a listener has sockets of its own, and something is set for it that does not go with them. */
+/** Throws if a listener has sockets of its own, and another transport is set for it. */
 function checkSockets<P>(
-  { proxies, tls, webSocket }: ListenerPlace<P>,
+  { tls, webSocket }: ListenerPlace<P>,
   transport: TransportChoice | undefined,
   prefix: string,
 ): void {
   if (webSocket === undefined) {
     if (tls !== undefined) checkTlsTransport(transport, prefix);
-    return;
+  } else if (transport !== undefined && transport !== "auto") {
+    throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
   }
-  if (typeof transport === "object") throw contradiction(`${prefix}webSocket`, `${prefix}transport`);
-  if (proxies === undefined) return;
-  throw new ConfigError(
-    "invalid-config",
-    `${prefix}webSocket goes without proxyProtocol: set ${prefix}proxyProtocol to false. A proxy for HTTP names the ` +
-      "peer in a header, which authenticate sees in request.headers",
-  );
 }
 
 function placeOf<P>(

@@ -73,7 +73,11 @@ export function bunChannel(
     events: {
       message: (data) => channel.message(typeof data === "string" ? undefined : plain(data)),
       drain: () => bun.drain(),
-      close: (code, reason) => channel.closed(code, reason),
+      close: (code, reason) => {
+        // There was no close frame of the peer, so the reason is Bun's.
+        if (code === 1006 && reason.startsWith("Received ")) channel.failed(`sent what is none: ${reason.slice(9)}`);
+        channel.closed(code, reason);
+      },
     },
   };
 }

@@ -8,6 +8,8 @@
  */
 
 import type { Address } from "../../base/address.ts";
+import { realTime } from "../../base/real_time.ts";
+import { ProtocolError } from "../../errors.ts";
 import type { ChunkReader, ConnectionSecurity, UpgradeRequest } from "../../transport.ts";
 import { ChunkQueue } from "../chunk_queue.ts";
 import { type Channel, Duplex } from "../duplex.ts";
@@ -23,13 +25,23 @@ export const MAX_MESSAGE_SIZE: number = 1024 * 1024;
  * The most bytes that wait unread where a WebSocket cannot be paused. Peers that keep to their credit stay far below.
  */
 export const UNREAD_LIMIT: number = 32 * 1024 * 1024;
+/** The same while nothing at all is read, as of a peer that has not been let in. It has room for any one message. */
+const STOPPED_LIMIT: number = 2 * MAX_MESSAGE_SIZE;
+/** What a message that waits takes beside its bytes, as it counts towards these limits. */
+const MESSAGE_COST = 256;
+/** How long the peer has for its close frame, in milliseconds. */
+const CLOSE_TIME = 1_000;
 
 /** The close codes that are used here. */
 export const CLOSE_CODE = {
   /** Both directions are over. */
   normal: 1000,
+  /** The peer broke the protocol. */
+  protocolError: 1002,
   /** The peer's message is text. */
   unsupportedData: 1003,
+  /** The peer's message is too large. */
+  tooBig: 1009,
   /** This side gave the connection up. Browsers allow no code below 3000 for that. */
   aborted: 4000,
 } as const;
@@ -58,6 +70,8 @@ export interface MessageSocket {
   resume?(): void;
   /** Lets the process exit, if that is possible. */
   unref?(): void;
+  /** Returns how many bytes have arrived, if that is known. */
+  received?(): number;
 }
 
 /** What is known about a WebSocket when it opens. */
@@ -68,17 +82,27 @@ export interface WebSocketInfo {
   readonly bufferSize: number;
 }
 
-/** A WebSocket. Its adapter calls `message` and `closed`. */
+/** A WebSocket. Its adapter calls `message`, `failed` and `closed`. */
 export class WebSocketChannel implements Channel {
   readonly local: Address;
   readonly remote: Address;
   readonly #socket: MessageSocket;
   readonly #chunks: ChunkQueue;
+  /** How much may wait unread at the moment. */
+  #limit = UNREAD_LIMIT;
   /** Why nothing can be sent any more. */
   #failure: Error | undefined = undefined;
   /** Rejects the promise of the write that waits. */
   #cut: ((error: Error) => void) | undefined = undefined;
+  /** True once the peer's FIN was taken. */
+  #finished = false;
+  /** True once a close frame was sent. */
+  #closing = false;
+  #closed = false;
   #released = false;
+  #timer: unknown = undefined;
+  /** How many bytes had arrived when {@linkcode moved} was called last. */
+  #received = 0;
 
   /**
    * @param socket The WebSocket, which is open.
@@ -96,17 +120,29 @@ export class WebSocketChannel implements Channel {
     return true;
   }
 
-  /** Takes a message. A chunk must be the caller's no more. */
+  /** Takes a message; `undefined` for one of text. The bytes must be the caller's no more. */
   message(data: Uint8Array | undefined): void {
-    if (this.#released) return;
+    if (this.#released || this.#closing) return;
     if (data === undefined) {
-      const error = new Error("the peer sent a text message, and only binary ones are allowed");
-      return this.#refuse(error, CLOSE_CODE.unsupportedData);
+      return this.#refuse("sent a text message, and only binary ones are allowed", CLOSE_CODE.unsupportedData);
     }
-    if (data.length === 0) return this.#chunks.end();
+    if (this.#finished) return this.#refuse("sent a message after its last one", CLOSE_CODE.protocolError);
+    if (data.length === 0) {
+      this.#finished = true;
+      return this.#chunks.end();
+    }
+    if (data.length > MAX_MESSAGE_SIZE) {
+      return this.#refuse(`sent a message above ${MAX_MESSAGE_SIZE} bytes`, CLOSE_CODE.tooBig);
+    }
     this.#chunks.push(data);
-    if (this.#chunks.size <= UNREAD_LIMIT) return;
-    this.#refuse(new Error(`more than ${UNREAD_LIMIT} bytes wait unread`), CLOSE_CODE.aborted);
+    this.#checkUnread();
+  }
+
+  /** Takes what is wrong with the bytes of the peer. The adapter has sent a close frame, or none can be sent. */
+  failed(text: string): void {
+    this.#closing = true;
+    this.#broken(brokenProtocol(text));
+    this.#expect();
   }
 
   /**
@@ -117,27 +153,32 @@ export class WebSocketChannel implements Channel {
    * @param error The error of the runtime, if there is one.
    */
   closed(code: number, reason: string = "", error?: unknown): void {
+    this.#closed = true;
+    if (this.#timer !== undefined) realTime.clearTimeout(this.#timer as never);
+    this.#timer = undefined;
     if (this.#released) return;
+    if (error !== undefined) return this.#broken(error);
     if (ORDERLY.includes(code)) {
       this.#fail(systemError("EPIPE"));
-      this.#chunks.end();
-      return;
+      return this.#chunks.end();
     }
     const text = reason === "" ? "" : ` (${JSON.stringify(reason.slice(0, 123))})`;
-    const failure = error ??
-      (BROKEN.includes(code)
+    this.#broken(
+      BROKEN.includes(code)
         ? systemError("ECONNRESET")
-        : new Error(`the WebSocket was closed with the code ${code}${text}`));
-    this.#fail(failure as Error);
-    this.#chunks.end(failure);
+        : new Error(`the WebSocket was closed with the code ${code}${text}`),
+    );
   }
 
   read(reader: ChunkReader): void {
+    this.#limit = UNREAD_LIMIT;
     this.#chunks.read(reader);
   }
 
   stopReading(): void {
+    this.#limit = STOPPED_LIMIT;
     this.#chunks.stop();
+    this.#checkUnread();
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
@@ -151,13 +192,18 @@ export class WebSocketChannel implements Channel {
   release(reason: Error | undefined): void {
     this.#released = true;
     this.#chunks.clear();
-    if (reason === undefined) {
-      // A socket that is paused would not see the peer's close frame.
-      this.#socket.resume?.();
-      return this.#socket.close(CLOSE_CODE.normal);
-    }
+    // The peer may still be about to read why it is refused.
+    if (this.#closed || this.#closing) return;
+    if (reason === undefined) return this.#close(CLOSE_CODE.normal);
     if (this.#socket.terminate !== undefined) this.#socket.terminate();
     else this.#socket.close(CLOSE_CODE.aborted);
+  }
+
+  /** Returns whether bytes have arrived since the last call, such as those of a message that is not complete. */
+  moved(): boolean {
+    const before = this.#received;
+    this.#received = this.#socket.received?.() ?? 0;
+    return this.#received !== before;
   }
 
   unref(): void {
@@ -184,11 +230,36 @@ export class WebSocketChannel implements Channel {
     });
   }
 
-  #refuse(error: Error, code: number): void {
-    this.#fail(error);
-    this.#chunks.end(error);
+  #checkUnread(): void {
+    const { count, size } = this.#chunks;
+    if (size + count * MESSAGE_COST <= this.#limit) return;
+    this.#close(CLOSE_CODE.aborted);
+    this.#broken(new Error(`more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`));
+  }
+
+  #refuse(text: string, code: number): void {
+    // Before anybody hears of it, and releases the WebSocket.
+    this.#close(code);
+    this.#broken(brokenProtocol(text));
+  }
+
+  #close(code: number): void {
+    this.#closing = true;
+    // A socket that is paused would not see the peer's close frame.
     this.#socket.resume?.();
     this.#socket.close(code);
+    this.#expect();
+  }
+
+  /** Ends the connection if the peer's close frame does not come. */
+  #expect(): void {
+    if (this.#closed || this.#timer !== undefined || this.#socket.terminate === undefined) return;
+    this.#timer = realTime.setTimeout(() => this.#socket.terminate!(), CLOSE_TIME);
+  }
+
+  #broken(error: unknown): void {
+    this.#fail(error as Error);
+    this.#chunks.end(error);
   }
 
   #fail(error: Error): void {
@@ -198,10 +269,15 @@ export class WebSocketChannel implements Channel {
   }
 }
 
+function brokenProtocol(text: string): ProtocolError {
+  return new ProtocolError("protocol-error", `The peer broke the protocol of WebSockets: it ${text}`);
+}
+
 /** A connection over a WebSocket. */
 export class WebSocketConnection extends Duplex {
   readonly security: ConnectionSecurity | undefined;
   readonly request: UpgradeRequest | undefined;
+  readonly #channel: WebSocketChannel;
 
   /**
    * @param channel The WebSocket.
@@ -210,7 +286,12 @@ export class WebSocketConnection extends Duplex {
    */
   constructor(channel: WebSocketChannel, security: ConnectionSecurity | undefined, request?: UpgradeRequest) {
     super(channel);
+    this.#channel = channel;
     this.security = security;
     this.request = request;
+  }
+
+  moved(): boolean {
+    return this.#channel.moved();
   }
 }

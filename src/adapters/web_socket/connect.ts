@@ -1,26 +1,29 @@
 /**
  * Connects by WebSocket.
  *
- * Node has the package `ws`, whose WebSockets can be paused, and which takes a socket of TLS that was checked before the
- * request is sent. Deno has it for `wss:`. Elsewhere it is the standard `WebSocket`.
+ * Node and Deno have the package `ws`. Its WebSockets can be paused and ended at once, and it takes a socket of TLS that
+ * was checked before the request is sent. The standard `WebSocket` of Deno 2.9 can do none of that, and takes an answer
+ * whose `Sec-WebSocket-Accept` is wrong. Elsewhere it is the standard `WebSocket`.
  *
  * @module
  */
 
 import type { TcpEndpoint } from "../../base/address.ts";
-import { ConfigError, ConnectionError } from "../../errors.ts";
+import { ConfigError } from "../../errors.ts";
 import type { TlsClientOptions } from "../../tls_seam.ts";
 import type { Connection, ConnectOptions } from "../../transport.ts";
 import { bufferSizeOf } from "../endpoint.ts";
 import type { ConnectWebSocket } from "./connect_ws.ts";
-import { openError } from "./open_error.ts";
 import { CLOSE_CODE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
+import { unexplained, unlike } from "./unlike.ts";
 import { standardChannel, type StandardWebSocket } from "./standard_socket.ts";
 
-type StandardConstructor = new (
-  url: string,
-  options: string[] | { readonly protocols: string[]; readonly tls: object },
-) => StandardWebSocket;
+type StandardOptions = string[] | {
+  readonly protocols: string[];
+  readonly perMessageDeflate: false;
+  readonly tls: object;
+};
+type StandardConstructor = new (url: string, options: StandardOptions) => StandardWebSocket;
 
 interface Globals {
   readonly WebSocket?: StandardConstructor;
@@ -28,6 +31,11 @@ interface Globals {
   readonly Deno?: object;
   readonly process?: { readonly versions?: { readonly node?: string } };
 }
+
+/** In place of a close code: the server has opened a WebSocket for another protocol. */
+const UNLIKE = -1;
+/** The versions of TLS as Bun has them. */
+const VERSIONS = { "TLSv1.2": 0x0303, "TLSv1.3": 0x0304 } as const;
 
 /**
  * Returns what opens WebSockets to a URL, by what suits this runtime.
@@ -38,21 +46,28 @@ interface Globals {
  */
 export async function connectorOf(url: string, tls: TlsClientOptions | undefined): Promise<ConnectWebSocket> {
   const { Bun, Deno, process, WebSocket } = globalThis as Globals;
-  const secure = url.startsWith("wss:");
-  const isNode = Bun === undefined && Deno === undefined && process?.versions?.node !== undefined;
-  if (isNode || Deno !== undefined && secure) return (await import("./connect_ws.ts")).wsConnector(url, tls);
+  if (Deno !== undefined || Bun === undefined && process?.versions?.node !== undefined) {
+    return (await import("./connect_ws.ts")).wsConnector(url, tls);
+  }
   if (WebSocket === undefined) throw unsupported("this runtime has no WebSocket");
-  const options = tls === undefined ? [SUBPROTOCOL] : { protocols: [SUBPROTOCOL], tls: bunTls(Bun, tls) };
+  if (Bun === undefined && tls !== undefined) {
+    throw unsupported("a page cannot choose its options of TLS, leave out tls");
+  }
+  const options = Bun === undefined ? [SUBPROTOCOL] : bunOptions(tls);
   return (to, connectOptions) => connectStandard(WebSocket, url, options, to, connectOptions);
 }
 
-/** Returns the options of TLS as Bun takes them. */
-function bunTls(bun: object | undefined, { ca, cert, key, minVersion, pin, serverName }: TlsClientOptions): object {
-  if (bun === undefined) throw unsupported("a page cannot choose its options of TLS, leave out tls");
-  for (const [name, value] of Object.entries({ minVersion, pin, serverName })) {
-    if (value !== undefined) throw unsupported(`Bun takes no tls.${name} for WebSockets`);
-  }
-  return { ca, cert, key };
+/** Returns the options of a WebSocket as Bun takes them. */
+function bunOptions(
+  { ca, cert, key, minVersion = "TLSv1.3", pin, serverName }: TlsClientOptions = {},
+): StandardOptions {
+  if (pin !== undefined) throw unsupported("Bun takes no tls.pin for WebSockets, use tls.ca");
+  // Bun would offer to take compressed messages, which may become any size.
+  return {
+    protocols: [SUBPROTOCOL],
+    perMessageDeflate: false,
+    tls: { ca, cert, key, serverName, minVersion: VERSIONS[minVersion] },
+  };
 }
 
 function unsupported(state: string): ConfigError {
@@ -62,30 +77,32 @@ function unsupported(state: string): ConfigError {
 async function connectStandard(
   WebSocket: StandardConstructor,
   url: string,
-  options: ConstructorParameters<StandardConstructor>[1],
+  options: StandardOptions,
   to: TcpEndpoint,
   connectOptions: ConnectOptions | undefined,
 ): Promise<Connection> {
   const signal = connectOptions?.signal;
   signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const { promise, resolve, reject } = Promise.withResolvers<Connection | number>();
   const info = { local: { hostname: "", port: 0 }, remote: to, bufferSize: bufferSizeOf(connectOptions) };
   const socket = new WebSocket(url, options);
-  let failure: unknown;
+  let event: unknown;
   const abort = (): void => reject(signal!.reason);
   socket.onopen = () => {
-    if (socket.protocol !== SUBPROTOCOL) {
-      const state = `the server does not speak ${SUBPROTOCOL}`;
-      return reject(new ConnectionError("network-error", `Cannot connect to "${url}": ${state}`));
-    }
+    if (socket.protocol !== SUBPROTOCOL) return resolve(UNLIKE);
     const security = url.startsWith("wss:") ? { kind: "tls", certificate: undefined } as const : undefined;
     resolve(new WebSocketConnection(standardChannel(socket, info), security));
   };
-  socket.onerror = (event) => failure = event;
-  socket.onclose = ({ code }) => reject(openError(url, to, failure, code));
+  socket.onerror = (error) => event = error;
+  socket.onclose = ({ code }) => resolve(code);
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await promise;
+    const made = await promise;
+    if (typeof made === "object") return made;
+    if (made === UNLIKE) throw unlike(url, `the server does not speak ${SUBPROTOCOL}`);
+    // A browser says nothing, and a page that is offline could not load what has the words for it.
+    if (!("Bun" in globalThis)) throw unexplained(url, made);
+    throw (await import("./open_error.ts")).bunOpenError(url, to, event, made);
   } catch (error) {
     // Its events are of no use any more, and closing it before it is open reports an error.
     socket.onopen = socket.onclose = null;

@@ -11,22 +11,23 @@ import type { TlsClientOptions } from "../../tls_seam.ts";
 import type { Connection, ConnectionSecurity, ConnectOptions, PeerCertificate } from "../../transport.ts";
 import { bufferSizeOf, plainIp } from "../endpoint.ts";
 import { connectSocket } from "../node_connect.ts";
-import { connectError } from "../system_errors.ts";
 import { readTls, secureSocket } from "../tls.ts";
 import { MaskKeys } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
-import { statusError } from "./open_error.ts";
-import { loadWs, wsChannel, type WsPackage } from "./ws_socket.ts";
+import { openError, statusError } from "./open_error.ts";
+import { loadWs, WS_OPTIONS, wsChannel, type WsPackage } from "./ws_socket.ts";
 
 /** Opens WebSockets to one URL, whose host and port are `to`. */
 export type ConnectWebSocket = (to: TcpEndpoint, options?: ConnectOptions) => Promise<Connection>;
 
 /** A socket that the request is sent over. */
-interface Carrier {
+interface Way {
   /** The socket of TCP. */
   readonly socket: Socket;
   /** The socket of TLS, or the one of TCP. */
   readonly stream: Socket;
+  /** What is paused while messages wait, where it must not be the WebSocket. */
+  readonly tap: Socket | undefined;
   readonly certificate: PeerCertificate | undefined;
 }
 
@@ -39,13 +40,13 @@ export async function wsConnector(url: string, tls: TlsClientOptions = {}): Prom
   const ws = await loadWs();
   const keys = new MaskKeys();
   const context = url.startsWith("wss:") ? readTls("tls", tls) : undefined;
-  const carry = async (to: TcpEndpoint, options: ConnectOptions | undefined): Promise<Carrier> => {
+  const carry = async (to: TcpEndpoint, options: ConnectOptions | undefined): Promise<Way> => {
     const signal = options?.signal;
-    return await connectSocket(to, options, async (socket: Socket): Promise<Carrier> => {
-      if (context === undefined) return { socket, stream: socket, certificate: undefined };
+    return await connectSocket(to, options, async (socket: Socket): Promise<Way> => {
+      if (context === undefined) return { socket, stream: socket, tap: undefined, certificate: undefined };
       // `secureSocket` destroys the socket if it fails.
-      const { certificate, tls: stream } = await secureSocket(socket, to, tls, context, ["http/1.1"], signal);
-      return { socket, stream, certificate };
+      const secure = await secureSocket(socket, to, tls, context, ["http/1.1"], signal);
+      return { socket, stream: secure.tls, tap: secure.carrier.tap, certificate: secure.certificate };
     });
   };
   return async (to, options) => {
@@ -59,14 +60,14 @@ async function open(
   { WebSocket }: WsPackage,
   url: string,
   to: TcpEndpoint,
-  { certificate, socket, stream }: Carrier,
+  { certificate, socket, stream, tap }: Way,
   keys: MaskKeys,
   bufferSize: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   const webSocket = new WebSocket(url, [SUBPROTOCOL], {
-    perMessageDeflate: false,
+    ...WS_OPTIONS,
     maxPayload: MAX_MESSAGE_SIZE,
     followRedirects: false,
     createConnection: (_: unknown, done: (error: undefined, socket: Socket) => void) => {
@@ -80,12 +81,12 @@ async function open(
     const local: Address = { hostname: plainIp(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
     const remote: Address = { hostname: plainIp(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     // Now: a message may have come with the answer, and is passed on in this turn.
-    const below = { stream, keys, unref: () => void socket.unref() };
+    const below = { stream, keys, socket, tap };
     const channel = wsChannel(webSocket, below, { local, remote, bufferSize });
     resolve(new WebSocketConnection(channel, security));
   });
   webSocket.once("unexpected-response", (_, { statusCode = 0 }) => reject(statusError(url, statusCode)));
-  webSocket.on("error", (error) => reject(connectError(to, error)));
+  webSocket.on("error", (error) => reject(openError(url, to, error)));
   webSocket.on("close", () => {
     reject(new ConnectionError("closed", `Cannot connect to "${url}": the server closed the connection`));
   });

@@ -4,38 +4,56 @@
  * @module
  */
 
-import { ConnectionError, type VeltixError } from "../../errors.ts";
+import type { HandshakeError, VeltixError } from "../../errors.ts";
 import type { TcpEndpoint } from "../../base/address.ts";
-import { connectError, systemError } from "../system_errors.ts";
-import { tlsError } from "../tls_errors.ts";
+import { printable } from "../../base/untrusted.ts";
+import { connectError } from "../system_errors.ts";
+import { certificateError, tlsError } from "../tls_errors.ts";
+import { unexplained, unlike } from "./unlike.ts";
 
 /**
- * Returns the error for a WebSocket that was closed before it was open. What a runtime tells differs: Bun gives codes of
- * the system, Deno only words, and a browser nothing.
+ * Returns the error for a WebSocket that could not be opened.
+ *
+ * @param url The URL.
+ * @param to Its host and port.
+ * @param error The error of the system, of TLS, of the parser of HTTP or of the library of WebSockets.
+ */
+export function openError(url: string, to: TcpEndpoint, error: Error & { readonly code?: unknown }): VeltixError {
+  const failure = `Cannot connect to "${url}"`;
+  const { code, message } = error;
+  if (String(code).startsWith("HPE_")) {
+    return unlike(url, `the server does not answer as one of HTTP (${printable(message)})`, error);
+  }
+  if (code === undefined) return unlike(url, `the server opens no WebSocket (${printable(message)})`, error);
+  return certificateError(failure, error, "server") ?? tlsError(failure, error, "server") ?? connectError(to, error);
+}
+
+/**
+ * Returns the error for a WebSocket of Bun that was closed before it was open.
  *
  * @param url The URL.
  * @param to Its host and port.
  * @param event The event `error`, if there was one.
  * @param code The close code.
  */
-export function openError(url: string, to: TcpEndpoint, event: unknown, code: number): VeltixError {
+export function bunOpenError(url: string, to: TcpEndpoint, event: unknown, code: number): VeltixError {
   const { error, message = "" } = (event ?? {}) as { readonly error?: unknown; readonly message?: string };
-  const status = /status code:? (\d{3})/i.exec(message)?.[1];
+  const status = /\bExpected 101 status code: (\d{3})/.exec(message)?.[1];
   if (status !== undefined) return statusError(url, Number(status));
-  const failure = `Cannot connect to "${url}"`;
-  const known = typeof (error as { readonly code?: unknown } | undefined)?.code === "string";
-  if (known) return tlsError(failure, error, "server") ?? connectError(to, error);
-  if (/\bdns error\b/.test(message)) return connectError(to, systemError("ENOTFOUND"));
-  // Deno says the same if the host cannot be reached.
-  if (/\btcp connect error\b/.test(message)) return connectError(to, systemError("ECONNREFUSED"));
-  const state = message === "" ? `the runtime does not say why (close code ${code})` : message;
-  return new ConnectionError("network-error", `${failure}: ${state}`, { cause: error });
+  // What went wrong in TLS is in the message.
+  const reason = /\bOPENSSL_internal:(\w+)/.exec(message)?.[1];
+  if (reason !== undefined) return openError(url, to, Object.assign(new Error(message), { code: `ERR_SSL_${reason}` }));
+  if (!(error instanceof Error)) return unexplained(url, code);
+  const { code: system } = error as { readonly code?: string };
+  const text = message.replace(/^WebSocket connection to '.*' failed: /, "");
+  return openError(
+    url,
+    to,
+    Object.assign(new Error(text, { cause: error }), system === undefined ? {} : { code: system }),
+  );
 }
 
 /** Returns the error for a server that has answered with a status in place of a WebSocket. */
-export function statusError(url: string, status: number): ConnectionError {
-  return new ConnectionError(
-    "refused",
-    `Cannot connect to "${url}": the server answered with the status ${status} and not with a WebSocket`,
-  );
+export function statusError(url: string, status: number): HandshakeError {
+  return unlike(url, `the server answered with the status ${status} and not with a WebSocket`);
 }

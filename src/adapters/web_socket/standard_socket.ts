@@ -19,7 +19,7 @@ export interface StandardWebSocket {
   readonly protocol: string;
   onopen: (() => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onerror: ((event: object) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   send(bytes: Uint8Array): void;
   close(code?: number, reason?: string): void;
@@ -40,8 +40,12 @@ const BROKEN = 1006;
 const OPEN = 1;
 /** Above this number of bytes that wait to be sent, no more are sent until half of it is gone. */
 const MOST_BUFFERED: number = 2 * 1024 * 1024;
-/** How long to wait before the number is looked at again, in milliseconds. */
+/** How long to wait before the number is looked at again, in milliseconds. It doubles with each look. */
 const LOOK_AGAIN = 1;
+/** The longest such wait, in milliseconds. */
+const LONGEST_WAIT = 64;
+/** The least close code, but for 1000, that the standard allows a program to send. */
+const LEAST_CODE = 3000;
 
 /** Returns the channel of a WebSocket. Messages may come from the turn on in which this is called. */
 export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo): WebSocketChannel {
@@ -53,7 +57,12 @@ export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo):
     channel.message(data instanceof ArrayBuffer ? new Uint8Array(data) : undefined);
   };
   // `close` follows and has the code.
-  socket.onerror = () => {};
+  socket.onerror = ({ message = "" }) => {
+    for (const violation of VIOLATIONS) {
+      const found = violation.exec(message);
+      if (found !== null) channel.failed(`sent what is none: ${found[1]}`);
+    }
+  };
   const shown = whenKept(() => socket.close(CLOSE_CODE.normal));
   socket.onclose = ({ code, reason }) => {
     // To this side, it is as if the connection broke.
@@ -84,6 +93,13 @@ function whenKept(left: () => void): () => boolean {
   };
 }
 
+/** What Bun and Deno say about bytes that are no WebSocket. A browser says nothing. */
+const VIOLATIONS = [
+  / failed: Protocol error - (.*)$/,
+  / failed: (Server sent .*)$/,
+  /^((?:Control frame|Frame too|Invalid|Ping frame|Reserved bits) .*)$/,
+];
+
 class StandardSocket implements MessageSocket {
   readonly #socket: StandardWebSocket;
   readonly terminate: (() => void) | undefined;
@@ -107,13 +123,13 @@ class StandardSocket implements MessageSocket {
     if (this.#socket.bufferedAmount <= MOST_BUFFERED) return undefined;
     return new Promise((resolve) => {
       this.#drained = resolve;
-      this.#lookAgain();
+      this.#lookAgain(LOOK_AGAIN);
     });
   }
 
   close(code: number): void {
     this.#stop();
-    this.#socket.close(code);
+    this.#socket.close(code === CLOSE_CODE.normal || code >= LEAST_CODE ? code : CLOSE_CODE.aborted);
   }
 
   /** Ends the wait if enough has been sent. */
@@ -127,12 +143,12 @@ class StandardSocket implements MessageSocket {
     this.#drained = undefined;
   }
 
-  #lookAgain(): void {
+  #lookAgain(wait: number): void {
     this.#timer = realTime.setTimeout(() => {
       this.#timer = undefined;
       this.look();
-      if (this.#drained !== undefined) this.#lookAgain();
-    }, LOOK_AGAIN);
+      if (this.#drained !== undefined) this.#lookAgain(Math.min(2 * wait, LONGEST_WAIT));
+    }, wait);
   }
 
   /** Called when nobody waits any more. */

@@ -9,8 +9,9 @@ import type { Connection, ConnectionSecurity } from "../../transport.ts";
 import type { WebSocketServerOptions } from "../../websocket_seam.ts";
 import { DEFAULT_BUFFER_SIZE, plainIp } from "../endpoint.ts";
 import { type BunArrival, bunChannel, type BunWebSocket } from "./bun_socket.ts";
-import { SUBPROTOCOL, type WebSocketChannel, WebSocketConnection } from "./channel.ts";
-import { ReceivedRequest, type Rejection, rejectionOf } from "./request.ts";
+import { SUBPROTOCOL, type WebSocketChannel, WebSocketConnection, type WebSocketInfo } from "./channel.ts";
+import { RefusedConnection, refusedError } from "./refused.ts";
+import { ReceivedRequest, type Rejection, rejectionOf, rejectionTo } from "./request.ts";
 import { standardChannel, type StandardWebSocket } from "./standard_socket.ts";
 
 /** What an upgrade needs beside the request. */
@@ -20,7 +21,7 @@ export interface UpgradeTerms {
   readonly bufferSize?: number;
   /** The address that was listened at, if it is known. */
   readonly local?: Address;
-  /** Takes a connection. */
+  /** Takes a connection, or one that tells of a request that was not accepted. */
   readonly accept: (connection: Connection) => void;
 }
 
@@ -53,13 +54,14 @@ export function upgradeDeno(request: Request, info: DenoServeInfo | undefined, t
   // Neither the headers nor the address are known any more once the request is upgraded.
   const received = receivedBy(request, new Headers(request.headers));
   const { hostname, port = 0, path } = info?.remoteAddr ?? {};
-  const rejection = rejectionOf(request.method, received, terms.options);
-  if (rejection !== undefined) return responseOf(rejection);
+  const remote = hostname === undefined ? { path: path ?? "" } : { hostname: plainIp(hostname), port };
+  const place = { ...placeOf(terms, received), remote };
+  const rejection = rejectionOf(received, terms.options);
+  if (rejection !== undefined) return refused(rejection, received, place, terms);
   const deno = (globalThis as unknown as { readonly Deno: DenoApi }).Deno;
   const { socket, response } = deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL });
   for (const [name, value] of Object.entries(terms.options.headers ?? {})) response.headers.set(name, value);
-  const remote = hostname === undefined ? { path: path ?? "" } : { hostname: plainIp(hostname), port };
-  const channel = standardChannel(socket, { ...placeOf(terms, received), remote });
+  const channel = standardChannel(socket, place);
   socket.onopen = () => accept(channel, received, terms);
   return response;
 }
@@ -67,26 +69,26 @@ export function upgradeDeno(request: Request, info: DenoServeInfo | undefined, t
 /** Answers a request to `Bun.serve`. Returns `undefined` if it is accepted, as Bun wants. */
 export function upgradeBun(request: Request, server: BunServer, terms: UpgradeTerms): Response | undefined {
   const received = receivedBy(request);
-  const rejection = rejectionOf(request.method, received, terms.options);
-  if (rejection !== undefined) return responseOf(rejection);
   const from = server.requestIP(request);
   const remote = from === null ? UNKNOWN : { hostname: plainIp(from.address), port: from.port };
+  const place = { ...placeOf(terms, received), remote };
+  const rejection = rejectionOf(received, terms.options);
+  if (rejection !== undefined) return refused(rejection, received, place, terms);
   const data: BunArrival = {
     events: undefined,
     open(socket: BunWebSocket): void {
-      const { channel, events } = bunChannel(socket, { ...placeOf(terms, received), remote });
+      const { channel, events } = bunChannel(socket, place);
       data.events = events;
       accept(channel, received, terms);
     },
   };
   const headers = new Headers({ ...terms.options.headers, "sec-websocket-protocol": SUBPROTOCOL });
   if (server.upgrade(request, { data, headers })) return undefined;
-  return responseOf({ status: 400, text: "The WebSocket could not be opened", headers: {} });
+  return refused(rejectionTo(400, "The WebSocket could not be opened"), received, place, terms);
 }
 
-function receivedBy(request: Request, headers: Headers = request.headers): ReceivedRequest {
-  const { protocol, pathname, search } = new URL(request.url);
-  return new ReceivedRequest(pathname + search, headers, protocol === "https:");
+function receivedBy({ headers: given, method, url }: Request, headers: Headers = given): ReceivedRequest {
+  return new ReceivedRequest(method, url, headers, url.startsWith("https:"));
 }
 
 function placeOf(terms: UpgradeTerms, { url }: ReceivedRequest): { local: Address; bufferSize: number } {
@@ -96,10 +98,17 @@ function placeOf(terms: UpgradeTerms, { url }: ReceivedRequest): { local: Addres
 }
 
 function accept(channel: WebSocketChannel, request: ReceivedRequest, terms: UpgradeTerms): void {
-  const security = request.url.protocol === "https:" ? TLS : undefined;
-  terms.accept(new WebSocketConnection(channel, security, request));
+  terms.accept(new WebSocketConnection(channel, request.secure ? TLS : undefined, request));
 }
 
-function responseOf({ status, text, headers }: Rejection): Response {
+/** Returns the answer to a request that is not accepted, and tells the server. */
+function refused(
+  rejection: Rejection,
+  request: ReceivedRequest,
+  { local, remote }: WebSocketInfo,
+  terms: UpgradeTerms,
+): Response {
+  const { status, text, headers } = rejection;
+  terms.accept(new RefusedConnection(local, remote, refusedError(remote, request, rejection)));
   return new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain; charset=utf-8" } });
 }

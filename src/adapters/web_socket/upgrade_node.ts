@@ -1,20 +1,22 @@
 /**
- * Makes connections of requests for WebSockets that an HTTP server of `node:http` or `node:https` has received, by the
- * package `ws`.
+ * Makes connections of requests for WebSockets that an HTTP server of `node:http` has received, by the package `ws`.
  *
  * @module
  */
 
 import type { TLSSocket } from "node:tls";
-import type { Address } from "../../base/address.ts";
+import { type Address, addressText } from "../../base/address.ts";
+import { ConnectionError, type VeltixError } from "../../errors.ts";
 import type { ConnectionSecurity } from "../../transport.ts";
+import type { WebSocketServerOptions } from "../../websocket_seam.ts";
 import { DEFAULT_BUFFER_SIZE, plainIp } from "../endpoint.ts";
 import { certificateOf } from "../tls_certificate.ts";
 import type { FrameStream } from "./binary_frames.ts";
 import { MAX_MESSAGE_SIZE, SUBPROTOCOL, WebSocketConnection } from "./channel.ts";
-import { ReceivedRequest, type Rejection, rejectionOf } from "./request.ts";
+import { RefusedConnection, refusedError } from "./refused.ts";
+import { ReceivedRequest, type Rejection, rejectionOf, rejectionTo } from "./request.ts";
 import type { UpgradeTerms } from "./upgrade.ts";
-import { loadWs, wsChannel, type WsServer, type WsWebSocket } from "./ws_socket.ts";
+import { type Carrier, loadWs, WS_OPTIONS, wsChannel, type WsServer } from "./ws_socket.ts";
 
 /** The part of a request of `node:http` that is used. */
 export interface NodeRequest {
@@ -34,32 +36,62 @@ export interface NodeSocket {
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
+  readonly bytesRead?: number;
   readonly destroyed: boolean;
   on(event: "error", listener: (error: Error) => void): unknown;
-  off(event: "error", listener: (error: Error) => void): unknown;
-  end(bytes: string): unknown;
+  once(event: "close", listener: () => void): unknown;
+  off(event: "close" | "error", listener: (error: Error) => void): unknown;
+  end(bytes: string, done: () => void): unknown;
   destroy(): unknown;
+  pause(): unknown;
+  resume(): unknown;
   unref?(): unknown;
   setNoDelay?(on: boolean): unknown;
 }
 
-const STATUS_TEXTS = {
+/** A socket that a request has come over. */
+export interface Arrived {
+  readonly local: Address;
+  readonly remote: Address;
+  /** What protects it; `undefined` if nothing does. */
+  readonly security: ConnectionSecurity | undefined;
+  /** How many bytes wait before the WebSocket is paused. */
+  readonly bufferSize: number;
+  /** The socket of TCP. */
+  readonly carrier: Carrier;
+  /** What is paused while messages wait, where it must not be the WebSocket. */
+  readonly tap?: Carrier | undefined;
+}
+
+const STATUS_TEXTS: Readonly<Record<Rejection["status"], string>> = {
   400: "Bad Request",
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   426: "Upgrade Required",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
   503: "Service Unavailable",
-} as const;
+};
 
-/** Answers the `upgrade` events of HTTP servers. */
+/** Answers requests for WebSockets. */
 export class NodeUpgrader {
-  readonly #terms: UpgradeTerms;
+  readonly #options: WebSocketServerOptions;
   #server: Promise<WsServer> | undefined = undefined;
 
-  /** @param terms What the upgrades need. */
-  constructor(terms: UpgradeTerms) {
-    this.#terms = terms;
+  /** @param options The options of the WebSockets. */
+  constructor(options: WebSocketServerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Loads the package.
+   *
+   * @throws {ConfigError} `unsupported`: it is not installed, or may not be loaded.
+   */
+  load(): Promise<WsServer> {
+    return this.#server ??= makeServer(this.#options);
   }
 
   /**
@@ -67,77 +99,127 @@ export class NodeUpgrader {
    *
    * @param request The request.
    * @param socket Its socket.
-   * @param head The bytes that came after it.
-   * @returns Resolves when the request is answered. Never rejects.
+   * @param head The bytes that came after it; `undefined` if it is a request for something else.
+   * @param arrived What is known about the socket.
+   * @returns The connection, or why there is none. Never rejects.
    */
-  async upgrade(request: NodeRequest, socket: NodeSocket, head: Uint8Array): Promise<void> {
-    const { options } = this.#terms;
-    const received = new ReceivedRequest(request.url ?? "/", headersOf(request), socket.encrypted === true);
+  async upgrade(
+    request: NodeRequest,
+    socket: NodeSocket,
+    head: Uint8Array | undefined,
+    arrived: Arrived,
+  ): Promise<WebSocketConnection | VeltixError> {
+    const { local, remote, security, bufferSize, carrier, tap } = arrived;
+    const { method = "", url = "/" } = request;
+    const received = new ReceivedRequest(method, url, headersOf(request), security !== undefined);
     const ignore = (): void => {};
     socket.on("error", ignore);
-    const rejection = rejectionOf(request.method ?? "", received, options);
-    if (rejection !== undefined) return refuse(socket, rejection);
-    let server: WsServer;
+    let answer = rejectionOf(received, this.#options);
+    let server: WsServer | undefined;
     try {
-      server = await (this.#server ??= this.#make());
-    } catch (error) {
-      return refuse(socket, { status: 503, text: (error as Error).message, headers: {} });
+      server = await this.load();
+    } catch (cause) {
+      answer ??= { ...rejectionTo(503, "WebSockets are not available"), cause };
     }
-    if (socket.destroyed) return;
-    server.handleUpgrade(request, socket, head, (webSocket) => {
+    if (head === undefined) answer ??= rejectionTo(426, "Only WebSockets are served here");
+    if (answer !== undefined) {
+      await refuse(socket, answer);
+      return refusedError(remote, received, answer);
+    }
+    const gone = (): ConnectionError =>
+      new ConnectionError("closed", `Cannot agree with "${addressText(remote)}": it closed the connection at once`);
+    if (socket.destroyed) return gone();
+    const { promise, resolve } = Promise.withResolvers<WebSocketConnection | VeltixError>();
+    const closed = (): void => resolve(gone());
+    socket.once("close", closed);
+    server!.handleUpgrade(request, socket, head!, (webSocket) => {
       socket.off("error", ignore);
-      this.#opened(webSocket, socket, received);
+      socket.off("close", closed);
+      socket.setNoDelay?.(true);
+      const below = { stream: socket as unknown as FrameStream, socket: carrier, tap };
+      const channel = wsChannel(webSocket, below, { local, remote, bufferSize });
+      resolve(new WebSocketConnection(channel, security, received));
     });
-  }
-
-  async #make(): Promise<WsServer> {
-    const { WebSocketServer } = await loadWs();
-    const { headers = {} } = this.#terms.options;
-    const server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: MAX_MESSAGE_SIZE,
-      handleProtocols: () => SUBPROTOCOL,
-    });
-    server.on("headers", (lines) => {
-      for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
-    });
-    return server;
-  }
-
-  #opened(webSocket: WsWebSocket, socket: NodeSocket, request: ReceivedRequest): void {
-    const { accept, bufferSize = DEFAULT_BUFFER_SIZE, local } = this.#terms;
-    socket.setNoDelay?.(true);
-    const info = {
-      local: local ?? addressOf(socket.localAddress, socket.localPort),
-      remote: addressOf(socket.remoteAddress, socket.remotePort),
-      bufferSize,
-    };
-    const below = { stream: socket as unknown as FrameStream, unref: () => void socket.unref?.() };
-    const channel = wsChannel(webSocket, below, info);
-    accept(new WebSocketConnection(channel, securityOf(socket), request));
+    return await promise;
   }
 }
 
-/** Returns an address; an empty path for a unix socket. */
+/**
+ * Answers a request that an HTTP server of the program has received.
+ *
+ * @param upgrader Answers it.
+ * @param request The request.
+ * @param socket Its socket.
+ * @param head The bytes that came after it.
+ * @param accept Takes the connection, or one that tells of a request that was not accepted.
+ */
+export async function upgradeNode(
+  upgrader: NodeUpgrader,
+  request: NodeRequest,
+  socket: NodeSocket,
+  head: Uint8Array,
+  accept: UpgradeTerms["accept"],
+): Promise<void> {
+  const addresses = addressesOf(socket);
+  const arrived = { ...addresses, security: securityOf(socket), bufferSize: DEFAULT_BUFFER_SIZE, carrier: socket };
+  const outcome = await upgrader.upgrade(request, socket, head, arrived);
+  if (!(outcome instanceof Error)) return accept(outcome);
+  // The HTTP server does not look after it any more.
+  socket.destroy();
+  accept(new RefusedConnection(addresses.local, addresses.remote, outcome));
+}
+
+function securityOf(socket: NodeSocket): ConnectionSecurity | undefined {
+  if (socket.encrypted !== true) return undefined;
+  // Whether a certificate that nobody vouches for is let in is for the HTTP server to say.
+  const certificate = socket.authorized === true ? certificateOf(socket as unknown as TLSSocket) : undefined;
+  return { kind: "tls", certificate };
+}
+
+async function makeServer({ headers = {} }: WebSocketServerOptions): Promise<WsServer> {
+  const { WebSocketServer } = await loadWs();
+  const server = new WebSocketServer({
+    ...WS_OPTIONS,
+    noServer: true,
+    clientTracking: false,
+    maxPayload: MAX_MESSAGE_SIZE,
+    handleProtocols: () => SUBPROTOCOL,
+  });
+  server.on("headers", (lines) => {
+    for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  });
+  return server;
+}
+
+/** Returns the addresses of a socket; an empty path for a unix socket. */
+function addressesOf(socket: NodeSocket): { local: Address; remote: Address } {
+  const { localAddress, localPort, remoteAddress, remotePort } = socket;
+  return { local: addressOf(localAddress, localPort), remote: addressOf(remoteAddress, remotePort) };
+}
+
 function addressOf(ip: string | undefined, port: number | undefined): Address {
   return ip === undefined ? { path: "" } : { hostname: plainIp(ip), port: port ?? 0 };
 }
 
-/** Answers a request that is not accepted, and closes its socket. */
-function refuse(
-  socket: NodeSocket,
-  { status, text, headers }: Omit<Rejection, "status"> & { readonly status: keyof typeof STATUS_TEXTS },
-): void {
+/** Answers a request that is not accepted, and closes this direction of its socket. Resolves when that is done. */
+export function refuse(socket: Pick<NodeSocket, "end" | "once">, { status, text, headers }: Rejection): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once("close", resolve);
+    socket.end(answerText(status, text, headers), resolve);
+  });
+}
+
+/** Returns an answer as it is sent. */
+export function answerText(status: Rejection["status"], text: string, headers: Rejection["headers"]): string {
   const body = `${text}\n`;
+  const { connection, ...others } = headers;
   const lines = Object.entries({
-    ...headers,
+    ...others,
     "content-type": "text/plain; charset=utf-8",
     "content-length": String(new TextEncoder().encode(body).length),
-    connection: status === 426 ? "close, upgrade" : "close",
+    connection: connection === undefined ? "close" : `close, ${connection}`,
   }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_TEXTS[status]}\r\n${lines.join("")}\r\n${body}`);
+  return `HTTP/1.1 ${status} ${STATUS_TEXTS[status]}\r\n${lines.join("")}\r\n${body}`;
 }
 
 function headersOf({ rawHeaders }: NodeRequest): Headers {
@@ -150,10 +232,4 @@ function headersOf({ rawHeaders }: NodeRequest): Headers {
     }
   }
   return headers;
-}
-
-function securityOf(socket: NodeSocket): ConnectionSecurity | undefined {
-  if (socket.encrypted !== true) return undefined;
-  const certificate = socket.authorized === true ? certificateOf(socket as unknown as TLSSocket) : undefined;
-  return { kind: "tls", certificate };
 }

@@ -5,9 +5,9 @@
  */
 
 import type { TcpEndpoint } from "../../base/address.ts";
-import type { TlsClientOptions } from "../../tls_seam.ts";
+import type { TlsClientOptions, TlsHolder } from "../../tls_seam.ts";
 import type { Transport } from "../../transport.ts";
-import type { WebSockets, WebSocketServerOptions, WebSocketTls } from "../../websocket_seam.ts";
+import type { WebSockets, WebSocketServerOptions } from "../../websocket_seam.ts";
 import { runtimeLoop } from "../runtime_loop.ts";
 import { checkEndpoint } from "../endpoint.ts";
 import { connectorOf } from "./connect.ts";
@@ -18,7 +18,7 @@ export function webSockets(): WebSockets {
   return { server: serverTransport, client: clientTransport };
 }
 
-function serverTransport(options: WebSocketServerOptions, tls: WebSocketTls | undefined): Transport {
+function serverTransport(options: WebSocketServerOptions, tls: TlsHolder | undefined): Transport {
   return {
     name: "websocket",
     eventLoop: runtimeLoop(),
