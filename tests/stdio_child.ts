@@ -102,7 +102,7 @@ switch (role) {
   case "aborts":
     await connection.write(Uint8Array.of(1, 2, 3));
     connection.abort();
-    say(`over: ${(await connection.closed as { code?: string } | undefined)?.code}`);
+    await told(`over: ${(await connection.closed as { code?: string } | undefined)?.code}`);
     break;
   case "unrefs":
     connection.unref();

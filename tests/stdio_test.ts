@@ -213,8 +213,11 @@ for (const [way, start] of Object.entries(WAYS)) {
     it("may abort, which reads as the end", async () => {
       await using child = start("aborts");
       const connection = fromStdio(child.streams);
-      assertEquals(await limited("the end", LIMIT, readAll(connection)), Uint8Array.of(1, 2, 3));
       await child.says("over: closed");
+      // On Deno the end comes with the exit of the child.
+      if (deno !== undefined) child.kill("SIGUSR2");
+      assertEquals(await limited("the end", LIMIT, readAll(connection)), Uint8Array.of(1, 2, 3));
+      child.kill("SIGUSR2");
       assertEquals(await child.exited, 0);
       connection.abort();
     });
@@ -279,6 +282,57 @@ describe("fromStdio()", () => {
     here.abort();
     await there.read().catch(() => {});
     there.abort();
+  });
+
+  it("copies what it writes, because a stream may keep its chunks", async () => {
+    const up = new PassThrough();
+    const connection = fromStdio({ stdin: up, stdout: new PassThrough() });
+    const buffer = Uint8Array.of(1);
+    await connection.write(buffer);
+    buffer[0] = 2;
+    assertEquals(new Uint8Array(up.read()), Uint8Array.of(1));
+    connection.abort();
+  });
+
+  it("ends both streams when it is aborted", async () => {
+    const [up, down] = [new PassThrough(), new PassThrough()];
+    const connection = fromStdio({ stdin: up, stdout: down });
+    connection.abort();
+    await connection.closed;
+    assertEquals([up.destroyed, down.destroyed], [true, true]);
+  });
+
+  it("does not wait for a stream that has failed and does not say so to its writer", async () => {
+    const listeners = new Map<string, (value?: unknown) => void>();
+    const stdin = {
+      on: (event: string, listener: (value?: unknown) => void) => void listeners.set(event, listener),
+      write(): void {},
+      end(): void {},
+      destroy(): void {},
+    };
+    const connection = fromStdio({ stdin, stdout: new PassThrough() });
+    const writing = connection.write(new Uint8Array(1)).catch((error) => error);
+    listeners.get("error")!(Object.assign(new Error("broken"), { code: "EPIPE" }));
+    assertEquals((await writing).code, "reset");
+    assertEquals((await connection.write(new Uint8Array(1)).catch((error) => error)).code, "reset");
+    connection.abort();
+  });
+
+  it("takes a FileSink of Bun, and notices that its reader is gone", async () => {
+    const log: unknown[] = [];
+    let gone = false;
+    const stdin = {
+      write: (bytes: Uint8Array) => gone || (log.push([...bytes]), bytes.length),
+      flush: () => Promise.resolve(log.push("flush")),
+      end: () => Promise.resolve(log.push("end")),
+    };
+    const connection = fromStdio({ stdin, stdout: new PassThrough() });
+    await connection.write(Uint8Array.of(1, 2));
+    assertEquals(log, [[1, 2], "flush"]);
+    gone = true;
+    assertEquals((await connection.write(Uint8Array.of(3)).catch((error) => error)).code, "reset");
+    connection.abort();
+    assertEquals(log.at(-1), "end");
   });
 
   it("fails as its streams fail", async () => {
