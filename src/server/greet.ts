@@ -92,6 +92,7 @@ export async function greet<P>(
   try {
     const turn = offenders.turn(network);
     if (turn !== undefined) {
+      channel.stopReading();
       await turn;
       handshakes.check(pending);
     }

@@ -20,9 +20,16 @@ export const MESSAGE_SIZE: number = 64 * 1024;
 /** The most bytes of a message that is taken. A larger one ends the connection with the close code 1009. */
 export const MAX_MESSAGE_SIZE: number = 1024 * 1024;
 /**
- * The most bytes that wait unread where a WebSocket cannot be paused. Peers that keep to their credit stay far below.
+ * The most bytes that wait unread. Only where a WebSocket cannot be paused can there be so many, and only if the peer
+ * does not keep to its credit.
  */
 export const UNREAD_LIMIT: number = 32 * 1024 * 1024;
+/** The same from `stopReading` to the next read: the peer has not proved who it is. */
+const STRANGER_LIMIT: number = MAX_MESSAGE_SIZE;
+/** Above so many unread bytes, a WebSocket that cannot be paused asks to be read without a pause. */
+export const PRESSING: number = 8 * 1024 * 1024;
+/** What a message that waits takes in addition to its bytes: its objects, and what a runtime keeps for each of them. */
+const MESSAGE_COST = 1_024;
 
 /** The close codes that are used here. */
 export const CLOSE_CODE = {
@@ -74,6 +81,7 @@ export class WebSocketChannel implements Channel {
   readonly remote: Address;
   readonly #socket: MessageSocket;
   readonly #chunks: ChunkQueue;
+  #unreadLimit: number = UNREAD_LIMIT;
   /** Why nothing can be sent any more. */
   #failure: Error | undefined = undefined;
   /** Rejects the promise of the write that waits. */
@@ -96,6 +104,16 @@ export class WebSocketChannel implements Channel {
     return true;
   }
 
+  /** True if much waits unread although the socket cannot be paused. */
+  get pressing(): boolean {
+    return this.#socket.pause === undefined && this.#unread > PRESSING;
+  }
+
+  /** The bytes that wait unread, and those that their messages take. */
+  get #unread(): number {
+    return this.#chunks.size + MESSAGE_COST * this.#chunks.length;
+  }
+
   /** Takes a message. A chunk must be the caller's no more. */
   message(data: Uint8Array | undefined): void {
     if (this.#released) return;
@@ -105,8 +123,11 @@ export class WebSocketChannel implements Channel {
     }
     if (data.length === 0) return this.#chunks.end();
     this.#chunks.push(data);
-    if (this.#chunks.size <= UNREAD_LIMIT) return;
-    this.#refuse(new Error(`more than ${UNREAD_LIMIT} bytes wait unread`), CLOSE_CODE.aborted);
+    const limit = this.#unreadLimit;
+    if (this.#unread <= limit) return;
+    this.#chunks.clear();
+    const text = "what the peer sent was not read in time, and it could not be told to wait";
+    this.#refuse(new Error(`more than ${limit} bytes were unread: ${text}`), CLOSE_CODE.aborted);
   }
 
   /**
@@ -133,10 +154,12 @@ export class WebSocketChannel implements Channel {
   }
 
   read(reader: ChunkReader): void {
+    this.#unreadLimit = UNREAD_LIMIT;
     this.#chunks.read(reader);
   }
 
   stopReading(): void {
+    this.#unreadLimit = STRANGER_LIMIT;
     this.#chunks.stop();
   }
 
@@ -200,6 +223,7 @@ export class WebSocketChannel implements Channel {
 
 /** A connection over a WebSocket. */
 export class WebSocketConnection extends Duplex {
+  readonly #webSocket: WebSocketChannel;
   readonly security: ConnectionSecurity | undefined;
   readonly request: UpgradeRequest | undefined;
 
@@ -210,7 +234,12 @@ export class WebSocketConnection extends Duplex {
    */
   constructor(channel: WebSocketChannel, security: ConnectionSecurity | undefined, request?: UpgradeRequest) {
     super(channel);
+    this.#webSocket = channel;
     this.security = security;
     this.request = request;
+  }
+
+  get pressing(): boolean {
+    return this.#webSocket.pressing;
   }
 }
