@@ -67,6 +67,7 @@ const ROWS = {
     "to_streams",
     "types",
     "waiters",
+    "web_socket_channel",
     "web_socket_frames",
     "wire_*",
     "worker_payload",

@@ -161,6 +161,12 @@ export interface Connection {
    */
   stopReading?(): void;
   /**
+   * True if the connection cannot slow its peer down, and much has arrived that is not read yet. It should be read without
+   * a pause then, before connections that can wait.
+   * @default false
+   */
+  readonly pressing?: boolean;
+  /**
    * Gives the last chunk back. Nobody may look at it from then on, and the next chunk may be stored in its place. This
    * helps most where messages are larger than what one read returns.
    */

@@ -15,6 +15,10 @@ import { encryption } from "../src/encryption/encrypt.ts";
 import { ClientNoise } from "../src/encryption/handshake/client.ts";
 import { Identity } from "../src/encryption/identity.ts";
 import { HandshakeError } from "../src/errors.ts";
+import { Channel } from "../src/link/channel.ts";
+import { type HandshakeMachine, negotiate } from "../src/link/handshake.ts";
+import type { StrangerTurns } from "../src/link/stranger_turns.ts";
+import type { TimerWheel } from "../src/base/timer_wheel.ts";
 import type { Connection, Transport } from "../src/transport.ts";
 import { NODE } from "./encryption_support.ts";
 import { HOST } from "./protected_support.ts";
@@ -204,5 +208,44 @@ describe("a client that has proved nothing", () => {
     for (const client of clients) client.abort();
     await listener.close();
     await assertRejects(() => clients[0].read());
+  });
+});
+
+describe("the handshake of a stranger", () => {
+  it("reads nothing while it waits for its turn", async () => {
+    const seen: string[] = [];
+    const turn = Promise.withResolvers<void>();
+    const chunks = [new Uint8Array(1), new Uint8Array(2)];
+    const channel = new Channel({
+      read: () => {
+        seen.push("read");
+        return Promise.resolve(chunks.shift() ?? null);
+      },
+      stopReading: () => seen.push("stop"),
+    } as unknown as Connection);
+    const machine: HandshakeMachine = {
+      start: () => ({ state: "waiting" }),
+      push: (chunk) => {
+        seen.push(`push ${chunk.length}`);
+        return chunk.length === 1
+          ? { state: "waiting" }
+          : { state: "failed", error: new HandshakeError("unauthorized", "no") };
+      },
+      unfinished: () => "",
+    };
+    let waits = true;
+    const turns = {
+      next: (): Promise<void> | undefined => waits ? turn.promise : undefined,
+      begin: () => 0,
+      end: () => {},
+    } as unknown as StrangerTurns;
+    const wheel = { add: () => {}, remove: () => {} } as unknown as TimerWheel;
+    const over = assertRejects(() => negotiate(channel, machine, { wheel, timeout: 1_000, turns }), HandshakeError);
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    assertEquals(seen, ["read", "stop"]);
+    waits = false;
+    turn.resolve();
+    await over;
+    assertEquals(seen, ["read", "stop", "push 1", "read", "push 2"]);
   });
 });

@@ -17,8 +17,11 @@ const COUNT = 100_000;
 const NEVER_FULL = { full: false, room: () => Promise.resolve() };
 const NO_FEATURES = { flags: 0, check: undefined };
 
-/** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. */
-async function receive(connection: (next: () => Uint8Array | null) => Partial<Connection>): Promise<unknown[]> {
+/** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. `hurried` are handed out in one turn. */
+async function receive(
+  connection: (next: () => Uint8Array | null) => Partial<Connection>,
+  hurried = 0,
+): Promise<unknown[]> {
   const chunk = encodeFrame(NATIVE, { code: 200, content: new Uint8Array(8), requestId: 0, flags: 0 });
   let left = COUNT;
   // Time stands still, so that it ends no batch.
@@ -52,13 +55,25 @@ async function receive(connection: (next: () => Uint8Array | null) => Partial<Co
   source.run();
   await source.over();
   // What is counted here may begin in the middle of a turn.
-  assert(most < 2 * BATCH_FRAMES, `${most} in a turn`);
+  assert(most >= hurried && most < hurried + 2 * BATCH_FRAMES, `${most} in a turn`);
   return [frames, source.bytes / chunk.length, ...told];
 }
 
 describe("a receiver", () => {
   it("takes any number of chunks that are there already, without a call in a call, and shares its turns", async () => {
     assertEquals(await receive((next) => ({ readTo: (reader) => reader.received(next()) })), [COUNT, COUNT, 0]);
+  });
+
+  it("takes at once what a connection cannot slow down, and then shares its turns again", async () => {
+    const hurried = 20_000;
+    let left = hurried;
+    const connection = (next: () => Uint8Array | null): Partial<Connection> => ({
+      readTo: (reader) => reader.received((left--, next())),
+      get pressing(): boolean {
+        return left >= 0;
+      },
+    });
+    assertEquals(await receive(connection, hurried), [COUNT, COUNT, 0]);
   });
 
   it("takes chunks that come later, or now and then", async () => {

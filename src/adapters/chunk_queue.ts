@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Fifo } from "../base/fifo.ts";
 import type { ChunkReader } from "../transport.ts";
 
 /** Pauses and resumes a socket. */
@@ -20,7 +21,7 @@ export interface Tap {
 export class ChunkQueue {
   readonly #limit: number;
   #tap: Tap;
-  #chunks: Uint8Array[] = [];
+  readonly #chunks = new Fifo<Uint8Array>();
   #size = 0;
   #paused = false;
   #reader: ChunkReader | undefined;
@@ -47,7 +48,7 @@ export class ChunkQueue {
 
   /** How many chunks wait. */
   get count(): number {
-    return this.#chunks.length;
+    return this.#chunks.size;
   }
 
   /** Adds a chunk. An empty one is ignored. */
@@ -78,8 +79,8 @@ export class ChunkQueue {
 
   /** Passes the next chunk or the end to `reader`, at once or later. */
   read(reader: ChunkReader): void {
-    const chunk = this.#chunks.shift();
-    if (chunk) {
+    if (this.#chunks.size > 0) {
+      const chunk = this.#chunks.shift();
       this.#size -= chunk.length;
       if (this.#paused && this.#size === 0) this.#resume();
       reader.received(chunk);
@@ -104,7 +105,7 @@ export class ChunkQueue {
 
   /** Drops the chunks that wait. */
   clear(): void {
-    this.#chunks = [];
+    this.#chunks.clear();
     this.#size = 0;
   }
 

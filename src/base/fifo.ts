@@ -29,7 +29,9 @@ export class Fifo<Item> {
 
   /** Removes the next item and returns it. The queue must not be empty. */
   shift(): Item {
-    const item = this.#items[this.#head++];
+    const item = this.#items[this.#head];
+    // The array must not keep what has left the queue.
+    this.#items[this.#head++] = undefined as Item;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;

@@ -71,6 +71,10 @@ export class EncryptedConnection implements Connection, ChunkReader {
     return this.#connection.request;
   }
 
+  get pressing(): boolean {
+    return this.#connection.pressing ?? false;
+  }
+
   get closed(): Promise<Error | undefined> {
     return this.#connection.closed.then((error) => this.#aborted === undefined && this.#clean ? undefined : error);
   }

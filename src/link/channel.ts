@@ -100,6 +100,16 @@ export class Channel {
     this.read().then((chunk) => reader.received(chunk), failed);
   }
 
+  /** Takes no more bytes until the next read than the connection has to; see {@linkcode Connection.stopReading}. */
+  stopReading(): void {
+    if (this.#ahead === undefined) this.#connection.stopReading?.();
+  }
+
+  /** True if the connection should be read without a pause; see {@linkcode Connection.pressing}. */
+  get pressing(): boolean {
+    return this.#connection.pressing ?? false;
+  }
+
   recycle(chunk: Uint8Array): void {
     this.#connection.recycle?.(chunk);
   }

@@ -296,7 +296,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #taken(chunk: Uint8Array): void {
     if (!this.#reader.lent && !this.#foreign) this.channel.recycle(chunk);
     this.#foreign = false;
-    if (this.#turn?.inflates === true) {
+    if (this.#turn?.inflates === true && !this.#channel.pressing) {
       this.#resting = true;
       this.#shared.budget.wait(this, this.#turn);
     } else if (this.#asking === undefined) this.#read();
@@ -363,16 +363,18 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
     const receivedAt = Date.now();
     flushes.begin();
     let counts = false;
+    // What cannot be slowed down would only wait in memory.
+    const { pressing } = this.#channel;
     try {
       if (!this.#may) return this.discarding;
-      if (budget.exhausted(turn)) return false;
+      if (!pressing && budget.exhausted(turn)) return false;
       // The chunks of a turn share its budget.
       const begins = turn.id !== flushes.turn;
       if (begins) {
         turn.id = flushes.turn;
         turn.from = now;
         turn.frames = this.#frames;
-      } else if (!budget.resume(this.#frames - turn.frames, turn.from, turn)) return false;
+      } else if (!budget.resume(this.#frames - turn.frames, turn.from, turn) && !pressing) return false;
       counts = true;
       let frame = reader.step();
       if (begins) budget.start(reader.more, now, turn);
@@ -385,7 +387,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
           this.#receiver.frame(frame, receivedAt);
           over = budget.spend();
         }
-        if ((over || !this.#may) && reader.more) return this.discarding;
+        if ((over && !pressing || !this.#may) && reader.more) return this.discarding;
         frame = reader.step();
       }
     } catch (error) {

@@ -112,7 +112,10 @@ export async function negotiate(
         );
       }
       const turn = turns?.next();
-      if (turn !== undefined) await turn;
+      if (turn !== undefined) {
+        channel.stopReading();
+        await turn;
+      }
       const from = turns?.begin() ?? 0;
       step = machine.push(chunk);
       turns?.end(from);

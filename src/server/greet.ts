@@ -101,6 +101,7 @@ export async function greet<P>(context: GreetContext<P>, arrival: Arrival<P>): P
   try {
     const turn = offenders.turn(network);
     if (turn !== undefined) {
+      channel.stopReading();
       await turn;
       handshakes.check(pending);
     }

@@ -22,13 +22,16 @@ export const MESSAGE_SIZE: number = 64 * 1024;
 /** The most bytes of a message that is taken. A larger one ends the connection with the close code 1009. */
 export const MAX_MESSAGE_SIZE: number = 1024 * 1024;
 /**
- * The most bytes that wait unread where a WebSocket cannot be paused. Peers that keep to their credit stay far below.
+ * The most bytes that wait unread. Only where a WebSocket cannot be paused can there be so many, and only if the peer
+ * does not keep to its credit.
  */
 export const UNREAD_LIMIT: number = 32 * 1024 * 1024;
 /** The same while nothing at all is read, as of a peer that has not been let in. It has room for any one message. */
 const STOPPED_LIMIT: number = 2 * MAX_MESSAGE_SIZE;
-/** What a message that waits takes beside its bytes, as it counts towards these limits. */
-const MESSAGE_COST = 256;
+/** Above so many unread bytes, a WebSocket that cannot be paused asks to be read without a pause. */
+export const PRESSING: number = 8 * 1024 * 1024;
+/** What a message that waits takes beside its bytes, with what a runtime keeps of it, as it counts towards these limits. */
+const MESSAGE_COST = 1_024;
 /** How long the peer has for its close frame, in milliseconds. */
 const CLOSE_TIME = 1_000;
 
@@ -118,6 +121,16 @@ export class WebSocketChannel implements Channel {
 
   get finishes(): true {
     return true;
+  }
+
+  /** True if much waits unread although the socket cannot be paused. */
+  get pressing(): boolean {
+    return this.#socket.pause === undefined && this.#unread > PRESSING;
+  }
+
+  /** The bytes that wait unread, and those that their messages take. */
+  get #unread(): number {
+    return this.#chunks.size + MESSAGE_COST * this.#chunks.count;
   }
 
   /** Takes a message; `undefined` for one of text. The bytes must be the caller's no more. */
@@ -231,8 +244,8 @@ export class WebSocketChannel implements Channel {
   }
 
   #checkUnread(): void {
-    const { count, size } = this.#chunks;
-    if (size + count * MESSAGE_COST <= this.#limit) return;
+    if (this.#unread <= this.#limit) return;
+    this.#chunks.clear();
     this.#close(CLOSE_CODE.aborted);
     this.#broken(new Error(`more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`));
   }
@@ -293,5 +306,9 @@ export class WebSocketConnection extends Duplex {
 
   moved(): boolean {
     return this.#channel.moved();
+  }
+
+  get pressing(): boolean {
+    return this.#channel.pressing;
   }
 }
