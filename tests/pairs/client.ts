@@ -10,11 +10,17 @@ import { encodeFrame, protocol } from "@veltix/core/wire";
 import process from "node:process";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
 import { clientOf, compresses, GIVEN, open, type Protection, securityOf } from "./protection.ts";
-import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, TYPES } from "./contract.ts";
+import { type Checks, CLIENT_CHECKS, type Command, COUNT, main, MIRROR, TYPES } from "./contract.ts";
+import { Cable, LOUD } from "../soak/resume/cable.ts";
 
 const HOST = "127.0.0.1";
 const MIB = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
+/** How many bytes of one direction a connection carries until it is cut: more than any handshake has. */
+const CUT_AFTER = 16_384;
+/** The messages that go there and back over connections that are cut, and their size. */
+const NUMBERED = 120;
+const MORE = 600;
 
 /** Checks everything against the server at a port, and tells it to close in the end. */
 export async function talk(checks: Checks, port: number, protection: Protection = GIVEN): Promise<void> {
@@ -119,6 +125,58 @@ export async function talk(checks: Checks, port: number, protection: Protection 
     assertEquals(await command({ do: "reason", id: id + 2 }), "message-too-large");
     assertEquals(await client.request(TYPES.add, { a: 3, b: 3 }), 6);
   });
+  await check("3 MiB through a stream and back", async () => {
+    const sent = new Uint8Array(3 * MIB).map((_, i) => i * 7 + (i >> 10));
+    const { readable, result, writable } = client.open(MIRROR);
+    const writer = writable.getWriter();
+    const writing = (async () => {
+      for (let at = 0; at < sent.length; at += 50_000) await writer.write(sent.subarray(at, at + 50_000));
+      await writer.close();
+    })();
+    const back = new Uint8Array(sent.length);
+    let size = 0;
+    for await (const chunk of readable) {
+      back.set(chunk, size);
+      size += chunk.length;
+    }
+    await writing;
+    assertEquals([size, await result], [sent.length, sent.length]);
+    assert(same(back, sent), "other bytes came back");
+  });
+  await check("a session outlives its connections", async () => {
+    let cuts = 0;
+    const cable = await Cable.listen({
+      target: port,
+      link(link): void {
+        const [fate, way] = [LOUD[cuts % LOUD.length], cuts % 2 === 0 ? "up" : "down"] as const;
+        link.before(way, CUT_AFTER, () => {
+          cuts++;
+          link.cut(fate);
+        });
+      },
+    });
+    const reconnect = { delay: 1, maxDelay: 10 };
+    const resuming = clientOf(protection, { hostname: HOST, port: cable.port, resume: true, reconnect });
+    let [resumed, ended, all] = [0, 0, (): void => {}];
+    resuming.on("resumed", () => resumed++);
+    resuming.on("disconnect", () => ended++);
+    const numbers: number[] = [];
+    const done = new Promise<void>((resolve) => all = resolve);
+    resuming.route(TYPES.mirror, ({ data }) => {
+      if (numbers.push(data.number) === NUMBERED) all();
+    });
+    await resuming.connect();
+    for (let number = 0; number < NUMBERED; number++) {
+      if (!resuming.send(TYPES.mirror, { number, more: noise() })) await resuming.ready();
+      if (number % 30 === 0) assertEquals(await resuming.request(TYPES.add, { a: number, b: 1 }), number + 1);
+    }
+    await done;
+    assertEquals(numbers, Array.from({ length: NUMBERED }, (_, i) => i));
+    assertEquals(ended, 0);
+    assert(cuts >= 4 && resumed >= cuts - 1, `${cuts} cuts, ${resumed} times resumed`);
+    await resuming.close();
+    await cable.close();
+  });
   await check("client closes: manual here, going-away there", async () => {
     const id = await command<number>({ do: "id" }, other);
     await other.close();
@@ -158,6 +216,11 @@ async function sendTooMuch(port: number, protection: Protection): Promise<void> 
     // It did.
   }
   connection.abort();
+}
+
+/** A text that does not shrink to a part that is smaller than what is cut. */
+function noise(): string {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(MORE))));
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

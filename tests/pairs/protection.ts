@@ -100,21 +100,23 @@ function platformOf(protection: Protection): Platform {
   return { ...RUNTIME, loadEncryption: () => Promise.resolve(encryptionOf(protection)) };
 }
 
-/** Makes a protected server that listens at an address. */
-export function serverOf(protection: Protection, at: TcpEndpoint): Server<unknown> {
+/** Makes a protected server. It keeps the sessions of clients that want it. */
+export function serverOf(
+  protection: Protection,
+  { hostname, port, ...config }: ServerConfig<unknown> & TcpEndpoint,
+): Server<unknown> {
+  const at = { hostname, port, webSocket: isWebSocket(protection) };
   return new class extends Server<unknown> {
     static readonly platform = platformOf(protection);
-  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], ...serverOptions(protection) });
+  }({ listen: [at], resume: true, ...config, ...serverOptions(protection) });
 }
 
-/** Makes a protected client of the server at an address. */
-export function clientOf(protection: Protection, { hostname, port }: TcpEndpoint): Client {
+/** Makes a protected client. */
+export function clientOf(protection: Protection, { hostname, port, ...config }: ClientConfig & TcpEndpoint): Client {
+  const to = isWebSocket(protection) ? { url: urlOf(protection, hostname, port) } : { hostname, port };
   return new class extends Client {
     static readonly platform = platformOf(protection);
-  }({
-    ...isWebSocket(protection) ? { url: urlOf(protection, hostname, port) } : { hostname, port },
-    ...clientOptions(protection),
-  });
+  }({ ...to, ...config, ...clientOptions(protection) });
 }
 
 /** Opens a protected connection. `answer` returns what is sent for the first bytes of the server, if they come within. */

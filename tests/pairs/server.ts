@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { type CloseReason, ProtocolError, type TcpEndpoint } from "@veltix/core";
 import { GIVEN, type Protection, serverOf } from "./protection.ts";
-import { type Checks, type Command, COUNT, main, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { type Checks, type Command, COUNT, main, MIRROR, SERVER_CHECKS, TYPES } from "./contract.ts";
 
 /** Serves until it is told to close. */
 export async function serve(checks: Checks, protection: Protection = GIVEN): Promise<void> {
@@ -52,6 +52,20 @@ export async function serve(checks: Checks, protection: Protection = GIVEN): Pro
     if (data !== counted++) inversions++;
     if (!client.send(TYPES.count, data)) await client.ready();
   }, { ordered: true });
+  server.route(TYPES.mirror, async ({ data }, client) => {
+    if (!client.send(TYPES.mirror, data)) await client.ready();
+  }, { ordered: true });
+  server.stream(MIRROR, async ({ readable, writable }) => {
+    let size = 0;
+    const counting = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller): void {
+        size += chunk.length;
+        controller.enqueue(chunk);
+      },
+    });
+    await readable.pipeThrough(counting).pipeTo(writable);
+    return size;
+  });
   server.route(TYPES.command, async ({ data }, client) => {
     switch (data.do) {
       case "id":
