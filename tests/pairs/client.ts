@@ -7,6 +7,11 @@
 import process from "node:process";
 import { main } from "./program.ts";
 import { GIVEN, wayTo } from "./protection.ts";
+import { survive } from "./survive.ts";
 import { talk } from "./talk.ts";
 
-await main((checks) => talk(checks, wayTo(GIVEN, Number(process.argv[2]))));
+const port = Number(process.argv[2]);
+await main(async (checks) => {
+  await survive(checks, GIVEN, port);
+  await talk(checks, wayTo(GIVEN, port));
+});

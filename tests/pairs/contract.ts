@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bytes, json, messageTypes, text } from "@veltix/core";
+import { bytes, json, messageTypes, streamType, text } from "@veltix/core";
 
 /** What they say to each other. */
 export const TYPES = messageTypes({
@@ -19,9 +19,20 @@ export const TYPES = messageTypes({
   stuck: [text, text],
   shout: text,
   count: json<number>(),
+  /** Comes back. */
+  mirror: json<Numbered>(),
   /** The client tells the server what to do, and gets what came of it. */
   command: [json<Command>(), json<unknown>()],
 }, { from: 300 });
+
+/** A stream whose bytes come back. The answer is how many they were. */
+export const MIRROR = streamType(400, "mirror", { result: json<number>() });
+
+/** A message with a number, and some more to make it larger. */
+export interface Numbered {
+  readonly number: number;
+  readonly more: string;
+}
 
 /** What a client can tell the server to do. */
 export type Command =
@@ -30,6 +41,9 @@ export type Command =
 
 /** How many messages go each way to see their order. */
 export const COUNT = 10_000;
+
+/** The check of a client whose connections are cut. */
+export const SURVIVES = "a session outlives its connections";
 
 /** The client's checks, in order. */
 export const CLIENT_CHECKS = [
@@ -49,6 +63,7 @@ export const CLIENT_CHECKS = [
   "16 MiB are refused at the sender",
   "10,000 messages in order both ways",
   "a frame of 16 MiB closes with message-too-large",
+  "3 MiB through a stream and back",
   "client closes: manual here, going-away there",
   "server closes: going-away here",
 ] as const;

@@ -101,7 +101,7 @@ function platformOf(protection: Protection): Platform {
   return { ...RUNTIME, loadEncryption: () => Promise.resolve(encryptionOf(protection)) };
 }
 
-/** Makes a protected server that listens at an address. */
+/** Makes a protected server that listens at an address. It keeps the sessions of clients that want it. */
 export function serverOf(
   protection: Protection,
   at: TcpEndpoint,
@@ -109,14 +109,14 @@ export function serverOf(
 ): Server<unknown> {
   return new class extends Server<unknown> {
     static readonly platform = platformOf(protection);
-  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], ...serverOptions(protection), ...config });
+  }({ listen: [{ ...at, webSocket: isWebSocket(protection) }], resume: true, ...serverOptions(protection), ...config });
 }
 
 /** Makes a protected client of the server at an address. */
 export function clientOf(
   protection: Protection,
   { hostname, port }: TcpEndpoint,
-  config: Pick<ClientConfig, "logger"> = {},
+  config: Pick<ClientConfig, "logger" | "reconnect" | "resume"> = {},
 ): Client {
   return new class extends Client {
     static readonly platform = platformOf(protection);

@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { type CloseReason, ProtocolError, type Server, type TcpEndpoint } from "@veltix/core";
 import { GIVEN, serverOf } from "./protection.ts";
-import { type Checks, type Command, COUNT, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { type Checks, type Command, COUNT, MIRROR, SERVER_CHECKS, TYPES } from "./contract.ts";
 import { main } from "./program.ts";
 
 /** Lets a server serve until it is told to close. */
@@ -52,6 +52,20 @@ export async function serve(checks: Checks, server: Server<unknown>): Promise<vo
     if (data !== counted++) inversions++;
     if (!client.send(TYPES.count, data)) await client.ready();
   }, { ordered: true });
+  server.route(TYPES.mirror, async ({ data }, client) => {
+    if (!client.send(TYPES.mirror, data)) await client.ready();
+  }, { ordered: true });
+  server.stream(MIRROR, async ({ readable, writable }) => {
+    let size = 0;
+    const counting = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller): void {
+        size += chunk.length;
+        controller.enqueue(chunk);
+      },
+    });
+    await readable.pipeThrough(counting).pipeTo(writable);
+    return size;
+  });
   server.route(TYPES.command, async ({ data }, client) => {
     switch (data.do) {
       case "id":

@@ -9,7 +9,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Client, type CloseReason, type Connection, PayloadError, RemoteError, TimeoutError } from "@veltix/core";
 import { encodeFrame, protocol } from "@veltix/core/wire";
 import { ClientHandshake } from "../../src/wire/handshake/client.ts";
-import { type Checks, CLIENT_CHECKS, type Command, COUNT, TYPES } from "./contract.ts";
+import { type Checks, CLIENT_CHECKS, type Command, COUNT, MIRROR, TYPES } from "./contract.ts";
 
 const MIB = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -130,6 +130,24 @@ export async function talk(checks: Checks, way: Way): Promise<void> {
     // The client made by hand is the third: its number follows those of the two.
     assertEquals(await command({ do: "reason", id: id + 2 }), "message-too-large");
     assertEquals(await client.request(TYPES.add, { a: 3, b: 3 }), 6);
+  });
+  await check("3 MiB through a stream and back", async () => {
+    const sent = new Uint8Array(3 * MIB).map((_, i) => i * 7 + (i >> 10));
+    const { readable, result, writable } = client.open(MIRROR);
+    const writer = writable.getWriter();
+    const writing = (async () => {
+      for (let at = 0; at < sent.length; at += 50_000) await writer.write(sent.subarray(at, at + 50_000));
+      await writer.close();
+    })();
+    const back = new Uint8Array(sent.length);
+    let size = 0;
+    for await (const chunk of readable) {
+      back.set(chunk, size);
+      size += chunk.length;
+    }
+    await writing;
+    assertEquals([size, await result], [sent.length, sent.length]);
+    assert(same(back, sent), "other bytes came back");
   });
   await check("client closes: manual here, going-away there", async () => {
     const id = await command<number>({ do: "id" }, other);

@@ -4,7 +4,7 @@
  * long and under load, over real sockets and between real processes. One line for each scenario; exits with 1 when one failed.
  *
  * In full it runs on Deno, with `--short` on all runtimes, about a minute each. The short form judges no delays: it runs in
- * CI, where a machine may be slow. `--attack` picks attacks of the scenario `hostile`, `--part` parts of the scenario `resume`; `--table` prints what came of them as
+ * CI, where a machine may be slow. `--attack` picks attacks of the scenario `hostile`, `--part` parts of the scenarios `resume` and `websocket`; `--table` prints what came of them as
  * the table of `SECURITY.md`.
  *
  * @module
@@ -28,6 +28,7 @@ import { resume } from "./resume.ts";
 import { type Attacked, type Context, type Scenario, Verdict } from "./scenario.ts";
 import { storm } from "./storm.ts";
 import { streams } from "./streams.ts";
+import { webSocket } from "./web_socket.ts";
 
 const SCENARIOS: readonly Scenario[] = [
   frozen,
@@ -41,6 +42,7 @@ const SCENARIOS: readonly Scenario[] = [
   hostile,
   streams,
   resume,
+  webSocket,
 ];
 const LIMIT = { short: 60_000, full: 900_000 } as const;
 
