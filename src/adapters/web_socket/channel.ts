@@ -30,7 +30,7 @@ const STOPPED_LIMIT: number = 2 * MAX_MESSAGE_SIZE;
 /** What a message that waits takes beside its bytes, as it counts towards these limits. */
 const MESSAGE_COST = 256;
 /** How long the peer has for its close frame, in milliseconds. */
-const CLOSE_TIME = 1_000;
+export const CLOSE_TIME = 1_000;
 
 /** The close codes that are used here. */
 export const CLOSE_CODE = {
@@ -94,6 +94,8 @@ export class WebSocketChannel implements Channel {
   #failure: Error | undefined = undefined;
   /** Rejects the promise of the write that waits. */
   #cut: ((error: Error) => void) | undefined = undefined;
+  /** What is wrong with what the peer has sent. */
+  #fault: Error | undefined = undefined;
   /** True once the peer's FIN was taken. */
   #finished = false;
   /** True once a close frame was sent. */
@@ -141,7 +143,7 @@ export class WebSocketChannel implements Channel {
   /** Takes what is wrong with the bytes of the peer. The adapter has sent a close frame, or none can be sent. */
   failed(text: string): void {
     this.#closing = true;
-    this.#broken(brokenProtocol(text));
+    this.#broken(this.#fault = brokenProtocol(text));
     this.#expect();
   }
 
@@ -156,7 +158,8 @@ export class WebSocketChannel implements Channel {
     this.#closed = true;
     if (this.#timer !== undefined) realTime.clearTimeout(this.#timer as never);
     this.#timer = undefined;
-    if (this.#released) return;
+    // On Bun, this comes while the close frame is sent.
+    if (this.#released || this.#fault !== undefined) return;
     if (error !== undefined) return this.#broken(error);
     if (ORDERLY.includes(code)) {
       this.#fail(systemError("EPIPE"));
@@ -233,14 +236,19 @@ export class WebSocketChannel implements Channel {
   #checkUnread(): void {
     const { count, size } = this.#chunks;
     if (size + count * MESSAGE_COST <= this.#limit) return;
-    this.#close(CLOSE_CODE.aborted);
-    this.#broken(new Error(`more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`));
+    const text = `more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`;
+    this.#expel(new Error(text), CLOSE_CODE.aborted);
   }
 
   #refuse(text: string, code: number): void {
+    this.#expel(brokenProtocol(text), code);
+  }
+
+  #expel(error: Error, code: number): void {
+    this.#fault = error;
     // Before anybody hears of it, and releases the WebSocket.
     this.#close(code);
-    this.#broken(brokenProtocol(text));
+    this.#broken(error);
   }
 
   #close(code: number): void {
