@@ -18,12 +18,12 @@ import {
   LIMIT,
   LISTENER,
   RawSocket,
+  relayTo,
   type RequestHeaders,
   requestText,
   RUNTIME,
   type Served,
   UPPER,
-  withHeaders,
 } from "./web_socket_support.ts";
 import { join, utf8 } from "./wire_support.ts";
 import { limited } from "./processes/waiting.ts";
@@ -160,7 +160,7 @@ for (const kind of KINDS) {
           return true;
         },
       });
-      await using relay = await withHeaders(served.port, "Cookie: id=7; theme=dark\r\nX-Forwarded-For: 192.0.2.1");
+      await using relay = await relayTo(served.port, "Cookie: id=7; theme=dark\r\nX-Forwarded-For: 192.0.2.1\r\n");
       await using client = new Client({ url: `ws://127.0.0.1:${relay.port}/veltix?room=7&name=%C3%A4` });
       await client.connect();
       assertEquals(await client.request(UPPER, "a"), "A");

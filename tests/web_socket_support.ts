@@ -147,11 +147,26 @@ function ending(server: Server<unknown>, stop: () => Promise<void> | void = () =
   };
 }
 
-/** Passes connections on to a port, with more headers in their requests. */
-export async function withHeaders(port: number, headers: string): Promise<{ port: number } & AsyncDisposable> {
+/** Passes connections on to a port. */
+export interface Relay extends AsyncDisposable {
+  readonly port: number;
+  /** Sends bytes to the server, after what the clients have sent. */
+  inject(bytes: Uint8Array): void;
+  /** Cuts all connections. */
+  cut(): void;
+}
+
+/**
+ * Passes connections on to a port.
+ *
+ * @param headers More headers in their requests.
+ */
+export async function relayTo(port: number, headers = ""): Promise<Relay> {
   const sockets = new Set<Socket>();
+  const servers = new Set<Socket>();
   const relay = createRelay((near) => {
     const far = connect({ port, host: HOST });
+    servers.add(far);
     for (const socket of [near, far]) {
       sockets.add(socket);
       socket.on("error", () => {});
@@ -161,16 +176,23 @@ export async function withHeaders(port: number, headers: string): Promise<{ port
       });
     }
     near.once("data", (request: Uint8Array) => {
-      far.write(new TextDecoder().decode(request).replace("\r\n", `\r\n${headers}\r\n`));
+      far.write(new TextDecoder("latin1").decode(request).replace("\r\n", `\r\n${headers}`));
       near.pipe(far);
     });
     far.pipe(near);
   });
   await new Promise<void>((resolve) => relay.listen(0, HOST, resolve));
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     port: (relay.address() as { port: number }).port,
+    inject: (bytes) => {
+      for (const far of servers) far.write(bytes);
+    },
+    cut,
     [Symbol.asyncDispose]: () => {
-      for (const socket of sockets) socket.destroy();
+      cut();
       relay.close();
       return Promise.resolve();
     },

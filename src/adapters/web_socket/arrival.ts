@@ -32,6 +32,17 @@ const REQUEST_SIZE = 16 * 1024;
 /** The protocol that a listener with TLS announces (ALPN). WebSockets do not go over HTTP/2 here. */
 const ALPN = ["http/1.1"];
 
+/** The first byte of a client that speaks TLS. */
+const TLS_HANDSHAKE = 0x16;
+
+/** An error of the parser of HTTP. */
+interface ParseError extends Error {
+  readonly code?: string;
+  readonly reason?: string;
+  /** What it could not read, where the runtime says so. */
+  readonly rawPacket?: Uint8Array;
+}
+
 /** A socket whose request is awaited. */
 interface Waiting extends Arrived {
   /** Called with the WebSocket, or with the error if there is none. */
@@ -94,18 +105,23 @@ export class RequestReader {
     void this.#upgrader.upgrade(request, socket as NodeSocket, head, waiting).then(waiting.settle);
   }
 
-  #failed(error: Error & { readonly code?: string; readonly reason?: string }, socket: object): void {
+  #failed(error: ParseError, socket: object): void {
     const waiting = this.#take(socket);
     if (waiting === undefined) return;
     const failure = `Cannot agree with "${addressText(waiting.remote)}"`;
-    const { code = "", message, reason = message } = error;
+    const { code = "", message, rawPacket, reason = message } = error;
     if (!code.startsWith("HPE_")) return waiting.settle(brokenError(failure, error));
-    const answer = code === "HPE_HEADER_OVERFLOW"
-      ? rejectionTo(431, `A request may have at most ${REQUEST_SIZE} bytes`)
-      : rejectionTo(400, "This is no request of HTTP");
-    const state = `it sent no request of HTTP (${printable(reason)})`;
+    const [answer, fault] = code === "HPE_HEADER_OVERFLOW"
+      ? [rejectionTo(431, `A request may have at most ${REQUEST_SIZE} bytes`), "handshake-failed"] as const
+      : [
+        rejectionTo(400, "This is no request of HTTP"),
+        rawPacket?.[0] === TLS_HANDSHAKE ? "tls-unavailable" : "handshake-failed",
+      ] as const;
+    const state = fault === "tls-unavailable"
+      ? "it speaks TLS, and this listener has none"
+      : `it sent no request of HTTP (${printable(reason)})`;
     void refuse(socket as NodeSocket, answer).then(() => {
-      waiting.settle(new HandshakeError("handshake-failed", `${failure}: ${state}`));
+      waiting.settle(new HandshakeError(fault, `${failure}: ${state}`));
     });
   }
 

@@ -33,7 +33,7 @@ export const PRESSING: number = 8 * 1024 * 1024;
 /** What a message that waits takes beside its bytes, with what a runtime keeps of it, as it counts towards these limits. */
 const MESSAGE_COST = 1_024;
 /** How long the peer has for its close frame, in milliseconds. */
-const CLOSE_TIME = 1_000;
+export const CLOSE_TIME = 1_000;
 
 /** The close codes that are used here. */
 export const CLOSE_CODE = {
@@ -97,6 +97,8 @@ export class WebSocketChannel implements Channel {
   #failure: Error | undefined = undefined;
   /** Rejects the promise of the write that waits. */
   #cut: ((error: Error) => void) | undefined = undefined;
+  /** What is wrong with what the peer has sent. */
+  #fault: Error | undefined = undefined;
   /** True once the peer's FIN was taken. */
   #finished = false;
   /** True once a close frame was sent. */
@@ -154,7 +156,7 @@ export class WebSocketChannel implements Channel {
   /** Takes what is wrong with the bytes of the peer. The adapter has sent a close frame, or none can be sent. */
   failed(text: string): void {
     this.#closing = true;
-    this.#broken(brokenProtocol(text));
+    this.#broken(this.#fault = brokenProtocol(text));
     this.#expect();
   }
 
@@ -169,7 +171,8 @@ export class WebSocketChannel implements Channel {
     this.#closed = true;
     if (this.#timer !== undefined) realTime.clearTimeout(this.#timer as never);
     this.#timer = undefined;
-    if (this.#released) return;
+    // On Bun, this comes while the close frame is sent.
+    if (this.#released || this.#fault !== undefined) return;
     if (error !== undefined) return this.#broken(error);
     if (ORDERLY.includes(code)) {
       this.#fail(systemError("EPIPE"));
@@ -246,14 +249,19 @@ export class WebSocketChannel implements Channel {
   #checkUnread(): void {
     if (this.#unread <= this.#limit) return;
     this.#chunks.clear();
-    this.#close(CLOSE_CODE.aborted);
-    this.#broken(new Error(`more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`));
+    const text = `more than ${this.#limit} bytes wait unread, and the WebSocket cannot be paused`;
+    this.#expel(new Error(text), CLOSE_CODE.aborted);
   }
 
   #refuse(text: string, code: number): void {
+    this.#expel(brokenProtocol(text), code);
+  }
+
+  #expel(error: Error, code: number): void {
+    this.#fault = error;
     // Before anybody hears of it, and releases the WebSocket.
     this.#close(code);
-    this.#broken(brokenProtocol(text));
+    this.#broken(error);
   }
 
   #close(code: number): void {

@@ -4,12 +4,22 @@
  * @module
  */
 
-import type { HandshakeError, VeltixError } from "../../errors.ts";
+import { HandshakeError, type VeltixError } from "../../errors.ts";
 import type { TcpEndpoint } from "../../base/address.ts";
 import { printable } from "../../base/untrusted.ts";
 import { connectError } from "../system_errors.ts";
 import { certificateError, tlsError } from "../tls_errors.ts";
 import { unexplained, unlike } from "./unlike.ts";
+
+/** The first byte of a server that speaks TLS, and hears something else. */
+const ALERT = 0x15;
+
+/** An error of a runtime. */
+type OpenError = Error & {
+  readonly code?: unknown;
+  /** What the parser of HTTP could not read, where the runtime says so. */
+  readonly rawPacket?: Uint8Array;
+};
 
 /**
  * Returns the error for a WebSocket that could not be opened.
@@ -18,10 +28,13 @@ import { unexplained, unlike } from "./unlike.ts";
  * @param to Its host and port.
  * @param error The error of the system, of TLS, of the parser of HTTP or of the library of WebSockets.
  */
-export function openError(url: string, to: TcpEndpoint, error: Error & { readonly code?: unknown }): VeltixError {
+export function openError(url: string, to: TcpEndpoint, error: OpenError): VeltixError {
   const failure = `Cannot connect to "${url}"`;
-  const { code, message } = error;
+  const { code, message, rawPacket } = error;
   if (String(code).startsWith("HPE_")) {
+    if (rawPacket?.[0] === ALERT) {
+      return new HandshakeError("tls-required", `${failure}: the server speaks TLS there, use wss:`, { cause: error });
+    }
     return unlike(url, `the server does not answer as one of HTTP (${printable(message)})`, error);
   }
   if (code === undefined) return unlike(url, `the server opens no WebSocket (${printable(message)})`, error);

@@ -37,6 +37,7 @@ export interface NodeSocket {
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
   readonly bytesRead?: number;
+  readonly getPeerX509Certificate?: () => unknown;
   readonly destroyed: boolean;
   on(event: "error", listener: (error: Error) => void): unknown;
   once(event: "close", listener: () => void): unknown;
@@ -171,9 +172,14 @@ export async function upgradeNode(
 
 function securityOf(socket: NodeSocket): ConnectionSecurity | undefined {
   if (socket.encrypted !== true) return undefined;
-  // Whether a certificate that nobody vouches for is let in is for the HTTP server to say.
-  const certificate = socket.authorized === true ? certificateOf(socket as unknown as TLSSocket) : undefined;
-  return { kind: "tls", certificate };
+  const { authorized, getPeerX509Certificate } = socket;
+  // Whether a certificate that nobody vouches for is let in is for the HTTP server to say. That of Bun shows none.
+  if (authorized !== true || getPeerX509Certificate === undefined) return { kind: "tls", certificate: undefined };
+  try {
+    return { kind: "tls", certificate: certificateOf(socket as unknown as TLSSocket) };
+  } catch (error) {
+    return { kind: "tls", certificate: undefined, fault: error as Error };
+  }
 }
 
 async function makeServer({ headers = {} }: WebSocketServerOptions): Promise<WsServer> {

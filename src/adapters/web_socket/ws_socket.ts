@@ -8,7 +8,7 @@
 import { ConfigError } from "../../errors.ts";
 import { systemError } from "../system_errors.ts";
 import { type FrameStream, type MaskKeys, writeMessage } from "./binary_frames.ts";
-import { type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
+import { CLOSE_TIME, type MessageSocket, WebSocketChannel, type WebSocketInfo } from "./channel.ts";
 
 /** The part of a WebSocket of `ws` that is used. */
 export interface WsWebSocket {
@@ -67,8 +67,11 @@ export interface Carrier {
   unref?(): unknown;
 }
 
-/** The options of the package on both sides. Its own answers to pings would pile up while the peer reads nothing. */
-export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false } as const;
+/**
+ * The options of the package on both sides. Its own answers to pings would pile up while the peer reads nothing. It tells of
+ * a close frame only when the connection is closed, for which the peer has the time of `closeTimeout`.
+ */
+export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false, closeTimeout: CLOSE_TIME } as const;
 
 /** The `readyState` of a WebSocket that can send. */
 const OPEN = 1;
