@@ -75,7 +75,7 @@ const ROWS = {
 } as const;
 
 /** They take long and come first, so that no lane waits long for the others at the end. */
-const LONG = ["bench", "handshake_leaks", "interop", "pairs", "resume_*", "wire_*", "worker_route"];
+const LONG = ["bench", "browser", "handshake_leaks", "interop", "pairs", "resume_*", "wire_*", "worker_route"];
 
 /**
  * Who looks at real time or waits a while, and why a busy machine does not upset it. `tests/test_plan_test.ts` finds who is
@@ -87,6 +87,13 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",
   "adapter_web_socket_test.ts":
     "waits until WebSockets are closed, which takes milliseconds, for at most 5 s: whatever is open then is found as a leak",
+  "browser/main.ts": "kills a program that hangs after ten minutes, where it needs one",
+  "browser/page/client.ts":
+    "measures how far apart the timers of a page in the background come; or stands still for seconds",
+  "browser/pages.ts": "the text of a page, whose timers come when the clock shows a multiple of some seconds",
+  "browser/run.ts": "says how long each scenario took",
+  "browser/throttled.ts":
+    "timers that come every 2 s, with a heartbeat of 1 s and limits of 4 s and more; late, all of them are",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
     "pauses of up to 100 ms find that nothing happens, and late they only last longer; a timer of 20 ms is " +
@@ -105,8 +112,8 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "logger_file_test.ts": "another process writes 100 lines within 50 s, where it needs a fraction of one",
   "logger_test.ts": "waits one turn of the event loop",
   "message_test.ts": "waits 5 ms for a rejection that nobody handles: late, it only waits longer",
-  "pairs/client.ts": "takes a time stamp",
-  "pairs/contract.ts": "ends a program that hangs after 50 s, where it needs one",
+  "pairs/talk.ts": "takes a time stamp",
+  "pairs/program.ts": "ends a program that hangs after 50 s, where it needs one",
   "processes/waiting.ts": "limits of 20 s and more, given by its callers, for programs that answer within one",
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",

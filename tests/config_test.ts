@@ -97,7 +97,9 @@ function wrongLoops(): Wrong[] {
   return [
     wrong(null, " must be an EventLoop, not null"),
     wrong("node", ' must be an EventLoop, not "node"'),
-    ...["defer", "yield"].map((name) => wrong({ ...loop, [name]: 1 }, `.${name} must be a function, not 1`)),
+    ...["defer", "yield", "throttled"].map((name) =>
+      wrong({ ...loop, [name]: 1 }, `.${name} must be a function, not 1`)
+    ),
     wrong({ ...loop, clock: undefined }, ".clock must be a Clock, not undefined"),
     ...Object.keys(clock).map((name) =>
       wrong({ ...loop, clock: { ...clock, [name]: undefined } }, `.clock.${name} must be a function, not undefined`)

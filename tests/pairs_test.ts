@@ -13,10 +13,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { HandshakeError, type TcpEndpoint } from "@veltix/core";
 import { describeProblem, findRuntimes, ROOT, type Runtime } from "../scripts/runtimes.ts";
-import { talk } from "./pairs/client.ts";
 import { Checks, CLIENT_CHECKS, type Result, SERVER_CHECKS } from "./pairs/contract.ts";
-import { clientOf, type Protection, PROTECTIONS, serverOf } from "./pairs/protection.ts";
+import { clientOf, type Protection, PROTECTIONS, serverOf, wayTo } from "./pairs/protection.ts";
 import { serve } from "./pairs/server.ts";
+import { talk } from "./pairs/talk.ts";
 
 /** Checks that all were made, in order; a failure says which and why. */
 function assertAll(side: string, results: readonly Result[], checks: readonly string[], more: string = ""): void {
@@ -98,8 +98,8 @@ describe("a client and a server", () => {
         here.push(result);
         found(result.port ?? 0);
       };
-      const serving = serve(new Checks(report), protection);
-      await talk(new Checks((result) => there.push(result)), await port, protection).catch(() => {});
+      const serving = serve(new Checks(report), serverOf(protection, { hostname: "127.0.0.1", port: 0 }));
+      await talk(new Checks((result) => there.push(result)), wayTo(protection, await port)).catch(() => {});
       assertAll("client", there, CLIENT_CHECKS);
       await serving.catch(() => {});
       assertAll("server", here, SERVER_CHECKS);

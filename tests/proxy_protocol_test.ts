@@ -474,6 +474,19 @@ describe("limits behind a proxy", () => {
     for (const raw of [third, ...raws]) await raw[Symbol.asyncDispose]();
   });
 
+  it("of handshakes in one network do not count the proxy while headers are waited for", async () => {
+    await using served = await serveInside({ maxPendingPerAddress: 2 });
+    const raws: Raw[] = [];
+    for (let i = 0; i < 5; i++) raws.push(await say(served, utf8("PROXY ")));
+    await until(() => served.server.stats().pendingHandshakes === 5);
+    for (const [i, raw] of raws.entries()) {
+      await raw.connection.write(text({ hostname: `203.0.113.${i}`, port: 1 }).subarray(6));
+      await raw.agreeAsClient();
+    }
+    await until(() => served.server.clients.length === 5);
+    for (const raw of raws) await raw[Symbol.asyncDispose]();
+  });
+
   it("of all handshakes hold while headers are waited for: the oldest has to go", async () => {
     await using served = await serveInside({ maxPendingHandshakes: 3 });
     const raws: Raw[] = [];

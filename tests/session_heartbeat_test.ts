@@ -1,8 +1,8 @@
 /** Promise 6: dead peers are found without code of the user, and living ones are never taken for dead. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, messageType, text } from "../mod.ts";
+import { Client, messageType, text, TimeoutError } from "../mod.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { Heartbeat } from "../src/link/heartbeat.ts";
 import { TimerWheel } from "../src/base/timer_wheel.ts";
@@ -218,6 +218,43 @@ describe("the heartbeat", () => {
       await base.clock.advance(release === "native" ? 41_000 : 61_000);
       assertEquals(met.client.state, "disconnected");
     }
+  });
+
+  it("of a page in the background asks late, judges after the peer's time, and lets a living server be", async () => {
+    const MINUTE = 60_000;
+    const base = memoryWorld();
+    // Its timers come once a minute, and its loop runs.
+    const clock = {
+      ...methods(base.clock),
+      now: () => base.clock.now(),
+      setTimeout: (fn: () => void, ms: number) => {
+        const due = Math.ceil((base.clock.now() + ms) / MINUTE) * MINUTE;
+        return base.clock.setTimeout(fn, due - base.clock.now());
+      },
+    };
+    const slow = withTime(base.transport, clock);
+    const transport = { ...slow, eventLoop: { ...slow.eventLoop!, throttled: () => true } };
+    await using met = await face({ clock: base.clock, transport }, "native");
+    let alive = true;
+    const seen = listen(base, met.raw, (id) => alive && void pong(met.raw, id));
+    const pass = async (minutes: number): Promise<void> => {
+      for (let i = 0; i < minutes; i++) {
+        await base.clock.advance(MINUTE);
+        // Before it judges, it lets the loop turn.
+        for (let turns = 0; turns < 10; turns++) await base.clock.settle();
+      }
+    };
+    await pass(60);
+    assertEquals([met.client.state, met.events.all], ["connected", []]);
+    assert(seen.length >= 50 && seen.every(({ at }) => at % MINUTE === 0), `${seen.length} PINGs`);
+    alive = false;
+    const from = base.clock.now();
+    const request = assertRejects(() => met.client.request(WORK, "", { timeout: 1_000 }), TimeoutError);
+    await pass(1);
+    await request;
+    await pass(1);
+    const [{ reason }] = met.events.of("disconnect")[0];
+    assertEquals([reason, met.client.state, base.clock.now() - from], ["heartbeat", "disconnected", 2 * MINUTE]);
   });
 
   it("asks past held messages, and past nothing when the buffer is full", async () => {

@@ -161,6 +161,38 @@ describe("the timer wheel", () => {
     assertEquals([calls.length, timers.size], [3, 0]);
   });
 
+  it("looks by turns of the loop where timers are throttled, and is no later than its timer", () => {
+    let now = 0;
+    const timers: (() => void)[] = [];
+    const turns: (() => void)[] = [];
+    const clock = {
+      now: () => now,
+      setTimeout: (fn: () => void) => timers.push(fn),
+      clearTimeout: () => {},
+      unref: () => {},
+    };
+    const wheel = new TimerWheel(clock, { throttled: () => true, yield: (fn) => void turns.push(fn) });
+    const calls: string[] = [];
+    const answered = new Timeout(() => calls.push("answered"));
+    wheel.add(answered, 1_000);
+    wheel.add(new Timeout(() => calls.push("silent")), 1_000);
+    now = 60_000;
+    timers.pop()!();
+    assertEquals(calls, []);
+    // What has arrived is read in these turns.
+    turns.shift()!();
+    wheel.remove(answered);
+    for (let i = 0; turns.length > 0 && i < 100; i++) turns.shift()!();
+    assertEquals([calls, wheel.size, timers.length], [["silent"], 0, 0]);
+    // A wheel that is closed meanwhile calls nobody.
+    wheel.add(new Timeout(() => calls.push("never")), 10);
+    now = 120_000;
+    timers.pop()!();
+    wheel.close();
+    for (let i = 0; turns.length > 0 && i < 100; i++) turns.shift()!();
+    assertEquals([calls, turns, timers.length], [["silent"], [], 0]);
+  });
+
   it("serves everything that is due after a stall longer than its whole turn", () => {
     let now = 0;
     const timers: (() => void)[] = [];

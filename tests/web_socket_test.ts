@@ -2,6 +2,7 @@ import { Client, json, messageType, Server, streamType, text } from "@veltix/cor
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { AuthenticateContext } from "../src/server/authenticate.ts";
+import { CA, pair } from "./tls_support.ts";
 
 const ADD = messageType(200, "add", json<{ a: number; b: number }>(), json<number>());
 const NEWS = messageType(201, "news", text);
@@ -48,5 +49,18 @@ describe("a server with webSocket", () => {
     assertEquals(request.url.pathname + request.url.search, "/veltix?room=7");
     assert(request.headers.get("host")?.startsWith("127.0.0.1"));
     assertEquals([client.security, plain.security], ["none", "none"]);
+  });
+
+  it("serves them over TLS", async () => {
+    await using server = new Server({
+      listen: [{ port: 0, hostname: "127.0.0.1", webSocket: true, tls: { ...pair("server"), minVersion: "TLSv1.2" } }],
+    });
+    server.route(ADD, ({ data }) => data.a + data.b);
+    await server.start();
+    const { port } = server.addresses[0] as { port: number };
+    await using client = new Client({ url: `wss://127.0.0.1:${port}/`, tls: { ca: CA } });
+    await client.connect();
+    assertEquals(await client.request(ADD, { a: 1, b: 2 }), 3);
+    assertEquals([client.security, server.clients.map(({ security }) => security)], ["tls", ["tls"]]);
   });
 });

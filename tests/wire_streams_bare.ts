@@ -20,9 +20,12 @@ const { encodeFrame } = await import("../src/wire/encoder.ts");
 const { FrameDecoderStream, FrameEncoderStream } = await import("../src/wire/codec_streams.ts");
 const { loadVectors, PROTOCOLS, Random, randomFrame, show, unhex } = await import("./wire_support.ts");
 const { client, failure } = await import("./wire_handshake_support.ts");
-const { Client, Server } = await import("../mod.ts");
+const { bytes, Client, messageType, Server } = await import("../mod.ts");
+const { memoryTransport } = await import("../src/adapters/memory.ts");
 
 const random = new Random(1);
+/** The sizes of payloads: around those where checksums and buffers change, and more than one write. */
+const SIZES = [0, 100, 575, 600, 65_519, 65_520, 65_521, 300_000];
 
 async function roundTrip(spoken: (typeof PROTOCOLS)[number]): Promise<void> {
   const frames = Array.from({ length: 20 }, () => randomFrame(random, spoken, 2000));
@@ -47,6 +50,24 @@ function refusal(fn: () => unknown): string {
   return "nothing thrown";
 }
 
+/** Sends payloads of these sizes there and back, and returns those that came back as they were. */
+async function echoed(sizes: readonly number[]): Promise<number[]> {
+  const ECHO = messageType(200, "echo", bytes, bytes);
+  const transport = memoryTransport();
+  await using server = new Server({ transport });
+  server.route(ECHO, ({ data }) => data);
+  await server.start();
+  await using client = new Client({ transport });
+  await client.connect();
+  const same: number[] = [];
+  for (const size of sizes) {
+    const sent = random.bytes(size);
+    const got = await client.request(ECHO, sent);
+    if (got.length === size && got.every((byte, i) => byte === sent[i])) same.push(size);
+  }
+  return same;
+}
+
 const carried: string[] = [];
 for (const spoken of PROTOCOLS) {
   if (spoken.integrity === "sha256") continue;
@@ -59,6 +80,7 @@ const frame = randomFrame(random, oldest, 9);
 const vectors = loadVectors().find(({ release }) => release === "1.6.0")!;
 console.log(JSON.stringify({
   carried,
+  echoed: await echoed(SIZES),
   old: old.map(({ name }) => name),
   decoder: refusal(() => new FrameDecoder(oldest)),
   encoder: refusal(() => encodeFrame(oldest, frame)),

@@ -144,6 +144,7 @@ describe("a runtime without process.getBuiltinModule", () => {
       "or a peer of Python release 1.6.2 or later";
     assertEquals(JSON.parse(output), {
       carried: PROTOCOLS.filter(({ integrity }) => integrity !== "sha256").map(({ name }) => name),
+      echoed: [0, 100, 575, 600, 65_519, 65_520, 65_521, 300_000],
       old: PROTOCOLS.filter(({ integrity }) => integrity === "sha256").map(({ name }) => name),
       decoder: refused("Cannot decode the stream"),
       encoder: refused("Cannot encode the frame"),

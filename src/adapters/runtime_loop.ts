@@ -24,7 +24,7 @@ function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
 
 /** Returns the event loop of this runtime. On Deno, too, it is fair to sockets. */
 export function runtimeLoop(): EventLoop {
-  return { clock: runtimeClock(), defer: anyLoop.defer, yield: fairYield() };
+  return { ...anyLoop, clock: runtimeClock(), yield: fairYield() };
 }
 
 function fairYield(): EventLoop["yield"] {

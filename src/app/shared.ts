@@ -60,10 +60,11 @@ export function makeShared(
 ): PeerShared {
   const { pool, leave } = lend(loop);
   const { clock } = loop;
-  const wheel = new TimerWheel(clock);
+  const wheel = new TimerWheel(clock, loop);
   faults?.begin(wheel, clock);
   return {
     clock,
+    throttled: loop.throttled,
     routes,
     limits,
     observers,

@@ -31,6 +31,12 @@ export interface EventLoop {
    * that takes a millisecond.
    */
   yield(fn: () => void, crowded?: boolean): void;
+  /**
+   * Returns whether timers come late although the loop runs, as those of a page in the background do: once a second, or
+   * once a minute.
+   * @default they come in time
+   */
+  throttled?(): boolean;
   /** The time. */
   readonly clock: Clock;
 }

@@ -23,12 +23,16 @@ const clock: Clock = {
   ref: (timer) => (timer as Refable).ref?.(),
 };
 
+/** Only pages have it, and tests that imitate one on a runtime, whose timers are in time. */
+const { document } = globalThis as { readonly document?: { readonly hidden?: boolean } };
+
 /** The event loop for all runtimes. */
 export const anyLoop: EventLoop = {
   clock,
   // Gathering writes in a microtask would end each gathering too early on Deno, so `nextTick` is preferred.
   defer: nextTick ?? queueMicrotask,
   yield: setImmediate === undefined ? viaMessageChannel : (fn) => void setImmediate(fn),
+  throttled: nextTick === undefined && document ? () => document.hidden === true : undefined,
 };
 
 /** How long immediates may follow one another before the sockets have their turn, in milliseconds. */

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Clock, TimerHandle } from "./clock.ts";
+import type { Clock, EventLoop, TimerHandle } from "./clock.ts";
 import { Timeout, type TimerEntry } from "./timer_entry.ts";
 
 export { Timeout, TimerEntry } from "./timer_entry.ts";
@@ -31,10 +31,13 @@ const LOOK_AFTER_MS = 30;
 const LOOK_FOR_MS = 20;
 /** The most times in a row that a timer is put off. */
 const PUT_OFF = 4;
+/** Where a timer would come too late for that, it waits for so many turns of the event loop. */
+const LOOK_TURNS = 10;
 
 /** Schedules entries; see the module. */
 export class TimerWheel {
   readonly #clock: Clock;
+  readonly #loop: Pick<EventLoop, "throttled" | "yield"> | undefined;
   /** The slots, from the first time on that there are more than a few entries. */
   #slots: (TimerEntry | undefined)[] | undefined = undefined;
   /** All entries before that, in no order. */
@@ -50,8 +53,13 @@ export class TimerWheel {
   #putOff = 0;
   #closed = false;
 
-  constructor(clock: Clock) {
+  /**
+   * @param clock The time.
+   * @param loop The event loop, if its timers may be throttled.
+   */
+  constructor(clock: Clock, loop?: Pick<EventLoop, "throttled" | "yield">) {
     this.#clock = clock;
+    this.#loop = loop;
     this.#served = tickAt(clock.now());
   }
 
@@ -174,9 +182,16 @@ export class TimerWheel {
   #fire(due: number): void {
     const now = this.#clock.now();
     if (now - due <= LOOK_AFTER_MS || this.#putOff === PUT_OFF) return this.#serve();
+    if (this.#loop?.throttled?.()) return this.#serveIn(LOOK_TURNS, this.#loop);
     this.#putOff++;
     this.#timer = this.#clock.setTimeout(() => this.#fire(now + LOOK_FOR_MS), LOOK_FOR_MS);
     if (this.#holds === 0) this.#clock.unref(this.#timer);
+  }
+
+  /** Serves after so many turns of the event loop, in which what has arrived is read. */
+  #serveIn(turns: number, loop: Pick<EventLoop, "yield">): void {
+    if (turns === 0) this.#serve();
+    else loop.yield(() => this.#serveIn(turns - 1, loop));
   }
 
   #serve(): void {

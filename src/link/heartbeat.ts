@@ -1,13 +1,14 @@
 /**
  * Finds dead peers. A side that has sent or received nothing for some time sends a PING. A peer that stays silent after
  * that is dead. Any received byte shows that the peer is alive. Silence does not count while this side has stopped
- * reading, or while its event loop stood still, because neither is the peer's fault.
+ * reading, or while its event loop stood still, because neither is the peer's fault. Where timers are throttled, the PING
+ * is sent late, and the peer has its time from then on.
  *
  * @module
  */
 
 import { ConnectionError } from "../errors.ts";
-import type { Clock } from "../base/clock.ts";
+import type { Clock, EventLoop } from "../base/clock.ts";
 import { LATE_MS, TimerEntry, type TimerWheel } from "../base/timer_wheel.ts";
 
 /** The least delay of a check that shows that the event loop stood still, in milliseconds: three ticks of the wheel. */
@@ -44,6 +45,8 @@ export interface HeartbeatHost {
 export interface HeartbeatTime {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  /** See `EventLoop.throttled`. */
+  readonly throttled?: EventLoop["throttled"];
 }
 
 /** Watches one connection. */
@@ -77,9 +80,11 @@ export class Heartbeat extends TimerEntry {
     const { idle, timeout } = this.#pace;
     const now = this.#time.clock.now();
     const { fragile } = this.#host;
+    const late = now - this.#due > Math.min(LATE_MS, Math.max(LEAST_LATE_MS, timeout / 4));
     if (this.#host.paused || fragile) this.#excused = now;
-    // While the loop stood still, no PING could be sent and no answer could be read.
-    else if (now - this.#due > Math.min(LATE_MS, Math.max(LEAST_LATE_MS, timeout / 4))) {
+    // A throttled loop has read all that has come, and a PING that it has sent could be answered. While the loop stood
+    // still, no PING could be sent and no answer could be read.
+    else if (late && (this.#time.throttled?.() !== true || this.#asked <= this.#heard)) {
       this.#excused = Math.max(this.#excused, now - idle);
     }
     const silent = now - this.#heard;

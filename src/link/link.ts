@@ -5,7 +5,7 @@
  */
 
 import { ConnectionError } from "../errors.ts";
-import { Heartbeat, type HeartbeatHost, type HeartbeatPace } from "./heartbeat.ts";
+import { Heartbeat, type HeartbeatHost, type HeartbeatPace, type HeartbeatTime } from "./heartbeat.ts";
 import type { KeptBytes } from "./kept_bytes.ts";
 import type { NegotiatedFlags, Recovery } from "../wire/decoder_options.ts";
 import { isNative, type Protocol } from "../wire/protocols.ts";
@@ -21,7 +21,7 @@ import {
 import { FrameWriter, type FrameWriterEvents, type FrameWriterShared } from "./frame_writer.ts";
 
 /** What all links of a Server or a Client share. */
-export interface LinkShared extends FrameSourceShared, FrameWriterShared {
+export interface LinkShared extends FrameSourceShared, FrameWriterShared, HeartbeatTime {
   readonly tuning: FrameWriterShared["tuning"] & {
     /** The heartbeat of native connections; `undefined` for none. */
     readonly heartbeat: HeartbeatPace | undefined;

@@ -60,8 +60,9 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
 /**
  * Computes the {@linkcode crc32} of `size` bytes from `start` on.
  *
- * @param view A view of the buffer that holds the bytes.
- * @param whole The same bytes as an array, if the caller has one. The native function takes an array.
+ * @param view A view of the buffer that holds the bytes. Of a frame that is larger than one write, it holds the first
+ * part alone.
+ * @param whole All the bytes as an array, if the caller has one.
  */
 export function crc32Range(
   view: DataView,
@@ -70,8 +71,9 @@ export function crc32Range(
   seed: number,
   whole: Uint8Array | undefined,
 ): number {
-  if (native === undefined || size < NATIVE_FROM) return crc32Table(view, start, start + size, seed);
-  return native(whole ?? bytesOf(view, start, size), seed);
+  if (size < NATIVE_FROM) return crc32Table(view, start, start + size, seed);
+  if (native !== undefined) return native(whole ?? bytesOf(view, start, size), seed);
+  return whole === undefined ? crc32Table(view, start, start + size, seed) : crc32Table(viewOf(whole), 0, size, seed);
 }
 
 /** Returns whether the checksum of this many bytes is computed by the native function, which takes an array. */

@@ -17,6 +17,7 @@ import type { Suite } from "../../src/encryption/primitives.ts";
 import type { Encryption } from "../../src/encryption_seam.ts";
 import type { Connection } from "../../src/transport.ts";
 import { CA, pair, pem } from "../tls_support.ts";
+import type { Way } from "./talk.ts";
 
 /**
  * All of them. `noise in tls` and `noise in ws` have the suite that the two runtimes choose: mostly ChaCha20 where Deno takes
@@ -63,7 +64,7 @@ function urlOf(protection: Protection, hostname: string, port: number): string {
 }
 
 /** Whether both sides compress: the best codec inside TLS, and inside Noise the only one that the server knows. */
-export function compresses(protection: Protection): boolean {
+function compresses(protection: Protection): boolean {
   return protection !== "plain";
 }
 
@@ -126,22 +127,25 @@ export function clientOf(
   });
 }
 
-/** Opens a protected connection. `answer` returns what is sent for the first bytes of the server, if they come within. */
-export async function open(
-  protection: Protection,
-  port: number,
-  answer: (greeting: Uint8Array) => Uint8Array,
-): Promise<Connection> {
+/** Returns how clients come to the server at a port. */
+export function wayTo(protection: Protection, port: number): Way {
   const to = { hostname: "127.0.0.1", port };
-  const { encryption: options, tls } = clientOptions(protection);
-  const tlsOptions = typeof tls === "object" ? tls : undefined;
-  const transport = isWebSocket(protection)
-    ? webSockets().client(urlOf(protection, to.hostname, port), tlsOptions)
-    : tlsOptions === undefined
-    ? nodeTransport()
-    : tlsSockets().client(tlsOptions);
-  const connection = await transport.connect(to);
-  return options === undefined
-    ? connection
-    : await encryptionOf(protection).client(options).connect(connection, to, answer);
+  return {
+    client: () => clientOf(protection, to),
+    async open(answer): Promise<Connection> {
+      const { encryption: options, tls } = clientOptions(protection);
+      const tlsOptions = typeof tls === "object" ? tls : undefined;
+      const transport = isWebSocket(protection)
+        ? webSockets().client(urlOf(protection, to.hostname, port), tlsOptions)
+        : tlsOptions === undefined
+        ? nodeTransport()
+        : tlsSockets().client(tlsOptions);
+      const connection = await transport.connect(to);
+      return options === undefined
+        ? connection
+        : await encryptionOf(protection).client(options).connect(connection, to, answer);
+    },
+    compresses: compresses(protection),
+    security: securityOf(protection),
+  };
 }

@@ -6,14 +6,14 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { type CloseReason, ProtocolError, type TcpEndpoint } from "@veltix/core";
-import { GIVEN, type Protection, serverOf } from "./protection.ts";
-import { type Checks, type Command, COUNT, main, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { type CloseReason, ProtocolError, type Server, type TcpEndpoint } from "@veltix/core";
+import { GIVEN, serverOf } from "./protection.ts";
+import { type Checks, type Command, COUNT, SERVER_CHECKS, TYPES } from "./contract.ts";
+import { main } from "./program.ts";
 
-/** Serves until it is told to close. */
-export async function serve(checks: Checks, protection: Protection = GIVEN): Promise<void> {
+/** Lets a server serve until it is told to close. */
+export async function serve(checks: Checks, server: Server<unknown>): Promise<void> {
   const [listens, closes, unexpected] = SERVER_CHECKS;
-  const server = serverOf(protection, { hostname: "127.0.0.1", port: 0 });
   const reasons = new Map<number, CloseReason>();
   const waiting = new Map<number, (reason: CloseReason) => void>();
   const errors: unknown[] = [];
@@ -99,4 +99,4 @@ export async function serve(checks: Checks, protection: Protection = GIVEN): Pro
   });
 }
 
-if (import.meta.main) await main((checks) => serve(checks));
+if (import.meta.main) await main((checks) => serve(checks, serverOf(GIVEN, { hostname: "127.0.0.1", port: 0 })));

@@ -1,7 +1,8 @@
 /**
  * The standard `WebSocket`, as browsers, Deno and Bun have it.
  *
- * It says how many bytes wait to be sent, but not when that number changes, so a full one is looked at again and again.
+ * It says how many bytes wait to be sent, but not when that number changes, so a full one is looked at again and again:
+ * by a timer, and whenever something comes, because the timers of a page in the background are rare.
  * It cannot be paused: what the peer sends is kept until it is read.
  *
  * @module
@@ -26,6 +27,15 @@ export interface StandardWebSocket {
   terminate?(): void;
 }
 
+/** The events of pages that are used. Only pages have a document. */
+interface PageEvents {
+  readonly document?: object;
+  addEventListener(name: "pagehide", listener: (event: { readonly persisted: boolean }) => void): void;
+  removeEventListener(name: "pagehide", listener: (event: { readonly persisted: boolean }) => void): void;
+}
+
+/** The close code of a connection that broke. */
+const BROKEN = 1006;
 /** The `readyState` of a WebSocket that can send. */
 const OPEN = 1;
 /** Above this number of bytes that wait to be sent, no more are sent until half of it is gone. */
@@ -40,8 +50,12 @@ const LEAST_CODE = 3000;
 /** Returns the channel of a WebSocket. Messages may come from the turn on in which this is called. */
 export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo): WebSocketChannel {
   socket.binaryType = "arraybuffer";
-  const channel = new WebSocketChannel(new StandardSocket(socket), info);
-  socket.onmessage = ({ data }) => channel.message(data instanceof ArrayBuffer ? new Uint8Array(data) : undefined);
+  const standard = new StandardSocket(socket);
+  const channel = new WebSocketChannel(standard, info);
+  socket.onmessage = ({ data }) => {
+    standard.look();
+    channel.message(data instanceof ArrayBuffer ? new Uint8Array(data) : undefined);
+  };
   // `close` follows and has the code.
   socket.onerror = ({ message = "" }) => {
     for (const violation of VIOLATIONS) {
@@ -49,8 +63,34 @@ export function standardChannel(socket: StandardWebSocket, info: WebSocketInfo):
       if (found !== null) channel.failed(`sent what is none: ${found[1]}`);
     }
   };
-  socket.onclose = ({ code, reason }) => channel.closed(code, reason);
+  const shown = whenKept(() => socket.close(CLOSE_CODE.normal));
+  socket.onclose = ({ code, reason }) => {
+    // To this side, it is as if the connection broke.
+    channel.closed(shown() ? BROKEN : code, reason);
+  };
   return channel;
+}
+
+/**
+ * Calls a function when this page is left and the browser may keep it, to show it again later. Meanwhile nothing of it
+ * runs, and some browsers leave its WebSockets open, so that the server would take it for one that listens.
+ *
+ * @returns A function that ends the watch, and returns whether `left` was called.
+ */
+function whenKept(left: () => void): () => boolean {
+  const { addEventListener, document, removeEventListener } = globalThis as unknown as PageEvents;
+  if (document === undefined) return () => false;
+  let kept = false;
+  const hide = ({ persisted }: { readonly persisted: boolean }): void => {
+    if (!persisted) return;
+    kept = true;
+    left();
+  };
+  addEventListener("pagehide", hide);
+  return () => {
+    removeEventListener("pagehide", hide);
+    return kept;
+  };
 }
 
 /** What Bun and Deno say about bytes that are no WebSocket. A browser says nothing. */
@@ -65,6 +105,8 @@ class StandardSocket implements MessageSocket {
   readonly terminate: (() => void) | undefined;
   /** Looks again at the number of bytes that wait. */
   #timer: unknown = undefined;
+  /** Ends the wait for that number. */
+  #drained: (() => void) | undefined = undefined;
 
   constructor(socket: StandardWebSocket) {
     this.#socket = socket;
@@ -79,7 +121,10 @@ class StandardSocket implements MessageSocket {
     // It copies the bytes.
     this.#socket.send(bytes);
     if (this.#socket.bufferedAmount <= MOST_BUFFERED) return undefined;
-    return new Promise((resolve) => this.#drain(resolve, LOOK_AGAIN));
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      this.#lookAgain(LOOK_AGAIN);
+    });
   }
 
   close(code: number): void {
@@ -87,13 +132,22 @@ class StandardSocket implements MessageSocket {
     this.#socket.close(code === CLOSE_CODE.normal || code >= LEAST_CODE ? code : CLOSE_CODE.aborted);
   }
 
-  #drain(resolve: () => void, wait: number): void {
+  /** Ends the wait if enough has been sent. */
+  look(): void {
+    if (this.#drained === undefined) return;
+    const { bufferedAmount, readyState } = this.#socket;
+    // A WebSocket that is closed never sends the rest.
+    if (bufferedAmount > MOST_BUFFERED / 2 && readyState === OPEN) return;
+    this.#stop();
+    this.#drained();
+    this.#drained = undefined;
+  }
+
+  #lookAgain(wait: number): void {
     this.#timer = realTime.setTimeout(() => {
       this.#timer = undefined;
-      const { bufferedAmount, readyState } = this.#socket;
-      // A WebSocket that is closed never sends the rest.
-      if (bufferedAmount <= MOST_BUFFERED / 2 || readyState !== OPEN) resolve();
-      else this.#drain(resolve, Math.min(2 * wait, LONGEST_WAIT));
+      this.look();
+      if (this.#drained !== undefined) this.#lookAgain(Math.min(2 * wait, LONGEST_WAIT));
     }, wait);
   }
 
