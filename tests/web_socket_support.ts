@@ -152,6 +152,8 @@ export interface Relay extends AsyncDisposable {
   readonly port: number;
   /** Sends bytes to the server, after what the clients have sent. */
   inject(bytes: Uint8Array): void;
+  /** Sends bytes to the clients, after what the server has sent. */
+  injectBack(bytes: Uint8Array): void;
   /** Cuts all connections. */
   cut(): void;
 }
@@ -163,9 +165,11 @@ export interface Relay extends AsyncDisposable {
  */
 export async function relayTo(port: number, headers = ""): Promise<Relay> {
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   const servers = new Set<Socket>();
   const relay = createRelay((near) => {
     const far = connect({ port, host: HOST });
+    clients.add(near);
     servers.add(far);
     for (const socket of [near, far]) {
       sockets.add(socket);
@@ -189,6 +193,9 @@ export async function relayTo(port: number, headers = ""): Promise<Relay> {
     port: (relay.address() as { port: number }).port,
     inject: (bytes) => {
       for (const far of servers) far.write(bytes);
+    },
+    injectBack: (bytes) => {
+      for (const near of clients) near.write(bytes);
     },
     cut,
     [Symbol.asyncDispose]: () => {

@@ -29,6 +29,9 @@ export const webSocketUrl: Check<string> = (name, value) => {
       `${name} must be a URL with ws: or wss:, such as "wss://example.org/veltix", not ${show(text)}`,
     );
   }
+  if (url.port === "0") {
+    throw new ConfigError("invalid-config", `${name} must have a port from 1 to 65535, not ${show(text)}`);
+  }
   if (url.hash !== "") throw new ConfigError("invalid-config", `${name} must not have a fragment (${url.hash})`);
   if (url.username !== "" || url.password !== "") {
     throw new ConfigError("invalid-config", `${name} must not have a user or a password: use credentials`);

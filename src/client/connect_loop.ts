@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConfigError, HandshakeError, type Refusal } from "../errors.ts";
+import { ConfigError, HandshakeError, type Refusal, VeltixError } from "../errors.ts";
 import { writeNote } from "../app/log.ts";
 import { addressText } from "../base/address.ts";
 import { closedError, type CloseReason, handshakeReason } from "../link/close_reason.ts";
@@ -22,6 +22,7 @@ import type { DisconnectState, MessageCounts } from "./disconnect.ts";
 import type { ComebackParts, ConnectionParts } from "./load_parts.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Pause } from "./pause.ts";
+import { AttemptFailures } from "./attempt_failures.ts";
 import {
   DEFAULT_RECONNECT,
   delayBefore,
@@ -85,6 +86,8 @@ export interface ConnectionResult {
   readonly lasted: number | undefined;
   /** True if the session could have gone on over another connection. */
   readonly sessionLost?: boolean;
+  /** Whether another attempt can succeed, after one that brought no connection. @default what the error says */
+  readonly again?: boolean;
 }
 
 /** The connect loop. {@linkcode run} starts it. */
@@ -271,12 +274,17 @@ export class ConnectLoop {
     const { signal } = this.#abort;
     core.events.emit("connecting", { attempt });
     const fresh = this.#takeFresh();
-    let arrival: Arrival;
+    const failures = new AttemptFailures();
+    let arrival: Arrival | undefined;
     try {
-      arrival = fresh?.arrival ?? await this.#dial(connections, attempt);
+      arrival = fresh?.arrival ?? await this.#dial(connections, attempt, failures);
     } catch (error) {
       // An attempt that this side gave up is not a failure of the network.
       return failed(error, signal.aborted ? "manual" : handshakeReason(error));
+    }
+    if (arrival === undefined) {
+      const { error } = failures;
+      return { ...failed(error, handshakeReason(error)), again: failures.worthRetrying(this.#connected) };
     }
     const { channel, outcome, route } = arrival;
     // If it was given up after `dial` returned, nothing else would close the connection.
@@ -326,22 +334,34 @@ export class ConnectLoop {
     return { ...result, sessionLost, lasted: comeback.cutAt - since };
   }
 
-  /** Connects to one of the servers: they are tried in turn, beginning with the one of the last connection. */
-  async #dial({ parts: { dial }, shared, routes }: ConnectionContext, attempt: number): Promise<Arrival> {
+  /**
+   * Connects to one of the servers: they are tried in turn, beginning with the one of the last connection. The failures are
+   * added to `failures`. Returns `undefined` if no server lets the client in.
+   */
+  async #dial(
+    { parts: { dial }, shared, routes }: ConnectionContext,
+    attempt: number,
+    failures: AttemptFailures,
+  ): Promise<Arrival | undefined> {
     const context = this.#context;
     const { signal } = this.#abort;
-    for (let left = routes.length;;) {
+    for (let left = routes.length; left > 0; left--) {
       const { encryption, seenNative: nativeOnly, target, unref } = context;
       const route = routes[context.turn];
       try {
         const dialed = await dial({ ...target, ...route, attempt, encryption, nativeOnly, unref }, shared, signal);
         return { ...dialed, route };
       } catch (error) {
+        // The server is not at fault: this side gave up, its options are wrong, or the function for credentials has thrown.
+        if (signal.aborted || error instanceof ConfigError || !(error instanceof VeltixError)) throw error;
         context.turn = (context.turn + 1) % routes.length;
-        if (--left === 0 || signal.aborted || error instanceof ConfigError) throw error;
-        writeNote(context.core.log, "debug", () => `${(error as Error).message}; trying the next server`);
+        failures.add(error);
+        if (left === 1) continue;
+        const text = (): string => `${addressText(route.endpoint)}: ${error.message}; trying the next server`;
+        writeNote(context.core.log, "info", text);
       }
     }
+    return undefined;
   }
 
   /** Returns what brings the session of a peer back; `undefined` if it ends with its connection. */
@@ -396,10 +416,10 @@ export class ConnectLoop {
   }
 
   /** Returns whether another attempt follows a result. */
-  #tryAgain({ refusal, why, lasted, sessionLost }: ConnectionResult): boolean {
+  #tryAgain({ again, refusal, why, lasted, sessionLost }: ConnectionResult): boolean {
     if (refusal?.final === true || sessionLost === true && !worthComingBack(why())) return false;
     if (this.#ended || this.#attempt >= this.#retryMax) return false;
-    return lasted !== undefined || worthRetrying(why(), this.#connected);
+    return lasted !== undefined || (again ?? worthRetrying(why(), this.#connected));
   }
 
   /** True while the next attempt is still wanted. */
