@@ -1,6 +1,6 @@
 /**
- * Veltix: typed messages over TCP for Deno, Bun and Node: framing, integrity, typed routing, request and reply,
- * broadcast; and the wire protocols of Python's `veltix`.
+ * Veltix: typed messages and streams over TCP, TLS and WebSockets for Deno, Bun, Node and browsers: framing, integrity,
+ * typed routing, request and reply, broadcast; and the wire protocols of Python's `veltix`.
  *
  * @example A server, a client, a message and a request
  * ```ts
