@@ -204,8 +204,6 @@ export interface ListenerPlace<P> extends Place<P> {
   readonly at: Endpoint;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
-  /** The options of WebSockets; `undefined` for bare sockets. */
-  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** The encryption of a listener. */
