@@ -4,19 +4,23 @@
  * @module
  */
 
-import { type Check, optional, type OptionTable, readOptions, show } from "../base/checks.ts";
+import { type Check, type Checks, type Given, optional, readOptions, show } from "../base/checks.ts";
 import { ConfigError } from "../errors.ts";
 import type { WebSocketServerOptions } from "../websocket_seam.ts";
 
-const SERVER_OPTIONS = {
+/** The headers that belong to the answer itself. */
+const OWN_HEADERS = /^(?:connection|content-length|sec-websocket-.*|transfer-encoding|upgrade)$/i;
+
+/** The checks of the options of a server that takes WebSockets. */
+export const WEB_SOCKET_OPTIONS: Checks<Given<WebSocketServerOptions>> = {
   path: optional(pathOf),
   origins: optional(originsOf),
   headers: optional(headersOf),
-} satisfies OptionTable<WebSocketServerOptions>;
+};
 
 /** Checks the options of WebSockets, and returns them. */
 export const serverWebSocket: Check<WebSocketServerOptions> = (name, value) =>
-  readOptions(name, value === true ? {} : value as object, SERVER_OPTIONS, `${name}.`) as WebSocketServerOptions;
+  readOptions(name, value === true ? {} : value as object, WEB_SOCKET_OPTIONS, `${name}.`) as WebSocketServerOptions;
 
 /** Checks a URL of WebSockets, and returns it as the runtime writes it. */
 export const webSocketUrl: Check<string> = (name, value) => {
@@ -40,7 +44,8 @@ export const webSocketUrl: Check<string> = (name, value) => {
 };
 
 function pathOf(name: string, value: unknown): string {
-  if (typeof value === "string" && /^\/[^?#\s]*$/.test(value)) return value;
+  // As it is in the URL of a request.
+  if (typeof value === "string" && /^\/[^?#\s]*$/.test(value)) return new URL(`http://localhost${value}`).pathname;
   throw new TypeError(`${name} must be a path that begins with "/", without a query, not ${show(value)}`);
 }
 
@@ -61,6 +66,10 @@ function originsOf(name: string, value: unknown): NonNullable<WebSocketServerOpt
 function headersOf(name: string, value: unknown): Readonly<Record<string, string>> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TypeError(`${name} must be an object with texts, not ${show(value)}`);
+  }
+  for (const header of Object.keys(value)) {
+    if (!OWN_HEADERS.test(header)) continue;
+    throw new TypeError(`${name} must not have ${show(header)}, which the answer has already`);
   }
   try {
     new Headers(value as Record<string, string>);

@@ -13,9 +13,12 @@ import {
   type UpgradeTerms,
 } from "../adapters/web_socket/upgrade.ts";
 import { type NodeRequest, type NodeSocket, NodeUpgrader, upgradeNode } from "../adapters/web_socket/upgrade_node.ts";
-import { serverWebSocket } from "../app/web_socket_config.ts";
-import { checkFunction, show } from "../base/checks.ts";
+import { CONSOLE, writeLine } from "../app/log.ts";
+import { serverWebSocket, WEB_SOCKET_OPTIONS } from "../app/web_socket_config.ts";
+import { checkFunction, readOptions, show } from "../base/checks.ts";
 import { ConfigError } from "../errors.ts";
+import { ACCEPT_OPTIONS } from "../server/accept_options.ts";
+import { Server } from "../server/server.ts";
 import type { Connection } from "../transport.ts";
 import type { WebSocketServerOptions } from "../websocket_seam.ts";
 
@@ -61,7 +64,7 @@ export interface WebSocketHandler {
  * @param server The server.
  * @param options The options of the WebSockets, and those of `server.accept`.
  * @returns The functions to hand to the HTTP server.
- * @throws {RangeError | TypeError} An option of the WebSockets is wrong.
+ * @throws {RangeError | TypeError} An option is wrong.
  */
 export function webSocketHandler<Options extends object>(
   server: AcceptingServer<Options>,
@@ -72,14 +75,22 @@ export function webSocketHandler<Options extends object>(
   }
   checkFunction("server.accept", server.accept);
   const { path, origins, headers, ...rest } = options;
+  if (server instanceof Server) {
+    readOptions("options", options, { ...WEB_SOCKET_OPTIONS, ...ACCEPT_OPTIONS }, "options.");
+  }
+  /** True once the log says that the server does not run. */
+  let told = false;
   const terms: UpgradeTerms = {
     options: serverWebSocket("options", { path, origins, headers }),
     accept(connection): void {
       try {
         server.accept(connection, rest as unknown as Options);
+        told = false;
       } catch (error) {
         // The server does not run.
         connection.abort(error as Error);
+        if (!told) writeLine(CONSOLE, "warn", error);
+        told = true;
       }
     },
   };

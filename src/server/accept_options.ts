@@ -27,7 +27,8 @@ export interface AcceptOptions<P = undefined> {
 }
 
 const { protocol, authenticate, recovery, encryption } = LISTENER_OPTIONS;
-const ACCEPT_OPTIONS: Checks<Given<AcceptOptions<unknown>>> = { protocol, authenticate, recovery, encryption };
+/** The checks of the options. */
+export const ACCEPT_OPTIONS: Checks<Given<AcceptOptions<unknown>>> = { protocol, authenticate, recovery, encryption };
 
 /** The place of connections that were handed over. Two of them with the same terms count as the same. */
 class HandedOver<P> implements Place<P> {

@@ -204,8 +204,6 @@ export interface ListenerPlace<P> extends Place<P> {
   readonly at: Endpoint;
   /** The sockets to use; `undefined` for those of the server. */
   readonly transport: TransportChoice | undefined;
-  /** The options of WebSockets; `undefined` for bare sockets. */
-  readonly webSocket: WebSocketServerOptions | undefined;
 }
 
 /** The encryption of a listener. */
@@ -224,15 +222,15 @@ export interface ListenerOptions extends Omit<Given<ListenerConfig<unknown>>, "w
 
 /** The options of {@linkcode ServerConfig}, read. */
 export interface ServerOptions
-  extends CommonOptions, ServerLimits, Omit<ListenerOptions, "protocol" | "recovery" | "transport"> {
+  extends CommonOptions, ServerLimits, Omit<ListenerOptions, "protocol" | "recovery" | "transport" | "webSocket"> {
   readonly protocol: string;
   readonly quiet: boolean;
   readonly resume: ServerResumeTerms | undefined;
   readonly listen: readonly ListenerOptions[] | undefined;
 }
 
-/** The checks of the options of a listener. */
-export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
+/** The checks of the options that a listener has in common with a server. */
+const SHARED_OPTIONS: Checks<Omit<ListenerOptions, "webSocket">> = {
   port: optional(whole(0, 65535)),
   hostname: optional(nonEmpty),
   path: optional(nonEmpty),
@@ -242,14 +240,19 @@ export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
   transport: optional(transportOf),
   tls: optional((name, value) => value === false ? value : serverTls(name, value)),
   encryption: optional((name, value) => value === false ? value : serverEncryption(name, value)),
-  webSocket: optional((name, value) => value === false ? undefined : serverWebSocket(name, value)),
   proxyProtocol: optional((name, value) => value === false ? value : proxyProtocolOf(name, value)),
+};
+
+/** The checks of the options of a listener. */
+export const LISTENER_OPTIONS: Checks<ListenerOptions> = {
+  ...SHARED_OPTIONS,
+  webSocket: optional((name, value) => value === false ? undefined : serverWebSocket(name, value)),
 };
 
 /** The checks and defaults of the options. */
 export const SERVER_OPTIONS: Checks<ServerOptions> = {
   ...COMMON_OPTIONS,
-  ...LISTENER_OPTIONS,
+  ...SHARED_OPTIONS,
   protocol: optional(protocolOf, "2.0"),
   recovery: COMMON_OPTIONS.recovery,
   transport: COMMON_OPTIONS.transport,
@@ -275,7 +278,10 @@ function listenersOf(name: string, listen: unknown): ListenerOptions[] {
 export function placesOf<P>(options: ServerOptions): readonly ListenerPlace<P>[] {
   const { listen, protocol, authenticate, recovery } = options;
   if (listen === undefined) {
-    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, options);
+    const place = placeOf<P>(endpointOf(options, ANYWHERE), protocol, authenticate, recovery, undefined, {
+      ...options,
+      webSocket: undefined,
+    });
     checkSockets(place, options.transport, "");
     if (recovery === "resync" && place.protocol.magic === undefined) throw noResync(`protocol "${protocol}"`);
     return [place];

@@ -15,6 +15,9 @@ const CUT_AFTER = 16_384;
 const NUMBERED = 120;
 const MORE = 600;
 
+/** The protections with which this is tried: what they add lies above the connection. */
+export const SURVIVORS: readonly Protection[] = ["plain", "ws"];
+
 /** Lets a client talk to the server at a port while its connections are cut, one after the other. */
 export function survive(checks: Checks, protection: Protection, port: number): Promise<void> {
   return checks.run(SURVIVES, () => talkThroughCuts(protection, port));
