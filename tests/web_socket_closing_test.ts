@@ -154,7 +154,7 @@ describe("a WebSocket as a connection", () => {
     assertEquals(socket.done, ["pause"]);
     channel.message(new Uint8Array(MIB));
     assertEquals(socket.done, ["pause", "resume", "close 4000"]);
-    for (let i = 0; i < 32; i++) assertEquals((await connection.read())!.length, MIB);
+    // What has waited is dropped.
     assertStringIncludes((await failure(connection.read())).message, "more than 33554432 bytes wait unread");
     channel.closed(4000);
   });
@@ -163,7 +163,7 @@ describe("a WebSocket as a connection", () => {
     const { channel, socket } = open();
     let messages = 0;
     for (; messages < 1_000_000 && !socket.done.includes("close 4000"); messages++) channel.message(Uint8Array.of(1));
-    assert(messages > 100_000 && messages < 150_000, `${messages}`);
+    assert(messages > 25_000 && messages < 40_000, `${messages}`);
     channel.closed(4000);
   });
 
