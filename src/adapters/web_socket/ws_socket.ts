@@ -71,7 +71,11 @@ export interface Carrier {
  * The options of the package on both sides. Its own answers to pings would pile up while the peer reads nothing. It tells of
  * a close frame only when the connection is closed, for which the peer has the time of `closeTimeout`.
  */
-export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false, closeTimeout: CLOSE_TIME } as const;
+export const WS_OPTIONS: {
+  readonly perMessageDeflate: boolean;
+  readonly autoPong: boolean;
+  readonly closeTimeout: number;
+} = { perMessageDeflate: false, autoPong: false, closeTimeout: CLOSE_TIME };
 
 /** The `readyState` of a WebSocket that can send. */
 const OPEN = 1;
