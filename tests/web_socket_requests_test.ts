@@ -127,6 +127,16 @@ for (const kind of KINDS) {
       });
     }
 
+    if (OWN.includes(kind.name as typeof OWN[number])) {
+      it("that is not accepted leaves no socket behind, though the client does not close it", async () => {
+        await using served = await kind.serve();
+        await using raw = await RawSocket.connect(served.port);
+        raw.write(requestText(served.port, {}, "GET /other HTTP/1.1"));
+        assertEquals((await raw.answer()).status, 404);
+        await raw.lost();
+      });
+    }
+
     const good: readonly [name: string, headers: RequestHeaders, line?: string][] = [
       ["without an origin", {}],
       ["of a page of the same host", { Origin: "http://HOST" }],

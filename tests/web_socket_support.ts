@@ -12,7 +12,7 @@ import { connect, createServer as createRelay, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type MessageType, messageType, Server, type ServerConfig, type TcpEndpoint, text } from "../mod.ts";
 import { type WebSocketHandler, webSocketHandler, type WebSocketServerOptions } from "../src/auto/websocket.ts";
-import { limited } from "./processes/waiting.ts";
+import { limited, until } from "./processes/waiting.ts";
 import { HOST } from "./protected_support.ts";
 import { Recorder } from "./session_support.ts";
 import { CA, SERVER } from "./tls_support.ts";
@@ -237,6 +237,9 @@ export interface Answer {
 export class RawSocket implements AsyncDisposable {
   readonly #socket: Socket;
   #bytes: Uint8Array = new Uint8Array(0);
+  /** True if only the last bytes are kept. */
+  #counts = false;
+  #count = 0;
   #ended = false;
   #changed = Promise.withResolvers<void>();
   /** Resolves when the server has ended its direction, or the connection is lost. */
@@ -249,7 +252,8 @@ export class RawSocket implements AsyncDisposable {
       this.#changed = Promise.withResolvers();
     };
     socket.on("data", (chunk: Uint8Array) => {
-      this.#bytes = join(this.#bytes, chunk);
+      this.#count += chunk.length;
+      this.#bytes = this.#counts ? join(this.#bytes.slice(-100), chunk) : join(this.#bytes, chunk);
       change();
     });
     socket.on("error", () => {});
@@ -316,6 +320,17 @@ export class RawSocket implements AsyncDisposable {
     this.#socket.pause();
   }
 
+  /** Reads again, and keeps only the last bytes from now on. */
+  resume(): void {
+    this.#counts = true;
+    this.#socket.resume();
+  }
+
+  /** How many bytes have come. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Waits until something holds of what has come. */
   async until(what: string, holds: () => boolean): Promise<void> {
     await limited(
@@ -354,6 +369,15 @@ export class RawSocket implements AsyncDisposable {
   /** Waits until the server has ended its direction, or the connection is lost. */
   async over(what = "the end"): Promise<void> {
     await limited(what, LIMIT, this.closed);
+  }
+
+  /** Waits until the server has let go of the connection: it has no use for more bytes. */
+  async lost(): Promise<void> {
+    await this.over();
+    await until("the connection is lost", LIMIT, () => {
+      if (!this.#socket.destroyed) this.#socket.write("more");
+      return this.#socket.destroyed;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
