@@ -52,7 +52,7 @@ describe("examples/frameworks", () => {
       try {
         const url = await urlOf(child);
         assertEquals(await fetch(url).then((response) => response.text()), "A page\n");
-        await using client = new Client({ url: `${url.replace("http", "ws")}veltix` });
+        await using client = new Client({ url: `${url.replace("http", "ws")}veltix?room=7` });
         await client.connect();
         assertEquals(await client.request(UPPER, "hello"), "HELLO");
         await using other = new Client({ url: `${url.replace("http", "ws")}other` });

@@ -20,7 +20,7 @@ app.get("/", (_request: object, response: ServerResponse) => response.end("A pag
 
 const http = createServer(app as RequestListener);
 http.on("upgrade", (request, socket, head) => {
-  if (request.url === "/veltix") veltix.upgrade(request, socket, head);
+  if (request.url?.split("?")[0] === "/veltix") veltix.upgrade(request, socket, head);
   else socket.destroy();
 });
 http.listen(Number(process.argv[2] ?? 8080), "127.0.0.1", () => {

@@ -16,7 +16,7 @@ const veltix = webSocketHandler(await startServer());
 const app = fastify();
 app.get("/", () => "A page\n");
 app.server.on("upgrade", (request, socket, head) => {
-  if (request.url === "/veltix") veltix.upgrade(request, socket, head);
+  if (request.url?.split("?")[0] === "/veltix") veltix.upgrade(request, socket, head);
   else socket.destroy();
 });
 console.log(`${await app.listen({ host: "127.0.0.1", port: Number(process.argv[2] ?? 8080) })}/`);

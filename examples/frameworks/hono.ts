@@ -36,7 +36,7 @@ if (Deno !== undefined) {
   const { serve } = await import("@hono/node-server");
   const http = serve({ ...address, fetch: app.fetch }, ({ port }: { readonly port: number }) => say(port));
   http.on("upgrade", (request: { readonly url?: string }, socket: { destroy(): void }, head: Uint8Array) => {
-    if (request.url === "/veltix") veltix.upgrade(request, socket, head);
+    if (request.url?.split("?")[0] === "/veltix") veltix.upgrade(request, socket, head);
     else socket.destroy();
   });
 }

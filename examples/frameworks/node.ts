@@ -16,7 +16,7 @@ const veltix = webSocketHandler(await startServer());
 
 const http = createServer((_request, response) => response.end("A page\n"));
 http.on("upgrade", (request, socket, head) => {
-  if (request.url === "/veltix") veltix.upgrade(request, socket, head);
+  if (request.url?.split("?")[0] === "/veltix") veltix.upgrade(request, socket, head);
   else socket.destroy();
 });
 http.listen(Number(process.argv[2] ?? 8080), "127.0.0.1", () => {
