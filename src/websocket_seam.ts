@@ -7,7 +7,10 @@
 import type { TlsClientOptions, TlsHolder } from "./tls_seam.ts";
 import type { Transport, UpgradeRequest } from "./transport.ts";
 
-/** Decides whether pages of an origin may connect. */
+/**
+ * Decides whether pages of an origin may connect, and returns that at once. If it throws, the page gets the status 500, and
+ * the server's event `rejected` has the error.
+ */
 export type OriginCheck = (origin: string, request: UpgradeRequest) => boolean;
 
 /** Options of a server that takes WebSockets. */
@@ -20,10 +23,10 @@ export interface WebSocketServerOptions {
   /**
    * The origins whose pages may connect, such as `"https://example.org"`; `"*"` for all; or a function that decides.
    * A page of another origin gets the status 403. Programs that are not browsers send no origin and are not refused.
-   * @default pages whose host is the one that the request is for
+   * @default pages whose host and port are those that the request is for, and with `https:` if it came over TLS
    */
   readonly origins?: "*" | readonly string[] | OriginCheck;
-  /** Headers of the answer that accepts a WebSocket, by name. @default none */
+  /** Headers of the answer that accepts a WebSocket, by name. Those of the answer itself cannot be set. @default none */
   readonly headers?: Readonly<Record<string, string>>;
 }
 

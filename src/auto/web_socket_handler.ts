@@ -65,6 +65,29 @@ export interface WebSocketHandler {
  * @param options The options of the WebSockets, and those of `server.accept`.
  * @returns The functions to hand to the HTTP server.
  * @throws {RangeError | TypeError} An option is wrong.
+ *
+ * @example Beside an HTTP server of Node, which Deno and Bun have, too
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, Server } from "@veltix/core";
+ * import { webSocketHandler } from "@veltix/core/websocket";
+ * import { createServer } from "node:http";
+ *
+ * await using server = new Server({ listen: [] });
+ * await server.start();
+ * const veltix = webSocketHandler(server, { path: "/veltix", origins: ["https://example.org"] });
+ *
+ * const http = createServer((_request, response) => response.end("A page"));
+ * http.on("upgrade", veltix.upgrade);
+ * await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+ * const { port } = http.address() as { port: number };
+ *
+ * const client = new Client({ url: `ws://127.0.0.1:${port}/veltix` });
+ * await client.connect();
+ * assertEquals(server.clients.length, 1);
+ * await client.close();
+ * http.close();
+ * ```
  */
 export function webSocketHandler<Options extends object>(
   server: AcceptingServer<Options>,

@@ -2,15 +2,28 @@
  * WebSockets of HTTP servers that are there already. A Client with a `url`, and a listener with `webSocket`, need nothing
  * of this entry.
  *
- * @example A server beside others on one port
- * ```ts ignore
- * import { Server } from "@veltix/core";
+ * @example WebSockets beside the pages of an HTTP server
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client, messageType, Server, text } from "@veltix/core";
  * import { webSocketHandler } from "@veltix/core/websocket";
  *
- * const server = new Server({ listen: [] });
+ * const UPPER = messageType(200, "upper", text, text);
+ * await using server = new Server({ listen: [] });
+ * server.route(UPPER, ({ data }) => data.toUpperCase());
  * await server.start();
- * const handler = webSocketHandler(server);
- * Deno.serve((request, info) => new URL(request.url).pathname === "/veltix" ? handler.fetch(request, info) : page());
+ *
+ * const veltix = webSocketHandler(server);
+ * const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request, info) => {
+ *   const { pathname } = new URL(request.url);
+ *   return pathname === "/veltix" ? veltix.fetch(request, info) : new Response("A page");
+ * });
+ *
+ * const client = new Client({ url: `ws://127.0.0.1:${http.addr.port}/veltix` });
+ * await client.connect();
+ * assertEquals(await client.request(UPPER, "hello"), "HELLO");
+ * await client.close();
+ * await http.shutdown();
  * ```
  *
  * @module

@@ -20,7 +20,8 @@ import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reco
 export interface ClientConfig extends CommonConfig, ServerAddress {
   /**
    * Several servers, instead of `port`, `hostname`, `path` and `url`. An attempt to connect tries them in turn, beginning
-   * with the one of the last connection, each within `handshakeTimeout`, until one lets the client in.
+   * with the one of the last connection, each within `handshakeTimeout`, until one lets the client in. If none does, the
+   * error is that of the server that has said most. With `resume`, a session comes back only to the server that has it.
    */
   readonly servers?: readonly ServerAddress[];
   /**

@@ -65,8 +65,7 @@ export interface ListenerConfig<P = undefined> {
   /** Protects the connections of this listener with TLS; `false` for no TLS. @default the server's `tls` */
   readonly tls?: TlsServerOptions | false;
   /**
-   * Takes WebSockets in place of bare sockets, by HTTP servers of their own; `true` for the defaults. The limits of pending
-   * handshakes count a connection from the time when its WebSocket is open.
+   * Takes WebSockets in place of bare sockets; `true` for the defaults. Needs the package `ws`, which Bun has built in.
    * @default bare sockets
    */
   readonly webSocket?: boolean | WebSocketServerOptions;
