@@ -65,6 +65,26 @@ function then(...pieces: readonly Uint8Array[]): Behave {
   return (socket, accept) => void socket.write(join(utf8(opened(accept)), ...pieces));
 }
 
+describe("the request of a client", () => {
+  it("asks for veltix.1 without extensions, with the host and the port, and sends no origin", async () => {
+    const { ReceivedRequest } = await import("../src/adapters/web_socket/request.ts");
+    const seen: InstanceType<typeof ReceivedRequest>[] = [];
+    await using served = await LISTENER.serve({}, {
+      authenticate: ({ request }) => {
+        seen.push(request as InstanceType<typeof ReceivedRequest>);
+        return true;
+      },
+    });
+    await using client = new Client({ url: `${served.url}?a=b` });
+    await client.connect();
+    const names = ["host", "sec-websocket-protocol", "sec-websocket-extensions", "sec-websocket-version", "origin"];
+    assertEquals(
+      [seen[0].target, ...names.map((name) => seen[0].headers.get(name))],
+      ["/veltix?a=b", `127.0.0.1:${new URL(served.url).port}`, "veltix.1", null, "13", null],
+    );
+  });
+});
+
 describe("a client whose server opens no WebSocket", () => {
   const cases: readonly [name: string, behave: Behave, code: string, text?: string][] = [
     ...[200, 301, 302, 400, 401, 403, 404, 426, 500, 503].map((code): [string, Behave, string, string] => [
