@@ -137,6 +137,17 @@ export {
 } from "./src/message/stream_type.ts";
 export type { OpenOptions, OpenStream } from "./src/app/streams/open_stream.ts";
 export type { IncomingStream } from "./src/app/streams/incoming_stream.ts";
+export type { AnyType, Incoming, IncomingChanges, IncomingOf, Middleware, Next } from "./src/app/middleware.ts";
+export {
+  dedupe,
+  type DedupeOptions,
+  requirePrincipal,
+  requireTag,
+  type Timing,
+  timing,
+  validate,
+} from "./src/app/ready_middleware.ts";
+export type { OutgoingCall, OutgoingChanges, OutgoingMiddleware, OutgoingNext } from "./src/app/outgoing_middleware.ts";
 export { decodeUtf8, encodeUtf8 } from "./src/base/utf8.ts";
 export {
   type BufferSize,

@@ -65,10 +65,16 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   adapters: [...GROUND, "transport", "thread_seam", "compression_seam", "tls_seam", "websocket_seam"],
   logger: GROUND,
+  // What only those load who ask for it. Both talk to a Server or a Client as any program does.
+  opentelemetry: [...GROUND, "transport", "session", "message", "app", "server", "client"],
+  cli: [...APP, "app", "server", "client", "adapters", "auto", "encryption", "version"],
 };
 
 /** Packages a room may import. */
 const PACKAGES: Record<string, RegExp> = {
+  // It runs in terminals only.
+  cli: /^(commander$|node:)/,
+  opentelemetry: /^@opentelemetry\/api$/,
   adapters: /^ws$/,
   // It has `node:crypto` from `getBuiltinModule`, so that a bundle for browsers names no module of a runtime.
   encryption: /^@noble\/(ciphers|curves|hashes)\//,

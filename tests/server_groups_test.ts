@@ -19,7 +19,12 @@ function index(): { groups: Groups<undefined>; events: Events<ServerEvents>; joi
   const groups = new Groups<undefined>(events);
   let id = 0;
   const join = (): ConnectedClient => {
-    const client = new MadeClient(++id, undefined, { peer: null as never, address: { path: "" } }, groups);
+    const client = new MadeClient(
+      ++id,
+      undefined,
+      { peer: null as never, address: { path: "" }, outgoing: undefined },
+      groups,
+    );
     groups.join(client, {} as Peer);
     return client;
   };

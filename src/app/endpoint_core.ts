@@ -23,6 +23,8 @@ import type { WorkerPeer } from "../workers/worker_messages.ts";
 import { type WorkerRouteOptions, WorkerRoutes } from "../workers/worker_routes.ts";
 import { FaultLog } from "./fault_log.ts";
 import type { IncomingMessage } from "./incoming_message.ts";
+import type { AnyType, Middleware } from "./middleware.ts";
+import { type OutgoingMiddleware, OutgoingMiddlewares } from "./outgoing_middleware.ts";
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
@@ -59,6 +61,8 @@ export class EndpointCore<Map extends EventMap> {
   readonly routes: Routes = new Routes();
   /** The threads of the routes that have some. */
   readonly workers: WorkerRoutes = new WorkerRoutes((error) => this.error(error));
+  /** The middleware around what is sent; `undefined` without any. */
+  outgoing: OutgoingMiddlewares | undefined = undefined;
   readonly events: Events<Map>;
   readonly log: Log;
   /** The log for lines that peers can cause, which limits their number. */
@@ -232,6 +236,28 @@ export class EndpointCore<Map extends EventMap> {
     for (const { type: { code, name } } of added) this.#tellRoute({ action: "added", code, name });
     return () => {
       for (const route of added) if (this.routes.has(route)) this.unroute(route.type);
+    };
+  }
+
+  /** Adds a middleware around handlers; see `Server.use`. */
+  use(
+    first: readonly AnyType[] | Middleware<never, never>,
+    second: Middleware<never, never> | undefined,
+  ): () => void {
+    return typeof first === "function" ? this.routes.use(undefined, first) : this.routes.use(first, second!);
+  }
+
+  /** Adds a middleware around what is sent; see `Server.useOutgoing`. */
+  useOutgoing(
+    first: readonly AnyType[] | OutgoingMiddleware<never>,
+    second: OutgoingMiddleware<never> | undefined,
+  ): () => void {
+    const outgoing = this.outgoing ?? new OutgoingMiddlewares();
+    const remove = typeof first === "function" ? outgoing.add(undefined, first) : outgoing.add(first, second!);
+    this.outgoing = outgoing;
+    return () => {
+      remove();
+      if (outgoing.empty && this.outgoing === outgoing) this.outgoing = undefined;
     };
   }
 

@@ -25,8 +25,6 @@ export interface HandlerHost extends MessageOrigin {
   /** The second argument of handlers. */
   readonly handle: unknown;
   readonly owner: {
-    /** Offers a message without a route to the listeners. Returns the promises of those that may still answer it. */
-    unrouted(message: IncomingMessage): Promise<unknown>[];
     error(error: unknown, message?: IncomingMessage): void;
   };
 }
@@ -132,13 +130,9 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
       this.#owner.wakeIdle();
       return;
     }
-    if (route === undefined) {
-      this.#offer(message);
-      return;
-    }
     const { handle } = this.#host;
     const { inside, observers: { routed } } = this.#shared;
-    if (routed !== undefined) {
+    if (routed !== undefined && route !== undefined) {
       const { content, requestId, type: { code } } = message;
       const flags = session.native && message.wantsReply ? Flag.REQUEST : 0;
       routed({ code, size: content.length, requestId, kind: kindOf(code, flags) }, handle);
@@ -148,10 +142,10 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     // Count the handler before it is called: if it closes its own connection, the end waits for it.
     this.running++;
     try {
-      if (!route.raw) message.decode();
+      if (route !== undefined && !route.raw) message.decode();
       inside.dispatcher = this.#owner;
       inside.waits = false;
-      result = route.handler(message as never, handle as never);
+      result = (route ?? this.#shared.routes.catchAll(message.type.code)).handler(message as never, handle as never);
       inside.dispatcher = undefined;
       later = isThenable(result);
     } catch (error) {
@@ -195,25 +189,8 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     return !this.#over(message);
   }
 
-  /** Offers a message without a route to the listeners. */
-  #offer(message: IncomingMessage): void {
-    const pending = this.#host.owner.unrouted(message);
-    if (pending.length === 0) {
-      this.#unanswered(message);
-      return;
-    }
-    this.running++;
-    this.#started(message);
-    if (message.wantsReply) this.opened(message);
-    void Promise.all(pending).then(() => {
-      this.#ended(message);
-      this.#unanswered(message);
-      this.#resume();
-    });
-  }
-
   /** Waits for the promise of a handler, up to the time limit of its route. */
-  #await(message: IncomingMessage, route: Route, result: unknown): void {
+  #await(message: IncomingMessage, route: Route | undefined, result: unknown): void {
     const { wheel } = this.#shared;
     let limit: Timeout | undefined;
     let over = false;
@@ -225,7 +202,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
       finish();
       this.#resume();
     };
-    if (route.timeout !== undefined) {
+    if (route?.timeout !== undefined) {
       const { timeout, type } = route;
       limit = new Timeout(() => {
         const error = new TimeoutError("timeout", `The handler of "${type.name}" took longer than ${timeout} ms`);
@@ -281,7 +258,10 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   /** Sends the value that a handler returned, if its message is to be answered. */
   #answer(message: IncomingMessage, value: unknown): void {
     if (message.awaited && value !== replied) {
-      if (message.type.reply === undefined) {
+      if (message.route === undefined && value === undefined) {
+        // No listener has answered, and none will.
+        this.#refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
+      } else if (message.type.reply === undefined) {
         this.#refuse(message, answerError("no-reply-codec", `"${message.type.name}" is not answered here`));
       } else if (!this.#owner.closed) {
         try {
@@ -305,12 +285,6 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     // A handler that stops because its message was aborted has not failed.
     if ((message.aborted !== undefined || this.#owner.closed) && message.stopped(error)) return;
     this.#host.owner.error(error, message);
-  }
-
-  /** Called when no listener has answered a message without a route, and none will. */
-  #unanswered(message: IncomingMessage): void {
-    if (message.awaited) this.#refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
-    this.#finished(message);
   }
 
   /** Answers with an error, if the peer's protocol has error answers. */

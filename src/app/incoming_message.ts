@@ -5,6 +5,7 @@
  */
 
 import { MessageTypeError } from "../errors.ts";
+import { show } from "../base/checks.ts";
 import { checkData } from "../base/codec_results.ts";
 import { decodeJson } from "../base/json.ts";
 import { type Message, type Replied, replied } from "../message/message.ts";
@@ -20,6 +21,8 @@ import type { Route } from "./routes.ts";
 export interface MessageOrigin {
   /** Sends the answer. Throws what sending throws. */
   answer(message: IncomingMessage, payload: unknown): void;
+  /** Offers a message without a route to the listeners. Returns a promise if some may still answer it. */
+  offer(message: IncomingMessage): Promise<unknown> | undefined;
   /** Throws a `PayloadError` if the peer takes no metadata. */
   checkMetadata(what: string): void;
   /** Aborted when the connection is over. */
@@ -86,6 +89,32 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** Decodes the payload for the handler. Throws what the codec throws. */
   decode(): void {
     this.#data = checkData(this.type.name, this.type.payload.decode(this.content));
+  }
+
+  get kind(): "message" {
+    return "message";
+  }
+
+  /**
+   * Replaces the payload that its handler gets.
+   *
+   * @throws {TypeError} Its handler gets bytes, and these are none.
+   */
+  change(data: unknown): void {
+    if (this.route !== undefined && !this.route.raw) {
+      this.#data = data;
+      return;
+    }
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot change "${this.type.name}": its data must be a Uint8Array, not ${show(data)}`);
+    }
+    this.content = data;
+    if (this.#extra !== undefined) this.#extra.json = undefined;
+  }
+
+  /** Offers it to the listeners, because it has no route. Returns a promise if some may still answer it. */
+  offer(): Promise<unknown> | undefined {
+    return this.#origin.offer(this);
   }
 
   get data(): unknown {

@@ -255,6 +255,11 @@ export class Peer implements HandlerHost, SessionOwner {
     this.#watched?.delete(message);
   }
 
+  offer(message: IncomingMessage): Promise<unknown> | undefined {
+    const pending = this.owner.unrouted(message);
+    return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
+  }
+
   checkMetadata(what: string): void {
     this.session.sender.checkMetadata(what);
   }

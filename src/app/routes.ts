@@ -11,6 +11,7 @@ import { bytes } from "../message/codecs.ts";
 import { checkBoolean, optional, type OptionTable, readOptions, show, whole } from "../base/checks.ts";
 import { type AnyStreamType, isStreamType } from "../message/stream_type.ts";
 import type { IncomingStream } from "./streams/incoming_stream.ts";
+import { type AnyType, type CatchAll, type Middleware, Middlewares } from "./middleware.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
 
 /** The result of a handler. It is the reply or a promise of it, if the type has one. Otherwise any value is ignored. */
@@ -47,7 +48,8 @@ const ROUTE_OPTIONS = {
 /** A type of messages with its handler. */
 export interface Route {
   readonly type: AnyMessageType;
-  readonly handler: (message: Message<never, never>, peer: never) => unknown;
+  /** The handler with all middleware around it. */
+  handler: (message: Message<never, never>, peer: never) => unknown;
   /** True if its messages are handled one at a time. */
   readonly ordered: boolean;
   /** How long its handler may take, in milliseconds; `undefined` for no limit. */
@@ -56,6 +58,8 @@ export interface Route {
   readonly raw: boolean;
   /** The sizes of its answers. */
   readonly answers: AnswerSizes;
+  /** The handler alone. */
+  readonly own: (message: Message<never, never>, peer: never) => unknown;
 }
 
 /**
@@ -82,7 +86,10 @@ export type StreamHandler<HeadOut, UpOut, DownIn, ResultIn, Peer> = (
 /** A type of streams with its handler. */
 export interface StreamRoute {
   readonly type: AnyStreamType;
-  readonly handler: (stream: never, peer: never) => unknown;
+  /** The handler with all middleware around it. */
+  handler: (stream: never, peer: never) => unknown;
+  /** The handler alone. */
+  readonly own: (stream: never, peer: never) => unknown;
 }
 
 /** A route that is to be added. `Peer` is the second argument of its handler. */
@@ -110,6 +117,7 @@ export class Routes {
   readonly #routes = new Map<number, Route>();
   /** Created with the first one. */
   #streams: Map<number, StreamRoute> | undefined = undefined;
+  readonly #middlewares = new Middlewares();
   /** The sizes of the answers to messages without a route. */
   readonly unrouted: AnswerSizes = new AnswerSizes();
 
@@ -138,11 +146,12 @@ export class Routes {
     this.#checkFree(type);
     const route: Route = {
       type: type as AnyMessageType,
-      handler: handler as Route["handler"],
+      handler: this.#middlewares.around(type.code, handler as Route["handler"]),
       ordered,
       timeout,
       raw: (type.payload as unknown) === bytes,
       answers: new AnswerSizes(),
+      own: handler as Route["handler"],
     };
     this.#routes.set(type.code, route);
     return route;
@@ -166,7 +175,7 @@ export class Routes {
       throw new TypeError("Cannot route: type must be a stream type");
     }
     this.#checkFree(type);
-    const route: StreamRoute = { type, handler };
+    const route: StreamRoute = { type, handler: this.#middlewares.around(type.code, handler), own: handler };
     (this.#streams ??= new Map()).set(type.code, route);
     return route;
   }
@@ -198,6 +207,31 @@ export class Routes {
     this.#routes.delete(code);
     this.#streams?.delete(code);
     return route?.type;
+  }
+
+  /**
+   * Adds a middleware around the handlers, those that are there and those that come. Returns a function that removes it.
+   * Throws what `Middlewares.add` throws.
+   */
+  use(types: readonly AnyType[] | undefined, middleware: Middleware<never, never>): () => void {
+    const remove = this.#middlewares.add(types, middleware);
+    this.#compose();
+    return () => {
+      remove();
+      this.#compose();
+    };
+  }
+
+  /** Returns what handles messages of a code that has no route. */
+  catchAll(code: number): CatchAll {
+    return this.#middlewares.catchAll(code);
+  }
+
+  #compose(): void {
+    for (const route of this.#routes.values()) route.handler = this.#middlewares.around(route.type.code, route.own);
+    for (const route of this.#streams?.values() ?? []) {
+      route.handler = this.#middlewares.around(route.type.code, route.own);
+    }
   }
 
   #addOne(route: NewRoute<never>): Route | StreamRoute {

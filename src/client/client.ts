@@ -16,6 +16,8 @@ import { checkTlsTransport } from "../app/tls_config.ts";
 import { drainOf } from "../app/closing.ts";
 import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import type { AnyType, IncomingOf, Middleware } from "../app/middleware.ts";
+import type { Departure, OutgoingMiddleware, OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
 import type { RouteTarget } from "../app/implement.ts";
@@ -284,6 +286,104 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   }
 
   /**
+   * Adds a middleware: a function around the handlers of this client, of messages and of streams, and around the listeners to
+   * `message`. It is around the routes that are there and those that are added later. The first one that was added is the
+   * outermost. Without any, messages cost what they cost before.
+   *
+   * @param middleware Called with each message or stream, this client, and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function.
+   *
+   * @example A check before every handler
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, messageType, Server } from "@veltix/core";
+   *
+   * const ADD = messageType(200, "add", json<number[]>(), json<number>());
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * const answer = new Promise((resolve) => {
+   *   server.on("connect", (client) => client.request(ADD, [1, 2, 3]).catch(({ message }) => resolve(message)));
+   * });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * client.route(ADD, ({ data: [a, b] }) => a + b);
+   * client.use([ADD], ({ data }, _client, next) => {
+   *   if (data.length !== 2) throw new Error("add takes two numbers");
+   *   return next();
+   * });
+   * client.on("error", () => {});
+   * await client.connect();
+   * assertEquals(await answer, "add takes two numbers");
+   * ```
+   */
+  use(middleware: Middleware<Client>): () => void;
+  /**
+   * Adds a middleware around the handlers of these types only.
+   *
+   * @param types The types of messages and streams, with or without a route.
+   * @param middleware Called with each message or stream of these types, this client, and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function, or `types` is not a list of types.
+   */
+  use<const Types extends readonly AnyType[]>(
+    types: Types,
+    middleware: Middleware<Client, IncomingOf<Types[number]>>,
+  ): () => void;
+  use(
+    first: readonly AnyType[] | Middleware<Client>,
+    second?: Middleware<Client, never>,
+  ): () => void {
+    return this.#core.use(first, second);
+  }
+
+  /**
+   * Adds a middleware around what is sent to the server: `send`, `request` and `exchange`, `open`. Answers
+   * of handlers do not pass through it. The first one that was added is the outermost.
+   *
+   * @param middleware Called with each call and `next`. Only for requests it may be asynchronous.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function.
+   *
+   * @example Answers from a cache
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const UPPER = messageType(200, "upper", text, text);
+   * let asked = 0;
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(UPPER, ({ data }) => (asked++, data.toUpperCase()));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * const cache = new Map<unknown, unknown>();
+   * client.useOutgoing([UPPER], async ({ payload }, next) => {
+   *   if (!cache.has(payload)) cache.set(payload, await next());
+   *   return cache.get(payload);
+   * });
+   * await client.connect();
+   * assertEquals([await client.request(UPPER, "a"), await client.request(UPPER, "a"), asked], ["A", "A", 1]);
+   * ```
+   */
+  useOutgoing(middleware: OutgoingMiddleware<Client>): () => void;
+  /**
+   * Adds a middleware around what is sent of these types only.
+   *
+   * @param types The types of messages and streams.
+   * @param middleware Called with each call of these types and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function, or `types` is not a list of types.
+   */
+  useOutgoing(types: readonly AnyType[], middleware: OutgoingMiddleware<Client>): () => void;
+  useOutgoing(
+    first: readonly AnyType[] | OutgoingMiddleware<Client>,
+    second?: OutgoingMiddleware<Client>,
+  ): () => void {
+    return this.#core.useOutgoing(first, second);
+  }
+
+  /**
    * Handles messages of one type. If the type has a reply, the handler's result is sent as the reply; a promise is
    * awaited. If the handler throws, the request of a native peer rejects with a `RemoteError`.
    *
@@ -519,8 +619,11 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     payload?: In,
     options?: SendOptions,
   ): boolean {
-    const terms = options === undefined ? undefined : sendTerms(type.name, options);
-    return this.#link.outgoing.send(type, payload as In, terms);
+    const { outgoing } = this.#core;
+    if (outgoing === undefined) return this.#send(type, payload as In, options);
+    return outgoing.call(this.#departure("send", type, payload, options, (payload, options?: SendOptions) => {
+      return this.#send(type, payload as In, options);
+    })) as boolean;
   }
 
   /**
@@ -584,9 +687,11 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    const { outgoing } = this.#link;
-    return outgoing.peer?.request(type, payload as In, options) ??
-      outgoing.request(type, payload as In, options, false) as Promise<ReplyOut>;
+    const { outgoing } = this.#core;
+    if (outgoing !== undefined) return this.#ask(outgoing, type, payload, options).then(({ data }) => data);
+    const { outgoing: sending } = this.#link;
+    return sending.peer?.request(type, payload as In, options) ??
+      sending.request(type, payload as In, options, false) as Promise<ReplyOut>;
   }
 
   /**
@@ -637,9 +742,9 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<Answer<ReplyOut>> {
-    const { outgoing } = this.#link;
-    return outgoing.peer?.exchange(type, payload as In, options) ??
-      outgoing.request(type, payload as In, options, true) as Promise<Answer<ReplyOut>>;
+    const { outgoing } = this.#core;
+    if (outgoing !== undefined) return this.#ask(outgoing, type, payload, options);
+    return this.#exchange(type, payload as In, options);
   }
 
   /**
@@ -697,9 +802,17 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     ...[head, options]: [HI] extends [void] ? [head?: undefined, options?: OpenOptions]
       : [head: NoInfer<HI>, options?: OpenOptions]
   ): OpenStream<UI, DO, RO> {
-    const { peer } = this.#link;
-    if (peer === undefined) throw closedError(`Cannot open "${type?.name}"`, undefined);
-    return peer.open(type as unknown as AnyStreamType, head, options ?? {}) as unknown as OpenStream<UI, DO, RO>;
+    const { outgoing } = this.#core;
+    const any = type as unknown as AnyStreamType;
+    const open = (head: unknown, options: OpenOptions = {}): unknown => {
+      const { peer } = this.#link;
+      if (peer === undefined) throw closedError(`Cannot open "${type?.name}"`, undefined);
+      return peer.open(any, head, options);
+    };
+    const stream = outgoing === undefined
+      ? open(head, options)
+      : outgoing.call(this.#departure("open", any, head, options, open));
+    return stream as OpenStream<UI, DO, RO>;
   }
 
   /**
@@ -750,5 +863,48 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #send<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: SendOptions | undefined,
+  ): boolean {
+    const terms = options === undefined ? undefined : sendTerms(type.name, options);
+    return this.#link.outgoing.send(type, payload, terms);
+  }
+
+  #exchange<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: RequestOptions,
+  ): Promise<Answer<ReplyOut>> {
+    const { outgoing } = this.#link;
+    return outgoing.peer?.exchange(type, payload, options) ??
+      outgoing.request(type, payload, options, true) as Promise<Answer<ReplyOut>>;
+  }
+
+  /** Makes a request through the middleware. */
+  #ask<In, Out, ReplyIn, ReplyOut>(
+    outgoing: OutgoingMiddlewares,
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: unknown,
+    options: RequestOptions,
+  ): Promise<Answer<ReplyOut>> {
+    const departure = this.#departure("request", type, payload, options, (payload, options: RequestOptions = {}) => {
+      return this.#exchange(type, payload as In, options);
+    });
+    return outgoing.request(departure) as Promise<Answer<ReplyOut>>;
+  }
+
+  #departure(
+    kind: Departure["kind"],
+    type: unknown,
+    payload: unknown,
+    options: object | undefined,
+    go: Departure["go"],
+  ): Departure {
+    const takesMetadata = (): boolean => this.#link.outgoing.takesMetadata;
+    return { kind, type: type as Departure["type"], payload, options, peer: this, takesMetadata, go };
   }
 }

@@ -45,6 +45,8 @@ export class Outgoing {
   /** The largest frame that the last server takes, and the size of its header, in bytes. */
   #most: number;
   #headerSize: number;
+  /** True if metadata reaches the server, or the last one. */
+  takesMetadata = false;
   #peer: Peer | undefined = undefined;
   /** True while listeners to `connect` run. What they send is sent first. */
   #greeting = false;
@@ -86,6 +88,7 @@ export class Outgoing {
     this.#peer = peer;
     this.#most = peer.session.maxMessageSize;
     this.#headerSize = peer.session.protocol.headerSize;
+    this.takesMetadata = peer.session.sender.takesMetadata;
     const queue = this.#queue;
     if (queue !== undefined) {
       peer.session.sender.startTracking();

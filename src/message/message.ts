@@ -24,6 +24,8 @@ export const replied: Replied = /* @__PURE__ */ Object.freeze<Replied>({ [Symbol
  * other views of the same bytes, created on demand.
  */
 export interface Message<Data = unknown, ReplyIn = never> {
+  /** Distinguishes a message from a stream, for middleware that gets both. */
+  readonly kind: "message";
   /** The type of the message. Without a route, it is a type made from its code, with bytes as payload. */
   readonly type: AnyMessageType;
   /** The decoded payload. */

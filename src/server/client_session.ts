@@ -15,6 +15,7 @@ import type { PeerShared } from "../app/shared.ts";
 import type { Address } from "../base/address.ts";
 import type { Channel } from "../link/channel.ts";
 import type { HandshakeOutcome } from "../wire/handshake/terms.ts";
+import type { OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
 import { type ClientMember, ConnectedClient } from "./connected_client.ts";
 import type { ConnectionSlot } from "./connection_limits.ts";
 import type { Groups } from "./groups.ts";
@@ -73,6 +74,10 @@ export class ClientSession<P> implements PeerOwner, ResumableClient, ClientMembe
     this.address = channel.remote;
     this.info = new ConnectedClient(id, principal, this, host.groups);
     this.peer = new Peer(channel, outcome, "server", shared, recovery, this, this.info);
+  }
+
+  get outgoing(): OutgoingMiddlewares | undefined {
+    return this.#host.core.outgoing;
   }
 
   unrouted(message: IncomingMessage): Promise<unknown>[] {

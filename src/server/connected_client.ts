@@ -13,6 +13,7 @@ import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { nonEmpty } from "../base/checks.ts";
+import type { Departure, OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -42,6 +43,8 @@ export interface ClientMember {
   readonly peer: Peer;
   /** The address of the client's connection, or of the last one. */
   readonly address: Address;
+  /** The server's middleware around what is sent; `undefined` without any. */
+  readonly outgoing: OutgoingMiddlewares | undefined;
 }
 
 /** Receives each change of a client's tags. */
@@ -311,11 +314,13 @@ export class ConnectedClient<P = undefined> {
     payload?: In,
     options?: SendOptions,
   ): boolean {
-    return this.#member.peer.send(
-      type,
-      payload as In,
-      options === undefined ? undefined : sendTerms(type.name, options),
-    );
+    const { outgoing, peer } = this.#member;
+    if (outgoing !== undefined) {
+      return outgoing.call(this.#departure("send", type, payload, options, (payload, options?: SendOptions) => {
+        return peer.send(type, payload as In, options === undefined ? undefined : sendTerms(type.name, options));
+      })) as boolean;
+    }
+    return peer.send(type, payload as In, options === undefined ? undefined : sendTerms(type.name, options));
   }
 
   /**
@@ -357,7 +362,9 @@ export class ConnectedClient<P = undefined> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    return this.#member.peer.request(type, payload as In, options);
+    const { outgoing, peer } = this.#member;
+    if (outgoing !== undefined) return this.#exchange(outgoing, type, payload, options).then(({ data }) => data);
+    return peer.request(type, payload as In, options);
   }
 
   /**
@@ -383,8 +390,13 @@ export class ConnectedClient<P = undefined> {
     ...[head, options]: [HI] extends [void] ? [head?: undefined, options?: OpenOptions]
       : [head: NoInfer<HI>, options?: OpenOptions]
   ): OpenStream<UI, DO, RO> {
-    const { peer } = this.#member;
-    return peer.open(type as unknown as AnyStreamType, head, options ?? {}) as unknown as OpenStream<UI, DO, RO>;
+    const { outgoing, peer } = this.#member;
+    const any = type as unknown as AnyStreamType;
+    const open = (head: unknown, options: OpenOptions = {}): unknown => peer.open(any, head, options);
+    const stream = outgoing === undefined
+      ? open(head, options)
+      : outgoing.call(this.#departure("open", any, head, options, open));
+    return stream as OpenStream<UI, DO, RO>;
   }
 
   /**
@@ -414,7 +426,9 @@ export class ConnectedClient<P = undefined> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<Answer<ReplyOut>> {
-    return this.#member.peer.exchange(type, payload as In, options);
+    const { outgoing, peer } = this.#member;
+    if (outgoing !== undefined) return this.#exchange(outgoing, type, payload, options);
+    return peer.exchange(type, payload as In, options);
   }
 
   /**
@@ -456,6 +470,30 @@ export class ConnectedClient<P = undefined> {
     const { drain, final = reason === "unauthorized" ? true : undefined, ...words } = shuttingOf(options);
     const { peer } = this.#member;
     return peer.awaited(peer.close(reason, drain, { ...words, final }));
+  }
+
+  /** Makes a request through the middleware. */
+  #exchange<In, Out, ReplyIn, ReplyOut>(
+    outgoing: OutgoingMiddlewares,
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: unknown,
+    options: RequestOptions,
+  ): Promise<Answer<ReplyOut>> {
+    const departure = this.#departure("request", type, payload, options, (payload, options: RequestOptions = {}) => {
+      return this.#member.peer.exchange(type, payload as In, options);
+    });
+    return outgoing.request(departure) as Promise<Answer<ReplyOut>>;
+  }
+
+  #departure(
+    kind: Departure["kind"],
+    type: unknown,
+    payload: unknown,
+    options: object | undefined,
+    go: Departure["go"],
+  ): Departure {
+    const takesMetadata = (): boolean => this.#member.peer.session.sender.takesMetadata;
+    return { kind, type: type as Departure["type"], payload, options, peer: this, takesMetadata, go };
   }
 }
 

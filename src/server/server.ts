@@ -13,6 +13,8 @@ import type { AnyMessageType, MessageType, WithoutPayload } from "../message/mes
 import { readOptions, wholeNumber } from "../base/checks.ts";
 import { closingOf } from "../app/closing.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
+import type { AnyType, IncomingOf, Middleware } from "../app/middleware.ts";
+import type { OutgoingMiddleware } from "../app/outgoing_middleware.ts";
 import { termsOf } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
 import type { RouteTarget } from "../app/implement.ts";
@@ -285,6 +287,102 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
   }
 
   /**
+   * Adds a middleware: a function around the handlers of all clients, of messages and of streams, and around the listeners to
+   * `message`. It is around the routes that are there and those that are added later. The first one that was added is the
+   * outermost. Without any, messages cost what they cost before.
+   *
+   * @param middleware Called with each message or stream, the client that it is from, and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function.
+   *
+   * @example How long handlers take
+   * ```ts
+   * import { assert, assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const UPPER = messageType(200, "upper", text, text);
+   * const lines: string[] = [];
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(UPPER, ({ data }) => data.toUpperCase());
+   * server.use(async (message, client, next) => {
+   *   const started = performance.now();
+   *   const result = await next();
+   *   lines.push(`${message.type.name} of client ${client.id}`);
+   *   assert(performance.now() >= started);
+   *   return result;
+   * });
+   * server.use([UPPER], ({ data }, _client, next) => next({ data: data.trim() }));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * assertEquals(await client.request(UPPER, " hello "), "HELLO");
+   * assertEquals(lines, ["upper of client 1"]);
+   * ```
+   */
+  use(middleware: Middleware<ConnectedClient<P>>): () => void;
+  /**
+   * Adds a middleware around the handlers of these types only.
+   *
+   * @param types The types of messages and streams, with or without a route.
+   * @param middleware Called with each message or stream of these types, the client that it is from, and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function, or `types` is not a list of types.
+   */
+  use<const Types extends readonly AnyType[]>(
+    types: Types,
+    middleware: Middleware<ConnectedClient<P>, IncomingOf<Types[number]>>,
+  ): () => void;
+  use(
+    first: readonly AnyType[] | Middleware<ConnectedClient<P>>,
+    second?: Middleware<ConnectedClient<P>, never>,
+  ): () => void {
+    return this.#owner.core.use(first, second);
+  }
+
+  /**
+   * Adds a middleware around what is sent to clients: `send`, `request` and `exchange`, `open`, and once for each `broadcast`. Answers
+   * of handlers do not pass through it. The first one that was added is the outermost.
+   *
+   * @param middleware Called with each call and `next`. Only for requests it may be asynchronous.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function.
+   *
+   * @example Metadata on everything
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, messageType, Server, text } from "@veltix/core";
+   *
+   * const NEWS = messageType(200, "news", text);
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.useOutgoing(({ takesMetadata }, next) => next(takesMetadata ? { meta: { host: "a1" } } : {}));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * const host = new Promise((resolve) => client.route(NEWS, ({ meta }) => resolve(meta.host)));
+   * await client.connect();
+   * server.broadcast(NEWS, "It rains");
+   * assertEquals(await host, "a1");
+   * ```
+   */
+  useOutgoing(middleware: OutgoingMiddleware<ConnectedClient<P>>): () => void;
+  /**
+   * Adds a middleware around what is sent of these types only.
+   *
+   * @param types The types of messages and streams.
+   * @param middleware Called with each call of these types and `next`.
+   * @returns A function that removes the middleware.
+   * @throws {TypeError} It is not a function, or `types` is not a list of types.
+   */
+  useOutgoing(types: readonly AnyType[], middleware: OutgoingMiddleware<ConnectedClient<P>>): () => void;
+  useOutgoing(
+    first: readonly AnyType[] | OutgoingMiddleware<ConnectedClient<P>>,
+    second?: OutgoingMiddleware<ConnectedClient<P>>,
+  ): () => void {
+    return this.#owner.core.useOutgoing(first, second);
+  }
+
+  /**
    * Handles messages of one type. If the type has a reply, the handler's result is sent as the reply; a promise is
    * awaited. If the handler throws, the request of a native peer rejects with a `RemoteError`.
    *
@@ -527,18 +625,18 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
     payload?: In,
     options?: BroadcastOptions,
   ): BroadcastResult {
-    const selection = broadcastOptions(options);
-    const run = this.#lifecycle.run;
-    const peers = run === undefined ? [] : chosen(run.groups, selection);
-    const result = broadcastTo(
-      peers,
-      type,
-      checkPayload(type.name, type.payload.encode(payload as In)),
-      selection,
-      termsOf(type.name, selection),
-    );
-    this.#owner.broadcastsDropped += result.dropped;
-    return result;
+    const { outgoing } = this.#owner.core;
+    if (outgoing === undefined) return this.#broadcast(type, payload as In, options);
+    const groups = this.#lifecycle.run?.groups;
+    return outgoing.call({
+      kind: "broadcast",
+      type: type as AnyMessageType,
+      payload,
+      options,
+      peer: undefined,
+      takesMetadata: () => [...groups?.clients.values() ?? []].every(({ session }) => session.sender.takesMetadata),
+      go: (payload, options) => this.#broadcast(type, payload as In, options),
+    }) as BroadcastResult;
   }
 
   /**
@@ -598,5 +696,24 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
   /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #broadcast<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: BroadcastOptions | undefined,
+  ): BroadcastResult {
+    const selection = broadcastOptions(options);
+    const run = this.#lifecycle.run;
+    const peers = run === undefined ? [] : chosen(run.groups, selection);
+    const result = broadcastTo(
+      peers,
+      type,
+      checkPayload(type.name, type.payload.encode(payload)),
+      selection,
+      termsOf(type.name, selection),
+    );
+    this.#owner.broadcastsDropped += result.dropped;
+    return result;
   }
 }

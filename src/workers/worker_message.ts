@@ -15,10 +15,10 @@ import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
 /**
- * A message in a worker thread: a {@linkcode Message} without `reply`. Only the return value of its handler answers it,
+ * A message in a worker thread: a {@linkcode Message} without `kind` and `reply`. Only the return value of its handler answers it,
  * with the metadata that the handler has set.
  */
-export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "reply"> {
+export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "kind" | "reply"> {
   /** The client that sent it, by id and address; `undefined` if a server sent it. */
   readonly client: WorkerPeer | undefined;
   /**

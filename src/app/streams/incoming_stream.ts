@@ -14,6 +14,8 @@ import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
 /** A stream that the peer opened. */
 export interface IncomingStream<Head, Up, Down> {
+  /** Distinguishes a stream from a message, for middleware that gets both. */
+  readonly kind: "stream";
   /** The type of the stream. */
   readonly type: AnyStreamType;
   /** What the opener said at the beginning. */
@@ -50,7 +52,9 @@ export interface IncomingStream<Head, Up, Down> {
 /** A stream in its handler. */
 export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, unknown, unknown> {
   readonly type: AnyStreamType;
-  readonly head: unknown;
+  head: unknown;
+  /** True once its handler has ended. */
+  finished = false;
   readonly #stream: AcceptedStream;
   /** When the opener stops waiting; `undefined` if it does not say. */
   deadline: Deadline<AcceptedEnds> | undefined = undefined;
@@ -71,6 +75,15 @@ export class AcceptedEnds extends StreamEnds implements IncomingStream<unknown, 
     if (this.#gone !== undefined) return;
     this.#gone = { reason };
     this.#controller?.abort(reason);
+  }
+
+  get kind(): "stream" {
+    return "stream";
+  }
+
+  /** Replaces the head that its handler gets. */
+  change(head: unknown): void {
+    this.head = head;
   }
 
   get id(): number {

@@ -146,6 +146,7 @@ export class StreamRunner {
       this.#failed(stream, ends, error);
     } finally {
       this.running--;
+      ends.finished = true;
       if (excused) this.excused--;
       if (load !== undefined) load.streams--;
       if (ends.deadline !== undefined) wheel.remove(ends.deadline);

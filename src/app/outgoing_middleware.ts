@@ -1,0 +1,174 @@
+/**
+ * Middleware around what a program sends: messages, requests, broadcasts and streams that it opens.
+ *
+ * @module
+ */
+
+import { checkFunction, readOptions, show, unchecked } from "../base/checks.ts";
+import { isThenable } from "../base/thenable.ts";
+import type { Answer } from "../session/requests.ts";
+import { type Metadata, NO_METADATA } from "../wire/metadata.ts";
+import { type AnyType, codesOf } from "./middleware.ts";
+
+/** What a program is about to send. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
+export interface OutgoingCall<Peer> {
+  /** The method that was called: `send`, `request` or `exchange`, `broadcast`, `open`. */
+  readonly kind: "send" | "request" | "broadcast" | "open";
+  /** The type of the message or of the stream. */
+  readonly type: AnyType;
+  /** The payload, before it is encoded; of a stream, its head. */
+  readonly payload: unknown;
+  /** The options of the call, unchecked; an empty object if there are none. */
+  readonly options: Readonly<Record<string, unknown>> & { readonly meta?: Metadata | undefined };
+  /** Whom it goes to; `undefined` for a broadcast. */
+  readonly peer: Peer | undefined;
+  /**
+   * True if metadata reaches the peer, or all peers of a broadcast. False for a peer that speaks a Python protocol, and as
+   * long as a client has not connected yet.
+   */
+  readonly takesMetadata: boolean;
+}
+
+/** What a middleware changes before it goes on. */
+export interface OutgoingChanges {
+  /** Another payload; of a stream, another head. */
+  readonly payload?: unknown;
+  /** Metadata in addition to that of the call. The same name takes the place of the call's. */
+  readonly meta?: Metadata | undefined;
+}
+
+/**
+ * Goes on: calls the next middleware, or sends after the last one. It can be called once. For requests that may be
+ * later, for all others it must be before the middleware returns.
+ *
+ * @param changes What is different for those that follow. Default: nothing.
+ * @returns For `send` a boolean, for `request` a promise of the whole answer, as `exchange()` returns it, for `broadcast`
+ * the numbers of clients, and for `open` the stream.
+ * @throws {TypeError} It was called before, the middleware has ended, or a change is unknown.
+ * @throws {unknown} What the method throws.
+ */
+export type OutgoingNext = (changes?: OutgoingChanges) => unknown;
+
+/**
+ * A function around what is sent. It returns what `next()` returns, or something of the same kind in its place: a request
+ * that is answered from a cache, say. Only a middleware of requests may be asynchronous.
+ */
+export type OutgoingMiddleware<Peer> = (call: OutgoingCall<Peer>, next: OutgoingNext) => unknown;
+
+/** A call that is about to be made. */
+export interface Departure {
+  readonly kind: OutgoingCall<unknown>["kind"];
+  readonly type: AnyType;
+  readonly payload: unknown;
+  readonly options: object | undefined;
+  readonly peer: unknown;
+  /** Returns whether metadata reaches the peer. */
+  takesMetadata(): boolean;
+  /** Makes the call, without any middleware. */
+  go(payload: unknown, options: object | undefined): unknown;
+}
+
+interface Entry {
+  readonly middleware: OutgoingMiddleware<never>;
+  /** The codes of its types; `undefined` for all. */
+  readonly codes: ReadonlySet<number> | undefined;
+}
+
+const CHANGES = { payload: unchecked<unknown>(), meta: unchecked<Metadata | undefined>() };
+
+/** The outgoing middleware of a Server or a Client, outermost first. */
+export class OutgoingMiddlewares {
+  #entries: Entry[] = [];
+
+  /** True if there is none. */
+  get empty(): boolean {
+    return this.#entries.length === 0;
+  }
+
+  /**
+   * Adds one. Returns a function that removes it.
+   *
+   * @throws {TypeError} It is no function, or `types` is no list of types.
+   */
+  add(types: readonly AnyType[] | undefined, middleware: OutgoingMiddleware<never>): () => void {
+    const entry: Entry = {
+      middleware: checkFunction("Cannot use: the middleware", middleware),
+      codes: types === undefined ? undefined : codesOf(types),
+    };
+    this.#entries = [...this.#entries, entry];
+    return () => {
+      this.#entries = this.#entries.filter((other) => other !== entry);
+    };
+  }
+
+  /** Makes a call that returns at once. Throws what it or a middleware throws. */
+  call(departure: Departure): unknown {
+    const result = this.#run(departure, 0, departure.payload, departure.options);
+    const right = departure.kind === "send" ? typeof result === "boolean" : typeof result === "object";
+    if (right && result !== null && !isThenable(result)) return result;
+    if (isThenable(result)) Promise.resolve(result).catch(() => {});
+    throw wrongResult(departure, result);
+  }
+
+  /** Makes a request and returns its whole answer. Never throws; the promise rejects. */
+  async request(departure: Departure): Promise<Answer<unknown>> {
+    const answer = await this.#run(departure, 0, departure.payload, departure.options);
+    if (typeof answer !== "object" || answer === null || !("data" in answer)) throw wrongResult(departure, answer);
+    return { meta: NO_METADATA, latency: 0, ...answer };
+  }
+
+  /** Calls the middleware at `index` or one after it, and makes the call after the last one. */
+  #run(departure: Departure, index: number, payload: unknown, options: object | undefined): unknown {
+    const { kind, type, peer } = departure;
+    const entries = this.#entries;
+    while (index < entries.length && entries[index].codes?.has(type.code) === false) index++;
+    if (index === entries.length) {
+      const result = departure.go(payload, options);
+      // A middleware may ignore it. Its caller gets it from the middleware, if at all.
+      if (isThenable(result)) result.then(undefined, () => {});
+      return result;
+    }
+    let state: "ready" | "called" | "over" = "ready";
+    const next: OutgoingNext = (changes) => {
+      if (state === "called") throw new TypeError(`Cannot go on with "${type.name}": next() was called before`);
+      if (state === "over") {
+        throw new TypeError(
+          `Cannot go on with "${type.name}": the middleware has ended, so call next() before it returns`,
+        );
+      }
+      state = "called";
+      if (changes === undefined) return this.#run(departure, index + 1, payload, options);
+      const { meta } = readOptions("next()'s changes", changes, CHANGES);
+      const changed = "payload" in changes ? changes.payload : payload;
+      const given = options as OutgoingCall<unknown>["options"] | undefined;
+      const described = meta === undefined ? options : { ...given, meta: { ...given?.meta, ...meta } };
+      return this.#run(departure, index + 1, changed, described);
+    };
+    const call: OutgoingCall<unknown> = {
+      kind,
+      type,
+      payload,
+      options: (options ?? NO_OPTIONS) as OutgoingCall<unknown>["options"],
+      peer,
+      get takesMetadata() {
+        return departure.takesMetadata();
+      },
+    };
+    const result = entries[index].middleware(call as OutgoingCall<never>, next);
+    if (state === "ready" && !(kind === "request" && isThenable(result))) state = "over";
+    return result;
+  }
+}
+
+const NO_OPTIONS = /* @__PURE__ */ Object.freeze({});
+
+function wrongResult({ kind, type: { name } }: Departure, result: unknown): TypeError {
+  const right = {
+    send: "a boolean, at once",
+    request: "an answer, { data }",
+    broadcast: "numbers of clients, at once",
+    open: "a stream, at once",
+  }[kind];
+  const what = isThenable(result) ? "a promise" : show(result);
+  return new TypeError(`Cannot ${kind} "${name}": a middleware returned ${what} in place of ${right}`);
+}
