@@ -239,7 +239,10 @@ export class Acceptor<P> implements ClientSessionHost<P> {
     if (turn === undefined) return this.#begin(connection, network, place, proxied);
     const waiting = turn.then(() => {
       this.#accepting.delete(waiting);
-      this.#begin(connection, network, place, proxied);
+      // Others of its network may have begun meanwhile.
+      const refusal = this.#handshakes.refusal(network);
+      if (refusal !== undefined) this.#turnAway(connection, refusal);
+      else this.#begin(connection, network, place, proxied);
     });
     this.#accepting.add(waiting);
     return waiting;
