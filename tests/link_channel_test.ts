@@ -5,6 +5,10 @@ import { describe, it } from "@std/testing/bdd";
 import { connectionPair } from "../src/adapters/memory.ts";
 import { FakeClock } from "../src/adapters/fake_clock.ts";
 import { TimerWheel } from "../src/base/timer_wheel.ts";
+import { anyLoop } from "../src/base/event_loop.ts";
+import { negotiate } from "../src/link/handshake.ts";
+import type { StrangerTurns } from "../src/link/stranger_turns.ts";
+import type { HandshakeStep } from "../src/wire/handshake/terms.ts";
 import { Channel, LINGER_BYTES, LINGER_TIME } from "../src/link/channel.ts";
 import type { ChunkReader, Connection } from "../src/transport.ts";
 
@@ -28,6 +32,44 @@ async function drain(channel: Channel): Promise<(number[] | null)[]> {
     if (chunk === null) return got;
   }
 }
+
+describe("a handshake that has to wait for its turn", () => {
+  for (const waits of [true, false]) {
+    it(
+      waits ? "has the connection read no more meanwhile" : "leaves the connection as it is if it need not",
+      async () => {
+        const log: string[] = [];
+        const connection = Object.assign(chunks("read", bytes(1), bytes(2)), {
+          stopReading: () => void log.push("stop"),
+        });
+        const clock = new FakeClock();
+        const turn = Promise.withResolvers<void>();
+        const step = (state: string): HandshakeStep => ({ state, rest: bytes(), outcome: {} }) as never;
+        const machine = {
+          start: () => step("waiting"),
+          push: ([byte]: Uint8Array) => (log.push(`push ${byte}`), step(byte === 2 ? "open" : "waiting")),
+          unfinished: () => "",
+        };
+        const turns = {
+          next: () => (log.push("next"), waits ? turn.promise : undefined),
+          begin: () => 0,
+          end: () => {},
+        } as unknown as StrangerTurns;
+        const wheel = new TimerWheel(clock, anyLoop);
+        const done = negotiate(new Channel(connection), machine, { turns, wheel, timeout: 1_000 });
+        if (waits) {
+          await clock.settle();
+          assertEquals(log, ["next", "stop"]);
+          turn.resolve();
+        }
+        await done;
+        wheel.close();
+        const first = waits ? ["next", "stop"] : ["next"];
+        assertEquals(log, [...first, "push 1", ...first, "push 2"]);
+      },
+    );
+  }
+});
 
 describe("Channel", () => {
   for (const by of ["read", "readTo"] as const) {
