@@ -29,6 +29,8 @@ import {
   type Replied,
   replied,
   type RequestType,
+  requirePrincipal,
+  requireTag,
   Server,
   type StreamType,
   streamType,
@@ -678,6 +680,46 @@ describe("the types of metadata", () => {
       message.meta.a = "b";
       // @ts-expect-error: a worker replies by its return value
       worker.reply("x");
+    });
+  });
+});
+
+describe("middleware", () => {
+  it("knows what its types make of a message or a stream, and who sent it", () => {
+    compiled((server: Server<{ admin: boolean }>, client: Client) => {
+      const UPLOAD = streamType(400, "upload", { head: json<{ name: string }>(), down: false, result: json<number>() });
+      server.use((received, { principal, id }, next) => {
+        assertType<Same<typeof principal.admin, boolean>>();
+        assertType<Same<typeof id, number>>();
+        if (received.kind === "message") assertType<Same<typeof received.data, unknown>>();
+        else assertType<Same<typeof received.head, unknown>>();
+        // @ts-expect-error what a handler returns can be anything
+        next().length;
+        // @ts-expect-error there is no such change
+        next({ payload: 1 });
+        return next({ data: 1 });
+      });
+      server.use([ADD], ({ data: { a, b } }, _client, next) => (assertType<Same<typeof a, typeof b>>(), next()));
+      client.use([MOVE, UPLOAD], (received, peer, next) => {
+        assertType<Same<typeof peer, Client>>();
+        if (received.kind === "message") assertType<Same<typeof received.data, string>>();
+        else assertType<Same<typeof received.head, { name: string }>>();
+        return next();
+      });
+      server.use(requirePrincipal(({ admin }: { admin: boolean }) => admin));
+      // @ts-expect-error a server has no tags, its clients have
+      client.use(requireTag("a"));
+      server.use([CHAT], requireTag("a"));
+      // @ts-expect-error the principal of this server is another one
+      server.use(requirePrincipal((name: string) => name === ""));
+      client.useOutgoing(({ kind, peer, payload }, next) => {
+        assertType<Same<typeof kind, "send" | "request" | "broadcast" | "open">>();
+        assertType<Same<typeof peer, Client | undefined>>();
+        assertType<Same<typeof payload, unknown>>();
+        return next({ payload: 1, meta: { a: "b" } });
+      });
+      // @ts-expect-error metadata are texts
+      client.useOutgoing([CHAT, UPLOAD], (_call, next) => next({ meta: { a: 1 } }));
     });
   });
 });
