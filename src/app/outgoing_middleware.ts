@@ -6,9 +6,13 @@
 
 import { checkFunction, readOptions, show, unchecked } from "../base/checks.ts";
 import { isThenable } from "../base/thenable.ts";
-import type { Answer } from "../session/requests.ts";
+import type { AnyMessageType } from "../message/message_type.ts";
+import type { AnyStreamType } from "../message/stream_type.ts";
+import type { Answer, RequestOptions } from "../session/requests.ts";
 import { type Metadata, NO_METADATA } from "../wire/metadata.ts";
 import { type AnyType, codesOf } from "./middleware.ts";
+import { type SendOptions, type SendTerms, sendTerms } from "./send_options.ts";
+import type { OpenOptions } from "./streams/open_stream.ts";
 
 /** What a program is about to send. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
 export interface OutgoingCall<Peer> {
@@ -68,6 +72,21 @@ export interface Departure {
   go(payload: unknown, options: object | undefined): unknown;
 }
 
+/** What makes the calls to one peer, without any middleware. */
+export interface Direct {
+  /** True if metadata reaches the peer. */
+  readonly takesMetadata: boolean;
+  send(type: AnyMessageType, payload: never, terms: SendTerms | undefined): boolean;
+  exchange(type: AnyMessageType, payload: never, options: RequestOptions): Promise<Answer<unknown>>;
+  open(type: AnyStreamType, head: unknown, options: OpenOptions): object;
+}
+
+/** Whom a call is for: the public object, and what makes the call. */
+export interface Recipient {
+  readonly peer: unknown;
+  readonly direct: Direct;
+}
+
 interface Entry {
   readonly middleware: OutgoingMiddleware<never>;
   /** The codes of its types; `undefined` for all. */
@@ -101,6 +120,30 @@ export class OutgoingMiddlewares {
     };
   }
 
+  /** Does what `Client.send` does. */
+  send(to: Recipient, type: unknown, payload: unknown, options: SendOptions | undefined): boolean {
+    const known = type as AnyMessageType;
+    return this.call(departure("send", to, known, payload, options, (payload, options) => {
+      const terms = options === undefined ? undefined : sendTerms(known.name, options);
+      return to.direct.send(known, payload as never, terms);
+    })) as boolean;
+  }
+
+  /** Does what `Client.open` does. */
+  open(to: Recipient, type: AnyStreamType, head: unknown, options: OpenOptions | undefined): unknown {
+    return this.call(departure("open", to, type, head, options, (head, options = {}) => {
+      return to.direct.open(type, head, options);
+    }));
+  }
+
+  /** Does what `Client.exchange` does. */
+  exchange(to: Recipient, type: unknown, payload: unknown, options: RequestOptions): Promise<Answer<unknown>> {
+    const known = type as AnyMessageType;
+    return this.#request(departure("request", to, known, payload, options, (payload, options = {}) => {
+      return to.direct.exchange(known, payload as never, options);
+    }));
+  }
+
   /** Makes a call that returns at once. Throws what it or a middleware throws. */
   call(departure: Departure): unknown {
     const result = this.#run(departure, 0, departure.payload, departure.options);
@@ -111,7 +154,7 @@ export class OutgoingMiddlewares {
   }
 
   /** Makes a request and returns its whole answer. Never throws; the promise rejects. */
-  async request(departure: Departure): Promise<Answer<unknown>> {
+  async #request(departure: Departure): Promise<Answer<unknown>> {
     const answer = await this.#run(departure, 0, departure.payload, departure.options);
     if (typeof answer !== "object" || answer === null || !("data" in answer)) throw wrongResult(departure, answer);
     return { meta: NO_METADATA, latency: 0, ...answer };
@@ -158,6 +201,17 @@ export class OutgoingMiddlewares {
     if (state === "ready" && !(kind === "request" && isThenable(result))) state = "over";
     return result;
   }
+}
+
+function departure(
+  kind: Departure["kind"],
+  { peer, direct }: Recipient,
+  type: AnyType,
+  payload: unknown,
+  options: object | undefined,
+  go: Departure["go"],
+): Departure {
+  return { kind, type, payload, options, peer, takesMetadata: () => direct.takesMetadata, go };
 }
 
 const NO_OPTIONS = /* @__PURE__ */ Object.freeze({});

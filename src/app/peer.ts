@@ -194,6 +194,11 @@ export class Peer implements HandlerHost, SessionOwner {
     return this.session.sender.ask(name, code, content, codec, options, meta, deadline, origin);
   }
 
+  /** True if the peer takes metadata. */
+  get takesMetadata(): boolean {
+    return this.session.sender.takesMetadata;
+  }
+
   /** Opens a stream; see `Client.open`. */
   open(type: AnyStreamType, head: unknown, options: OpenOptions): OpenStream<unknown, unknown, unknown> {
     const { clock, observers } = this.#shared;

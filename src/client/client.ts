@@ -17,7 +17,7 @@ import { drainOf } from "../app/closing.ts";
 import { closedError } from "../link/close_reason.ts";
 import { EndpointCore, extraFeatures } from "../app/endpoint_core.ts";
 import type { AnyType, IncomingOf, Middleware } from "../app/middleware.ts";
-import type { Departure, OutgoingMiddleware, OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
+import type { OutgoingMiddleware } from "../app/outgoing_middleware.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
 import type { RouteTarget } from "../app/implement.ts";
@@ -620,10 +620,9 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     options?: SendOptions,
   ): boolean {
     const { outgoing } = this.#core;
-    if (outgoing === undefined) return this.#send(type, payload as In, options);
-    return outgoing.call(this.#departure("send", type, payload, options, (payload, options?: SendOptions) => {
-      return this.#send(type, payload as In, options);
-    })) as boolean;
+    const direct = this.#link.outgoing;
+    if (outgoing !== undefined) return outgoing.send({ peer: this, direct }, type, payload, options);
+    return direct.send(type, payload as In, options === undefined ? undefined : sendTerms(type.name, options));
   }
 
   /**
@@ -687,11 +686,13 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     payload?: In,
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
-    const { outgoing } = this.#core;
-    if (outgoing !== undefined) return this.#ask(outgoing, type, payload, options).then(({ data }) => data);
-    const { outgoing: sending } = this.#link;
-    return sending.peer?.request(type, payload as In, options) ??
-      sending.request(type, payload as In, options, false) as Promise<ReplyOut>;
+    if (this.#core.outgoing !== undefined) {
+      return this.exchange(type as RequestType<In, Out, ReplyIn, ReplyOut>, payload as In, options)
+        .then(({ data }) => data);
+    }
+    const { outgoing } = this.#link;
+    return outgoing.peer?.request(type, payload as In, options) ??
+      outgoing.request(type, payload as In, options, false) as Promise<ReplyOut>;
   }
 
   /**
@@ -743,8 +744,11 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     options: RequestOptions = {},
   ): Promise<Answer<ReplyOut>> {
     const { outgoing } = this.#core;
-    if (outgoing !== undefined) return this.#ask(outgoing, type, payload, options);
-    return this.#exchange(type, payload as In, options);
+    const direct = this.#link.outgoing;
+    const answer = outgoing === undefined
+      ? direct.exchange(type, payload as In, options)
+      : outgoing.exchange({ peer: this, direct }, type, payload, options);
+    return answer as Promise<Answer<ReplyOut>>;
   }
 
   /**
@@ -804,14 +808,10 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   ): OpenStream<UI, DO, RO> {
     const { outgoing } = this.#core;
     const any = type as unknown as AnyStreamType;
-    const open = (head: unknown, options: OpenOptions = {}): unknown => {
-      const { peer } = this.#link;
-      if (peer === undefined) throw closedError(`Cannot open "${type?.name}"`, undefined);
-      return peer.open(any, head, options);
-    };
+    const direct = this.#link.outgoing;
     const stream = outgoing === undefined
-      ? open(head, options)
-      : outgoing.call(this.#departure("open", any, head, options, open));
+      ? direct.open(any, head, options ?? {})
+      : outgoing.open({ peer: this, direct }, any, head, options);
     return stream as OpenStream<UI, DO, RO>;
   }
 
@@ -863,48 +863,5 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #send<In, Out, ReplyIn, ReplyOut>(
-    type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    payload: In,
-    options: SendOptions | undefined,
-  ): boolean {
-    const terms = options === undefined ? undefined : sendTerms(type.name, options);
-    return this.#link.outgoing.send(type, payload, terms);
-  }
-
-  #exchange<In, Out, ReplyIn, ReplyOut>(
-    type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    payload: In,
-    options: RequestOptions,
-  ): Promise<Answer<ReplyOut>> {
-    const { outgoing } = this.#link;
-    return outgoing.peer?.exchange(type, payload, options) ??
-      outgoing.request(type, payload, options, true) as Promise<Answer<ReplyOut>>;
-  }
-
-  /** Makes a request through the middleware. */
-  #ask<In, Out, ReplyIn, ReplyOut>(
-    outgoing: OutgoingMiddlewares,
-    type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    payload: unknown,
-    options: RequestOptions,
-  ): Promise<Answer<ReplyOut>> {
-    const departure = this.#departure("request", type, payload, options, (payload, options: RequestOptions = {}) => {
-      return this.#exchange(type, payload as In, options);
-    });
-    return outgoing.request(departure) as Promise<Answer<ReplyOut>>;
-  }
-
-  #departure(
-    kind: Departure["kind"],
-    type: unknown,
-    payload: unknown,
-    options: object | undefined,
-    go: Departure["go"],
-  ): Departure {
-    const takesMetadata = (): boolean => this.#link.outgoing.takesMetadata;
-    return { kind, type: type as Departure["type"], payload, options, peer: this, takesMetadata, go };
   }
 }

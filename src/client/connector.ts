@@ -186,7 +186,7 @@ export class Connector {
     if (loop?.ended) return this.#following ??= new ConnectLoop(this.#context, retrying, retryMax);
     if (loop !== undefined) return loop;
     this.#closed.reset();
-    this.outgoing.open();
+    this.outgoing.allowQueue();
     this.#loop = new ConnectLoop(this.#context, retrying, retryMax);
     void this.#run(this.#loop);
     return this.#loop;

@@ -7,9 +7,11 @@
 import { BackpressureError } from "../errors.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { MessageType } from "../message/message_type.ts";
+import type { AnyStreamType } from "../message/stream_type.ts";
+import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { closedError } from "../link/close_reason.ts";
-import type { AnswerCodec, RequestOptions } from "../session/requests.ts";
+import type { Answer, AnswerCodec, RequestOptions } from "../session/requests.ts";
 import { requestTerms, timelyAnswer } from "../app/request_terms.ts";
 import type { SendTerms } from "../app/send_options.ts";
 import { noReplyCodec, payloadTooLarge } from "../session/send_checks.ts";
@@ -68,7 +70,7 @@ export class Outgoing {
   }
 
   /** Allows messages to be queued from now on. */
-  open(): void {
+  allowQueue(): void {
     this.#open = true;
   }
 
@@ -184,6 +186,22 @@ export class Outgoing {
     if (this.#shared === undefined) this.#later.push(begin);
     else begin(this.#shared);
     return await timelyAnswer(type.name, terms, promise);
+  }
+
+  /** See `Client.exchange`. Rejects instead of throwing. */
+  exchange<In, Out, ReplyIn, ReplyOut>(
+    type: MessageType<In, Out, ReplyIn, ReplyOut>,
+    payload: In,
+    options: RequestOptions,
+  ): Promise<Answer<ReplyOut>> {
+    return this.peer?.exchange(type, payload, options) ??
+      this.request(type, payload, options, true) as Promise<Answer<ReplyOut>>;
+  }
+
+  /** See `Client.open`. Streams do not wait for a connection. */
+  open(type: AnyStreamType, head: unknown, options: OpenOptions): OpenStream<unknown, unknown, unknown> {
+    if (this.#peer === undefined) throw closedError(`Cannot open "${type?.name}"`, undefined);
+    return this.#peer.open(type, head, options);
   }
 
   /** True while there is a connection and nothing in the queue has to be sent first. */

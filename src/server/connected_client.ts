@@ -13,7 +13,7 @@ import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { nonEmpty } from "../base/checks.ts";
-import type { Departure, OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
+import type { OutgoingMiddlewares } from "../app/outgoing_middleware.ts";
 import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
@@ -315,11 +315,7 @@ export class ConnectedClient<P = undefined> {
     options?: SendOptions,
   ): boolean {
     const { outgoing, peer } = this.#member;
-    if (outgoing !== undefined) {
-      return outgoing.call(this.#departure("send", type, payload, options, (payload, options?: SendOptions) => {
-        return peer.send(type, payload as In, options === undefined ? undefined : sendTerms(type.name, options));
-      })) as boolean;
-    }
+    if (outgoing !== undefined) return outgoing.send({ peer: this, direct: peer }, type, payload, options);
     return peer.send(type, payload as In, options === undefined ? undefined : sendTerms(type.name, options));
   }
 
@@ -363,7 +359,11 @@ export class ConnectedClient<P = undefined> {
     options: RequestOptions = {},
   ): Promise<ReplyOut> {
     const { outgoing, peer } = this.#member;
-    if (outgoing !== undefined) return this.#exchange(outgoing, type, payload, options).then(({ data }) => data);
+    if (outgoing !== undefined) {
+      return this.exchange(type as RequestType<In, Out, ReplyIn, ReplyOut>, payload as In, options).then(({ data }) =>
+        data
+      );
+    }
     return peer.request(type, payload as In, options);
   }
 
@@ -392,10 +392,9 @@ export class ConnectedClient<P = undefined> {
   ): OpenStream<UI, DO, RO> {
     const { outgoing, peer } = this.#member;
     const any = type as unknown as AnyStreamType;
-    const open = (head: unknown, options: OpenOptions = {}): unknown => peer.open(any, head, options);
     const stream = outgoing === undefined
-      ? open(head, options)
-      : outgoing.call(this.#departure("open", any, head, options, open));
+      ? peer.open(any, head, options ?? {})
+      : outgoing.open({ peer: this, direct: peer }, any, head, options);
     return stream as OpenStream<UI, DO, RO>;
   }
 
@@ -427,7 +426,9 @@ export class ConnectedClient<P = undefined> {
     options: RequestOptions = {},
   ): Promise<Answer<ReplyOut>> {
     const { outgoing, peer } = this.#member;
-    if (outgoing !== undefined) return this.#exchange(outgoing, type, payload, options);
+    if (outgoing !== undefined) {
+      return outgoing.exchange({ peer: this, direct: peer }, type, payload, options) as Promise<Answer<ReplyOut>>;
+    }
     return peer.exchange(type, payload as In, options);
   }
 
@@ -470,30 +471,6 @@ export class ConnectedClient<P = undefined> {
     const { drain, final = reason === "unauthorized" ? true : undefined, ...words } = shuttingOf(options);
     const { peer } = this.#member;
     return peer.awaited(peer.close(reason, drain, { ...words, final }));
-  }
-
-  /** Makes a request through the middleware. */
-  #exchange<In, Out, ReplyIn, ReplyOut>(
-    outgoing: OutgoingMiddlewares,
-    type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    payload: unknown,
-    options: RequestOptions,
-  ): Promise<Answer<ReplyOut>> {
-    const departure = this.#departure("request", type, payload, options, (payload, options: RequestOptions = {}) => {
-      return this.#member.peer.exchange(type, payload as In, options);
-    });
-    return outgoing.request(departure) as Promise<Answer<ReplyOut>>;
-  }
-
-  #departure(
-    kind: Departure["kind"],
-    type: unknown,
-    payload: unknown,
-    options: object | undefined,
-    go: Departure["go"],
-  ): Departure {
-    const takesMetadata = (): boolean => this.#member.peer.session.sender.takesMetadata;
-    return { kind, type: type as Departure["type"], payload, options, peer: this, takesMetadata, go };
   }
 }
 
