@@ -2,7 +2,17 @@
 
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Client, ConnectionError, json, messageType, type OutgoingCall, Server, streamType, text } from "../mod.ts";
+import {
+  Client,
+  ConnectionError,
+  json,
+  messageType,
+  type OutgoingCall,
+  Server,
+  streamType,
+  type TcpEndpoint,
+  text,
+} from "../mod.ts";
 import { streamPeers } from "./streams_support.ts";
 import { deferred, memoryWorld, serve, until } from "./session_support.ts";
 
@@ -197,6 +207,80 @@ describe("outgoing middleware", () => {
     const refused = client.useOutgoing.bind(client) as (...args: unknown[]) => unknown;
     assertThrows(() => refused("x"), TypeError, "Cannot use: ");
     assertThrows(() => refused([], () => {}), TypeError, "the list of types is empty");
+  });
+
+  it("leaves no rejection behind, whoever ignores a promise", async () => {
+    await using peers = await streamPeers();
+    const { client } = peers;
+    const failed = (): Promise<never> => Promise.reject(new Error("unseen"));
+    client.useOutgoing((_call, next) => {
+      next();
+      return true;
+    });
+    client.useOutgoing(failed);
+    assertEquals(client.send(NOTE, "x"), true);
+    await assertRejects(() => client.request(UPPER, "x"), TypeError, "returned true in place of an answer");
+    // Were one left, the runtime would end the test.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  });
+
+  it("that removes itself skips no other", async () => {
+    await using peers = await streamPeers();
+    const { client, server } = peers;
+    server.route(UPPER, ({ meta }) => JSON.stringify(meta));
+    const remove = client.useOutgoing((_call, next) => {
+      remove();
+      return next({ meta: { a: "1" } });
+    });
+    client.useOutgoing((_call, next) => next({ meta: { b: "2" } }));
+    assertEquals(await client.request(UPPER, "x"), '{"a":"1","b":"2"}');
+    assertEquals(await client.request(UPPER, "x"), '{"b":"2"}');
+  });
+
+  it("does not send late", async () => {
+    await using peers = await streamPeers();
+    const { client } = peers;
+    let late: (() => unknown) | undefined;
+    client.useOutgoing(async (_call, next) => {
+      late = next;
+      return await Promise.resolve({ data: "cached" });
+    });
+    assertEquals(await client.request(UPPER, "x"), "cached");
+    assertThrows(() => late!(), TypeError, "the middleware has ended");
+  });
+
+  it("adds metadata only to metadata, and refuses what is none", async () => {
+    await using peers = await streamPeers();
+    const { client } = peers;
+    client.useOutgoing((_call, next) => next({ meta: { a: "1" } }));
+    for (const meta of ["abc", [1], null, 5] as never[]) {
+      assertThrows(() => client.send(NOTE, "x", { meta }), TypeError);
+      await assertRejects(() => client.request(UPPER, "x", { meta }), TypeError);
+    }
+    for (const options of ["abc", 5, null] as never[]) assertThrows(() => client.send(NOTE, "x", options), TypeError);
+    client.useOutgoing((_call, next) => next({ meta: { a: 1 } as never }));
+    assertThrows(() => client.send(NOTE, "x"), TypeError);
+  });
+
+  it("knows of a broadcast whether metadata reaches those that it is for", async () => {
+    const world = memoryWorld();
+    const { transport } = world;
+    const at = { port: 0, hostname: "127.0.0.1" };
+    await using server = new Server({ transport, listen: [at, { ...at, protocol: "1.6.3" }] });
+    await server.start();
+    const [native, python] = server.addresses as TcpEndpoint[];
+    await using one = new Client({ ...native, transport });
+    await using other = new Client({ ...python, transport, protocol: "1.6.3" });
+    await one.connect();
+    await other.connect();
+    await until(() => server.clients.length === 2);
+    const [first, second] = server.clients;
+    const seen: boolean[] = [];
+    server.useOutgoing(({ takesMetadata }, next) => (seen.push(takesMetadata), next()));
+    server.broadcast(NOTE, "x");
+    for (const client of [first, second]) server.broadcast(NOTE, "x", { to: [client] });
+    server.broadcast(NOTE, "x", { except: [second] });
+    assertEquals(seen, [false, true, false, true]);
   });
 
   it("passes on what the method throws, and refuses unknown changes", async () => {

@@ -7,6 +7,7 @@ import {
   bytes,
   type Client,
   type ConnectedClient,
+  dedupe,
   type Incoming,
   json,
   type Message,
@@ -15,6 +16,7 @@ import {
   RemoteError,
   streamType,
   text,
+  timing,
 } from "../mod.ts";
 import { Routes } from "../src/app/routes.ts";
 import { type StreamPeers, streamPeers } from "./streams_support.ts";
@@ -118,7 +120,11 @@ for (const [name, sidesOf] of SIDES) {
       answerer.stream(COUNT, () => (called++, ""));
       answerer.use([UPPER], () => "cached");
       answerer.use([COUNT], () => Promise.resolve("cached"));
-      answerer.use([UNKNOWN], () => new Uint8Array([9]));
+      answerer.use((received, _peer, next) => {
+        return received.type.code === UNKNOWN.code && received.kind === "message"
+          ? received.reply(new Uint8Array([9]) as never)
+          : next();
+      });
       assertEquals(await asker.request(UPPER, "a"), "cached");
       assertEquals(await asker.open(COUNT, 1).result, "cached");
       assertEquals(await asker.request(UNKNOWN, new Uint8Array()), new Uint8Array([9]));
@@ -131,6 +137,10 @@ for (const [name, sidesOf] of SIDES) {
       const log: string[] = [];
       assertEquals(await codeOf(asker.request(UNKNOWN, new Uint8Array())), "no-route");
       const remove = answerer.use(scribe(log, "a"));
+      // Whose payload is not decoded is nothing for middleware that expects a type.
+      answerer.use([UNKNOWN], scribe(log, "never") as never);
+      // Python peers expect no answer to most messages, so none is sent by chance.
+      answerer.use(async (_message, _peer, next) => (await next(), new Uint8Array()));
       assertEquals(await codeOf(asker.request(UNKNOWN, new Uint8Array())), "no-route");
       answerer.on("message", () => {});
       assertEquals(await codeOf(asker.request(UNKNOWN, new Uint8Array())), "no-route");
@@ -221,29 +231,74 @@ for (const [name, sidesOf] of SIDES) {
       assertEquals(called, 1);
     });
 
-    it("must not end before an asynchronous handler, whose error nobody would see", async () => {
+    it("must not end before an asynchronous handler, and fails with it", async () => {
       await using peers = await streamPeers();
       const { asker, answerer } = sidesOf(peers);
-      const gate = deferred();
-      const ended: string[] = [];
-      answerer.route(UPPER, async ({ data }) => {
+      let gate = deferred();
+      let ended = 0;
+      answerer.route(UPPER, async () => {
         await gate.promise;
-        ended.push(data);
-        throw new Error("unseen");
+        ended++;
+        throw new Error("seen as the cause");
       });
-      const forgetful: Middleware<unknown>[] = [
-        (_message, _peer, next) => void next(),
-        (_message, _peer, next) => Promise.resolve(next).then((next) => void next()),
-        (_message, _peer, next) => (next(), "early"),
+      const early = 'A middleware of "upper" ended before the handler';
+      const forgetful: [middleware: Middleware<unknown>, text: string][] = [
+        [(_message, _peer, next) => void next(), early],
+        [(_message, _peer, next) => Promise.resolve(next).then((next) => void next()), early],
+        [(_message, _peer, next) => (next(), "early"), early],
+        [(_message, _peer, next) => {
+          next();
+          throw new Error("sync");
+        }, "sync"],
+        [async (_message, _peer, next) => {
+          next();
+          await Promise.reject(new Error("async"));
+        }, "async"],
       ];
-      for (const middleware of forgetful) {
+      for (const [i, [middleware, text]] of forgetful.entries()) {
         const remove = answerer.use([UPPER as AnyMessageType], middleware as never);
-        await assertRejects(() => asker.request(UPPER, "a"), RemoteError, 'A middleware of "upper" ended before');
+        const failed = assertRejects(() => asker.request(UPPER, "a"), RemoteError, text);
+        await asker.request(UNKNOWN, new Uint8Array()).catch(() => {});
+        assertEquals(ended, i, "its message is not over before its handler");
+        gate.resolve();
+        await failed;
+        assertEquals(ended, i + 1);
         remove();
+        gate = deferred();
       }
-      gate.resolve();
-      await until(() => ended.length === 3);
-      assertEquals(peers.errors.length, 3);
+      assertEquals(peers.errors.length, forgetful.length);
+      assertEquals(((peers.errors[0] as Error).cause as Error).message, "seen as the cause");
+    });
+
+    it("runs a promise that works for each who waits for it only once", async () => {
+      await using peers = await streamPeers();
+      const { asker, answerer } = sidesOf(peers);
+      let ran = 0;
+      const lazily = {
+        then: (resolve: (value: string) => void) => {
+          ran++;
+          resolve("done");
+        },
+      };
+      answerer.route(UPPER, () => lazily as unknown as Promise<string>);
+      answerer.use(async (_message, _peer, next) => await next());
+      answerer.use((_message, _peer, next) => next());
+      answerer.use(timing(() => {}));
+      answerer.use(dedupe({ key: () => "one" }));
+      assertEquals(await asker.request(UPPER, "a"), "done");
+      assertEquals(await asker.request(UPPER, "a"), "done");
+      assertEquals(ran, 1);
+    });
+
+    it("goes on after a change was refused, and not once nobody waits", async () => {
+      await using peers = await streamPeers();
+      const { asker, answerer } = sidesOf(peers);
+      answerer.route(RAW, ({ data }) => data);
+      answerer.use([RAW], (_message, _peer, next) => {
+        assertThrows(() => next({ data: 1 }), TypeError, "its data must be a Uint8Array");
+        return next({ data: new Uint8Array([1]) });
+      });
+      assertEquals(await asker.request(RAW, new Uint8Array()), new Uint8Array([1]));
     });
 
     it("is removed, once or while its messages are handled", async () => {

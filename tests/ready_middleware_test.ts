@@ -1,6 +1,6 @@
 /** The middleware that comes with the library. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   Client,
@@ -18,8 +18,8 @@ import {
   timing,
   validate,
 } from "../mod.ts";
-import { streamPeers } from "./streams_support.ts";
-import { deferred, memoryWorld, serve, until } from "./session_support.ts";
+import { type StreamPeers, streamPeers } from "./streams_support.ts";
+import { advanceUntil, deferred, memoryWorld, serve, until } from "./session_support.ts";
 
 const UPPER = messageType(200, "upper", text, text);
 const NOTE = messageType(201, "note", text);
@@ -55,6 +55,28 @@ describe("timing()", () => {
     for (const data of ["now", "later", "throw", "reject"]) await outcome(client.request(UPPER, data));
     assertEquals(seen.map(({ failed }) => failed), [false, false, true, true]);
     for (const { type, peer, ms } of seen) assert(type.name === "upper" && peer === info && ms >= 0);
+  });
+
+  it("fails the message if the report fails, unless its handler has failed", async () => {
+    await using peers = await streamPeers();
+    const { client, server } = peers;
+    let report: () => unknown = () => {};
+    server.use(timing(() => report() as void));
+    server.route(UPPER, ({ data }) => {
+      if (data === "throw") throw new Error("handler");
+      return data === "reject" ? Promise.reject(new Error("handler")) : data;
+    });
+    const reports = [() => {
+      throw new Error("report");
+    }, () => Promise.reject(new Error("report"))];
+    for (report of reports) {
+      await assertRejects(() => client.request(UPPER, "fine"), RemoteError, "report");
+      await assertRejects(() => client.request(UPPER, "throw"), RemoteError, "handler");
+      await assertRejects(() => client.request(UPPER, "reject"), RemoteError, "handler");
+    }
+    report = () => Promise.resolve();
+    assertEquals(await client.request(UPPER, "fine"), "fine");
+    await assertRejects(() => client.request(UPPER, "throw"), RemoteError, "handler");
   });
 
   it("wants a function", () => {
@@ -131,6 +153,8 @@ describe("requirePrincipal()", () => {
     await using client = new Client({ ...served.address, transport: world.transport });
     await client.connect();
     assertEquals(await outcome(client.request(UPPER, "x")), "forbidden");
+    served.server.use(requirePrincipal((() => Promise.reject(new Error("unseen"))) as never));
+    assertEquals(await outcome(client.request(UPPER, "x")), "forbidden");
     assertThrows(() => requirePrincipal(1 as never), TypeError, "requirePrincipal(): allows must be a function");
   });
 });
@@ -155,7 +179,7 @@ describe("validate()", () => {
 describe("dedupe()", () => {
   async function peersWith(
     options?: DedupeOptions<never>,
-  ): Promise<{ client: Client; called: string[]; failing: { now: boolean } } & AsyncDisposable> {
+  ): Promise<StreamPeers & { called: string[]; failing: { now: boolean } }> {
     const peers = await streamPeers();
     const called: string[] = [];
     const failing = { now: false };
@@ -201,6 +225,43 @@ describe("dedupe()", () => {
     await using peers = await peersWith({ size: 2 });
     for (const key of ["1", "2", "3", "2", "1"]) await peers.client.request(UPPER, key, keyed(key));
     assertEquals(peers.called, ["1", "2", "3", "1"]);
+  });
+
+  it("never takes messages of different types for the same", async () => {
+    await using peers = await peersWith();
+    peers.server.route(NUMBER, ({ data }) => data);
+    assertEquals(await peers.client.request(UPPER, "a", keyed("1")), "a1");
+    assertEquals(await peers.client.request(NUMBER, 5, keyed("1")), 5);
+  });
+
+  it("lets a message come again whose first copy nobody waits for", async () => {
+    await using peers = await streamPeers();
+    const { client, server, world } = peers;
+    const gate = deferred();
+    let called = 0;
+    server.use(dedupe());
+    server.route(UPPER, async ({ data }) => (called++ === 0 && await gate.promise, data), { timeout: 1_000 });
+    const first = outcome(client.request(UPPER, "a", keyed("1")));
+    await until(() => called === 1);
+    assertEquals(await advanceUntil(world.clock, first), "timeout");
+    assertEquals(await client.request(UPPER, "b", keyed("1")), "b");
+    gate.resolve();
+  });
+
+  it("says of a message without a route that it was answered", async () => {
+    await using peers = await peersWith();
+    const [RAW] = [messageType(210, "raw", text, text)];
+    peers.server.on("message", ({ reply }) => void reply(new Uint8Array([65])));
+    assertEquals(await peers.client.request(RAW, "", keyed("1")), "A");
+    assertEquals(await outcome(peers.client.request(RAW, "", keyed("1"))), "duplicate");
+  });
+
+  it("refuses a key that is none", async () => {
+    for (const key of [() => 1, () => Promise.reject(new Error("unseen"))]) {
+      await using peers = await peersWith({ key: key as never });
+      await assertRejects(() => peers.client.request(UPPER, "a"), RemoteError, "key must return a string or undefined");
+      assertEquals(peers.called, []);
+    }
   });
 
   it("keeps the keys of clients apart, unless they are shared", () => {

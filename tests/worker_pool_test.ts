@@ -91,6 +91,21 @@ describe("a worker pool", () => {
     await pool.stop();
   });
 
+  it("goes on after a payload that cannot be sent to the thread", async () => {
+    const { pool, threads, run } = fakePool({ threads: 1 });
+    const [bad, good] = ["bad", "good"].map((content) => run(content));
+    const failed = assertRejects(() => bad, Error, "Its buffer is detached");
+    await loaded();
+    // It is tried once more with a copy.
+    threads[0].refuses = 2;
+    threads[0].ready();
+    await failed;
+    assertEquals(threads[0].task, "good");
+    threads[0].answer("good!");
+    assertEquals(await good, "good!");
+    await pool.stop();
+  });
+
   it("refuses what is above maxQueued", async () => {
     const { pool, run } = fakePool({ maxQueued: 2 });
     const taken = [failure(run("a")), failure(run("b"))];

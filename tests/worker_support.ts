@@ -33,6 +33,8 @@ export const BOOM: ErrorLikeness = {
 export class FakeThread {
   readonly orders: Order[] = [];
   terminated = false;
+  /** How many orders cannot be posted to it. */
+  refuses = 0;
   /** Settles when it is over, once it is told to end. */
   over: Promise<void> = Promise.resolve();
   readonly #events: ThreadEvents;
@@ -103,7 +105,10 @@ function poolOn<Pool extends Pick<WorkerPool, "run">>(
       const thread = new FakeThread(events);
       threads.push(thread);
       return {
-        post: (value) => void thread.orders.push(value as Order),
+        post: (value) => {
+          if (thread.refuses-- > 0) throw new Error("Its buffer is detached");
+          thread.orders.push(value as Order);
+        },
         terminate(): Promise<void> {
           thread.terminated = true;
           return thread.over;

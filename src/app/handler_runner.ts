@@ -145,7 +145,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
       if (route !== undefined && !route.raw) message.decode();
       inside.dispatcher = this.#owner;
       inside.waits = false;
-      result = (route ?? this.#shared.routes.catchAll(message.type.code)).handler(message as never, handle as never);
+      result = (route ?? this.#shared.routes.catchAll).handler(message as never, handle as never);
       inside.dispatcher = undefined;
       later = isThenable(result);
     } catch (error) {
@@ -258,7 +258,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   /** Sends the value that a handler returned, if its message is to be answered. */
   #answer(message: IncomingMessage, value: unknown): void {
     if (message.awaited && value !== replied) {
-      if (message.route === undefined && value === undefined) {
+      if (message.route === undefined) {
         // No listener has answered, and none will.
         this.#refuse(message, answerError("no-route", `No route for code ${message.type.code}`));
       } else if (message.type.reply === undefined) {

@@ -21,8 +21,11 @@ import type { Route } from "./routes.ts";
 export interface MessageOrigin {
   /** Sends the answer. Throws what sending throws. */
   answer(message: IncomingMessage, payload: unknown): void;
-  /** Offers a message without a route to the listeners. Returns a promise if some may still answer it. */
-  offer(message: IncomingMessage): Promise<unknown> | undefined;
+  /**
+   * Offers a message without a route to the listeners. Returns `replied` if one has answered it, or a promise if one may
+   * still do so.
+   */
+  offer(message: IncomingMessage): unknown;
   /** Throws a `PayloadError` if the peer takes no metadata. */
   checkMetadata(what: string): void;
   /** Aborted when the connection is over. */
@@ -108,12 +111,13 @@ export class IncomingMessage implements Message<unknown, unknown> {
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`Cannot change "${this.type.name}": its data must be a Uint8Array, not ${show(data)}`);
     }
-    this.content = data;
+    // A worker route gives its buffer away.
+    this.content = new Uint8Array(data);
     if (this.#extra !== undefined) this.#extra.json = undefined;
   }
 
-  /** Offers it to the listeners, because it has no route. Returns a promise if some may still answer it. */
-  offer(): Promise<unknown> | undefined {
+  /** Offers it to the listeners, because it has no route; see {@linkcode MessageOrigin.offer}. */
+  offer(): unknown {
     return this.#origin.offer(this);
   }
 

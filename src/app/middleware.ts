@@ -16,8 +16,8 @@ import type { IncomingStream } from "./streams/incoming_stream.ts";
 export interface IncomingChanges {
   /**
    * The payload that the handler gets as `message.data`; of a stream, its `head`. It is not checked again. For a type
-   * whose codec is `bytes`, it must be a `Uint8Array`. The views `content`, `text` and `json` of other types stay as they
-   * were received.
+   * whose codec is `bytes`, it must be a `Uint8Array`, which is copied. The views `content`, `text` and `json` of other
+   * types stay as they were received.
    */
   readonly data?: unknown;
 }
@@ -27,8 +27,8 @@ export interface IncomingChanges {
  * middleware has ended.
  *
  * @param changes What is different for those that follow. Default: nothing.
- * @returns What the handler returns, which may be a promise. For a message without a route, the result is `undefined`, or a
- * promise that waits for the listeners to `message`.
+ * @returns What the handler returns, or a promise of it. For a message without a route, it waits for the listeners to
+ * `message`. Await it, or return it: an error that nobody looks at is lost.
  * @throws {TypeError} It was called before, the middleware has ended, or a change is unknown or of the wrong type.
  * @throws {unknown} What the handler throws.
  */
@@ -39,8 +39,9 @@ export type Incoming = Message<unknown, unknown> | IncomingStream<unknown, unkno
 
 /**
  * A function around handlers. Its result, or the one of its promise, takes the place of the handler's: to leave it as it
- * is, return what `next()` returns. A middleware that throws fails the message as a handler does that throws. `Peer` is a
- * `ConnectedClient` on a server, the `Client` itself on a client.
+ * is, return what `next()` returns. For a message without a route the result is ignored, and `reply()` answers. A
+ * middleware that throws fails the message as a handler does that throws. `Peer` is a `ConnectedClient` on a server, the
+ * `Client` itself on a client.
  */
 export type Middleware<Peer, In = Incoming> = (received: In, peer: Peer, next: Next) => unknown;
 
@@ -86,8 +87,7 @@ const OFFERED: CatchAll = { handler: ((message: { offer(): unknown }) => message
 /** The middleware of a Server or a Client, outermost first. */
 export class Middlewares {
   #entries: Entry[] = [];
-  /** The handlers of messages without a route: by code if a middleware names it, otherwise by `undefined`. */
-  #catchAlls = new Map<number | undefined, CatchAll>();
+  #catchAll = OFFERED;
 
   /**
    * Adds one. Returns a function that removes it.
@@ -99,36 +99,30 @@ export class Middlewares {
       middleware: checkFunction("Cannot use: the middleware", middleware),
       codes: types === undefined ? undefined : codesOf(types),
     };
-    this.#entries.push(entry);
-    this.#catchAlls.clear();
-    return () => {
-      this.#entries = this.#entries.filter((other) => other !== entry);
-      this.#catchAlls.clear();
-    };
+    this.#set([...this.#entries, entry]);
+    return () => this.#set(this.#entries.filter((other) => other !== entry));
   }
 
   /** Returns a handler with all middleware of its code around it; without any, the handler itself. */
   around<Handler extends AnyHandler>(code: number, handler: Handler): Handler {
-    const chain = this.#entries.filter(({ codes }) => codes?.has(code) ?? true);
-    return chain.reduceRight<AnyHandler>((inner, { middleware }) => layer(middleware, inner), handler) as Handler;
+    return composed(this.#entries.filter(({ codes }) => codes?.has(code) ?? true), handler) as Handler;
   }
 
-  /** Returns what handles messages of a code that has no route. */
-  catchAll(code: number): CatchAll {
-    if (this.#entries.length === 0) return OFFERED;
-    const key = this.#entries.some(({ codes }) => codes?.has(code)) ? code : undefined;
-    let catchAll = this.#catchAlls.get(key);
-    if (catchAll === undefined) {
-      catchAll = { handler: this.around(code, OFFERED.handler) };
-      this.#catchAlls.set(key, catchAll);
-    }
-    return catchAll;
+  /** What handles messages without a route. Middleware of certain types is not around it: their payload is not decoded. */
+  get catchAll(): CatchAll {
+    return this.#catchAll;
+  }
+
+  #set(entries: Entry[]): void {
+    this.#entries = entries;
+    this.#catchAll = { handler: composed(entries.filter(({ codes }) => codes === undefined), OFFERED.handler) };
   }
 }
 
-/** Returns a handler that calls a middleware, which may call `inner`. */
-function layer(middleware: Middleware<never, never>, inner: AnyHandler): AnyHandler {
-  return (received: never, peer: never) => new Turn(middleware, inner, received, peer).run();
+function composed(entries: readonly Entry[], handler: AnyHandler): AnyHandler {
+  return entries.reduceRight<AnyHandler>((inner, { middleware }) => {
+    return (received, peer) => new Turn(middleware, inner, received, peer).run();
+  }, handler);
 }
 
 /** One call of a middleware. */
@@ -140,9 +134,7 @@ class Turn {
   #state: "ready" | "called" | "over" = "ready";
   /** What the handler returned. */
   #handled: unknown = undefined;
-  /** True once the middleware has returned, maybe a promise. */
-  #returned = false;
-  /** True while the promise of the handler is pending. It is only known if the middleware has returned another one. */
+  /** True while the promise of the handler is pending. */
   #pending = false;
 
   constructor(middleware: Middleware<never, never>, inner: AnyHandler, received: never, peer: never) {
@@ -153,50 +145,66 @@ class Turn {
   }
 
   run(): unknown {
-    const result = this.#middleware(this.#received, this.#peer, (changes) => this.#next(changes));
-    this.#returned = true;
-    const later = isThenable(result);
-    if (this.#state === "ready" && !later) this.#state = "over";
+    let result: unknown;
+    try {
+      result = this.#middleware(this.#received, this.#peer, (changes) => this.#next(changes));
+    } catch (error) {
+      return this.#failed(error);
+    }
     // Many return what next() returned.
-    if (result === this.#handled) return result;
-    this.#watch();
-    return later ? Promise.resolve(result).then((value) => this.#checked(value)) : this.#checked(result);
+    if (result === this.#handled && this.#state === "called") return result;
+    if (!isThenable(result)) return this.#ended(result);
+    return Promise.resolve(result).then((value) => this.#ended(value), (error) => this.#failed(error));
   }
 
   #next(changes: IncomingChanges | undefined): unknown {
     const { finished, type: { name } } = this.#received as Changeable;
     if (this.#state === "called") throw new TypeError(`Cannot go on with "${name}": next() was called before`);
-    if (this.#state === "over" || finished) {
+    if (this.#state === "over") {
       throw new TypeError(`Cannot go on with "${name}": the middleware has ended, so await next() or return it`);
     }
-    this.#state = "called";
+    if (finished) throw new TypeError(`Cannot go on with "${name}": nobody waits for it any more`);
     if (changes !== undefined) change(this.#received, changes);
-    this.#handled = this.#inner(this.#received, this.#peer);
-    if (this.#returned) this.#watch();
-    return this.#handled;
-  }
-
-  #watch(): void {
-    if (!isThenable(this.#handled)) return;
+    this.#state = "called";
+    const handled = this.#inner(this.#received, this.#peer);
+    if (!isThenable(handled)) return this.#handled = handled;
     const settled = (): void => {
       this.#pending = false;
     };
     this.#pending = true;
-    this.#handled.then(settled, settled);
+    // Some promises work only when somebody waits for them, and once more for each who does.
+    const promise = Promise.resolve(handled);
+    promise.then(settled, settled);
+    return this.#handled = promise;
   }
 
-  /** Returns the result, unless the handler still runs: nobody would learn of its error then. */
-  #checked(result: unknown): unknown {
-    this.#state = "over";
+  /** Returns the result. If the handler still runs, the message fails when it has ended. */
+  #ended(result: unknown): unknown {
+    this.#state = this.#state === "ready" ? "over" : this.#state;
     if (!this.#pending) return result;
     const { type: { name } } = this.#received as Changeable;
-    throw new TypeError(`A middleware of "${name}" ended before the handler: await next(), or return what it returns`);
+    const text = `A middleware of "${name}" ended before the handler: await next(), or return what it returns`;
+    return (this.#handled as Promise<unknown>).then(() => {
+      throw new TypeError(text);
+    }, (cause) => {
+      throw new TypeError(text, { cause });
+    });
+  }
+
+  /** Fails with the error of the middleware. If the handler still runs, it does so when that has ended. */
+  #failed(error: unknown): unknown {
+    this.#state = this.#state === "ready" ? "over" : this.#state;
+    if (!this.#pending) throw error;
+    const fail = (): never => {
+      throw error;
+    };
+    return (this.#handled as Promise<unknown>).then(fail, fail);
   }
 }
 
 function change(received: Changeable, changes: IncomingChanges): void {
-  const { data } = readOptions("next()'s changes", changes, CHANGES);
-  if (Object.hasOwn(changes, "data")) received.change(data);
+  readOptions("next()'s changes", changes, CHANGES);
+  if ("data" in changes) received.change(changes.data);
 }
 
 /** Returns the codes of types that a program has given. */

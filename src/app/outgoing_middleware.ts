@@ -9,7 +9,7 @@ import { isThenable } from "../base/thenable.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import type { AnyStreamType } from "../message/stream_type.ts";
 import type { Answer, RequestOptions } from "../session/requests.ts";
-import { type Metadata, NO_METADATA } from "../wire/metadata.ts";
+import { type Metadata, metadataMembers, NO_METADATA } from "../wire/metadata.ts";
 import { type AnyType, codesOf } from "./middleware.ts";
 import { type SendOptions, type SendTerms, sendTerms } from "./send_options.ts";
 import type { OpenOptions } from "./streams/open_stream.ts";
@@ -42,13 +42,14 @@ export interface OutgoingChanges {
 }
 
 /**
- * Goes on: calls the next middleware, or sends after the last one. It can be called once. For requests that may be
- * later, for all others it must be before the middleware returns.
+ * Goes on: calls the next middleware, or sends after the last one. It can be called once. The middleware of a request may
+ * call it later; every other must call it before it returns. The `timeout` and the `signal` of a request hold from then on.
  *
  * @param changes What is different for those that follow. Default: nothing.
  * @returns For `send` a boolean, for `request` a promise of the whole answer, as `exchange()` returns it, for `broadcast`
  * the numbers of clients, and for `open` the stream.
- * @throws {TypeError} It was called before, the middleware has ended, or a change is unknown.
+ * @throws {TypeError | RangeError} It was called before, the middleware has ended, a change is unknown, or `meta` is not what
+ * the method takes.
  * @throws {unknown} What the method throws.
  */
 export type OutgoingNext = (changes?: OutgoingChanges) => unknown;
@@ -146,7 +147,7 @@ export class OutgoingMiddlewares {
 
   /** Makes a call that returns at once. Throws what it or a middleware throws. */
   call(departure: Departure): unknown {
-    const result = this.#run(departure, 0, departure.payload, departure.options);
+    const result = this.#run(this.#entries, departure, departure.payload, departure.options);
     const right = departure.kind === "send" ? typeof result === "boolean" : typeof result === "object";
     if (right && result !== null && !isThenable(result)) return result;
     if (isThenable(result)) Promise.resolve(result).catch(() => {});
@@ -155,22 +156,21 @@ export class OutgoingMiddlewares {
 
   /** Makes a request and returns its whole answer. Never throws; the promise rejects. */
   async #request(departure: Departure): Promise<Answer<unknown>> {
-    const answer = await this.#run(departure, 0, departure.payload, departure.options);
+    const answer = await this.#run(this.#entries, departure, departure.payload, departure.options);
     if (typeof answer !== "object" || answer === null || !("data" in answer)) throw wrongResult(departure, answer);
     return { meta: NO_METADATA, latency: 0, ...answer };
   }
 
-  /** Calls the middleware at `index` or one after it, and makes the call after the last one. */
-  #run(departure: Departure, index: number, payload: unknown, options: object | undefined): unknown {
+  /** Calls the first of the middleware, and makes the call after the last one. */
+  #run(
+    entries: readonly Entry[],
+    departure: Departure,
+    payload: unknown,
+    options: object | undefined,
+  ): unknown {
     const { kind, type, peer } = departure;
-    const entries = this.#entries;
-    while (index < entries.length && entries[index].codes?.has(type.code) === false) index++;
-    if (index === entries.length) {
-      const result = departure.go(payload, options);
-      // A middleware may ignore it. Its caller gets it from the middleware, if at all.
-      if (isThenable(result)) result.then(undefined, () => {});
-      return result;
-    }
+    const index = entries.findIndex(({ codes }) => codes?.has(type.code) ?? true);
+    if (index < 0) return departure.go(payload, options);
     let state: "ready" | "called" | "over" = "ready";
     const next: OutgoingNext = (changes) => {
       if (state === "called") throw new TypeError(`Cannot go on with "${type.name}": next() was called before`);
@@ -179,13 +179,14 @@ export class OutgoingMiddlewares {
           `Cannot go on with "${type.name}": the middleware has ended, so call next() before it returns`,
         );
       }
+      const changed = changes === undefined ? { payload, options } : changedBy(departure, changes, payload, options);
       state = "called";
-      if (changes === undefined) return this.#run(departure, index + 1, payload, options);
-      const { meta } = readOptions("next()'s changes", changes, CHANGES);
-      const changed = "payload" in changes ? changes.payload : payload;
-      const given = options as OutgoingCall<unknown>["options"] | undefined;
-      const described = meta === undefined ? options : { ...given, meta: { ...given?.meta, ...meta } };
-      return this.#run(departure, index + 1, changed, described);
+      const result = this.#run(entries.slice(index + 1), departure, changed.payload, changed.options);
+      if (!isThenable(result)) return result;
+      // A middleware may ignore it. Its caller gets it from the middleware, if at all.
+      const promise = Promise.resolve(result);
+      promise.catch(() => {});
+      return promise;
     };
     const call: OutgoingCall<unknown> = {
       kind,
@@ -198,9 +199,34 @@ export class OutgoingMiddlewares {
       },
     };
     const result = entries[index].middleware(call as OutgoingCall<never>, next);
-    if (state === "ready" && !(kind === "request" && isThenable(result))) state = "over";
-    return result;
+    const over = (): void => {
+      if (state === "ready") state = "over";
+    };
+    if (kind !== "request" || !isThenable(result)) {
+      over();
+      return result;
+    }
+    return Promise.resolve(result).finally(over);
   }
+}
+
+/** Returns the payload and the options of a call with the changes of a middleware. */
+function changedBy(
+  { type: { name } }: Departure,
+  changes: OutgoingChanges,
+  payload: unknown,
+  options: object | undefined,
+): Pick<Departure, "payload" | "options"> {
+  const { meta } = readOptions("next()'s changes", changes, CHANGES);
+  const changed = "payload" in changes ? changes.payload : payload;
+  if (meta === undefined) return { payload: changed, options };
+  const what = `Cannot go on with "${name}"`;
+  metadataMembers(what, meta, false);
+  // The method itself refuses options that are none.
+  if (typeof options !== "object" && options !== undefined || options === null) return { payload: changed, options };
+  const { meta: given } = (options ?? NO_OPTIONS) as OutgoingCall<unknown>["options"];
+  if (given !== undefined) metadataMembers(what, given, false);
+  return { payload: changed, options: { ...options, meta: { ...given, ...meta } } };
 }
 
 function departure(

@@ -7,6 +7,7 @@
 
 import { checkPayload } from "../base/codec_results.ts";
 import { closedError, type CloseReason } from "../link/close_reason.ts";
+import { replied } from "../message/message.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { SessionStats } from "../session/counters.ts";
 import type { DeliveryCounts } from "../session/delivery_log.ts";
@@ -260,9 +261,10 @@ export class Peer implements HandlerHost, SessionOwner {
     this.#watched?.delete(message);
   }
 
-  offer(message: IncomingMessage): Promise<unknown> | undefined {
+  offer(message: IncomingMessage): unknown {
     const pending = this.owner.unrouted(message);
-    return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
+    const outcome = (): unknown => message.answered ? replied : undefined;
+    return pending.length === 0 ? outcome() : Promise.all(pending).then(outcome);
   }
 
   checkMetadata(what: string): void {

@@ -12,6 +12,7 @@ import {
   optional,
   type OptionTable,
   readOptions,
+  show,
   whole,
 } from "../base/checks.ts";
 import { realTime } from "../base/real_time.ts";
@@ -36,7 +37,7 @@ export interface Timing<Peer> {
 /**
  * A middleware that measures how long handlers take, with all middleware that is added later.
  *
- * @param report Called after each handler.
+ * @param report Called after each handler. If it throws, or returns a promise that rejects, the message fails.
  * @returns The middleware.
  *
  * @example The slowest handler
@@ -61,25 +62,32 @@ export function timing<Peer>(report: (timing: Timing<Peer>) => void): Middleware
   checkFunction("timing(): report", report);
   return ({ type }, peer, next) => {
     const since = realTime.now();
-    const ended = (failed: boolean): void => report({ type, peer, ms: realTime.now() - since, failed });
+    const ended = (failed: boolean): unknown => report({ type, peer, ms: realTime.now() - since, failed }) as unknown;
+    const returned = (value: unknown): unknown => {
+      const reported = ended(false);
+      return isThenable(reported) ? Promise.resolve(reported).then(() => value) : value;
+    };
+    // The error of the handler counts more than that of the report.
+    const threw = (error: unknown): unknown => {
+      let reported: unknown;
+      try {
+        reported = ended(true);
+      } catch {
+        throw error;
+      }
+      if (!isThenable(reported)) throw error;
+      const fail = (): never => {
+        throw error;
+      };
+      return Promise.resolve(reported).then(fail, fail);
+    };
     let result: unknown;
     try {
       result = next();
     } catch (error) {
-      ended(true);
-      throw error;
+      return threw(error);
     }
-    if (!isThenable(result)) {
-      ended(false);
-      return result;
-    }
-    return Promise.resolve(result).then((value) => {
-      ended(false);
-      return value;
-    }, (error) => {
-      ended(true);
-      throw error;
-    });
+    return isThenable(result) ? Promise.resolve(result).then(returned, threw) : returned(result);
   };
 }
 
@@ -118,7 +126,7 @@ export function requireTag(
   nonEmpty("requireTag(): name", name);
   return ({ type }, client, next) => {
     const has = client.hasTag(name) && (value.length === 0 || client.getTag(name) === value[0]);
-    if (!has) throw forbidden(type, `the tag "${name}"${value.length === 0 ? "" : " with another value"}`);
+    if (!has) throw forbidden(type, `${value.length === 0 ? "" : "a certain value of "}the tag "${name}"`);
     return next();
   };
 }
@@ -127,7 +135,7 @@ export function requireTag(
  * A middleware that lets only clients with a principal reach the handlers: with one that `authenticate` has returned and
  * that is neither `undefined` nor `null`. Others get an error of code `forbidden`.
  *
- * @param allows Returns whether this principal may. Default: all may.
+ * @param allows Returns whether this principal may, at once. Default: all may.
  * @returns The middleware, for a server.
  *
  * @example Administrators only
@@ -157,8 +165,10 @@ export function requirePrincipal<Principal>(
   checkFunction("requirePrincipal(): allows", allows);
   return ({ type }, { principal }, next) => {
     if (principal === undefined || principal === null) throw forbidden(type, "a principal");
+    const allowed: unknown = allows(principal);
     // A promise is true, so an asynchronous check would let everybody in.
-    if (allows(principal) !== true) throw forbidden(type, "another principal");
+    if (isThenable(allowed)) Promise.resolve(allowed).catch(() => {});
+    if (allowed !== true) throw forbidden(type, "another principal");
     return next();
   };
 }
@@ -236,13 +246,16 @@ interface Seen {
   readonly key: string;
   readonly at: number;
   /** What its handler returned. */
-  readonly result: unknown;
+  result: unknown;
+  /** The message, while its handler runs. */
+  message: Message<unknown, unknown> | undefined;
 }
 
 /**
  * A middleware that hands each message on once, however often its sender repeats it. A request that comes again gets the
- * answer of the first one, without another call of the handler. If the handler fails, the message may come again. Streams
- * pass through it.
+ * answer of the first one, without its metadata and without another call of the handler. If the handler fails, or nobody
+ * waits for it any more, the message may come again. Messages of different types are never the same. Streams pass through
+ * it.
  *
  * @param options What makes two messages the same, and how long they are remembered.
  * @returns The middleware.
@@ -280,8 +293,13 @@ export function dedupe<Peer extends object>(options: DedupeOptions<Peer> = {}): 
     if (keys?.get(seen.key) === seen) keys.delete(seen.key);
   };
   return (received: Incoming, peer, next) => {
-    const key = received.kind === "message" ? keyOf(received, peer as never) : undefined;
-    if (key === undefined) return next();
+    const given: unknown = received.kind === "message" ? keyOf(received, peer as never) : undefined;
+    if (given === undefined || received.kind !== "message") return next();
+    if (typeof given !== "string") {
+      if (isThenable(given)) Promise.resolve(given).catch(() => {});
+      throw new TypeError(`dedupe(): key must return a string or undefined, at once, not ${show(given)}`);
+    }
+    const key = `${received.type.code} ${given}`;
     const now = realTime.now();
     for (const oldest of order) {
       if (now - oldest.at <= maxAge) break;
@@ -291,14 +309,22 @@ export function dedupe<Peer extends object>(options: DedupeOptions<Peer> = {}): 
     const keys = scopes.get(scope) ?? new Map<string, Seen>();
     scopes.set(scope, keys);
     const first = keys.get(key);
-    if (first !== undefined) return repeated(first.result, received.type);
+    if (first?.message?.signal.aborted === true) forget(first);
+    else if (first !== undefined) return repeated(first.result, received.type);
     const result = next();
-    const seen: Seen = { scope, key, at: now, result };
+    const seen: Seen = { scope, key, at: now, result, message: undefined };
     keys.set(key, seen);
     order.add(seen);
     if (order.size > size) forget(order.values().next().value!);
-    if (isThenable(result)) result.then(undefined, () => forget(seen));
-    return result;
+    if (!isThenable(result)) return result;
+    seen.message = received;
+    return seen.result = Promise.resolve(result).then((value) => {
+      seen.message = undefined;
+      return value;
+    }, (error) => {
+      forget(seen);
+      throw error;
+    });
   };
 }
 

@@ -222,9 +222,9 @@ export class Routes {
     };
   }
 
-  /** Returns what handles messages of a code that has no route. */
-  catchAll(code: number): CatchAll {
-    return this.#middlewares.catchAll(code);
+  /** What handles messages without a route. */
+  get catchAll(): CatchAll {
+    return this.#middlewares.catchAll;
   }
 
   #compose(): void {

@@ -319,9 +319,10 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    */
   use(middleware: Middleware<Client>): () => void;
   /**
-   * Adds a middleware around the handlers of these types only.
+   * Adds a middleware around the handlers of these types only. It is not around messages without a route, and around a
+   * worker route it gets the payload as bytes.
    *
-   * @param types The types of messages and streams, with or without a route.
+   * @param types The types of messages and streams.
    * @param middleware Called with each message or stream of these types, this client, and `next`.
    * @returns A function that removes the middleware.
    * @throws {TypeError} It is not a function, or `types` is not a list of types.

@@ -322,9 +322,10 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
    */
   use(middleware: Middleware<ConnectedClient<P>>): () => void;
   /**
-   * Adds a middleware around the handlers of these types only.
+   * Adds a middleware around the handlers of these types only. It is not around messages without a route, and around a
+   * worker route it gets the payload as bytes.
    *
-   * @param types The types of messages and streams, with or without a route.
+   * @param types The types of messages and streams.
    * @param middleware Called with each message or stream of these types, the client that it is from, and `next`.
    * @returns A function that removes the middleware.
    * @throws {TypeError} It is not a function, or `types` is not a list of types.
@@ -627,14 +628,17 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
   ): BroadcastResult {
     const { outgoing } = this.#owner.core;
     if (outgoing === undefined) return this.#broadcast(type, payload as In, options);
-    const groups = this.#lifecycle.run?.groups;
+    const { run } = this.#lifecycle;
     return outgoing.call({
       kind: "broadcast",
       type: type as AnyMessageType,
       payload,
       options,
       peer: undefined,
-      takesMetadata: () => [...groups?.clients.values() ?? []].every(({ session }) => session.sender.takesMetadata),
+      takesMetadata: () => {
+        const peers = run === undefined ? [] : chosen(run.groups, broadcastOptions(options));
+        return [...peers].every((peer) => peer.takesMetadata);
+      },
       go: (payload, options) => this.#broadcast(type, payload as In, options),
     }) as BroadcastResult;
   }

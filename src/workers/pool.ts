@@ -181,7 +181,14 @@ export class WorkerPool {
       }, timeout);
       clock.unref(worker.timer);
     }
-    task.post(worker.thread);
+    try {
+      task.post(worker.thread);
+    } catch (error) {
+      // The payload cannot be sent: its buffer was given away before, say.
+      this.#free(worker);
+      task.reject(error);
+      this.#pump();
+    }
   }
 
   #told(worker: Worker, report: unknown): void {
