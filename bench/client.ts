@@ -7,8 +7,8 @@
 
 import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
-import { confirmCount } from "./payloads.ts";
-import type { PythonResult } from "./python_form/records.ts";
+import { confirmCount } from "../src/cli/bench/payloads.ts";
+import type { PythonResult } from "../src/cli/bench/python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
 import { loadStreams } from "./streams/load.ts";
 import type { StreamPeer } from "./streams/subject.ts";

@@ -6,7 +6,7 @@
 
 import { FIGURES } from "./goals.ts";
 import { type Sample, summarize, type Summary } from "./results.ts";
-import { aligned, amount, lessIsBetter } from "./units.ts";
+import { aligned, amount, lessIsBetter } from "../src/cli/bench/units.ts";
 
 /** What is read of a saved file. */
 export interface Saved {

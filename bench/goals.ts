@@ -5,7 +5,7 @@
  */
 
 import type { Runtime } from "./options.ts";
-import type { Unit } from "./units.ts";
+import type { Unit } from "../src/cli/bench/units.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** What to reach: a ratio to the floor, or a value by itself, which may depend on the runtime. */

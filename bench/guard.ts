@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { FIGURES, FLOOR_OF } from "./goals.ts";
 import type { Runtime } from "./options.ts";
 import { type Results, type Sample, summarize } from "./results.ts";
-import { aligned, lessIsBetter } from "./units.ts";
+import { aligned, lessIsBetter } from "../src/cli/bench/units.ts";
 
 /** The part that may be lost. */
 const TOLERANCE = 0.25;

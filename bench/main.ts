@@ -15,7 +15,7 @@
 
 import { compare } from "./compare.ts";
 import { guard } from "./guard.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine } from "../src/cli/bench/machine.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import type { Options } from "./options.ts";
 import { peerTable } from "./peer_table.ts";
@@ -23,7 +23,7 @@ import { planOf } from "./plan.ts";
 import type { Step } from "./plan.ts";
 import { killAll } from "./processes.ts";
 import { Progress } from "./progress.ts";
-import { pythonTable } from "./python_form/table.ts";
+import { pythonTable } from "../src/cli/bench/python_form/table.ts";
 import { secureTable } from "./secure_table.ts";
 import { Results } from "./results.ts";
 import { findPrograms } from "./runtimes.ts";

@@ -7,9 +7,9 @@
 
 import { FIGURES } from "./goals.ts";
 import type { Sample } from "./results.ts";
-import { type Compared, interval } from "./statistics.ts";
+import { type Compared, interval } from "../src/cli/bench/statistics.ts";
 import type { SubjectName } from "./subject.ts";
-import { aligned, amount, type Unit } from "./units.ts";
+import { aligned, amount, type Unit } from "../src/cli/bench/units.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** A column of a table. */

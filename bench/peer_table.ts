@@ -9,7 +9,7 @@ import { FIGURES } from "./goals.ts";
 import type { Options, Runtime } from "./options.ts";
 import { PEER_WORKLOADS, PEERS } from "./peers.ts";
 import { type Sample, summarize, type Summary } from "./results.ts";
-import { aligned, amount, lessIsBetter } from "./units.ts";
+import { aligned, amount, lessIsBetter } from "../src/cli/bench/units.ts";
 
 /** The library beside one peer in one figure. */
 export interface Pairing {

@@ -5,9 +5,9 @@
  */
 
 import type { Runtime } from "./options.ts";
-import { aggregate } from "./python_form/aggregate.ts";
-import type { PythonForm, PythonResult } from "./python_form/records.ts";
-import { median } from "./statistics.ts";
+import { aggregate } from "../src/cli/bench/python_form/aggregate.ts";
+import type { PythonForm, PythonResult } from "../src/cli/bench/python_form/records.ts";
+import { median } from "../src/cli/bench/statistics.ts";
 import type { Figures } from "./workload.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 

@@ -7,12 +7,12 @@
 
 import process from "node:process";
 import { fail, listen, tell } from "./channel.ts";
-import type { Count } from "./payloads.ts";
-import { Payloads, SerialCheck } from "./payloads.ts";
+import type { Count } from "../src/cli/bench/payloads.ts";
+import { Payloads, SerialCheck } from "../src/cli/bench/payloads.ts";
 import { loadStreams } from "./streams/load.ts";
 import type { Served } from "./subject.ts";
 import { loadSubject, type SubjectConfig } from "./subjects/load.ts";
-import { cpuMicros, memoryUse } from "./usage.ts";
+import { cpuMicros, memoryUse } from "../src/cli/bench/usage.ts";
 import type { WorkloadName } from "./workloads/all.ts";
 
 /** What the server process is to serve. */

@@ -9,8 +9,8 @@ import type { Figure, Goal } from "./goals.ts";
 import type { Options, Runtime } from "./options.ts";
 import { isPeer } from "./peers.ts";
 import type { Results, Summary } from "./results.ts";
-import { aligned, amount } from "./units.ts";
-import type { Unit } from "./units.ts";
+import { aligned, amount } from "../src/cli/bench/units.ts";
+import type { Unit } from "../src/cli/bench/units.ts";
 
 /** The table as text. Medians, with the least and the greatest value of the rounds in brackets. */
 export function table(results: Results, options: Options): string {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Count } from "./payloads.ts";
-import type { PythonResult } from "./python_form/records.ts";
+import type { FormContext } from "../src/cli/bench/python_form/context.ts";
+import type { PythonResult } from "../src/cli/bench/python_form/records.ts";
 import type { ServerCommand, ServerReport } from "./server.ts";
 import type { StreamPeer } from "./streams/subject.ts";
 import type { Peer } from "./subject.ts";
@@ -40,7 +40,7 @@ export interface Outcome {
 }
 
 /** Given to a workload in the client process. */
-export interface Context {
+export interface Context extends FormContext {
   readonly config: SubjectConfig;
   readonly pace: Pace;
   /** Port of the server process; 0 if there is none. */
@@ -53,10 +53,6 @@ export interface Context {
   streams(): Promise<{ readonly peer: StreamPeer; readonly items: boolean }>;
   /** Asks the server process. */
   server(command: ServerCommand): Promise<ServerReport>;
-  /** Throws unless exactly `sent` messages came, each once and in order. */
-  confirm(sent: number, count: Count): void;
-  /** Adds a result in the form of Python's benchmark. */
-  python(result: PythonResult): void;
   /** Adds a note for readers of the figures. */
   note(text: string): void;
   /** Shows a line while the workload runs. */

@@ -12,7 +12,7 @@ import { FIGURES } from "../bench/goals.ts";
 import { arePeersInstalled } from "../bench/peers/install.ts";
 import { microCases } from "../bench/micro/cases.ts";
 import type { Runtime } from "../bench/options.ts";
-import type { PythonBench } from "../bench/python_form/records.ts";
+import type { PythonBench } from "../src/cli/bench/python_form/records.ts";
 import type { SubjectName } from "../bench/subject.ts";
 import { BARE_WEB_SOCKETS } from "../bench/web_socket_table.ts";
 import type { Outcome } from "../bench/workload.ts";

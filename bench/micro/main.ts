@@ -7,11 +7,11 @@
 
 import { execFile } from "node:child_process";
 import { parseArgs, promisify } from "node:util";
-import { describeMachine } from "../machine.ts";
+import { describeMachine } from "../../src/cli/bench/machine.ts";
 import { RUNTIMES } from "../options.ts";
 import type { Runtime } from "../options.ts";
 import { commandLine, findPrograms } from "../runtimes.ts";
-import { aligned, amount } from "../units.ts";
+import { aligned, amount } from "../../src/cli/bench/units.ts";
 import type { MicroConfig, MicroResult } from "./run.ts";
 
 const RUN = new URL("./run.ts", import.meta.url);

@@ -24,7 +24,7 @@ export const http2: StreamSubject = {
   async serve(): Promise<number> {
     const server = createServer(OPTIONS);
     server.on("session", (session) => session.setLocalWindowSize(WINDOW));
-    server.on("stream", (stream, headers) => {
+    server.on("stream", (stream: ServerHttp2Stream, headers) => {
       const transfer: Transfer = JSON.parse(String(headers["x-transfer"]));
       stream.respond({ ":status": 200 });
       if (transfer.direction === "down") void sendAll(stream, transfer);

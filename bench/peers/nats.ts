@@ -14,7 +14,7 @@ import { connect, createInbox } from "nats";
 import { freePort } from "../../tests/processes/free_port.ts";
 import { until } from "../../tests/processes/waiting.ts";
 import type { Peer, Served, Subject } from "../subject.ts";
-import { residentBytesOf } from "../usage.ts";
+import { residentBytesOf } from "../../src/cli/bench/usage.ts";
 
 const MESSAGE = "message";
 const ECHO = "echo";

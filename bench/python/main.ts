@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { bringRuntimes, RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
 import { PythonPeer } from "../../tests/interop/python_peer.ts";
 import { type Release, releaseNamed } from "../../tests/interop/releases.ts";
-import { median } from "../statistics.ts";
+import { median } from "../../src/cli/bench/statistics.ts";
 
 const ROLE = fileURLToPath(new URL("./role.ts", import.meta.url));
 const SIZE = 64;

@@ -11,7 +11,7 @@ import { install, PYTHON } from "../../tests/interop/install.ts";
 import { runToEnd } from "../processes.ts";
 import type { Outcome, Pace } from "../workload.ts";
 import type { WorkloadName } from "../workloads/all.ts";
-import type { PythonBench, PythonResult } from "./records.ts";
+import type { PythonBench, PythonResult } from "../../src/cli/bench/python_form/records.ts";
 
 /** What Python's benchmark needs besides Veltix. */
 const PSUTIL = "7.2.2";

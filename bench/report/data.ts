@@ -5,11 +5,11 @@
  */
 
 import { type Figure, FIGURES, FLOOR_OF } from "../goals.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../../src/cli/bench/machine.ts";
 import { type Runtime, RUNTIMES } from "../options.ts";
 import { isPeer, PEERS } from "../peers.ts";
 import { type Sample, summarize } from "../results.ts";
-import { amount, lessIsBetter } from "../units.ts";
+import { amount, lessIsBetter } from "../../src/cli/bench/units.ts";
 
 /** What is read of a saved file. */
 export interface Saved {

@@ -8,7 +8,7 @@ import { type Figure, FIGURES, FLOOR_OF, type Goal, reaches } from "../goals.ts"
 import { type Runtime, RUNTIMES } from "../options.ts";
 import { PEERS } from "../peers.ts";
 import { type Place, type Sample, summarize } from "../results.ts";
-import { amount } from "../units.ts";
+import { amount } from "../../src/cli/bench/units.ts";
 import { PEER_FIGURES, peerTitle, RUNTIME_TITLES, TITLES } from "./data.ts";
 
 /** Titles of figures that have no bar in a chart. */

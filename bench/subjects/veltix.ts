@@ -5,13 +5,13 @@
  */
 
 import { bytes, Client, type ClientConfig, messageType, Server, type ServerConfig } from "../../mod.ts";
+import type { TransportChoice } from "../../src/cli/bench/python_form/context.ts";
 import type { Peer, Served, Subject } from "../subject.ts";
+
+export type { TransportChoice } from "../../src/cli/bench/python_form/context.ts";
 
 const MESSAGE = messageType(200, "message");
 const ECHO = messageType(201, "echo", bytes, bytes);
-
-/** The runtimes' sockets that the library can be told to take. */
-export type TransportChoice = "auto" | "deno" | "bun" | "node";
 
 /** Makes the subject; `protect` and `trust` are added to the options of the server and of the clients. */
 export function veltix(

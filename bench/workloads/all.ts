@@ -4,11 +4,11 @@
  * @module
  */
 
-import { fps } from "../python_form/fps.ts";
-import { latency } from "../python_form/latency.ts";
-import { memory } from "../python_form/memory.ts";
-import { pythonBurst } from "../python_form/burst.ts";
-import { pythonStress } from "../python_form/stress.ts";
+import { fps } from "../../src/cli/bench/python_form/fps.ts";
+import { latency } from "../../src/cli/bench/python_form/latency.ts";
+import { memory } from "../../src/cli/bench/python_form/memory.ts";
+import { pythonBurst } from "../../src/cli/bench/python_form/burst.ts";
+import { pythonStress } from "../../src/cli/bench/python_form/stress.ts";
 import type { Workload } from "../workload.ts";
 import { broadcast } from "./broadcast.ts";
 import { burst } from "./burst.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Payloads, SerialCheck } from "../payloads.ts";
+import { Payloads, SerialCheck } from "../../src/cli/bench/payloads.ts";
 import type { Peer } from "../subject.ts";
 import type { Workload } from "../workload.ts";
 import { measurePasses } from "./passes.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { Payloads, SerialCheck } from "../payloads.ts";
-import { slope } from "../statistics.ts";
+import { Payloads, SerialCheck } from "../../src/cli/bench/payloads.ts";
+import { slope } from "../../src/cli/bench/statistics.ts";
 import type { Peer } from "../subject.ts";
-import { memoryUse } from "../usage.ts";
+import { memoryUse } from "../../src/cli/bench/usage.ts";
 import type { Context, Figures, Workload } from "../workload.ts";
 import { measureOneWay } from "./one_way.ts";
 import { Requests } from "./requests.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Payloads } from "../payloads.ts";
+import { Payloads } from "../../src/cli/bench/payloads.ts";
 import type { Peer } from "../subject.ts";
 import type { Context } from "../workload.ts";
 import { measurePasses, runPasses } from "./passes.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { cpuMicros } from "../usage.ts";
+import { cpuMicros } from "../../src/cli/bench/usage.ts";
 import type { Context } from "../workload.ts";
 
 /** More passes than any measurement needs: the loops are bounded whatever the clock does. */

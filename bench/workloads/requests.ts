@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Payloads, SerialCheck } from "../payloads.ts";
+import { Payloads, SerialCheck } from "../../src/cli/bench/payloads.ts";
 import type { Peer } from "../subject.ts";
 import type { Context } from "../workload.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { median } from "../statistics.ts";
+import { median } from "../../src/cli/bench/statistics.ts";
 import type { Context } from "../workload.ts";
 import { measurePasses } from "./passes.ts";
 import { Requests } from "./requests.ts";

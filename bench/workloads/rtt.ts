@@ -4,7 +4,7 @@
  * @module
  */
 
-import { percentile } from "../statistics.ts";
+import { percentile } from "../../src/cli/bench/statistics.ts";
 import type { Workload } from "../workload.ts";
 import { measurePasses } from "./passes.ts";
 import { Requests } from "./requests.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { median } from "../statistics.ts";
+import { median } from "../../src/cli/bench/statistics.ts";
 import type { Workload } from "../workload.ts";
 import { open, settledMemory } from "./idle.ts";
 import { measureOneWay } from "./one_way.ts";

@@ -6,7 +6,7 @@
 
 import net from "node:net";
 import type { Socket } from "node:net";
-import { median } from "../statistics.ts";
+import { median } from "../../src/cli/bench/statistics.ts";
 import type { Context, Workload } from "../workload.ts";
 
 const PEERS = 1000;

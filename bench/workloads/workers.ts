@@ -6,7 +6,7 @@
  */
 
 import { Client, Server } from "../../mod.ts";
-import { median, percentile } from "../statistics.ts";
+import { median, percentile } from "../../src/cli/bench/statistics.ts";
 import type { Context, Figures, Workload } from "../workload.ts";
 import { COUNT, count } from "./workers_type.ts";
 

@@ -5,25 +5,25 @@
  * @module
  */
 
-import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
-import type { Context, Figures, Workload } from "../workload.ts";
+import { pause } from "../waiting.ts";
+import type { FormBench, FormContext, Game } from "./context.ts";
 import { MOVE, SHOOT, startEnds, Stream } from "./ends.ts";
 import { record } from "./records.ts";
 
-const GAMES = [{ players: 64, tickRate: 64 }, { players: 128, tickRate: 20 }] as const;
+const GAMES: readonly Game[] = [{ players: 64, tickRate: 64 }, { players: 128, tickRate: 20 }];
 const SECONDS = 5;
 const MIB = 1024 * 1024;
 
 /** See the module. */
-export const fps: Workload = async (context) => {
-  const figures: Figures = {};
-  for (const { players, tickRate } of GAMES) Object.assign(figures, await play(context, players, tickRate));
+export const fps: FormBench = async (context) => {
+  const figures: Record<string, number> = {};
+  for (const game of context.numbers?.games ?? GAMES) Object.assign(figures, await play(context, game));
   return figures;
 };
 
-async function play(context: Context, wanted: number, tickRate: number): Promise<Figures> {
+async function play(context: FormContext, { players: wanted, tickRate }: Game): Promise<Record<string, number>> {
   const players = Math.min(wanted, context.pace.connections);
   await using ends = await startEnds(context, players);
   const moves = new Stream(players, 32);
@@ -33,7 +33,7 @@ async function play(context: Context, wanted: number, tickRate: number): Promise
 
   const before = residentBytes();
   const interval = 1000 / tickRate;
-  const duration = 1000 * Math.max(SECONDS * context.pace.share, 0.2);
+  const duration = 1000 * Math.max((context.numbers?.fpsSeconds ?? SECONDS) * context.pace.share, 0.2);
   const ticks: number[] = [];
   let errors = 0;
   const start = performance.now();
@@ -41,7 +41,8 @@ async function play(context: Context, wanted: number, tickRate: number): Promise
   let due = start;
   for (; due - start < duration; due += interval) {
     const wait = due - performance.now();
-    if (wait > 0) await sleep(wait);
+    if (wait > 0) await pause(wait, context.signal);
+    else context.signal?.throwIfAborted();
     const begin = performance.now();
     const shooters = Math.floor(begin / 100) % 10;
     for (const [i, client] of ends.clients.entries()) {
@@ -54,7 +55,7 @@ async function play(context: Context, wanted: number, tickRate: number): Promise
     }
     ticks.push(performance.now() - begin);
   }
-  await sleep(Math.max(0, due - performance.now()));
+  await pause(Math.max(0, due - performance.now()), context.signal);
   const elapsed = performance.now() - start;
   await moves.confirm(context);
   await shots.confirm(context);

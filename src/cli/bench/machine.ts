@@ -5,7 +5,12 @@
  */
 
 import os from "node:os";
-import type { Program } from "./runtimes.ts";
+
+/** A runtime, such as "node", and its version. */
+export interface Named {
+  readonly name: string;
+  readonly version: string;
+}
 
 /** A description of machine and runtimes. */
 export interface Machine {
@@ -22,7 +27,7 @@ export interface Machine {
 }
 
 /** Describes this machine. */
-export function describeMachine(programs: readonly Program[]): Machine {
+export function describeMachine(programs: readonly Named[]): Machine {
   const cpus = os.cpus();
   return {
     cpu: cpus[0]?.model ?? "unknown",

@@ -5,21 +5,21 @@
  * @module
  */
 
-import { sleep } from "../../tests/processes/waiting.ts";
 import { deviation, greatest, least, mean, median } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
-import type { Workload } from "../workload.ts";
+import { pause } from "../waiting.ts";
+import type { FormBench } from "./context.ts";
 import { startEnds } from "./ends.ts";
 import { record } from "./records.ts";
 
 /** See the module. */
-export const memory: Workload = async (context) => {
+export const memory: FormBench = async (context) => {
   const settled = async (milliseconds: number): Promise<number> => {
-    await sleep(Math.min(milliseconds, 2 * context.pace.measure));
+    await pause(Math.min(milliseconds, 2 * context.pace.measure), context.signal);
     return residentKilobytes();
   };
   const baseline = await settled(50);
-  const ends = await startEnds(context, 0);
+  await using ends = await startEnds(context, 0);
   const idle = await settled(300);
   const costs: number[] = [];
   for (let i = 0; i < 10; i++) {

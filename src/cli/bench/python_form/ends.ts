@@ -4,19 +4,25 @@
  * @module
  */
 
-import { Client, type MessageType, messageType, Server, type TcpEndpoint } from "../../mod.ts";
 import process from "node:process";
-import { until } from "../../tests/processes/waiting.ts";
+import { Client } from "../../../auto/client.ts";
+import { Server } from "../../../auto/server.ts";
+import { type MessageType, messageType } from "../../../message/message_type.ts";
+import type { TcpEndpoint } from "../../../transport.ts";
 import { Payloads, SerialCheck } from "../payloads.ts";
-import type { Context } from "../workload.ts";
+import { until } from "../waiting.ts";
+import type { FormContext } from "./context.ts";
 
 /** Python's message types. */
 export const MOVE: MessageType<Uint8Array, Uint8Array> = messageType(401, "player_move");
 /** See {@linkcode MOVE}. */
 export const SHOOT: MessageType<Uint8Array, Uint8Array> = messageType(402, "player_shoot");
 
-/** Different payloads of a sender: more than a connection can lose at once unnoticed. */
+/** Different payloads of a sender, at most: more than a connection can lose at once unnoticed. */
 const RING = 1024;
+
+/** Bytes that the payloads of a sender may take. */
+const RING_BYTES = 16 * 1024 * 1024;
 
 /** How long to wait for messages that were sent, and for clients, in milliseconds. */
 const LATE = 15_000;
@@ -32,8 +38,8 @@ export interface Ends extends AsyncDisposable {
 }
 
 /** Starts a server and connects so many clients. */
-export async function startEnds(context: Context, count: number): Promise<Ends> {
-  const { core } = context.config;
+export async function startEnds(context: FormContext, count: number): Promise<Ends> {
+  const { config: { core }, signal } = context;
   const { bun, deno } = process.versions as Record<string, string | undefined>;
   const server = new Server({ port: 0, hostname: "127.0.0.1", transport: core });
   await server.start();
@@ -46,18 +52,25 @@ export async function startEnds(context: Context, count: number): Promise<Ends> 
       for (let i = 0; i < count; i++) {
         const client = new Client({ port: (server.addresses[0] as TcpEndpoint).port, transport: core });
         clients.push(client);
-        await client.connect();
+        await client.connect({ signal });
       }
       // The last ones may have been let in and not be known yet.
-      await until("The server has all clients", LATE, () => server.clients.length === clients.length, 1);
+      await until("The server has all clients", LATE, () => server.clients.length === clients.length, signal);
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      await Promise.all(clients.map((client) => client.close()));
-      await server.close();
+      // What was given up is not waited for.
+      const drain = signal?.aborted ? 0 : undefined;
+      await Promise.all(clients.map((client) => client.close({ drain })));
+      await server.close({ drain });
     },
   };
-  await ends.join(count);
-  return ends;
+  try {
+    await ends.join(count);
+    return ends;
+  } catch (error) {
+    await ends[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** Messages of one type from some senders: their payloads, and the receiver's count. */
@@ -69,8 +82,9 @@ export class Stream {
   sent = 0;
 
   constructor(senders: number, size: number) {
-    this.#payloads = Array.from({ length: senders }, (_, sender) => new Payloads(size, sender, RING));
-    this.#check = new SerialCheck(senders, RING, size);
+    const ring = Math.max(16, Math.min(RING, Math.floor(RING_BYTES / size)));
+    this.#payloads = Array.from({ length: senders }, (_, sender) => new Payloads(size, sender, ring));
+    this.#check = new SerialCheck(senders, ring, size);
   }
 
   /** How many have come. */
@@ -91,15 +105,17 @@ export class Stream {
   }
 
   /** Waits for all that were sent, and fails unless each came once and in order. */
-  async confirm(context: Context): Promise<void> {
+  async confirm(context: FormContext): Promise<void> {
     this.#wanted = this.sent;
     if (this.received < this.sent) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#arrived = resolve;
         timer = setTimeout(resolve, LATE);
+        context.signal?.addEventListener("abort", () => resolve(), { once: true });
       });
       clearTimeout(timer);
+      context.signal?.throwIfAborted();
     }
     context.confirm(this.sent, this.#check);
   }

@@ -5,23 +5,25 @@
  */
 
 import { deviation, greatest, interpolated, least, mean, median } from "../statistics.ts";
-import type { Workload } from "../workload.ts";
+import type { FormBench } from "./context.ts";
 import { startEnds } from "./ends.ts";
 import { record } from "./records.ts";
 
 const WARM_UP = 20;
-const ITERATIONS = 50_000;
 
 /** See the module. */
-export const latency: Workload = async (context) => {
+export const latency: FormBench = async (context) => {
   await using ends = await startEnds(context, 1);
   const [client] = ends.clients;
   for (let i = 0; i < WARM_UP; i++) await client.ping({ timeout: 2000 });
 
   const times: number[] = [];
-  const iterations = Math.max(2, Math.round(ITERATIONS * context.pace.share));
+  const iterations = Math.max(2, Math.round((context.numbers?.latencyIterations ?? 50_000) * context.pace.share));
   const start = performance.now();
-  for (let i = 0; i < iterations; i++) times.push(await client.ping({ timeout: 2000 }));
+  for (let i = 0; i < iterations; i++) {
+    context.signal?.throwIfAborted();
+    times.push(await client.ping({ timeout: 2000 }));
+  }
   const elapsed = performance.now() - start;
 
   const changes = times.slice(1).map((time, i) => Math.abs(time - times[i]));

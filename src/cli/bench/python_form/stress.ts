@@ -7,18 +7,17 @@
 
 import { deviation, greatest, least, mean } from "../statistics.ts";
 import { residentBytes } from "../usage.ts";
-import type { Workload } from "../workload.ts";
+import type { FormBench } from "./context.ts";
 import { MOVE, startEnds, Stream } from "./ends.ts";
 import { record } from "./records.ts";
 
-const CLIENTS = 100;
-const EACH = 100;
 const SIZE = 32;
 const MIB = 1024 * 1024;
 
 /** See the module. */
-export const pythonStress: Workload = async (context) => {
-  const clients = Math.min(CLIENTS, context.pace.connections);
+export const pythonStress: FormBench = async (context) => {
+  const { stressClients = 100, stressMessages: each = 100 } = context.numbers ?? {};
+  const clients = Math.min(stressClients, context.pace.connections);
   await using ends = await startEnds(context, clients);
   const stream = new Stream(clients, SIZE);
   let first = 0;
@@ -32,8 +31,10 @@ export const pythonStress: Workload = async (context) => {
   const send = (): Promise<number[]> =>
     Promise.all(ends.clients.map(async (client, sender) => {
       const start = performance.now();
-      for (let i = 0; i < EACH; i++) {
-        if (!client.send(MOVE, stream.next(sender))) await client.ready();
+      for (let i = 0; i < each; i++) {
+        if (client.send(MOVE, stream.next(sender))) continue;
+        await client.ready();
+        context.signal?.throwIfAborted();
       }
       return performance.now() - start;
     }));
@@ -47,12 +48,12 @@ export const pythonStress: Workload = async (context) => {
   const sending = performance.now() - start;
   await stream.confirm(context);
   const elapsed = last - start;
-  const count = clients * EACH;
+  const count = clients * each;
 
-  const rates = times.filter((time) => time > 0).map((time) => 1000 * EACH / time);
+  const rates = times.filter((time) => time > 0).map((time) => 1000 * each / time);
   const result = record("stress", ends.backend, {
     num_clients: clients,
-    msgs_per_client: EACH,
+    msgs_per_client: each,
     total_sent: count,
     total_recv: stream.received - count,
     success_rate: 100 * (stream.received - count) / count,

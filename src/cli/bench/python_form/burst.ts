@@ -6,27 +6,28 @@
  */
 
 import { deviation, interpolated, mean } from "../statistics.ts";
-import type { Workload } from "../workload.ts";
+import type { FormBench } from "./context.ts";
 import { MOVE, startEnds, Stream } from "./ends.ts";
 import { record } from "./records.ts";
 
-const COUNT = 10_000;
-const SIZE = 64;
 const MIB = 1024 * 1024;
 
 /** See the module. */
-export const pythonBurst: Workload = async (context) => {
+export const pythonBurst: FormBench = async (context) => {
+  const { burstCount: count = 10_000, burstPayload: size = 64 } = context.numbers ?? {};
   await using ends = await startEnds(context, 1);
   const [client] = ends.clients;
-  const stream = new Stream(1, SIZE);
+  const stream = new Stream(1, size);
   let arrivals: number[] = [];
   ends.server.route(MOVE, ({ content }) => {
     arrivals.push(performance.now());
     stream.take(content);
   });
   const send = async (): Promise<void> => {
-    for (let i = 0; i < COUNT; i++) {
-      if (!client.send(MOVE, stream.next(0))) await client.ready();
+    for (let i = 0; i < count; i++) {
+      if (client.send(MOVE, stream.next(0))) continue;
+      await client.ready();
+      context.signal?.throwIfAborted();
     }
   };
   await send();
@@ -42,12 +43,12 @@ export const pythonBurst: Workload = async (context) => {
   const drain = arrivals.map((time) => time - start);
   const gaps = arrivals.slice(1).map((time, i) => time - arrivals[i]);
   const result = record("burst", ends.backend, {
-    count: COUNT,
-    payload_bytes: SIZE,
-    send_throughput: 1000 * COUNT / sending,
+    count,
+    payload_bytes: size,
+    send_throughput: 1000 * count / sending,
     recv_throughput: 1000 * arrivals.length / elapsed,
-    data_mbps: 1000 * arrivals.length * SIZE / elapsed / MIB,
-    success_rate: 100 * arrivals.length / COUNT,
+    data_mbps: 1000 * arrivals.length * size / elapsed / MIB,
+    success_rate: 100 * arrivals.length / count,
     duration_s: elapsed / 1000,
     send_duration_s: sending / 1000,
     drain_p50_ms: interpolated(drain, 50),
@@ -59,7 +60,7 @@ export const pythonBurst: Workload = async (context) => {
   });
   context.python(result);
   return {
-    "python burst: sent": 1000 * COUNT / sending,
+    "python burst: sent": 1000 * count / sending,
     "python burst: received": 1000 * arrivals.length / elapsed,
   };
 };
