@@ -21,7 +21,7 @@ import { arePeersInstalled } from "../bench/peers/install.ts";
 import { pairingsOf, peerTable } from "../bench/peer_table.ts";
 import { aggregate } from "../src/cli/bench/python_form/aggregate.ts";
 import { FIELDS, type PythonBench, record } from "../src/cli/bench/python_form/records.ts";
-import { resultsOf } from "../bench/python_form/suite.ts";
+import { resultsOf } from "../src/cli/bench/python_form/saved.ts";
 import { pythonTable } from "../src/cli/bench/python_form/table.ts";
 import { withTables } from "../bench/report/tables.ts";
 import { Results, type Sample } from "../bench/results.ts";

@@ -12,6 +12,7 @@ import { runToEnd } from "../processes.ts";
 import type { Outcome, Pace } from "../workload.ts";
 import type { WorkloadName } from "../workloads/all.ts";
 import type { PythonBench, PythonResult } from "../../src/cli/bench/python_form/records.ts";
+import { resultsOf } from "../../src/cli/bench/python_form/saved.ts";
 
 /** What Python's benchmark needs besides Veltix. */
 const PSUTIL = "7.2.2";
@@ -44,15 +45,6 @@ export async function runPythonSuite(release: string, benches: readonly PythonBe
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** What a file saved by Python's benchmark says: up to 1.9 an object for each benchmark, since then a list. */
-export function resultsOf(saved: { readonly results: Readonly<Record<string, unknown>> }): PythonResult[] {
-  return Object.entries(saved.results).flatMap(([name, found]) => {
-    const bench = name.replace(/_\d+$/, "") as PythonBench;
-    const list = (Array.isArray(found) ? found : [found]) as (PythonResult["values"] | null)[];
-    return list.filter((values) => values !== null).map((values) => ({ bench, values }));
-  });
 }
 
 /** Installs what Python's benchmark measures memory with, beside the releases, and returns its folder. */

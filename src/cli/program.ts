@@ -7,6 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError, ConnectionError, HandshakeError, ProtocolError, RemoteError, TimeoutError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { benchCommand } from "./bench/command.ts";
 import { type CommandContext, type CommandModule, makeContext } from "./command.ts";
 import { fingerprintCommand } from "./commands/fingerprint.ts";
 import { keygenCommand } from "./commands/keygen.ts";
@@ -14,7 +15,7 @@ import { CommandError, ExitCode } from "./exit_codes.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
 /** The commands, in the order in which `--help` lists them. */
-const COMMANDS: readonly CommandModule[] = [keygenCommand, fingerprintCommand];
+const COMMANDS: readonly CommandModule[] = [benchCommand, keygenCommand, fingerprintCommand];
 
 /** Returns the program. */
 export function makeProgram(context: CommandContext): Command {

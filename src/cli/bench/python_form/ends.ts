@@ -28,17 +28,23 @@ const RING_BYTES = 16 * 1024 * 1024;
 const LATE = 15_000;
 
 /** A running server with its clients. */
-export interface Ends extends AsyncDisposable {
+export interface Ends {
   readonly server: Server;
   readonly clients: readonly Client[];
   /** The sockets in use. */
   readonly backend: string;
   /** Opens so many more connections. */
   join(count: number): Promise<void>;
+  /** Closes all of them. */
+  close(): Promise<void>;
 }
 
-/** Starts a server and connects so many clients. */
-export async function startEnds(context: FormContext, count: number): Promise<Ends> {
+/** Starts a server, connects so many clients, runs `measure` with them, and closes them. */
+export async function withEnds<Result>(
+  context: FormContext,
+  count: number,
+  measure: (ends: Ends) => Promise<Result>,
+): Promise<Result> {
   const { config: { core }, signal } = context;
   const { bun, deno } = process.versions as Record<string, string | undefined>;
   const server = new Server({ port: 0, hostname: "127.0.0.1", transport: core });
@@ -57,7 +63,7 @@ export async function startEnds(context: FormContext, count: number): Promise<En
       // The last ones may have been let in and not be known yet.
       await until("The server has all clients", LATE, () => server.clients.length === clients.length, signal);
     },
-    async [Symbol.asyncDispose](): Promise<void> {
+    async close(): Promise<void> {
       // What was given up is not waited for.
       const drain = signal?.aborted ? 0 : undefined;
       await Promise.all(clients.map((client) => client.close({ drain })));
@@ -66,10 +72,9 @@ export async function startEnds(context: FormContext, count: number): Promise<En
   };
   try {
     await ends.join(count);
-    return ends;
-  } catch (error) {
-    await ends[Symbol.asyncDispose]();
-    throw error;
+    return await measure(ends);
+  } finally {
+    await ends.close();
   }
 }
 
