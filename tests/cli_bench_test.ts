@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -19,6 +19,9 @@ import { changesOf, comparisonText, type FigureChange } from "../src/cli/bench/c
 import { Findings } from "../src/cli/bench/findings.ts";
 import { Histogram } from "../src/cli/bench/histogram.ts";
 import { type Lane, type LoadOptions, type LoadResult, runLoad } from "../src/cli/bench/load.ts";
+import { pythonBurst } from "../src/cli/bench/python_form/burst.ts";
+import { latency } from "../src/cli/bench/python_form/latency.ts";
+import { pythonStress } from "../src/cli/bench/python_form/stress.ts";
 import type { Unit } from "../src/cli/bench/units.ts";
 import { ExitCode } from "../src/cli/exit_codes.ts";
 import { bench, startVeltix } from "./cli_bench_support.ts";
@@ -432,6 +435,25 @@ describe("veltix bench", () => {
       const more = ["--burst-count", "10000000", "--stress-msgs", "1000000", "--warmup", "0", "--only", name];
       const place = { isTerminal: true, signal: controller.signal, onError };
       assertEquals((await bench([...long, ...more], place)).code, ExitCode.INTERRUPTED);
+    });
+  }
+
+  for (const [name, bench] of Object.entries({ latency, pythonBurst, pythonStress })) {
+    it(`looks at the signal within the loop of "${name}"`, async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      let looks = 0;
+      signal.throwIfAborted = () => {
+        if (++looks === 5) controller.abort();
+        AbortSignal.prototype.throwIfAborted.call(signal);
+      };
+      const numbers = { latencyIterations: 1e7, burstCount: 1e7, stressClients: 2, stressMessages: 1e6 };
+      const pace = { measure: 10, connections: Infinity, share: 1 };
+      const error = await assertRejects(() =>
+        bench({ config: { core: "auto" }, pace, numbers, signal, confirm: () => {}, python: () => {} })
+      );
+      assertEquals(error, signal.reason);
+      assert(looks >= 5);
     });
   }
 
