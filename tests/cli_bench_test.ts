@@ -204,7 +204,7 @@ describe("the load of veltix bench", () => {
 
 describe("the comparison of veltix bench", () => {
   function run(values: readonly number[], unit: Unit = "µs", settings = {}): Compared {
-    return { title: "a run", machine: "a machine", settings, series: [{ name: "figure", unit, values }] };
+    return { title: "a run", machine: "a machine", load: 0.2, settings, series: [{ name: "figure", unit, values }] };
   }
 
   function change(before: readonly number[], after: readonly number[], unit?: Unit): FigureChange {
@@ -245,8 +245,14 @@ describe("the comparison of veltix bench", () => {
     const text = comparisonText(run([1], "µs", { connections: 1 }), {
       ...run([2], "µs", { connections: 2, rate: 5 }),
       machine: "another",
+      load: 3,
     });
-    assert(text.includes("before: a machine\nconnections was 1 and is 2\nrate was none and is 5"), text);
+    assert(
+      text.includes(
+        "before: a machine\nconnections was 1 and is 2\nrate was none and is 5\nother programs were busy: load of a core 0.2 before, 3.0 after",
+      ),
+      text,
+    );
     assert(text.includes("cannot tell by 1 and 1 rounds: from 4 each"), text);
     assertEquals(comparisonText(run([1], "µs"), run([1], "ms")), "The runs have no figure in common.");
   });
@@ -285,7 +291,7 @@ describe("the files of veltix bench", () => {
   }
 
   it("keep no figure that is no number", () => {
-    const good = { veltix: "1", date: "", machine: { versions: [] }, settings: {}, target: null };
+    const good = { veltix: "1", date: "", machine: { versions: [], load: 0, cores: 1 }, settings: {}, target: null };
     for (const values of [[], ["1"], [null], 1]) {
       const text = JSON.stringify({ format: "veltix bench 1", ...good, series: [{ name: "a", unit: "ms", values }] });
       writeFileSync(file("a.json"), text);
@@ -394,7 +400,8 @@ describe("veltix bench", () => {
       comparison.changes.map(({ name }: FigureChange) => name),
       run.series.map(({ name }: FigureChange) => name),
     );
-    assertEquals(comparison.differences, []);
+    // Where others are busy meanwhile, it says so.
+    assert(comparison.differences.every((text: string) => text.startsWith("other programs")), two.out);
     const both = await bench(["--compare", file("one.json"), file("two.json"), "--json"]);
     assertEquals(JSON.parse(both.out), comparison);
   });

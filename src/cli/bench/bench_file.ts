@@ -46,6 +46,8 @@ export interface Compared {
   /** What it is called in a table: its date, or Python's version. */
   readonly title: string;
   readonly machine: string | undefined;
+  /** The load of a core when the run began: from 0.5 on, other programs took a part of the machine. */
+  readonly load: number;
   readonly settings: Settings;
   readonly series: readonly Series[];
 }
@@ -57,11 +59,12 @@ export function benchFile(file: Omit<BenchFile, "format">): BenchFile {
 
 /** Returns what a comparison needs of a run. */
 export function comparedOf({ date, machine, series, settings, target, veltix }: BenchFile): Compared {
-  const { cores, cpu, os, versions } = machine;
+  const { cores, cpu, load, os, versions } = machine;
   const place = target === null ? "" : `, ${target.address}`;
   return {
     title: date.slice(0, 16).replace("T", " "),
     machine: `veltix ${veltix} on ${versions.join(", ")}, ${cpu}, ${cores} cores, ${os}${place}`,
+    load: load / cores,
     settings,
     series,
   };
@@ -121,6 +124,7 @@ function isBench(file: Readonly<Record<string, unknown>>): file is BenchFile & R
   const { date, machine, series, settings, target, veltix } = file as Partial<BenchFile>;
   return typeof veltix === "string" && typeof date === "string" &&
     typeof machine === "object" && machine !== null && Array.isArray(machine.versions) &&
+    typeof machine.load === "number" && typeof machine.cores === "number" &&
     typeof settings === "object" && settings !== null &&
     (target === null || typeof target?.address === "string") &&
     Array.isArray(series) && series.every(isSeries);
@@ -136,6 +140,7 @@ function comparedToPython(file: Readonly<Record<string, unknown>>, results: read
   const { python } = (file.system ?? {}) as Readonly<Record<string, unknown>>;
   return {
     title: `Python's ${file.veltix_version ?? ""}`.trim(),
+    load: 0,
     machine: python === undefined ? undefined : `Python ${python}`,
     settings: {},
     // A file of Python's has medians, and no rounds.

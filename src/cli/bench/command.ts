@@ -20,7 +20,7 @@ import {
   readBench,
   saveBench,
 } from "./bench_file.ts";
-import { changesOf, comparisonText, differencesOf } from "./comparison.ts";
+import { BUSY, changesOf, comparisonText, differencesOf } from "./comparison.ts";
 import { Findings } from "./findings.ts";
 import { describeMachine } from "./machine.ts";
 import { type BenchOptions, type BenchPlan, planOf, withBenchOptions } from "./options.ts";
@@ -106,7 +106,7 @@ async function measure({ address, before, options, output, plan, signal }: Run):
   // The clients first, or they would see their server go.
   for (const one of closing) await one.close();
   output.clear();
-  if (machine.load > machine.cores / 2) {
+  if (machine.load > BUSY * machine.cores) {
     findings.note(`The machine was busy at the start: load ${machine.load.toFixed(1)}`);
   }
   const file = benchFile({

@@ -9,6 +9,9 @@ import { written } from "./series.ts";
 import { changeOf, median, ROUNDS_TO_TELL } from "./statistics.ts";
 import { aligned, lessIsBetter, type Unit } from "./units.ts";
 
+/** A load of a core from which on other programs show in the figures. */
+export const BUSY = 0.5;
+
 /** What a change is worth. `few`: one of the runs has too few rounds to tell. */
 export type Verdict = "better" | "worse" | "noise" | "same" | "few";
 
@@ -57,8 +60,14 @@ export function differencesOf(before: Compared, after: Compared): string[] {
     const [old, now] = [before, after].map(({ settings }) => JSON.stringify(settings[name]) ?? "none");
     return old === now ? [] : [`${name} was ${old} and is ${now}`];
   });
-  const { machine } = before;
-  return machine === after.machine || machine === undefined ? settings : [`before: ${machine}`, ...settings];
+  const { load, machine } = before;
+  return [
+    ...machine === after.machine || machine === undefined ? [] : [`before: ${machine}`],
+    ...settings,
+    ...Math.max(load, after.load) < BUSY
+      ? []
+      : [`other programs were busy: load of a core ${load.toFixed(1)} before, ${after.load.toFixed(1)} after`],
+  ];
 }
 
 /** The comparison as text. */
@@ -76,7 +85,7 @@ export function comparisonText(before: Compared, after: Compared): string {
   const lines = [
     aligned([["figure", before.title, after.title, "change", "95 % interval", ""], ...rows]),
     "",
-    "noise: as likely by chance; a twentieth of the figures changes for no reason",
+    "noise: the rounds do not tell the runs apart; of twenty figures, one is told apart by chance",
     ...differencesOf(before, after),
   ];
   return lines.join("\n");
