@@ -438,8 +438,8 @@ describe("veltix bench", () => {
     it(`ends "${name}" in the middle`, async () => {
       const controller = new AbortController();
       const onError = (text: string) => text.includes("round 1") && setTimeout(() => controller.abort(), 1);
-      const long = ["--duration", "3600", "--latency-iterations", "10000000", "--fps-duration", "3600"];
-      const more = ["--burst-count", "10000000", "--stress-msgs", "1000000", "--warmup", "0", "--only", name];
+      const long = ["--duration", "3600", "--latency-iterations", "1000000", "--fps-duration", "3600"];
+      const more = ["--burst-count", "1000000", "--stress-msgs", "1000000", "--warmup", "0", "--only", name];
       const place = { isTerminal: true, signal: controller.signal, onError };
       assertEquals((await bench([...long, ...more], place)).code, ExitCode.INTERRUPTED);
     });
@@ -528,9 +528,10 @@ describe("veltix bench", () => {
     "one of the five with an address": [["1", "--only", "memory"], "it is for a run without an address"],
     "requests without a code": [["1", "--only", "requests"], "requests need --code"],
     "no address": [["nobody", "--only", "ping"], '"nobody" is no address'],
-    "a size that is none": [["--sizes", "64,x"], '"x" must be a whole number from 0'],
-    "no rounds": [["--rounds", "0"], '"0" must be a whole number from 1 to 1000'],
-    "no time": [["--duration", ""], '"" must be a number from 0.01'],
+    "a size that is none": [["--sizes", "64,x"], '--sizes must be a whole number from 0 to 10485696, not "x"'],
+    "a code of the protocol": [["1", "--code", "199"], '--code must be a whole number from 200 to 65535, not "199"'],
+    "no rounds": [["--rounds", "0"], '--rounds must be a whole number from 1 to 1000, not "0"'],
+    "no time": [["--duration", ""], '--duration must be a number from 0.01 to 3600, not ""'],
     "an unknown transport": [["--transport", "udp"], '"udp" is no transport'],
     "a file that is not there": [["--compare", "/nowhere/a.json"], "Cannot read /nowhere/a.json"],
     "a folder that is not there": [["--save", "/nowhere/a.json"], "Cannot save /nowhere/a.json"],

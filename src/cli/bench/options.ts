@@ -108,33 +108,56 @@ const LEAST_BURST = 4;
 /** The largest payload: a message of 10 MiB is what Python takes, its header included. */
 const MOST_BYTES = 10 * 1024 * 1024 - 64;
 
+/** The most pings or messages of which each time is kept. */
+const MOST_TIMES = 1_000_000;
+
 const TRANSPORTS: readonly TransportChoice[] = ["auto", "deno", "bun", "node"];
 
 /** Adds the argument and the options. */
 export function withBenchOptions(command: Command): Command {
   return withConnection(command.argument("[address]", "a server: HOST:PORT, PORT, unix:PATH, ws://… or wss://…"))
     .option("--only <names...>", `measure only these: ${[...FIVE, ...TARGET].join(" ")}`)
-    .option("--code <code>", "ask the server with this code, too, which it must answer", whole(1, 65_535))
-    .option("--connections <n>", "connections at the same time", whole(1, 10_000), 1)
-    .option("--in-flight <n>", "pings or requests under way on each connection", whole(1, 10_000))
-    .option("--rate <n>", "pings or requests a second, by a timetable (default: as many as go)", number(0.1, 1e6))
+    .option("--code <code>", "ask the server with this code, too, which it must answer", whole("--code", 200, 65_535))
+    .option("--connections <n>", "connections at the same time", whole("--connections", 1, 10_000), 1)
+    .option("--in-flight <n>", "pings or requests under way on each connection", whole("--in-flight", 1, 10_000))
+    .option(
+      "--rate <n>",
+      "pings or requests a second, by a timetable (default: as many as go)",
+      number("--rate", 0.1, 1e6),
+    )
     .option("--size, --sizes <bytes>", "payloads of requests, separated by commas", sizes)
-    .option("--duration <seconds>", "how long a round takes (default: 1)", number(0.01, MOST_SECONDS))
-    .option("--runs, --rounds <n>", "rounds of each (default: 5; of Python's five: 1)", whole(1, 1_000))
-    .option("--warmup <n>", "rounds before that, which do not count (default: 1)", whole(0, 1_000))
-    .option("--cooldown <seconds>", "the pause between rounds", number(0, MOST_SECONDS), 0)
+    .option("--duration <seconds>", "how long a round takes (default: 1)", number("--duration", 0.01, MOST_SECONDS))
+    .option("--runs, --rounds <n>", "rounds of each (default: 5; of Python's five: 1)", whole("--rounds", 1, 1_000))
+    .option("--warmup <n>", "rounds before that, which do not count (default: 1)", whole("--warmup", 0, 1_000))
+    .option("--cooldown <seconds>", "the pause between rounds", number("--cooldown", 0, MOST_SECONDS), 0)
     .option("--quick", "one short round of each, to see whether it works")
     .option("--save <file>", "save the figures as JSON")
     .option("--compare <files...>", "compare with a saved run, or two saved runs with each other")
     .option("--transport <name>", "the sockets of both ends, without an address: auto, deno, bun or node", "auto")
-    .option("--latency-iterations <n>", "latency: pings (default: 50000)", whole(2, 1e7))
-    .option("--fps-players <n>", "fps: players (default: a game of 64, and one of 128)", whole(1, 10_000))
-    .option("--fps-tick-rate <hz>", "fps: ticks a second (default: 64, and 20 for 128 players)", number(0.1, 1_000))
-    .option("--fps-duration <seconds>", "fps: how long a game takes (default: 5)", number(0.2, MOST_SECONDS))
-    .option("--burst-count <n>", "burst: messages (default: 10000)", whole(2, 1e7))
-    .option("--burst-payload <bytes>", "burst: size of a message (default: 64)", whole(LEAST_BURST, MOST_BYTES))
-    .option("--stress-clients <n>", "stress: clients (default: 100)", whole(1, 10_000))
-    .option("--stress-msgs <n>", "stress: messages of each client (default: 100)", whole(1, 1e6));
+    .option("--latency-iterations <n>", "latency: pings (default: 50000)", whole("--latency-iterations", 2, MOST_TIMES))
+    .option(
+      "--fps-players <n>",
+      "fps: players (default: a game of 64, and one of 128)",
+      whole("--fps-players", 1, 10_000),
+    )
+    .option(
+      "--fps-tick-rate <hz>",
+      "fps: ticks a second (default: 64, and 20 for 128 players)",
+      number("--fps-tick-rate", 0.1, 1_000),
+    )
+    .option(
+      "--fps-duration <seconds>",
+      "fps: how long a game takes (default: 5)",
+      number("--fps-duration", 0.2, MOST_SECONDS),
+    )
+    .option("--burst-count <n>", "burst: messages (default: 10000)", whole("--burst-count", 2, MOST_TIMES))
+    .option(
+      "--burst-payload <bytes>",
+      "burst: size of a message (default: 64)",
+      whole("--burst-payload", LEAST_BURST, MOST_BYTES),
+    )
+    .option("--stress-clients <n>", "stress: clients (default: 100)", whole("--stress-clients", 1, 10_000))
+    .option("--stress-msgs <n>", "stress: messages of each client (default: 100)", whole("--stress-msgs", 1, 1e6));
 }
 
 /**
@@ -196,25 +219,24 @@ function namesOf({ code, only }: BenchOptions, hasAddress: boolean): readonly Be
   return known.filter((name) => asked.includes(name));
 }
 
-function whole(least: number, most: number): (text: string) => number {
+function whole(flag: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
-    throw usage(`"${text}" must be a whole number from ${least} to ${most}`);
+    throw usage(`${flag} must be a whole number from ${least} to ${most}, not "${text}"`);
   };
 }
 
-function number(least: number, most: number): (text: string) => number {
+function number(flag: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== "" && value >= least && value <= most) return value;
-    throw usage(`"${text}" must be a number from ${least} to ${most}`);
+    throw usage(`${flag} must be a number from ${least} to ${most}, not "${text}"`);
   };
 }
 
 function sizes(text: string): readonly number[] {
-  const size = whole(0, MOST_BYTES);
-  return [...new Set(text.split(",").map(size))];
+  return [...new Set(text.split(",").map(whole("--sizes", 0, MOST_BYTES)))];
 }
 
 function usage(message: string): CommandError {
