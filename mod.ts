@@ -41,7 +41,13 @@ export { type ConnectionStreams, toStreams } from "./src/adapters/web_streams.ts
 export { Client } from "./src/auto/client.ts";
 export type { ClientCloseOptions, ClientConnectOptions, ClientStats } from "./src/client/client.ts";
 export type { ClientConfig } from "./src/client/client_config.ts";
-export type { ClientEvents, ConnectInfo, ConnectingInfo, ReconnectingInfo } from "./src/client/client_events.ts";
+export type {
+  ClientEvents,
+  ConnectInfo,
+  ConnectingInfo,
+  FailedInfo,
+  ReconnectingInfo,
+} from "./src/client/client_events.ts";
 export type { DisconnectState, MessageCounts } from "./src/client/disconnect.ts";
 export type { ClientState } from "./src/client/connector.ts";
 export type { ServerAddress } from "./src/client/destinations.ts";

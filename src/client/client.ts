@@ -9,7 +9,7 @@ import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { type SendOptions, sendTerms } from "../app/send_options.ts";
 import { ConfigError } from "../errors.ts";
-import { addressText, isLocal } from "../base/address.ts";
+import { addressText, type Endpoint, isLocal } from "../base/address.ts";
 import { readOptions } from "../base/checks.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 import { checkTlsTransport } from "../app/tls_config.ts";
@@ -207,6 +207,14 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    */
   get state(): ClientState {
     return this.#link.state;
+  }
+
+  /**
+   * The server that the client is connected to, as the options name it. While there is no connection, the server that is
+   * tried next. With a URL, its host and port.
+   */
+  get server(): Endpoint {
+    return this.#link.server;
   }
 
   /** What protects the connection; while the session is suspended, its last one. `undefined` while there is neither. */

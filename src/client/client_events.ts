@@ -5,6 +5,7 @@
  */
 
 import type { Message } from "../message/message.ts";
+import type { CloseReason } from "../link/close_reason.ts";
 import type { RouteInfo } from "../app/routes.ts";
 import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
@@ -14,6 +15,8 @@ import type { DisconnectState } from "./disconnect.ts";
 export type ClientEvents = TrafficEvents<[]> & {
   /** An attempt to connect begins: the first, or one after a connection was lost. */
   connecting: [info: ConnectingInfo];
+  /** An attempt to connect has failed, with all servers that it tried. What comes next is told afterwards. */
+  failed: [info: FailedInfo];
   /**
    * The client has connected and finished the handshake. What a listener sends at once is sent before what is queued.
    * If a listener returns a promise, the queue waits for it, but at most for `handshakeTimeout`. Meanwhile requests are
@@ -51,6 +54,14 @@ export interface ConnectingInfo {
   readonly attempt: number;
 }
 
+/** An attempt to connect that failed. */
+export interface FailedInfo extends ConnectingInfo {
+  /** The reason. */
+  readonly reason: CloseReason;
+  /** The error; with several servers, the one that says most. */
+  readonly error: unknown;
+}
+
 /** The wait for an attempt to reconnect. */
 export interface ReconnectingInfo extends ConnectingInfo {
   /** The most attempts to make in a row. */
@@ -69,6 +80,7 @@ export interface ConnectInfo extends ConnectingInfo {
 export const CLIENT_EVENTS: readonly (keyof ClientEvents)[] = [
   "connecting",
   "connect",
+  "failed",
   "message",
   "disconnect",
   "suspended",

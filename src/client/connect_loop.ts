@@ -13,6 +13,7 @@ import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
 import type { PeerShared } from "../app/shared.ts";
 import type { ClientEncryption } from "../encryption_seam.ts";
+import type { SessionStats } from "../session/counters.ts";
 import { isNative } from "../wire/protocols.ts";
 import type { AttemptRow, Comeback } from "./comeback.ts";
 import type { Dialed, Target } from "./dial.ts";
@@ -82,6 +83,8 @@ export interface ConnectionResult {
   readonly refusal?: Refusal | undefined;
   /** The number of the server's messages that arrived and were not handled. */
   readonly unhandled?: number;
+  /** Returns the counters of the connection; `undefined` if there was none. */
+  readonly stats?: (() => SessionStats) | undefined;
   /** How long the connection was open, in milliseconds; `undefined` if there was none. */
   readonly lasted: number | undefined;
   /** True if the session could have gone on over another connection. */
@@ -228,6 +231,9 @@ export class ConnectLoop {
     let result: ConnectionResult;
     for (let wait = 0;;) {
       result = await this.#once(connections, this.#attempt);
+      if (result.lasted === undefined && core.events.has("failed")) {
+        core.events.emit("failed", { attempt: this.#attempt, reason: result.reason, error: result.why() });
+      }
       this.#peer = undefined;
       this.#comeback = undefined;
       if (result.lasted !== undefined) {
@@ -245,7 +251,7 @@ export class ConnectLoop {
       core.events.emit("reconnecting", { attempt, retryMax: this.#retryMax, delay: wait });
       if (this.#goesOn && !this.#hurried) await this.#pause.run(shared.clock, wait);
       // This result has been reported. If the wait is given up, that is a result of its own, without a connection.
-      result = { ...result, lasted: undefined };
+      result = { ...result, stats: undefined, lasted: undefined };
       if (!this.#goesOn) break;
     }
     this.#ended = true;
@@ -305,7 +311,7 @@ export class ConnectLoop {
         comeback?.end();
         outgoing.detach(peer);
         const { session: { refusal, retryAfter }, unhandled } = peer;
-        resolve({ reason, why, refusal, retryAfter, unhandled, lasted: clock.now() - since });
+        resolve({ reason, why, refusal, retryAfter, unhandled, stats: () => peer.stats, lasted: clock.now() - since });
       },
     }, context.handle);
     const comeback = this.#comeback = this.#comebackOf(peer, connections, route, fresh?.row);
@@ -449,6 +455,7 @@ export class ConnectLoop {
       ...state,
       ...refusal === undefined ? {} : { refusal },
       ...result.sessionLost === true ? { resume: "lost" } : {},
+      ...result.stats === undefined ? {} : { stats: result.stats() },
       ...messages === undefined ? {} : { messages },
     };
     core.events.emit("disconnect", told);

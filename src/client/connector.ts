@@ -9,6 +9,7 @@ import { HandlerLoad } from "../app/handler_load.ts";
 import { closedError, handshakeReason } from "../link/close_reason.ts";
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { Peer } from "../app/peer.ts";
+import type { Endpoint } from "../base/address.ts";
 import { ResettablePromise } from "../base/resettable_promise.ts";
 import type { EncryptionClientOptions } from "../encryption_seam.ts";
 import { NATIVE } from "../wire/handshake/terms.ts";
@@ -89,6 +90,11 @@ export class Connector {
     if (loop === undefined) return "disconnected";
     // A loop that was given up or has ended still closes its sockets.
     return this.#closing !== undefined || loop.ended && loop.peer === undefined ? "closing" : loop.state;
+  }
+
+  /** The server of the current connection, or the one that is tried next. */
+  get server(): Endpoint {
+    return this.#destinations[this.#context.turn].endpoint;
   }
 
   /** The peer of the current connection. */

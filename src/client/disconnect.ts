@@ -6,6 +6,7 @@
 
 import type { Refusal } from "../errors.ts";
 import type { CloseReason } from "../link/close_reason.ts";
+import type { SessionStats } from "../session/counters.ts";
 
 /** The end of a connection or of an attempt to reconnect, and what comes next. */
 export interface DisconnectState {
@@ -17,6 +18,8 @@ export interface DisconnectState {
   readonly refusal?: Refusal;
   /** `"lost"` if a session that could have gone on over another connection is lost; see the option `resume`. */
   readonly resume?: "lost";
+  /** The counters of the connection that has ended, up to its end; `undefined` after an attempt that failed. */
+  readonly stats?: SessionStats;
   /** True if no attempt to reconnect follows. */
   readonly permanent: boolean;
   /** The number of attempts to reconnect so far, in a row. */
