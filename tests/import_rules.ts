@@ -66,7 +66,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   adapters: [...GROUND, "transport", "thread_seam", "compression_seam", "tls_seam", "websocket_seam"],
   logger: GROUND,
   // What only those load who ask for it. Both talk to a Server or a Client as any program does.
-  opentelemetry: [...GROUND, "transport", "session", "message", "app", "server", "client"],
+  opentelemetry: [...GROUND, "wire", "transport", "session", "message", "app", "server", "client"],
   cli: [...APP, "app", "server", "client", "adapters", "auto", "encryption", "version"],
 };
 
