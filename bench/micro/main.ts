@@ -1,6 +1,6 @@
 /**
- * `deno task bench:micro [--only PARTS] [--runtime NAMES] [--time MS] [--save FILE]`: what single functions cost on each
- * runtime, in nanoseconds a call: encoding, decoding, CRC-32, dispatch, the table of requests, codecs.
+ * `deno task bench:micro [--only PARTS] [--runtime NAMES] [--time MS] [--turns] [--save FILE]`: what single functions
+ * cost on each runtime, in nanoseconds a call: encoding, decoding, CRC-32, dispatch, the table of requests, telemetry, codecs.
  *
  * @module
  */
@@ -17,9 +17,11 @@ import type { MicroConfig, MicroResult } from "./run.ts";
 const RUN = new URL("./run.ts", import.meta.url);
 
 const text = { type: "string" } as const;
-const { values } = parseArgs({ options: { only: text, runtime: text, time: text, save: text } });
+const { values } = parseArgs({
+  options: { only: text, runtime: text, time: text, turns: { type: "boolean" }, save: text },
+});
 const programs = findPrograms((values.runtime?.split(",") ?? RUNTIMES) as Runtime[]);
-const config: MicroConfig = { only: values.only?.split(","), time: Number(values.time ?? 300) };
+const config: MicroConfig = { only: values.only?.split(","), time: Number(values.time ?? 300), turns: values.turns };
 const machine = describeMachine(programs);
 
 const results: Record<string, MicroResult[]> = {};

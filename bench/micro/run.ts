@@ -14,6 +14,8 @@ export interface MicroConfig {
   readonly only?: readonly string[];
   /** Milliseconds a case, the same for warming up. */
   readonly time: number;
+  /** Whether the cases of a group are measured in turns, so that a busy moment of the machine is one for all of them. */
+  readonly turns?: boolean;
 }
 
 /** One case. */
@@ -27,27 +29,33 @@ export interface MicroResult {
 }
 
 /** Measures. */
-export async function measure({ only, time }: MicroConfig): Promise<MicroResult[]> {
+export async function measure({ only, time, turns = false }: MicroConfig): Promise<MicroResult[]> {
   await using made = await microCases();
   const cases = made.cases.filter(({ name }) => only?.some((part) => name.includes(part)) ?? true);
   const results: MicroResult[] = [];
-  for (const { name, calls, bytes, run } of cases) {
-    await rounds(run, time);
-    const took = (await rounds(run, time)).sort((a, b) => a - b);
-    const nanoseconds = (part: number): number => 1e6 * took[Math.floor(part * (took.length - 1))] / calls;
-    results.push({ name, bytes, p50: nanoseconds(0.5), p99: nanoseconds(0.99), rme: marginOf(took) });
+  const groups = turns ? [...Map.groupBy(cases, ({ group }) => group).values()] : cases.map((one) => [one]);
+  for (const group of groups) {
+    await rounds(group.map(({ run }) => run), time);
+    const all = await rounds(group.map(({ run }) => run), time);
+    for (const [i, { name, calls, bytes }] of group.entries()) {
+      const took = all[i].sort((a, b) => a - b);
+      const nanoseconds = (part: number): number => 1e6 * took[Math.floor(part * (took.length - 1))] / calls;
+      results.push({ name, bytes, p50: nanoseconds(0.5), p99: nanoseconds(0.99), rme: marginOf(took) });
+    }
   }
   return results;
 }
 
-/** Runs for so long, at least ten times; the milliseconds of each time. */
-async function rounds(run: () => unknown, time: number): Promise<number[]> {
-  const took: number[] = [];
-  for (const end = performance.now() + time; took.length < 10 || performance.now() < end;) {
-    const start = performance.now();
-    const result = run();
-    if (result instanceof Promise) await result;
-    took.push(performance.now() - start);
+/** Runs each in turn, for so long together as there are some, and at least ten times; the milliseconds of each time. */
+async function rounds(runs: readonly (() => unknown)[], time: number): Promise<number[][]> {
+  const took: number[][] = runs.map(() => []);
+  for (const end = performance.now() + time * runs.length; took[0].length < 10 || performance.now() < end;) {
+    for (const [i, run] of runs.entries()) {
+      const start = performance.now();
+      const result = run();
+      if (result instanceof Promise) await result;
+      took[i].push(performance.now() - start);
+    }
   }
   return took;
 }
