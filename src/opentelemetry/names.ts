@@ -67,8 +67,32 @@ function metric(name: string, instrument: MetricName["instrument"], unit: string
   return { name, instrument, unit, description };
 }
 
+/** The keys of {@linkcode METRIC}. */
+type MetricKey =
+  | "clientCall"
+  | "serverCall"
+  | "process"
+  | "sent"
+  | "consumed"
+  | "connections"
+  | "refused"
+  | "connectFailures"
+  | "reconnects"
+  | "disconnects"
+  | "suspensions"
+  | "resumptions"
+  | "limited"
+  | "io"
+  | "frames"
+  | "buffered"
+  | "queue"
+  | "pending"
+  | "running"
+  | "streams"
+  | "dropped";
+
 /** All metrics. */
-export const METRIC = {
+export const METRIC: Readonly<Record<MetricKey, MetricName>> = {
   clientCall: metric("rpc.client.call.duration", "Histogram", "s", "Duration of requests and streams of this side"),
   serverCall: metric("rpc.server.call.duration", "Histogram", "s", "Duration of the handlers of requests and streams"),
   process: metric("messaging.process.duration", "Histogram", "s", "Duration of the handlers of messages"),
@@ -90,4 +114,4 @@ export const METRIC = {
   running: metric("veltix.handlers.running", "ObservableGauge", "{handler}", "Asynchronous handlers that run"),
   streams: metric("veltix.streams.open", "ObservableGauge", "{stream}", "Streams that are open"),
   dropped: metric("veltix.broadcasts.dropped", "ObservableCounter", "{message}", "Copies of broadcasts left out"),
-} as const;
+};
