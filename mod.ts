@@ -60,6 +60,8 @@ export {
   HandshakeError,
   MessageTypeError,
   PayloadError,
+  PermissionError,
+  PluginError,
   ProtocolError,
   RemoteError,
   TimeoutError,
@@ -73,6 +75,8 @@ export type {
   HandshakeErrorCode,
   MessageTypeErrorCode,
   PayloadErrorCode,
+  PermissionErrorCode,
+  PluginErrorCode,
   ProtocolErrorCode,
   Refusal,
   TimeoutErrorCode,
@@ -154,6 +158,38 @@ export {
   validate,
 } from "./src/app/ready_middleware.ts";
 export type { OutgoingCall, OutgoingChanges, OutgoingMiddleware, OutgoingNext } from "./src/app/outgoing_middleware.ts";
+export type { Permission, PluginEventName } from "./src/plugins/permissions.ts";
+export { definePlugin, type Plugin, type PluginDefinition, type PluginOptionsCheck } from "./src/plugins/plugin.ts";
+export type {
+  AfterChanges,
+  AnsweringHooks,
+  AttachMode,
+  BeforeChanges,
+  ClientClosing,
+  ClientReading,
+  ClientSending,
+  ClientTagging,
+  EventsOf,
+  Granted,
+  HookResult,
+  PluginBase,
+  PluginBroadcastOptions,
+  PluginCall,
+  PluginCallChanges,
+  PluginClient,
+  PluginEvent,
+  PluginFailure,
+  PluginHooks,
+  PluginHost,
+  PluginListening,
+  PluginMessage,
+  PluginOutcome,
+  PluginRouting,
+  PluginSending,
+  WatchingHooks,
+} from "./src/plugins/plugin_host.ts";
+export type { PluginChange, PluginInfo, RegisterOptions } from "./src/plugins/plugin_info.ts";
+export type { AttachTypes } from "./src/plugins/registry.ts";
 export { decodeUtf8, encodeUtf8 } from "./src/base/utf8.ts";
 export {
   type BufferSize,

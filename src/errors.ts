@@ -74,6 +74,22 @@ export type TimeoutErrorCode = "deadline-exceeded" | "timeout";
 /** Codes of a {@linkcode WorkerError}. */
 export type WorkerErrorCode = "worker-crashed" | "worker-stopped";
 
+/** Codes of a {@linkcode PermissionError}. */
+export type PermissionErrorCode = "permission-denied";
+
+/** Codes of a {@linkcode PluginError}. */
+export type PluginErrorCode =
+  | "dependency-circular"
+  | "dependency-missing"
+  | "no-hook"
+  | "plugin-exists"
+  | "plugin-failed"
+  | "plugin-missing"
+  | "plugin-needed"
+  | "plugin-off"
+  | "plugin-removed"
+  | "plugin-timeout";
+
 /**
  * The base of all errors of this package.
  *
@@ -232,6 +248,40 @@ export class WorkerError extends VeltixError<WorkerErrorCode> {
   /** The name of the class. */
   override get name(): string {
     return "WorkerError";
+  }
+}
+
+/** Raised when a plugin fails, is not there, or cannot be registered, removed or attached. `cause` is what it threw. */
+export class PluginError extends VeltixError<PluginErrorCode> {
+  /** The name of the class. */
+  override get name(): string {
+    return "PluginError";
+  }
+}
+
+/** Raised when a plugin uses what it has no permission for. The message says how to grant it. */
+export class PermissionError extends VeltixError<PermissionErrorCode> {
+  /** The name of the plugin. */
+  readonly plugin: string;
+  /** The permissions that it lacks. */
+  readonly missing: readonly string[];
+
+  /**
+   * Creates an error. The library calls this.
+   *
+   * @param message What failed, a colon, and how to grant the permissions.
+   * @param plugin The name of the plugin.
+   * @param missing The permissions that it lacks.
+   */
+  constructor(message: string, plugin: string, missing: readonly string[]) {
+    super("permission-denied", message);
+    this.plugin = plugin;
+    this.missing = missing;
+  }
+
+  /** The name of the class. */
+  override get name(): string {
+    return "PermissionError";
   }
 }
 

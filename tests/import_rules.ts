@@ -46,8 +46,10 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   session: [...LINK, "link", "compression_seam"],
   workers: [...GROUND, "wire", "message", "thread_seam"],
   app: [...APP, "thread_seam"],
-  server: [...APP, "app"],
-  client: [...APP, "app"],
+  // Servers and Clients load it when a plugin is registered.
+  plugins: [...GROUND, "wire", "link", "session", "message", "app"],
+  server: [...APP, "app", "plugins"],
+  client: [...APP, "app", "plugins"],
   // The only room that joins the core to the adapters. No room imports it: the entry does.
   auto: [
     ...GROUND,

@@ -135,10 +135,10 @@ describe("findViolations()", () => {
       "src/wire/c.ts": 'import type { A } from "./a.ts";',
     }, ["Import cycle: src/wire/a.ts -> src/wire/b.ts -> src/wire/c.ts -> src/wire/a.ts"]],
     ["sees a room without a rule, and an import from outside of src/", {
-      "src/plugins/a.ts": 'import "../errors.ts";',
+      "src/strangers/a.ts": 'import "../errors.ts";',
       "src/errors.ts": 'import "../tests/helper.ts";',
     }, [
-      'src/plugins/a.ts lies in the room "plugins": it has no rule',
+      'src/strangers/a.ts lies in the room "strangers": it has no rule',
       'src/errors.ts imports "tests/helper.ts": it lies outside of src/',
     ]],
   ];

@@ -24,6 +24,8 @@ export type Listener<Arguments extends readonly unknown[]> = (...args: Arguments
 interface Entry {
   readonly listener: Listener<never>;
   readonly once: boolean;
+  /** True if it only looks on: nobody relies on it to have dealt with an event. */
+  readonly observes: boolean;
   readonly stop: () => void;
 }
 
@@ -70,10 +72,26 @@ export class Events<Map extends EventMap> {
       if (entries.delete(entry) && entries.size === 0) this.#owner.watched(name, false);
       signal?.removeEventListener("abort", stop);
     };
-    const entry = { listener: listener as Listener<never>, once, stop };
+    const entry = { listener: listener as Listener<never>, once, observes: false, stop };
     entries.add(entry);
     if (entries.size === 1) this.#owner.watched(name, true);
     signal?.addEventListener("abort", stop, { once: true });
+  }
+
+  /**
+   * Adds a listener that only looks on. It is called as all others are, but an event that nobody else listens to counts as
+   * one without listeners: its error is still logged, say. Returns a function that removes it.
+   */
+  observe<Name extends keyof Map & string>(name: Name, listener: Listener<Map[Name]>): () => void {
+    let entries = this.#listeners.get(name);
+    if (entries === undefined) this.#listeners.set(name, entries = new Set());
+    const stop = (): void => {
+      if (entries.delete(entry) && entries.size === 0) this.#owner.watched(name, false);
+    };
+    const entry = { listener: listener as Listener<never>, once: false, observes: true, stop };
+    entries.add(entry);
+    if (entries.size === 1) this.#owner.watched(name, true);
+    return stop;
   }
 
   /** Returns whether an event has listeners. */
@@ -81,7 +99,9 @@ export class Events<Map extends EventMap> {
     return (this.#listeners.get(name)?.size ?? 0) > 0;
   }
 
-  /** Calls all listeners in the order in which they were added. Returns false if there are none. */
+  /**
+   * Calls all listeners in the order in which they were added. Returns false if there are none, or only such as look on.
+   */
   emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): boolean {
     return this.call(name, args, undefined);
   }
@@ -91,9 +111,11 @@ export class Events<Map extends EventMap> {
     const entries = this.#listeners.get(name);
     if (entries === undefined || entries.size === 0) return false;
     const failed = (error: unknown): void => name === "error" ? this.#owner.lost(error) : this.#owner.failed(error);
+    let heard = false;
     for (const entry of [...entries]) {
       // A listener that was called before may have removed this one.
       if (!entries.has(entry)) continue;
+      if (!entry.observes) heard = true;
       if (entry.once) entry.stop();
       try {
         const result = (entry.listener as unknown as Listener<Map[Name]>)(...args);
@@ -104,6 +126,6 @@ export class Events<Map extends EventMap> {
         failed(error);
       }
     }
-    return true;
+    return heard;
   }
 }

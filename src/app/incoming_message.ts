@@ -50,6 +50,7 @@ class Extra {
   meta: ReceivedMetadata | undefined = undefined;
   deadline: Deadline<IncomingMessage> | undefined = undefined;
   replyMeta = "";
+  changed = false;
 }
 
 /** A received message. */
@@ -106,6 +107,7 @@ export class IncomingMessage implements Message<unknown, unknown> {
   change(data: unknown): void {
     if (this.route !== undefined && !this.route.raw) {
       this.#data = data;
+      this.#ownExtra.changed = true;
       return;
     }
     if (!(data instanceof Uint8Array)) {
@@ -114,6 +116,11 @@ export class IncomingMessage implements Message<unknown, unknown> {
     // A worker route gives its buffer away.
     this.content = new Uint8Array(data);
     if (this.#extra !== undefined) this.#extra.json = undefined;
+  }
+
+  /** True if its data was replaced, so that it is not what `content` says. */
+  get changed(): boolean {
+    return this.#extra?.changed ?? false;
   }
 
   /** Offers it to the listeners, because it has no route; see {@linkcode MessageOrigin.offer}. */

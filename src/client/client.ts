@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EventOptions, Listener } from "../app/events.ts";
+import type { EventMap, EventOptions, Listener } from "../app/events.ts";
 import type { Message } from "../message/message.ts";
 import type { AnyMessageType, MessageType, RequestType, WithoutPayload } from "../message/message_type.ts";
 import { type SendOptions, sendTerms } from "../app/send_options.ts";
@@ -29,6 +29,12 @@ import { checkCredentials } from "../wire/handshake/credentials.ts";
 import { noResync } from "../wire/decoder_options.ts";
 import { protocol } from "../wire/protocols.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
+import type { Permission } from "../plugins/permissions.ts";
+import type { Plugin } from "../plugins/plugin.ts";
+import type { AttachMode } from "../plugins/plugin_host.ts";
+import type { PluginInfo, RegisterOptions } from "../plugins/plugin_info.ts";
+import type { AttachTypes } from "../plugins/registry.ts";
+import { PluginSlot } from "../plugins/slot.ts";
 import { CLIENT_OPTIONS, type ClientConfig, type ClientOptions } from "./client_config.ts";
 import { CLIENT_EVENTS, type ClientEvents } from "./client_events.ts";
 import { type ClientState, Connector } from "./connector.ts";
@@ -36,6 +42,7 @@ import { type Destination, destinationsOf } from "./destinations.ts";
 import { MessageStream } from "./message_stream.ts";
 import { OutgoingQueue } from "./outgoing_queue.ts";
 import { attemptsOf } from "./reconnect.ts";
+import { serverOf } from "./plugin_peer.ts";
 
 /** Refuses credentials that would travel in plain to another machine. A program's own transport is its own affair. */
 function checkWay({ encryption, tls, transport }: ClientOptions, { endpoint, url }: Destination): void {
@@ -151,6 +158,7 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   readonly #link: Connector;
   /** The open loops over messages. */
   readonly #streams = new Set<{ end(): void }>();
+  readonly #plugins: PluginSlot;
 
   /**
    * Creates a client; {@linkcode connect} connects it.
@@ -198,6 +206,22 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
       : new OutgoingQueue(queueWhileDown === true ? {} : queueWhileDown, core.limits.highWaterMark);
     this.#link = new Connector(core, destinations, target, encryption, reconnect, queue, this, () => {
       for (const stream of this.#streams) stream.end();
+    });
+    this.#plugins = new PluginSlot(() => {
+      const server = serverOf(this, this.#link);
+      return {
+        side: "client",
+        core: core as unknown as EndpointCore<EventMap>,
+        events: CLIENT_EVENTS,
+        peerOf: (value) => value === this ? server : undefined,
+        peers: () => server.connected ? [server] : [],
+        broadcast: (type, payload, options) => {
+          server.send(type, payload, options);
+          return { sent: 1, dropped: 0 };
+        },
+        stats: () => this.stats(),
+        failed: (error, _server, message) => core.error(error, message),
+      };
     });
   }
 
@@ -291,6 +315,91 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    */
   retry(max?: number): Promise<void> {
     return this.#link.retry(max === undefined ? undefined : attemptsOf("max", max));
+  }
+
+  /** The plugins that are registered, in the order in which they were. */
+  get plugins(): readonly PluginInfo[] {
+    return this.#plugins.list;
+  }
+
+  /**
+   * Registers a plugin, made by `definePlugin`, and waits for its `setup`. Plugins whose registration has begun before are
+   * waited for if it depends on them. What the plugin adds in `setup` works from the moment on when it is added. If `setup`
+   * fails, all of that is removed again. Its hooks are called once {@linkcode attach} has connected them.
+   *
+   * Plugins stay when the client is closed, as routes and listeners do.
+   *
+   * @param plugin The plugin.
+   * @param options The options of the plugin. Left out if it has none.
+   * @param how What it may do at most, its time limits, and when it is switched off.
+   * @returns Resolves when the plugin is set up. It never throws; the promise rejects.
+   * @throws {PermissionError} The plugin wants more than `how.permissions`, or something that a client does not have.
+   * @throws {PluginError} `plugin-exists`: one of that name is registered. `dependency-missing` or `dependency-circular`: a
+   * plugin that it depends on is not. `plugin-failed` or `plugin-timeout`: its `setup` threw, as `cause`, or took too long.
+   * @throws {TypeError | RangeError} It is no plugin, or an option is wrong.
+   * @throws {unknown} What the plugin's own check of its options throws.
+   *
+   * @example A plugin that counts what is sent
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, definePlugin, messageType, Server, text } from "@veltix/core";
+   *
+   * const sent: string[] = [];
+   * const recorder = definePlugin({
+   *   name: "recorder",
+   *   version: "1.0.0",
+   *   permissions: ["messages:read"],
+   *   setup: () => ({ outgoing: ({ kind, type }) => sent.push(`${kind} ${type.name}`) }),
+   * });
+   *
+   * const UPPER = messageType(200, "upper", text, text);
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(UPPER, ({ data }) => data.toUpperCase());
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.register(recorder);
+   * client.attach("all", recorder, "outgoing");
+   * await client.connect();
+   * assertEquals(await client.request(UPPER, "hello"), "HELLO");
+   * assertEquals(sent, ["request upper"]);
+   * ```
+   */
+  register<Granted extends Permission, Options>(
+    plugin: Plugin<Granted, Options>,
+    ...[options, how]: [Options] extends [void] ? [options?: undefined, how?: RegisterOptions]
+      : [options: NoInfer<Options>, how?: RegisterOptions]
+  ): Promise<void> {
+    return this.#plugins.register(plugin, options, how);
+  }
+
+  /**
+   * Removes a plugin. Its hooks, routes, listeners and timers are gone when this returns. Hooks that are running may end,
+   * within their time limits, and then its `onClose` functions are called.
+   *
+   * @param name The name of the plugin.
+   * @returns Resolves when nothing of the plugin runs any more: true, or false if there is no such plugin.
+   * @throws {PluginError} `plugin-needed`: another plugin depends on it.
+   */
+  unregister(name: string): Promise<boolean> {
+    return this.#plugins.unregister(name);
+  }
+
+  /**
+   * Connects a hook of a plugin to types of messages and streams. Hooks and other middleware are called in the order in
+   * which they were attached or added; a hook `after` of the one that came first is called last.
+   *
+   * @param types A type, a list of types, or `"all"` for everything, also for what has no route.
+   * @param plugin The plugin or its name.
+   * @param mode The hook: `"before"` or `"after"` the handler, `"instead"` of it, or `"outgoing"` for what is sent.
+   * @returns A function that disconnects it. It goes with the plugin, too.
+   * @throws {PluginError} `plugin-missing`: it is not registered, or its registration is not awaited. `no-hook`: its `setup`
+   * has returned no such hook.
+   * @throws {PermissionError} The hook needs a permission that the plugin lacks.
+   * @throws {TypeError | RangeError} An argument is of the wrong type, or the mode `"instead"` is not for one of the types.
+   */
+  attach(types: AttachTypes, plugin: Pick<Plugin, "name" | "version"> | string, mode: AttachMode): () => void {
+    return this.#plugins.attach(types, plugin, mode);
   }
 
   /**
@@ -869,8 +978,9 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
     return this.#link.close(drainOf(options));
   }
 
-  /** The same as {@linkcode close}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Does what {@linkcode close} does, and removes all plugins, the last one first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+    await this.#plugins.close();
   }
 }

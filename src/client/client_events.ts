@@ -6,6 +6,7 @@
 
 import type { Message } from "../message/message.ts";
 import type { CloseReason } from "../link/close_reason.ts";
+import type { PluginChange } from "../plugins/plugin_info.ts";
 import type { RouteInfo } from "../app/routes.ts";
 import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
@@ -44,6 +45,8 @@ export type ClientEvents = TrafficEvents<[]> & {
   error: [error: unknown, message?: Message];
   /** A route was added or removed. */
   route: [info: RouteInfo];
+  /** A plugin is set up, was switched off, or was removed. If nobody listens, it is logged that one was switched off. */
+  plugin: [change: PluginChange];
   /** The client begins to close. */
   closing: [];
 };
@@ -89,6 +92,7 @@ export const CLIENT_EVENTS: readonly (keyof ClientEvents)[] = [
   "unhandled",
   "error",
   "route",
+  "plugin",
   "closing",
   ...TRAFFIC_EVENTS,
 ];

@@ -7,7 +7,7 @@
 import { ConfigError } from "../errors.ts";
 import { serverTls } from "../app/tls_config.ts";
 import type { TlsServerOptions } from "../tls_seam.ts";
-import type { EventOptions, Listener as EventListener } from "../app/events.ts";
+import type { EventMap, EventOptions, Listener as EventListener } from "../app/events.ts";
 import { checkPayload } from "../base/codec_results.ts";
 import type { AnyMessageType, MessageType, WithoutPayload } from "../message/message_type.ts";
 import { readOptions, wholeNumber } from "../base/checks.ts";
@@ -25,7 +25,13 @@ import type { Connection } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
 import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
-import { type CloseOptions, type ConnectedClient, tagName } from "./connected_client.ts";
+import type { Permission } from "../plugins/permissions.ts";
+import type { Plugin } from "../plugins/plugin.ts";
+import type { AttachMode } from "../plugins/plugin_host.ts";
+import type { PluginInfo, RegisterOptions } from "../plugins/plugin_info.ts";
+import type { AttachTypes } from "../plugins/registry.ts";
+import { PluginSlot } from "../plugins/slot.ts";
+import { type CloseOptions, ConnectedClient, tagName } from "./connected_client.ts";
 import { type AcceptOptions, checkConnection, HandedOverPlaces } from "./accept_options.ts";
 import { ServerLifecycle } from "./lifecycle.ts";
 import type { ServerState } from "./acceptor.ts";
@@ -100,6 +106,7 @@ export interface ServerStats {
 export class Server<P = undefined> implements AsyncDisposable, RouteTarget<ConnectedClient<P>> {
   readonly #owner: ServerState<P>;
   readonly #lifecycle: ServerLifecycle<P>;
+  readonly #plugins: PluginSlot;
 
   /**
    * Creates a server; {@linkcode start} makes it listen.
@@ -141,6 +148,16 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
       quiet: options.quiet,
     };
     this.#lifecycle = new ServerLifecycle(this.#owner);
+    this.#plugins = new PluginSlot(() => ({
+      side: "server",
+      core: core as unknown as EndpointCore<EventMap>,
+      events: SERVER_EVENTS,
+      peerOf: (value) => value instanceof ConnectedClient ? value : undefined,
+      peers: () => this.clients,
+      broadcast: (type, payload, options) => this.broadcast(type, payload, options),
+      stats: () => this.stats(),
+      failed: (error, client, message) => core.error(error, client, message),
+    }));
   }
 
   /** The addresses that the server listens at, with the actual ports; empty while it is not listening. */
@@ -284,6 +301,91 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
    */
   restart(options: CloseOptions = {}): Promise<void> {
     return this.#lifecycle.restart(closingOf(options));
+  }
+
+  /** The plugins that are registered, in the order in which they were. */
+  get plugins(): readonly PluginInfo[] {
+    return this.#plugins.list;
+  }
+
+  /**
+   * Registers a plugin, made by `definePlugin`, and waits for its `setup`. Plugins whose registration has begun before are
+   * waited for if it depends on them. What the plugin adds in `setup` works from the moment on when it is added. If `setup`
+   * fails, all of that is removed again. Its hooks are called once {@linkcode attach} has connected them.
+   *
+   * Plugins stay when the server is closed, as routes and listeners do.
+   *
+   * @param plugin The plugin.
+   * @param options The options of the plugin. Left out if it has none.
+   * @param how What it may do at most, its time limits, and when it is switched off.
+   * @returns Resolves when the plugin is set up. It never throws; the promise rejects.
+   * @throws {PermissionError} The plugin wants more than `how.permissions`, or something that a server does not have.
+   * @throws {PluginError} `plugin-exists`: one of that name is registered. `dependency-missing` or `dependency-circular`: a
+   * plugin that it depends on is not. `plugin-failed` or `plugin-timeout`: its `setup` threw, as `cause`, or took too long.
+   * @throws {TypeError | RangeError} It is no plugin, or an option is wrong.
+   * @throws {unknown} What the plugin's own check of its options throws.
+   *
+   * @example A plugin that greets
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, definePlugin, messageType, Server, text } from "@veltix/core";
+   *
+   * const HELLO = messageType(200, "hello", text);
+   * const greeter = definePlugin({
+   *   name: "greeter",
+   *   version: "1.0.0",
+   *   permissions: ["events:connect", "messages:send"],
+   *   setup(host, options: { words: string }) {
+   *     host.on("connect", ({ client }) => client?.send(HELLO, options.words));
+   *   },
+   * });
+   *
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * await server.register(greeter, { words: "Welcome" });
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * const heard = new Promise((resolve) => client.route(HELLO, ({ data }) => resolve(data)));
+   * await client.connect();
+   * assertEquals(await heard, "Welcome");
+   * assertEquals(server.plugins.map(({ name, state }) => `${name}: ${state}`), ["greeter: on"]);
+   * ```
+   */
+  register<Granted extends Permission, Options>(
+    plugin: Plugin<Granted, Options>,
+    ...[options, how]: [Options] extends [void] ? [options?: undefined, how?: RegisterOptions]
+      : [options: NoInfer<Options>, how?: RegisterOptions]
+  ): Promise<void> {
+    return this.#plugins.register(plugin, options, how);
+  }
+
+  /**
+   * Removes a plugin. Its hooks, routes, listeners and timers are gone when this returns. Hooks that are running may end,
+   * within their time limits, and then its `onClose` functions are called.
+   *
+   * @param name The name of the plugin.
+   * @returns Resolves when nothing of the plugin runs any more: true, or false if there is no such plugin.
+   * @throws {PluginError} `plugin-needed`: another plugin depends on it.
+   */
+  unregister(name: string): Promise<boolean> {
+    return this.#plugins.unregister(name);
+  }
+
+  /**
+   * Connects a hook of a plugin to types of messages and streams. Hooks and other middleware are called in the order in
+   * which they were attached or added; a hook `after` of the one that came first is called last.
+   *
+   * @param types A type, a list of types, or `"all"` for everything, also for what has no route.
+   * @param plugin The plugin or its name.
+   * @param mode The hook: `"before"` or `"after"` the handler, `"instead"` of it, or `"outgoing"` for what is sent.
+   * @returns A function that disconnects it. It goes with the plugin, too.
+   * @throws {PluginError} `plugin-missing`: it is not registered, or its registration is not awaited. `no-hook`: its `setup`
+   * has returned no such hook.
+   * @throws {PermissionError} The hook needs a permission that the plugin lacks.
+   * @throws {TypeError | RangeError} An argument is of the wrong type, or the mode `"instead"` is not for one of the types.
+   */
+  attach(types: AttachTypes, plugin: Pick<Plugin, "name" | "version"> | string, mode: AttachMode): () => void {
+    return this.#plugins.attach(types, plugin, mode);
   }
 
   /**
@@ -697,9 +799,10 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
     return this.#lifecycle.close(closingOf(options));
   }
 
-  /** The same as {@linkcode close}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Does what {@linkcode close} does, and removes all plugins, the last one first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+    await this.#plugins.close();
   }
 
   #broadcast<In, Out, ReplyIn, ReplyOut>(

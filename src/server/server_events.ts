@@ -6,6 +6,7 @@
 
 import type { Message } from "../message/message.ts";
 import type { CloseReason } from "../link/close_reason.ts";
+import type { PluginChange } from "../plugins/plugin_info.ts";
 import type { RouteInfo } from "../app/routes.ts";
 import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
@@ -86,6 +87,8 @@ export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient
   tag: [client: ConnectedClient<P>, info: TagInfo];
   /** A route was added or removed. */
   route: [info: RouteInfo];
+  /** A plugin is set up, was switched off, or was removed. If nobody listens, it is logged that one was switched off. */
+  plugin: [change: PluginChange];
   /** The server begins to close. */
   closing: [];
   /** The server is closed. */
@@ -106,6 +109,7 @@ export const SERVER_EVENTS: readonly (keyof ServerEvents)[] = [
   "handshake",
   "tag",
   "route",
+  "plugin",
   "closing",
   "close",
   ...TRAFFIC_EVENTS,

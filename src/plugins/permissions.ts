@@ -1,0 +1,167 @@
+/**
+ * The permissions of plugins, and the errors for what a plugin has no permission for.
+ *
+ * @module
+ */
+
+import { show } from "../base/checks.ts";
+import { PermissionError } from "../errors.ts";
+
+/** The name of an event that a plugin can listen to. A Server has some of them, a Client others. */
+export type PluginEventName =
+  | "listening"
+  | "connecting"
+  | "connect"
+  | "message"
+  | "disconnect"
+  | "suspended"
+  | "resumed"
+  | "reconnecting"
+  | "unhandled"
+  | "error"
+  | "rejected"
+  | "handshake"
+  | "tag"
+  | "route"
+  | "plugin"
+  | "closing"
+  | "close"
+  | "sent"
+  | "received"
+  | "routed"
+  | "settled"
+  | "pressure"
+  | "limited"
+  | "stream";
+
+/** The names of all events of a Server and of a Client. */
+export const PLUGIN_EVENTS: readonly PluginEventName[] = [
+  "listening",
+  "connecting",
+  "connect",
+  "message",
+  "disconnect",
+  "suspended",
+  "resumed",
+  "reconnecting",
+  "unhandled",
+  "error",
+  "rejected",
+  "handshake",
+  "tag",
+  "route",
+  "plugin",
+  "closing",
+  "close",
+  "sent",
+  "received",
+  "routed",
+  "settled",
+  "pressure",
+  "limited",
+  "stream",
+];
+
+/**
+ * What a plugin may do:
+ *
+ * - `messages:read`: its hooks get copies of messages, results and what is sent.
+ * - `messages:modify`: its hooks change them, or stand in place of a handler. It includes `messages:read`.
+ * - `messages:send`: it sends messages and requests.
+ * - `clients:read`: it sees who the clients are, and their tags.
+ * - `clients:tag`: it gives and takes tags.
+ * - `clients:close`: it closes the connections of clients.
+ * - `routes:add`: it adds routes of its own.
+ * - `events:<name>`: it listens to an event, such as `events:connect`.
+ * - `stats`: it reads the counters of the Server or the Client.
+ */
+export type Permission =
+  | "messages:read"
+  | "messages:modify"
+  | "messages:send"
+  | "clients:read"
+  | "clients:tag"
+  | "clients:close"
+  | "routes:add"
+  | "stats"
+  | `events:${PluginEventName}`;
+
+const PLAIN: readonly Permission[] = [
+  "messages:read",
+  "messages:modify",
+  "messages:send",
+  "clients:read",
+  "clients:tag",
+  "clients:close",
+  "routes:add",
+  "stats",
+];
+
+/** Returns whether a value is the name of a permission. */
+export function isPermission(value: unknown): value is Permission {
+  if (typeof value !== "string") return false;
+  if (value.startsWith("events:")) return (PLUGIN_EVENTS as readonly string[]).includes(value.slice("events:".length));
+  return (PLAIN as readonly string[]).includes(value);
+}
+
+/**
+ * Checks a list of permissions. Returns a copy, each once.
+ *
+ * @param what What messages call the list.
+ */
+export function permissionsOf(what: string, value: unknown): readonly Permission[] {
+  if (!Array.isArray(value)) throw new TypeError(`${what} must be a list of permissions, not ${show(value)}`);
+  for (const name of value) {
+    if (isPermission(name)) continue;
+    throw new TypeError(
+      `${what} has ${show(name)}, which is no permission: there are ${PLAIN.join(", ")} and events:<name>, ` +
+        `where <name> is the name of an event`,
+    );
+  }
+  return Object.freeze([...new Set(value as Permission[])]);
+}
+
+/** Returns the set of what a plugin with these permissions may do. */
+export function grantedBy(permissions: readonly Permission[]): ReadonlySet<Permission> {
+  const granted = new Set(permissions);
+  if (granted.has("messages:modify")) granted.add("messages:read");
+  return granted;
+}
+
+/** Returns the error for a member of a handed-out object that a plugin has no permission for. */
+export function denied(plugin: string, what: string, permission: string): PermissionError {
+  return new PermissionError(
+    `Plugin "${plugin}" cannot use ${what}: it lacks the permission "${permission}", add it to the permissions of ` +
+      "definePlugin(), and to those that register() grants if it lists them",
+    plugin,
+    [permission],
+  );
+}
+
+/**
+ * Returns an object with these members and no others, without a prototype and frozen. Reading another one of `guarded`
+ * throws a `PermissionError`.
+ *
+ * @param plugin The name of the plugin that gets it.
+ * @param name What messages call it.
+ * @param members The members that the plugin may use.
+ * @param guarded The permission that each further member needs.
+ */
+export function fenced<Members extends object>(
+  plugin: string,
+  name: string,
+  members: Members,
+  guarded: Readonly<Record<string, string>>,
+): Members {
+  const target = Object.create(null, Object.getOwnPropertyDescriptors(members));
+  return new Proxy(Object.freeze(target), {
+    get(target, key): unknown {
+      const own = Object.getOwnPropertyDescriptor(target, key);
+      if (own !== undefined) return own.get === undefined ? own.value : own.get.call(undefined);
+      if (typeof key === "string" && Object.hasOwn(guarded, key)) {
+        throw denied(plugin, `${name}.${key}`, guarded[key]);
+      }
+      return undefined;
+    },
+  }) as Members;
+}
