@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { readFileSync } from "node:fs";
 import {
   type AttachMode,
   bytes,
@@ -27,6 +28,7 @@ import {
   text,
 } from "../mod.ts";
 import { Registration } from "../src/plugins/registration.ts";
+import { ROOT } from "../scripts/runtimes.ts";
 import { PLUGIN_EVENTS } from "../src/plugins/permissions.ts";
 import { SERVER_EVENTS } from "../src/server/server_events.ts";
 import { CLIENT_EVENTS } from "../src/client/client_events.ts";
@@ -82,7 +84,7 @@ function spy(permissions: readonly Permission[], name = "spy"): { plugin: Plugin
 }
 
 /** Everything that can be reached from a value by members, prototypes and the results of getters. */
-function reachable(value: unknown, found = new Set<unknown>()): Set<unknown> {
+function reachable(value: unknown, found = new Set<unknown>(), receiver: unknown = value): Set<unknown> {
   if (typeof value !== "object" && typeof value !== "function" || value === null || found.has(value)) return found;
   // The world of the language leads nowhere: only that of the library and of the program counts.
   if (value === globalThis || found.size > 5_000) return found;
@@ -93,12 +95,15 @@ function reachable(value: unknown, found = new Set<unknown>()): Set<unknown> {
     if (get === undefined) continue;
     reachable(get, found);
     try {
-      reachable(get.call(value), found);
+      reachable(get.call(receiver), found);
     } catch {
       // It leads nowhere.
     }
   }
-  return reachable(Object.getPrototypeOf(value), found);
+  const prototype = Object.getPrototypeOf(value);
+  // A prototype that is known already may have getters that say more of this value.
+  if (Object.isFrozen(prototype)) found.delete(prototype);
+  return reachable(prototype, found, receiver);
 }
 
 for (const [side, sidesOf] of SIDES) {
@@ -969,6 +974,45 @@ describe("a plugin's options", () => {
     await assertRejects(register({ whenOff: "stop" }), RangeError, "whenOff must be pass or refuse");
     await assertRejects(register({ permission: [] }), TypeError, 'Unknown option "permission"');
     await assertRejects(() => server.register({} as Plugin<never, void>), TypeError, "name must be a non-empty string");
+  });
+});
+
+describe("docs/plugins.md", () => {
+  const page = readFileSync(`${ROOT}docs/plugins.md`, "utf8");
+
+  it("has each permission with the members that come with it, and no other", async () => {
+    const rows = page.slice(page.indexOf("## Permissions"), page.indexOf("## Order")).split("\n")
+      .filter((line) => line.startsWith("| `")).map((line) => line.split(" | "));
+    const named = rows.map(([permission]) => permission.replace(/[|` ]/g, ""));
+    const plain = "messages:read messages:modify messages:send clients:read clients:tag clients:close routes:add stats";
+    assertEquals(named.sort(), [...plain.split(" "), "events:<name>"].sort());
+
+    await using peers = await streamPeers();
+    peers.server.route(UPPER, ({ data }) => data);
+    for (const [cell, members] of rows) {
+      const permission = cell.replace(/[|` ]/g, "").replace("<name>", "error") as Permission;
+      const { plugin, seen } = spy(["messages:read", permission]);
+      await peers.server.register(plugin);
+      peers.server.attach(UPPER, plugin, "before");
+      await peers.client.request(UPPER, "x");
+      for (const name of [...Object.keys(seen.host), ...Object.keys(seen.client)]) {
+        const always = "name version side setTimeout setInterval onClose remove id".split(" ");
+        assert(
+          always.includes(name) || new RegExp(`\\b${name}\\b`).test(members),
+          `${permission} says nothing of ${name}`,
+        );
+      }
+      await peers.server.unregister("spy");
+    }
+  });
+
+  it("has each code of a PluginError", () => {
+    const errors = readFileSync(`${ROOT}docs/errors.md`, "utf8");
+    const codes = /type PluginErrorCode =([^;]*);/.exec(readFileSync(`${ROOT}src/errors.ts`, "utf8"))![1];
+    for (const [, code] of codes.matchAll(/"([\w-]+)"/g)) {
+      assert(errors.includes(`\`${code}\``), code);
+      assert(page.includes(`\`${code}\``) || code === "no-hook" || code === "plugin-missing", code);
+    }
   });
 });
 

@@ -40,20 +40,15 @@ export function bytesOf(codec: Codec<unknown>, value: unknown): Uint8Array {
 export function failureOf(error: unknown): PluginFailure {
   try {
     const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown };
-    return plain({
+    return Object.freeze({
       name: typeof name === "string" ? name : describeType(error),
       message: typeof message === "string" ? message : describeType(error),
       code: typeof code === "string" ? code : undefined,
     });
   } catch {
     // Anything can be thrown, even an object whose members cannot be read.
-    return plain({ name: "Error", message: "It cannot be read", code: undefined });
+    return Object.freeze({ name: "Error", message: "It cannot be read", code: undefined });
   }
-}
-
-/** Returns a frozen object with these members and without a prototype, whose `constructor` would lead to the library. */
-export function plain<Members extends object>(members: Members): Members {
-  return Object.freeze(Object.create(null, Object.getOwnPropertyDescriptors(members)));
 }
 
 /** How deep the arguments of events are copied. They are flat, but for addresses and errors. */
@@ -68,5 +63,5 @@ export function saidBy(value: unknown, depth: number = 0): unknown {
   if (Array.isArray(value)) return Object.freeze(value.map((one) => saidBy(one, depth + 1)));
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return describeType(value);
-  return plain(Object.fromEntries(Object.entries(value).map(([name, one]) => [name, saidBy(one, depth + 1)])));
+  return Object.freeze(Object.fromEntries(Object.entries(value).map(([name, one]) => [name, saidBy(one, depth + 1)])));
 }

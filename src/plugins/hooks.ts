@@ -12,7 +12,7 @@ import { isThenable } from "../base/thenable.ts";
 import { PluginError } from "../errors.ts";
 import type { Codec } from "../message/codecs.ts";
 import { declares } from "../message/declared_errors.ts";
-import { copyOf, failureOf, plain, recoded } from "./copies.ts";
+import { copyOf, failureOf, recoded } from "./copies.ts";
 import { type Received, ShownMessage } from "./message_view.ts";
 import type { AfterChanges, BeforeChanges, PluginCallChanges, PluginMessage, PluginOutcome } from "./plugin_host.ts";
 import type { Registration } from "./registration.ts";
@@ -67,7 +67,7 @@ export class HookMiddleware {
           if (this.#registration.on) this.#watch("after", shown, handle, () => hook(outcome()));
         };
         const returned = (result: unknown): void => tell(() => shown.outcome(result));
-        const threw = (error: unknown): void => tell(() => plain({ error: failureOf(error) }));
+        const threw = (error: unknown): void => tell(() => Object.freeze({ error: failureOf(error) }));
         shown.keep();
         return observed(next, returned, threw);
       }
@@ -82,7 +82,14 @@ export class HookMiddleware {
           if (changes !== undefined && "result" in changes) return shown.answer(changes.result);
           throw error;
         };
-        return this.#change("after", shown, view.type, AFTER, () => hook(plain({ error: failureOf(error) })), go);
+        return this.#change(
+          "after",
+          shown,
+          view.type,
+          AFTER,
+          () => hook(Object.freeze({ error: failureOf(error) })),
+          go,
+        );
       });
     });
   }
@@ -131,7 +138,7 @@ export class HookMiddleware {
   #callOf({ kind, type, payload, options: { meta } }: OutgoingCall<unknown>): object & never {
     const live = this.#live;
     let copy: { readonly value: unknown } | undefined;
-    return plain({
+    return Object.freeze({
       kind,
       type,
       get payload(): unknown {
@@ -153,7 +160,7 @@ export class HookMiddleware {
         return next();
       }
       const shown = new ShownMessage(received, this.#types?.get(received.type.code), this.#live);
-      return run(shown, shown.view(), handle, next);
+      return run(shown, shown.view, handle, next);
     };
   }
 

@@ -10,7 +10,7 @@ import { checkFunction, whole } from "../base/checks.ts";
 import { TRAFFIC_EVENTS } from "../session/observers.ts";
 import type { MessageType } from "../message/message_type.ts";
 import { declares } from "../message/declared_errors.ts";
-import { failureOf, plain, saidBy } from "./copies.ts";
+import { failureOf, saidBy } from "./copies.ts";
 import type { PluginPeer } from "./endpoint.ts";
 import { ShownMessage } from "./message_view.ts";
 import { denied, fenced, isPermission, type Permission } from "./permissions.ts";
@@ -72,7 +72,7 @@ function capabilities(registration: Registration): object {
         const shown = new ShownMessage(message, type as never, true);
         const wanted = (error: unknown): boolean => declares(message.type, error);
         const what = `the handler of "${message.type.name}"`;
-        const result = guard.call(what, () => handler(shown.view(), registration.client(peer)), wanted);
+        const result = guard.call(what, () => handler(shown.view, registration.client(peer)), wanted);
         if (!(result instanceof Promise)) shown.done();
         else void result.then(() => shown.done(), () => shown.done());
         return result;
@@ -135,11 +135,11 @@ function eventOf(
     else if (arg instanceof IncomingMessage) message = arg;
     else if (arg !== undefined && !(name === "error" && i === 0)) info = Array.isArray(arg) ? { [name]: arg } : arg;
   });
-  return plain({
+  return Object.freeze({
     name: name as PluginEvent<never>["name"],
     client: peer === undefined ? undefined : clients.of(peer),
     info: saidBy(info) as PluginEvent<never>["info"],
-    message: message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false).view(),
+    message: message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false).view,
     error: name === "error" ? failureOf(args[0]) : undefined,
   });
 }

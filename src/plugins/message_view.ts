@@ -1,5 +1,5 @@
 /**
- * Messages as plugins see them: closures over the real one, so that nothing leads back to it.
+ * Messages as plugins see them: views of the real one that nothing leads back from.
  *
  * @module
  */
@@ -8,16 +8,78 @@ import { checkData } from "../base/codec_results.ts";
 import type { IncomingMessage } from "../app/incoming_message.ts";
 import type { AcceptedEnds } from "../app/streams/incoming_stream.ts";
 import type { AnyType } from "../app/middleware.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import type { Codec } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
-import { bytesOf, copyOf, failureOf, plain, recoded } from "./copies.ts";
+import { bytesOf, copyOf, failureOf, recoded } from "./copies.ts";
 import type { PluginMessage, PluginOutcome } from "./plugin_host.ts";
 
 /** A message or a stream in the chain of a route. */
 export type Received = IncomingMessage | AcceptedEnds;
 
+/** What a plugin gets of a message. All that it has are getters, so that making one costs little. */
+class MessageView implements PluginMessage {
+  readonly #shown: ShownMessage;
+
+  static {
+    // All plugins get the same prototype: none may change what others see, or make views of its own.
+    Reflect.deleteProperty(this.prototype, "constructor");
+    Object.setPrototypeOf(this.prototype, null);
+    Object.freeze(this.prototype);
+  }
+
+  constructor(shown: ShownMessage) {
+    this.#shown = shown;
+    Object.freeze(this);
+  }
+
+  get kind(): "message" | "stream" {
+    return this.#shown.received.kind;
+  }
+
+  get type(): AnyType {
+    return this.#shown.type;
+  }
+
+  get data(): unknown {
+    return this.#shown.data();
+  }
+
+  get content(): Uint8Array | undefined {
+    return this.#shown.content();
+  }
+
+  get meta(): Metadata {
+    return this.#shown.received.meta;
+  }
+
+  get requestId(): number | string {
+    const { received } = this.#shown;
+    return received.kind === "stream" ? received.id : received.requestId;
+  }
+
+  get receivedAt(): number {
+    return this.#shown.received.receivedAt;
+  }
+
+  get wantsReply(): boolean {
+    const { received } = this.#shown;
+    return received.kind === "stream" || received.wantsReply;
+  }
+
+  get timeLeft(): number | undefined {
+    return this.#shown.received.timeLeft;
+  }
+
+  get signal(): AbortSignal {
+    return this.#shown.signal();
+  }
+}
+
 /** A message with what a plugin sees of it, and the way back of what a plugin returns. */
 export class ShownMessage {
+  /** What the plugin gets. */
+  readonly view: PluginMessage;
   /** What the route gets. */
   readonly received: Received;
   /** The type that the plugin was attached to, or that of the message. */
@@ -33,38 +95,12 @@ export class ShownMessage {
     this.received = received;
     this.type = type ?? received.type;
     this.#live = live;
-  }
-
-  /** Returns what the plugin gets. */
-  view(): PluginMessage {
-    const received = this.received;
-    // deno-lint-ignore no-this-alias
-    const shown = this;
-    return plain({
-      kind: received.kind,
-      type: this.type,
-      get data(): unknown {
-        return shown.#readData();
-      },
-      get content(): Uint8Array | undefined {
-        return shown.#readContent();
-      },
-      meta: received.meta,
-      requestId: received.kind === "stream" ? received.id : received.requestId,
-      receivedAt: received.receivedAt,
-      wantsReply: received.kind === "stream" || received.wantsReply,
-      get timeLeft(): number | undefined {
-        return received.timeLeft;
-      },
-      get signal(): AbortSignal {
-        return shown.#signal();
-      },
-    });
+    this.view = new MessageView(this);
   }
 
   /** Copies the bytes now: whoever comes next may take their buffer away, as threads do. */
   keep(): void {
-    if (!this.#live) this.#readContent();
+    if (!this.#live) this.content();
   }
 
   /** Called when the hook is over. Its signal is not aborted any more: that of a message may be the one of its connection. */
@@ -86,10 +122,10 @@ export class ShownMessage {
   /** Returns what a plugin gets of the result of the handler. */
   outcome(result: unknown): PluginOutcome {
     try {
-      return plain({ result: this.#result(result) });
+      return Object.freeze({ result: this.#result(result) });
     } catch (error) {
       // It cannot be sent either.
-      return plain({ error: failureOf(error) });
+      return Object.freeze({ error: failureOf(error) });
     }
   }
 
@@ -113,13 +149,15 @@ export class ShownMessage {
     return raw ? this.type as AnyMessageType : undefined;
   }
 
-  #readContent(): Uint8Array | undefined {
+  /** Returns its bytes: a copy, unless the plugin may change them. */
+  content(): Uint8Array | undefined {
     const received = this.received;
     if (received.kind === "stream") return undefined;
     return this.#live ? received.content : this.#bytes ??= received.content.slice();
   }
 
-  #readData(): unknown {
+  /** Returns its data: a copy, unless the plugin may change them. */
+  data(): unknown {
     const received = this.received;
     const { name } = this.type;
     if (received.kind === "stream") {
@@ -131,11 +169,11 @@ export class ShownMessage {
       return (this.#data ??= { value: copyOf(`the data of "${name}"`, received.data) }).value;
     }
     const { payload } = this.type as AnyMessageType;
-    return (this.#data ??= { value: checkData(name, payload.decode(this.#readContent()!)) }).value;
+    return (this.#data ??= { value: checkData(name, payload.decode(this.content()!)) }).value;
   }
 
-  /** A signal of its own: the reason of the real one may be anything. */
-  #signal(): AbortSignal {
+  /** Returns a signal of its own: the reason of the real one may be anything. */
+  signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = this.#controller = new AbortController();
       const abort = (): void => controller.abort(new DOMException("Nobody needs the answer any more", "AbortError"));
