@@ -14,6 +14,7 @@ import { TimerWheel } from "../../src/base/timer_wheel.ts";
 import type { Connection } from "../../src/transport.ts";
 import { DecodedFrame } from "../../src/wire/decoded_frame.ts";
 import { crc32, encodeFrame, Flag, FrameDecoder, type Protocol, protocol } from "../../src/wire/mod.ts";
+import { dispatchCases } from "./dispatch_cases.ts";
 import { telemetryCases } from "./telemetry.ts";
 
 /** One function to measure. */
@@ -44,6 +45,7 @@ const NOTHING = new Uint8Array(0);
 export async function microCases(): Promise<MicroCases> {
   const peers = await memoryCases();
   const request = requestCase();
+  const dispatch = await dispatchCases();
   const telemetry = await telemetryCases();
   const sized = SIZES.flatMap(([label, size]) => {
     const content = Uint8Array.from({ length: size }, (_, i) => i * 31);
@@ -59,9 +61,10 @@ export async function microCases(): Promise<MicroCases> {
     ];
   });
   return {
-    cases: [...sized, ...peers.cases, ...request.cases, ...telemetry.cases, ...codecCases()],
+    cases: [...sized, ...peers.cases, ...dispatch.cases, ...request.cases, ...telemetry.cases, ...codecCases()],
     async [Symbol.asyncDispose](): Promise<void> {
       request.close();
+      dispatch.close();
       await peers[Symbol.asyncDispose]();
       await telemetry[Symbol.asyncDispose]();
     },
