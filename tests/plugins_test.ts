@@ -220,6 +220,25 @@ for (const [side, sidesOf] of SIDES) {
       assertEquals(peers.errors, []);
     });
 
+    it("see copies of bytes without messages:modify", async () => {
+      await using peers = await streamPeers();
+      const { asker, host } = sidesOf(peers);
+      host.route(RAW, ({ data }) => data);
+      const eraser = definePlugin({
+        name: "eraser",
+        version: "1.0.0",
+        permissions: ["messages:read"],
+        setup: () => ({
+          before: ({ content, data }) => void (content!.fill(0), (data as Uint8Array).fill(0)),
+          after: (_message, _client, { result }) => void (result as Uint8Array).fill(0),
+        }),
+      });
+      await host.register(eraser);
+      for (const mode of ["before", "after"] as const) host.attach(RAW, eraser, mode);
+      assertEquals(await asker.request(RAW, new Uint8Array([1, 2])), new Uint8Array([1, 2]));
+      assertEquals(peers.errors, []);
+    });
+
     it("see copies of what middleware has changed, and of the heads of streams", async () => {
       await using peers = await streamPeers();
       const { asker, host } = sidesOf(peers);
