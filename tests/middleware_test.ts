@@ -389,11 +389,11 @@ describe("middleware", () => {
     const routes = new Routes();
     const handler = ({ data }: Message<string, string>): string => data;
     const route = routes.add(UPPER, handler);
-    const remove = routes.use(undefined, () => {});
+    const remove = routes.use(undefined, () => {}, true);
     assert(route.handler !== handler as unknown);
     remove();
     assertStrictEquals(route.handler, handler as unknown);
-    routes.use([NOTE as AnyMessageType], () => {});
+    routes.use([NOTE as AnyMessageType], () => {}, false);
     assertStrictEquals(route.handler, handler as unknown);
   });
 });

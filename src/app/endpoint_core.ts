@@ -239,12 +239,19 @@ export class EndpointCore<Map extends EventMap> {
     };
   }
 
-  /** Adds a middleware around handlers; see `Server.use`. */
+  /**
+   * Adds a middleware around handlers; see `Server.use`.
+   *
+   * @param unrouted True if it is around messages of its types that have no route, too. It is in any case if it has no types.
+   */
   use(
     first: readonly AnyType[] | Middleware<never, never>,
     second: Middleware<never, never> | undefined,
+    unrouted = false,
   ): () => void {
-    return typeof first === "function" ? this.routes.use(undefined, first) : this.routes.use(first, second!);
+    return typeof first === "function"
+      ? this.routes.use(undefined, first, true)
+      : this.routes.use(first, second!, unrouted);
   }
 
   /** Adds a middleware around what is sent; see `Server.useOutgoing`. */

@@ -72,6 +72,8 @@ interface Entry {
   readonly middleware: Middleware<never, never>;
   /** The codes of its types; `undefined` for everything. */
   readonly codes: ReadonlySet<number> | undefined;
+  /** True if it is around messages without a route, too. */
+  readonly unrouted: boolean;
 }
 
 const CHANGES = { data: unchecked<unknown>() };
@@ -92,12 +94,18 @@ export class Middlewares {
   /**
    * Adds one. Returns a function that removes it.
    *
+   * @param unrouted True if it is around messages without a route, too. Their payload is not decoded.
    * @throws {TypeError} It is no function, or `types` is no list of types.
    */
-  add(types: readonly AnyType[] | undefined, middleware: Middleware<never, never>): () => void {
+  add(
+    types: readonly AnyType[] | undefined,
+    middleware: Middleware<never, never>,
+    unrouted: boolean,
+  ): () => void {
     const entry: Entry = {
       middleware: checkFunction("Cannot use: the middleware", middleware),
       codes: types === undefined ? undefined : codesOf(types),
+      unrouted,
     };
     this.#set([...this.#entries, entry]);
     return () => this.#set(this.#entries.filter((other) => other !== entry));
@@ -108,15 +116,25 @@ export class Middlewares {
     return composed(this.#entries.filter(({ codes }) => codes?.has(code) ?? true), handler) as Handler;
   }
 
-  /** What handles messages without a route. Middleware of certain types is not around it: their payload is not decoded. */
+  /** What handles messages without a route. */
   get catchAll(): CatchAll {
     return this.#catchAll;
   }
 
   #set(entries: Entry[]): void {
     this.#entries = entries;
-    this.#catchAll = { handler: composed(entries.filter(({ codes }) => codes === undefined), OFFERED.handler) };
+    const chain = entries.filter(({ unrouted }) => unrouted).map(onlyItsTypes);
+    this.#catchAll = { handler: composed(chain, OFFERED.handler) };
   }
+}
+
+/** Returns a middleware that looks at the code of each message itself. */
+function onlyItsTypes(entry: Entry): Entry {
+  const { codes, middleware } = entry;
+  if (codes === undefined) return entry;
+  const filtered = (received: { readonly type: AnyType }, peer: never, next: Next): unknown =>
+    codes.has(received.type.code) ? middleware(received as never, peer, next) : next();
+  return { ...entry, middleware: filtered as Entry["middleware"] };
 }
 
 function composed(entries: readonly Entry[], handler: AnyHandler): AnyHandler {

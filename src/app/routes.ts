@@ -213,8 +213,8 @@ export class Routes {
    * Adds a middleware around the handlers, those that are there and those that come. Returns a function that removes it.
    * Throws what `Middlewares.add` throws.
    */
-  use(types: readonly AnyType[] | undefined, middleware: Middleware<never, never>): () => void {
-    const remove = this.#middlewares.add(types, middleware);
+  use(types: readonly AnyType[] | undefined, middleware: Middleware<never, never>, unrouted: boolean): () => void {
+    const remove = this.#middlewares.add(types, middleware, unrouted);
     this.#compose();
     return () => {
       remove();

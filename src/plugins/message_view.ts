@@ -115,8 +115,13 @@ export class ShownMessage {
 
   /** Returns the result of the handler that a plugin has returned. */
   answer(result: unknown): unknown {
+    const { received } = this;
     const reply = this.#raw?.reply as Codec<unknown> | undefined;
-    return reply === undefined ? result : bytesOf(reply, result);
+    if (reply === undefined) return result;
+    const bytes = bytesOf(reply, result);
+    if (received.kind === "stream" || received.route !== undefined) return bytes;
+    // What is returned for a message without a route is no answer.
+    return received.wantsReply && !received.answered ? received.reply(bytes) : undefined;
   }
 
   /** Returns what a plugin gets of the result of the handler. */

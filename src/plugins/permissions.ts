@@ -11,6 +11,7 @@ import { PermissionError } from "../errors.ts";
 export type PluginEventName =
   | "listening"
   | "connecting"
+  | "failed"
   | "connect"
   | "message"
   | "disconnect"
@@ -38,6 +39,7 @@ export type PluginEventName =
 export const PLUGIN_EVENTS: readonly PluginEventName[] = [
   "listening",
   "connecting",
+  "failed",
   "connect",
   "message",
   "disconnect",

@@ -150,7 +150,9 @@ export class Registry implements RegistrationOwner {
       );
     }
     const incoming = middleware[hook]();
-    return registration.attached(listed === undefined ? core.use(incoming, undefined) : core.use(listed, incoming));
+    return registration.attached(
+      listed === undefined ? core.use(incoming, undefined) : core.use(listed, incoming, true),
+    );
   }
 
   /** Removes all plugins, the last one first. Never rejects. */
