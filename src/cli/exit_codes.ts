@@ -20,7 +20,21 @@ export const ExitCode = {
   REMOTE: 5,
   /** Ctrl+C, as shells have it: 128 and the number of the signal. */
   INTERRUPTED: 130,
+  /** It was asked to end by SIGTERM. */
+  TERMINATED: 143,
 } as const;
+
+/** What the exit codes mean, for `--help` and for the page. */
+export const EXIT_CODE_MEANINGS: readonly (readonly [code: ExitCode, meaning: string])[] = [
+  [ExitCode.OK, "it worked"],
+  [ExitCode.FAILED, "it failed in a way that has no code of its own"],
+  [ExitCode.USAGE, "the command or its options are wrong"],
+  [ExitCode.NO_CONNECTION, "no connection: nobody listens, or the handshake or the trust failed"],
+  [ExitCode.TIMEOUT, "nobody answered in time"],
+  [ExitCode.REMOTE, "the peer answered with an error"],
+  [ExitCode.INTERRUPTED, "interrupted by Ctrl+C"],
+  [ExitCode.TERMINATED, "ended by SIGTERM"],
+];
 
 /** One of the exit codes. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

@@ -13,6 +13,8 @@ export interface OutputOptions {
   readonly json?: boolean | undefined;
   /** Prints results only: no progress and no hints. */
   readonly quiet?: boolean | undefined;
+  /** Prints more, and the stack of an error. */
+  readonly verbose?: boolean | undefined;
   /** False for no colours. Default: colours where a terminal shows them and `NO_COLOR` is not set. */
   readonly color?: boolean | undefined;
 }
@@ -25,14 +27,16 @@ export class Output {
   readonly terminal: Terminal;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly verbose: boolean;
   readonly color: boolean;
   /** True while the last line is progress that the next output replaces. */
   #progress = false;
 
-  constructor(terminal: Terminal, { color, json, quiet }: OutputOptions = {}) {
+  constructor(terminal: Terminal, { color, json, quiet, verbose }: OutputOptions = {}) {
     this.terminal = terminal;
     this.json = json === true;
     this.quiet = quiet === true;
+    this.verbose = verbose === true;
     const { FORCE_COLOR, NO_COLOR } = terminal.env;
     const wanted = FORCE_COLOR !== undefined && FORCE_COLOR !== "" || terminal.isTerminal.output && !NO_COLOR;
     this.color = color !== false && !this.json && wanted;
@@ -49,6 +53,11 @@ export class Output {
     if (this.quiet || this.json) return;
     this.clear();
     this.terminal.err(`${text}\n`);
+  }
+
+  /** Gives people a hint about what to do next, on the standard error output. Nothing if nobody looks at a terminal. */
+  hint(text: string): void {
+    if (this.terminal.isTerminal.error) this.note(text);
   }
 
   /** Shows how far something is, in place of what was shown before. Nothing if nobody looks at a terminal. */

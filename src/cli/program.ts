@@ -4,18 +4,26 @@
  * @module
  */
 
-import { Command, CommanderError } from "commander";
-import { ConfigError, ConnectionError, HandshakeError, ProtocolError, RemoteError, TimeoutError } from "../errors.ts";
+import { Command, CommanderError, Help, type Option } from "commander";
 import { VERSION } from "../version.ts";
 import { benchCommand } from "./bench/command.ts";
 import { type CommandContext, type CommandModule, makeContext } from "./command.ts";
 import { fingerprintCommand } from "./commands/fingerprint.ts";
 import { keygenCommand } from "./commands/keygen.ts";
-import { CommandError, ExitCode } from "./exit_codes.ts";
+import { EXIT_CODE_MEANINGS, ExitCode } from "./exit_codes.ts";
+import { exitCodeOf, exitCodeOfInterruption, failureOf } from "./failure.ts";
+import type { OutputOptions } from "./output.ts";
+import { CONNECTION_GROUP } from "./target.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
-/** The commands, in the order in which `--help` lists them. */
-const COMMANDS: readonly CommandModule[] = [benchCommand, keygenCommand, fingerprintCommand];
+export { exitCodeOf } from "./failure.ts";
+
+/** The commands, in the order in which `--help` lists them. One line each. */
+const COMMANDS: readonly CommandModule[] = [
+  benchCommand,
+  keygenCommand,
+  fingerprintCommand,
+];
 
 /** Returns the program. */
 export function makeProgram(context: CommandContext): Command {
@@ -25,8 +33,12 @@ export function makeProgram(context: CommandContext): Command {
     .version(VERSION)
     .option("--json", "print JSON, one value a line")
     .option("-q, --quiet", "print results only")
+    .option("-v, --verbose", "print more, and the stack of an error")
     .option("--no-color", "print without colours")
+    .addHelpText("after", () => `\nExit codes:\n${exitCodeLines()}`)
+    .showHelpAfterError("(add --help for the options)")
     .exitOverride()
+    .configureHelp({ showGlobalOptions: true, visibleOptions })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
@@ -34,6 +46,7 @@ export function makeProgram(context: CommandContext): Command {
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => false,
       getErrHasColors: () => false,
+      outputError: (text, write) => write(text.replace(/^error: /, "veltix: ")),
     });
   for (const add of COMMANDS) add(program, context);
   return program;
@@ -61,30 +74,31 @@ export async function run(args: readonly string[], terminal?: Terminal): Promise
 }
 
 async function runIn(terminal: Terminal, args: readonly string[]): Promise<number> {
-  const context = makeContext(terminal);
+  const program = makeProgram(makeContext(terminal));
   try {
-    await makeProgram(context).parseAsync([...args], { from: "user" });
+    await program.parseAsync([...args], { from: "user" });
     return ExitCode.OK;
   } catch (error) {
     // It has printed what is wrong.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE;
-    if (terminal.signal.aborted) return ExitCode.INTERRUPTED;
-    const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
-    const text = typeof message === "string" ? message : String(error);
-    const json = args.includes("--json");
-    terminal.err(json ? `${JSON.stringify({ error: code ?? "failed", message: text })}\n` : `veltix: ${text}\n`);
+    if (terminal.signal.aborted) return exitCodeOfInterruption(terminal.signal.reason);
+    const { json, verbose } = program.opts<OutputOptions>();
+    const { code, message, stack } = failureOf(error);
+    const debug = verbose === true || terminal.env.VELTIX_DEBUG === "1";
+    if (json === true) {
+      terminal.err(`${JSON.stringify({ error: code, message, ...debug ? { stack } : {} })}\n`);
+    } else terminal.err(`veltix: ${debug ? stack ?? message : message}\n`);
     return exitCodeOf(error);
   }
 }
 
-/** Returns the exit code for an error. */
-export function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof CommandError) return error.exitCode;
-  if (error instanceof TimeoutError) return ExitCode.TIMEOUT;
-  if (error instanceof RemoteError) return ExitCode.REMOTE;
-  if (error instanceof ConnectionError || error instanceof HandshakeError || error instanceof ProtocolError) {
-    return ExitCode.NO_CONNECTION;
-  }
-  if (error instanceof ConfigError || error instanceof RangeError) return ExitCode.USAGE;
-  return ExitCode.FAILED;
+/** Returns the options that `--help` shows, those of the connection after the command's own. */
+function visibleOptions(this: Help, command: Command): Option[] {
+  const options = Help.prototype.visibleOptions.call(this, command);
+  const ofConnection = (option: Option): number => Number(option.helpGroupHeading === CONNECTION_GROUP);
+  return options.sort((a, b) => ofConnection(a) - ofConnection(b));
+}
+
+function exitCodeLines(): string {
+  return EXIT_CODE_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(4)} ${meaning}`).join("\n");
 }

@@ -4,11 +4,13 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { ClientConfig } from "../client/client_config.ts";
 import { Identity } from "../encryption/mod.ts";
 import { CommandError, ExitCode } from "./exit_codes.ts";
+import { collect, configOf, jsonOf, milliseconds, readText } from "./values.ts";
+
+export { count, jsonOf, milliseconds } from "./values.ts";
 
 /** The options of commands that connect, as they are typed. */
 export interface TargetOptions {
@@ -18,11 +20,13 @@ export interface TargetOptions {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly serverName?: string | undefined;
+  readonly pin?: readonly string[] | undefined;
   readonly trust?: readonly string[] | undefined;
   readonly identity?: string | undefined;
   readonly credentials?: string | undefined;
   readonly insecureCredentials?: boolean | undefined;
   readonly connectTimeout?: number | undefined;
+  readonly config?: string | undefined;
 }
 
 /** What an address says: `HOST:PORT`, `PORT`, `unix:PATH`, `ws://…` or `wss://…`. */
@@ -31,25 +35,43 @@ export type TargetAddress =
   | { readonly path: string }
   | { readonly url: string };
 
+/** The heading of the options of a connection in `--help`. */
+export const CONNECTION_GROUP = "Connection:";
+
+/** What addresses look like. */
+const FORMS = "HOST:PORT, PORT, unix:PATH, ws://… or wss://…";
+
 /** Adds the address and the options of the connection to a command. */
 export function withTarget(command: Command): Command {
-  return withConnection(command.argument("<address>", "HOST:PORT, PORT, unix:PATH, ws://… or wss://…"));
+  return withConnection(command.argument("<address>", FORMS));
 }
 
 /** Adds the options of a connection to a command. */
 export function withConnection(command: Command): Command {
-  return command
-    .option("--protocol <release>", "the protocol: native, or a Python release such as 2.0.4", "auto")
-    .option("--tls", "connect over TLS")
-    .option("--ca <file>", "trust the certificates in this file (implies --tls)")
-    .option("--cert <file>", "show this certificate (implies --tls)")
-    .option("--key <file>", "the key of the certificate")
-    .option("--server-name <name>", "the name that the server's certificate must have (implies --tls)")
-    .option("--trust <key...>", "encrypt, and trust a server with one of these public keys")
-    .option("--identity <file>", "encrypt, and show the identity in this file (needs --trust)")
-    .option("--credentials <json>", "what the server's authenticate gets")
-    .option("--insecure-credentials", "send them unencrypted, too")
-    .option("--connect-timeout <ms>", "how long connecting may take", milliseconds, 10_000);
+  const add = (
+    flags: string,
+    description: string,
+    read?: (text: string, before: never) => unknown,
+    value?: unknown,
+  ): void => {
+    const option = new Option(flags, description).helpGroup(CONNECTION_GROUP);
+    if (read !== undefined) option.argParser<never>(read as (text: string, before: never) => never);
+    command.addOption(value === undefined ? option : option.default(value));
+  };
+  add("--protocol <release>", "the protocol: auto, native, or a Python release such as 2.0.4", undefined, "auto");
+  add("--tls", "connect over TLS");
+  add("--ca <file>", "trust the certificates in this file (implies --tls)");
+  add("--cert <file>", "show this certificate (implies --tls)");
+  add("--key <file>", "the key of the certificate (implies --tls)");
+  add("--server-name <name>", "the name that the server's certificate must have (implies --tls)");
+  add("--pin <sha256>", "trust a certificate with this public key; repeatable (implies --tls)", collect);
+  add("--trust <key>", "encrypt, and trust a server with this public key (vx1:…); repeatable", collect);
+  add("--identity <file>", "show the identity in this file (needs --trust)");
+  add("--credentials <json>", "what the server's authenticate gets; @FILE reads a file");
+  add("--insecure-credentials", "send them unencrypted, too");
+  add("--connect-timeout <ms>", "how long connecting may take", milliseconds, 10_000);
+  add("--config <file>", "further options of the Client, as a JSON object");
+  return command;
 }
 
 /**
@@ -63,11 +85,8 @@ export function addressOf(text: string): TargetAddress {
   if (text.startsWith("/") || text.startsWith("./")) return { path: text };
   const [, hostname = "127.0.0.1", digits] = text.match(/^(?:(?:tcp:\/\/)?(\[[^\]]+\]|[^:/\s]+):)?(\d+)$/) ?? [];
   const port = Number(digits);
-  if (!(port <= 65_535)) {
-    throw new CommandError(
-      ExitCode.USAGE,
-      `"${text}" is no address: write HOST:PORT, PORT, unix:PATH, ws://… or wss://…`,
-    );
+  if (!(port >= 1 && port <= 65_535)) {
+    throw new CommandError(ExitCode.USAGE, `"${text}" is no address: write ${FORMS}`);
   }
   return { hostname: hostname.replace(/^\[|\]$/g, ""), port };
 }
@@ -78,51 +97,41 @@ export function addressOf(text: string): TargetAddress {
  * @throws {CommandError} A file cannot be read, or an option is wrong.
  */
 export async function clientConfig(address: string, options: TargetOptions): Promise<ClientConfig> {
-  const { ca, cert, connectTimeout, credentials, identity, insecureCredentials, key, protocol, serverName } = options;
-  const tls = options.tls === true || [ca, cert, key, serverName].some((option) => option !== undefined);
-  if (identity !== undefined && options.trust === undefined) {
+  const {
+    ca,
+    cert,
+    connectTimeout,
+    credentials,
+    identity,
+    insecureCredentials,
+    key,
+    pin,
+    protocol,
+    serverName,
+    trust,
+  } = options;
+  const tls = options.tls === true || [ca, cert, key, serverName, pin].some((option) => option !== undefined);
+  if (identity !== undefined && trust === undefined) {
     throw new CommandError(ExitCode.USAGE, "--identity needs --trust with the public key of the server");
   }
+  const config = configOf(options.config);
   return {
-    ...addressOf(address),
-    protocol,
-    handshakeTimeout: connectTimeout,
-    tls: tls ? { ca: read(ca), cert: read(cert), key: read(key), serverName } : undefined,
-    encryption: options.trust === undefined ? undefined : {
-      trust: [...options.trust],
-      identity: identity === undefined ? undefined : await Identity.load(identity),
-    },
-    credentials: credentials === undefined ? undefined : jsonOf("--credentials", credentials),
-    insecureCredentials,
+    ...config,
+    ...given({
+      ...addressOf(address),
+      protocol: protocol === "auto" && config.protocol !== undefined ? undefined : protocol,
+      handshakeTimeout: connectTimeout,
+      tls: tls ? given({ ca: readText(ca), cert: readText(cert), key: readText(key), serverName, pin }) : undefined,
+      encryption: trust === undefined
+        ? undefined
+        : given({ trust: [...trust], identity: identity === undefined ? undefined : await Identity.load(identity) }),
+      credentials: credentials === undefined ? undefined : jsonOf("--credentials", credentials),
+      insecureCredentials,
+    }),
   };
 }
 
-/** Reads a whole number of milliseconds, for commander. */
-export function milliseconds(text: string): number {
-  return count(text);
-}
-
-/** Reads a whole number from 1, for commander. */
-export function count(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0 && value <= 0x7fffffff) return value;
-  throw new CommandError(ExitCode.USAGE, `"${text}" must be a whole number from 1 to ${0x7fffffff}`);
-}
-
-/** Reads JSON that was typed. */
-export function jsonOf(what: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CommandError(ExitCode.USAGE, `${what} must be JSON: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function read(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new CommandError(ExitCode.USAGE, `Cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
+/** Returns an object without the members that are `undefined`, so that they hide nothing that is spread before them. */
+export function given<Value extends object>(value: Value): Value {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Value;
 }

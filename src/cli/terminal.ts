@@ -12,7 +12,9 @@ export interface Terminal {
   out(text: string | Uint8Array): void;
   /** Writes to the standard error output, as it is. */
   err(text: string): void;
-  /** The chunks of the standard input. */
+  /** Resolves when the reader of the standard output has caught up. Default: it always has. */
+  drained?(): Promise<void>;
+  /** The chunks of the standard input. They end when {@linkcode signal} is aborted. */
   input(): AsyncIterable<Uint8Array>;
   /** True if the standard input, output or error output is a terminal, and not a pipe or a file. */
   readonly isTerminal: { readonly input: boolean; readonly output: boolean; readonly error: boolean };
@@ -20,35 +22,96 @@ export interface Terminal {
   readonly columns: number;
   /** The environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted when the user interrupts the command by Ctrl+C, or when it is asked to end. */
+  /**
+   * Aborted when the user interrupts the command by Ctrl+C, when it is asked to end, or when nobody reads its output any
+   * more. The reason is an {@linkcode Interruption}.
+   */
   readonly signal: AbortSignal;
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+/** Why a command is to end early. */
+export class Interruption extends Error {
+  override readonly name = "AbortError";
+  /** `"SIGINT"` for Ctrl+C, `"SIGTERM"`, or `"SIGPIPE"` if the reader of the output has left, as `head` does. */
+  readonly by: "SIGINT" | "SIGPIPE" | "SIGTERM";
+
+  constructor(by: Interruption["by"]) {
+    super(by === "SIGPIPE" ? "Nobody reads the output" : `Interrupted by ${by}`);
+    this.by = by;
+  }
+}
+
+/** What a second signal does, while a command still closes what it has opened. */
+const EXIT_AT_ONCE = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Returns the terminal of this process. It listens to signals until it is disposed of. */
 export function processTerminal(): Terminal & Disposable {
   const controller = new AbortController();
-  const abort = (why: string): void => controller.abort(new DOMException(why, "AbortError"));
-  const ended = (): void => abort("Interrupted");
-  // A reader such as `head` closes the pipe early. That is no fault of the command.
-  const closed = (): void => abort("Nobody reads the output");
+  const { signal } = controller;
   const { stdin, stdout, stderr } = process;
-  for (const name of SIGNALS) process.on(name, ended);
-  stdout.on("error", closed);
+  const ended = (by: "SIGINT" | "SIGTERM") => (): void => {
+    if (signal.aborted) process.exit(EXIT_AT_ONCE[by]);
+    controller.abort(new Interruption(by));
+  };
+  const listeners = { SIGINT: ended("SIGINT"), SIGTERM: ended("SIGTERM") };
+  // A reader such as `head` closes the pipe early. That is no fault of the command.
+  const left = (): void => controller.abort(new Interruption("SIGPIPE"));
+  // What cannot be told to people cannot be told.
+  const ignored = (): void => {};
+  for (const [name, listener] of Object.entries(listeners)) process.on(name, listener);
+  stdout.on("error", left);
+  stderr.on("error", ignored);
   return {
-    out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
-    input: () => stdin as AsyncIterable<Uint8Array>,
+    out: (text) => {
+      if (!stdout.destroyed) stdout.write(text);
+    },
+    err: (text) => {
+      if (!stderr.destroyed) stderr.write(text);
+    },
+    drained: async () => {
+      if (!stdout.writableNeedDrain || stdout.destroyed || signal.aborted) return;
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      stdout.once("drain", resolve).once("close", resolve);
+      signal.addEventListener("abort", resolve, { once: true });
+      await promise;
+      stdout.off("drain", resolve).off("close", resolve);
+      signal.removeEventListener("abort", resolve);
+    },
+    input: async function* (): AsyncGenerator<Uint8Array> {
+      const stop = (): void => void stdin.destroy();
+      if (signal.aborted) return;
+      signal.addEventListener("abort", stop, { once: true });
+      try {
+        for await (const chunk of stdin) yield typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        signal.removeEventListener("abort", stop);
+      }
+    },
     isTerminal: { input: stdin.isTTY === true, output: stdout.isTTY === true, error: stderr.isTTY === true },
     get columns() {
-      return stdout.columns ?? 80;
+      return stdout.columns ?? stderr.columns ?? 80;
     },
-    env: process.env,
-    signal: controller.signal,
+    env: readable(process.env),
+    signal,
     [Symbol.dispose]: () => {
-      for (const name of SIGNALS) process.off(name, ended);
-      stdout.off("error", closed);
+      for (const [name, listener] of Object.entries(listeners)) process.off(name, listener);
+      stdout.off("error", left);
+      // The listener for errors of the standard error output stays: its last line may still be on its way.
     },
   };
+}
+
+/** Returns the environment, in which a variable that may not be read is one that is not set, as on Deno. */
+function readable(env: Readonly<Record<string, string | undefined>>): Terminal["env"] {
+  return new Proxy(env, {
+    get(target, name): string | undefined {
+      try {
+        return typeof name === "string" ? target[name] : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+  });
 }

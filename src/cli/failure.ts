@@ -1,0 +1,59 @@
+/**
+ * What the command line says about an error, and its exit code.
+ *
+ * @module
+ */
+
+import { ConfigError, ConnectionError, HandshakeError, ProtocolError, RemoteError, TimeoutError } from "../errors.ts";
+import { readable } from "../base/untrusted.ts";
+import { CommandError, ExitCode } from "./exit_codes.ts";
+import { Interruption } from "./terminal.ts";
+
+/** An error as it is told. */
+export interface Failure {
+  /** The code of the error; `"failed"` if it has none. */
+  readonly code: string;
+  /** What went wrong, for people. A peer may have written a part of it, so it has no control characters. */
+  readonly message: string;
+  /** Where it happened. */
+  readonly stack: string | undefined;
+}
+
+/** Returns how an error is told. */
+export function failureOf(error: unknown): Failure {
+  const { code, message, name, stack } = (error ?? {}) as Partial<
+    Record<"code" | "message" | "name" | "stack", unknown>
+  >;
+  const text = typeof message === "string" && message !== "" ? message : String(error);
+  return {
+    code: typeof code === "string" ? code : "failed",
+    message: readable(permissionText(name, text) ?? text),
+    stack: typeof stack === "string" ? readable(stack) : undefined,
+  };
+}
+
+/** Returns what a missing permission of Deno means; `undefined` for other errors. */
+function permissionText(name: unknown, message: string): string | undefined {
+  const [, what, kind] = message.match(/Requires (.+?), run again with the --allow-(\w+) flag/) ?? [];
+  if (what === undefined && name !== "NotCapable") return undefined;
+  if (what === undefined) return `Deno does not allow it: ${message}`;
+  return `Deno does not allow ${what}: start it with --allow-${kind}, or with -A for all permissions`;
+}
+
+/** Returns the exit code for an error. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof TimeoutError) return ExitCode.TIMEOUT;
+  if (error instanceof RemoteError) return ExitCode.REMOTE;
+  if (error instanceof ConnectionError || error instanceof HandshakeError || error instanceof ProtocolError) {
+    return ExitCode.NO_CONNECTION;
+  }
+  if (error instanceof ConfigError || error instanceof RangeError) return ExitCode.USAGE;
+  return ExitCode.FAILED;
+}
+
+/** Returns the exit code of a command that was interrupted. A reader that has left is no failure. */
+export function exitCodeOfInterruption(reason: unknown): ExitCode {
+  const by = reason instanceof Interruption ? reason.by : "SIGINT";
+  return by === "SIGPIPE" ? ExitCode.OK : by === "SIGTERM" ? ExitCode.TERMINATED : ExitCode.INTERRUPTED;
+}
