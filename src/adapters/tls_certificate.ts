@@ -23,7 +23,15 @@ export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
   // `getPeerCertificate` would end the process on Node 24, by a segmentation fault, for a key on a curve without a name
   // of NIST. Any peer could send one.
   const certificate: X509Certificate | null | undefined = socket.getPeerX509Certificate();
-  if (certificate === undefined || certificate === null) return undefined;
+  return certificate === undefined || certificate === null ? undefined : described(certificate);
+}
+
+/**
+ * Returns what a certificate says.
+ *
+ * @throws {HandshakeError} `certificate-untrusted`: its key cannot be read.
+ */
+export function described(certificate: X509Certificate): PeerCertificate {
   return {
     ...namesOf(certificate.raw),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The command line of Veltix. `deno run -A jsr:@veltix/core/cli --help` lists its commands.
  *

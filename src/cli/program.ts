@@ -8,8 +8,15 @@ import { Command, CommanderError, Help, type Option } from "commander";
 import { VERSION } from "../version.ts";
 import { benchCommand } from "./bench/command.ts";
 import { type CommandContext, type CommandModule, makeContext } from "./command.ts";
+import { completionsCommand } from "./commands/completions.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { fingerprintCommand } from "./commands/fingerprint.ts";
 import { keygenCommand } from "./commands/keygen.ts";
+import { listenCommand } from "./commands/listen.ts";
+import { pingCommand } from "./commands/ping.ts";
+import { requestCommand } from "./commands/request.ts";
+import { sendCommand } from "./commands/send.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { EXIT_CODE_MEANINGS, ExitCode } from "./exit_codes.ts";
 import { exitCodeOf, exitCodeOfInterruption, failureOf } from "./failure.ts";
 import type { OutputOptions } from "./output.ts";
@@ -21,8 +28,15 @@ export { exitCodeOf } from "./failure.ts";
 /** The commands, in the order in which `--help` lists them. One line each. */
 const COMMANDS: readonly CommandModule[] = [
   benchCommand,
+  serveCommand,
+  pingCommand,
+  sendCommand,
+  requestCommand,
+  listenCommand,
+  doctorCommand,
   keygenCommand,
   fingerprintCommand,
+  completionsCommand,
 ];
 
 /** Returns the program. */

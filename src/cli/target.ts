@@ -6,7 +6,7 @@
 
 import { type Command, Option } from "commander";
 import type { ClientConfig } from "../client/client_config.ts";
-import { Identity } from "../encryption/mod.ts";
+import { Identity, parsePublicKey } from "../encryption/mod.ts";
 import { CommandError, ExitCode } from "./exit_codes.ts";
 import { collect, configOf, jsonOf, milliseconds, readText } from "./values.ts";
 
@@ -114,6 +114,7 @@ export async function clientConfig(address: string, options: TargetOptions): Pro
   if (identity !== undefined && trust === undefined) {
     throw new CommandError(ExitCode.USAGE, "--identity needs --trust with the public key of the server");
   }
+  checkKeys("--trust", trust);
   const config = configOf(options.config);
   return {
     ...config,
@@ -134,4 +135,19 @@ export async function clientConfig(address: string, options: TargetOptions): Pro
 /** Returns an object without the members that are `undefined`, so that they hide nothing that is spread before them. */
 export function given<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Value;
+}
+
+/**
+ * Checks the public keys that an option names.
+ *
+ * @throws {CommandError} One of them is none.
+ */
+export function checkKeys(option: string, keys: readonly string[] | undefined): void {
+  for (const key of keys ?? []) {
+    try {
+      parsePublicKey(key);
+    } catch (cause) {
+      throw new CommandError(ExitCode.USAGE, `${option}: ${(cause as Error).message}`, { cause });
+    }
+  }
 }
