@@ -96,6 +96,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "browser/throttled.ts":
     "timers that come every 2 s, with a heartbeat of 1 s and limits of 4 s and more; late, all of them are",
   "cli_bench_test.ts": "ends a measurement after 1 ms, or later; pings and requests for 20 ms, however many those are",
+  "cli_doctor_test.ts": "a peer that sends a byte each 10 ms, or later, while nobody is to wait for its end",
   "client_reconnect_test.ts": "kills a program that hangs after 50 s, where it needs one",
   "conformance.ts":
     "pauses of up to 100 ms find that nothing happens, and late they only last longer; a timer of 20 ms is " +

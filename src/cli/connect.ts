@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { Client } from "../auto/client.ts";
 import type { Log } from "../app/log.ts";
 import type { CommandContext } from "./command.ts";
+import { made } from "./exit_codes.ts";
 import type { Output } from "./output.ts";
 import { clientConfig, type TargetOptions } from "./target.ts";
 
@@ -40,7 +41,8 @@ export async function withClient<Result>(
 ): Promise<Result> {
   const { terminal } = context;
   const output = context.output(command);
-  const client = new Client({ ...await clientConfig(address, options), logger: logTo(output) });
+  const config = await clientConfig(address, options);
+  const client = made(() => new Client({ ...config, logger: logTo(output) }));
   const connected = { client, output };
   try {
     prepare?.(connected);

@@ -50,3 +50,17 @@ export class CommandError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/**
+ * Makes something of options that were typed, such as a Client. An option that is wrong is a wrong use of the command.
+ *
+ * @throws {CommandError} An option is wrong.
+ */
+export function made<Value>(make: () => Value): Value {
+  try {
+    return make();
+  } catch (cause) {
+    if (!(cause instanceof TypeError || cause instanceof RangeError)) throw cause;
+    throw new CommandError(ExitCode.USAGE, cause.message, { cause });
+  }
+}

@@ -27,9 +27,16 @@ export function failureOf(error: unknown): Failure {
   const text = typeof message === "string" && message !== "" ? message : String(error);
   return {
     code: typeof code === "string" ? code : "failed",
-    message: readable(permissionText(name, text) ?? text),
+    message: readable(permissionText(name, text) ?? causeText(error) ?? text),
     stack: typeof stack === "string" ? readable(stack) : undefined,
   };
+}
+
+/** Returns the same for an error that a missing permission has caused. */
+function causeText(error: unknown): string | undefined {
+  const { cause } = (error ?? {}) as { readonly cause?: unknown };
+  const { message, name } = (cause ?? {}) as { readonly message?: unknown; readonly name?: unknown };
+  return name === "NotCapable" && typeof message === "string" ? permissionText(name, message) : undefined;
 }
 
 /** Returns what a missing permission of Deno means; `undefined` for other errors. */

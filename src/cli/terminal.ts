@@ -58,6 +58,8 @@ export function processTerminal(): Terminal & Disposable {
   const left = (): void => controller.abort(new Interruption("SIGPIPE"));
   // What cannot be told to people cannot be told.
   const ignored = (): void => {};
+  /** All who wait for the reader of the output wait for the same. */
+  let draining: Promise<void> | undefined;
   for (const [name, listener] of Object.entries(listeners)) process.on(name, listener);
   stdout.on("error", left);
   stderr.on("error", ignored);
@@ -68,14 +70,18 @@ export function processTerminal(): Terminal & Disposable {
     err: (text) => {
       if (!stderr.destroyed) stderr.write(text);
     },
-    drained: async () => {
-      if (!stdout.writableNeedDrain || stdout.destroyed || signal.aborted) return;
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      stdout.once("drain", resolve).once("close", resolve);
-      signal.addEventListener("abort", resolve, { once: true });
-      await promise;
-      stdout.off("drain", resolve).off("close", resolve);
-      signal.removeEventListener("abort", resolve);
+    drained: () => {
+      if (!stdout.writableNeedDrain || stdout.destroyed || signal.aborted) return Promise.resolve();
+      return draining ??= new Promise<void>((resolve) => {
+        const done = (): void => {
+          draining = undefined;
+          stdout.off("drain", done).off("close", done);
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        stdout.on("drain", done).on("close", done);
+        signal.addEventListener("abort", done);
+      });
     },
     input: async function* (): AsyncGenerator<Uint8Array> {
       const stop = (): void => void stdin.destroy();
@@ -105,10 +111,11 @@ export function processTerminal(): Terminal & Disposable {
 
 /** Returns the environment, in which a variable that may not be read is one that is not set, as on Deno. */
 function readable(env: Readonly<Record<string, string | undefined>>): Terminal["env"] {
-  return new Proxy(env, {
-    get(target, name): string | undefined {
+  // The target is empty: that of a proxy is asked, too, and would throw.
+  return new Proxy({}, {
+    get(_target, name): string | undefined {
       try {
-        return typeof name === "string" ? target[name] : undefined;
+        return typeof name === "string" ? env[name] : undefined;
       } catch {
         return undefined;
       }

@@ -14,7 +14,7 @@ import type { ConnectedClient } from "../../server/connected_client.ts";
 import type { ServerConfig } from "../../server/server_config.ts";
 import type { CommandModule } from "../command.ts";
 import { aborted, logTo } from "../connect.ts";
-import { CommandError, ExitCode } from "../exit_codes.ts";
+import { CommandError, ExitCode, made } from "../exit_codes.ts";
 import { failureOf } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { addEcho, addModule, addRelay } from "../served.ts";
@@ -74,7 +74,8 @@ export const serveCommand: CommandModule = (program, context) => {
       if (module !== undefined && (options.echo === true || options.relay === true)) {
         throw usage("Give a module, --echo or --relay, and only one of them");
       }
-      const server = new Server({ ...await serverConfig(options), logger: logTo(output) });
+      const config = await serverConfig(options);
+      const server = made(() => new Server({ ...config, logger: logTo(output) }));
       const mode = module ?? (options.relay === true ? "relay" : "echo");
       if (module === undefined) options.relay === true ? addRelay(server, output) : addEcho(server);
       else await addModule(server, module, await import(urlOf(module).href));

@@ -137,6 +137,10 @@ async function* reach(place: Place, limits: Limits): AsyncGenerator<Finding, End
   } catch (error) {
     limits.signal.throwIfAborted();
     const { code } = error as { readonly code?: string };
+    if (code === "EPERM") {
+      yield failed("dns", "this program may not look up names", "start it on Deno with --allow-net, or with -A");
+      return undefined;
+    }
     const unknown = code === "ENOTFOUND" || /not known|not found|ENOTFOUND|No address/i.test(String(error));
     yield unknown
       ? failed("dns", `nobody knows the name "${printable(hostname)}"`, "check the name, or write the IP address")
