@@ -77,6 +77,8 @@ export function npmForm(files: Files): Files {
       ...mapValues(exports, (path) => ({ types: renamed(path, ".d.ts"), default: renamed(path, ".js") })),
       "./package.json": "./package.json",
     },
+    // npx and bunx run it by the name of the package, since it is the only one.
+    bin: { veltix: renamed(exports["./cli"], ".js") },
     sideEffects: EFFECTS.filter((path) => files.has(path.slice(2))),
     engines: { node: `>=${OLDEST.Node}`, bun: `>=${OLDEST.Bun}`, deno: `>=${OLDEST.Deno}` },
     dependencies,

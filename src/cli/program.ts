@@ -52,7 +52,12 @@ export function makeProgram(context: CommandContext): Command {
     .addHelpText("after", () => `\nExit codes:\n${exitCodeLines()}`)
     .showHelpAfterError("(add --help for the options)")
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true, visibleOptions })
+    .configureHelp({
+      showGlobalOptions: true,
+      minWidthToWrap: 20,
+      subcommandTerm: (command) => command.name(),
+      groupItems: connectionLast,
+    })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
@@ -106,11 +111,25 @@ async function runIn(terminal: Terminal, args: readonly string[]): Promise<numbe
   }
 }
 
-/** Returns the options that `--help` shows, those of the connection after the command's own. */
-function visibleOptions(this: Help, command: Command): Option[] {
-  const options = Help.prototype.visibleOptions.call(this, command);
-  const ofConnection = (option: Option): number => Number(option.helpGroupHeading === CONNECTION_GROUP);
-  return options.sort((a, b) => ofConnection(a) - ofConnection(b));
+/** Groups the options that `--help` shows. Those of the connection come after the command's own. */
+function connectionLast<Item extends Command | Option>(
+  this: Help,
+  all: Item[],
+  visible: Item[],
+  groupOf: (item: Item) => string,
+): Map<string, Item[]> {
+  const groups = Help.prototype.groupItems.call(
+    this,
+    all,
+    visible,
+    groupOf as (item: Command | Option) => string,
+  ) as Map<
+    string,
+    Item[]
+  >;
+  const connection = groups.get(CONNECTION_GROUP);
+  groups.delete(CONNECTION_GROUP);
+  return connection === undefined ? groups : groups.set(CONNECTION_GROUP, connection);
 }
 
 function exitCodeLines(): string {
