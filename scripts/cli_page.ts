@@ -316,6 +316,7 @@ try {
   const tail = rest?.split(END)[1];
   if (tail === undefined) throw new Error(`docs/cli.md has no "${BEGIN}" and "${END}"`);
   writeFileSync(PAGE, `${head}${BEGIN}\n\n${await generated(terminals)}\n\n${END}${tail}`);
+  spawnSync(process.execPath, ["fmt", "-q", PAGE], { stdio: "inherit" });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

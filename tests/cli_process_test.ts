@@ -75,7 +75,7 @@ describe("a process of veltix", () => {
     assertEquals([await ping.exit, ping.err()], [0, ""]);
   });
 
-  it("slows a server down whose messages are not read, and keeps them all", async () => {
+  it("loses none of thousands of messages on their way into a pipe", async () => {
     const count = 3_000;
     const { at, server } = await serverFor((server) =>
       server.on("connect", async (client) => {

@@ -54,7 +54,7 @@ export function makeProgram(context: CommandContext): Command {
     .exitOverride()
     .configureHelp({
       showGlobalOptions: true,
-      minWidthToWrap: 20,
+      minWidthToWrap: 10,
       subcommandTerm: (command) => command.name(),
       groupItems: connectionLast,
     })

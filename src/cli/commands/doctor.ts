@@ -5,7 +5,8 @@
  */
 
 import type { CommandModule } from "../command.ts";
-import { examine, type ExamineOptions } from "../doctor/examine.ts";
+import { examine } from "../doctor/examine.ts";
+import type { ExamineOptions } from "../doctor/options.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
 import type { Output, Style } from "../output.ts";

@@ -11,17 +11,14 @@ import { printable } from "../../base/untrusted.ts";
 import { Identity, parsePublicKey } from "../../encryption/mod.ts";
 import type { PeerCertificate } from "../../transport.ts";
 import type { CommandModule } from "../command.ts";
-import { keysOf } from "../doctor/examine.ts";
+import { keysOf } from "../doctor/meet.ts";
 import { greetingOf } from "../doctor/greeting.ts";
 import { alpnOf, placeOf, tlsLookOf } from "../doctor/place.ts";
-import { firstBytes, seeTls } from "../doctor/probes.ts";
+import { firstBytes, seeTls, SILENCE } from "../doctor/probes.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
 import { addressOf, type TargetOptions, withConnection } from "../target.ts";
 import { readText } from "../values.ts";
-
-/** How long a server may take until it says something, in milliseconds. */
-const SILENCE = 1_000;
 
 /** Adds the command. */
 export const fingerprintCommand: CommandModule = (program, context) => {

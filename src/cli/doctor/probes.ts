@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Log } from "../../app/log.ts";
 import { certificateOf } from "../../adapters/tls_certificate.ts";
 import { connectError } from "../../adapters/system_errors.ts";
 import { tlsError } from "../../adapters/tls_errors.ts";
@@ -18,6 +19,12 @@ import { concat } from "../../base/concat.ts";
 import { ConnectionError } from "../../errors.ts";
 import type { PeerCertificate } from "../../transport.ts";
 import { LOOKED_AT } from "../../wire/python/hello.ts";
+
+/** How long a server may take until it says something, in milliseconds. Veltix servers speak first, at once. */
+export const SILENCE = 1_000;
+
+/** The logger of clients whose failures become findings. */
+export const SILENT: Log = { warn: () => {}, error: () => {} };
 
 /** An address of a name. */
 export interface ResolvedAddress {
