@@ -44,6 +44,9 @@ export class Interruption extends Error {
 /** What a second signal does, while a command still closes what it has opened. */
 const EXIT_AT_ONCE = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/** What becomes of errors of the outputs that nobody else hears of: what cannot be told cannot be told. */
+function ignored(): void {}
+
 /** Returns the terminal of this process. It listens to signals until it is disposed of. */
 export function processTerminal(): Terminal & Disposable {
   const controller = new AbortController();
@@ -56,16 +59,18 @@ export function processTerminal(): Terminal & Disposable {
   const listeners = { SIGINT: ended("SIGINT"), SIGTERM: ended("SIGTERM") };
   // A reader such as `head` closes the pipe early. That is no fault of the command.
   const left = (): void => controller.abort(new Interruption("SIGPIPE"));
-  // What cannot be told to people cannot be told.
-  const ignored = (): void => {};
   /** All who wait for the reader of the output wait for the same. */
   let draining: Promise<void> | undefined;
   for (const [name, listener] of Object.entries(listeners)) process.on(name, listener);
   stdout.on("error", left);
-  stderr.on("error", ignored);
+  // These stay: the last lines may still be on their way when the command has ended.
+  for (const stream of [stdout, stderr]) {
+    if (!stream.listeners("error").includes(ignored)) stream.on("error", ignored);
+  }
   return {
     out: (text) => {
-      if (!stdout.destroyed) stdout.write(text);
+      const nobody = signal.reason instanceof Interruption && signal.reason.by === "SIGPIPE";
+      if (!nobody && !stdout.destroyed) stdout.write(text);
     },
     err: (text) => {
       if (!stderr.destroyed) stderr.write(text);
@@ -104,7 +109,6 @@ export function processTerminal(): Terminal & Disposable {
     [Symbol.dispose]: () => {
       for (const [name, listener] of Object.entries(listeners)) process.off(name, listener);
       stdout.off("error", left);
-      // The listener for errors of the standard error output stays: its last line may still be on its way.
     },
   };
 }

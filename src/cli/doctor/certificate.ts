@@ -45,7 +45,7 @@ export async function certificateFindings(
       "renew the certificate of the server",
     )
     : ok("tls", detail);
-  const options: TlsClientOptions = { ...typeof tls === "object" ? tls : {}, ...name ? { serverName: name } : {} };
+  const options: TlsClientOptions = typeof tls === "object" ? tls : {};
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
   try {
     const socket = await plainSocket(endpoint, { ms, signal });
