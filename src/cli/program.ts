@@ -27,12 +27,12 @@ export { exitCodeOf } from "./failure.ts";
 
 /** The commands, in the order in which `--help` lists them. One line each. */
 const COMMANDS: readonly CommandModule[] = [
-  benchCommand,
   serveCommand,
   pingCommand,
   sendCommand,
   requestCommand,
   listenCommand,
+  benchCommand,
   doctorCommand,
   keygenCommand,
   fingerprintCommand,
