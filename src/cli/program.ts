@@ -19,6 +19,8 @@ import { sendCommand } from "./commands/send.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { EXIT_CODE_MEANINGS, ExitCode } from "./exit_codes.ts";
 import { exitCodeOf, exitCodeOfInterruption, failureOf } from "./failure.ts";
+import { decodeCommand } from "./inspect/decode_command.ts";
+import { inspectCommand } from "./inspect/inspect_command.ts";
 import type { OutputOptions } from "./output.ts";
 import { CONNECTION_GROUP } from "./target.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
@@ -33,6 +35,8 @@ const COMMANDS: readonly CommandModule[] = [
   requestCommand,
   listenCommand,
   benchCommand,
+  inspectCommand,
+  decodeCommand,
   doctorCommand,
   keygenCommand,
   fingerprintCommand,

@@ -1,0 +1,120 @@
+/**
+ * One direction of a WebSocket as it is on the wire: the head of the HTTP message, then frames (RFC 6455, section 5.2). It
+ * hands on what the binary messages carry, unmasked.
+ *
+ * @module
+ */
+
+import { concat } from "../../base/concat.ts";
+import { printable } from "../../base/untrusted.ts";
+import { viewOf } from "../../wire/integers.ts";
+import type { Sender } from "./seen.ts";
+
+/** Takes what is within. */
+export interface WebSocketSink {
+  /** Called for bytes of binary messages. */
+  bytes(bytes: Uint8Array): void;
+  note(text: string): void;
+  /** Called for what cannot be read. */
+  unreadable(bytes: Uint8Array, offset: number, what: string): void;
+}
+
+/** The longest head of an HTTP message, in bytes. */
+const LONGEST_HEAD = 65_536;
+const UPGRADE = /^GET [^\r\n]* HTTP\/1\.1\r\n/;
+
+/** Returns whether a client begins with the request that asks for a WebSocket. */
+export function isUpgrade(bytes: Uint8Array): boolean {
+  return UPGRADE.test(String.fromCharCode(...bytes.subarray(0, 4096)));
+}
+
+/** Reads one direction. */
+export class WebSocketBytes {
+  readonly #from: Sender;
+  readonly #sink: WebSocketSink;
+  #held: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+  #stage: "head" | "frames" | "unreadable" = "head";
+  /** The frame whose content is under way. */
+  #left = 0;
+  #opcode = 0;
+  #mask: Uint8Array | undefined = undefined;
+  #turn = 0;
+
+  constructor(from: Sender, sink: WebSocketSink) {
+    this.#from = from;
+    this.#sink = sink;
+  }
+
+  /** Takes bytes, and keeps none of `chunk`. */
+  push(chunk: Uint8Array): void {
+    this.#held = concat(this.#held, chunk);
+    if (this.#stage === "head") this.#head();
+    while (this.#stage === "frames" && this.#held.length > 0 && this.#step());
+    if (this.#stage === "unreadable" && this.#held.length > 0) {
+      const offset = this.#offset;
+      this.#sink.unreadable(this.#take(this.#held.length), offset, "HTTP");
+    }
+  }
+
+  /** Ends the direction. */
+  end(): void {
+    if (this.#held.length === 0) return;
+    const offset = this.#offset;
+    this.#sink.unreadable(this.#take(this.#held.length), offset, "the beginning of a frame of a WebSocket");
+  }
+
+  #head(): void {
+    const text = String.fromCharCode(...this.#held.subarray(0, LONGEST_HEAD));
+    const end = text.indexOf("\r\n\r\n");
+    if (end < 0) {
+      if (this.#held.length >= LONGEST_HEAD) this.#stage = "unreadable";
+      return;
+    }
+    const [first] = text.split("\r\n", 1);
+    this.#sink.note(`HTTP: ${printable(first)}`);
+    this.#take(end + 4);
+    this.#stage = this.#from === "client" || /^HTTP\/1\.1 101 /.test(first) ? "frames" : "unreadable";
+    if (/^sec-websocket-extensions:.*permessage-deflate/im.test(text.slice(0, end)) && this.#from === "server") {
+      this.#sink.note("its messages may be compressed (permessage-deflate): they cannot be read");
+      this.#stage = "unreadable";
+    }
+  }
+
+  /** Takes the header of a frame, or a part of its content. Returns false if more bytes are needed. */
+  #step(): boolean {
+    if (this.#left > 0) {
+      const bytes = this.#take(Math.min(this.#left, this.#held.length)).slice();
+      this.#left -= bytes.length;
+      if (this.#mask !== undefined) {
+        for (let i = 0; i < bytes.length; i++) bytes[i] ^= this.#mask[this.#turn++ & 3];
+      }
+      // 0 continues a message, 2 begins a binary one.
+      if (this.#opcode === 0 || this.#opcode === 2) this.#sink.bytes(bytes);
+      return true;
+    }
+    const held = this.#held;
+    if (held.length < 2) return false;
+    const short = held[1] & 0x7f;
+    const more = short === 126 ? 2 : short === 127 ? 8 : 0;
+    const masked = (held[1] & 0x80) !== 0;
+    const header = 2 + more + (masked ? 4 : 0);
+    if (held.length < header) return false;
+    const view = viewOf(held);
+    this.#left = more === 0 ? short : more === 2 ? view.getUint16(2) : Number(view.getBigUint64(2));
+    this.#opcode = held[0] & 0x0f;
+    this.#mask = masked ? held.slice(2 + more, header) : undefined;
+    this.#turn = 0;
+    this.#take(header);
+    if (this.#opcode === 1) this.#sink.note(`a text message of a WebSocket, ${this.#left} bytes`);
+    if (this.#opcode === 8) this.#sink.note("the close frame of a WebSocket");
+    return true;
+  }
+
+  #take(count: number): Uint8Array {
+    const bytes = this.#held.subarray(0, count);
+    this.#held = this.#held.slice(count);
+    this.#offset += count;
+    return bytes;
+  }
+}
