@@ -185,6 +185,8 @@ export class Conversation implements SessionSink {
       return;
     }
     if (server.length > 0) {
+      // The third byte tells JSON from HELLO.
+      if (server.length < 3) return;
       try {
         const hello = detectHello(server);
         if (hello === undefined) return;

@@ -14,6 +14,9 @@ import { peerOf } from "./seen.ts";
 /** The most bytes in one packet: the largest IP packet takes 65,535, headers included. */
 const LARGEST = 60_000;
 
+/** The port of a server without one. No dissector of Wireshark takes it for its own. */
+const UNNAMED_PORT = 17_777;
+
 const FIN = 0x01;
 const SYN = 0x02;
 const RST = 0x04;
@@ -53,7 +56,7 @@ export class Packets {
       "port" in address && address.port > 0 ? address.port : other;
     this.#ends = {
       client: { ip: from, port: port(client, 40_000 + number % 20_000), mac: 1, next: 1_000, ended: false },
-      server: { ip: to, port: port(server, 7_000), mac: 2, next: 2_000_000, ended: false },
+      server: { ip: to, port: port(server, UNNAMED_PORT), mac: 2, next: 2_000_000, ended: false },
     };
   }
 
