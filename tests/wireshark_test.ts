@@ -155,6 +155,15 @@ describe("tools/veltix.lua", () => {
     assert(upToDate(text) === text, "run deno run -A scripts/wireshark.ts");
   });
 
+  it("has the fields that docs/inspect.md names", () => {
+    const page = readFileSync(new URL("../docs/inspect.md", import.meta.url), "utf8");
+    const script = readFileSync(DISSECTOR, "utf8");
+    const names = [...page.matchAll(/`(veltix\.[a-z_.0-9]+)`/g)].map(([, name]) => name)
+      .filter((name) => !["veltix.lua", "veltix.flags.request"].includes(name));
+    assert(names.length > 20);
+    assertEquals(names.filter((name) => !script.includes(`"${name}"`)), []);
+  });
+
   loadVectors().forEach((vectors, i) => {
     if (!isMine(i)) return;
     const { frames, handshake, hello, release } = vectors;
@@ -175,12 +184,11 @@ describe("tools/veltix.lua", () => {
     test(`shows every frame of Python ${release}, wherever segments are cut${WHY}`, async () => {
       using place = folder();
       const file = place.file("capture.pcapng");
-      for (const size of [1, 7, 61]) {
+      for (const size of [1, 61]) {
         capture(file, segments(parts, size));
         const count = await compare(file, args, silent ? protocol(release) : undefined);
         assertEquals(count, parts.length, `segments of ${size} bytes`);
       }
-      assertClean(file, ...args);
     });
 
     test(`finds out that a connection is Python ${release}${WHY}`, () => {

@@ -134,9 +134,9 @@ export class FrameCutter {
       this.#buffer[this.#start] === 0x56 && (this.#held < 2 || this.#buffer[this.#start + 1] === 0x58);
   }
 
-  #faultAt(at: number, there: number): HeaderFault | undefined {
+  #faultAt(at: number, there: number, view: DataView = viewOf(this.#buffer)): HeaderFault | undefined {
     const { flags, check } = this.#features;
-    return headerFault(this.#protocol, this.#limit, flags, check, viewOf(this.#buffer), at, there);
+    return headerFault(this.#protocol, this.#limit, flags, check, view, at, there);
   }
 
   /** Returns which checksum of a whole frame is wrong. */
@@ -166,9 +166,10 @@ export class FrameCutter {
   #find(search: Search): boolean {
     const { headerSize, layout } = this.#protocol;
     const held = this.#held;
+    const view = viewOf(this.#buffer);
     for (; search.next + headerSize <= held; search.next++) {
       const at = this.#start + search.next;
-      if (this.#faultAt(at, headerSize) !== undefined) continue;
+      if (this.#faultAt(at, headerSize, view) !== undefined) continue;
       const size = get32(this.#buffer, at + layout.size);
       // The checksum of an empty content proves nothing, unless it covers the header.
       if (size === 0 && !isNative(this.#protocol)) continue;
@@ -188,8 +189,8 @@ export class FrameCutter {
   #proves({ at, total }: { at: number; total: number }, search: Search): boolean {
     if (total > search.allowance) return false;
     search.allowance -= total;
-    const from = this.#start + at;
-    return this.#wrongIn(this.#buffer.subarray(from, from + total)) === undefined;
+    const bytes = this.#buffer.subarray(this.#start + at, this.#start + at + total);
+    return readFields(this.#protocol, bytes).digest === digestOf(this.#protocol, bytes);
   }
 
   #resume(at: number, reason: string): boolean {

@@ -1,7 +1,7 @@
 /**
  * Plays one side of a recorded conversation against a live peer, and compares what the peer sends with the record.
  *
- * What depends on time is not compared: PING and PONG, ACK, and how much CREDIT and WINDOW grant at once. Pieces of a
+ * What depends on time is not compared: PING and PONG, ACK, CREDIT and WINDOW. This side keeps to what the peer grants now. Pieces of a
  * stream are compared as the bytes that they make together. Request ids are matched, nonces and sessions may differ.
  *
  * @module
@@ -12,6 +12,7 @@ import type { Connection } from "../../transport.ts";
 import { encodeFrame } from "../../wire/encoder.ts";
 import { Flag, SystemCode } from "../../wire/frame.ts";
 import { isNative, type Protocol } from "../../wire/protocols.ts";
+import { Balances } from "./balances.ts";
 import { compareFrames, compareHandshakes, type Difference, nameOf } from "./compare.ts";
 import { Conversation } from "./conversation.ts";
 import { loadKnowledge } from "./knowledge.ts";
@@ -31,9 +32,7 @@ export interface PlayOptions {
 }
 
 /** Frames that come when they come. */
-const TIMED = new Set(["ping", "pong", "ack"]);
-/** Frames that grant something: what counts is how much was granted in all. */
-const GRANTS = new Set(["credit", "window"]);
+const TIMED = new Set(["ping", "pong", "ack", "credit", "window"]);
 /** Frames that belong to a request of the other side. */
 const ANSWERS = new Set(["reply", "error", "end"]);
 
@@ -60,11 +59,13 @@ class Player {
   readonly #differences: Difference[] = [];
   /** What the peer has sent and nobody has compared. */
   readonly #queue: Comparable[] = [];
-  /** Bytes of pieces and amounts granted, recorded and live, by what they belong to. */
+  readonly #balances = new Balances();
+  /** Bytes of pieces, recorded and live, by their streams. */
   readonly #pieces = { recorded: new Map<string, Uint8Array>(), live: new Map<string, Uint8Array>() };
-  readonly #granted = { recorded: new Map<string, number>(), live: new Map<string, number>() };
   /** The live ids of the peer's requests, by their recorded ones. */
   readonly #ids = new Map<number | string, number | string>();
+  /** Settles when everything so far is written. */
+  #written: Promise<void> = Promise.resolve();
   #over = false;
   #broken: Error | undefined = undefined;
   #wake: () => void = () => {};
@@ -81,10 +82,9 @@ class Player {
       for (const item of items) {
         if (item.type === "note") continue;
         if (item.type === "end") {
-          if (item.from === this.#own) await this.#connection.closeWrite();
+          if (item.from === this.#own) await this.#written.then(() => this.#connection.closeWrite());
           else if (!await this.#until(() => this.#over)) this.#differ("the end", "it does not come", "FIN", "nothing");
-        } else if (item.from === this.#own) await this.#send(item);
-        else if (!await this.#expect(item)) break;
+        } else if (!await (item.from === this.#own ? this.#send(item) : this.#expect(item))) break;
       }
       this.#finish();
     } catch (error) {
@@ -104,11 +104,15 @@ class Player {
       const what = seen.type === "damage" ? seen.reason : seen.what;
       this.#differ("the connection", "the peer sends what cannot be read", "frames", what);
     }
-    if (seen.type === "handshake") this.#queue.push(seen);
+    if (seen.type === "handshake") {
+      this.#balances.terms(seen);
+      this.#queue.push(seen);
+    }
     if (seen.type === "frame") {
       if (seen.kind === "ping") this.#pong(seen);
-      this.#count(seen, this.#pieces.live, this.#granted.live);
-      if (!TIMED.has(seen.kind) && !GRANTS.has(seen.kind) && seen.kind !== "piece") this.#queue.push(seen);
+      this.#balances.received(seen);
+      this.#gather(seen, this.#pieces.live);
+      if (!TIMED.has(seen.kind) && seen.kind !== "piece") this.#queue.push(seen);
     }
     this.#wake();
   }
@@ -130,18 +134,29 @@ class Player {
     this.#wake();
   }
 
-  /** Sends what was recorded, with the ids of this conversation. */
-  async #send(item: Seen): Promise<void> {
-    if (item.type === "note") return;
+  /** Sends what was recorded, with the ids of this conversation. Returns false if the peer does not take it. */
+  async #send(item: Seen): Promise<boolean> {
+    if (item.type === "note") return true;
     let { bytes } = item;
     if (item.type === "frame") {
       // An ACK tells what has come, which is another number now. PINGs are answered when they come.
-      if (item.kind === "ack" && item.payload.value !== 0 || item.kind === "pong") return;
+      if (item.kind === "ack" && item.payload.value !== 0 || item.kind === "pong") return true;
       const id = this.#liveId(item);
       if (id !== item.fields.id) bytes = withId(item, id);
+      if (!await this.#until(() => this.#balances.allows(item, id))) {
+        this.#differ(nameOf(item), "the peer does not let it be sent", "enough credit or window", "too little");
+        return false;
+      }
+      this.#balances.sent(item, id);
     }
     this.live.push(this.#own, bytes);
-    await this.#connection.write(bytes);
+    await this.#write(bytes);
+    return true;
+  }
+
+  /** Writes after what is being written. */
+  #write(bytes: Uint8Array): Promise<void> {
+    return this.#written = this.#written.then(() => this.#connection.write(bytes));
   }
 
   /** Returns the id that a recorded frame of this side has now. */
@@ -155,13 +170,8 @@ class Player {
   async #expect(item: Seen): Promise<boolean> {
     if (item.type === "damage" || item.type === "unreadable" || item.type === "note") return true;
     if (item.type === "frame") {
-      this.#count(item, this.#pieces.recorded, this.#granted.recorded);
+      this.#gather(item, this.#pieces.recorded);
       if (TIMED.has(item.kind)) return true;
-      if (GRANTS.has(item.kind)) {
-        const key = keyOf(item);
-        const { live, recorded } = this.#granted;
-        return await this.#until(() => (live.get(key) ?? 0) >= recorded.get(key)!) || this.#missing(item);
-      }
       // Its bytes are compared when the stream is over.
       if (item.kind === "piece") return true;
     }
@@ -204,19 +214,17 @@ class Player {
     }
   }
 
-  /** Adds up what a frame of the peer grants, or carries of a stream. */
-  #count(frame: SeenFrame, pieces: Map<string, Uint8Array>, granted: Map<string, number>): void {
-    const { kind, payload: { bytes, value = 0 } } = frame;
-    if (GRANTS.has(kind)) granted.set(keyOf(frame), (granted.get(keyOf(frame)) ?? 0) + value);
-    if (kind === "piece" || kind === "end") {
-      pieces.set(keyOf(frame), concat(pieces.get(keyOf(frame)) ?? new Uint8Array(0), bytes));
-    }
+  /** Keeps the bytes of a piece of the peer. */
+  #gather(frame: SeenFrame, pieces: Map<string, Uint8Array>): void {
+    if (frame.kind !== "piece" && frame.kind !== "end") return;
+    const key = keyOf(frame);
+    pieces.set(key, concat(pieces.get(key) ?? new Uint8Array(0), frame.payload.bytes));
   }
 
   #pong({ fields: { id, sentAt }, payload: { bytes }, protocol }: SeenFrame): void {
     const flags = isNative(protocol) ? Flag.REPLY : 0;
     const pong = encodeFrame(protocol, { code: SystemCode.PONG, content: bytes, requestId: id, flags, sentAt });
-    this.#connection.write(pong).catch(() => {});
+    this.#write(pong).catch(() => {});
   }
 
   #missing(item: Comparable): false {
@@ -256,7 +264,7 @@ class Player {
   }
 }
 
-/** Returns what a frame is about: the credit of the connection, or a stream of one of the two sides. */
+/** Returns the stream of a piece, by its id and who opened it. */
 function keyOf({ fields: { flags = 0, id } }: SeenFrame): string {
   return `${id}${(flags & Flag.REPLY) === 0 ? "" : " (answering)"}`;
 }
