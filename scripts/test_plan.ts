@@ -76,7 +76,17 @@ const ROWS = {
 } as const;
 
 /** They take long and come first, so that no lane waits long for the others at the end. */
-const LONG = ["bench", "browser", "handshake_leaks", "interop", "pairs", "resume_*", "wire_*", "wireshark", "worker_route"];
+const LONG = [
+  "bench",
+  "browser",
+  "handshake_leaks",
+  "interop",
+  "pairs",
+  "resume_*",
+  "wire_*",
+  "wireshark",
+  "worker_route",
+];
 
 /**
  * Who looks at real time or waits a while, and why a busy machine does not upset it. `tests/test_plan_test.ts` finds who is
