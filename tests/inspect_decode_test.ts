@@ -268,13 +268,12 @@ describe("veltix decode", () => {
   });
 
   it("shows nothing of a peer that a terminal would obey", async () => {
-    const { terminal } = await runKept(
-      ["decode", "-", "--protocol", "native"],
-      frame("\x1b[2J\x1b]0;owned\x07 \u202e"),
-    );
-    const text = terminal.lines.join("\n");
-    // deno-lint-ignore no-control-regex
-    assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/.test(text), JSON.stringify(text));
+    for (const content of ["\x1b[2J\x1b[31mowned", "\x1b]0;owned\x07", "\u202eowned\u2028", "\x9b2J", '{"a":"\x9b"}']) {
+      const { terminal } = await runKept(["decode", "-", "--protocol", "native"], frame(content));
+      const text = terminal.lines.join("\n");
+      // deno-lint-ignore no-control-regex
+      assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/.test(text), JSON.stringify(text));
+    }
   });
 
   it("refuses options that are wrong", async () => {
