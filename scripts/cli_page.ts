@@ -23,9 +23,9 @@ import { connectionHelp, helpOf } from "./cli_help.ts";
 import { processTerminal } from "../src/cli/terminal.ts";
 import { ROOT } from "./runtimes.ts";
 
-/** A command that is run for the page. In its text, `PORT` is that of the server. */
+/** A command that is run for the page. In its text, `PORT` is that of the server, and `SECOND` another one. */
 interface Run {
-  /** The command, which its section belongs to. */
+  /** The command, which its section belongs to. A command without a run has its help alone. */
   readonly of: string;
   /** What it shows, for readers. */
   readonly says: string;
@@ -87,6 +87,21 @@ const RUNS: readonly Run[] = [
       when: /Listening/,
       types: `veltix send PORT 200 'hello'; veltix send PORT 201 '{"x":1}'; veltix send PORT 202 --hex 1b5b324a`,
     },
+  },
+  {
+    of: "inspect",
+    says: "What a client and a server say to each other.",
+    types: "veltix inspect PORT --listen SECOND --kind message,request,reply,ping,pong",
+    server: ECHO,
+    meanwhile: { when: /Listening/, types: "veltix request SECOND 200 'hello' --meta user=ada" },
+    interrupt: /reply/,
+  },
+  {
+    of: "decode",
+    says: "A frame in hexadecimal digits, and the same with a bit that is wrong.",
+    types:
+      "echo 'cb 01 00 c8 00 00 00 05 00 00 00 07 cf 4a 76 68 68 65 6c 6c 6f' | veltix decode - --protocol native; " +
+      "echo 'cb 01 00 c8 00 00 00 05 00 00 00 07 cf 4a 76 68 68 65 6c 6c 6e' | veltix decode - --protocol native",
   },
   { of: "doctor", says: "All is well.", types: "veltix doctor localhost:PORT", server: ECHO },
   {
@@ -204,8 +219,8 @@ class Terminals {
 
 /** Runs a command, and returns what its terminal shows. */
 async function outputOf(terminals: Terminals, run: Run): Promise<string> {
-  const port = String(await freePort());
-  const typed = (text: string): string => text.replaceAll("PORT", port);
+  const [port, second] = [String(await freePort()), String(await freePort())];
+  const typed = (text: string): string => text.replaceAll("PORT", port).replaceAll("SECOND", second);
   const columns = run.columns ?? 80;
   const server = run.server ?? (run.columns === undefined ? undefined : ECHO);
   const serving = server === undefined ? undefined : terminals.open(typed(server), 80);
@@ -224,14 +239,14 @@ async function outputOf(terminals: Terminals, run: Run): Promise<string> {
     // The shell is interrupted, too, and does not go on.
     await sleep(1_000);
   }
-  const output = await terminals.until(name, interrupt === undefined ? /\(ended\)/ : /Closing/);
+  const output = await terminals.until(name, interrupt === undefined ? /\(ended\)/ : /Closing|damaged/);
   terminals.close(name);
   if (serving !== undefined) terminals.close(serving);
-  return fixed(output, port);
+  return fixed(output, port, second);
 }
 
 /** Replaces what differs from run to run. */
-function fixed(output: string, port: string): string {
+function fixed(output: string, port: string, second: string): string {
   const { avg, max, min, p50, p95, p99, stddev } = latencyOf(TIMES)!;
   const three = (figures: readonly number[]): string => figures.map((ms) => ms.toFixed(3)).join("/");
   let seq = 0;
@@ -249,10 +264,14 @@ function fixed(output: string, port: string): string {
         /time [\d.]+ ms/,
         "time 402 ms",
       )
-        .replace(/^\d\d:\d\d:\d\d\.\d{3}/, "12:00:00.000"),
+        .replace(/^\d\d:\d\d:\d\d\.\d{3}/, "12:00:00.000")
+        .replace(/^ *\d+\.\d{3} #/, "   0.123 #"),
     ];
   });
-  return lines.join("\n").replaceAll(port, "8080").replaceAll(/127\.0\.0\.1:\d{5}\b/g, "127.0.0.1:50000");
+  return lines.join("\n").replaceAll(port, "8080").replaceAll(second, "9000").replaceAll(
+    /127\.0\.0\.1:\d{5}\b/g,
+    "127.0.0.1:50000",
+  );
 }
 
 /** Replaces the keys of an identity that is new in each run. */
@@ -288,7 +307,7 @@ async function generated(terminals: Terminals): Promise<string> {
       const output = await outputOf(terminals, run);
       const text = name === "keygen" ? withFixedKeys(output) : output;
       const typed = [run.meanwhile?.types, run.types].filter((text) => text !== undefined).map((text) =>
-        text.replaceAll("PORT", "8080")
+        text.replaceAll("PORT", "8080").replaceAll("SECOND", "9000")
       );
       const meanwhile = typed.length === 2 ? ` Meanwhile, elsewhere: \`${typed[0]}\`.` : "";
       parts.push(`${run.says}${meanwhile}`, block(`$ ${typed.at(-1)}\n${text}`));

@@ -117,6 +117,7 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "encryption_turns_test.ts":
     "ten turns of the event loop let everything run in memory: on a busy machine they are as many, and last longer",
   "encryption_test.ts": "a decision that takes 20 ms, or longer",
+  "examples_plugins_test.ts": "finds that an entry of a log has a time of this hour",
   "from_python_test.ts": "a time stamp is that of this minute: the test lasts no longer than that",
   "handshake_leaks_test.ts":
     "peers that leave after 5 ms and ends that give up after 50, or later; the rest within 20 s",
@@ -125,10 +126,13 @@ export const REAL_TIME: Readonly<Record<string, string>> = {
   "logger_file_test.ts": "another process writes 100 lines within 50 s, where it needs a fraction of one",
   "logger_test.ts": "waits one turn of the event loop",
   "message_test.ts": "waits 5 ms for a rejection that nobody handles: late, it only waits longer",
+  "middleware_outgoing_test.ts":
+    "lets a turn of the event loop pass, in which a rejection that nobody handles would end it",
   "pairs/talk.ts": "takes a time stamp",
   "pairs/program.ts": "ends a program that hangs after 50 s, where it needs one",
   "processes/waiting.ts": "limits of 20 s and more, given by its callers, for programs that answer within one",
   "robustness_test.ts": "handlers that take 5 or 20 ms, or longer; a thread that starts within 50 s",
+  "server_accept_test.ts": "is busy for 50 ms, or longer, so that connections after that wait for their turn",
   "server_client_test.ts": "a handler that takes 0.1 ms, or longer: what is counted is messages, not time",
   "server_pending_test.ts": "waits one turn of the event loop",
   "session_resume_test.ts": "waits for turns of the event loop, and a while for what must not happen",

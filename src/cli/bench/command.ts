@@ -43,9 +43,13 @@ Examples:
   veltix bench 5000 --code 201 --sizes 64,1024 --in-flight 100
 `;
 
+const DESCRIPTION =
+  "Measures connecting, pings and requests of a server. Without an address it measures the package itself, " +
+  "by the five benchmarks of Python's Veltix and by a server of its own.";
+
 /** Adds the command. */
 export function benchCommand(program: Command, context: CommandContext): void {
-  withBenchOptions(program.command("bench").description("measures a server, or the package itself"))
+  withBenchOptions(program.command("bench").summary("measure a server, or the package itself").description(DESCRIPTION))
     .addHelpText("after", HELP)
     .action(async (address: string | undefined, options: BenchOptions, command: Command) => {
       const output = context.output(command);

@@ -90,7 +90,10 @@ export class Watch implements ProxyEvents {
   /** Says what was seen in all. */
   summary(): void {
     const { bytes, connections, damaged, frames } = this.#count;
-    this.#output.note(`${connections} connections, ${frames} frames, ${bytes} bytes, ${damaged} damaged`);
+    const count = (number: number, thing: string): string => `${number} ${thing}${number === 1 ? "" : "s"}`;
+    this.#output.note(
+      `${count(connections, "connection")}, ${count(frames, "frame")}, ${count(bytes, "byte")}, ${damaged} damaged`,
+    );
   }
 
   /** Milliseconds since the beginning. */
