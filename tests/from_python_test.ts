@@ -203,6 +203,19 @@ function misnamed(page: string, { members, words, strings }: Vocabulary): string
   }
 }
 
+describe("what the roadmap promised", () => {
+  it("names for each promise a test that is there", () => {
+    const [, rest] = PAGE.split("\n## What the roadmap promised: plugins\n");
+    const lines = rest.split("\n## ")[0].split(/^- /m).slice(1).map((line) => line.replaceAll(/\s+/g, " "));
+    assert(lines.length >= 8);
+    for (const line of lines) {
+      const [, file, title] = line.match(/`(\w+_test\.ts)`: "(.*?)" *$/) ?? [];
+      assert(file !== undefined, `no test: ${line}`);
+      assert(titlesOf(file)?.includes(title), `no test "${title}" in ${file}`);
+    }
+  });
+});
+
 describe("docs/from-python.md", () => {
   it("has one row for every name and option of the releases, and a test for every counterpart", () => {
     assertEquals(problemsOf(PAGE), []);

@@ -132,6 +132,9 @@ export function findViolations(sources: Sources): string[] {
     violations.push(...imports.flatMap((specifier) => checkImport(path, specifier, !values.includes(specifier))));
     const global = code.match(/(?<![\w.$"'])(?:globalThis\??\.)?(Deno|Bun)\s*(?:\?\.|\.|\[)/)?.[1];
     if (global && room !== "adapters") violations.push(`${path} uses the global "${global}": only adapters may`);
+    if (/^\s*(?:await\s+)?using\s+[\w$]+\s*=/m.test(code)) {
+      violations.push(`${path} has "using": Node 22 cannot read it`);
+    }
     const state = stateOf(code).filter((name) => ON_PURPOSE[`${path}: ${name}`] === undefined);
     violations.push(...state.map((name) => `${path} has module-level state: "${name}"`));
   }

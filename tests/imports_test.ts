@@ -70,6 +70,14 @@ describe("findViolations()", () => {
     ["sees an adapter import the core", {
       "src/adapters/deno.ts": 'export * from "../wire/mod.ts";',
     }, ['src/adapters/deno.ts imports "src/wire/mod.ts": "adapters" may not import "wire"']],
+    ["sees what the oldest runtimes cannot read", {
+      "src/server/a.ts": "async function f() {\n  await using listener = listen();\n}",
+      "src/server/b.ts": "{\n  using file = open();\n}",
+      "src/server/c.ts": "using(1); /** await using x = y; */",
+    }, [
+      'src/server/a.ts has "using": Node 22 cannot read it',
+      'src/server/b.ts has "using": Node 22 cannot read it',
+    ]],
     ["sees node: and packages in the core", {
       "src/wire/crc32.ts": 'import { crc32 } from "node:zlib";',
       "src/client/client.ts": "import 'left-pad';",

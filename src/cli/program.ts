@@ -92,8 +92,12 @@ export function makeProgram(context: CommandContext): Command {
  */
 export async function run(args: readonly string[], terminal?: Terminal): Promise<number> {
   if (terminal !== undefined) return await runIn(terminal, args);
-  using own = processTerminal();
-  return await runIn(own, args);
+  const own = processTerminal();
+  try {
+    return await runIn(own, args);
+  } finally {
+    own[Symbol.dispose]();
+  }
 }
 
 async function runIn(terminal: Terminal, args: readonly string[]): Promise<number> {

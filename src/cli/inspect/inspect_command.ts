@@ -72,7 +72,7 @@ async function inspect(terminal: Terminal, output: Output, target: string, optio
   const knowledge = await loadKnowledge({ protocol: protocolOf(options.protocol), secrets: options.secrets });
   const [to, at] = [serverOf(target), endpointOf(options.listen ?? "127.0.0.1:0")];
   const transport = await loadTransport("auto");
-  await using listener = await transport.listen(at);
+  const listener = await transport.listen(at);
   const files: number[] = [];
   try {
     const [pcap, record] = [options.pcap, options.record].map((path) => path === undefined ? undefined : create(path));
@@ -102,6 +102,7 @@ async function inspect(terminal: Terminal, output: Output, target: string, optio
     watch.summary();
   } finally {
     for (const file of files) closeSync(file);
+    await listener.close();
   }
 }
 

@@ -57,17 +57,21 @@ export async function replayCommand(terminal: Terminal, output: Output, options:
     );
   };
   if (asServer) {
-    await using listener = await transport.listen(endpointOf(options.listen ?? "127.0.0.1:0"));
-    output.note(`Listening at ${addressText(listener.address)} as the recorded server.`);
-    if (output.json) output.result({ type: "listening", address: addressText(listener.address) }, () => "");
+    const listener = await transport.listen(endpointOf(options.listen ?? "127.0.0.1:0"));
     const stop = (): void => void listener.close();
-    terminal.signal.addEventListener("abort", stop);
-    const left = [...scripts];
-    for await (const connection of listener) {
-      await one(left.shift()!, connection);
-      if (left.length === 0) break;
+    try {
+      output.note(`Listening at ${addressText(listener.address)} as the recorded server.`);
+      if (output.json) output.result({ type: "listening", address: addressText(listener.address) }, () => "");
+      terminal.signal.addEventListener("abort", stop);
+      const left = [...scripts];
+      for await (const connection of listener) {
+        await one(left.shift()!, connection);
+        if (left.length === 0) break;
+      }
+    } finally {
+      terminal.signal.removeEventListener("abort", stop);
+      await listener.close();
     }
-    terminal.signal.removeEventListener("abort", stop);
   } else {
     for (const script of scripts) {
       await one(script, await transport.connect(endpointOf(to!), { signal: terminal.signal }));
