@@ -19,7 +19,7 @@ const ROWS = {
     "client_reconnect",
     "connect_errors",
     "examples_folder",
-    "examples_python_chat",
+    "examples_python_bridge",
     "server_restart",
     "session_closing",
   ],

@@ -9,6 +9,7 @@ import sys
 
 from veltix import Client, ClientConfig, Logger, LoggerConfig, MessageType, Request
 
+# The codes are those of ../chat/contract.ts.
 JOIN = MessageType(200, "join")  # a name; who is there
 SAY = MessageType(201, "say")  # a line
 SAID = MessageType(202, "said")  # {"name": ..., "line": ...}

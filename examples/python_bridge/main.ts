@@ -1,8 +1,8 @@
 /**
  * Two Python programs of different releases and a native client chat through one server in TypeScript:
  *
- *     deno run -A examples/python_chat/main.ts
- *     deno run -A examples/python_chat/main.ts --serve   keeps the server running, for people to join by hand
+ *     deno run -A examples/python_bridge/main.ts
+ *     deno run -A examples/python_bridge/main.ts --serve   keeps the server running, for people to join by hand
  *
  * It needs Python 3 with pip, which fetches the releases from PyPI once. The exit code is 0 when everybody was told every line.
  *
@@ -19,7 +19,7 @@ import { Room } from "./room.ts";
 
 const OLD = "1.6.3";
 const NEW = RELEASES.at(-1)!.name;
-/** Where `--serve` listens; `../chat.ts` finds the first. */
+/** Where `--serve` listens; `../chat/client.ts` finds the first by itself. */
 const PORTS = { new: 8_080, old: 8_081 };
 const COLORS = [cyan, yellow, magenta];
 
@@ -50,7 +50,9 @@ async function main(): Promise<void> {
     console.log("Join by one of these, each in a terminal of its own; Ctrl-C ends the server:\n");
     console.log(`  PYTHONPATH=${relative("", folders[0])} ${PYTHON} ${script} Ann ${oldPort}`);
     console.log(`  PYTHONPATH=${relative("", folders[1])} ${PYTHON} ${script} Bob ${newPort}`);
-    console.log("  node examples/chat.ts Cid");
+    console.log(`  node examples/chat/client.ts Cid ${newPort}`);
+    process.once("SIGINT", () => void room.server.close());
+    await room.server.closed;
     return;
   }
   const people: Person[] = [];

@@ -11,7 +11,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { install, PYTHON } from "../../tests/interop/install.ts";
-import { join, said, say } from "./room.ts";
+import { contract } from "../chat/contract.ts";
 
 /** The Python program. */
 export const CHAT = fileURLToPath(new URL("./chat.py", import.meta.url));
@@ -103,13 +103,13 @@ export async function pythonPerson(name: string, release: string, port: number, 
 export async function nativePerson(name: string, port: number): Promise<Person> {
   const client = new Client({ hostname: "127.0.0.1", port });
   const ears = new Ears(name);
-  client.route(said, ({ data }) => ears.take(`${data.name}: ${data.line}`));
+  client.route(contract.said, ({ data }) => ears.take(`${data.name}: ${data.line}`));
   await client.connect();
-  await client.request(join, name);
+  await client.request(contract.join, name);
   return {
     name,
     program: "TypeScript, native client",
-    say: (line) => void client.send(say, line),
+    say: (line) => void client.send(contract.say, line),
     hears: (line) => ears.find(line),
     leave: () => client.close(),
     kill(): void {

@@ -6,37 +6,20 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { spawn } from "node:child_process";
-import process from "node:process";
-import { describeProblem, findRuntimes, ROOT } from "../scripts/runtimes.ts";
+import { Program } from "./examples_support.ts";
 import { problemOf } from "./interop/install.ts";
 import { RELEASES } from "./interop/releases.ts";
-import { outputOf } from "./processes/output.ts";
 
 const NEW = RELEASES.at(-1)!.name;
-/** How long the whole may take, in milliseconds. */
-const LIMIT = 50_000;
-const [deno] = findRuntimes(["deno"]);
-const problem = deno.path === undefined ? describeProblem(deno) : await problemOf(["1.6.3", NEW]);
+const problem = await problemOf(["1.6.3", NEW]);
 
-/** Runs the command; ports are left out of what it prints. */
-async function chat(): Promise<{ code: number | null; lines: string[] }> {
-  const child = spawn(deno.path!, ["run", "-A", "examples/python_chat/main.ts"], {
-    cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: LIMIT,
-    killSignal: "SIGKILL",
-  });
-  const { code, text } = await outputOf(child);
-  return { code, lines: text.replaceAll(/port \d+/g, "port N").split(/\r?\n/).filter((line) => line !== "") };
-}
-
-describe("examples/python_chat", () => {
+describe("examples/python_bridge", () => {
   const test = problem === undefined ? it : it.skip;
 
   test(`brings every line to everybody${problem === undefined ? "" : `: ${problem}`}`, async () => {
-    const { code, lines } = await chat();
+    await using program = new Program("python_bridge/main.ts");
+    const code = await program.end();
+    const lines = program.text.replaceAll(/port \d+/g, "port N").split("\n").filter((line) => line !== "");
     assertEquals(lines, [
       "One server in TypeScript, 127.0.0.1",
       "  port N  for Python's veltix 1.6.3",
