@@ -1,61 +1,87 @@
 /**
- * `deno task screenshot`: takes the pictures of the dashboard that the pages show, in light and dark and on a phone. It
- * needs Chromium: `CHROMIUM` names it, `/usr/bin/chromium` by default.
+ * `deno task screenshot [NAME …]`: takes the pictures that the pages show: of the dashboard in light and dark and on a phone,
+ * and of the game. With names, only those that begin so, such as `game`. It needs Chromium: `CHROMIUM` names it,
+ * `/usr/bin/chromium` by default.
  *
  * @module
  */
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import { type BrowserContextOptions, chromium } from "playwright-core";
 import { ROOT } from "./runtimes.ts";
 
-/** How long the charts fill before a picture, in milliseconds. */
-const FILL = 45_000;
 const FOLDER = `${ROOT}docs/images/`;
 
-const PICTURES = [
-  { name: "dashboard-light", colorScheme: "light", viewport: { width: 1120, height: 640 } },
-  { name: "dashboard-dark", colorScheme: "dark", viewport: { width: 1120, height: 640 } },
-  { name: "dashboard-phone", colorScheme: "light", viewport: { width: 390, height: 844 } },
+/** What is started for some pictures, and how long it runs before them, in milliseconds. */
+const SITES = [
+  {
+    args: ["examples/dashboard/main.ts", "0"],
+    fill: 45_000, // The charts fill.
+    pictures: [
+      { name: "dashboard-light", colorScheme: "light", viewport: { width: 1120, height: 640 } },
+      { name: "dashboard-dark", colorScheme: "dark", viewport: { width: 1120, height: 640 } },
+      { name: "dashboard-phone", colorScheme: "light", viewport: { width: 390, height: 844 } },
+    ],
+  },
+  {
+    args: ["examples/game_server/server.ts", "0"],
+    fill: 10_000, // The bots collect coins.
+    pictures: [{ name: "game-server", colorScheme: "dark", viewport: { width: 1120, height: 600 } }],
+  },
 ] as const;
 
-const server = spawn(process.execPath, ["run", "-A", "examples/dashboard/main.ts", "0"], {
-  cwd: ROOT,
-  stdio: ["ignore", "pipe", "inherit"],
-});
-const url = await new Promise<string>((resolve, reject) => {
-  server.stdout.on("data", (part) => {
-    const found = /http:\S+/.exec(`${part}`)?.[0];
-    if (found !== undefined) resolve(found);
+/** Starts a program; resolves with it, and with the URL that it prints. */
+async function start(args: readonly string[]): Promise<{ server: ChildProcess; url: string }> {
+  const server = spawn(process.execPath, ["run", "-A", ...args], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const url = await new Promise<string>((resolve, reject) => {
+    server.stdout.on("data", (part) => {
+      const found = /http:[^\s;]+/.exec(`${part}`)?.[0];
+      if (found !== undefined) resolve(found);
+    });
+    server.once("close", () => reject(new Error(`${args[0]} ended`)));
   });
-  server.once("close", () => reject(new Error("The dashboard ended")));
-});
+  return { server, url };
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
 });
+
+/** Takes one picture. */
+async function take(url: string, name: string, context: BrowserContextOptions): Promise<void> {
+  const page = await browser.newPage({ ...context, deviceScaleFactor: 1.5 });
+  const errors: string[] = [];
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(url);
+  await page.locator("#state[data-state=connected]").waitFor();
+  await sleep(2_000);
+  const overflow = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
+  if (overflow === true) errors.push("the page is wider than the window");
+  if (errors.length > 0) throw new Error(`${name}: ${errors.join("; ")}`);
+  await page.screenshot({ path: `${FOLDER}${name}.png` });
+  console.log(`docs/images/${name}.png`);
+  await page.close();
+}
+
 try {
   await mkdir(FOLDER, { recursive: true });
-  await sleep(FILL);
-  for (const { name, ...context } of PICTURES) {
-    const page = await browser.newPage({ ...context, deviceScaleFactor: 1.5 });
-    const errors: string[] = [];
-    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-    page.on("pageerror", (error) => errors.push(String(error)));
-    await page.goto(url);
-    await page.locator("#state[data-state=connected]").waitFor();
-    await sleep(2_000);
-    const overflow = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
-    if (overflow === true) errors.push("the page is wider than the window");
-    if (errors.length > 0) throw new Error(`${name}: ${errors.join("; ")}`);
-    await page.screenshot({ path: `${FOLDER}${name}.png` });
-    console.log(`docs/images/${name}.png`);
-    await page.close();
+  const wanted = process.argv.slice(2);
+  for (const { args, fill, pictures } of SITES) {
+    const some = pictures.filter(({ name }) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)));
+    if (some.length === 0) continue;
+    const { server, url } = await start(args);
+    try {
+      await sleep(fill);
+      for (const { name, ...context } of some) await take(url, name, context);
+    } finally {
+      server.kill("SIGTERM");
+    }
   }
 } finally {
   await browser.close();
-  server.kill("SIGTERM");
 }
