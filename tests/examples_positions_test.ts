@@ -1,33 +1,23 @@
-/** The example of a game with one slow client, as a user starts it. */
+/** The example of a game with one slow client, as a user starts it on this runtime. */
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { spawn } from "node:child_process";
-import process from "node:process";
-import { describeProblem, findRuntimes, ROOT } from "../scripts/runtimes.ts";
-import { outputOf } from "./processes/output.ts";
+import { Program } from "./examples_support.ts";
 
 const POSITIONS = 6_400;
 /** Of one position of each player: 50 frames of 16 bytes and at most 46 of JSON. */
 const UPDATE = 50 * (16 + 46);
-const [deno] = findRuntimes(["deno"]);
 
 /** Runs the example and returns the numbers of its lines. */
 async function play(): Promise<{ code: number | null; numbers: number[][]; output: string }> {
-  const child = spawn(deno.path!, ["run", "-A", "examples/positions.ts"], {
-    cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const { code, text } = await outputOf(child);
-  const lines = text.trim().split(/\r?\n/);
-  return { code, output: text, numbers: lines.map((line) => [...line.matchAll(/\d+/g)].map(Number)) };
+  await using program = new Program("positions/main.ts");
+  const code = await program.end();
+  const lines = program.text.trim().split("\n");
+  return { code, output: program.text, numbers: lines.map((line) => [...line.matchAll(/\d+/g)].map(Number)) };
 }
 
 describe("examples/positions", () => {
-  const test = deno.path === undefined ? it.skip : it;
-
-  test(`gives a slow client the newest${deno.path === undefined ? `: ${describeProblem(deno)}` : ""}`, async () => {
+  it("gives a slow client the newest", async () => {
     const { code, numbers, output } = await play();
     assertEquals([code, numbers.length], [0, 5], output);
     const [[positions], , [seen, replaced], , [waited]] = numbers;
