@@ -35,5 +35,4 @@ function steer(bot: GamePlayer, number: number, { tick, players, coins }: Snapsh
   bot.steer({ x: x - me.x, y: y - me.y });
 }
 
-process.on("SIGINT", () => {}); // Ctrl+C reaches all programs of a terminal. The server says when the game is over.
 await Promise.all(Array.from({ length: count }, (_, i) => start(i + 1)));

@@ -69,6 +69,7 @@ const script = fileURLToPath(new URL("./bots.ts", import.meta.url));
 const run = "Deno" in globalThis ? ["run", "-A"] : [];
 const bots = spawn(process.execPath, [...run, script, `${actual}`, values.bots], {
   stdio: ["ignore", "inherit", "inherit"],
+  detached: true, // Ctrl+C ends this program, and the bots go when it has gone.
 });
 
 const stop = new AbortController();
