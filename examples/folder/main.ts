@@ -33,9 +33,10 @@ async function send(folder: string, port: number, hostname?: string): Promise<vo
   const bars = new Bars(entries);
   await sendFiles(client, entries, {
     progress: (entry, from, to) => bars.set(entry, from, to),
-    done: (entry, sha256) => bars.note(entry, `SHA-256 ${sha256.slice(0, 12)}…`),
+    done: (entry, sha256) => bars.done(entry, `SHA-256 ${sha256.slice(0, 12)}…`),
     lost: ({ message }) => bars.say(message),
   });
+  bars.close();
 }
 
 /** Receives folders until the process is stopped. */
