@@ -3,16 +3,16 @@
  * without a word, so that the client has to notice by itself. Meanwhile both count up for each other, and the client asks
  * questions and streams bytes. With `resume` all of that goes on: nothing is lost, and nothing comes twice.
  *
- *     deno run -A examples/cut_cable.ts     bun run examples/cut_cable.ts     node examples/cut_cable.ts
+ *     deno run -A examples/cut_cable/main.ts     bun run examples/cut_cable/main.ts     node examples/cut_cable/main.ts
  *
  * @module
  */
 
 import { Client, json, messageType, Server, streamType } from "@veltix/core";
 import { createHash } from "node:crypto";
-import { connect, createServer, type Socket } from "node:net";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Cable } from "./cable.ts";
 
 const SNAPS = 5;
 const CHUNK = 64 * 1024;
@@ -20,62 +20,6 @@ const UP = messageType(200, "up", json<number>());
 const DOWN = messageType(201, "down", json<number>());
 const DOUBLE = messageType(202, "double", json<number>(), json<number>());
 const UPLOAD = streamType(203, "upload", { down: false, result: json<string>() });
-
-/** A cable between a client and a server on this machine: all bytes go through it, until it is cut. */
-class Cable {
-  readonly #port: number;
-  readonly #entrance = createServer((near) => this.#plugIn(near));
-  readonly #pairs = new Set<readonly [near: Socket, far: Socket]>();
-  /** How many connections it has had. */
-  connections = 0;
-
-  constructor(port: number) {
-    this.#port = port;
-  }
-
-  /** Resolves with the port at its near end. */
-  async laid(): Promise<number> {
-    await new Promise<void>((resolve) => this.#entrance.listen(0, "127.0.0.1", resolve));
-    const address = this.#entrance.address();
-    if (address === null || typeof address === "string") throw new Error("The cable has no port");
-    return address.port;
-  }
-
-  /** Cuts it, and both ends are told. It is whole again for the next connection. */
-  cut(): void {
-    for (const pair of this.#pairs) for (const end of pair) end.destroy();
-  }
-
-  /** Lets nothing through any more, and tells nobody. The next connection gets another wire. */
-  hush(): void {
-    for (const [near, far] of this.#pairs) {
-      near.unpipe(far);
-      far.unpipe(near);
-    }
-  }
-
-  /** Takes it away. */
-  remove(): void {
-    this.cut();
-    this.#entrance.close();
-  }
-
-  #plugIn(near: Socket): void {
-    this.connections++;
-    const far = connect(this.#port, "127.0.0.1");
-    const pair = [near, far] as const;
-    this.#pairs.add(pair);
-    for (const [from, to] of [pair, [far, near] as const]) {
-      from.setNoDelay(true);
-      from.pipe(to);
-      from.on("error", () => {});
-      from.on("close", () => {
-        to.destroy();
-        this.#pairs.delete(pair);
-      });
-    }
-  }
-}
 
 /** Checks that numbers come one by one. */
 class Counter {

@@ -2,7 +2,7 @@
  * A typed contract whose payloads are checked by a validator: what does not fit never reaches the handler, and the sender
  * of the request gets the error. Any library that speaks Standard Schema will do; this is Valibot.
  *
- *     deno run -A examples/request.ts     bun run examples/request.ts     node examples/request.ts
+ *     deno run -A examples/request/main.ts     bun run examples/request/main.ts     node examples/request/main.ts
  *
  * @module
  */

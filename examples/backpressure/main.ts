@@ -2,7 +2,7 @@
  * A sender that is faster than its receiver. `send` never blocks: it says when enough waits, and `ready` says when more may
  * be sent. So the sender runs at the receiver's pace, memory stays bounded, and nothing is lost.
  *
- *     deno run -A examples/backpressure.ts     bun run examples/backpressure.ts     node examples/backpressure.ts
+ *     deno run -A examples/backpressure/main.ts     bun run examples/backpressure/main.ts     node examples/backpressure/main.ts
  *
  * @module
  */
