@@ -27,7 +27,7 @@ const SITES = [
     ],
   },
   {
-    args: ["examples/game_server/server.ts", "0"],
+    args: ["examples/game_server/server.ts", "0", "--bots", "63"],
     fill: 10_000, // The bots collect coins.
     pictures: [{ name: "game-server", colorScheme: "dark", viewport: { width: 1120, height: 600 } }],
   },

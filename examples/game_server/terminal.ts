@@ -54,16 +54,19 @@ let status = "";
 
 /** Counts once a second. */
 async function count(): Promise<void> {
-  for (let before = 0; !signal.aborted; before = me.snapshots) {
+  for (let last = { at: performance.now(), snapshots: 0 }; !signal.aborted;) {
     await sleep(1_000, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
+    const now = { at: performance.now(), snapshots: me.snapshots };
+    const rate = Math.round(1_000 * (now.snapshots - last.snapshots) / (now.at - last.at)); // A timer may come late.
+    last = now;
     const ping = await me.client.ping().catch(() => undefined);
     const players = me.world.at(performance.now())?.players.toSorted((a, b) => b.score - a.score) ?? [];
     const place = players.findIndex(({ id }) => id === me.id);
     status = place < 0 || ping === undefined
       ? `${name}: ${me.client.state}`
       : `${name}: ${players[place].score} coins, place ${place + 1} of ${players.length}; ` +
-        `${me.snapshots - before} snapshots/s, ping ${ping.toFixed(1)} ms; q leaves`;
+        `${rate} snapshots/s, ping ${ping.toFixed(1)} ms; q leaves`;
     if (!process.stdout.isTTY) console.log(status);
   }
 }

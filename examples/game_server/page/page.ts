@@ -72,10 +72,11 @@ function frame(now: number): void {
   requestAnimationFrame(frame);
 }
 
-let before = 0;
+let last = { at: performance.now(), snapshots: 0 };
 setInterval(async () => {
-  const rate = me.snapshots - before;
-  before = me.snapshots;
+  const now = { at: performance.now(), snapshots: me.snapshots };
+  const rate = Math.round(1_000 * (now.snapshots - last.snapshots) / (now.at - last.at)); // A timer may come late.
+  last = now;
   const ping = await me.client.ping().catch(() => undefined);
   list(me.world.at(performance.now())?.players ?? []);
   state.dataset.state = me.client.state;
