@@ -76,6 +76,9 @@ describe("examples/folder", () => {
     const content = new Uint8Array(1_000_000).map((_, i) => i * 7 + (i >> 9));
     writeFileSync(join(from, "a.bin"), content);
     writeFileSync(join(to, `a.bin.${sha256(content).slice(0, 16)}.part`), content.subarray(0, 750_000));
+    const whole = content.subarray(0, 5_000);
+    writeFileSync(join(from, "b.bin"), whole);
+    writeFileSync(join(to, `b.bin.${sha256(whole).slice(0, 16)}.part`), whole);
 
     const receiver = start("receive", to, "0");
     const received = outputOf(receiver);
@@ -85,7 +88,8 @@ describe("examples/folder", () => {
     // Deno reports the signal in place of the exit code.
     assertEquals((await received).text.trim().split(/\r?\n/), [`Receiving at port ${port}; Ctrl-C ends it`, "Closed"]);
     assertEquals([sent.code, sent.text.includes(`a.bin [${"=".repeat(18)}######] 100 %`)], [0, true], sent.text);
-    assertEquals(readdirSync(to), ["a.bin"]);
+    assert(sent.text.includes(`b.bin [${"=".repeat(24)}] 100 %`), sent.text);
+    assertEquals(readdirSync(to), ["a.bin", "b.bin"]);
     assertEquals(sha256(readFileSync(join(to, "a.bin"))), sha256(content));
   });
 

@@ -49,7 +49,7 @@ export class Bars {
   /** Ends the bar of a file, and prints its line with a note. */
   done({ path }: FileEntry, note: string): void {
     const row = this.#rows.get(path)!;
-    row.at = row.size; // Also if all of it was there before.
+    if (row.at < row.size) row.from = row.at = row.size; // All of it was there before.
     this.#underWay.delete(row);
     this.say(`${this.#line(row)}  ${note}`);
   }
