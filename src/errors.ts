@@ -269,12 +269,13 @@ export class PermissionError extends VeltixError<PermissionErrorCode> {
   /**
    * Creates an error. The library calls this.
    *
+   * @param code The code.
    * @param message What failed, a colon, and how to grant the permissions.
    * @param plugin The name of the plugin.
    * @param missing The permissions that it lacks.
    */
-  constructor(message: string, plugin: string, missing: readonly string[]) {
-    super("permission-denied", message);
+  constructor(code: PermissionErrorCode, message: string, plugin: string = "", missing: readonly string[] = []) {
+    super(code, message);
     this.plugin = plugin;
     this.missing = missing;
   }

@@ -378,7 +378,7 @@ describe("a connected client", () => {
 describe("the errors", () => {
   it("are all VeltixErrors, as Python's are, with a name and a code", () => {
     const errors = Object.entries(core).filter(([name]) => name.endsWith("Error"));
-    assertEquals(errors.length, 11);
+    assertEquals(errors.length, 13);
     for (const [name, value] of errors) {
       const error = new (value as new (code: string, message: string) => core.VeltixError)("code", "Message");
       assertEquals([error instanceof core.VeltixError, error.name, error.code], [true, name, "code"]);

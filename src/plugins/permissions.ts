@@ -133,6 +133,7 @@ export function grantedBy(permissions: readonly Permission[]): ReadonlySet<Permi
 /** Returns the error for a member of a handed-out object that a plugin has no permission for. */
 export function denied(plugin: string, what: string, permission: string): PermissionError {
   return new PermissionError(
+    "permission-denied",
     `Plugin "${plugin}" cannot use ${what}: it lacks the permission "${permission}", add it to the permissions of ` +
       "definePlugin(), and to those that register() grants if it lists them",
     plugin,

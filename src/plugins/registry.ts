@@ -208,14 +208,14 @@ export class Registry implements RegistrationOwner {
     });
     if (strange.length > 0) {
       const text = `Cannot register the plugin "${name}" with a ${side}: it has no ${strange.join(", ")}`;
-      throw new PermissionError(text, name, strange);
+      throw new PermissionError("permission-denied", text, name, strange);
     }
     if (most === undefined) return;
     const missing = permissions.filter((permission) => !most.includes(permission));
     if (missing.length === 0) return;
     const text = `Cannot register the plugin "${name}": it wants ${missing.map((one) => `"${one}"`).join(", ")}, ` +
       "add that to the permissions that register() grants, or leave them out to grant all that it wants";
-    throw new PermissionError(text, name, missing);
+    throw new PermissionError("permission-denied", text, name, missing);
   }
 
   #checkOptions(plugin: AnyPlugin, options: unknown): unknown {
