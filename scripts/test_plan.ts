@@ -47,6 +47,7 @@ const ROWS = {
     "ip_networks",
     "logger_file",
     "memory_faults",
+    "memory_lines",
     "message",
     "message_port",
     "public_api",
@@ -85,6 +86,8 @@ const LONG = [
   "resume_*",
   "wire_*",
   "wireshark",
+  "testing_resume",
+  "wire_*",
   "worker_route",
 ];
 

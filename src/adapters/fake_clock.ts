@@ -52,6 +52,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** The time at which the next timer is due, in milliseconds; `undefined` if none is set. */
+  get nextDue(): number | undefined {
+    return this.#next(Infinity)?.due;
+  }
+
   /** Returns the time, in milliseconds. */
   now(): number {
     return this.#now;

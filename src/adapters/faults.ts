@@ -4,6 +4,8 @@
  * @module
  */
 
+import { seeded } from "../base/random.ts";
+
 /** One bit to flip. */
 export interface BitFlip {
   /** The offset of the byte in the direction, from 0. */
@@ -38,8 +40,11 @@ export interface Faults {
    * sizes.
    */
   readonly split?: number | readonly number[] | RandomSplit;
-  /** Delays each delivery by this many milliseconds of the clock. */
-  readonly delay?: number;
+  /**
+   * Delays each delivery by this many milliseconds of the clock. A function is called for each delivery. Bytes never
+   * overtake others: a delivery whose delay is shorter waits for the one before.
+   */
+  readonly delay?: number | (() => number);
   /** Flips bits. */
   readonly corrupt?: BitFlip | readonly BitFlip[];
   /** Delivers this many bytes, then resets the connection for both sides. */
@@ -74,7 +79,7 @@ export class FaultScript {
     const { closeAfter, corrupt = [], dropAfter, resetAfter, split } = faults;
     this.#faults = faults;
     this.#flips = Array.isArray(corrupt) ? corrupt : [corrupt as BitFlip];
-    if (typeof split === "object" && "seed" in split) this.#random = randomOf(split.seed);
+    if (typeof split === "object" && "seed" in split) this.#random = seeded(split.seed);
     this.#cut = this.#nextCut(0);
     const stops = [
       { at: resetAfter ?? Infinity, kind: "reset" },
@@ -85,14 +90,20 @@ export class FaultScript {
     this.#stop = stop.at === Infinity ? undefined : stop;
   }
 
-  /** The delay of each delivery, in milliseconds. */
+  /** The delay of the next delivery, in milliseconds. */
   get delay(): number {
-    return this.#faults.delay ?? 0;
+    const { delay = 0 } = this.#faults;
+    return typeof delay === "number" ? delay : delay();
   }
 
   /** True once the script has ended the direction. What is sent after that vanishes, FIN included. */
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** Ends the direction now. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Returns the steps before the first byte. */
@@ -149,15 +160,4 @@ export class FaultScript {
     if ("seed" in split) return offset + 1 + Math.floor(this.#random!() * (split.max ?? 64));
     return split.find((cut) => cut > offset) ?? Infinity;
   }
-}
-
-// Mulberry32: https://gist.github.com/tommyettinger/46a874533244883189143505d203312c
-function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

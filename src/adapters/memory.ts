@@ -12,7 +12,7 @@ import { type MemoryOptions, Network } from "./memory_network.ts";
 export type * from "../transport.ts";
 export { FakeClock } from "./fake_clock.ts";
 export type { BitFlip, Faults, Freeze, RandomSplit } from "./faults.ts";
-export type { FaultsInfo, MemoryOptions } from "./memory_network.ts";
+export type { FaultsInfo, MemoryDirection, MemoryLine, MemoryOptions } from "./memory_network.ts";
 
 /**
  * Creates a separate network: only listeners of this transport can be reached from it. Paths are plain names. Host

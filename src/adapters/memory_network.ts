@@ -25,12 +25,40 @@ export interface FaultsInfo {
   readonly index: number;
 }
 
+/** One direction of a connection of a memory network, to disturb while it is in use. */
+export interface MemoryDirection {
+  /** Delivers nothing more until `release`. What is sent meanwhile waits. */
+  hold(): void;
+  /** Delivers what waits, and goes on. */
+  release(): void;
+  /** Loses what is under way and all that is sent from now on, FIN included, as on a broken line. */
+  drop(): void;
+  /** Delivers FIN after what is under way. What the side sends from now on vanishes. */
+  close(): void;
+}
+
+/** A connection of a memory network, to disturb while it is in use. */
+export interface MemoryLine {
+  /** The number of the connection, from 0. */
+  readonly index: number;
+  /** The address that was connected to. */
+  readonly to: Endpoint;
+  /** What the client sends. */
+  readonly client: MemoryDirection;
+  /** What the server sends. */
+  readonly server: MemoryDirection;
+  /** Resets the connection for both sides, now. What has not arrived is lost. */
+  reset(): void;
+}
+
 /** Options of a memory network; all optional. */
 export interface MemoryOptions {
   /** The clock. With a {@linkcode FakeClock}, `advance` waits for deliveries, too. @default the real time */
   readonly clock?: Clock;
   /** Called for each direction of each new connection. Returns the faults of that direction. @default no faults */
   readonly faults?: (info: FaultsInfo) => Faults | undefined;
+  /** Called for each new connection, with what disturbs it while it is in use. */
+  readonly opened?: (line: MemoryLine) => void;
   /** How many bytes a direction holds before writing has to wait. @default 262144 */
   readonly pipeSize?: number;
 }
@@ -39,6 +67,7 @@ export interface MemoryOptions {
 export class Network {
   readonly clock: Clock;
   readonly #faults: MemoryOptions["faults"];
+  readonly #opened: MemoryOptions["opened"];
   readonly #pipeSize: number;
   readonly #turn: (fn: () => void) => void;
   readonly #listeners = new Map<string, MemoryListener>();
@@ -46,12 +75,13 @@ export class Network {
   #index = 0;
 
   constructor(options: MemoryOptions = {}) {
-    const { clock = runtimeClock(), faults, pipeSize = 262144 } = options;
+    const { clock = runtimeClock(), faults, opened, pipeSize = 262144 } = options;
     if (!Number.isSafeInteger(pipeSize) || pipeSize < 1) {
       throw new RangeError(`Cannot use "pipeSize": it must be a positive integer, got ${pipeSize}`);
     }
     this.clock = clock;
     this.#faults = faults;
+    this.#opened = opened;
     this.#pipeSize = pipeSize;
     this.#turn = clock instanceof FakeClock ? (fn) => clock.turn(fn) : anyLoop.yield;
   }
@@ -117,6 +147,7 @@ export class Network {
       });
     const up = pipe("client", serverSize);
     const down = pipe("server", clientSize);
+    this.#opened?.({ index, to: remote, client: up, server: down, reset });
     const soon = () => this.#turn(reset);
     return [
       new Duplex(new MemoryChannel(local, remote, down, up, soon)),

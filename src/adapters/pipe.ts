@@ -40,6 +40,7 @@ export class Pipe {
   #source: (PromiseWithResolvers<void> & { readonly bytes: Uint8Array; taken: number }) | undefined;
   #error: Error | undefined;
   #frozen = false;
+  #paused = false;
   #scheduled = false;
   #timer: TimerHandle | undefined;
   #readerGone = false;
@@ -69,6 +70,32 @@ export class Pipe {
     if (this.#error) return Promise.reject(this.#error);
     if (!this.#script.stopped) this.#enqueue([{ kind: "fin" }]);
     return Promise.resolve();
+  }
+
+  /** Delivers nothing until {@linkcode release}. Writing stays pending once the pipe is full. */
+  hold(): void {
+    this.#paused = true;
+  }
+
+  /** Goes on after {@linkcode hold}. */
+  release(): void {
+    this.#paused = false;
+    if (this.#line.length > 0) this.#schedule();
+  }
+
+  /** Loses what is under way and what is written from now on, FIN included. */
+  drop(): void {
+    this.#script.stop();
+    for (const item of this.#line) if (item.kind === "bytes") this.#held -= item.bytes.length;
+    this.#line = [];
+    this.#fill();
+  }
+
+  /** Delivers FIN after what is under way, and loses what is written from now on. */
+  close(): void {
+    if (this.#error || this.#script.stopped) return;
+    this.#enqueue([{ kind: "close" }]);
+    this.#script.stop();
   }
 
   /** Passes the next chunk or the end to `reader`, at once or later. */
@@ -127,12 +154,13 @@ export class Pipe {
   }
 
   #enqueue(steps: (Step | { readonly kind: "fin" })[]): void {
+    if (steps.length === 0) return;
     const due = this.#options.clock.now() + this.#script.delay;
     for (const step of steps) {
       this.#line.push({ ...step, due });
       if (step.kind === "bytes") this.#held += step.bytes.length;
     }
-    if (steps.length > 0) this.#schedule();
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -145,7 +173,7 @@ export class Pipe {
   }
 
   #deliver(): void {
-    while (this.#line.length > 0 && !this.#frozen && this.#timer === undefined) {
+    while (this.#line.length > 0 && !this.#frozen && !this.#paused && this.#timer === undefined) {
       const item = this.#line[0]!;
       const wait = item.due - this.#options.clock.now();
       if (wait > 0) {

@@ -22,6 +22,8 @@ import { TotalBuffer } from "../link/total_buffer.ts";
 /** The state that all peers of a Server or a Client share. */
 export interface PeerShared extends SessionShared, DispatcherShared {
   readonly tuning: Tuning;
+  /** Returns a random number from 0 up to 1. */
+  readonly random: () => number;
   readonly limits: SessionShared["limits"] & DispatcherShared["limits"] & { readonly maxTotalStreamBytes: number };
   /** Releases it. Called once, when the last connection is gone. */
   close(): void;
@@ -65,6 +67,7 @@ export function makeShared(
   return {
     clock,
     throttled: loop.throttled,
+    random: loop.random ?? Math.random,
     routes,
     limits,
     observers,

@@ -40,6 +40,7 @@ function checkLoop(name: string, loop: EventLoop): void {
   checkFunction(`${name}.defer`, loop.defer);
   checkFunction(`${name}.yield`, loop.yield);
   if (loop.throttled !== undefined) checkFunction(`${name}.throttled`, loop.throttled);
+  if (loop.random !== undefined) checkFunction(`${name}.random`, loop.random);
   checkObject(`${name}.clock`, loop.clock, "a Clock");
   for (const part of ["now", "setTimeout", "clearTimeout", "unref"] as const) {
     checkFunction(`${name}.clock.${part}`, loop.clock[part]);

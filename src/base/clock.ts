@@ -37,6 +37,11 @@ export interface EventLoop {
    * @default they come in time
    */
   throttled?(): boolean;
+  /**
+   * Returns a random number from 0 up to 1, by which clients draw how long they wait before they try again.
+   * @default Math.random
+   */
+  random?(): number;
   /** The time. */
   readonly clock: Clock;
 }

@@ -244,7 +244,7 @@ export class ConnectLoop {
       const attempt = ++this.#attempt;
       wait = this.#fresh !== undefined
         ? 0
-        : result.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, result.why(), Math.random());
+        : result.retryAfter + delayBefore(policy ?? DEFAULT_RECONNECT, attempt, result.why(), shared.random());
       this.#retrying = true;
       this.#hurried = false;
       this.#tell(result, attempt - 1, wait, outgoing.counts(0));
@@ -387,7 +387,7 @@ export class ConnectLoop {
       wheel,
       policy,
       timeout: target.timeout,
-      random: Math.random,
+      random: shared.random,
       dial: (terms, signal) => {
         const { encryption, seenNative: nativeOnly, unref } = context;
         // Only this server has the session.
