@@ -48,7 +48,7 @@ async function pair(set?: (server: Server) => void) {
     transport: world.transport,
     reconnect: { delay: 100, jitter: false },
   });
-  return { world, client, ...served, [Symbol.asyncDispose]: () => client.close().then(() => served.server.close()) };
+  return { client, ...served, [Symbol.asyncDispose]: () => client.close().then(() => served.server.close()) };
 }
 
 describe("client.messages()", () => {

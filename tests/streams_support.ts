@@ -4,8 +4,9 @@
  * @module
  */
 
-import { Client, type ClientConfig, type ConnectedClient, type Server, type ServerConfig } from "../mod.ts";
-import { Lines, memoryWorld, serve, type World } from "./session_support.ts";
+import type { Client, ClientConfig, ConnectedClient, Server, ServerConfig } from "../mod.ts";
+import { connect } from "../src/testing/mod.ts";
+import { memoryWorld, serve, type World } from "./session_support.ts";
 
 /** A connected client and its server, with the errors of both. */
 export interface StreamPeers extends AsyncDisposable {
@@ -25,19 +26,16 @@ export async function streamPeers(
   const served = await serve(world, config);
   const errors: unknown[] = [];
   served.server.on("error", (error) => void errors.push(error));
-  const { hostname, port } = served.address;
-  const client = new Client({ hostname, port, transport: world.transport, logger: new Lines(), ...config });
-  client.on("error", (error) => void errors.push(error));
-  await client.connect();
+  const connected = await connect(served, config, (client) => client.on("error", (error) => void errors.push(error)));
   const [info] = await served.events.next("connect") as [ConnectedClient];
   return {
     world,
     server: served.server,
-    client,
+    client: connected.client,
     info,
     errors,
     async [Symbol.asyncDispose](): Promise<void> {
-      await client.close({ drain: 0 });
+      await connected[Symbol.asyncDispose]();
       await served[Symbol.asyncDispose]();
     },
   };
