@@ -188,7 +188,7 @@ export class FakePeer implements AsyncDisposable {
       const chunk = await this.connection.read();
       if (chunk === null) {
         const missing = size - this.#held.length;
-        throw new AssertionError(`Expected ${missing} bytes more, but the peer has closed its side`);
+        throw new AssertionError(`Expected ${missing} bytes more, but the peer has closed its side (FIN)`);
       }
       this.#held = concat(this.#held, chunk.slice());
     }
@@ -428,7 +428,7 @@ function expectedText({ code, content, flags, requestId }: ExpectedFrame): strin
 }
 
 function unexpected(what: string, came: DecodedFrame | null | undefined, expected?: unknown): AssertionError {
-  if (!came) return new AssertionError(`Expected ${what}, but the peer has closed its side`, { expected });
+  if (!came) return new AssertionError(`Expected ${what}, but the peer has closed its side (FIN)`, { expected });
   const { code, content, flags, requestId } = came;
   const flagText = flags === 0 ? "" : ` (flags 0x${flags.toString(16)})`;
   return new AssertionError(`Expected ${what}, but got ${frameText(came)}${flagText}`, {
