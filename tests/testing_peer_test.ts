@@ -76,6 +76,21 @@ describe("a fake peer", () => {
     });
   }
 
+  it("looks at each part of a frame", async () => {
+    await using served = await serve({}, (server) => server.route(SHOUT, ({ data }) => data));
+    await using peer = await FakePeer.connect(served.world, served.address);
+    for (const wrong of [{ code: 200 }, { flags: 1 }, { requestId: 10 }, { content: "b" }]) {
+      await peer.send({ code: 201, flags: 1, requestId: 9, content: "a" });
+      const right = { code: 201, flags: 2, requestId: 9, content: "a" };
+      assertStringIncludes(
+        await complaint(peer.expect({ ...right, ...wrong })),
+        'but got reply 201 #9 "a" (flags 0x2)',
+      );
+      await peer.send({ code: 201, flags: 1, requestId: 9, content: "a" });
+      await peer.expect(right);
+    }
+  });
+
   it("says at once that nothing came, where time stands still", async () => {
     await using served = await serve();
     await using peer = await FakePeer.connect(served.world, served.address);

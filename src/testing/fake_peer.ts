@@ -229,15 +229,13 @@ export class FakePeer implements AsyncDisposable {
    */
   async silence(ms: number): Promise<void> {
     const { clock } = this.#world ?? {};
-    let over = false;
-    const end = clock === undefined ? pause(ms) : clock.advance(ms).then(() => clock.settle());
-    const ended = end.then(() => void (over = true));
+    const ended = clock === undefined ? pause(ms) : clock.advance(ms).then(() => clock.settle());
     for (;;) {
       const reading = this.#reading ??= this.#read();
       const frame = await Promise.race([reading, ended]);
-      if (over && frame === undefined) return;
+      if (frame === undefined) return;
       this.#reading = undefined;
-      if (frame !== undefined && (frame === null || !OWN.includes(frame.code))) {
+      if (frame === null || !OWN.includes(frame.code)) {
         await ended;
         throw unexpected(`nothing for ${ms} ms`, frame);
       }

@@ -97,7 +97,7 @@ export async function serve<P>(
  * @param config The options of the client, and `world`: the sockets to use, by default those of the server.
  * @param setup Called before the client connects, to add routes and listeners.
  * @returns The client, which is connected. `await using` closes it at once.
- * @throws {unknown} What `client.connect()` rejects with. The client is closed then.
+ * @throws {unknown} What `client.connect()` rejects with.
  */
 export function connect<W extends World>(
   to: Served<never, W> | Served<undefined, W>,
@@ -122,11 +122,6 @@ export async function connect(
   const client = new RuntimeClient({ ...address, transport: world.transport, logger: log, ...config });
   const events = recordEvents(client);
   setup?.(client);
-  try {
-    await client.connect();
-  } catch (error) {
-    await client.close({ drain: 0 });
-    throw error;
-  }
+  await client.connect();
   return { client, events, log, world, [Symbol.asyncDispose]: () => client.close({ drain: 0 }) };
 }
