@@ -9,7 +9,7 @@
 
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
-import { type Client, type ConnectedClient, json, messageType, RemoteError } from "../mod.ts";
+import { type Client, type ConnectedClient, json, messageType, RemoteError, streamType, VeltixError } from "../mod.ts";
 import { simulate, type SimulatedServer, type SimulatedWorld } from "../src/testing/mod.ts";
 import { rounds, RUNTIME_INDEX } from "./wire_support.ts";
 
@@ -22,6 +22,9 @@ interface Item {
 const UP = messageType(200, "up", json<Item>());
 const DOWN = messageType(201, "down", json<Item>());
 const ASK = messageType(202, "ask", json<Item>(), json<number>());
+
+const UPLOAD = streamType(300, "upload", { head: json<null>(), result: json<{ size: number; sum: number }>() });
+const ITEMS = streamType(301, "items", { head: json<number>(), down: json<number>() });
 
 const KEEP = 12_000;
 const CLIENTS = 2;
@@ -165,6 +168,64 @@ async function program(world: SimulatedWorld): Promise<void> {
   }
 }
 
+/** A sum that depends on the order of the bytes. */
+function sumOf(bytes: Uint8Array, before: number): number {
+  let sum = before;
+  for (const byte of bytes) sum = (sum * 31 + byte) >>> 0;
+  return sum;
+}
+
+/** Streams both ways. None ends wrong: it is complete, or it fails because its session is lost. */
+async function streaming(world: SimulatedWorld): Promise<void> {
+  const { check, random } = world;
+  const server = await world.serve({ resume: { keep: 60_000 } }, (server) => {
+    server.stream(UPLOAD, async ({ readable }) => {
+      let [size, sum] = [0, 0];
+      for await (const part of readable) [size, sum] = [size + part.length, sumOf(part, sum)];
+      return { size, sum };
+    });
+    server.stream(ITEMS, async function* ({ head }): AsyncGenerator<number> {
+      for (let n = 0; n < head; n++) yield n;
+    });
+  });
+  const client = await world.connect(server, { resume: true });
+  const upload = async (size: number): Promise<void> => {
+    const stream = client.open(UPLOAD, null);
+    stream.result.catch(() => {});
+    const writer = stream.writable.getWriter();
+    let sum = 0;
+    for (let at = 0; at < size;) {
+      const part = new Uint8Array(Math.min(size - at, 1 + random.below(30_000))).fill(random.below(256));
+      sum = sumOf(part, sum);
+      at += part.length;
+      await writer.write(part);
+    }
+    await writer.close();
+    const result = await stream.result;
+    check("all bytes came once and in order", result.size === size && result.sum === sum, { result, size, sum });
+  };
+  const download = async (count: number): Promise<void> => {
+    let next = 0;
+    for await (const n of client.open(ITEMS, count).readable) check("items come in order", n === next++, [n, next - 1]);
+    check("all items came", next === count, [next, count]);
+  };
+  let [failures, lost] = [0, 0];
+  client.on("disconnect", () => void lost++);
+  const failed = (error: unknown): void => {
+    check("a stream fails with an error of the library", error instanceof VeltixError, error);
+    failures++;
+  };
+  const all: Promise<void>[] = [];
+  for (let i = 0; i < 5; i++) {
+    all.push(upload(random.below(100_000)).catch(failed), download(random.below(200)).catch(failed));
+    await world.clock.sleep(random.below(3_000));
+  }
+  await world.clock.sleep(random.below(10_000));
+  await world.calm();
+  await Promise.all(all);
+  check("streams fail only with their session", failures === 0 || lost > 0, failures);
+}
+
 describe("servers and clients with resumption, under simulate()", () => {
   const { VELTIX_SEED: given, VELTIX_SEEDS: many } = process.env;
   const runs = many !== undefined ? Number(many) : given !== undefined ? 1 : rounds(1_000);
@@ -173,6 +234,10 @@ describe("servers and clients with resumption, under simulate()", () => {
     const some = Math.min(50, from + runs - first);
     it(`keep their promises, seeds ${first} to ${first + some - 1}`, async () => {
       await simulate({ from: first, runs: some }, program);
+    });
+
+    it(`keep those of their streams, from seed ${first} on`, async () => {
+      await simulate({ from: first, runs: Math.ceil(some / 5) }, streaming);
     });
   }
 });
