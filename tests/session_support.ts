@@ -21,7 +21,6 @@ import { protocol } from "../src/wire/protocols.ts";
 
 export {
   type Announced,
-  EventRecorder as Recorder,
   FakePeer as Raw,
   FakeServer as RawServer,
   handshakeMessage as message,
@@ -34,6 +33,10 @@ export const HOST = "127.0.0.1";
 
 /** An id of a release whose ids are UUIDs. */
 export const UUID = "00112233-4455-4677-8899-aabbccddeeff";
+
+/** Recorded events. Tests look into their arguments without telling their types. */
+// deno-lint-ignore no-explicit-any
+export class Recorder extends kit.EventRecorder<Record<string, any>> {}
 
 /** Where a test happens. */
 export type World = kit.TimedWorld;
@@ -85,9 +88,9 @@ export const SPOKEN = [
 /** What a peer by hand can speak. */
 export type Release = typeof SPOKEN[number]["release"];
 
-/** A server that listens. Tests look into the arguments of its events without telling their types. */
-export interface Served<P> extends kit.Served<P, World> {
-  readonly events: kit.EventRecorder;
+/** A server that listens. */
+export interface Served<P> extends Omit<kit.Served<P, World>, "events"> {
+  readonly events: Recorder;
 }
 
 /** Starts a server; its log lines are kept. */
@@ -96,14 +99,14 @@ export function serve<P = undefined>(
   config: ServerConfig<P> = {},
   set?: (server: Server<P>) => void,
 ): Promise<Served<P>> {
-  return kit.serve<World, P>({ ...config, world }, set);
+  return kit.serve<World, P>({ ...config, world }, set) as unknown as Promise<Served<P>>;
 }
 
 /** A client and its peer by hand. */
 export interface Faced extends AsyncDisposable {
   readonly client: Client;
   readonly raw: kit.FakePeer;
-  readonly events: kit.EventRecorder;
+  readonly events: Recorder;
   readonly log: kit.LogLines;
 }
 
@@ -117,11 +120,11 @@ export async function face(
   const server = await kit.FakeServer.listen(world);
   // Without a handshake a client must be told.
   const spoken = protocol(release).handshake === "none" ? { protocol: release } : {};
-  let events: kit.EventRecorder;
+  let events: Recorder;
   const [raw, connected] = await Promise.all([
     server.welcome(release, announced),
     kit.connect(server, { world, ...spoken, ...config }, (client) => {
-      events = new kit.EventRecorder(client, ["disconnect", "error", "unhandled"]);
+      events = new Recorder(client, ["disconnect", "error", "unhandled"]);
     }),
   ]);
   const { client, log } = connected;

@@ -5,7 +5,7 @@
  */
 
 import { AssertionError } from "./assertion.ts";
-import type { EventRecorder } from "./event_recorder.ts";
+import type { RecordedEvents } from "./event_recorder.ts";
 import type { ReceivedMessages } from "./inbox.ts";
 import { matches, show } from "./values.ts";
 
@@ -52,8 +52,8 @@ export function assertReceived(inbox: ReceivedMessages, ...expected: [payload?: 
  * @param args The first arguments. An object may have more members than those expected.
  * @throws {AssertionError} None came that is like it. The message lists those that came.
  */
-export function assertEvent(recorder: EventRecorder, name: string, ...args: readonly unknown[]): void {
-  const all = recorder.of(name) as unknown[][];
+export function assertEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): void {
+  const all = recorder.all.filter(([other]) => other === name).map(([, ...args]) => args);
   if (all.some((came) => args.every((arg, i) => matches(came[i], arg)))) return;
   throw new AssertionError(
     `Expected the event ${[JSON.stringify(name), ...args.map(show)].join(" ")}: ${recorder.describe()}`,

@@ -14,6 +14,14 @@ import { show } from "./values.ts";
 /** An event that was recorded: its name and its arguments. */
 export type RecordedEvent = readonly [name: string, ...args: unknown[]];
 
+/** What assertions look at in an {@linkcode EventRecorder}. */
+export interface RecordedEvents {
+  /** All that came so far. */
+  readonly all: readonly RecordedEvent[];
+  /** Returns what came so far, for the message of an assertion. */
+  describe(): string;
+}
+
 /** The events that {@linkcode recordEvents} keeps by default, as far as the target has them. */
 const SERVER = ["connect", "disconnect", "suspended", "resumed", "error", "rejected", "unhandled", "close"] as const;
 const CLIENT = ["connect", "disconnect", "suspended", "resumed", "reconnecting", "error", "unhandled"] as const;
@@ -22,8 +30,9 @@ const CLIENT = ["connect", "disconnect", "suspended", "resumed", "reconnecting",
  * The events of a Server or a Client in the order that they came. A test waits for them one by one with `next`, or takes
  * what must have come already with `take`. `Events` maps names to arguments.
  */
-// deno-lint-ignore no-explicit-any -- The default fits any events.
-export class EventRecorder<Events extends { [Name in keyof Events]: readonly unknown[] } = any> {
+export class EventRecorder<
+  Events extends { [Name in keyof Events]: readonly unknown[] } = Record<string, readonly unknown[]>,
+> implements RecordedEvents {
   /** All that came so far, whether it was taken or not. */
   readonly all: RecordedEvent[] = [];
   readonly #names: readonly string[];

@@ -11,8 +11,7 @@ import { show } from "./values.ts";
 /** What an inbox needs of a Server or a Client: to add a route. */
 export interface InboxTarget {
   /** Adds a route; see `Server.route` and `Client.route`. */
-  // deno-lint-ignore no-explicit-any -- Handlers of servers and of clients have different arguments.
-  route(type: any, handler: (message: any) => void): unknown;
+  route(type: never, handler: never): unknown;
 }
 
 /** What assertions look at in an {@linkcode Inbox}. */
@@ -59,12 +58,13 @@ export class Inbox<Out> implements ReceivedMessages {
    */
   constructor(target: InboxTarget, type: MessageType<never, Out>) {
     this.#type = type;
-    target.route(type, ({ data }: { readonly data: Out }) => {
+    const received = ({ data }: { readonly data: Out }): void => {
       this.all.push(data);
       const waiter = this.#waiting.shift();
       if (waiter !== undefined) waiter(data);
       else this.#untaken.push(data);
-    });
+    };
+    target.route(type as never, received as never);
   }
 
   /** Resolves with the payload of the next message: one that came and was not taken yet, else the next that comes. */

@@ -6,7 +6,7 @@
 
 import type { AssertionError } from "./assertion.ts";
 import { assertConnected, assertEvent, assertFailsWith, assertReceived, type HasState } from "./assertions.ts";
-import type { EventRecorder } from "./event_recorder.ts";
+import type { RecordedEvents } from "./event_recorder.ts";
 import type { ReceivedMessages } from "./inbox.ts";
 import { show } from "./values.ts";
 
@@ -25,7 +25,7 @@ export interface Matchers {
   /** An `Inbox` has a message whose payload is like this one; without a payload, any message. */
   toHaveReceived(inbox: ReceivedMessages, ...expected: [payload?: unknown]): MatcherResult;
   /** An `EventRecorder` has an event with this name, whose first arguments are like these. */
-  toHaveEvent(recorder: EventRecorder, name: string, ...args: readonly unknown[]): MatcherResult;
+  toHaveEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): MatcherResult;
   /** A promise rejects with an error of this code. The matcher is to be awaited, and `rejects` is not needed. */
   toFailWith(promise: PromiseLike<unknown> | (() => unknown), code: string): Promise<MatcherResult>;
 }
@@ -53,7 +53,7 @@ export const matchers: Matchers = Object.freeze({
   toBeConnected: (client: HasState) => judge(() => assertConnected(client), "the client not to be connected"),
   toHaveReceived: (inbox: ReceivedMessages, ...expected: [payload?: unknown]) =>
     judge(() => assertReceived(inbox, ...expected), `no message${texts(expected)} of ${inbox.name}`),
-  toHaveEvent: (recorder: EventRecorder, name: string, ...args: readonly unknown[]) =>
+  toHaveEvent: (recorder: RecordedEvents, name: string, ...args: readonly unknown[]) =>
     judge(() => assertEvent(recorder, name, ...args), `no event "${name}"${texts(args)}`),
   toFailWith: async (promise: PromiseLike<unknown> | (() => unknown), code: string) => {
     try {

@@ -33,7 +33,7 @@ export {
 } from "../adapters/memory.ts";
 export { AssertionError } from "./assertion.ts";
 export { assertConnected, assertEvent, assertFailsWith, assertReceived, type HasState } from "./assertions.ts";
-export { EventRecorder, type RecordedEvent, recordEvents } from "./event_recorder.ts";
+export { EventRecorder, type RecordedEvent, type RecordedEvents, recordEvents } from "./event_recorder.ts";
 export {
   type Announced,
   type ExpectedFrame,

@@ -100,7 +100,7 @@ export async function serve<P>(
  * @throws {unknown} What `client.connect()` rejects with.
  */
 export function connect<W extends World>(
-  to: Served<never, W> | Served<undefined, W>,
+  to: { readonly address: Address; readonly world: W },
   config?: ClientConfig & { readonly world?: undefined },
   setup?: (client: Client) => void,
 ): Promise<Connected<W>>;
