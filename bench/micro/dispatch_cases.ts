@@ -31,9 +31,9 @@ export async function dispatchCases(): Promise<{ readonly cases: readonly MicroC
   const pass: Middleware<never, never> = (_message, _peer, next) => next();
   const variants: readonly [name: string, set: (routes: Routes) => unknown][] = [
     ["0 middlewares", () => {}],
-    ["1 middleware of another type", (routes) => routes.use([OTHER], pass)],
-    ["1 middleware", (routes) => routes.use(undefined, pass)],
-    ["5 middlewares", (routes) => [1, 2, 3, 4, 5].map(() => routes.use(undefined, pass))],
+    ["1 middleware of another type", (routes) => routes.use([OTHER], pass, false)],
+    ["1 middleware", (routes) => routes.use(undefined, pass, true)],
+    ["5 middlewares", (routes) => [1, 2, 3, 4, 5].map(() => routes.use(undefined, pass, true))],
     ["1 plugin, registered", (routes) => plugged(loop, routes, "messages:read", false, OTHER)],
     ["1 plugin that looks on", (routes) => plugged(loop, routes, "messages:read", false)],
     ["1 plugin that reads a copy", (routes) => plugged(loop, routes, "messages:read", true)],
@@ -78,7 +78,7 @@ async function plugged(
     transport: "none",
     loopOf: () => ({ clock }),
     events: { emit: () => true },
-    use: (types: readonly AnyType[], middleware: Middleware<never, never>) => routes.use(types, middleware),
+    use: (types: readonly AnyType[], middleware: Middleware<never, never>) => routes.use(types, middleware, false),
   };
   const registry = new Registry({
     side: "server",

@@ -77,15 +77,16 @@ export function withConnection(command: Command): Command {
 /**
  * Reads an address.
  *
+ * @param leastPort The least port: 0 where a socket listens at any that is free.
  * @throws {CommandError} It is none.
  */
-export function addressOf(text: string): TargetAddress {
+export function addressOf(text: string, leastPort = 1): TargetAddress {
   if (/^wss?:\/\//.test(text)) return { url: text };
   if (text.startsWith("unix:")) return { path: text.slice(5) };
   if (text.startsWith("/") || text.startsWith("./")) return { path: text };
   const [, hostname = "127.0.0.1", digits] = text.match(/^(?:(?:tcp:\/\/)?(\[[^\]]+\]|[^:/\s]+):)?(\d+)$/) ?? [];
   const port = Number(digits);
-  if (!(port >= 1 && port <= 65_535)) {
+  if (!(port >= leastPort && port <= 65_535)) {
     throw new CommandError(ExitCode.USAGE, `"${text}" is no address: write ${FORMS}`);
   }
   return { hostname: hostname.replace(/^\[|\]$/g, ""), port };

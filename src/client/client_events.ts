@@ -83,9 +83,9 @@ export interface ConnectInfo extends ConnectingInfo {
 export const CLIENT_EVENTS: readonly (keyof ClientEvents)[] = [
   "connecting",
   "connect",
-  "failed",
   "message",
   "disconnect",
+  "failed",
   "suspended",
   "resumed",
   "reconnecting",

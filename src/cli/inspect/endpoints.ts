@@ -19,12 +19,12 @@ export function protocolOf(release: string): Protocol | undefined {
 }
 
 /**
- * Returns where an address is, for a socket.
+ * Returns where an address is at which a socket listens. Port 0 is a free one.
  *
  * @throws {CommandError} It is none, or a URL.
  */
 export function endpointOf(text: string): Endpoint {
-  const address = addressOf(text);
+  const address = addressOf(text, 0);
   if ("url" in address) {
     throw new CommandError(ExitCode.USAGE, `Cannot listen at ${text}: write HOST:PORT or unix:PATH`);
   }

@@ -11,7 +11,7 @@ import type { Connection } from "../../transport.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
 import type { Terminal } from "../terminal.ts";
-import { endpointOf, protocolOf } from "./endpoints.ts";
+import { endpointOf, protocolOf, serverOf } from "./endpoints.ts";
 import { type Difference, play } from "./player.ts";
 import { readRecord } from "./recording.ts";
 import { type RecordedConnection, scriptsOf } from "./script.ts";
@@ -74,7 +74,7 @@ export async function replayCommand(terminal: Terminal, output: Output, options:
     }
   } else {
     for (const script of scripts) {
-      await one(script, await transport.connect(endpointOf(to!), { signal: terminal.signal }));
+      await one(script, await transport.connect(serverOf(to!), { signal: terminal.signal }));
     }
   }
   terminal.signal.throwIfAborted();
