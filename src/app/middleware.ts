@@ -23,12 +23,12 @@ export interface IncomingChanges {
 }
 
 /**
- * Goes on: calls the next middleware, or the handler after the last one. It can be called once, and only until the
+ * Goes on: calls the next middleware or, after the last one, the handler. It can be called once, and only until the
  * middleware has ended.
  *
- * @param changes What is different for those that follow. Default: nothing.
- * @returns What the handler returns, or a promise of it. For a message without a route, it waits for the listeners to
- * `message`. Await it, or return it: an error that nobody looks at is lost.
+ * @param changes What changes for the middleware and the handler that follow. Default: nothing.
+ * @returns What the handler returns, or a promise of it. For a message without a route, the promise waits for the
+ * listeners to `message`. Await what it returns, or return it: an error that nobody looks at is lost.
  * @throws {TypeError} It was called before, the middleware has ended, or a change is unknown or of the wrong type.
  * @throws {unknown} What the handler throws.
  */
@@ -38,10 +38,10 @@ export type Next = (changes?: IncomingChanges) => unknown;
 export type Incoming = Message<unknown, unknown> | IncomingStream<unknown, unknown, unknown>;
 
 /**
- * A function around handlers. Its result, or the one of its promise, takes the place of the handler's: to leave it as it
- * is, return what `next()` returns. For a message without a route the result is ignored, and `reply()` answers. A
- * middleware that throws fails the message as a handler does that throws. `Peer` is a `ConnectedClient` on a server, the
- * `Client` itself on a client.
+ * A function around handlers. Its result, or that of its promise, takes the place of the handler's result. To leave the
+ * handler's result as it is, return what `next()` returns. For a message without a route the result is ignored, and
+ * `reply()` answers. If a middleware throws, the message fails as if the handler had thrown. `Peer` is a
+ * `ConnectedClient` on a server, the `Client` itself on a client.
  */
 export type Middleware<Peer, In = Incoming> = (received: In, peer: Peer, next: Next) => unknown;
 
@@ -52,7 +52,7 @@ export type IncomingOf<Type> = Type extends MessageType<infer _In, infer Out, in
     ? IncomingStream<HO, UO, DI>
   : never;
 
-/** What a middleware needs of a message or a stream. */
+/** What a middleware needs from a message or a stream. */
 export interface Changeable {
   readonly type: { readonly name: string };
   /** True once its handler has ended. */
@@ -78,7 +78,7 @@ interface Entry {
 
 const CHANGES = { data: unchecked<unknown>() };
 
-/** What has the handler of a message that has no route. */
+/** The object that has the handler of messages without a route. */
 export interface CatchAll {
   readonly handler: AnyHandler;
 }
@@ -111,7 +111,7 @@ export class Middlewares {
     return () => this.#set(this.#entries.filter((other) => other !== entry));
   }
 
-  /** Returns a handler with all middleware of its code around it; without any, the handler itself. */
+  /** Returns a handler with all middleware of its code around it. If there is none, returns the handler itself. */
   around<Handler extends AnyHandler>(code: number, handler: Handler): Handler {
     return composed(this.#entries.filter(({ codes }) => codes?.has(code) ?? true), handler) as Handler;
   }

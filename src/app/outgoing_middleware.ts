@@ -1,5 +1,5 @@
 /**
- * Middleware around what a program sends: messages, requests, broadcasts and streams that it opens.
+ * Middleware around what a program sends: messages, requests, broadcasts, and the streams that it opens.
  *
  * @module
  */
@@ -27,8 +27,8 @@ export interface OutgoingCall<Peer> {
   /** Whom it goes to; `undefined` for a broadcast. */
   readonly peer: Peer | undefined;
   /**
-   * True if metadata reaches the peer, or all peers of a broadcast. False for a peer that speaks a Python protocol, and as
-   * long as a client has not connected yet.
+   * True if metadata reaches the peer, or all peers of a broadcast. False for a peer that speaks a Python protocol, and
+   * while a client has not connected yet.
    */
   readonly takesMetadata: boolean;
 }
@@ -37,17 +37,18 @@ export interface OutgoingCall<Peer> {
 export interface OutgoingChanges {
   /** Another payload; of a stream, another head. */
   readonly payload?: unknown;
-  /** Metadata in addition to that of the call. The same name takes the place of the call's. */
+  /** Metadata in addition to that of the call. If both have the same name, this value takes the place of the call's. */
   readonly meta?: Metadata | undefined;
 }
 
 /**
- * Goes on: calls the next middleware, or sends after the last one. It can be called once. The middleware of a request may
- * call it later; every other must call it before it returns. The `timeout` and the `signal` of a request hold from then on.
+ * Goes on: calls the next middleware or, after the last one, sends. It can be called once. The middleware of a request
+ * may call it later. Every other middleware must call it before it returns. The `timeout` and the `signal` of a request
+ * take effect when `next()` is called.
  *
- * @param changes What is different for those that follow. Default: nothing.
- * @returns For `send` a boolean, for `request` a promise of the whole answer, as `exchange()` returns it, for `broadcast`
- * the numbers of clients, and for `open` the stream.
+ * @param changes What changes for the middleware that follow, and for what is sent. Default: nothing.
+ * @returns For `send` a boolean; for `request` a promise of the whole answer, as `exchange()` returns it; for
+ * `broadcast` the numbers of clients; and for `open` the stream.
  * @throws {TypeError | RangeError} It was called before, the middleware has ended, a change is unknown, or `meta` is not what
  * the method takes.
  * @throws {unknown} What the method throws.
@@ -55,8 +56,8 @@ export interface OutgoingChanges {
 export type OutgoingNext = (changes?: OutgoingChanges) => unknown;
 
 /**
- * A function around what is sent. It returns what `next()` returns, or something of the same kind in its place: a request
- * that is answered from a cache, say. Only a middleware of requests may be asynchronous.
+ * A function around what is sent. It returns what `next()` returns, or something of the same kind in its place, such as
+ * an answer from a cache. Only a middleware of requests may be asynchronous.
  */
 export type OutgoingMiddleware<Peer> = (call: OutgoingCall<Peer>, next: OutgoingNext) => unknown;
 
@@ -82,7 +83,7 @@ export interface Direct {
   open(type: AnyStreamType, head: unknown, options: OpenOptions): object;
 }
 
-/** Whom a call is for: the public object, and what makes the call. */
+/** The peer that a call is for: the public object, and what makes the call. */
 export interface Recipient {
   readonly peer: unknown;
   readonly direct: Direct;

@@ -35,7 +35,7 @@ export interface Timing<Peer> {
 }
 
 /**
- * A middleware that measures how long handlers take, with all middleware that is added later.
+ * A middleware that measures how long handlers take. The time includes all middleware that is added later.
  *
  * @param report Called after each handler. If it throws, or returns a promise that rejects, the message fails.
  * @returns The middleware.
@@ -92,7 +92,7 @@ export function timing<Peer>(report: (timing: Timing<Peer>) => void): Middleware
 }
 
 /**
- * A middleware that lets only clients with a tag reach the handlers. Others get an error of code `forbidden`.
+ * A middleware that lets only clients with a tag reach the handlers. Others get an error with the code `forbidden`.
  *
  * @param name The tag.
  * @param value The value that the tag has to have. Default: any.
@@ -132,10 +132,10 @@ export function requireTag(
 }
 
 /**
- * A middleware that lets only clients with a principal reach the handlers: with one that `authenticate` has returned and
- * that is neither `undefined` nor `null`. Others get an error of code `forbidden`.
+ * A middleware that lets only clients with a principal reach the handlers. A principal is what `authenticate` has
+ * returned, if that is neither `undefined` nor `null`. Other clients get an error with the code `forbidden`.
  *
- * @param allows Returns whether this principal may, at once. Default: all may.
+ * @param allows Returns, at once, whether this principal is allowed. Default: all are.
  * @returns The middleware, for a server.
  *
  * @example Administrators only
@@ -174,9 +174,9 @@ export function requirePrincipal<Principal>(
 }
 
 /**
- * A middleware that checks payloads, or the heads of streams, and hands on what the schema makes of them. It is for types
- * whose codec checks nothing, such as `json<T>()` without a schema. A payload that does not fit gets an error of code
- * `invalid-payload`.
+ * A middleware that checks payloads, or the heads of streams, and hands on what the schema makes of them. It is for
+ * types whose codec checks nothing, such as `json<T>()` without a schema. The answer to a payload that does not fit is
+ * an error with the code `invalid-payload`.
  *
  * @param schema A validator of any library that implements Standard Schema.
  * @returns The middleware.
@@ -223,7 +223,11 @@ export interface DedupeOptions<Peer> {
    * @default the metadata `idempotency-key`
    */
   readonly key?: ((message: Message<unknown, unknown>, peer: Peer) => string | undefined) | undefined;
-  /** True if copies may come from different clients or connections. Then a client must not guess the key of another. @default false */
+  /**
+   * True if copies may come from different clients or connections. Then no client must be able to guess the key of
+   * another.
+   * @default false
+   */
   readonly shared?: boolean | undefined;
   /** How many keys are remembered. The oldest one is forgotten first. @default 10000 */
   readonly size?: number | undefined;
@@ -252,10 +256,10 @@ interface Seen {
 }
 
 /**
- * A middleware that hands each message on once, however often its sender repeats it. A request that comes again gets the
- * answer of the first one, without its metadata and without another call of the handler. If the handler fails, or nobody
- * waits for it any more, the message may come again. Messages of different types are never the same. Streams pass through
- * it.
+ * A middleware that hands each message on once, however often its sender repeats it. A request that comes again gets
+ * the answer of the first one, without its metadata and without another call of the handler. If the handler fails, or
+ * nobody waits for it any more, the message may come again. Messages of different types are never the same. Streams
+ * pass through unchanged.
  *
  * @param options What makes two messages the same, and how long they are remembered.
  * @returns The middleware.

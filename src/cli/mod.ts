@@ -2,7 +2,7 @@
 /**
  * The command line of Veltix. `deno run -A jsr:@veltix/core/cli --help` lists its commands.
  *
- * @example Making an identity from a program
+ * @example Running a command from a program
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { run } from "@veltix/core/cli";

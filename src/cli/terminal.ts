@@ -1,5 +1,5 @@
 /**
- * The terminal that a command runs in. Tests give it one of their own.
+ * The terminal that a command runs in. Tests give a command a terminal of their own.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export interface Terminal {
   out(text: string | Uint8Array): void;
   /** Writes to the standard error output, as it is. */
   err(text: string): void;
-  /** Resolves when the reader of the standard output has caught up. Default: it always has. */
+  /** Resolves when the reader of the standard output has caught up. Without this method, it always has. */
   drained?(): Promise<void>;
   /** The chunks of the standard input. They end when {@linkcode signal} is aborted. */
   input(): AsyncIterable<Uint8Array>;

@@ -1,6 +1,6 @@
 /**
- * The telemetry of one Server or Client: it is put on as a program would do it, by middleware and events, and taken off
- * again.
+ * The telemetry of one Server or Client. It is added as a program would do it, with middleware and listeners to events,
+ * and can be removed again.
  *
  * @module
  */
@@ -41,41 +41,44 @@ export interface Instrumentable<Peer> {
   useOutgoing(middleware: never): () => void;
 }
 
-/** A context of `@opentelemetry/api`, which is its type `Context`. */
+/** A context, which has the type `Context` of `@opentelemetry/api`. */
 export interface TelemetryContext {
   /** Returns the value of a key; `undefined` if there is none. */
   getValue(key: symbol): unknown;
-  /** Returns a context that has another value for a key. */
+  /** Returns a context that has this value for a key. */
   setValue(key: symbol, value: unknown): TelemetryContext;
   /** Returns a context without the value of a key. */
   deleteValue(key: symbol): TelemetryContext;
 }
 
-/** The telemetry of a Server or a Client, which can be taken off again. */
+/** The telemetry of a Server or a Client, which can be removed again. */
 export interface Instrumentation extends Disposable {
   /**
-   * Returns the context of the handler of a message or a stream. In a browser or where no context manager is registered,
-   * `context.with()` of it makes spans of the handler's own its children. It is the root context if the handler has no span.
+   * Returns the context of the handler of a message or a stream. In a browser, or where no context manager is
+   * registered, `context.with()` with this context makes the handler's own spans its children. It is the root context
+   * if the handler has no span.
    *
    * @param received The message or the stream that the handler got.
    * @returns The context.
    */
   contextOf(received: object): TelemetryContext;
-  /** Takes all middleware and listeners off again. Spans of calls that are under way end when the calls do. */
+  /** Removes all middleware and listeners again. Spans of calls that are under way end when the calls do. */
   stop(): void;
 }
 
 /**
- * Adds traces and metrics to a Server or a Client. Call it before other middleware is added, so that what they do is
- * measured, too. Errors of telemetry never reach a message: the first one is reported by `diag` of `@opentelemetry/api`.
+ * Adds traces and metrics to a Server or a Client. Call it before you add other middleware, so that what that
+ * middleware does is measured, too. Errors of telemetry never reach a message. Only the first one is reported, by
+ * `diag` of `@opentelemetry/api`.
  *
- * What is sent carries the context of its span in its metadata, by the propagator that is registered with
- * `@opentelemetry/api`. A handler runs in the context of its span, so that spans of its own are children of it.
+ * What is sent carries the context of its span in its metadata. The propagator that is registered with
+ * `@opentelemetry/api` writes it there. A handler runs in the context of its span, so that spans that the handler
+ * begins are children of that span.
  *
  * @param target The server or the client.
  * @param options What is traced and measured, and where it goes.
- * @returns The telemetry, which takes itself off again when it is disposed of.
- * @throws {TypeError} `target` is neither, or an option is unknown or of the wrong type.
+ * @returns The telemetry, which removes itself when it is disposed of.
+ * @throws {TypeError} `target` is neither a Server nor a Client, or an option is unknown or of the wrong type.
  *
  * @example One trace over two sides
  * ```ts

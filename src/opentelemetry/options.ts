@@ -8,7 +8,8 @@ import { type Check, checkBoolean, checkFunction, type Checks, type Given, optio
 
 /**
  * What gets spans. `"connect"` is an attempt of a client to connect. `"message"` is a message without an answer, and
- * `"broadcast"` is the sending of one to many. All but these two have a span on both sides.
+ * `"broadcast"` is sending one message to many clients. All but `"connect"` and `"broadcast"` have a span on both
+ * sides.
  */
 export type SpanName = "connect" | "request" | "message" | "broadcast" | "stream";
 
@@ -17,15 +18,18 @@ const SPAN_NAMES: readonly SpanName[] = ["connect", "request", "message", "broad
 
 /** What a span is about, for the option `attributes`. */
 export interface SpanSubject<Peer = unknown> {
-  /** The name of what it is about. */
+  /** What kind of thing it is. */
   readonly name: SpanName;
-  /** Whether it was received, and its handler is about to be called, or is being sent. A `"connect"` is `"outgoing"`. */
+  /**
+   * `"incoming"` if it was received and its handler is about to be called, `"outgoing"` if it is being sent. A
+   * `"connect"` is `"outgoing"`.
+   */
   readonly direction: "incoming" | "outgoing";
   /** The type of the message or the stream; `undefined` for `"connect"`. */
   readonly type: { readonly name: string; readonly code: number } | undefined;
-  /** On a server the client, `undefined` for a broadcast; on a client the client itself. */
+  /** On a server, the client, or `undefined` for a broadcast. On a client, the client itself. */
   readonly peer: Peer | undefined;
-  /** The decoded payload; of a stream, its head. Nothing of it is recorded but what the function returns. */
+  /** The decoded payload; of a stream, its head. Only what the function returns is recorded of it. */
   readonly payload: unknown;
   /** The metadata that was received, or that the call has; empty if there is none. */
   readonly meta: Readonly<Record<string, string>>;
@@ -62,16 +66,17 @@ export interface InstrumentOptions<Peer = never> {
   /** Whether what is sent carries the context of its span, as metadata, to peers that take metadata. @default true */
   readonly propagate?: boolean | undefined;
   /**
-   * Whether the contexts that peers send are trusted: then the span of a handler is a child of the peer's span. Otherwise
-   * it begins a trace of its own that links to the peer's span, and baggage is left out. A function decides for each peer.
+   * Whether the contexts that peers send are trusted. If so, the span of a handler is a child of the peer's span.
+   * Otherwise it begins a trace of its own, links to the peer's span, and baggage is left out. A function decides for
+   * each peer.
    * @default true
    */
   readonly trust?: boolean | ((peer: Peer) => boolean) | undefined;
   /** Whether the spans of handlers have the size of the payload. @default false */
   readonly sizes?: boolean | undefined;
   /**
-   * Returns attributes that are added to a span. It is called when the span begins, if the span is recorded. If it throws,
-   * the span goes without them.
+   * Returns attributes that are added to a span. It is called when the span begins, if the span is recorded. If it
+   * throws, the span has none of them.
    * @default none
    */
   readonly attributes?: ((subject: SpanSubject<Peer>) => SpanAttributes | undefined) | undefined;

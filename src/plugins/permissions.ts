@@ -1,5 +1,5 @@
 /**
- * The permissions of plugins, and the errors for what a plugin has no permission for.
+ * The permissions of plugins, and the errors for a plugin that lacks one.
  *
  * @module
  */
@@ -67,7 +67,7 @@ export const PLUGIN_EVENTS: readonly PluginEventName[] = [
 /**
  * What a plugin may do:
  *
- * - `messages:read`: its hooks get copies of messages, results and what is sent.
+ * - `messages:read`: its hooks get copies of messages, of results, and of what is sent.
  * - `messages:modify`: its hooks change them, or stand in place of a handler. It includes `messages:read`.
  * - `messages:send`: it sends messages and requests.
  * - `clients:read`: it sees who the clients are, and their tags.
@@ -107,9 +107,9 @@ export function isPermission(value: unknown): value is Permission {
 }
 
 /**
- * Checks a list of permissions. Returns a copy, each once.
+ * Checks a list of permissions. Returns a copy that has each of them once.
  *
- * @param what What messages call the list.
+ * @param what The name of the list in messages of errors.
  */
 export function permissionsOf(what: string, value: unknown): readonly Permission[] {
   if (!Array.isArray(value)) throw new TypeError(`${what} must be a list of permissions, not ${show(value)}`);
@@ -130,7 +130,7 @@ export function grantedBy(permissions: readonly Permission[]): ReadonlySet<Permi
   return granted;
 }
 
-/** Returns the error for a member of a handed-out object that a plugin has no permission for. */
+/** Returns the error for a member that a plugin has no permission for. */
 export function denied(plugin: string, what: string, permission: string): PermissionError {
   return new PermissionError(
     "permission-denied",
@@ -142,11 +142,11 @@ export function denied(plugin: string, what: string, permission: string): Permis
 }
 
 /**
- * Returns an object with these members and no others, without a prototype and frozen. Reading another one of `guarded`
- * throws a `PermissionError`.
+ * Returns a frozen object with these members and no others, without a prototype. Reading a member of `guarded` that it
+ * does not have throws a `PermissionError`.
  *
  * @param plugin The name of the plugin that gets it.
- * @param name What messages call it.
+ * @param name The name of the object in messages of errors.
  * @param members The members that the plugin may use.
  * @param guarded The permission that each further member needs.
  */

@@ -8,7 +8,7 @@ import { checkFunction, nonEmpty, optional, type OptionTable, readOptions, show 
 import { type Permission, permissionsOf } from "./permissions.ts";
 import type { PluginHooks, PluginHost } from "./plugin_host.ts";
 
-/** What makes a plugin. `Options` is what `setup` gets. */
+/** What defines a plugin. `Options` is what `setup` gets. */
 export interface PluginDefinition<P extends Permission, Options> {
   /** Its name, unique in a Server or a Client. */
   readonly name: string;
@@ -16,12 +16,12 @@ export interface PluginDefinition<P extends Permission, Options> {
   readonly version: string;
   /** What it may do. @default nothing */
   readonly permissions?: readonly P[];
-  /** The names of the plugins that have to be registered before. @default none */
+  /** The names of the plugins that must be registered first. @default none */
   readonly dependsOn?: readonly string[];
   /**
    * Sets the plugin up. If it throws or rejects, everything that it has added is removed again.
    *
-   * @param host What the permissions name.
+   * @param host The capabilities that the permissions name.
    * @param options The checked options.
    * @returns The hooks that `attach` connects to types of messages, or a promise of them, or nothing.
    */
@@ -33,11 +33,14 @@ export interface PluginDefinition<P extends Permission, Options> {
 
 /** A function that checks the options of a plugin. `Given` is what `register` takes. */
 export interface PluginOptionsCheck<Given, Options> {
-  /** Checks the options and fills in defaults. What it throws, `register` rejects with. */
+  /** Checks the options and fills in defaults. If it throws, `register` rejects with that error. */
   readonly options: (given: Given) => Options;
 }
 
-/** A plugin, made by {@linkcode definePlugin}. `Options` is what `register` takes. It has no state, so it can be registered in many places. */
+/**
+ * A plugin, made by {@linkcode definePlugin}. `Options` is what `register` takes. A plugin has no state of its own, so
+ * it can be registered in many places.
+ */
 export interface Plugin<P extends Permission = Permission, Options = unknown> {
   /** Its name. */
   readonly name: string;
@@ -45,7 +48,7 @@ export interface Plugin<P extends Permission = Permission, Options = unknown> {
   readonly version: string;
   /** What it may do. */
   readonly permissions: readonly P[];
-  /** The names of the plugins that have to be registered before. */
+  /** The names of the plugins that must be registered first. */
   readonly dependsOn: readonly string[];
   /** Checks its options. */
   readonly options: ((given: Options) => unknown) | undefined;
@@ -66,7 +69,7 @@ const MEMBERS = {
 } satisfies OptionTable<PluginDefinition<Permission, unknown> & PluginOptionsCheck<unknown, unknown>>;
 
 /**
- * Defines a plugin. Types know its permissions: what they do not name is no member of its host.
+ * Defines a plugin. Its types follow its permissions: its host has only the members that they name.
  *
  * @param definition Its name, version, permissions and `setup`.
  * @returns The frozen plugin, for `register` of a Server or a Client.

@@ -1,5 +1,5 @@
 /**
- * What a plugin gets, as types: its host, clients, messages and events. A member is there only with its permission.
+ * The types of what a plugin gets: its host, clients, messages and events. A member is there only with its permission.
  *
  * @module
  */
@@ -14,25 +14,25 @@ import type { RequestOptions } from "../session/requests.ts";
 import type { Metadata } from "../wire/metadata.ts";
 import type { Permission, PluginEventName } from "./permissions.ts";
 
-/** The members that come with a permission; nothing without it. */
+/** The members that come with a permission. Without the permission, there are none. */
 export type Granted<P, Name, Members> = [Name] extends [P] ? Members : unknown;
 
-/** A message or the beginning of a stream, as hooks get it: frozen, and valid after the hook has ended. */
+/** A message or the beginning of a stream, as hooks get it. It is frozen, and stays valid after the hook has ended. */
 export interface PluginMessage {
   /** Which of the two it is. */
   readonly kind: "message" | "stream";
   /** Its type. */
   readonly type: AnyMessageType | AnyStreamType;
   /**
-   * The decoded payload; of a stream, its head. Without `messages:modify` it is a copy of the plugin's own, made when it is
-   * first read. Reading it throws what the codec throws.
+   * The decoded payload; of a stream, its head. Without `messages:modify` it is a copy that only this plugin has, made
+   * when it is first read. Reading it throws what the codec throws.
    */
   readonly data: unknown;
-  /** The payload as it was received, a copy without `messages:modify`; `undefined` of a stream. */
+  /** The payload as it was received; `undefined` for a stream. Without `messages:modify` it is a copy. */
   readonly content: Uint8Array | undefined;
   /** The metadata that the sender has set. */
   readonly meta: Metadata;
-  /** The sender's id of it; 0 for a native message that is not a request. */
+  /** The id that the sender gave it; 0 for a native message that is not a request. */
   readonly requestId: number | string;
   /** When it arrived, in milliseconds since 1970. */
   readonly receivedAt: number;
@@ -40,11 +40,14 @@ export interface PluginMessage {
   readonly wantsReply: boolean;
   /** How long the sender still waits, in milliseconds; `undefined` if it does not say. */
   readonly timeLeft: number | undefined;
-  /** Aborted when nobody needs the answer any more, until the hook has ended. Its reason is always an `AbortError`. */
+  /**
+   * Aborted when nobody needs the answer any more, unless the hook has ended before. Its reason is always an
+   * `AbortError`.
+   */
   readonly signal: AbortSignal;
 }
 
-/** An error, as plugins without any right to it see it: what it says, and nothing that it refers to. */
+/** An error, as plugins see it: what it says, without the objects that it refers to. */
 export interface PluginFailure {
   /** The name of its class. */
   readonly name: string;
@@ -54,11 +57,11 @@ export interface PluginFailure {
   readonly code: string | undefined;
 }
 
-/** How a handler ended: one of the two is there. */
+/** How a handler ended: either `result` or `error` is there. */
 export interface PluginOutcome {
   /**
-   * What the handler returned. Without `messages:modify`, a copy made by encoding and decoding it; `undefined` if it is not
-   * sent as an answer.
+   * What the handler returned. Without `messages:modify` it is a copy made by encoding and decoding it, or `undefined`
+   * if it is not sent as an answer.
    */
   readonly result?: unknown;
   /** What it threw. */
@@ -87,13 +90,16 @@ export interface ClientReading {
   readonly security: string | undefined;
   /** The public key that it has shown. */
   readonly publicKey: string | undefined;
-  /** A copy of what `authenticate` returned, by `structuredClone`. Reading it throws a `TypeError` if that is impossible. */
+  /**
+   * A copy of what `authenticate` returned, made with `structuredClone`. Reading it throws a `TypeError` if it cannot
+   * be copied.
+   */
   readonly principal: unknown;
   /** When the handshake finished, in milliseconds since 1970; `undefined` on a Client. */
   readonly connectedAt: number | undefined;
   /** True while it has a connection. */
   readonly connected: boolean;
-  /** True from the moment when it says that it goes away. */
+  /** True once it has said that it goes away. */
   readonly leaving: boolean;
   /** A copy of its tags. Values are copied as `principal` is. */
   readonly tags: ReadonlyMap<string, unknown>;
@@ -107,7 +113,7 @@ export interface ClientReading {
 export interface ClientTagging {
   /** Gives it a tag; see `ConnectedClient.addTag`. */
   addTag(name: string, value?: unknown): boolean;
-  /** Gives it a tag, or another value to a tag; see `ConnectedClient.setTag`. */
+  /** Gives it a tag, or gives another value to a tag that it has; see `ConnectedClient.setTag`. */
   setTag(name: string, value?: unknown): void;
   /** Removes a tag. Returns false if there was none. */
   removeTag(name: string): boolean;
@@ -119,8 +125,8 @@ export interface ClientClosing {
    * Closes its connection; see `ConnectedClient.close`. On a Client, closes the Client.
    *
    * @param reason Why, for the event `disconnect`.
-   * @param options How long work under way may take, and what the client is told.
-   * @returns Settles when the connection is over.
+   * @param options How long work that is under way may take, and what the client is told.
+   * @returns A promise that settles when the connection is over.
    */
   close(
     reason?: CloseReason,
@@ -128,7 +134,7 @@ export interface ClientClosing {
   ): Promise<void>;
 }
 
-/** Sending to a client, with `messages:send`. It counts for the same limits as what the program sends. */
+/** Sending to a client, with `messages:send`. It counts toward the same limits as what the program sends. */
 export interface ClientSending {
   /** Sends a message; see `ConnectedClient.send`. */
   send<In, Out, ReplyIn, ReplyOut>(
@@ -155,13 +161,13 @@ export type PluginClient<P extends Permission> =
   & Granted<P, "clients:close", ClientClosing>
   & Granted<P, "messages:send", ClientSending>;
 
-/** An event, the same on a Server and on a Client. It is frozen and has copies only. */
+/** An event, the same on a Server and on a Client. It is frozen, and has only copies. */
 export interface PluginEvent<P extends Permission> {
   /** The name of the event. */
   readonly name: PluginEventName;
   /** The client that it is about, if it is about one. */
   readonly client: PluginClient<P> | undefined;
-  /** What the event says beside that, such as `{ reason, unhandled }` of `disconnect`; empty if it says nothing. */
+  /** What else the event says, such as `{ reason, unhandled }` of `disconnect`; empty if it says nothing. */
   readonly info: Readonly<Record<string, unknown>>;
   /** The message that it is about; `undefined` without `messages:read`. */
   readonly message: PluginMessage | undefined;
@@ -194,8 +200,8 @@ export interface PluginSending<P extends Permission> {
 /** Routes, with `routes:add`. */
 export interface PluginRouting<P extends Permission> {
   /**
-   * Handles messages of a type that has no route; see `Server.route`. The route goes with the plugin. A handler that takes
-   * longer than `hookTimeout` fails.
+   * Adds a route for a type that has none; see `Server.route`. The route is removed with the plugin. A handler that
+   * takes longer than `hookTimeout` fails.
    *
    * @returns A function that removes the route.
    */
@@ -212,8 +218,8 @@ export interface PluginRouting<P extends Permission> {
 /** Events, with `events:<name>`. */
 export interface PluginListening<P extends Permission> {
   /**
-   * Listens to an event. The listener only looks on: an error that nobody else listens to is still logged, and an `unhandled`
-   * message stays one.
+   * Listens to an event. The listener only watches: an error that nobody else listens to is still logged, and an
+   * unhandled message is still unhandled.
    *
    * @returns A function that stops listening.
    */
@@ -232,18 +238,21 @@ export interface PluginBase {
   /** Where it is registered. */
   readonly side: "server" | "client";
   /**
-   * Calls a function once. The timer goes with the plugin, and does not keep the process alive.
+   * Calls a function once. The timer is removed with the plugin, and does not keep the process alive.
    *
    * @param fn The function. If it throws or rejects, the plugin has failed once.
-   * @param ms After how many milliseconds.
+   * @param ms How many milliseconds to wait before the call.
    * @returns A function that cancels it.
    */
   setTimeout(fn: () => unknown, ms: number): () => void;
-  /** Does the same again and again. The next time is counted from the end of the call, of its promise if there is one. */
+  /**
+   * Calls a function again and again. The next wait begins when the call has ended; if the function returned a promise,
+   * when that has settled.
+   */
   setInterval(fn: () => unknown, ms: number): () => void;
-  /** Calls a function when the plugin goes, whatever the reason. The last one that was added is called first. */
+  /** Calls a function when the plugin ends, whatever the reason. The function that was added last is called first. */
   onClose(fn: () => unknown): void;
-  /** Removes the plugin, as `unregister` does. It may be called anywhere, and nobody has to wait. */
+  /** Removes the plugin, as `unregister` does. It may be called anywhere, and there is nothing to wait for. */
   remove(): void;
 }
 
@@ -252,7 +261,7 @@ export type PluginHost<P extends Permission> =
   & PluginBase
   & Granted<P, "messages:send", PluginSending<P>>
   & Granted<P, "clients:read", {
-    /** Returns the clients, oldest first. On a Client it is the server, while there is a connection. */
+    /** Returns the clients, oldest first. On a Client the only one is the server, while there is a connection. */
     clients(): readonly PluginClient<P>[];
   }>
   & Granted<P, "routes:add", PluginRouting<P>>
@@ -272,7 +281,7 @@ export interface BeforeChanges {
 
 /** What a hook `after` changes. */
 export interface AfterChanges {
-  /** Another answer, also in place of an error. */
+  /** Another answer. It may also take the place of an error. */
   readonly result?: unknown;
 }
 
@@ -284,10 +293,12 @@ export interface PluginCallChanges {
   readonly meta?: Metadata;
 }
 
-/** What a hook returns: changes with `messages:modify`, otherwise anything, which is ignored. */
+/**
+ * What a hook returns. With `messages:modify`, it returns changes. Otherwise it may return anything, which is ignored.
+ */
 export type HookResult<P, Changes> = Granted<P, "messages:modify", Changes | void | PromiseLike<Changes | void>>;
 
-/** Hooks that look on, with `messages:read`, or change, with `messages:modify`. */
+/** Hooks that only watch, with `messages:read`, or make changes, with `messages:modify`. */
 export interface WatchingHooks<P extends Permission> {
   /** Called before the handler. */
   readonly before?: (message: PluginMessage, client: PluginClient<P>) => HookResult<P, BeforeChanges>;
@@ -297,7 +308,7 @@ export interface WatchingHooks<P extends Permission> {
     client: PluginClient<P>,
     outcome: PluginOutcome,
   ) => HookResult<P, AfterChanges>;
-  /** Called before something is sent; the client is `undefined` for a broadcast. It must not be asynchronous. */
+  /** Called before something is sent; the client is `undefined` for a broadcast. The hook must not be asynchronous. */
   readonly outgoing?: (
     call: PluginCall,
     client: PluginClient<P> | undefined,

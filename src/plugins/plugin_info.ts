@@ -31,7 +31,7 @@ export interface PluginChange {
   readonly name: string;
   /** The version of the plugin. */
   readonly version: string;
-  /** What it is from now on. */
+  /** Its state from now on. */
   readonly state: "on" | "off" | "removed";
   /** Why it is off; otherwise `undefined`. */
   readonly reason: string | undefined;
@@ -40,8 +40,8 @@ export interface PluginChange {
 /** How a plugin is registered; all optional. */
 export interface RegisterOptions {
   /**
-   * The most that the plugin may do. If it wants more, it is not registered. So a new version of a plugin gets nothing that
-   * nobody has agreed to.
+   * The most that the plugin may do. If it wants more, it is not registered. So a new version of a plugin gets no
+   * permission that you have not agreed to.
    * @default what the plugin wants
    */
   readonly permissions?: readonly Permission[];
@@ -49,12 +49,12 @@ export interface RegisterOptions {
   readonly hookTimeout?: number;
   /** How long `setup` may take, in milliseconds. @default 30000 */
   readonly setupTimeout?: number;
-  /** With how many failures within a minute the plugin is switched off; `Infinity` for never. @default 10 */
+  /** The number of failures within a minute at which the plugin is switched off; `Infinity` for never. @default 10 */
   readonly maxFailures?: number;
   /**
-   * What becomes of messages of the types that the plugin is attached to while it is switched off: `"pass"` treats them as
-   * if it were not attached, and `"refuse"` refuses them with the code `plugin-off`. A plugin that guards something wants
-   * `"refuse"`, because a peer may be able to make it fail.
+   * What happens to messages of the types that the plugin is attached to, while it is switched off. `"pass"` treats
+   * them as if the plugin were not attached, and `"refuse"` refuses them with the code `plugin-off`. A plugin that
+   * guards something needs `"refuse"`, because a peer may be able to make it fail.
    * @default "pass"
    */
   readonly whenOff?: "pass" | "refuse";

@@ -18,7 +18,7 @@ export interface HasState {
 /**
  * Asserts that a client is connected.
  *
- * @throws {AssertionError} It is not. The message has its state.
+ * @throws {AssertionError} It is not. The message of the error says in which state it is.
  */
 export function assertConnected(client: HasState): void {
   if (client.state === "connected") return;
@@ -33,7 +33,7 @@ export function assertConnected(client: HasState): void {
  *
  * @param inbox Where messages of its type are collected.
  * @param expected The payload. An object may have more members than those expected. @default any message will do
- * @throws {AssertionError} None came that is like it. The message lists those that came.
+ * @throws {AssertionError} None like it came. The message of the error lists those that came.
  */
 export function assertReceived(inbox: ReceivedMessages, ...expected: [payload?: unknown]): void {
   if (expected.length === 0 ? inbox.all.length > 0 : inbox.all.some((data) => matches(data, expected[0]))) return;
@@ -50,7 +50,7 @@ export function assertReceived(inbox: ReceivedMessages, ...expected: [payload?: 
  * @param recorder The recorded events.
  * @param name The name of the event.
  * @param args The first arguments. An object may have more members than those expected.
- * @throws {AssertionError} None came that is like it. The message lists those that came.
+ * @throws {AssertionError} None like it came. The message of the error lists those that came.
  */
 export function assertEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): void {
   const all = recorder.all.filter(([other]) => other === name).map(([, ...args]) => args);
@@ -67,7 +67,7 @@ export function assertEvent(recorder: RecordedEvents, name: string, ...args: rea
 /**
  * Asserts that a promise rejects with an error of this code, such as `"timeout"` or `"refused"`.
  *
- * @param promise The promise, or what returns it.
+ * @param promise The promise, or a function that returns it.
  * @param code The `code` of the error.
  * @returns The error.
  * @throws {AssertionError} The promise resolves, or rejects with another error.

@@ -27,8 +27,8 @@ const SERVER = ["connect", "disconnect", "suspended", "resumed", "error", "rejec
 const CLIENT = ["connect", "disconnect", "suspended", "resumed", "reconnecting", "error", "unhandled"] as const;
 
 /**
- * The events of a Server or a Client in the order that they came. A test waits for them one by one with `next`, or takes
- * what must have come already with `take`. `Events` maps names to arguments.
+ * The events of a Server or a Client in the order in which they came. With `next` a test waits for them one by one.
+ * With `take` it takes an event that must have come already. `Events` maps names to arguments.
  */
 export class EventRecorder<
   Events extends { [Name in keyof Events]: readonly unknown[] } = Record<string, readonly unknown[]>,
@@ -40,7 +40,7 @@ export class EventRecorder<
   readonly #waiting = new Map<string, ((args: unknown[]) => void)[]>();
 
   /**
-   * Begins to record. Nothing that came before is known.
+   * Begins to record. Events that came before are not recorded.
    *
    * @param target A Server, a Client, or anything else with `on`.
    * @param names The names of the events.
@@ -52,8 +52,8 @@ export class EventRecorder<
   }
 
   /**
-   * Resolves with the arguments of the next event of a name: one that came and was not taken yet, else the next that
-   * comes.
+   * Resolves with the arguments of the next event of a name. That is the first one that came and was not taken yet, or
+   * else the next one that comes.
    *
    * @throws {TypeError} Events of this name are not recorded.
    */
@@ -70,7 +70,7 @@ export class EventRecorder<
   /**
    * Returns the arguments of the next event of a name, which must have come already.
    *
-   * @throws {AssertionError} There is none. The message lists what came.
+   * @throws {AssertionError} There is none. The message of the error lists what came.
    * @throws {TypeError} Events of this name are not recorded.
    */
   take<Name extends keyof Events & string>(name: Name): Events[Name] {
@@ -105,9 +105,9 @@ export class EventRecorder<
 }
 
 /**
- * Records the events that most tests look at: of a server connect, disconnect, suspended, resumed, error, rejected,
- * unhandled and close; of a client connect, disconnect, suspended, resumed, reconnecting, error and unhandled. Errors
- * that are recorded are not logged.
+ * Records the events that most tests look at. On a server these are connect, disconnect, suspended, resumed, error,
+ * rejected, unhandled and close. On a client they are connect, disconnect, suspended, resumed, reconnecting, error and
+ * unhandled. Errors that are recorded are not logged.
  *
  * @param target The Server or Client.
  *
@@ -125,9 +125,9 @@ export class EventRecorder<
  * ```
  */
 export function recordEvents<P = undefined>(target: Server<P>): EventRecorder<ServerEvents<P>>;
-/** The same for a client. */
+/** Does the same for a client. */
 export function recordEvents(target: Client): EventRecorder<ClientEvents>;
-/** Picks the events by what the target is. */
+/** Picks the events by what kind of target it is. */
 export function recordEvents(target: object): EventRecorder {
   return new EventRecorder(target, "connect" in target ? [...CLIENT] : [...SERVER]);
 }

@@ -1,6 +1,6 @@
 /**
- * A peer that speaks by hand: a server or a client of the native protocol or of a Python release, frame by frame, and
- * wrong where a test wants it wrong.
+ * A peer that a test drives by hand, frame by frame: a server or a client of the native protocol or of a Python
+ * release. What it sends may be wrong, if the test wants that.
  *
  * @module
  */
@@ -54,14 +54,15 @@ export interface ExpectedFrame {
 /** Options of {@linkcode FakePeer.expect}. */
 export interface ExpectOptions {
   /**
-   * How long to wait, in milliseconds: by a fake clock, which is moved on by as much if needed, else in real time.
-   * @default 0 with a fake clock in memory: what can happen now. 5000 otherwise
+   * How long to wait, in milliseconds. A fake clock is moved on by as much, if needed. Without one, it waits in real
+   * time.
+   * @default 0 with a fake clock in memory, which waits for what can happen now; otherwise 5000
    */
   readonly within?: number;
 }
 
 /**
- * One end of a connection whose other end is a Server or a Client. `await using` ends it by a reset.
+ * One end of a connection whose other end is a Server or a Client. `await using` ends it with a reset.
  *
  * @example A client, by hand
  * ```ts
@@ -79,11 +80,11 @@ export interface ExpectOptions {
  * ```
  */
 export class FakePeer implements AsyncDisposable {
-  /** The bytes, for what has no method here. */
+  /** The connection itself, for what has no method here. */
   readonly connection: Connection;
   /** What it speaks: `"native"`, or a Python release such as `"2.0.0"`. */
   readonly release: string;
-  /** The wire protocol of that. */
+  /** The wire protocol of what it speaks. */
   readonly protocol: Protocol;
   readonly #world: World | undefined;
   readonly #splitter: FrameSplitter;
@@ -92,11 +93,11 @@ export class FakePeer implements AsyncDisposable {
   #reading: Promise<DecodedFrame | null> | undefined;
 
   /**
-   * Takes a connection, before anything was said.
+   * Takes over a connection, before anything was sent over it.
    *
    * @param connection The connection.
    * @param release What to speak.
-   * @param world Where it is, for the time.
+   * @param world The world that the connection is in, for the time.
    */
   constructor(connection: Connection, release: string = "native", world?: World) {
     this.connection = connection;
@@ -179,9 +180,9 @@ export class FakePeer implements AsyncDisposable {
   }
 
   /**
-   * Reads exactly so many bytes. Only before the first frame.
+   * Reads exactly this many bytes. It can be called only before the first frame.
    *
-   * @throws {AssertionError} The peer sent FIN before.
+   * @throws {AssertionError} The peer sent FIN before that.
    */
   async bytes(size: number): Promise<Uint8Array> {
     while (this.#held.length < size) {
@@ -223,7 +224,8 @@ export class FakePeer implements AsyncDisposable {
   }
 
   /**
-   * Waits for so many milliseconds, in which nothing may come but CREDIT, ACK and WINDOW. A fake clock is moved on.
+   * Waits for this many milliseconds. Nothing but CREDIT, ACK and WINDOW may come in that time. A fake clock is moved
+   * on by as much.
    *
    * @throws {AssertionError} A frame came, or FIN.
    */
@@ -258,12 +260,12 @@ export class FakePeer implements AsyncDisposable {
     await this.end();
   }
 
-  /** Ends the connection at once. The other side sees a reset, or FIN where nothing was unread. */
+  /** Ends the connection at once. The other side sees a reset, or FIN if nothing was unread. */
   reset(): void {
     this.connection.abort();
   }
 
-  /** Reads to the end: `"fin"`, or the code of the error. After FIN it closes its own side, too. */
+  /** Reads to the end. Returns `"fin"`, or the code of the error. After FIN it closes its own side, too. */
   async end(): Promise<string> {
     try {
       await this.#reading;
@@ -327,7 +329,7 @@ export class FakePeer implements AsyncDisposable {
 }
 
 /**
- * A server by hand: it accepts the connections of a Client, and a test speaks for it.
+ * A server that a test drives by hand: it accepts the connections of a Client, and the test speaks for it.
  *
  * @example A client is told to leave
  * ```ts
@@ -360,14 +362,14 @@ export class FakeServer implements AsyncDisposable {
   /**
    * Listens.
    *
-   * @param world Where.
+   * @param world The world to listen in.
    * @param at The address. @default a free port of 127.0.0.1
    */
   static async listen(world: World, at: TcpEndpoint = { hostname: "127.0.0.1", port: 0 }): Promise<FakeServer> {
     return new FakeServer(world, await world.transport.listen(at));
   }
 
-  /** Accepts the next connection, and says nothing yet. */
+  /** Accepts the next connection, and sends nothing yet. */
   async accept(release: string = "native"): Promise<FakePeer> {
     return new FakePeer((await this.#connections.next()).value, release, this.#world);
   }

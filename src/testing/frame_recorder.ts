@@ -1,5 +1,5 @@
 /**
- * Records what goes over the wire, decoded, and shows it as text that is the same in every run, for snapshot tests.
+ * Records and decodes what goes over the wire. Shows it as text that is the same in every run, for snapshot tests.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export type { RecordedFrame } from "./recorded_conversation.ts";
 
 /** Options of a {@linkcode FrameRecorder}; all optional. */
 export interface FrameRecorderOptions {
-  /** The message and stream types in use, whose names the text then has. @default codes only */
+  /** The message and stream types in use. The text then has their names. @default codes only */
   readonly types?:
     | Readonly<Record<string, { readonly code: number; readonly name: string }>>
     | readonly AnyMessageType[];
@@ -26,7 +26,8 @@ export interface FrameRecorderOptions {
    */
   readonly side?: "client" | "server";
   /**
-   * The protocol of connections that do not say it in their handshake, which are those of Python's releases up to 1.7.
+   * The protocol of connections whose handshake does not say it. These are the connections of Python's releases up to
+   * 1.7.
    * @default they are shown as bytes
    */
   readonly protocol?: string;
@@ -36,7 +37,7 @@ export interface FrameRecorderOptions {
 export interface FrameTextOptions {
   /** False to leave out the handshakes. @default true */
   readonly handshakes?: boolean;
-  /** True to show CREDIT, ACK and WINDOW frames, too, which come at moments that may change. @default false */
+  /** True to show CREDIT, ACK and WINDOW frames, too. When they come may differ between runs. @default false */
   readonly credit?: boolean;
   /** Called for each line. Returns the line to show, or `undefined` for none. @default all lines are shown */
   readonly replace?: (line: string) => string | undefined;
@@ -78,7 +79,7 @@ export class FrameRecorder {
   /**
    * Begins to record what goes over the connections of {@linkcode FrameRecorder.transport}.
    *
-   * @param transport The sockets.
+   * @param transport The transport that makes the connections.
    * @param options What to record.
    */
   constructor(transport: Transport, { protocol, side = "client", types = {} }: FrameRecorderOptions = {}) {
@@ -89,7 +90,7 @@ export class FrameRecorder {
       : { ...transport, listen: async (at, options) => this.#listener(await transport.listen(at, options)) };
   }
 
-  /** What was sent so far, in the order that this side saw it. */
+  /** What was sent so far, in the order in which this side saw it. */
   get entries(): readonly RecordedFrame[] {
     return this.#entries;
   }
@@ -100,9 +101,9 @@ export class FrameRecorder {
   }
 
   /**
-   * Returns what was recorded as text, a line for each frame: the number of the connection, `>` for what the client sent
-   * and `<` for what the server sent, then the frame. What differs between two runs is replaced: versions, nonces, keys
-   * and UUIDs; random ids are numbered in the order that they came.
+   * Returns what was recorded as text, with a line for each frame. A line has the number of the connection, `>` for
+   * what the client sent or `<` for what the server sent, and the frame. What differs between two runs is replaced:
+   * versions, nonces, keys and UUIDs. Random ids are numbered in the order in which they came.
    */
   text({ credit = false, handshakes = true, replace = (line) => line }: FrameTextOptions = {}): string {
     return this.#entries.filter(({ frame, kind }) =>
@@ -111,11 +112,11 @@ export class FrameRecorder {
   }
 
   /**
-   * Returns the frame with this code that was sent first, and not found before.
+   * Returns the first frame with this code that was not found before.
    *
    * @param code The type code.
    * @param from The side that sent it. @default either
-   * @throws {AssertionError} There is none. The message has what was sent.
+   * @throws {AssertionError} There is none. The message of the error lists what was sent.
    */
   find(code: number, from?: "client" | "server"): RecordedFrame {
     const found = this.#entries.find((entry) =>

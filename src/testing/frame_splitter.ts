@@ -1,5 +1,5 @@
 /**
- * Splits what a side sent into frames, without judging native flags and ids: a test judges them.
+ * Splits what a side sent into frames. It does not check native flags and ids: that is for the test.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface RawFrame {
   readonly code: number;
   /** Its payload; a text is encoded as UTF-8. @default empty */
   readonly content?: Uint8Array | string;
-  /** Its id. @default one that asks for nothing: 0, and 7 in Python's 2.0 to 3.3 */
+  /** Its id. @default one that asks for nothing: 7 for Python's 2.0 to 3.3, otherwise 0 */
   readonly requestId?: number | string;
   /** Its flags, combined with bitwise OR. @default 0 */
   readonly flags?: number;
@@ -43,7 +43,7 @@ export class FrameSplitter {
   /**
    * Takes bytes. Returns the frames that they complete.
    *
-   * @throws {AssertionError} A native header or content is not sealed by its checksums.
+   * @throws {AssertionError} A native header or content does not match its checksums.
    */
   push(chunk: Uint8Array): DecodedFrame[] {
     if (this.#decoder !== undefined) return this.#decoder.push(chunk.slice());

@@ -16,7 +16,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const SHOWN = 64;
 const LONGEST = 256;
 
-/** Returns what a frame is: its kind, its code and its id. */
+/** Returns what a frame is, as text: its kind, its code and its id. */
 export function headOf(
   { code, flags, requestId }: Frame,
   nameOf: (code: number) => string | undefined = () => undefined,
@@ -39,7 +39,10 @@ export function headOf(
   return `${kind} ${code}${name === undefined ? "" : ` ${name}`}${id}`;
 }
 
-/** Returns bytes as text: JSON of an object or an array as it is, other text quoted, else hexadecimal digits. */
+/**
+ * Returns bytes as text. JSON of an object or an array is left as it is, and other text is quoted. Anything else is
+ * shown as hexadecimal digits.
+ */
 export function payloadText(bytes: Uint8Array): string {
   if (bytes.length === 0) return "";
   let text: string;

@@ -8,7 +8,7 @@ import type { MessageType } from "../message/message_type.ts";
 import { AssertionError } from "./assertion.ts";
 import { show } from "./values.ts";
 
-/** What an inbox needs of a Server or a Client: to add a route. */
+/** What an inbox needs from a Server or a Client: that it can add a route. */
 export interface InboxTarget {
   /** Adds a route; see `Server.route` and `Client.route`. */
   route(type: never, handler: never): unknown;
@@ -25,7 +25,7 @@ export interface ReceivedMessages {
 }
 
 /**
- * The messages of a type that came, in order. It is the route of that type.
+ * The messages of one type that came, in order. The inbox is the route of that type.
  *
  * @example
  * ```ts
@@ -53,7 +53,7 @@ export class Inbox<Out> implements ReceivedMessages {
    * Adds the route.
    *
    * @param target The Server or Client.
-   * @param type The type of the messages, one without a reply.
+   * @param type The type of the messages. It must have no reply.
    * @throws {unknown} What `route` throws: the type has a route already.
    */
   constructor(target: InboxTarget, type: MessageType<never, Out>) {
@@ -67,7 +67,10 @@ export class Inbox<Out> implements ReceivedMessages {
     target.route(type as never, received as never);
   }
 
-  /** Resolves with the payload of the next message: one that came and was not taken yet, else the next that comes. */
+  /**
+   * Resolves with the payload of the next message. That is the first one that came and was not taken yet, or else the
+   * next one that comes.
+   */
   next(): Promise<Out> {
     if (this.#untaken.length > 0) return Promise.resolve(this.#untaken.shift()!);
     return new Promise((resolve) => this.#waiting.push(resolve));

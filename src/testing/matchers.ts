@@ -14,7 +14,7 @@ import { show } from "./values.ts";
 export interface MatcherResult {
   /** True if the value is as expected. */
   readonly pass: boolean;
-  /** Returns what is wrong: that it is not so, or with `.not`, that it is so. */
+  /** Returns what is wrong: that the value is not as expected or, with `.not`, that it is. */
   message(): string;
 }
 
@@ -26,7 +26,7 @@ export interface Matchers {
   toHaveReceived(inbox: ReceivedMessages, ...expected: [payload?: unknown]): MatcherResult;
   /** An `EventRecorder` has an event with this name, whose first arguments are like these. */
   toHaveEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): MatcherResult;
-  /** A promise rejects with an error of this code. The matcher is to be awaited, and `rejects` is not needed. */
+  /** A promise rejects with an error of this code. Await the matcher. `rejects` is not needed. */
   toFailWith(promise: PromiseLike<unknown> | (() => unknown), code: string): Promise<MatcherResult>;
 }
 

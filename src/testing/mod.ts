@@ -1,7 +1,7 @@
 /**
- * The test kit: servers and clients that close themselves, a network inside the program with faults and time that a test
- * moves, peers by hand, recorded events and frames, assertions for any test runner, and {@linkcode simulate}, which runs
- * a whole program under faults that are drawn from a seed.
+ * The test kit. It has servers and clients that close themselves, a network inside the program with faults and with
+ * time that the test moves, peers that the test drives by hand, recorded events and frames, and assertions for any test
+ * runner. {@linkcode simulate} runs a whole program under faults that are drawn from a seed.
  *
  * @example A test of a request, without sockets
  * ```ts

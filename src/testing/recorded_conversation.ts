@@ -1,5 +1,5 @@
 /**
- * Decodes both directions of a recorded connection: first its handshake, by which it learns the protocol, then frames.
+ * Decodes both directions of a recorded connection: first its handshake, which tells the protocol, then its frames.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { payloadText } from "./frame_text.ts";
 
 /** Something that was sent. */
 export interface RecordedFrame {
-  /** The number of the connection, from 1, in the order that they were opened. */
+  /** The number of the connection. Connections are numbered from 1, in the order in which they were opened. */
   readonly connection: number;
   /** The side that sent it. */
   readonly from: "client" | "server";
@@ -21,9 +21,9 @@ export interface RecordedFrame {
   readonly kind: "handshake" | "frame" | "fin" | "bytes";
   /** The frame; `undefined` for anything else. */
   readonly frame?: Frame;
-  /** Its id as text: random ids are numbered in the order that they came. */
+  /** Its id as text. Random ids are numbered in the order in which they came. */
   readonly id?: string;
-  /** What it says, without what differs between two runs; `undefined` for a frame whose payload says it. */
+  /** What it says, without what differs between two runs. It is `undefined` for a frame whose payload says it. */
   readonly text?: string;
 }
 

@@ -20,7 +20,7 @@ import { type MemoryWorld, memoryWorld, type World } from "./worlds.ts";
 /** The host that servers of a test listen at. */
 const HOST = "127.0.0.1";
 
-/** A server of a test, which listens. `await using` closes it. */
+/** A server of a test. It listens, and `await using` closes it. */
 export interface Served<P = undefined, W extends World = MemoryWorld> extends AsyncDisposable {
   /** The server. */
   readonly server: Server<P>;
@@ -30,11 +30,11 @@ export interface Served<P = undefined, W extends World = MemoryWorld> extends As
   readonly events: EventRecorder<ServerEvents<P>>;
   /** Its warnings, and the errors that no listener took. */
   readonly log: LogLines;
-  /** Its sockets and its time. */
+  /** The world that it is in: its sockets and its time. */
   readonly world: W;
 }
 
-/** A client of a test, which is connected. `await using` closes it. */
+/** A client of a test. It is connected, and `await using` closes it. */
 export interface Connected<W extends World = MemoryWorld> extends AsyncDisposable {
   /** The client. */
   readonly client: Client;
@@ -42,7 +42,7 @@ export interface Connected<W extends World = MemoryWorld> extends AsyncDisposabl
   readonly events: EventRecorder<ClientEvents>;
   /** Its warnings, and the errors that no listener took. */
   readonly log: LogLines;
-  /** Its sockets and its time. */
+  /** The world that it is in: its sockets and its time. */
   readonly world: W;
 }
 
@@ -50,7 +50,7 @@ export interface Connected<W extends World = MemoryWorld> extends AsyncDisposabl
  * Starts a server at a free port of 127.0.0.1, by default inside the program and with time that stands still; see
  * `memoryWorld`. Its events are recorded, and its log lines are kept.
  *
- * @param config The options of the server, and `world`: the sockets to use.
+ * @param config The options of the server, and `world`: the world with the sockets to use.
  * @param setup Called before the server starts, to add routes and listeners.
  * @returns The server. `await using` closes it at once, without waiting for handlers.
  *
@@ -71,7 +71,7 @@ export function serve<P = undefined>(
   config?: ServerConfig<P> & { readonly world?: undefined },
   setup?: (server: Server<P>) => void,
 ): Promise<Served<P>>;
-/** Starts a server in a world that is there, such as that of another server. */
+/** Starts a server in an existing world, such as that of another server. */
 export function serve<W extends World, P = undefined>(
   config: ServerConfig<P> & { readonly world: W },
   setup?: (server: Server<P>) => void,
@@ -93,8 +93,9 @@ export async function serve<P>(
 /**
  * Connects a client to a server of the test.
  *
- * @param to The server; or its address, if `world` is among the options.
- * @param config The options of the client, and `world`: the sockets to use, by default those of the server.
+ * @param to The server, or its address if `world` is among the options.
+ * @param config The options of the client, and `world`: the world with the sockets to use, by default that of the
+ * server.
  * @param setup Called before the client connects, to add routes and listeners.
  * @returns The client, which is connected. `await using` closes it at once.
  * @throws {unknown} What `client.connect()` rejects with.

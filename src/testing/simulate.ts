@@ -1,6 +1,6 @@
 /**
- * Runs a whole program, servers and clients, on a network inside the program, with time that is not real and faults that
- * are drawn from a seed. The same seed gives the same run.
+ * Runs a whole program, servers and clients, on a network inside the program. Its time is not real, and its faults are
+ * drawn from a seed. The same seed gives the same run.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export interface Seeds {
 
 /** What happened in a run. */
 export interface Simulation {
-  /** Its seed: of many runs, the last one's. */
+  /** Its seed. After many runs, it is the seed of the last one. */
   readonly seed: number;
   /** How long it took in the simulated time, in milliseconds. */
   readonly ms: number;
@@ -41,11 +41,13 @@ export interface Simulation {
   readonly trace: readonly string[];
 }
 
-/** Thrown by {@linkcode simulate} for a run that failed. The message has the seed and the end of the trace. */
+/**
+ * Thrown by {@linkcode simulate} for a run that failed. The message of the error has the seed and the end of the trace.
+ */
 export class SimulationError extends Error {
   /** `"SimulationError"`. */
   override readonly name = "SimulationError";
-  /** The seed, by which the run can be repeated. */
+  /** The seed, with which the run can be repeated. */
   readonly seed: number;
   /** All that happened. */
   readonly trace: readonly string[];
@@ -97,17 +99,17 @@ const OPTIONS: Checks<{ faults: Required<SimulatedFaults>; limit: number }> = {
 
 /**
  * Runs a program in a world of its own: a network inside the process, time that passes at once, and faults. A thousand
- * runs of seconds of simulated time each take seconds. All that the library does is simulated. What the program does is
- * simulated as far as it uses the world: its clock, its random numbers, its servers and clients. Timers of the runtime,
- * `Date`, `Math.random`, other sockets, files, worker threads, encryption and compression are not: with them, the same
- * seed may give another run.
+ * runs of some simulated seconds each take seconds of real time. All that the library does is simulated. What the
+ * program does is simulated as far as it uses the world: its clock, its random numbers, its servers and clients. Timers
+ * of the runtime, `Date`, `Math.random`, other sockets, files, worker threads, encryption and compression are not
+ * simulated: with them, the same seed may give another run.
  *
  * @param seed The seed of one run, or the seeds of many.
  * @param program The program. The run is over when it has returned; then its servers and clients are closed.
  * @param options The faults and the limit.
  * @returns What happened in the run, or in the last one.
- * @throws {SimulationError} A run failed: the program threw, an invariant did not hold, or the program did not end. No
- * further seed is tried then.
+ * @throws {SimulationError} A run failed: the program threw, an invariant did not hold, or the program did not end.
+ * After that no further seed is tried.
  *
  * @example Every message arrives once and in order, whatever happens to the connection
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The time and the turns of a simulation. Whatever is to happen waits in one queue, and happens in the order in which it
- * was put there, so that the same seed gives the same run on every runtime.
+ * The time and the turns of a simulation. All that is to happen waits in one queue, and happens in the order in which
+ * it was put there. So the same seed gives the same run on every runtime.
  *
  * @module
  */
@@ -32,14 +32,14 @@ export class SimulatedClock extends FakeClock {
     };
   }
 
-  /** Calls `fn` in a turn of its own, after all that wait already. */
+  /** Calls `fn` in a turn of its own, after all turns that wait already. */
   override turn(fn: () => void): void {
     this.#tasks.push(fn);
   }
 
   /**
-   * Stops the simulation until something of the real world is over, such as the loading of a module: how many turns that
-   * takes is not the same everywhere.
+   * Stops the simulation until something in the real world is over, such as the loading of a module. How many turns
+   * that takes is not the same everywhere.
    *
    * @returns A function that goes on. Calling it again does nothing.
    */

@@ -1,6 +1,6 @@
 /**
- * The network of a simulation: each connection has a speed and perhaps a fault that are drawn from the seed, and all of
- * them are disturbed while they are in use.
+ * The network of a simulation. Each connection has a speed and perhaps a fault, which are drawn from the seed. All
+ * connections are disturbed while they are in use.
  *
  * @module
  */
@@ -17,13 +17,13 @@ export interface SimulatedFaults {
   readonly cuts?: boolean;
   /** Bytes take up to 200 ms. @default true */
   readonly delays?: boolean;
-  /** Bytes arrive in pieces of other sizes. @default true */
+  /** Bytes arrive in other pieces than they were sent. @default true */
   readonly splits?: boolean;
   /** For up to 10 s nothing arrives, on one connection or on all of them. @default true */
   readonly holds?: boolean;
-  /** Servers crash, and start again within 5 s. What their program keeps in memory is up to it. @default true */
+  /** Servers crash, and start again within 5 s. What survives in memory is up to the program. @default true */
   readonly restarts?: boolean;
-  /** How long it takes on average until the next event, in milliseconds. @default 2000 */
+  /** How long it takes on average until the next cut, hold or restart, in milliseconds. @default 2000 */
   readonly every?: number;
 }
 
@@ -71,7 +71,7 @@ export class SimulatedNetwork {
     };
   }
 
-  /** Disturbs something. Does nothing where nothing can be disturbed. */
+  /** Disturbs something. Does nothing if nothing can be disturbed. */
   disturb(): void {
     const random = this.#random;
     const kinds = [
@@ -102,7 +102,7 @@ export class SimulatedNetwork {
     healed.resolve();
   }
 
-  /** Ends all faults for good. Lines that are broken without a side knowing are reset. */
+  /** Ends all faults for good. Lines that are broken without either side knowing are reset. */
   calm(): void {
     this.#calm = true;
     this.heal();

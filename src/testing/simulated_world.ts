@@ -34,9 +34,9 @@ const PAUSE = 100;
 export interface WorldClock {
   /** Returns the simulated time since the start, in milliseconds. */
   now(): number;
-  /** Resolves when so many milliseconds of the simulated time have passed. */
+  /** Resolves when this many milliseconds of the simulated time have passed. */
   sleep(ms: number): Promise<void>;
-  /** Calls `fn` after so many milliseconds of the simulated time. Returns a function that cancels the call. */
+  /** Calls `fn` after this many milliseconds of the simulated time. Returns a function that cancels the call. */
   setTimeout(fn: () => void, ms: number): () => void;
 }
 
@@ -46,18 +46,18 @@ export interface SimulatedServer<P = undefined> {
   readonly name: string;
   /** Where it listens. */
   readonly address: TcpEndpoint;
-  /** The server: another one after each crash. */
+  /** The server. After each crash, it is another one. */
   readonly server: Server<P>;
   /** False between a crash and the next start. */
   readonly running: boolean;
   /**
-   * Ends it as if its process was killed: its connections are reset, and nobody is told why. Another Server, made by the
-   * same options and the same `setup`, starts after `downFor` milliseconds. Resolves when that one listens.
+   * Ends it as if its process was killed: its connections are reset, and nobody is told why. Another Server, made with
+   * the same options and the same `setup`, starts after `downFor` milliseconds. Resolves when that Server listens.
    */
   crash(downFor?: number): Promise<void>;
 }
 
-/** The world of a simulated program. What it does with other means, such as `setTimeout`, is not simulated. */
+/** The world of a simulated program. What the program does by other means, such as `setTimeout`, is not simulated. */
 export interface SimulatedWorld {
   /** The seed of this run. */
   readonly seed: number;
@@ -65,22 +65,26 @@ export interface SimulatedWorld {
   readonly clock: WorldClock;
   /** Random numbers from the seed. Use them in place of `Math.random`. */
   readonly random: SeededRandom;
-  /** The network, for what `serve` and `connect` do not cover: the option `transport` of a Server or a Client. */
+  /**
+   * The network, for what `serve` and `connect` do not cover. Give it to a Server or a Client as the option
+   * `transport`.
+   */
   readonly transport: Transport;
   /**
    * Starts a server.
    *
-   * @param config Its options. The address is given by the simulation.
-   * @param setup Called for each start, before it: adds routes and listeners. State that is made in here is lost in a
-   * crash, and state outside survives it, as a database would.
+   * @param config Its options. The simulation chooses the address.
+   * @param setup Called before each start, to add routes and listeners. State that is made in here is lost in a crash.
+   * State outside of it survives, as a database would.
    */
   serve<P = undefined>(config?: ServerConfig<P>, setup?: (server: Server<P>) => void): Promise<SimulatedServer<P>>;
   /**
-   * Connects a client, however often it takes. By default it reconnects by itself later on, after 100 ms to 2 s.
+   * Connects a client, however many attempts that takes. By default the client later reconnects by itself, after 100 ms
+   * to 2 s.
    *
    * @param to The server.
    * @param config Its options.
-   * @param setup Called before it connects: adds routes and listeners.
+   * @param setup Called before it connects, to add routes and listeners.
    */
   connect(
     to: { readonly address: TcpEndpoint },
@@ -103,8 +107,8 @@ export interface SimulatedWorld {
   /** Ends a partition. What was sent meanwhile arrives. */
   heal(): void;
   /**
-   * Ends all faults for the rest of the run. Resolves when all servers listen. What must become true in the end can be
-   * checked after some more `sleep`.
+   * Ends all faults for the rest of the run. Resolves when all servers listen. To check what must be true in the end,
+   * `sleep` some more first.
    */
   calm(): Promise<void>;
 }
@@ -127,7 +131,8 @@ export class SimulatedRun implements SimulatedWorld {
 
   /**
    * @param random The numbers of the program.
-   * @param chance The numbers of the faults. They are drawn apart, so that a change of one does not change the other.
+   * @param chance The numbers of the faults. The two are drawn apart, so that a change in one does not change the
+   * other.
    */
   constructor(
     parts: {

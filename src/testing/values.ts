@@ -10,8 +10,8 @@ import { hexOf } from "../base/hex.ts";
 const LONGEST = 200;
 
 /**
- * Returns whether a value is what was expected. An object is expected by the members that it must have; it may have
- * more. Arrays, bytes, maps and sets must be equal.
+ * Returns whether a value is what was expected. An expected object has the members that the value must have; the value
+ * may have more. Arrays, bytes, maps and sets must be equal.
  */
 export function matches(actual: unknown, expected: unknown): boolean {
   if (Object.is(actual, expected)) return true;

@@ -23,9 +23,9 @@ export interface TimedWorld extends World {
   readonly clock: FakeClock;
 }
 
-/** A network inside the program that a test disturbs, with time that only the test moves. */
+/** A network inside the program that a test can disturb, with time that only the test moves. */
 export interface MemoryWorld extends TimedWorld {
-  /** The connections so far, in the order that they were made. Those that are over stay in the list. */
+  /** The connections so far, in the order in which they were made. Those that are over stay in the list. */
   readonly lines: readonly MemoryLine[];
   /** True while the network is cut in two. */
   readonly partitioned: boolean;
@@ -42,7 +42,7 @@ export interface MemoryWorld extends TimedWorld {
  * Creates a network inside the program. No socket is opened, and time stands still until the test calls
  * `clock.advance`, so a test of a timeout of a minute takes a millisecond.
  *
- * @param options Faults that are played at the same bytes each time, and sizes.
+ * @param options Faults, which happen at the same bytes each time, and sizes.
  *
  * @example A heartbeat notices that the network is cut
  * ```ts
@@ -124,8 +124,8 @@ export async function orAborted(waiting: Promise<void>, signal: AbortSignal | un
 /**
  * Finds the sockets of this runtime: Deno's, Bun's or Node's. Servers of the test listen at a free port of 127.0.0.1.
  *
- * @param clock A clock that the test moves. Sockets take real time nevertheless, so wait for what they do before you move
- * it on.
+ * @param clock A clock that the test moves. Sockets still take real time, so wait for what they do before you move the
+ * clock on.
  * @default time is real
  *
  * @example The same test over real sockets
