@@ -353,7 +353,7 @@ describe("the charts", () => {
     }
   }
 
-  test("show each workload beside its floor, in colours for light and dark pages", () => {
+  test("show each workload beside its floor, in colors for light and dark pages", () => {
     const measured = [...samples("stress", "batch", "stress", 100), ...samples("stress", "veltix", "stress", 42)];
     const charts = draw(measured);
     assertEquals(Object.keys(charts), ["floor.svg"]);

@@ -99,7 +99,7 @@ describe("a process of veltix", () => {
     assertEquals([await request.exit, request.out()], [0, "a\tb\nc"]);
   });
 
-  it("has colours with FORCE_COLOR, none with NO_COLOR, and a stack with VELTIX_DEBUG", async () => {
+  it("has colors with FORCE_COLOR, none with NO_COLOR, and a stack with VELTIX_DEBUG", async () => {
     const ran = async (env: Record<string, string>): Promise<string> => {
       await using one = spawnCli(["doctor", "127.0.0.1:1"], env);
       assertEquals(await one.exit, 3);

@@ -1,4 +1,4 @@
-/** The command line itself: help, mistakes, colours, exit codes and what errors look like. */
+/** The command line itself: help, mistakes, colors, exit codes and what errors look like. */
 
 import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
@@ -139,7 +139,7 @@ describe("failureOf()", () => {
 });
 
 describe("Output", () => {
-  it("has colours only where a terminal shows them, and neither --no-color nor NO_COLOR is there", () => {
+  it("has colors only where a terminal shows them, and neither --no-color nor NO_COLOR is there", () => {
     const color = (interactive: boolean, options: object = {}, env: Record<string, string> = {}): boolean =>
       new Output(new FakeTerminal({ interactive, env }), options).color;
     assertEquals([color(true), color(false), color(true, { color: false })], [true, false, false]);

@@ -28,7 +28,7 @@ function logIn(folder: string, config: LoggerConfig = {}): { logger: Logger; pat
 }
 
 describe("the file of a Logger", () => {
-  it("gets every line, always with time and level, never with colours, after what was in it", () =>
+  it("gets every line, always with time and level, never with colors, after what was in it", () =>
     inFolder((folder) => {
       writeFileSync(join(folder, "server.log"), "before\n");
       const stream = new Kept();

@@ -74,7 +74,7 @@ describe("the lines of a Logger", () => {
     });
   });
 
-  it("have Python's colours on a terminal or when told so, and none otherwise", () => {
+  it("have Python's colors on a terminal or when told so, and none otherwise", () => {
     const colors = [90, 37, 36, 32, 33, 31, 41];
     const colored = linesOf(logAll, { useColors: true });
     const plain = linesOf(logAll);

@@ -15,7 +15,7 @@ const PADDING = 16;
 export function floorChart(bars: readonly FloorBar[], subtitle: readonly string[]): TopLevelSpec {
   const groups = [...new Set(bars.map(({ workload }) => workload))];
   const runtimes = COLOURS.domain.filter((name) => bars.some(({ runtime }) => runtime === name));
-  const colour = {
+  const color = {
     domain: runtimes,
     range: runtimes.map((name) => COLOURS.range[COLOURS.domain.indexOf(name)]),
   };
@@ -37,7 +37,7 @@ export function floorChart(bars: readonly FloorBar[], subtitle: readonly string[
           color: {
             field: "runtime",
             type: "nominal",
-            scale: colour,
+            scale: color,
             legend: { title: null, orient: "top", direction: "horizontal" },
           },
         },

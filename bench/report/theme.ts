@@ -1,11 +1,11 @@
 /**
- * Colours and type of the charts. A chart is drawn in the colours of a light page; a style sheet inside the picture changes
+ * Colours and type of the charts. A chart is drawn in the colors of a light page; a style sheet inside the picture changes
  * them for whoever prefers dark, so that one file serves both.
  *
  * @module
  */
 
-/** Light colours and what becomes of them on a dark page. */
+/** Light colors and what becomes of them on a dark page. */
 const PAPER = { light: "#ffffff", dark: "#0d1117" } as const;
 const INK = { light: "#1f2328", dark: "#e6edf3" } as const;
 const PALE = { light: "#59636e", dark: "#9198a1" } as const;
@@ -48,7 +48,7 @@ export const CONFIG = {
   rule: { color: PALE.light },
 } as const;
 
-/** Adds paper and the colours for dark pages. */
+/** Adds paper and the colors for dark pages. */
 export function themed(svg: string): string {
   const rules = [INK, PALE, LINE, OTHERS].map(({ light, dark }) =>
     `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`

@@ -15,7 +15,7 @@ export interface OutputOptions {
   readonly quiet?: boolean | undefined;
   /** Prints more, and the stack of an error. */
   readonly verbose?: boolean | undefined;
-  /** False for no colours. Default: colours where a terminal shows them and `NO_COLOR` is not set. */
+  /** False for no colors. Default: colors where a terminal shows them and `NO_COLOR` is not set. */
   readonly color?: boolean | undefined;
 }
 
@@ -74,7 +74,7 @@ export class Output {
     this.terminal.err("\r\x1b[K");
   }
 
-  /** Returns a text in a style, or as it is without colours. */
+  /** Returns a text in a style, or as it is without colors. */
   style(style: Style, text: string): string {
     return this.color ? styleText(style, text, { validateStream: false }) : text;
   }

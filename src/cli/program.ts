@@ -52,7 +52,7 @@ export function makeProgram(context: CommandContext): Command {
     .option("--json", "print JSON, one value a line")
     .option("-q, --quiet", "print results only")
     .option("-v, --verbose", "print more, and the stack of an error")
-    .option("--no-color", "print without colours")
+    .option("--no-color", "print without colors")
     .addHelpText("after", () => `\nExit codes:\n${exitCodeLines()}`)
     .showHelpAfterError("(add --help for the options)")
     .exitOverride()

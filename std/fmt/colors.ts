@@ -1,5 +1,5 @@
 /**
- * A stand-in for `@std/fmt/colors`: the terminal colours this repository uses. `NO_COLOR` turns them off.
+ * A stand-in for `@std/fmt/colors`: the terminal colors this repository uses. `NO_COLOR` turns them off.
  *
  * @module
  */
@@ -22,12 +22,12 @@ function paint(text: string, open: number, close: number): string {
   return `\x1b[${open}m${text.replaceAll(end, `\x1b[${open}m`)}${end}`;
 }
 
-/** Turns colours on or off. */
+/** Turns colors on or off. */
 export function setColorEnabled(value: boolean): void {
   enabled = value;
 }
 
-/** Whether colours are on. */
+/** Whether colors are on. */
 export function getColorEnabled(): boolean {
   return enabled;
 }
