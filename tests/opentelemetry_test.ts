@@ -645,6 +645,54 @@ describe("instrument()", () => {
     assert(world.clock !== undefined);
   });
 
+  it("makes no series of the codes of a peer, in whichever handler its error comes up", async () => {
+    await using peers = await traced();
+    const { client, memory, server } = peers;
+    let made = 0;
+    client.route(ASK, () => {
+      throw Object.assign(new Error("?"), { code: `made-up-${made++}` });
+    });
+    const noted: unknown[] = [];
+    server.route(UPPER, async ({ data }, from) => await from.request(ASK, data));
+    server.route(NOTE, async ({ data }, from) => {
+      await from.request(ASK, data).finally(() => noted.push(data));
+    });
+    server.stream(COUNT, async function* (_stream, from): AsyncGenerator<number, string> {
+      yield 1;
+      return await from.request(ASK, "");
+    });
+    server.route(FIND, () => {
+      throw new RemoteError("not-found", "declared");
+    });
+    for (const data of ["a", "b", "c"]) {
+      const error = await client.request(UPPER, data).catch((error) => error);
+      // Callers and spans still have it.
+      assertEquals(error.code, `made-up-${made - 1}`);
+      client.send(NOTE, data);
+      await until(() => noted.includes(data));
+      const stream = client.open(COUNT, 1);
+      await Array.fromAsync(stream).catch(() => {});
+      await assertRejects(() => stream.result);
+    }
+    await client.request(FIND, 1).catch(() => {});
+    await until(() => memory.spans.length === 3 * (4 + 4 + 4) + 2);
+    assert(memory.seen.some(({ kind, attributes }) => kind === "SERVER" && attributes["error.type"] === "made-up-0"));
+    const metrics = await memory.metrics();
+    const of = (name: string, method: string): unknown[] =>
+      metrics.get(name)!.map((
+        { attributes: a, value },
+      ) => [a[method], a["rpc.status_code"], a["error.type"], value.count])
+        .sort();
+    assertEquals(of("rpc.server.call.duration", "rpc.method"), [
+      // Handlers of the client, whose own codes these are.
+      ...Array.from({ length: 9 }, (_, i) => ["ask", `made-up-${i}`, `made-up-${i}`, 1]),
+      ["count", "_OTHER", "_OTHER", 3],
+      ["find", "not-found", undefined, 1],
+      ["upper", "_OTHER", "_OTHER", 3],
+    ]);
+    assertEquals(of("messaging.process.duration", "messaging.destination.name"), [["note", undefined, "_OTHER", 3]]);
+  });
+
   it("reads what it can from stats(), and forgets no connection that is over", async () => {
     await using memory = new Memory();
     const world = memoryWorld();

@@ -10,7 +10,7 @@ import type { Guard } from "./guard.ts";
 import type { Instruments } from "./instruments.ts";
 import { ATTRIBUTE, METRIC } from "./names.ts";
 import type { GoneConnections } from "./observed.ts";
-import { errorType } from "./outcome.ts";
+import { metricErrorType } from "./outcome.ts";
 
 /** Counts the events of a server, until `signal` is aborted. */
 export function countServerEvents(
@@ -47,7 +47,7 @@ export function countClientEvents(
   }, { signal });
   client.on("failed", ({ error, reason }) => {
     if (reason === "manual") return;
-    guard.run(() => instruments.count(METRIC.connectFailures, { [ATTRIBUTE.errorType]: errorType(error) }));
+    guard.run(() => instruments.count(METRIC.connectFailures, { [ATTRIBUTE.errorType]: metricErrorType(error) }));
   }, { signal });
   client.on("disconnect", ({ reason, stats }) => {
     // Without counters it tells of an attempt that failed.

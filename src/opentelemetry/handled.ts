@@ -23,7 +23,7 @@ import { isThenable } from "../base/thenable.ts";
 import { declares } from "../message/declared_errors.ts";
 import { addClient, addPeer, addServer } from "./addresses.ts";
 import { ATTRIBUTE, OTHER, SYSTEM } from "./names.ts";
-import { answerCode, errorMessage, errorType } from "./outcome.ts";
+import { answerCode, errorMessage, errorType, metricCode } from "./outcome.ts";
 import { contextIn, linksTo } from "./propagation.ts";
 import { type AnyPeer, describe, type Setup } from "./setup.ts";
 import { trackItems } from "./track_items.ts";
@@ -181,8 +181,10 @@ class HandledCall {
     const { guard, instruments } = this.#setup;
     guard.run(() => {
       const seconds = (realTime.now() - this.#startedAt) / 1_000;
-      if (this.#oneWay) instruments?.processed(seconds, this.#name, error, this.context);
-      else instruments?.answered(seconds, this.#name, status, error, this.context);
+      const { type } = this.#received;
+      const failed = error === undefined ? undefined : metricCode(error, exception, type);
+      if (this.#oneWay) instruments?.processed(seconds, this.#name, failed, this.context);
+      else instruments?.answered(seconds, this.#name, metricCode(status, exception, type), failed, this.context);
       const span = this.#span;
       if (span === undefined) return;
       if (span.isRecording()) {

@@ -44,10 +44,28 @@ export function errorType(error: unknown): string {
   return OTHER;
 }
 
-/** Returns the same for metrics: a code that only the peer knows is left out, because it may invent any number of them. */
-export function metricErrorType(error: unknown, type: AnyType): string {
-  const name = errorType(error);
-  return error instanceof RemoteError && !declares(type, error) && !LIBRARY_CODES.has(name) ? OTHER : name;
+/** Returns the same for metrics. */
+export function metricErrorType(error: unknown, type?: AnyType): string {
+  return metricCode(errorType(error), error, type);
+}
+
+/**
+ * Returns the code of an error as metrics have it. A code that only the peer knows is left out, because the peer may
+ * invent any number of them. It is left out on whichever side and in whichever call the error comes up again.
+ */
+export function metricCode(code: string, error: unknown, type?: AnyType): string {
+  if (!isRemote(error) || LIBRARY_CODES.has(code)) return code;
+  return type !== undefined && declares(type, error) ? code : OTHER;
+}
+
+/** Returns whether an error is the answer of a peer. Never throws, whatever the error is. */
+function isRemote(error: unknown): boolean {
+  try {
+    return error instanceof RemoteError;
+  } catch {
+    // As above.
+    return false;
+  }
 }
 
 /** Returns the code with which a handler's error reaches the peer. */
