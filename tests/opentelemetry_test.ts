@@ -494,6 +494,132 @@ describe("instrument()", () => {
     }
   });
 
+  it("ends a span whose context a propagator cannot write, and sends the message without it", async () => {
+    await using peers = await traced();
+    const { client, memory, server } = peers;
+    server.route(UPPER, ({ meta }) => JSON.stringify(meta));
+    propagation.disable();
+    propagation.setGlobalPropagator({
+      inject(): never {
+        throw new Error("inject is broken");
+      },
+      extract: (context) => context,
+      fields: () => [],
+    });
+    try {
+      using diagnosed = listenToDiag();
+      for (let i = 0; i < 2; i++) assertEquals(await client.request(UPPER, ""), "{}");
+      await until(() => memory.spans.length === 4);
+      assertEquals(memory.seen.filter(({ kind }) => kind === "CLIENT").map(({ status }) => status), ["UNSET", "UNSET"]);
+      assertEquals(diagnosed.lines.length, 1);
+    } finally {
+      context.disable();
+      propagation.disable();
+      unregister = register();
+    }
+  });
+
+  it("begins a span without a context that a propagator cannot read", async () => {
+    await using peers = await traced();
+    const { client, memory, server } = peers;
+    server.route(UPPER, ({ data }) => data);
+    propagation.disable();
+    propagation.setGlobalPropagator({
+      inject: (_context, carrier, setter) => setter.set(carrier, "traceparent", PARENT),
+      extract(): never {
+        throw new Error("extract is broken");
+      },
+      fields: () => [],
+    });
+    try {
+      using diagnosed = listenToDiag();
+      assertEquals(await client.request(UPPER, "x"), "x");
+      await until(() => memory.spans.length === 2);
+      assertEquals(memory.span("upper", SpanKind.SERVER).parentSpanContext, undefined);
+      assertEquals(diagnosed.lines.length, 1);
+    } finally {
+      context.disable();
+      propagation.disable();
+      unregister = register();
+    }
+  });
+
+  it("ends the spans of handlers that throw or return what cannot be looked at", async () => {
+    await using peers = await traced();
+    const { client, errors, memory, server } = peers;
+    const fail = (): never => {
+      throw new Error("hostile");
+    };
+    const hostile = new Proxy({}, { get: fail, getPrototypeOf: fail, has: fail });
+    const unreadable = Object.defineProperty(new Error(), "message", { get: fail });
+    const throwing: Record<string, unknown> = { proxy: hostile, error: unreadable };
+    server.route(UPPER, ({ data }) => {
+      throw throwing[data];
+    });
+    server.route(ASK, ({ data }) => Promise.reject(throwing[data]));
+    server.route(FIND, () => hostile as never);
+    const broken: unknown[] = [hostile, { [Symbol.asyncIterator]: fail }, {
+      get [Symbol.asyncIterator]() {
+        return fail();
+      },
+    }];
+    server.stream(COUNT, (({ head }: { head: number }) => broken[head]) as never);
+    for (const data of ["proxy", "error"]) {
+      for (const type of [UPPER, ASK]) await assertRejects(() => client.request(type, data), RemoteError);
+    }
+    await assertRejects(() => client.request(FIND, 1), RemoteError);
+    for (const head of broken.keys()) await assertRejects(() => client.open(COUNT, head).result);
+    await until(() => memory.spans.length === 2 * (4 + 1 + broken.length));
+    assertEquals(new Set(memory.seen.map(({ status }) => status)), new Set(["ERROR"]));
+    assertEquals(errors.length, 4 + 1 + broken.length);
+  });
+
+  it("ends the span of a ReadableStream that cannot be sent, and leaves the error to the library", async () => {
+    const outcomes: unknown[] = [];
+    for (const telemetry of [false, true]) {
+      await using peers = telemetry ? await traced() : await streamPeers();
+      const { client, server } = peers;
+      server.stream(
+        COUNT,
+        ((ends: { head: number; writable: WritableStream }) => {
+          const source = new ReadableStream({ pull: (end) => end.enqueue(1) });
+          if (ends.head === 0) source.getReader();
+          else ends.writable.getWriter();
+          return ends.head < 2 ? source : Promise.resolve(source);
+        }) as never,
+      );
+      const seen: unknown[] = [];
+      for (const head of [0, 1, 2]) {
+        const error = await client.open(COUNT, head).result.catch((error) => error);
+        seen.push([error.code, error.message]);
+      }
+      outcomes.push(seen);
+      if (!telemetry) continue;
+      const { memory } = peers as Traced;
+      await until(() => memory.spans.length === 6);
+      assertEquals(new Set(memory.seen.map(({ status }) => status)), new Set(["ERROR"]));
+    }
+    assertEquals(outcomes[1], outcomes[0]);
+  });
+
+  it("ends the spans of calls whose middleware returns nothing, and leaves the error to the library", async () => {
+    await using peers = await traced();
+    const { client, info, memory, server } = peers;
+    client.useOutgoing(() => undefined);
+    server.useOutgoing(() => undefined);
+    const cannot = (what: string): string => `Cannot ${what}: a middleware returned undefined in place of`;
+    assertThrows(() => server.broadcast(NOTE, "x"), TypeError, cannot('broadcast "note"'));
+    assertThrows(() => info.send(NOTE, "x"), TypeError, cannot('send "note"'));
+    assertThrows(() => client.open(COUNT, 1), TypeError, cannot('open "count"'));
+    await assertRejects(() => client.request(UPPER, "x"), TypeError, cannot('request "upper"'));
+    assertEquals(memory.seen.map(({ name, status, attributes }) => [name, status, attributes["error.type"]]), [
+      ["broadcast note", "ERROR", "TypeError"],
+      ["send note", "ERROR", "TypeError"],
+      ["count", "ERROR", "TypeError"],
+      ["upper", "ERROR", "TypeError"],
+    ]);
+  });
+
   it("keeps what handlers and callers see: results, errors, and thenables that do their work when asked", async () => {
     await using peers = await traced();
     const { client, errors, memory, server } = peers;

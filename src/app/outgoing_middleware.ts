@@ -149,17 +149,18 @@ export class OutgoingMiddlewares {
   /** Makes a call that returns at once. Throws what it or a middleware throws. */
   call(departure: Departure): unknown {
     const result = this.#run(this.#entries, departure, departure.payload, departure.options);
-    const right = departure.kind === "send" ? typeof result === "boolean" : typeof result === "object";
-    if (right && result !== null && !isThenable(result)) return result;
+    const wrong = wrongResult(departure, result);
+    if (wrong === undefined) return result;
     if (isThenable(result)) Promise.resolve(result).catch(() => {});
-    throw wrongResult(departure, result);
+    throw wrong;
   }
 
   /** Makes a request and returns its whole answer. Never throws; the promise rejects. */
   async #request(departure: Departure): Promise<Answer<unknown>> {
     const answer = await this.#run(this.#entries, departure, departure.payload, departure.options);
-    if (typeof answer !== "object" || answer === null || !("data" in answer)) throw wrongResult(departure, answer);
-    return { meta: NO_METADATA, latency: 0, ...answer };
+    const wrong = wrongResult(departure, answer);
+    if (wrong !== undefined) throw wrong;
+    return { meta: NO_METADATA, latency: 0, ...answer as Pick<Answer<unknown>, "data"> };
   }
 
   /** Calls the first of the middleware, and makes the call after the last one. */
@@ -243,7 +244,17 @@ function departure(
 
 const NO_OPTIONS = /* @__PURE__ */ Object.freeze({});
 
-function wrongResult({ kind, type: { name } }: Departure, result: unknown): TypeError {
+/**
+ * Returns the error for what a middleware has returned in place of the result of a call; `undefined` if it is of the right
+ * kind. Of a request, the result is the settled answer.
+ */
+export function wrongResult(
+  { kind, type: { name } }: Pick<Departure, "kind" | "type">,
+  result: unknown,
+): TypeError | undefined {
+  if (kind === "send" ? typeof result === "boolean" : typeof result === "object" && result !== null) {
+    if (kind === "request" ? "data" in (result as object) : !isThenable(result)) return undefined;
+  }
   const right = {
     send: "a boolean, at once",
     request: "an answer, { data }",

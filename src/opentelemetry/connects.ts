@@ -33,14 +33,14 @@ export function traceConnects(client: Client, setup: Setup, signal: AbortSignal)
       // The first attempt belongs to who has called connect(). Nobody waits for the others.
       const parent = attempt === 0 ? context.active() : ROOT_CONTEXT;
       span = tracer.startSpan("connect", { kind: SpanKind.CLIENT, attributes }, parent);
-      describe(setup, span, {
+      describe(setup, span, () => ({
         name: "connect",
         direction: "outgoing",
         type: undefined,
         peer: client,
         payload: undefined,
         meta: NO_METADATA,
-      });
+      }));
     });
   }, { signal });
   client.on("connect", ({ protocol }) => {

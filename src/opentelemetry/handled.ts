@@ -22,6 +22,7 @@ import { realTime } from "../base/real_time.ts";
 import { isThenable } from "../base/thenable.ts";
 import { declares } from "../message/declared_errors.ts";
 import { addClient, addPeer, addServer } from "./addresses.ts";
+import { endSpan } from "./end_span.ts";
 import { ATTRIBUTE, OTHER, SYSTEM } from "./names.ts";
 import { answerCode, errorMessage, errorType, metricCode } from "./outcome.ts";
 import { contextIn, linksTo } from "./propagation.ts";
@@ -39,15 +40,13 @@ export function handledMiddleware(setup: Setup): (received: Incoming, peer: AnyP
   return (received, peer, next) => {
     const call = setup.guard.run(() => HandledCall.begin(setup, received, peer));
     if (call === undefined) return next();
-    let result: unknown;
     try {
-      result = context.with(call.context, next);
+      const result = context.with(call.context, next);
+      return isThenable(result) ? call.later(result) : call.handled(result);
     } catch (error) {
       call.failed(error);
       throw error;
     }
-    if (isThenable(result)) return call.later(result);
-    return call.handled(result);
   };
 }
 
@@ -84,28 +83,27 @@ class HandledCall {
 
   /** Begins the span of a handler that is about to be called. */
   static begin(setup: Setup, received: Incoming, peer: AnyPeer): HandledCall {
-    const { contexts, instruments, options, spans } = setup;
+    const { contexts, guard, instruments, options, spans } = setup;
     const oneWay = received.kind === "message" && !received.wantsReply;
     const unknown = received.kind === "message" && (received as IncomingMessage).route === undefined;
     const name = unknown ? OTHER : received.type.name;
-    const remote = contextIn(received.meta);
+    const remote = guard.run(() => contextIn(received.meta));
     // Not the active context: it may be the one in which the connection was made.
-    const trusted = remote !== undefined && options.trust(peer);
+    const trusted = remote !== undefined && guard.run(() => options.trust(peer)) === true;
     const parent = trusted ? remote : ROOT_CONTEXT;
     const what = received.kind === "stream" ? "stream" : oneWay ? "message" : "request";
     if (received.kind === "message") instruments?.consumed(name);
     if (!spans.has(what)) return new HandledCall(setup, received, name, oneWay, parent, undefined);
     const links = trusted ? [] : linksTo(remote);
     const span = startSpan(setup, received, peer, name, oneWay, links, parent);
-    const payload = received.kind === "stream" ? received.head : received.data;
-    describe(setup, span, {
+    describe(setup, span, () => ({
       name: what,
       direction: "incoming",
       type: received.type,
       peer,
-      payload,
+      payload: received.kind === "stream" ? received.head : received.data,
       meta: received.meta,
-    });
+    }));
     const within = trace.setSpan(parent, span);
     contexts.set(received, within);
     return new HandledCall(setup, received, name, oneWay, within, span);
@@ -113,7 +111,7 @@ class HandledCall {
 
   /** Returns the promise of a handler, or one that takes its place. */
   later(result: PromiseLike<unknown>): unknown {
-    if (!(result instanceof Promise)) {
+    if (!isPromise(result)) {
       // Some do their work whenever they are asked for their value, and they are asked by others.
       this.ended();
       return result;
@@ -131,20 +129,40 @@ class HandledCall {
   /** Called with what a handler has returned. Returns what takes its place. */
   handled(value: unknown): unknown {
     if (this.#received.kind === "stream") {
-      const tracked = trackItems(value, this.context, {
-        ended: (items) => {
-          this.#span?.setAttribute(ATTRIBUTE.streamItems, items);
-          this.ended();
-        },
-        failed: (error, items) => {
-          this.#span?.setAttribute(ATTRIBUTE.streamItems, items);
-          this.failed(error);
-        },
-      });
-      if (tracked !== undefined) return tracked;
+      try {
+        const tracked = this.#tracked(value, this.#received as AcceptedEnds);
+        if (tracked !== undefined) return tracked;
+      } catch (error) {
+        // A member of the value cannot be read, so the library will fail with it, too.
+        this.failed(error);
+        return value;
+      }
     }
     this.ended(value);
     return value;
+  }
+
+  /** Returns what takes the place of the items that the handler of a stream has returned; `undefined` if it has none. */
+  #tracked(value: unknown, ends: AcceptedEnds): unknown {
+    if (value instanceof ReadableStream && ends.writes && ends.writable.locked) {
+      // The library can neither pipe it nor cancel it, so its end would never come.
+      this.failed(new TypeError(`Cannot send "${ends.type.name}": its handler has locked writable`));
+      return value;
+    }
+    return trackItems(value, this.context, {
+      ended: (items) => {
+        this.#counted(items);
+        this.ended();
+      },
+      failed: (error, items) => {
+        this.#counted(items);
+        this.failed(error);
+      },
+    });
+  }
+
+  #counted(items: number): void {
+    this.#setup.guard.run(() => this.#span?.setAttribute(ATTRIBUTE.streamItems, items));
   }
 
   /** Called when a handler has ended well. */
@@ -185,14 +203,12 @@ class HandledCall {
       const failed = error === undefined ? undefined : metricCode(error, exception, type);
       if (this.#oneWay) instruments?.processed(seconds, this.#name, failed, this.context);
       else instruments?.answered(seconds, this.#name, metricCode(status, exception, type), failed, this.context);
-      const span = this.#span;
-      if (span === undefined) return;
-      if (span.isRecording()) {
-        if (!this.#oneWay) span.setAttribute(ATTRIBUTE.rpcStatus, status);
-        if (error !== undefined) span.setAttribute(ATTRIBUTE.errorType, error).setStatus(failure(message));
-        if (exception !== undefined) span.recordException(toException(exception));
-      }
-      span.end();
+    });
+    if (this.#span === undefined) return;
+    endSpan(guard, this.#span, (span) => {
+      if (!this.#oneWay) span.setAttribute(ATTRIBUTE.rpcStatus, status);
+      if (error !== undefined) span.setAttribute(ATTRIBUTE.errorType, error).setStatus(failure(message));
+      if (exception !== undefined) span.recordException(toException(exception));
     });
   }
 }
@@ -202,9 +218,23 @@ export function failure(message: string | undefined): { code: SpanStatusCode; me
   return message === undefined ? { code: SpanStatusCode.ERROR } : { code: SpanStatusCode.ERROR, message };
 }
 
-/** Returns what can be recorded of anything that was thrown. */
+/** Returns whether a value is a promise of the language. Never throws, whatever the value is. */
+function isPromise(value: unknown): value is Promise<unknown> {
+  try {
+    return value instanceof Promise;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns what can be recorded of anything that was thrown. Never throws. */
 function toException(error: unknown): Error | string {
-  return error instanceof Error ? error : errorMessage(error) ?? errorType(error);
+  try {
+    if (error instanceof Error) return error;
+  } catch {
+    // Anything can be thrown, even a value that cannot be asked what it is.
+  }
+  return errorMessage(error) ?? errorType(error);
 }
 
 function startSpan(

@@ -6,11 +6,12 @@
  */
 
 import { type Attributes, type Context, context, type Span, SpanKind, trace } from "@opentelemetry/api";
-import type { OutgoingCall, OutgoingChanges, OutgoingNext } from "../app/outgoing_middleware.ts";
+import { type OutgoingCall, type OutgoingChanges, type OutgoingNext, wrongResult } from "../app/outgoing_middleware.ts";
 import { realTime } from "../base/real_time.ts";
 import { isThenable } from "../base/thenable.ts";
 import { NO_METADATA } from "../wire/metadata.ts";
 import { addPeer, addServer } from "./addresses.ts";
+import { endSpan } from "./end_span.ts";
 import { failure } from "./handled.ts";
 import { ATTRIBUTE, SYSTEM } from "./names.ts";
 import type { SpanName } from "./options.ts";
@@ -52,6 +53,7 @@ class SentCall {
   readonly #call: OutgoingCall<AnyPeer>;
   readonly #span: Span | undefined;
   readonly #startedAt: number;
+  #over = false;
 
   constructor(
     setup: Setup,
@@ -82,70 +84,89 @@ class SentCall {
     let span: Span | undefined;
     if (spans.has(name)) {
       span = startSpan(setup, call, parent, own === undefined ? [] : linksTo(contextIn(own)));
-      const { options: { meta = NO_METADATA }, payload, peer, type } = call;
-      describe(setup, span, { name, direction: "outgoing", type, peer, payload, meta });
+      describe(setup, span, () => {
+        const { options: { meta = NO_METADATA }, payload, peer, type } = call;
+        return { name, direction: "outgoing", type, peer, payload, meta };
+      });
       within = trace.setSpan(parent, span);
     }
-    const carried = propagate && own === undefined ? carrierOf(within, call) : undefined;
-    // Asked last: of a broadcast, it looks at every client.
-    const changes = carried !== undefined && call.takesMetadata ? { meta: carried } : undefined;
+    // The span has begun and must end, so nothing may throw from here on.
+    const changes = propagate && own === undefined ? setup.guard.run(() => changesFor(within, call)) : undefined;
     return new SentCall(setup, call, within, changes, span);
   }
 
-  /** Called with what a call has returned. Returns what takes its place. */
+  /** Called with what a call has returned. Returns what takes its place. Never throws. */
   made(result: unknown): unknown {
     const { kind } = this.#call;
-    if (kind === "send") this.#sent(1, 0);
-    else if (kind === "broadcast") {
-      const { sent = 0, dropped = 0 } = result as { readonly sent?: number; readonly dropped?: number };
-      this.#sent(sent, dropped);
-    } else {
-      const answer = kind === "open" ? (result as { readonly result?: unknown } | undefined)?.result : result;
-      if (isThenable(answer)) {
-        const settled = Promise.resolve(answer);
-        settled.then(() => this.#ended(), (error) => this.failed(error));
-        return kind === "open" ? result : settled;
+    try {
+      if (kind !== "request") {
+        const wrong = wrongResult(this.#call, result);
+        // The library refuses it, too.
+        if (wrong !== undefined) return (this.failed(wrong), result);
       }
-      this.#ended();
+      if (kind === "send") this.#sent(1, 0);
+      else if (kind === "broadcast") {
+        const { sent = 0, dropped = 0 } = result as { readonly sent?: number; readonly dropped?: number };
+        this.#sent(sent, dropped);
+      } else {
+        const answer = kind === "open" ? (result as { readonly result?: unknown }).result : result;
+        if (isThenable(answer)) {
+          const settled = Promise.resolve(answer);
+          settled.then((value) => this.#answered(value), (error) => this.failed(error));
+          return kind === "open" ? result : settled;
+        }
+        this.#answered(answer);
+      }
+    } catch (error) {
+      // A member of what a middleware returned cannot be read, so its caller cannot read it either.
+      this.failed(error);
     }
     return result;
   }
 
   /** Called when a call has failed. */
   failed(error: unknown): void {
-    const { guard, instruments } = this.#setup;
     const { kind, type } = this.#call;
-    guard.run(() => {
-      const span = this.#span;
-      if (span?.isRecording()) {
-        const code = errorType(error);
-        if (kind === "request" || kind === "open") span.setAttribute(ATTRIBUTE.rpcStatus, code);
-        span.setAttribute(ATTRIBUTE.errorType, code).setStatus(failure(errorMessage(error)));
-      }
+    const asks = kind === "request" || kind === "open";
+    this.#end((span) => {
+      const code = errorType(error);
+      if (asks) span.setAttribute(ATTRIBUTE.rpcStatus, code);
+      span.setAttribute(ATTRIBUTE.errorType, code).setStatus(failure(errorMessage(error)));
+    }, () => {
       const known = metricErrorType(error, type);
-      if (kind === "request" || kind === "open") this.#record(known, known);
-      else instruments?.sent(1, type.name, known);
-      span?.end();
+      if (asks) this.#record(known, known);
+      else this.#setup.instruments?.sent(1, type.name, known);
     });
   }
 
-  #ended(): void {
-    this.#setup.guard.run(() => {
-      this.#span?.setAttribute(ATTRIBUTE.rpcStatus, "ok");
-      this.#record("ok", undefined);
-      this.#span?.end();
-    });
+  /** Called with the answer to a request, or with the result of a stream. */
+  #answered(value: unknown): void {
+    let wrong: unknown;
+    try {
+      wrong = this.#call.kind === "request" ? wrongResult(this.#call, value) : undefined;
+    } catch (error) {
+      wrong = error;
+    }
+    if (wrong !== undefined) return this.failed(wrong);
+    this.#end((span) => span.setAttribute(ATTRIBUTE.rpcStatus, "ok"), () => this.#record("ok", undefined));
   }
 
   #sent(count: number, dropped: number): void {
-    const { guard, instruments } = this.#setup;
-    guard.run(() => {
-      if (count > 0) instruments?.sent(count, this.#call.type.name, undefined);
-      if (this.#call.kind === "broadcast") {
-        this.#span?.setAttributes({ [ATTRIBUTE.batchCount]: count, [ATTRIBUTE.dropped]: dropped });
-      }
-      this.#span?.end();
+    const { kind, type } = this.#call;
+    this.#end((span) => {
+      if (kind === "broadcast") span.setAttributes({ [ATTRIBUTE.batchCount]: count, [ATTRIBUTE.dropped]: dropped });
+    }, () => {
+      if (count > 0) this.#setup.instruments?.sent(count, type.name, undefined);
     });
+  }
+
+  /** Ends the span, whatever fails before, and measures. */
+  #end(change: (span: Span) => void, measure: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { guard } = this.#setup;
+    guard.run(measure);
+    if (this.#span !== undefined) endSpan(guard, this.#span, change);
   }
 
   #record(status: string, error: string | undefined): void {
@@ -156,6 +177,13 @@ class SentCall {
     const to = role === "client" && peer !== undefined ? addressOf(peer) : undefined;
     instruments.asked((realTime.now() - this.#startedAt) / 1_000, name, status, error, to, this.context);
   }
+}
+
+/** Returns what a call carries in addition: a context, if it has one and its peer takes metadata. */
+function changesFor(within: Context, call: OutgoingCall<AnyPeer>): OutgoingChanges | undefined {
+  const carried = carrierOf(within, call);
+  // Asked last: of a broadcast, it looks at every client.
+  return carried !== undefined && call.takesMetadata ? { meta: carried } : undefined;
 }
 
 function startSpan(

@@ -32,9 +32,17 @@ export interface Setup {
   ownAddress(): Endpoint | undefined;
 }
 
-/** Adds the attributes that the program gives. */
-export function describe({ guard, options: { attributes } }: Setup, span: Span, subject: SpanSubject): void {
-  if (attributes === undefined || !span.isRecording()) return;
-  const given: SpanAttributes | undefined = guard.run(() => attributes(subject));
-  if (given !== undefined && given !== null) guard.run(() => span.setAttributes(given));
+/** Adds the attributes that the program gives. Never throws. */
+export function describe(
+  { guard, options: { attributes } }: Setup,
+  span: Span,
+  subject: () => SpanSubject,
+): void {
+  if (attributes === undefined) return;
+  guard.run(() => {
+    if (!span.isRecording()) return;
+    const given: SpanAttributes | undefined = attributes(subject());
+    if (given === undefined || given === null) return;
+    span.setAttributes(given);
+  });
 }

@@ -24,7 +24,16 @@ export function trackItems(value: unknown, within: Context, listener: ItemsListe
   if (value instanceof ReadableStream) return trackReadable(value, listener);
   const make = (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator];
   if (typeof make !== "function") return undefined;
-  return { [Symbol.asyncIterator]: () => trackIterator(make.call(value), within, listener) };
+  return {
+    [Symbol.asyncIterator](): AsyncIterator<unknown> {
+      try {
+        return trackIterator(make.call(value), within, listener);
+      } catch (error) {
+        listener.failed(error, 0);
+        throw error;
+      }
+    },
+  };
 }
 
 function trackIterator(
@@ -61,7 +70,14 @@ function trackIterator(
 }
 
 function trackReadable(source: ReadableStream<unknown>, listener: ItemsListener): ReadableStream<unknown> {
-  const reader = source.getReader();
+  let reader: ReadableStreamDefaultReader<unknown>;
+  try {
+    reader = source.getReader();
+  } catch (error) {
+    // It is locked. The library gets it as it is, and fails with an error of its own.
+    listener.failed(error, 0);
+    return source;
+  }
   let items = 0;
   return new ReadableStream({
     async pull(controller): Promise<void> {
