@@ -322,6 +322,50 @@ describe("instrument()", () => {
     assertEquals(asked, [info]);
   });
 
+  it("trusts only if the function says true, not if it returns a promise or anything else, and says so once", async () => {
+    const answers: [unknown, number][] = [
+      [true, 0],
+      [false, 0],
+      [() => Promise.resolve(true), 1],
+      [() => Promise.reject(new Error("trust is broken")), 1],
+      [() => 1, 1],
+      [() => undefined, 1],
+      [() => {
+        throw new Error("trust is broken");
+      }, 1],
+    ];
+    for (const [answer, reports] of answers) {
+      using diagnosed = listenToDiag();
+      const trust = (typeof answer === "function" ? answer : () => answer) as () => boolean;
+      await using peers = await traced({ trust });
+      const { client, memory, server } = peers;
+      server.route(UPPER, ({ data }) => data);
+      const meta = { traceparent: PARENT };
+      for (let i = 0; i < 2; i++) assertEquals(await client.request(UPPER, "x", { meta }), "x");
+      await until(() => memory.spans.length === 4);
+      const handled = memory.spans.filter(({ kind }) => kind === SpanKind.SERVER);
+      assertEquals(
+        handled.map(({ parentSpanContext, links }) => [parentSpanContext?.traceId, links.length]),
+        Array(2).fill(answer === true ? [PARENT.slice(3, 35), 0] : [undefined, 1]),
+      );
+      assertEquals(diagnosed.lines.length, reports);
+    }
+  });
+
+  it("ignores attributes that come as a promise, also as one that rejects, and says so once for each side", async () => {
+    for (const give of [() => Promise.resolve({ a: 1 }), () => Promise.reject(new Error("attributes are broken"))]) {
+      using diagnosed = listenToDiag();
+      await using peers = await traced({ attributes: give as never });
+      const { client, memory, server } = peers;
+      server.route(UPPER, ({ data }) => data);
+      for (let i = 0; i < 2; i++) assertEquals(await client.request(UPPER, "x"), "x");
+      await until(() => memory.spans.length === 4);
+      assert(memory.seen.every(({ attributes }) => !("a" in attributes)));
+      assertEquals(diagnosed.lines.length, 2);
+      assert((diagnosed.lines[0][1] as Error).message.includes("at once"));
+    }
+  });
+
   it("takes a context from peers only if it is one", async () => {
     await using peers = await traced();
     const { client, memory, server } = peers;

@@ -5,6 +5,8 @@
  */
 
 import { diag } from "@opentelemetry/api";
+import { show } from "../base/checks.ts";
+import { isThenable } from "../base/thenable.ts";
 
 /** Reports the first error of telemetry, and no other: they may come with each message. */
 export class Guard {
@@ -30,4 +32,14 @@ export class Guard {
       return undefined;
     }
   }
+
+  /** Takes care of a value that is not used: if it is a promise, its rejection is no unhandled one. */
+  ignore(value: unknown): void {
+    if (isThenable(value)) Promise.resolve(value).catch((error) => this.report(error));
+  }
+}
+
+/** Describes what a function of the program has returned, for an error. */
+export function shown(value: unknown): string {
+  return isThenable(value) ? "a promise" : show(value);
 }

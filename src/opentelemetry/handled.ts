@@ -23,6 +23,7 @@ import { isThenable } from "../base/thenable.ts";
 import { declares } from "../message/declared_errors.ts";
 import { addClient, addPeer, addServer } from "./addresses.ts";
 import { endSpan } from "./end_span.ts";
+import { type Guard, shown } from "./guard.ts";
 import { ATTRIBUTE, OTHER, SYSTEM } from "./names.ts";
 import { answerCode, errorMessage, errorType, metricCode } from "./outcome.ts";
 import { contextIn, linksTo } from "./propagation.ts";
@@ -89,7 +90,7 @@ class HandledCall {
     const name = unknown ? OTHER : received.type.name;
     const remote = guard.run(() => contextIn(received.meta));
     // Not the active context: it may be the one in which the connection was made.
-    const trusted = remote !== undefined && guard.run(() => options.trust(peer)) === true;
+    const trusted = remote !== undefined && guard.run(() => isTrusted(options.trust(peer), guard)) === true;
     const parent = trusted ? remote : ROOT_CONTEXT;
     const what = received.kind === "stream" ? "stream" : oneWay ? "message" : "request";
     if (received.kind === "message") instruments?.consumed(name);
@@ -216,6 +217,15 @@ class HandledCall {
 /** Returns the status of a span that failed. */
 export function failure(message: string | undefined): { code: SpanStatusCode; message?: string } {
   return message === undefined ? { code: SpanStatusCode.ERROR } : { code: SpanStatusCode.ERROR, message };
+}
+
+/** Returns whether the option `trust` has answered that a peer is trusted. Reports what is no answer. */
+function isTrusted(answer: unknown, guard: Guard): boolean {
+  if (typeof answer === "boolean") return answer;
+  guard.ignore(answer);
+  throw new TypeError(
+    `trust must return true or false at once, so the peer is not trusted: it returned ${shown(answer)}`,
+  );
 }
 
 /** Returns whether a value is a promise of the language. Never throws, whatever the value is. */

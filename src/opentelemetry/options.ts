@@ -68,7 +68,7 @@ export interface InstrumentOptions<Peer = never> {
   /**
    * Whether the contexts that peers send are trusted. If so, the span of a handler is a child of the peer's span.
    * Otherwise it begins a trace of its own, links to the peer's span, and baggage is left out. A function decides for
-   * each peer.
+   * each peer, at once: a peer is trusted only if it returns `true`. A promise counts as `false`.
    * @default true
    */
   readonly trust?: boolean | ((peer: Peer) => boolean) | undefined;
@@ -76,7 +76,7 @@ export interface InstrumentOptions<Peer = never> {
   readonly sizes?: boolean | undefined;
   /**
    * Returns attributes that are added to a span. It is called when the span begins, if the span is recorded. If it
-   * throws, the span has none of them.
+   * throws or returns a promise, the span has none of them.
    * @default none
    */
   readonly attributes?: ((subject: SpanSubject<Peer>) => SpanAttributes | undefined) | undefined;
@@ -91,7 +91,8 @@ export type ReadOptions = Omit<Given<InstrumentOptions<unknown>>, "spans" | "tru
   readonly metrics: boolean;
   readonly propagate: boolean;
   readonly sizes: boolean;
-  readonly trust: (peer: unknown) => boolean;
+  /** Returns what the function of the program returns, which may be anything. */
+  readonly trust: (peer: unknown) => unknown;
 };
 
 const spanNames: Check<readonly SpanName[]> = (name, value) => {

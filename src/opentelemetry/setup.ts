@@ -6,6 +6,7 @@
 
 import type { Context, Span, Tracer } from "@opentelemetry/api";
 import type { Endpoint } from "../base/address.ts";
+import { isThenable } from "../base/thenable.ts";
 import type { Client } from "../client/client.ts";
 import type { ConnectedClient } from "../server/connected_client.ts";
 import type { Guard } from "./guard.ts";
@@ -43,6 +44,10 @@ export function describe(
     if (!span.isRecording()) return;
     const given: SpanAttributes | undefined = attributes(subject());
     if (given === undefined || given === null) return;
+    if (isThenable(given)) {
+      guard.ignore(given);
+      throw new TypeError("attributes must return the attributes at once, so none are added: it returned a promise");
+    }
     span.setAttributes(given);
   });
 }
