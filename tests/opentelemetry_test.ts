@@ -944,6 +944,31 @@ describe("instrument()", () => {
     assertEquals([metrics.get("veltix.disconnects"), metrics.get("veltix.connections")], [undefined, undefined]);
   });
 
+  it("refuses what is instrumented already, until that is stopped", async () => {
+    await using memory = new Memory();
+    await using peers = await streamPeers();
+    const { client, server } = peers;
+    server.route(UPPER, ({ data }) => data);
+    for (const end of [server, client]) {
+      // A call that fails leaves no mark.
+      const getTracer = (): never => {
+        throw new Error("no tracer");
+      };
+      assertThrows(() => instrument(end as Client, { tracerProvider: { getTracer } }), Error, "no tracer");
+      using first = instrument(end as Client, memory.options);
+      assertThrows(() => instrument(end as Client, memory.options), Error, "instrumented already");
+      first.stop();
+      const second = instrument(end as Client, memory.options);
+      // Stopping the first one again does not take the mark of the second.
+      first.stop();
+      assertThrows(() => instrument(end as Client), Error, "instrumented already");
+      await client.request(UPPER, "x");
+      second.stop();
+    }
+    await until(() => memory.spans.length === 2);
+    assertEquals(memory.seen.map(({ kind }) => kind), ["SERVER", "CLIENT"]);
+  });
+
   it("refuses what is no Server or Client, and options that are wrong", () => {
     assertThrows(() => instrument({} as never), TypeError, "a Server or a Client");
     const server = new Server({ listen: [] });

@@ -29,6 +29,12 @@ import { INSTRUMENT_OPTIONS, type InstrumentOptions, type ReadOptions } from "./
 import { sentMiddleware } from "./sent.ts";
 import type { Setup } from "./setup.ts";
 
+/**
+ * Marks what is instrumented. The symbol is registered, so that two copies of this module know of each other. Two of them
+ * would give each message two spans that are siblings.
+ */
+const INSTRUMENTED: unique symbol = Symbol.for("@veltix/core/opentelemetry") as never;
+
 /** A Server or a Client. `Peer` is what its handlers get as their second argument. */
 export interface Instrumentable<Peer> {
   /** See `Server.addRoutes`. */
@@ -79,6 +85,7 @@ export interface Instrumentation extends Disposable {
  * @param options What is traced and measured, and where it goes.
  * @returns The telemetry, which removes itself when it is disposed of.
  * @throws {TypeError} `target` is neither a Server nor a Client, or an option is unknown or of the wrong type.
+ * @throws {Error} `target` is instrumented already. Call `stop()` of what that call has returned first.
  *
  * @example One trace over two sides
  * ```ts
@@ -116,6 +123,10 @@ export function instrument<Peer>(target: Instrumentable<Peer>, options: Instrume
     throw new TypeError("Cannot instrument: it must be a Server or a Client");
   }
   const read = readOptions("instrument()'s options", options, INSTRUMENT_OPTIONS);
+  const marked = target as { [INSTRUMENTED]?: true };
+  if (marked[INSTRUMENTED]) {
+    throw new Error("Cannot instrument: it is instrumented already, so call stop() of the other instrumentation first");
+  }
   const end = target as unknown as Server<unknown> | Client;
   const server = "broadcast" in end ? end : undefined;
   const client = "broadcast" in end ? undefined : end;
@@ -149,6 +160,8 @@ export function instrument<Peer>(target: Instrumentable<Peer>, options: Instrume
     const unobserve = guard.run(() => observe(end, instruments.meter, guard, role, gone));
     if (unobserve !== undefined) ends.push(unobserve);
   }
+  Object.defineProperty(marked, INSTRUMENTED, { value: true, configurable: true });
+  ends.push(() => delete marked[INSTRUMENTED]);
   const stop = (): void => {
     for (const end of ends.splice(0)) guard.run(end);
   };
