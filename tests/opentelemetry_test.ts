@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { Client, errorOf, json, messageType, messageTypes, RemoteError, Server, streamType, text } from "../mod.ts";
 import { instrument, type InstrumentOptions, type SpanSubject } from "../src/opentelemetry/mod.ts";
 import { listenToDiag, Memory, register } from "./opentelemetry_support.ts";
-import { deferred, memoryWorld, serve, until } from "./session_support.ts";
+import { deferred, memoryWorld, serve, turn, until } from "./session_support.ts";
 import { type StreamPeers, streamPeers } from "./streams_support.ts";
 
 const UPPER = messageType(200, "upper", text, text);
@@ -43,6 +43,14 @@ async function traced(options: InstrumentOptions<unknown> = {}, memory = new Mem
       await memory[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Waits until so many spans have ended. Fails, and does not wait for ever, if some of them never do. */
+async function ended(memory: Memory, count: number): Promise<void> {
+  for (let turns = 0; memory.spans.length < count; turns++) {
+    assert(turns < 1_000, `${memory.spans.length} of ${count} spans have ended`);
+    await turn();
+  }
 }
 
 describe("instrument()", () => {
@@ -553,7 +561,7 @@ describe("instrument()", () => {
     try {
       using diagnosed = listenToDiag();
       for (let i = 0; i < 2; i++) assertEquals(await client.request(UPPER, ""), "{}");
-      await until(() => memory.spans.length === 4);
+      await ended(memory, 4);
       assertEquals(memory.seen.filter(({ kind }) => kind === "CLIENT").map(({ status }) => status), ["UNSET", "UNSET"]);
       assertEquals(diagnosed.lines.length, 1);
     } finally {
@@ -578,7 +586,7 @@ describe("instrument()", () => {
     try {
       using diagnosed = listenToDiag();
       assertEquals(await client.request(UPPER, "x"), "x");
-      await until(() => memory.spans.length === 2);
+      await ended(memory, 2);
       assertEquals(memory.span("upper", SpanKind.SERVER).parentSpanContext, undefined);
       assertEquals(diagnosed.lines.length, 1);
     } finally {
@@ -613,7 +621,7 @@ describe("instrument()", () => {
     }
     await assertRejects(() => client.request(FIND, 1), RemoteError);
     for (const head of broken.keys()) await assertRejects(() => client.open(COUNT, head).result);
-    await until(() => memory.spans.length === 2 * (4 + 1 + broken.length));
+    await ended(memory, 2 * (4 + 1 + broken.length));
     assertEquals(new Set(memory.seen.map(({ status }) => status)), new Set(["ERROR"]));
     assertEquals(errors.length, 4 + 1 + broken.length);
   });
@@ -640,7 +648,7 @@ describe("instrument()", () => {
       outcomes.push(seen);
       if (!telemetry) continue;
       const { memory } = peers as Traced;
-      await until(() => memory.spans.length === 6);
+      await ended(memory, 6);
       assertEquals(new Set(memory.seen.map(({ status }) => status)), new Set(["ERROR"]));
     }
     assertEquals(outcomes[1], outcomes[0]);
