@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import {
   type AttachMode,
@@ -39,6 +40,7 @@ const UPPER = messageType(200, "upper", text, text);
 const SUM = messageType(201, "sum", json<number[]>(), json<{ sum: number }>());
 const RAW = messageType(202, "raw", bytes, bytes);
 const NOTE = messageType(203, "note", text);
+const NOTED = messageType(206, "noted", bytes);
 const COUNT = streamType(204, "count", { head: json<{ to: number }>(), up: false, down: json<number>(), result: text });
 const CHECKED = messageType(205, "checked", text, text, { errors: ["rude"] });
 
@@ -236,6 +238,42 @@ for (const [side, sidesOf] of SIDES) {
       await host.register(eraser);
       for (const mode of ["before", "after"] as const) host.attach(RAW, eraser, mode);
       assertEquals(await asker.request(RAW, new Uint8Array([1, 2])), new Uint8Array([1, 2]));
+      assertEquals(peers.errors, []);
+    });
+
+    it("see copies of Buffers, without the pool that these are parts of", async () => {
+      await using peers = await streamPeers();
+      const { asker, host } = sidesOf(peers);
+      const result = Buffer.from("result");
+      host.route(RAW, () => result);
+      const sizes: number[] = [];
+      const erase = (value: unknown): void => {
+        const { buffer } = value as Uint8Array<ArrayBuffer>;
+        sizes.push(buffer.byteLength);
+        new Uint8Array(buffer).fill(0);
+      };
+      const eraser = definePlugin({
+        name: "eraser",
+        version: "1.0.0",
+        permissions: ["messages:read"],
+        setup: () => ({
+          before: ({ content }) => erase(content),
+          after: (_message, _client, { result }) => erase(result),
+          outgoing: ({ payload }) => erase(payload),
+        }),
+      });
+      await host.register(eraser);
+      for (const mode of ["before", "after"] as const) host.attach(RAW, eraser, mode);
+      assertEquals(`${Buffer.from(await asker.request(RAW, Buffer.from("asked")))}`, "result");
+      assertEquals([sizes.splice(0), `${result}`], [[5, 6], "result"]);
+      host.attach(NOTED, eraser, "outgoing");
+      const out = side === "client" ? peers.client : peers.info;
+      const at = (side === "client" ? peers.server : peers.client) as Client;
+      const got = deferred<string>();
+      at.route(NOTED, ({ data }) => got.resolve(`${Buffer.from(data)}`));
+      const payload = Buffer.from("payload");
+      out.send(NOTED, payload);
+      assertEquals([await got.promise, sizes, `${payload}`], ["payload", [7], "payload"]);
       assertEquals(peers.errors, []);
     });
 
@@ -638,6 +676,60 @@ describe("the clients of a plugin", () => {
       TypeError,
       "to must have clients that the plugin",
     );
+  });
+
+  it("have copies of bytes, wherever these are, with nothing else of their buffers", async () => {
+    const pool = new TextEncoder().encode("secret key secret").buffer;
+    const part = new Uint8Array(pool, 7, 3);
+    const shared = new SharedArrayBuffer(4);
+    const error = new Error("Oops", { cause: part });
+    const list = [part, part] as unknown[];
+    const principal: Record<string, unknown> = {
+      key: Buffer.from(pool, 7, 3),
+      whole: new Uint8Array([1, 2]),
+      view: new DataView(pool, 7, 3),
+      wide: new Uint16Array(pool, 8, 2),
+      map: new Map<unknown, unknown>([[part, { part }], ["last", 1]]),
+      set: new Set<unknown>([part]),
+      shared,
+      bytes: new Uint8Array(shared),
+      list,
+      error,
+    };
+    principal.self = principal;
+    await using peers = await streamPeers();
+    const { plugin, seen } = spy(["messages:read", "clients:read"]);
+    peers.server.route(UPPER, ({ data }) => data);
+    await peers.server.register(plugin);
+    peers.server.attach(UPPER, plugin, "before");
+    await peers.client.request(UPPER, "x");
+    peers.info.setTag("all", principal);
+    peers.info.setTag("key", Buffer.from(pool, 7, 3));
+    peers.info.setTag("shared", new Uint8Array(shared));
+    const copy = seen.client.getTag("all");
+    const buffers = [seen.client.getTag("key"), copy.key, copy.view, copy.wide, [...copy.set][0], ...copy.list].map((
+      { buffer },
+    ) => buffer);
+    buffers.push([...copy.map.keys()][0].buffer, copy.map.values().next().value.part.buffer);
+    assertEquals(buffers.map((one) => `${Buffer.from(one)}`.length), [3, 3, 3, 4, 3, 3, 3, 3, 3]);
+    assertEquals(
+      `${Buffer.from(copy.key)} ${Buffer.from(copy.view.buffer)} ${Buffer.from(copy.wide.buffer)}`,
+      [
+        "key",
+        "key",
+        "ey s",
+      ].join(" "),
+    );
+    assertEquals([copy.whole, copy.map.get("last"), [...copy.map.keys()][1]], [new Uint8Array([1, 2]), 1, "last"]);
+    assertStrictEquals(copy.list[0], copy.list[1]);
+    assertStrictEquals(copy.self, copy);
+    if (copy.error.cause !== undefined) assertEquals(copy.error.cause.buffer.byteLength, 3);
+    for (const buffer of buffers) new Uint8Array(buffer).fill(0);
+    copy.bytes.fill(9);
+    new Uint8Array(copy.shared).fill(9);
+    seen.client.getTag("shared").fill(9);
+    for (const tag of seen.client.tags.values()) (tag.bytes ?? tag).fill(9);
+    assertEquals([`${Buffer.from(pool)}`, new Uint8Array(shared)], ["secret key secret", new Uint8Array(4)]);
   });
 
   it("are closed by it with clients:close", async () => {

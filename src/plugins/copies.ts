@@ -10,7 +10,8 @@ import type { Codec } from "../message/codecs.ts";
 import type { PluginFailure } from "./plugin_host.ts";
 
 /**
- * Returns a deep copy of a value of the program, as `structuredClone` makes it.
+ * Returns a deep copy of a value of the program, as `structuredClone` makes it. Buffers become `Uint8Array`s. A view in
+ * it has a buffer with its own bytes only.
  *
  * @param what What the message calls the value.
  * @throws {TypeError} It cannot be copied, as functions cannot.
@@ -18,16 +19,76 @@ import type { PluginFailure } from "./plugin_host.ts";
 export function copyOf(what: string, value: unknown): unknown {
   if (typeof value !== "object" && typeof value !== "function" || value === null) return value;
   try {
-    // A view would bring its whole buffer with it.
-    return value instanceof Uint8Array ? value.slice() : structuredClone(value);
+    return value instanceof Uint8Array ? new Uint8Array(value) : compact(structuredClone(value));
   } catch {
     throw new TypeError(`Cannot copy ${what} for a plugin: it is ${describeType(value)}, or has one that is no data`);
   }
 }
 
+/**
+ * Gives each view in a clone a buffer of its own, and returns the clone. `structuredClone` copies the whole buffer of a
+ * view, which may have data of others: Node allocates small Buffers from one pool. It does not copy shared memory at all.
+ */
+function compact(clone: unknown): unknown {
+  const copies = new Map<object, object>();
+  const holders = new Set<object>();
+  const own = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null) return value;
+    if (!isShared(value) && !(ArrayBuffer.isView(value) && isPart(value))) {
+      holders.add(value);
+      return value;
+    }
+    const copy = copies.get(value) ?? copyOfBytes(value);
+    copies.set(value, copy);
+    return copy;
+  };
+  const all = own(clone);
+  // The set grows while this goes through it, so that deep values need no deep stack.
+  for (const holder of holders) ownMembers(holder, own);
+  return all;
+}
+
+/** Replaces the members of a holder by what a function makes of them. */
+function ownMembers(holder: object, own: (value: unknown) => unknown): void {
+  if (ArrayBuffer.isView(holder)) return;
+  if (holder instanceof Map) {
+    const entries = [...holder];
+    holder.clear();
+    for (const [key, value] of entries) holder.set(own(key), own(value));
+  } else if (holder instanceof Set) {
+    const values = [...holder];
+    holder.clear();
+    for (const value of values) holder.add(own(value));
+  }
+  const members = holder as Record<string, unknown>;
+  // The cause of an error is not enumerable.
+  for (const name of holder instanceof Error ? Object.getOwnPropertyNames(holder) : Object.keys(holder)) {
+    const member = members[name];
+    const owned = own(member);
+    if (owned !== member) members[name] = owned;
+  }
+}
+
+/** Returns whether a view is of shared memory, or of a part of its buffer. */
+function isPart({ buffer, byteLength }: ArrayBufferView): boolean {
+  return isShared(buffer) || buffer.byteLength !== byteLength;
+}
+
+function isShared(value: object): value is SharedArrayBuffer {
+  // Pages have shared memory only if their server allows it.
+  return typeof SharedArrayBuffer === "function" && value instanceof SharedArrayBuffer;
+}
+
+/** Returns a copy of shared memory, or of a view without what else is in its buffer. */
+function copyOfBytes(value: SharedArrayBuffer | ArrayBufferView): object {
+  if (isShared(value)) return value.slice(0);
+  const { buffer } = new Uint8Array(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  return new (value.constructor as new (buffer: ArrayBuffer) => object)(buffer);
+}
+
 /** Returns what a peer would decode of a value that is about to be sent. Throws what the codec throws. */
 export function recoded(codec: Codec<unknown>, value: unknown): unknown {
-  return codec.decode(bytesOf(codec, value).slice());
+  return codec.decode(new Uint8Array(bytesOf(codec, value)));
 }
 
 /** Returns a value as bytes. Throws what the codec throws. */

@@ -139,7 +139,7 @@ export class ShownMessage {
     if (received.kind === "stream") return isPieces(result) ? undefined : this.#shown(result);
     const reply = (this.type as AnyMessageType).reply as Codec<unknown> | undefined;
     if (reply === undefined || !received.wantsReply || received.answered) return undefined;
-    if (this.#raw !== undefined) return result instanceof Uint8Array ? reply.decode(result.slice()) : undefined;
+    if (this.#raw !== undefined) return result instanceof Uint8Array ? reply.decode(new Uint8Array(result)) : undefined;
     return this.#live ? result : recoded(reply, result);
   }
 
@@ -158,7 +158,7 @@ export class ShownMessage {
   content(): Uint8Array | undefined {
     const received = this.received;
     if (received.kind === "stream") return undefined;
-    return this.#live ? received.content : this.#bytes ??= received.content.slice();
+    return this.#live ? received.content : this.#bytes ??= new Uint8Array(received.content);
   }
 
   /** Returns its data: a copy, unless the plugin may change them. */
