@@ -1057,6 +1057,120 @@ describe("a plugin's end", () => {
   });
 });
 
+describe("a plugin that is being removed", () => {
+  const ADDS = ["route", "on", "setTimeout", "setInterval"] as const;
+  /** Tries to add everything. Returns the codes of the errors. */
+  // deno-lint-ignore no-explicit-any
+  const add = (host: any, log: string[]): string =>
+    ADDS.map((name) => {
+      try {
+        if (name === "route") host.route(SUM, () => ({ sum: log.push("route") }));
+        else if (name === "on") host.on("tag", () => log.push("on"));
+        else host[name](() => log.push(name), 1);
+        return "added";
+      } catch (error) {
+        return error instanceof PluginError ? `${error.code}: ${error.message}` : `${error}`;
+      }
+    }).join("\n");
+  const REFUSED = ADDS.map((name) => `plugin-removed: Plugin "late" cannot use host.${name}(): it is being removed`)
+    .join("\n");
+
+  it("adds nothing any more in its hooks, timers and onClose, and an onClose is called or refused", async () => {
+    const world = memoryWorld();
+    await using peers = await streamPeers({}, world);
+    const { server } = peers;
+    server.route(UPPER, ({ data }) => data);
+    const log: string[] = [];
+    const gate = deferred();
+    const pending = world.clock.pending;
+    await server.register(definePlugin({
+      name: "late",
+      version: "1",
+      permissions: ["messages:read", "routes:add", "events:tag"],
+      setup: (host) => {
+        const late = async (): Promise<void> => {
+          await gate.promise;
+          log.push(add(host, log));
+          host.onClose(() => log.push("late onClose"));
+        };
+        host.setTimeout(late, 1);
+        host.onClose(() => {
+          log.push(add(host, log));
+          host.onClose(() => log.push("never"));
+        });
+        return { before: late };
+      },
+    }));
+    server.attach(UPPER, "late", "before");
+    await peers.client.request(UPPER, "x");
+    await world.clock.advance(1);
+    const removed = server.unregister("late");
+    gate.resolve();
+    await removed;
+    assertEquals(log, [REFUSED, REFUSED, "late onClose", "late onClose", REFUSED]);
+    assertEquals(peers.errors.map((error) => `${((error as Error).cause as Error).message}`), [
+      'Plugin "late" cannot use host.onClose(): it is being removed',
+    ]);
+    peers.info.addTag("x");
+    await world.clock.advance(1_000);
+    assertEquals((await assertRejects(() => peers.client.request(SUM, []), RemoteError)).code, "no-route");
+    assertEquals([log.length, world.clock.pending, server.unroute(SUM)], [5, pending, false]);
+  });
+
+  it("leaves nothing behind if a listener removes it while it adds something", async () => {
+    await using peers = await streamPeers();
+    const { server } = peers;
+    let removed: Promise<boolean> | undefined;
+    server.on("route", () => removed ??= server.unregister("late"));
+    let add!: () => unknown;
+    await server.register(definePlugin({
+      name: "late",
+      version: "1",
+      permissions: ["routes:add"],
+      setup: (host) => void (add = () => host.route(UPPER, ({ data }) => data)),
+    }));
+    add();
+    assertEquals(await removed, true);
+    assertEquals([server.plugins, server.unroute(UPPER)], [[], false]);
+  });
+
+  it("is removed when its last onClose has ended, if it was switched off before, too", async () => {
+    await using peers = await streamPeers();
+    const { server } = peers;
+    const gates = [deferred(), deferred(), deferred()];
+    const log: string[] = [];
+    await server.register(
+      definePlugin({
+        name: "slow",
+        version: "1",
+        permissions: ["events:tag"],
+        setup: (host) => {
+          for (const [i, gate] of [...gates.entries()].reverse()) {
+            host.onClose(async () => {
+              await gate.promise;
+              log.push(`closed ${i}`);
+            });
+          }
+          host.on("tag", () => {
+            throw new Error("Oops");
+          });
+        },
+      }),
+      undefined,
+      { maxFailures: 1 },
+    );
+    peers.info.addTag("x");
+    assertEquals(server.plugins[0].state, "off");
+    const removed = server.unregister("slow").then(() => log.push("removed"));
+    for (const gate of gates) {
+      gate.resolve();
+      await peers.client.ping();
+    }
+    await removed;
+    assertEquals(log, ["closed 0", "closed 1", "closed 2", "removed"]);
+  });
+});
+
 describe("a plugin's options", () => {
   it("are checked by it before it is set up", async () => {
     const server = new Server();

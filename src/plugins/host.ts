@@ -66,7 +66,7 @@ function capabilities(registration: Registration): object {
       handler: (message: unknown, client: unknown) => unknown,
       options: object = {},
     ): () => void {
-      registration.check("host.route()");
+      registration.checkAdding("host.route()");
       checkFunction(`host.route()'s handler`, handler);
       const handle = (message: IncomingMessage, peer: unknown): unknown => {
         const shown = new ShownMessage(message, type as never, true);
@@ -95,7 +95,7 @@ function listening(registration: Registration): object {
   const { granted, name: plugin, owner: { endpoint } } = registration;
   return {
     on(name: string, listener: (event: PluginEvent<never>) => unknown): () => void {
-      registration.check("host.on()");
+      registration.checkAdding("host.on()");
       checkFunction("host.on()'s listener", listener);
       const permission = `events:${name}`;
       if (!isPermission(permission) || !granted.has(permission)) {
@@ -147,7 +147,7 @@ function eventOf(
 function timers(registration: Registration): object {
   const { owner: { clock } } = registration;
   const start = (what: string, fn: () => unknown, ms: number, again: boolean): () => void => {
-    registration.check(`host.${what}()`);
+    registration.checkAdding(`host.${what}()`);
     checkFunction(`host.${what}()'s function`, fn);
     whole(0)(`host.${what}()'s time`, ms);
     let timer: unknown;
@@ -175,7 +175,6 @@ function timers(registration: Registration): object {
     setTimeout: (fn: () => unknown, ms: number): () => void => start("setTimeout", fn, ms, false),
     setInterval: (fn: () => unknown, ms: number): () => void => start("setInterval", fn, ms, true),
     onClose(fn: () => unknown): void {
-      registration.check("host.onClose()");
       registration.onClose(checkFunction("host.onClose()'s function", fn));
     },
     remove(): void {

@@ -57,6 +57,8 @@ export class Registration {
   /** Removes its attachments. */
   readonly #attached = new Set<() => void>();
   #closers: (() => unknown)[] = [];
+  /** Settles when the functions of `onClose` have been called. */
+  #closing: Promise<void> | undefined = undefined;
   #sending = 0;
 
   constructor(plugin: AnyPlugin, given: object, terms: RegistrationTerms, owner: RegistrationOwner) {
@@ -111,6 +113,12 @@ export class Registration {
     }
   }
 
+  /** Throws if the plugin may not add anything any more: what is added at its end would stay. */
+  checkAdding(what: string): void {
+    this.check(what);
+    if (this.state === "stopping") this.#refuse(what);
+  }
+
   /** Calls a function that sends, with options that say who does. */
   sends<Result>(options: object | undefined, send: (options: object | undefined) => Result): Result {
     this.#sending++;
@@ -152,16 +160,18 @@ export class Registration {
 
   /** Keeps what removes something that the plugin has added. Returns a function that removes it now. */
   added(remove: () => void): () => void {
-    return keep(this.#undo, remove);
+    return this.#keep(this.#undo, remove);
   }
 
   /** The same for an attachment. */
   attached(remove: () => void): () => void {
-    return keep(this.#attached, remove);
+    return this.#keep(this.#attached, remove);
   }
 
-  /** Keeps a function for the end of the plugin. */
+  /** Keeps a function for the end of the plugin. Throws if the others are being called already. */
   onClose(fn: () => unknown): void {
+    this.check("host.onClose()");
+    if (this.#closing !== undefined) this.#refuse("host.onClose()");
     this.#closers.push(fn);
   }
 
@@ -200,10 +210,31 @@ export class Registration {
     undo.clear();
   }
 
-  async #close(): Promise<void> {
-    const closers = this.#closers.reverse();
-    this.#closers = [];
-    for (const close of closers) await this.watch("onClose()", close, (error) => this.report(error));
+  /** Calls the functions of `onClose`, once. */
+  #close(): Promise<void> {
+    if (this.#closing === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#closing = promise;
+      void this.#callClosers().then(resolve);
+    }
+    return this.#closing;
+  }
+
+  async #callClosers(): Promise<void> {
+    for (const close of this.#closers.reverse()) {
+      await this.watch("onClose()", close, (error) => this.report(error));
+    }
+  }
+
+  #refuse(what: string): never {
+    throw new PluginError("plugin-removed", `Plugin "${this.name}" cannot use ${what}: it is being removed`);
+  }
+
+  #keep(set: Set<() => void>, remove: () => void): () => void {
+    const undo = keep(set, remove);
+    // A listener that hears of what is added may end the plugin.
+    if (this.state !== "starting" && this.state !== "on") undo();
+    return undo;
   }
 }
 
