@@ -10,12 +10,14 @@ import { describe, it } from "@std/testing/bdd";
 import {
   BackpressureError,
   definePlugin,
+  errorOf,
   messageType,
   type Permission,
   type Plugin,
   type PluginChange,
   PluginError,
   type PluginHost,
+  type PluginMessage,
   RemoteError,
   text,
 } from "../mod.ts";
@@ -356,6 +358,133 @@ for (const place of PLACES) {
     });
   });
 }
+
+describe("a plugin that returns a promise inside its changes", () => {
+  const never = (): Promise<never> => new Promise(() => {});
+  const callable = (): object => Object.assign(() => {}, { then: () => {} });
+  const CHANGES: readonly (readonly [mode: "before" | "after" | "instead", member: string, make: () => unknown])[] = [
+    ["before", "result", () => ({ result: never() })],
+    ["before", "result", () => Promise.resolve({ result: never() })],
+    ["before", "data", () => ({ data: never() })],
+    ["before", "data", () => ({ data: callable() })],
+    ["after", "result", () => ({ result: never() })],
+    ["after", "result", () => ({ result: Promise.reject(new Error("Nobody sees it")) })],
+    ["after", "result", () => ({ result: callable() })],
+    ["instead", "result", callable],
+  ];
+  for (const [i, [mode, member, make]] of CHANGES.entries()) {
+    it(`fails, and its message with it: ${member} of ${mode}, case ${i + 1}`, async () => {
+      const place: Place = {
+        ...PLACES[0],
+        name: mode,
+        permissions: ["messages:modify"],
+        add: (_host, deed) => ({ [mode]: deed }),
+      };
+      await using bad = await bench(place, make);
+      assertEquals([await ask(bad.peers), bad.codes(), bad.peers.server.plugins[0].failures], [
+        "plugin-failed",
+        ["plugin-failed"],
+        1,
+      ]);
+      const text =
+        `What the hook ${mode} of "ask" returns has a promise as its ${member}: await it, and return its value`;
+      assertEquals(((bad.peers.errors[0] as Error).cause as Error).message, text);
+      assertEquals(bad.peers.info.stats().runningHandlers, 0);
+    });
+  }
+
+  it("fails, and what it sends with it", async () => {
+    const place = PLACES.find(({ name }) => name === "outgoing, modifying")!;
+    await using bad = await bench(place, () => ({ payload: Promise.reject(new Error("Nobody sees it")) }));
+    assertEquals(await place.reach(bad.peers), "plugin-failed");
+  });
+});
+
+describe("a plugin that reads signals", () => {
+  const STRICT = messageType(204, "strict", text, text, { errors: ["no"] });
+  const no = (): never => {
+    throw errorOf(STRICT, "no");
+  };
+
+  /** Sends messages to a plugin. Returns how many listeners are left on signals. */
+  async function left(permission: Permission, hooks: object, events: readonly "message"[] = []): Promise<number> {
+    await using peers = await streamPeers();
+    const { server, client } = peers;
+    server.route(STRICT, () => "");
+    const late: PluginMessage[] = [];
+    const hook = (deed: (message: PluginMessage) => unknown) => (message: PluginMessage): unknown => {
+      late.push(message);
+      return deed(message);
+    };
+    const all = Object.entries(hooks).map(([mode, deed]) => [mode, hook(deed)]);
+    await server.register(
+      definePlugin<Permission>({
+        name: "reader",
+        version: "1",
+        permissions: [permission, "routes:add", "events:message", "messages:read"],
+        setup: (host) => {
+          for (const name of events) host.on(name, ({ message }) => void (late.push(message!), message!.signal));
+          host.route(OWN, hook(hooks["route" as never] ?? (() => "")) as never);
+          return Object.fromEntries(all.filter(([mode]) => mode !== "route")) as never;
+        },
+      }),
+      undefined,
+      { maxFailures: Infinity },
+    );
+    for (const [mode] of all) if (mode !== "route") server.attach(STRICT, "reader", mode as "before");
+    let count = 0;
+    const { prototype } = AbortSignal;
+    const { addEventListener, removeEventListener } = prototype;
+    try {
+      prototype.addEventListener = function (this: AbortSignal, ...args: unknown[]): void {
+        count++;
+        addEventListener.apply(this, args as never);
+      };
+      prototype.removeEventListener = function (this: AbortSignal, ...args: unknown[]): void {
+        count--;
+        removeEventListener.apply(this, args as never);
+      };
+      for (let i = 0; i < 3; i++) {
+        for (const type of [STRICT, OWN]) client.send(type, "x");
+        if (events.length > 0) client.send(NOTE, "x");
+      }
+      await until(() => late.length >= (events.length > 0 ? 3 : 6));
+      await client.ping();
+      await turn();
+      for (const message of late) void message.signal.aborted;
+    } finally {
+      Object.assign(prototype, { addEventListener, removeEventListener });
+      // They are inherited.
+      if (addEventListener === EventTarget.prototype.addEventListener) {
+        Reflect.deleteProperty(prototype, "addEventListener");
+        Reflect.deleteProperty(prototype, "removeEventListener");
+      }
+    }
+    return count;
+  }
+
+  it("leaves no listeners on those of connections, however its hooks end", async () => {
+    const reading = (deed: () => unknown) => (message: PluginMessage): unknown => {
+      void message.signal.aborted;
+      return deed();
+    };
+    const ends = [no, () => Promise.reject(errorOf(STRICT, "no")), () => Promise.resolve(), () => {}, () => {
+      throw new Error("Oops");
+    }];
+    for (const end of ends) {
+      const deed = reading(end);
+      for (const mode of ["before", "after", "instead"]) {
+        assertEquals(await left("messages:modify", { [mode]: deed, route: deed }), 0, `${mode}: ${end}`);
+      }
+      for (const mode of ["before", "after"]) assertEquals(await left("messages:read", { [mode]: deed }), 0, mode);
+    }
+  });
+
+  it("leaves none if it reads them when its hooks are over, nor in listeners of events", async () => {
+    assertEquals(await left("messages:modify", { before: () => {} }), 0);
+    assertEquals(await left("messages:read", { before: () => {} }, ["message"]), 0);
+  });
+});
 
 describe("a plugin in setup", () => {
   /** Registers a plugin whose `setup` does something. */

@@ -52,7 +52,7 @@ export class HookMiddleware {
         return changes !== undefined && "data" in changes ? next(shown.change(changes.data)) : next();
       };
       const client = this.#registration.client(handle);
-      return this.#change("before", shown, view.type, BEFORE, () => hooks.before!(view, client), go);
+      return this.#change("before", shown, BEFORE, () => hooks.before!(view, client), go);
     });
   }
 
@@ -75,7 +75,7 @@ export class HookMiddleware {
         if (!this.#registration.on) return result;
         const go = (changes: AfterChanges | undefined): unknown =>
           changes !== undefined && "result" in changes ? shown.answer(changes.result) : result;
-        return this.#change("after", shown, view.type, AFTER, () => hook(shown.outcome(result)), go);
+        return this.#change("after", shown, AFTER, () => hook(shown.outcome(result)), go);
       }, (error) => {
         if (!this.#registration.on) throw error;
         const go = (changes: AfterChanges | undefined): unknown => {
@@ -85,7 +85,6 @@ export class HookMiddleware {
         return this.#change(
           "after",
           shown,
-          view.type,
           AFTER,
           () => hook(Object.freeze({ error: failureOf(error) })),
           go,
@@ -99,11 +98,10 @@ export class HookMiddleware {
     const { guard, hooks } = this.#registration;
     return this.#middleware((shown, view, handle) => {
       const client = this.#registration.client(handle);
-      const result = guard.call(whatOf("instead", view.type), () => hooks.instead!(view, client), wantedBy(view.type));
-      return then(result, (value) => {
-        shown.done();
-        return shown.answer(value);
-      });
+      const what = whatOf("instead", shown.type);
+      const call = (): unknown => then(hooks.instead!(view, client), (value) => settled(what, "result", value));
+      const result = shown.during(() => guard.call(what, call, wantedBy(shown.type)));
+      return then(result, (value) => shown.answer(value));
     });
   }
 
@@ -186,22 +184,15 @@ export class HookMiddleware {
   #change<Table extends Readonly<Record<string, Check<unknown>>>>(
     hook: string,
     shown: ShownMessage,
-    type: AnyType,
     table: Table,
     call: () => unknown,
     go: (changes: Checked<Table> | undefined) => unknown,
   ): unknown {
-    const what = whatOf(hook, type);
+    const what = whatOf(hook, shown.type);
     const read = (changes: unknown): Checked<Table> | undefined => readChanges(what, changes, table);
-    const changes = this.#registration.guard.call(
-      what,
-      () => then(call(), read) as Checked<Table> | undefined,
-      wantedBy(type),
-    );
-    return then(changes, (value) => {
-      shown.done();
-      return go(value as Checked<Table> | undefined);
-    });
+    const { guard } = this.#registration;
+    const changes = shown.during(() => guard.call(what, () => then(call(), read), wantedBy(shown.type)));
+    return then(changes, (value) => go(value as Checked<Table> | undefined));
   }
 }
 
@@ -221,8 +212,19 @@ function readChanges<Table extends Readonly<Record<string, Check<unknown>>>>(
   table: Table,
 ): Checked<Table> | undefined {
   if (changes === undefined) return undefined;
-  readOptions(`what ${what} returns`, changes as object, table);
-  return changes as Checked<Table>;
+  const read = readOptions(`what ${what} returns`, changes as object, table) as Record<string, unknown>;
+  const members = Object.keys(table).filter((name) => name in (changes as object));
+  return Object.fromEntries(members.map((name) => [name, settled(what, name, read[name])])) as Checked<Table>;
+}
+
+/** Returns a value. Throws if it is a promise: nobody would limit how long it takes. */
+function settled(what: string, name: string, value: unknown): unknown {
+  // Whoever awaits a function with a method `then` calls that, too.
+  const then = typeof value === "function" ? (value as { readonly then?: unknown }).then : undefined;
+  if (!isThenable(value) && typeof then !== "function") return value;
+  // Its rejection must not end the process.
+  Promise.resolve(value).catch(() => {});
+  throw new TypeError(`What ${what} returns has a promise as its ${name}: await it, and return its value`);
 }
 
 /** Goes on with a value, or with that of a promise. */

@@ -72,10 +72,7 @@ function capabilities(registration: Registration): object {
         const shown = new ShownMessage(message, type as never, true);
         const wanted = (error: unknown): boolean => declares(message.type, error);
         const what = `the handler of "${message.type.name}"`;
-        const result = guard.call(what, () => handler(shown.view, registration.client(peer)), wanted);
-        if (!(result instanceof Promise)) shown.done();
-        else void result.then(() => shown.done(), () => shown.done());
-        return result;
+        return shown.during(() => guard.call(what, () => handler(shown.view, registration.client(peer)), wanted));
       };
       const route = { type, handler: handle, options } as unknown as NewRoute<never>;
       return registration.added(endpoint.core.routeAll([route]));
@@ -106,25 +103,27 @@ function listening(registration: Registration): object {
       const call = (...args: unknown[]): void => {
         // What it sends itself would call it again, and again.
         if (traffic && registration.sending) return;
-        const event = eventOf(registration, name, args);
+        const { event, shown } = eventOf(registration, name, args);
         const failed = (error: unknown): void => {
           // Nobody is told of it by the event whose listener has failed.
           if (name === "error") endpoint.core.faults.error("error", error);
           else registration.report(error);
         };
-        registration.watch(what, () => listener(event), failed);
+        const running = registration.watch(what, () => listener(event), failed);
+        if (running === undefined) shown?.done();
+        else void running.then(() => shown?.done());
       };
       return registration.added(endpoint.core.events.observe(name, call));
     },
   };
 }
 
-/** Returns an event as plugins see it. */
+/** Returns an event as plugins see it, and what shows its message. */
 function eventOf(
   { clients, granted, owner: { endpoint } }: Registration,
   name: string,
   args: unknown[],
-): PluginEvent<never> {
+): { readonly event: PluginEvent<never>; readonly shown: ShownMessage | undefined } {
   const reads = granted.has("messages:read");
   let peer: PluginPeer | undefined;
   let message: IncomingMessage | undefined;
@@ -135,13 +134,15 @@ function eventOf(
     else if (arg instanceof IncomingMessage) message = arg;
     else if (arg !== undefined && !(name === "error" && i === 0)) info = Array.isArray(arg) ? { [name]: arg } : arg;
   });
-  return Object.freeze({
+  const shown = message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false);
+  const event = Object.freeze({
     name: name as PluginEvent<never>["name"],
     client: peer === undefined ? undefined : clients.of(peer),
     info: saidBy(info) as PluginEvent<never>["info"],
-    message: message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false).view,
+    message: shown?.view,
     error: name === "error" ? failureOf(args[0]) : undefined,
   });
+  return { event, shown };
 }
 
 function timers(registration: Registration): object {

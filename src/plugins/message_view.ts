@@ -90,6 +90,8 @@ export class ShownMessage {
   #data: { readonly value: unknown } | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #unwatch: (() => void) | undefined = undefined;
+  /** True once the hook is over. */
+  #over = false;
 
   constructor(received: Received, type: AnyType | undefined, live: boolean) {
     this.received = received;
@@ -105,7 +107,22 @@ export class ShownMessage {
 
   /** Called when the hook is over. Its signal is not aborted any more: that of a message may be the one of its connection. */
   done(): void {
+    this.#over = true;
     this.#unwatch?.();
+  }
+
+  /** Calls a function that gets the view. Returns and throws what it does; `done` is called when it is over. */
+  during(call: () => unknown): unknown {
+    let result: unknown;
+    try {
+      result = call();
+    } catch (error) {
+      this.done();
+      throw error;
+    }
+    if (result instanceof Promise) return result.finally(() => this.done());
+    this.done();
+    return result;
   }
 
   /** Returns the change for the handler that a plugin has returned data for. */
@@ -184,8 +201,10 @@ export class ShownMessage {
       const abort = (): void => controller.abort(new DOMException("Nobody needs the answer any more", "AbortError"));
       const { signal } = this.received;
       if (signal.aborted) abort();
-      else signal.addEventListener("abort", abort, { once: true });
-      this.#unwatch = () => signal.removeEventListener("abort", abort);
+      else if (!this.#over) {
+        signal.addEventListener("abort", abort, { once: true });
+        this.#unwatch = () => signal.removeEventListener("abort", abort);
+      }
     }
     return this.#controller.signal;
   }
