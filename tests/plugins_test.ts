@@ -277,6 +277,64 @@ for (const [side, sidesOf] of SIDES) {
       assertEquals(peers.errors, []);
     });
 
+    it("see types that they cannot change, whose codecs work", async () => {
+      await using peers = await streamPeers();
+      const { asker, host } = sidesOf(peers);
+      /** A codec of the program, which is not frozen and has a state. */
+      class Own {
+        mark = "!";
+        encode(value: string): string {
+          return value + this.mark;
+        }
+        decode(content: Uint8Array): string {
+          return text.decode(content) + this.mark;
+        }
+      }
+      const own = new Own();
+      const OWN = messageType(207, "own", own, own, { errors: ["no"], description: "Own codecs" });
+      const UP = streamType(208, "up", { head: own, up: own, down: own, result: own });
+      host.route(OWN, ({ data }) => data);
+      host.stream(UP, ({ head }) => head);
+      const seen: unknown[] = [];
+      const codecs: unknown[] = [];
+      const vandal = definePlugin({
+        name: "vandal",
+        version: "1.0.0",
+        permissions: ["messages:modify"],
+        setup: () => {
+          // deno-lint-ignore no-explicit-any
+          const spoil = ({ type }: { type: any }): void => {
+            seen.push(type);
+            for (const value of [type, type.payload, type.reply, type.head, type.up, type.down, type.result]) {
+              if (value === undefined) continue;
+              codecs.push(value);
+              assertThrows(() => value.decode = () => "spoiled", TypeError);
+              assertStrictEquals(Object.getPrototypeOf(value), Object.prototype);
+            }
+          };
+          return { before: (message) => void spoil(message), outgoing: (call) => void spoil(call) };
+        },
+      });
+      await host.register(vandal);
+      host.attach("all", vandal, "before");
+      host.attach([OWN], vandal, "outgoing");
+      assertEquals(await asker.request(OWN, "a"), "a!!!!");
+      assertEquals(await asker.open(UP, "b").result, "b!!!!");
+      const out = (side === "client" ? peers.client : peers.info) as Client;
+      const at = (side === "client" ? peers.server : peers.client) as Client;
+      at.route(OWN, ({ data }) => data);
+      assertEquals(await out.request(OWN, "c"), "c!!!!");
+      const [first, second, third] = seen as (typeof OWN)[];
+      assertEquals([seen.length, first.name, second.name, third.name], [3, "own", "up", "own"]);
+      assertStrictEquals(first, third);
+      const { payload, reply, ...rest } = first;
+      assertEquals(rest, { code: 207, name: "own", description: "Own codecs", compress: true, errors: ["no"] });
+      assertEquals([payload.encode("x"), reply!.decode(new Uint8Array([65]))], ["x!", "A!"]);
+      assertEquals([codecs.includes(own), peers.errors], [false, []]);
+      // What it was given is a type like any other.
+      assertEquals(await out.request(first, "d"), "d!!!!");
+    });
+
     it("see copies of what middleware has changed, and of the heads of streams", async () => {
       await using peers = await streamPeers();
       const { asker, host } = sidesOf(peers);

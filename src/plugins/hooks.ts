@@ -138,7 +138,7 @@ export class HookMiddleware {
     let copy: { readonly value: unknown } | undefined;
     return Object.freeze({
       kind,
-      type,
+      type: this.#registration.types.of(type),
       get payload(): unknown {
         if (live) return payload;
         const codec = ("payload" in type ? type.payload : type.head) as Codec<unknown>;
@@ -157,7 +157,12 @@ export class HookMiddleware {
         this.#refuse(received.type);
         return next();
       }
-      const shown = new ShownMessage(received, this.#types?.get(received.type.code), this.#live);
+      const shown = new ShownMessage(
+        received,
+        this.#types?.get(received.type.code),
+        this.#live,
+        this.#registration.types,
+      );
       return run(shown, shown.view, handle, next);
     };
   }

@@ -69,7 +69,7 @@ function capabilities(registration: Registration): object {
       registration.checkAdding("host.route()");
       checkFunction(`host.route()'s handler`, handler);
       const handle = (message: IncomingMessage, peer: unknown): unknown => {
-        const shown = new ShownMessage(message, type as never, true);
+        const shown = new ShownMessage(message, type as never, true, registration.types);
         const wanted = (error: unknown): boolean => declares(message.type, error);
         const what = `the handler of "${message.type.name}"`;
         return shown.during(() => guard.call(what, () => handler(shown.view, registration.client(peer)), wanted));
@@ -120,7 +120,7 @@ function listening(registration: Registration): object {
 
 /** Returns an event as plugins see it, and what shows its message. */
 function eventOf(
-  { clients, granted, owner: { endpoint } }: Registration,
+  { clients, granted, types, owner: { endpoint } }: Registration,
   name: string,
   args: unknown[],
 ): { readonly event: PluginEvent<never>; readonly shown: ShownMessage | undefined } {
@@ -134,7 +134,7 @@ function eventOf(
     else if (arg instanceof IncomingMessage) message = arg;
     else if (arg !== undefined && !(name === "error" && i === 0)) info = Array.isArray(arg) ? { [name]: arg } : arg;
   });
-  const shown = message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false);
+  const shown = message === undefined || !reads ? undefined : new ShownMessage(message, undefined, false, types);
   const event = Object.freeze({
     name: name as PluginEvent<never>["name"],
     client: peer === undefined ? undefined : clients.of(peer),

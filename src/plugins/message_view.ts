@@ -13,6 +13,7 @@ import type { Codec } from "../message/codecs.ts";
 import type { AnyMessageType } from "../message/message_type.ts";
 import { bytesOf, copyOf, failureOf, recoded } from "./copies.ts";
 import type { PluginMessage, PluginOutcome } from "./plugin_host.ts";
+import type { TypeViews } from "./type_view.ts";
 
 /** A message or a stream in the chain of a route. */
 export type Received = IncomingMessage | AcceptedEnds;
@@ -38,7 +39,7 @@ class MessageView implements PluginMessage {
   }
 
   get type(): AnyType {
-    return this.#shown.type;
+    return this.#shown.shownType();
   }
 
   get data(): unknown {
@@ -84,6 +85,7 @@ export class ShownMessage {
   readonly received: Received;
   /** The type that the plugin was attached to, or that of the message. */
   readonly type: AnyType;
+  readonly #types: TypeViews;
   /** True if the plugin gets the values themselves. */
   readonly #live: boolean;
   #bytes: Uint8Array | undefined = undefined;
@@ -93,8 +95,10 @@ export class ShownMessage {
   /** True once the hook is over. */
   #over = false;
 
-  constructor(received: Received, type: AnyType | undefined, live: boolean) {
+  /** @param types What the plugin sees of types. */
+  constructor(received: Received, type: AnyType | undefined, live: boolean, types: TypeViews) {
     this.received = received;
+    this.#types = types;
     this.type = type ?? received.type;
     this.#live = live;
     this.view = new MessageView(this);
@@ -169,6 +173,11 @@ export class ShownMessage {
     const received = this.received;
     const raw = received.kind === "message" && (received.route === undefined || received.route.raw);
     return raw ? this.type as AnyMessageType : undefined;
+  }
+
+  /** Returns its type as the plugin sees it. */
+  shownType(): AnyType {
+    return this.#types.of(this.type);
   }
 
   /** Returns its bytes: a copy, unless the plugin may change them. */

@@ -21,7 +21,7 @@ export type Granted<P, Name, Members> = [Name] extends [P] ? Members : unknown;
 export interface PluginMessage {
   /** Which of the two it is. */
   readonly kind: "message" | "stream";
-  /** Its type. */
+  /** Its type: a frozen copy, whose codecs call those of the type. One type is always the same object. */
   readonly type: AnyMessageType | AnyStreamType;
   /**
    * The decoded payload; of a stream, its head. Without `messages:modify` it is a copy that only this plugin has, made
@@ -72,7 +72,7 @@ export interface PluginOutcome {
 export interface PluginCall {
   /** The method that was called. */
   readonly kind: "send" | "request" | "broadcast" | "open";
-  /** The type of the message or of the stream. */
+  /** The type of the message or of the stream: a frozen copy, as that of a {@linkcode PluginMessage} is. */
   readonly type: AnyMessageType | AnyStreamType;
   /** The payload before it is encoded; of a stream, its head. Without `messages:modify`, an encoded and decoded copy. */
   readonly payload: unknown;

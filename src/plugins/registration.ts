@@ -13,6 +13,7 @@ import type { AnyPlugin } from "./plugin.ts";
 import type { PluginInfo } from "./plugin_info.ts";
 import { grantedBy, type Permission } from "./permissions.ts";
 import type { PluginHooks } from "./plugin_host.ts";
+import { TypeViews } from "./type_view.ts";
 
 /** The hooks of a plugin, whatever it may do. */
 export type AnyHooks = Partial<PluginHooks<"messages:modify">>;
@@ -45,6 +46,7 @@ export class Registration {
   readonly granted: ReadonlySet<Permission>;
   readonly guard: Guard;
   readonly clients: ClientViews;
+  readonly types: TypeViews = new TypeViews();
   hooks: AnyHooks = {};
   state: "starting" | "on" | "stopping" | "off" | "removed" = "starting";
   /** Why it is off. */
