@@ -254,6 +254,34 @@ for (const place of PLACES) {
       await othersAreFine(bad);
     });
 
+    it("that returns a promise that cannot be awaited hurts no more", async () => {
+      const evil = (): never => {
+        throw new Error("Do not look");
+      };
+      /** A class of promises whose instances cannot be asked for their class. */
+      class Evil extends Promise<never> {}
+      Object.defineProperty(Evil.prototype, "constructor", { get: evil });
+      const MAKES: readonly (() => Promise<unknown>)[] = [
+        () => Object.defineProperty(Promise.reject(1), "constructor", { get: evil, configurable: true }),
+        () => new Evil((_resolve, reject) => reject(1)),
+        () => Object.assign(Promise.resolve(), { then: evil }),
+        () => Object.defineProperty(Promise.resolve(), "constructor", { get: evil }),
+      ];
+      for (const make of MAKES) {
+        const add: Place["add"] = (host, deed) =>
+          place.name === "instead"
+            ? { instead: deed }
+            : place.name === "a route"
+            ? void host.route(OWN, deed as never)
+            : place.add(host, deed);
+        await using bad = await bench({ ...place, add }, make);
+        assertEquals(await place.reach(bad.peers), throws, `${make}`);
+        await turn();
+        assertEquals(bad.peers.server.plugins[0].failures, 1, `${make}`);
+        await othersAreFine(bad);
+      }
+    });
+
     it("that never settles is given up after its time limit", async () => {
       await using bad = await bench(place, () => new Promise(() => {}));
       const { clock } = bad.peers.world;

@@ -98,8 +98,7 @@ export class Guard {
         const text = `Plugin "${this.#name}" took longer than ${limit} ms in ${what}`;
         end(() => reject(this.#counted(new PluginError("plugin-timeout", text))));
       }, limit);
-      // Any thenable may come here. `Promise.resolve` makes sure that it settles only once, later, and without throwing.
-      Promise.resolve(promise).then(
+      promiseOf(promise).then(
         (value) => end(() => resolve(value)),
         (error) => end(() => reject(wanted(error) ? error : this.#failed(what, error))),
       );
@@ -117,6 +116,32 @@ export class Guard {
     this.#failures.push(now);
     if (this.#failures.length >= this.#limits.maxFailures) this.#tooMany(error);
     return error;
+  }
+}
+
+/**
+ * Returns a promise of what a plugin has returned, which settles only once, and later. Never throws, whatever reading and
+ * calling `then` does.
+ */
+export function promiseOf<Value>(value: PromiseLike<Value> | Value): Promise<Value> {
+  mend(value);
+  return new Promise<Value>((resolve) => resolve(value));
+}
+
+/**
+ * Gives a promise whose `constructor` cannot be read another one. Else it cannot be awaited, and its rejection would end
+ * the process. Nothing can be done if the member cannot be replaced.
+ */
+function mend(value: unknown): void {
+  try {
+    if (!(value instanceof Promise)) return;
+    try {
+      void value.constructor;
+    } catch {
+      Object.defineProperty(value, "constructor", { value: Promise });
+    }
+  } catch {
+    // Awaiting it says what is wrong with it.
   }
 }
 

@@ -13,6 +13,7 @@ import { PluginError } from "../errors.ts";
 import type { Codec } from "../message/codecs.ts";
 import { declares } from "../message/declared_errors.ts";
 import { copyOf, failureOf, recoded } from "./copies.ts";
+import { promiseOf } from "./guard.ts";
 import { type Received, ShownMessage } from "./message_view.ts";
 import type { AfterChanges, BeforeChanges, PluginCallChanges, PluginMessage, PluginOutcome } from "./plugin_host.ts";
 import type { Registration } from "./registration.ts";
@@ -122,7 +123,7 @@ export class HookMiddleware {
         const changes = hooks.outgoing!(this.#callOf(call), client) as unknown;
         if (!this.#live) return changes as undefined;
         if (!isThenable(changes)) return readChanges(what, changes, OUTGOING);
-        Promise.resolve(changes).catch(() => {});
+        promiseOf(changes).catch(() => {});
         throw new TypeError("The hook outgoing returned a promise: it must return at once");
       };
       if (!this.#live) {
@@ -228,13 +229,13 @@ function settled(what: string, name: string, value: unknown): unknown {
   const then = typeof value === "function" ? (value as { readonly then?: unknown }).then : undefined;
   if (!isThenable(value) && typeof then !== "function") return value;
   // Its rejection must not end the process.
-  Promise.resolve(value).catch(() => {});
+  promiseOf(value).catch(() => {});
   throw new TypeError(`What ${what} returns has a promise as its ${name}: await it, and return its value`);
 }
 
 /** Goes on with a value, or with that of a promise. */
 function then(value: unknown, go: (value: unknown) => unknown): unknown {
-  return isThenable(value) ? Promise.resolve(value).then(go) : go(value);
+  return isThenable(value) ? promiseOf(value).then(go) : go(value);
 }
 
 /** Calls `next`, tells how it ends, and returns and throws what it does. */
