@@ -91,8 +91,8 @@ export interface ClientReading {
   /** The public key that it has shown. */
   readonly publicKey: string | undefined;
   /**
-   * A copy of what `authenticate` returned, made with `structuredClone`. Reading it throws a `TypeError` if it cannot
-   * be copied.
+   * A copy of what `authenticate` returned, made with `structuredClone`; Buffers become `Uint8Array`s. Reading it throws
+   * a `TypeError` if it cannot be copied.
    */
   readonly principal: unknown;
   /** When the handshake finished, in milliseconds since 1970; `undefined` on a Client. */
@@ -250,7 +250,11 @@ export interface PluginBase {
    * when that has settled.
    */
   setInterval(fn: () => unknown, ms: number): () => void;
-  /** Calls a function when the plugin ends, whatever the reason. The function that was added last is called first. */
+  /**
+   * Calls a function when the plugin ends, whatever the reason. The function that was added last is called first.
+   *
+   * @throws {PluginError} `plugin-removed`: these functions are being called already.
+   */
   onClose(fn: () => unknown): void;
   /** Removes the plugin, as `unregister` does. It may be called anywhere, and there is nothing to wait for. */
   remove(): void;
@@ -273,15 +277,15 @@ export type PluginHost<P extends Permission> =
 
 /** What a hook `before` changes. */
 export interface BeforeChanges {
-  /** Another payload for the handler, or another head of the stream. */
+  /** Another payload for the handler, or another head of the stream; no promise. */
   readonly data?: unknown;
-  /** The answer, in place of the handler, which is not called. */
+  /** The answer, in place of the handler, which is not called; no promise. */
   readonly result?: unknown;
 }
 
 /** What a hook `after` changes. */
 export interface AfterChanges {
-  /** Another answer. It may also take the place of an error. */
+  /** Another answer, and no promise. It may also take the place of an error. */
   readonly result?: unknown;
 }
 
