@@ -127,7 +127,7 @@ export class Conversation implements SessionSink {
       this.#session![from].push(chunk);
       return;
     }
-    direction.held = concat(direction.held, chunk);
+    direction.held = direction.held.length === 0 ? chunk.slice() : concat(direction.held, chunk);
     this.#settle();
   }
 

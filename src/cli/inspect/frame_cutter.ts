@@ -35,8 +35,6 @@ interface Search {
   next: number;
   /** Headers whose frames are not there as a whole. */
   waiting: { at: number; total: number }[];
-  /** How many bytes checksums may still be computed over. */
-  allowance: number;
 }
 
 /** Cuts the bytes of one sender. */
@@ -51,6 +49,12 @@ export class FrameCutter {
   /** The number of bytes before `#start`. */
   #offset = 0;
   #search: Search | undefined = undefined;
+  /**
+   * How many bytes searches may still compute checksums over. It grows with what is received, and not with the number of
+   * searches: whoever sends headers that announce much would make each search cost much.
+   */
+  #allowance = 2 * KEPT;
+  #examined = 0;
 
   /**
    * @param features The flags that the two ends agreed on.
@@ -73,6 +77,11 @@ export class FrameCutter {
     return this.#search === undefined ? this.#held : 0;
   }
 
+  /** How many bytes searches have computed checksums over. */
+  get examined(): number {
+    return this.#examined;
+  }
+
   get #held(): number {
     return this.#end - this.#start;
   }
@@ -80,7 +89,8 @@ export class FrameCutter {
   /** Takes bytes, and keeps none of `chunk`. */
   push(chunk: Uint8Array): void {
     this.#append(chunk);
-    if (this.#search !== undefined) this.#search.allowance += 8 * chunk.length;
+    // What is saved up is enough for the largest frame.
+    this.#allowance = Math.min(this.#allowance + 8 * chunk.length, 2 * KEPT + this.#limit);
     while (this.#held > 0 && (this.#search === undefined ? this.#cut() : this.#find(this.#search))) {
       // Each turn takes one frame, or begins or ends a search.
     }
@@ -96,7 +106,7 @@ export class FrameCutter {
 
   /** Notes that bytes are missing behind those that were taken. The next frame is looked for. */
   gap(reason: string): void {
-    this.#search ??= { reason, next: 0, waiting: [], allowance: 2 * KEPT };
+    this.#search ??= { reason, next: 0, waiting: [] };
   }
 
   #unfinished(): string {
@@ -158,7 +168,7 @@ export class FrameCutter {
       const right = checkOf(header);
       if (header[0] !== right) reason += `: it is 0x${byteText(header[0])}, and should be 0x${byteText(right)}`;
     }
-    this.#search = { reason, next: 1, waiting: [], allowance: 2 * KEPT };
+    this.#search = { reason, next: 1, waiting: [] };
     return true;
   }
 
@@ -176,19 +186,20 @@ export class FrameCutter {
       const candidate = { at: search.next, total: headerSize + size };
       if (candidate.at + candidate.total > held) {
         if (search.waiting.length < CANDIDATES) search.waiting.push(candidate);
-      } else if (this.#proves(candidate, search)) return this.#resume(candidate.at, search.reason);
+      } else if (this.#proves(candidate)) return this.#resume(candidate.at, search.reason);
     }
     const complete = search.waiting.filter(({ at, total }) => at + total <= held);
     search.waiting = search.waiting.filter(({ at, total }) => at + total > held);
-    const found = complete.find((candidate) => this.#proves(candidate, search));
+    const found = complete.find((candidate) => this.#proves(candidate));
     if (found !== undefined) return this.#resume(found.at, search.reason);
     if (held > KEPT) this.#forget(search, held - KEPT / 2);
     return false;
   }
 
-  #proves({ at, total }: { at: number; total: number }, search: Search): boolean {
-    if (total > search.allowance) return false;
-    search.allowance -= total;
+  #proves({ at, total }: { at: number; total: number }): boolean {
+    if (total > this.#allowance) return false;
+    this.#allowance -= total;
+    this.#examined += total;
     const bytes = this.#buffer.subarray(this.#start + at, this.#start + at + total);
     return readFields(this.#protocol, bytes).digest === digestOf(this.#protocol, bytes);
   }

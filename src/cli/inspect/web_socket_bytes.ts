@@ -33,6 +33,8 @@ export class WebSocketBytes {
   readonly #from: Sender;
   readonly #sink: WebSocketSink;
   #held: Uint8Array = new Uint8Array(0);
+  /** How many bytes of `#held` are done with. They are cut off once a chunk, not once a frame. */
+  #at = 0;
   #offset = 0;
   #stage: "head" | "frames" | "unreadable" = "head";
   /** The frame whose content is under way. */
@@ -50,18 +52,25 @@ export class WebSocketBytes {
   push(chunk: Uint8Array): void {
     this.#held = concat(this.#held, chunk);
     if (this.#stage === "head") this.#head();
-    while (this.#stage === "frames" && this.#held.length > 0 && this.#step());
-    if (this.#stage === "unreadable" && this.#held.length > 0) {
-      const offset = this.#offset;
-      this.#sink.unreadable(this.#take(this.#held.length), offset, "HTTP");
-    }
+    while (this.#stage === "frames" && this.#count > 0 && this.#step());
+    if (this.#stage === "unreadable" && this.#count > 0) this.#refuse("HTTP");
+    this.#held = this.#held.slice(this.#at);
+    this.#at = 0;
   }
 
   /** Ends the direction. */
   end(): void {
-    if (this.#held.length === 0) return;
+    if (this.#count > 0) this.#refuse("the beginning of a frame of a WebSocket");
+  }
+
+  /** The number of bytes that are held. */
+  get #count(): number {
+    return this.#held.length - this.#at;
+  }
+
+  #refuse(what: string): void {
     const offset = this.#offset;
-    this.#sink.unreadable(this.#take(this.#held.length), offset, "the beginning of a frame of a WebSocket");
+    this.#sink.unreadable(this.#take(this.#count), offset, what);
   }
 
   #head(): void {
@@ -84,7 +93,7 @@ export class WebSocketBytes {
   /** Takes the header of a frame, or a part of its content. Returns false if more bytes are needed. */
   #step(): boolean {
     if (this.#left > 0) {
-      const bytes = this.#take(Math.min(this.#left, this.#held.length)).slice();
+      const bytes = this.#take(Math.min(this.#left, this.#count)).slice();
       this.#left -= bytes.length;
       if (this.#mask !== undefined) {
         for (let i = 0; i < bytes.length; i++) bytes[i] ^= this.#mask[this.#turn++ & 3];
@@ -93,17 +102,17 @@ export class WebSocketBytes {
       if (this.#opcode === 0 || this.#opcode === 2) this.#sink.bytes(bytes);
       return true;
     }
-    const held = this.#held;
-    if (held.length < 2) return false;
-    const short = held[1] & 0x7f;
+    const [held, at] = [this.#held, this.#at];
+    if (this.#count < 2) return false;
+    const short = held[at + 1] & 0x7f;
     const more = short === 126 ? 2 : short === 127 ? 8 : 0;
-    const masked = (held[1] & 0x80) !== 0;
+    const masked = (held[at + 1] & 0x80) !== 0;
     const header = 2 + more + (masked ? 4 : 0);
-    if (held.length < header) return false;
+    if (this.#count < header) return false;
     const view = viewOf(held);
-    this.#left = more === 0 ? short : more === 2 ? view.getUint16(2) : Number(view.getBigUint64(2));
-    this.#opcode = held[0] & 0x0f;
-    this.#mask = masked ? held.slice(2 + more, header) : undefined;
+    this.#left = more === 0 ? short : more === 2 ? view.getUint16(at + 2) : Number(view.getBigUint64(at + 2));
+    this.#opcode = held[at] & 0x0f;
+    this.#mask = masked ? held.slice(at + 2 + more, at + header) : undefined;
     this.#turn = 0;
     this.#take(header);
     if (this.#opcode === 1) this.#sink.note(`a text message of a WebSocket, ${this.#left} bytes`);
@@ -112,8 +121,8 @@ export class WebSocketBytes {
   }
 
   #take(count: number): Uint8Array {
-    const bytes = this.#held.subarray(0, count);
-    this.#held = this.#held.slice(count);
+    const bytes = this.#held.subarray(this.#at, this.#at + count);
+    this.#at += count;
     this.#offset += count;
     return bytes;
   }
