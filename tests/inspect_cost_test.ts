@@ -43,7 +43,7 @@ function copied(act: () => void): number {
 describe("the work that a peer causes", () => {
   it("with empty frames of a WebSocket grows with their number", () => {
     let notes = 0;
-    const direction = new WebSocketBytes("client", {
+    const direction = new WebSocketBytes("client", false, {
       bytes: () => {},
       note: () => void notes++,
       unreadable: () => {},
@@ -90,7 +90,7 @@ describe("chunks that are given back", () => {
     assertEquals(seen.map(({ type }) => type), ["handshake"]);
 
     const got: number[] = [];
-    const direction = new WebSocketBytes("client", {
+    const direction = new WebSocketBytes("client", false, {
       bytes: (bytes) => void got.push(...bytes),
       note: () => {},
       unreadable: () => {},

@@ -65,6 +65,8 @@ export class Conversation implements SessionSink {
   #stage: Stage = "begin";
   /** What an unreadable conversation is. */
   #what = "";
+  /** True if nobody can read it but the two ends. */
+  #encrypted = false;
   /** The server's greeting and the client's answer. */
   #greeting: PeerObject = {};
   #answer: PeerObject = {};
@@ -114,7 +116,7 @@ export class Conversation implements SessionSink {
     if (length === 0) return;
     if (this.#stage === "begin") {
       // Nothing more will help to find out what this is.
-      this.#become("unreadable", describeBytes(direction.held));
+      this.#become("unreadable", this.#describe(direction.held));
       return;
     }
     this.#damage(from, direction.take(length), "the direction ends within the handshake");
@@ -150,12 +152,13 @@ export class Conversation implements SessionSink {
           offset,
           bytes: direction.take(direction.held.length),
           what: this.#what,
+          hidden: !this.#encrypted && !this.#knowledge.secrets,
         });
       } else if (this.#stage === "frames") {
         const bytes = direction.take(direction.held.length);
         this.#session![from].push(bytes);
       } else if (direction.held.length > WIRE_LIMITS.maxEarly) {
-        this.#become("unreadable", describeBytes(direction.held));
+        this.#become("unreadable", this.#describe(direction.held));
       }
     }
   }
@@ -166,8 +169,14 @@ export class Conversation implements SessionSink {
     const client = this.#directions.client.held;
     const { protocol } = this.#knowledge;
     for (const bytes of [server, client]) {
-      if (bytes.length > 1 && isTls(bytes)) return this.#become("unreadable", "TLS");
-      if (bytes.length > 2 && isNoise(bytes)) return this.#become("unreadable", "encrypted (Noise)");
+      const what = bytes.length > 1 && isTls(bytes)
+        ? "TLS"
+        : bytes.length > 2 && isNoise(bytes)
+        ? "encrypted (Noise)"
+        : undefined;
+      if (what === undefined) continue;
+      this.#encrypted = true;
+      return this.#become("unreadable", what);
     }
     if (isUpgrade(client)) return this.#upgrade();
     if (server.length > 2 && server[2] === 0x7b) {
@@ -196,24 +205,26 @@ export class Conversation implements SessionSink {
         );
       } catch {
         const framing = framed(server);
-        if (framing === undefined) this.#become("unreadable", describeBytes(server));
+        if (framing === undefined) this.#become("unreadable", this.#describe(server));
         else this.#frames(termsOf(this.#knowledge, framing));
         return;
       }
     }
     const framing = framed(client);
     if (framing !== undefined) return this.#frames(termsOf(this.#knowledge, framing));
-    if (client.length >= LOOKED_AT) this.#become("unreadable", describeBytes(client));
+    if (client.length >= LOOKED_AT) this.#become("unreadable", this.#describe(client));
   }
 
   /** Reads the bytes within WebSocket frames from now on. */
   #upgrade(): void {
     for (const from of ["client", "server"] as const) {
       const direction = this.#directions[from];
-      direction.inner = new WebSocketBytes(from, {
+      const { secrets } = this.#knowledge;
+      direction.inner = new WebSocketBytes(from, secrets, {
         bytes: (bytes) => this.#take(from, bytes),
         note: (text) => this.#note(from, text),
-        unreadable: (bytes, offset, what) => this.#seen({ type: "unreadable", from, offset, bytes, what }),
+        unreadable: (bytes, offset, what) =>
+          this.#seen({ type: "unreadable", from, offset, bytes, what, hidden: !secrets }),
       });
       const held = direction.held;
       direction.held = new Uint8Array(0);
@@ -246,6 +257,7 @@ export class Conversation implements SessionSink {
       bytes,
       step,
       message: this.#knowledge.secrets ? message : withoutSecrets(message),
+      hidden: !this.#knowledge.secrets,
     });
     if (step === 1) this.#greeting = message;
     else if (step === 2) {
@@ -348,11 +360,20 @@ export class Conversation implements SessionSink {
   }
 
   damage(from: Sender, bytes: Uint8Array, offset: number, reason: string): void {
-    this.#seen({ type: "damage", from, offset, bytes, reason });
+    this.#seen({ type: "damage", from, offset, bytes, reason, hidden: false });
   }
 
+  /** Tells of a handshake that cannot be read. */
   #damage(from: Sender, bytes: Uint8Array, reason: string): void {
-    this.damage(from, bytes, this.#directions[from].offset - bytes.length, reason);
+    const offset = this.#directions[from].offset - bytes.length;
+    this.#seen({ type: "damage", from, offset, bytes, reason, hidden: !this.#knowledge.secrets });
+  }
+
+  /** Returns what bytes are. */
+  #describe(bytes: Uint8Array): string {
+    const text = describeBytes(bytes);
+    const hide = !this.#knowledge.secrets && text.startsWith("an HTTP request");
+    return hide ? text.replace(/\?.*"$/, '?(secret)"') : text;
   }
 
   #note(from: Sender, text: string): void {

@@ -9,7 +9,7 @@ import type { Style } from "../output.ts";
 import { checkOf, codeName, digestOf, flagNames } from "./header_fields.ts";
 import { hexDump, hexOf } from "./hex.ts";
 import { textOf } from "./payload.ts";
-import type { Seen, SeenFrame } from "./seen.ts";
+import type { Seen, SeenDamage, SeenFrame } from "./seen.ts";
 
 /** How much is shown. */
 export interface DescribeOptions {
@@ -41,17 +41,17 @@ export function describe(seen: Seen, options: DescribeOptions): string[] {
     case "handshake": {
       const text = shorten(printableText(JSON.stringify(seen.message)), Math.max(options.maxPayload, 1000));
       const lines = [line("blue", `handshake ${seen.step}`, `${seen.bytes.length} B ${text}`)];
-      return hex ? [...lines, ...dump(seen.bytes, seen.offset, SHOWN_BYTES, options)] : lines;
+      return hex ? [...lines, ...dump(seen, SHOWN_BYTES, options)] : lines;
     }
     case "unreadable":
       return [
         line("dim", "unreadable", `${seen.bytes.length} B, ${printable(seen.what)}`),
-        ...(hex ? dump(seen.bytes, seen.offset, SHOWN_BYTES, options) : []),
+        ...(hex ? dump(seen, SHOWN_BYTES, options) : []),
       ];
     case "damage":
       return [
         line("red", "damage", `${seen.bytes.length} B at ${seen.offset}: ${printable(seen.reason)}`),
-        ...dump(seen.bytes, seen.offset, hex ? SHOWN_BYTES : SHOWN_DAMAGE, options),
+        ...dump(seen, hex ? SHOWN_BYTES : SHOWN_DAMAGE, options),
       ];
     case "frame":
       return frameLines(seen, options, line);
@@ -81,7 +81,7 @@ function frameLines(
   ];
   const lines = [line(styleOf(kind), kind, parts.filter((part) => part !== "").join(" "))];
   if (fields) lines.push(style("dim", `    ${headerText(seen)}`));
-  if (hex) lines.push(...dump(seen.bytes, seen.offset, SHOWN_BYTES, options));
+  if (hex) lines.push(...dump(seen, SHOWN_BYTES, options));
   return lines;
 }
 
@@ -145,7 +145,13 @@ function shorten(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
-function dump(bytes: Uint8Array, offset: number, most: number, { style }: DescribeOptions): string[] {
+/** Returns the lines of bytes, or one that says why there are none. */
+function dump(
+  { bytes, hidden, offset }: { bytes: Uint8Array; hidden?: boolean; offset: number },
+  most: number,
+  { style }: DescribeOptions,
+): string[] {
+  if (hidden === true) return [style("dim", "    its bytes may hold secrets: --secrets shows them")];
   const lines = hexDump(bytes.subarray(0, most), offset).map((line) => style("dim", `    ${line}`));
   return bytes.length <= most ? lines : [...lines, style("dim", `    … ${bytes.length - most} more bytes`)];
 }
@@ -161,7 +167,7 @@ export function jsonOf(seen: Seen): Record<string, unknown> {
     case "unreadable":
       return { type, from, offset, length: seen.bytes.length, what: seen.what };
     case "damage":
-      return { type, from, offset, length: seen.bytes.length, reason: seen.reason, hex: hexOf(seen.bytes) };
+      return { type, from, offset, length: seen.bytes.length, reason: seen.reason, ...bytesOf(seen) };
     case "frame": {
       const { bytes, fault, fields, kind, payload, protocol } = seen;
       const found = textOf(payload.bytes);
@@ -187,4 +193,9 @@ export function jsonOf(seen: Seen): Record<string, unknown> {
       };
     }
   }
+}
+
+/** Returns the bytes of damage, or that they are left out because they may hold secrets. */
+function bytesOf({ bytes, hidden }: SeenDamage): Record<string, unknown> {
+  return hidden ? { hidden } : { hex: hexOf(bytes) };
 }

@@ -45,6 +45,8 @@ export interface SeenHandshake extends Place {
   readonly step: 1 | 2 | 3;
   /** The message, without secrets unless they were asked for. */
   readonly message: PeerObject;
+  /** True if the bytes are not to be shown, since they may hold secrets. */
+  readonly hidden: boolean;
 }
 
 /** Bytes that are no frame. */
@@ -52,6 +54,8 @@ export interface SeenDamage extends Place {
   readonly type: "damage";
   /** Which check failed. */
   readonly reason: string;
+  /** True if the bytes are not to be shown, since they may hold secrets: a handshake that cannot be read. */
+  readonly hidden: boolean;
 }
 
 /** Bytes that cannot be read: encrypted ones, or those of another program. */
@@ -59,6 +63,8 @@ export interface SeenOpaque extends Place {
   readonly type: "unreadable";
   /** What they are. */
   readonly what: string;
+  /** True if the bytes are not to be shown, since they may hold secrets. Encrypted bytes hold none. */
+  readonly hidden: boolean;
 }
 
 /** Something that is not on the wire itself, such as what both ends agreed on. */

@@ -31,6 +31,7 @@ export function isUpgrade(bytes: Uint8Array): boolean {
 /** Reads one direction. */
 export class WebSocketBytes {
   readonly #from: Sender;
+  readonly #secrets: boolean;
   readonly #sink: WebSocketSink;
   #held: Uint8Array = new Uint8Array(0);
   /** How many bytes of `#held` are done with. They are cut off once a chunk, not once a frame. */
@@ -43,8 +44,10 @@ export class WebSocketBytes {
   #mask: Uint8Array | undefined = undefined;
   #turn = 0;
 
-  constructor(from: Sender, sink: WebSocketSink) {
+  /** @param secrets True to show what a request has after the `?`, and the password in a URL. */
+  constructor(from: Sender, secrets: boolean, sink: WebSocketSink) {
     this.#from = from;
+    this.#secrets = secrets;
     this.#sink = sink;
   }
 
@@ -81,7 +84,7 @@ export class WebSocketBytes {
       return;
     }
     const [first] = text.split("\r\n", 1);
-    this.#sink.note(`HTTP: ${printable(first)}`);
+    this.#sink.note(`HTTP: ${printable(this.#secrets ? first : withoutSecrets(first))}`);
     this.#take(end + 4);
     this.#stage = this.#from === "client" || /^HTTP\/1\.1 101 /.test(first) ? "frames" : "unreadable";
     if (/^sec-websocket-extensions:.*permessage-deflate/im.test(text.slice(0, end)) && this.#from === "server") {
@@ -126,4 +129,9 @@ export class WebSocketBytes {
     this.#offset += count;
     return bytes;
   }
+}
+
+/** Returns the first line of a request without what may prove who sends it: the query, and a user in the URL. */
+function withoutSecrets(line: string): string {
+  return line.replace(/\/\/[^/?]*@/, "//(secret)@").replace(/\?.*?(?= HTTP\/1\.1$|$)/, "?(secret)");
 }
