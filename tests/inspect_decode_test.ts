@@ -276,6 +276,14 @@ describe("veltix decode", () => {
     }
   });
 
+  it("shows JSON that is nested too deep as text", async () => {
+    const deep = "[".repeat(100_000) + "]".repeat(100_000);
+    const bytes = join(frame(deep), frame("after"));
+    const { code, terminal } = await runKept(["decode", "-", "--json", "--protocol", "native"], bytes);
+    assertEquals(code, 0, terminal.errors.join(""));
+    assertEquals(terminal.values.filter(({ type }) => type === "frame").map(({ text }) => text), [deep, "after"]);
+  });
+
   it("refuses options that are wrong", async () => {
     for (
       const args of [["--code", "x"], ["--kind", "x"], ["--grep", "("], ["--direction", "up"], ["--protocol", "9.9.9"]]

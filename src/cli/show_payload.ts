@@ -6,6 +6,7 @@
  */
 
 import { readable } from "../base/untrusted.ts";
+import { parseJson } from "./json_text.ts";
 
 /** How a payload is shown: `auto` finds out by what it is. */
 export type PayloadForm = "auto" | "hex" | "json" | "text";
@@ -38,8 +39,8 @@ export function shownPayload(content: Uint8Array, form: PayloadForm = "auto"): S
   }
   const text = utf8(content);
   if (text === undefined) return asHex(content);
-  const json = jsonIn(text);
-  if (json !== undefined) return { kind: "json", value: json.value, text: readable(JSON.stringify(json.value)) };
+  const json = text.length > MOST_JSON ? undefined : parseJson(text);
+  if (json !== undefined) return { kind: "json", value: json, text: readable(JSON.stringify(json)) };
   if (BINARY.test(text)) return asHex(content);
   return { kind: "text", value: text, text: readable(text) };
 }
@@ -63,16 +64,6 @@ function asHex(content: Uint8Array): ShownPayload {
 function utf8(content: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Returns the JSON in a text that has an object, an array, a string, a number or a literal. */
-function jsonIn(text: string): { readonly value: unknown } | undefined {
-  if (text.length > MOST_JSON || !/^\s*["{[\dtfn-]/.test(text)) return undefined;
-  try {
-    return { value: JSON.parse(text) };
   } catch {
     return undefined;
   }

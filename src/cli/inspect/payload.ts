@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseJson } from "./json_text.ts";
+import { parseJson } from "../json_text.ts";
 import type { CompressionCodec } from "../../compression_seam.ts";
 import { Flag, SystemCode } from "../../wire/frame.ts";
 import { get16, get32, viewOf } from "../../wire/integers.ts";

@@ -7,7 +7,7 @@
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { isPeerObject } from "../../base/untrusted.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
-import { parseJson } from "./json_text.ts";
+import { parseJson } from "../json_text.ts";
 import type { Sender } from "./seen.ts";
 
 /** The version of the form. */

@@ -9,7 +9,7 @@ import { protocol } from "../../wire/protocols.ts";
 import { Conversation } from "./conversation.ts";
 import { type FlowEvent, flowsOf } from "./flows.ts";
 import { unhex } from "./hex.ts";
-import { parseJson } from "./json_text.ts";
+import { parseJson } from "../json_text.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { isCapture, readCapture } from "./pcapng.ts";
 import { isRecord, readRecord } from "./recording.ts";
