@@ -1,6 +1,6 @@
 /** The commands that talk: serve, ping, send, request and listen, with servers and clients of this process. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -11,6 +11,9 @@ import { cli, type FakeTerminal, serverFor, start } from "./cli_support.ts";
 
 const ASK = messageType(200, "ask", text, text);
 const RAW = messageType(300, "raw", bytes, bytes);
+const TELL = messageType(210, "tell", text);
+/** JSON that can be parsed, and overflows the stack of what prints it. */
+const DEEP = "[".repeat(100_000) + "]".repeat(100_000);
 
 /** Waits until `serve` listens, and returns its address. */
 async function listening(terminal: FakeTerminal): Promise<string> {
@@ -179,6 +182,46 @@ describe("veltix request", () => {
     const { err, out } = await cli(["request", at, "200", "1", "--meta", "a=b", "-v"]);
     assertEquals(out, "1\n");
     assertMatch(err, /^1 B in [\d.]+ ms, json\ngot: b\nevil: \?\[2J\n$/);
+  });
+
+  it("prints nothing that a terminal would obey with --json, of payload, metadata and error", async () => {
+    const evil = "\u009b2J\x7f\u202e";
+    const { at, server } = await serverFor((server) => {
+      server.route(ASK, ({ data, setReplyMeta }) => {
+        if (data === "fail") throw new Error(`one\ntwo${evil}`);
+        setReplyMeta({ evil });
+        return evil;
+      });
+      server.on("error", () => {});
+      server.on("connect", (client) => client.send(TELL, evil, { meta: { evil } }));
+    });
+    await using _ = server;
+    const answer = await cli(["request", at, "200", "x", "--json", "--as", "text"]);
+    const message = await cli(["listen", at, "--json", "--count", "1", "--as", "text"]);
+    const failure = await cli(["request", at, "200", "fail", "--json"]);
+    for (const { json: [printed], out } of [answer, message]) {
+      assertFalse(/[\x7f-\x9f\u202e]/.test(out), JSON.stringify(out));
+      const { value, meta } = printed as { value: unknown; meta: unknown };
+      assertEquals([value, meta], [evil, { evil }]);
+    }
+    assertEquals(failure.code, 5);
+    assertMatch(JSON.parse(failure.err).message, /one two\?2J\?\?$/);
+  });
+
+  it("prints JSON that is nested too deep as text", async () => {
+    const { at, server } = await serverFor((server) => {
+      server.route(ASK, () => DEEP);
+      server.on("connect", (client) => client.send(TELL, DEEP));
+    });
+    await using _ = server;
+    for (const json of [[], ["--json"]]) {
+      const answer = await cli(["request", at, "200", "x", ...json]);
+      assertEquals([answer.code, answer.err], [0, ""]);
+      assert(answer.out.includes(DEEP));
+      const message = await cli(["listen", at, "--count", "1", "-q", ...json]);
+      assertEquals([message.code, message.err], [0, ""]);
+      assert(message.out.includes(DEEP));
+    }
   });
 
   it("ends with 5 if the server answers with an error, with 4 if not in time, with 3 if nobody is there", async () => {

@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Output } from "../src/cli/output.ts";
+import { jsonLine, Output } from "../src/cli/output.ts";
 import { binsOf, histogram, latencyOf, percentile } from "../src/cli/latency.ts";
 import { payloadLine, shownPayload } from "../src/cli/show_payload.ts";
 import { addressOf } from "../src/cli/target.ts";
@@ -100,6 +100,16 @@ describe("veltix", () => {
   });
 });
 
+describe("jsonLine()", () => {
+  it("escapes what a terminal would obey, and is the same value", () => {
+    const value = { ["n\u009b2J"]: ["\x1b[2J\x7f\u202e\u2028\u{e0041}é✓", 1, null], more: { deep: "\u200d" } };
+    const line = jsonLine(value);
+    assertEquals(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line), false, line);
+    assertEquals(JSON.parse(line), value);
+    assert(line.includes("é✓") && line.includes("\\u009b2J") && line.includes("\\udb40\\udc41"), line);
+  });
+});
+
 describe("exitCodeOf()", () => {
   it("tells what went wrong", () => {
     const cases: readonly [error: unknown, code: number][] = [
@@ -135,6 +145,16 @@ describe("failureOf()", () => {
 
   it("shows nothing that a terminal would obey", () => {
     assertEquals(failureOf(new Error("a\x1b[2Jb\x07")).message, "a?[2Jb?");
+    const coded = Object.assign(new Error("x"), { code: "bad\u009b2J" });
+    assertEquals(failureOf(coded).code, "bad?2J");
+  });
+
+  it("is one line, whatever lines a peer has written", () => {
+    const error = new RemoteError("x", "one\r\n✓ Ping ok\n\u2028veltix: all is well\n");
+    const { message, stack } = failureOf(error);
+    assertEquals(message.split(/\s*\n/).length, 1);
+    assertMatch(message, /one ✓ Ping ok veltix: all is well$/);
+    assertEquals(/^(✓|veltix)/m.test(stack ?? ""), false, stack);
   });
 });
 
@@ -196,6 +216,18 @@ describe("shownPayload()", () => {
     assertEquals(shownPayload(bytes("a\u202eb")).text, "a?b");
     // What JSON does not escape by itself.
     assertEquals(shownPayload(bytes('"\u009b2J"')).text, '"?2J"');
+  });
+
+  it("shows what is nested too deep as text, and what only looks so as JSON", () => {
+    for (const depth of [201, 100_000]) {
+      const deep = "[".repeat(depth) + "]".repeat(depth);
+      assertEquals(shownPayload(bytes(deep)), { kind: "text", value: deep, text: deep });
+    }
+    for (const json of ["[".repeat(200) + "]".repeat(200), `["${"[".repeat(300)}","\\"${"{".repeat(300)}"]`]) {
+      assertEquals(shownPayload(bytes(json)).text, json);
+    }
+    const row = `[${Array(300).fill("[]").join(",")}]`;
+    assertEquals(shownPayload(bytes(row)).text, row);
   });
 
   it("puts it on one line of a certain width", () => {

@@ -5,7 +5,7 @@
  */
 
 import { ConfigError, ConnectionError, HandshakeError, ProtocolError, RemoteError, TimeoutError } from "../errors.ts";
-import { readable } from "../base/untrusted.ts";
+import { oneLine, readable } from "../base/untrusted.ts";
 import { CommandError, ExitCode } from "./exit_codes.ts";
 import { Interruption } from "./terminal.ts";
 
@@ -13,7 +13,7 @@ import { Interruption } from "./terminal.ts";
 export interface Failure {
   /** The code of the error; `"failed"` if it has none. */
   readonly code: string;
-  /** What went wrong, for people. A peer may have written a part of it, so it has no control characters. */
+  /** What went wrong, for people, on one line. A peer may have written a part of it, so it has no control characters. */
   readonly message: string;
   /** Where it happened. */
   readonly stack: string | undefined;
@@ -26,10 +26,16 @@ export function failureOf(error: unknown): Failure {
   >;
   const text = typeof message === "string" && message !== "" ? message : String(error);
   return {
-    code: typeof code === "string" ? code : "failed",
-    message: readable(permissionText(name, text) ?? causeText(error) ?? text),
-    stack: typeof stack === "string" ? readable(stack) : undefined,
+    code: typeof code === "string" ? oneLine(code) : "failed",
+    message: unbroken(permissionText(name, text) ?? causeText(error) ?? text),
+    // The stack begins with the message.
+    stack: typeof stack === "string" ? readable(stack.replace(text, () => unbroken(text))) : undefined,
   };
+}
+
+/** Returns a text as one line: a line that a peer begins must not look like one of the command. */
+function unbroken(text: string): string {
+  return oneLine(text.trimEnd().replace(/[\r\n\u2028\u2029]+/g, " "));
 }
 
 /** Returns the same for an error that a missing permission has caused. */

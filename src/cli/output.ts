@@ -19,6 +19,21 @@ export interface OutputOptions {
   readonly color?: boolean | undefined;
 }
 
+/** What a terminal may obey, or what may change how the text around it looks. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Returns a value as JSON on one line. What a terminal may obey is escaped, which readers of JSON undo. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, escaped);
+}
+
+function escaped(character: string): string {
+  let text = "";
+  // A character above U+FFFF has two units, and two escapes.
+  for (let i = 0; i < character.length; i++) text += `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`;
+  return text;
+}
+
 /** A style of `styleText`. */
 export type Style = Parameters<typeof styleText>[0];
 
@@ -45,7 +60,7 @@ export class Output {
   /** Prints a result: `value` as JSON with `--json`, otherwise the text that `text` returns. */
   result(value: unknown, text: () => string): void {
     this.clear();
-    this.terminal.out(`${this.json ? JSON.stringify(value) : text()}\n`);
+    this.terminal.out(`${this.json ? jsonLine(value) : text()}\n`);
   }
 
   /** Tells people something that is no result, on the standard error output. Nothing with `--quiet` or `--json`. */

@@ -21,7 +21,7 @@ import { EXIT_CODE_MEANINGS, ExitCode } from "./exit_codes.ts";
 import { exitCodeOf, exitCodeOfInterruption, failureOf } from "./failure.ts";
 import { decodeCommand } from "./inspect/decode_command.ts";
 import { inspectCommand } from "./inspect/inspect_command.ts";
-import type { OutputOptions } from "./output.ts";
+import { jsonLine, type OutputOptions } from "./output.ts";
 import { CONNECTION_GROUP } from "./target.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
@@ -113,7 +113,7 @@ async function runIn(terminal: Terminal, args: readonly string[]): Promise<numbe
     const { code, message, stack } = failureOf(error);
     const debug = verbose === true || terminal.env.VELTIX_DEBUG === "1";
     if (json === true) {
-      terminal.err(`${JSON.stringify({ error: code, message, ...debug ? { stack } : {} })}\n`);
+      terminal.err(`${jsonLine({ error: code, message, ...debug ? { stack } : {} })}\n`);
     } else terminal.err(`veltix: ${debug ? stack ?? message : message}\n`);
     return exitCodeOf(error);
   }
