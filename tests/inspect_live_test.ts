@@ -6,6 +6,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { chmodSync, statSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import { Client, json, messageType, Server, streamType, text } from "@veltix/core";
 import { folder, startInspect } from "./inspect_support.ts";
 
@@ -164,5 +166,49 @@ describe("veltix inspect", () => {
     await client.close();
     await running.terminal.until((lines) => lines.some((line) => line.includes('"unreachable"')));
     assertEquals(await running.stop(), 0);
+  });
+
+  it("passes nothing more on while the reader of its output is behind, and ends by Ctrl+C all the same", async () => {
+    const server = new Server({ hostname: "127.0.0.1", port: 0 });
+    await server.start();
+    const handshakes = (lines: readonly string[]): number =>
+      lines.filter((line) => line.includes('"type":"handshake"')).length;
+    for (const interrupted of [false, true]) {
+      const running = await startInspect(`127.0.0.1:${portOf(server)}`);
+      const room = Promise.withResolvers<void>();
+      // The reader falls behind once it was told of the server's greeting.
+      Object.assign(running.terminal, {
+        drained: () => handshakes(running.terminal.lines) === 0 ? Promise.resolve() : room.promise,
+      });
+      running.terminal.signal.addEventListener("abort", () => room.resolve());
+      const client = new Client({ port: running.port });
+      const connected = client.connect().then(() => true, () => false);
+      await running.terminal.until((lines) => handshakes(lines) > 0);
+      // The server's next message has time to come while other clients make a whole handshake.
+      for (let i = 0; i < 3; i++) {
+        await using direct = new Client({ port: portOf(server) });
+        await direct.connect();
+      }
+      assert(handshakes(running.terminal.lines) < 3);
+      if (!interrupted) room.resolve();
+      else assertEquals(await running.stop(), 0);
+      assertEquals(await connected, !interrupted);
+      await client.close();
+      await running.stop();
+    }
+    await server.close();
+  });
+
+  it("lets only their owner read a record and a capture, even in files that were there", async () => {
+    using place = folder();
+    const files = [place.file("record"), place.file("capture")];
+    for (const file of files) {
+      writeFileSync(file, "old");
+      chmodSync(file, 0o644);
+    }
+    const running = await startInspect("127.0.0.1:1", "--record", files[0], "--pcap", files[1]);
+    assertEquals(await running.stop(), 0);
+    if (process.platform === "win32") return;
+    for (const file of files) assertEquals((statSync(file).mode & 0o777).toString(8), "600", file);
   });
 });

@@ -46,6 +46,7 @@ async function stage(
   transport: Transport,
   act: (stage: Stage) => Promise<void>,
   onlooker: (notes: Notes) => Onlooker = (notes) => notes,
+  ready?: () => Promise<void>,
 ): Promise<Stage> {
   const at: Endpoint = { hostname: "127.0.0.1", port: 0 };
   const back = await transport.listen(at);
@@ -58,6 +59,7 @@ async function stage(
       throw error;
     },
     blind: (_number, { message }) => void blind.push(message),
+    ready,
   };
   const running = relay(front, () => transport.connect(back.address), events, new AbortController().signal);
   const client = await transport.connect(front.address);
@@ -227,4 +229,82 @@ describe("the proxy of veltix inspect", () => {
     await target.close();
     await running;
   });
+
+  it("takes nothing more from either end while what it tells has no room", async () => {
+    const transport = memoryTransport({ pipeSize: 10_000 });
+    const room = Promise.withResolvers<void>();
+    const [chunk, count] = [new Uint8Array(1_000), 100];
+    await stage(
+      transport,
+      async ({ client, server, notes }) => {
+        const there = readAll(server);
+        const back = readAll(client);
+        const writing = Promise.all([
+          writeAll(client, new Uint8Array(100_000), 1_000),
+          (async () => {
+            for (let i = 0; i < count; i++) await server.write(chunk);
+            await server.closeWrite();
+          })(),
+        ]);
+        for (let i = 0; i < 200; i++) await turn();
+        // The first chunk of each direction is told, which finds out that there is no room.
+        for (const from of ["client", "server"] as const) assertEquals(notes.bytes[from].length, 1);
+        room.resolve();
+        await writing;
+        assertEquals((await Promise.all([there, back])).map(({ length }) => length), [100_000, 100_000]);
+      },
+      undefined,
+      () => room.promise,
+    );
+  });
+
+  it("ends while the server neither accepts nor refuses", async () => {
+    const transport = memoryTransport();
+    const front = await transport.listen({ hostname: "127.0.0.1", port: 0 });
+    const controller = new AbortController();
+    const begun = Promise.withResolvers<void>();
+    const told: Error[] = [];
+    const running = relay(front, pending(() => begun.resolve()), eventsOf(told), controller.signal);
+    const client = await transport.connect(front.address);
+    await begun.promise;
+    const reason = new Error("Ctrl+C");
+    controller.abort(reason);
+    await front.close();
+    await running;
+    assertEquals(told, [reason]);
+    client.abort();
+    await client.closed.catch(() => {});
+  });
+
+  it("lets the client go when the server neither accepts nor refuses in time", async () => {
+    const transport = memoryTransport();
+    const front = await transport.listen({ hostname: "127.0.0.1", port: 0 });
+    const told: Error[] = [];
+    const running = relay(front, pending(() => {}), eventsOf(told), new AbortController().signal, 1);
+    const client = await transport.connect(front.address);
+    await client.read().catch(() => null);
+    await front.close();
+    await running;
+    assertEquals(told.map(({ message }) => message), ["The server cannot be reached within 1 ms"]);
+    client.abort();
+    await client.closed.catch(() => {});
+  });
 });
+
+/** Connects to a server whose queue is full. */
+function pending(begin: () => void): (signal?: AbortSignal) => Promise<Connection> {
+  return (signal) => {
+    begin();
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+  };
+}
+
+function eventsOf(told: Error[]): ProxyEvents {
+  return {
+    open: () => new Notes(),
+    unreachable: (_number, _client, error) => void told.push(error),
+    blind: (_number, error) => void told.push(error),
+  };
+}

@@ -69,6 +69,8 @@ export const decodeCommand: CommandModule = (program, context) => {
         if (connection !== last && connection > 0) output.note(`connection ${connection}`);
         last = connection;
         output.result({ connection, ...jsonOf(seen) }, () => describe(seen, shown).join("\n"));
+        await context.terminal.drained?.();
+        context.terminal.signal.throwIfAborted();
       }
       if (damaged > 0) {
         throw new CommandError(ExitCode.FAILED, `${damaged} ${damaged === 1 ? "place is" : "places are"} damaged`);

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync } from "node:fs";
+import process from "node:process";
 import { addressText } from "../../base/address.ts";
 import { loadTransport } from "../../auto/load_transport.ts";
 import type { CommandModule } from "../command.ts";
@@ -97,7 +98,7 @@ async function inspect(terminal: Terminal, output: Output, target: string, optio
     const stop = (): void => void listener.close();
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop);
-    await relay(listener, () => transport.connect(to), watch, signal);
+    await relay(listener, (signal) => transport.connect(to, { signal }), watch, signal);
     signal.removeEventListener("abort", stop);
     watch.summary();
   } finally {
@@ -106,11 +107,19 @@ async function inspect(terminal: Terminal, output: Output, target: string, optio
   }
 }
 
+/** The mode of files that may hold credentials: their owner reads and writes them, and nobody else. */
+const OWN = 0o600;
+
+/** Returns the descriptor of an empty file for what was seen. */
 function create(path: string): number {
+  let file: number | undefined;
   try {
-    // It may hold credentials.
-    return openSync(path, "w", 0o600);
+    file = openSync(path, "w", OWN);
+    // A file that was there before keeps its mode. A pipe or a device stays as it is, and Windows has no such modes.
+    if (process.platform !== "win32" && fstatSync(file).isFile()) fchmodSync(file, OWN);
+    return file;
   } catch (cause) {
+    if (file !== undefined) closeSync(file);
     throw new CommandError(ExitCode.USAGE, `Cannot write ${path}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import type { Address, Connection, Listener } from "../../transport.ts";
+import { TimeoutError } from "../../errors.ts";
 import type { Sender } from "./seen.ts";
 
 /** Looks at one connection. Whatever it throws is reported, and disturbs nothing. */
@@ -33,22 +34,53 @@ export interface ProxyEvents {
   unreachable(number: number, client: Address, error: Error): void;
   /** Called when an onlooker has thrown. It is not called again. */
   blind(number: number, error: Error): void;
+  /** Resolves when there is room for what is told next. Until then, nothing more is taken from any end. Default: always. */
+  ready?(): Promise<void> | undefined;
 }
 
-/** Accepts connections until the listener is closed. Connections that are open then go on. */
+/** How long connecting to the server may take, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+
+/** Connects to the server. Aborting the signal ends the attempt. */
+export type Connect = (signal: AbortSignal) => Promise<Connection>;
+
+/**
+ * Accepts connections until the listener is closed. Connections that are open then go on, until `signal` is aborted.
+ *
+ * @param timeout How long connecting to the server may take, in milliseconds.
+ */
 export async function relay(
   listener: Listener,
-  connect: () => Promise<Connection>,
+  connect: Connect,
   events: ProxyEvents,
   signal: AbortSignal,
+  timeout = CONNECT_TIMEOUT,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   let number = 0;
+  const reach = (): Promise<Connection> => connectWithin(timeout, connect, signal);
   for await (const client of listener) {
-    const one = relayOne(++number, client, connect, events, signal).finally(() => running.delete(one));
+    const one = relayOne(++number, client, reach, events, signal).finally(() => running.delete(one));
     running.add(one);
+    await events.ready?.();
   }
   await Promise.all(running);
+}
+
+async function connectWithin(timeout: number, connect: Connect, signal: AbortSignal): Promise<Connection> {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal.reason);
+  const timer = setTimeout(() => {
+    controller.abort(new TimeoutError("timeout", `The server cannot be reached within ${timeout} ms`));
+  }, timeout);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort);
+  try {
+    return await connect(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 async function relayOne(
@@ -78,8 +110,8 @@ async function relayOne(
   let broken: Broken | undefined;
   const breaks = (from: Sender, error: Error): void => void (broken ??= { from, error });
   await Promise.all([
-    pass("client", client, server, onlooker, breaks),
-    pass("server", server, client, onlooker, breaks),
+    pass("client", client, server, onlooker, events, breaks),
+    pass("server", server, client, onlooker, events, breaks),
   ]);
   await Promise.all([client.closed, server.closed]);
   signal.removeEventListener("abort", cut);
@@ -92,6 +124,7 @@ async function pass(
   source: Connection,
   target: Connection,
   onlooker: Onlooker,
+  events: ProxyEvents,
   breaks: (from: Sender, error: Error) => void,
 ): Promise<void> {
   try {
@@ -102,6 +135,7 @@ async function pass(
       const written = target.write(chunk);
       onlooker.data(from, chunk);
       await written;
+      await events.ready?.();
       source.recycle?.(chunk);
     }
     onlooker.end(from);

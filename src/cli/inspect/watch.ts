@@ -87,6 +87,11 @@ export class Watch implements ProxyEvents {
     this.#event(number, { type: "blind", message: error.message }, text);
   }
 
+  /** Waits for a slow reader of the output: what is not printed yet is held in memory. */
+  ready(): Promise<void> | undefined {
+    return this.#output.terminal.drained?.();
+  }
+
   /** Says what was seen in all. */
   summary(): void {
     const { bytes, connections, damaged, frames } = this.#count;
