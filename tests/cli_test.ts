@@ -94,6 +94,27 @@ describe("veltix", () => {
     assertEquals([code, out], [3, ""]);
     const failure = JSON.parse(err);
     assertEquals([failure.error, typeof failure.message, failure.stack], ["refused", "string", undefined]);
+    for (
+      const [args, says] of [
+        [["--json", "pign"], /^unknown command 'pign' \(Did you mean ping\?\)$/],
+        [["ping", "--json", "--cuont", "1", "8080"], /^unknown option '--cuont' \(Did you mean --count\?\)$/],
+        [["ping", "--cuont", "1", "8080", "--json"], /^unknown option '--cuont'/],
+        [["ping", "--json"], /^missing required argument 'address'$/],
+        [["ping", "8080", "-c", "many", "--json"], /'-c, --count <n>' argument 'many' is invalid/],
+        [["send", "8080", "200", "x", "--hex", "--text", "--json"], /cannot be used with/],
+        [["ping", "nowhere", "--json"], /^"nowhere" is no address/],
+        [["--json"], /^no command is given/],
+      ] as const
+    ) {
+      const wrong = await cli(args);
+      assertEquals([wrong.code, wrong.out, wrong.err.split("\n").length], [2, "", 2], wrong.err);
+      const value = JSON.parse(wrong.err);
+      assertEquals(Object.keys(value), ["error", "message"]);
+      assertEquals(value.error, "usage");
+      assertMatch(value.message, says);
+    }
+    // What comes after -- is no option.
+    assertMatch((await cli(["ping", "--", "nowhere", "--json"])).err, /^veltix: /);
     for (const [args, env] of [[["ping", "1", "--verbose"], {}], [["ping", "1"], { VELTIX_DEBUG: "1" }]] as const) {
       assertMatch((await cli(args, { env })).err, /^\s+at /m);
     }

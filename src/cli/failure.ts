@@ -11,7 +11,7 @@ import { Interruption } from "./terminal.ts";
 
 /** An error as it is told. */
 export interface Failure {
-  /** The code of the error; `"failed"` if it has none. */
+  /** The code of the error. If it has none: `"usage"` for a wrong use of the command, otherwise `"failed"`. */
   readonly code: string;
   /** What went wrong, for people, on one line. A peer may have written a part of it, so it has no control characters. */
   readonly message: string;
@@ -26,7 +26,7 @@ export function failureOf(error: unknown): Failure {
   >;
   const text = typeof message === "string" && message !== "" ? message : String(error);
   return {
-    code: typeof code === "string" ? oneLine(code) : "failed",
+    code: typeof code === "string" ? oneLine(code) : exitCodeOf(error) === ExitCode.USAGE ? "usage" : "failed",
     message: unbroken(permissionText(name, text) ?? causeText(error) ?? text),
     // The stack begins with the message.
     stack: typeof stack === "string" ? readable(stack.replace(text, () => unbroken(text))) : undefined,

@@ -43,8 +43,12 @@ const COMMANDS: readonly CommandModule[] = [
   completionsCommand,
 ];
 
-/** Returns the program. */
-export function makeProgram(context: CommandContext): Command {
+/**
+ * Returns the program.
+ *
+ * @param json True to print nothing about a wrong use: {@linkcode run} prints it as JSON.
+ */
+export function makeProgram(context: CommandContext, json = false): Command {
   const { terminal } = context;
   const program = new Command("veltix")
     .description("Talks to Veltix servers, measures them, and shows what is on the wire.")
@@ -64,7 +68,9 @@ export function makeProgram(context: CommandContext): Command {
     })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
-      writeErr: (text) => terminal.err(text),
+      writeErr: (text) => {
+        if (!json) terminal.err(text);
+      },
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => false,
@@ -101,22 +107,40 @@ export async function run(args: readonly string[], terminal?: Terminal): Promise
 }
 
 async function runIn(terminal: Terminal, args: readonly string[]): Promise<number> {
-  const program = makeProgram(makeContext(terminal));
+  const json = wantsJson(args);
+  const program = makeProgram(makeContext(terminal), json);
   try {
     await program.parseAsync([...args], { from: "user" });
     return ExitCode.OK;
   } catch (error) {
-    // It has printed what is wrong.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return ExitCode.OK;
+      // Otherwise it has printed what is wrong.
+      if (json) terminal.err(`${jsonLine({ error: "usage", message: usageText(error) })}\n`);
+      return ExitCode.USAGE;
+    }
     if (terminal.signal.aborted) return exitCodeOfInterruption(terminal.signal.reason);
-    const { json, verbose } = program.opts<OutputOptions>();
+    const { verbose } = program.opts<OutputOptions>();
     const { code, message, stack } = failureOf(error);
     const debug = verbose === true || terminal.env.VELTIX_DEBUG === "1";
-    if (json === true) {
+    if (json) {
       terminal.err(`${jsonLine({ error: code, message, ...debug ? { stack } : {} })}\n`);
     } else terminal.err(`veltix: ${debug ? stack ?? message : message}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** Returns whether JSON was asked for. The options may not have been read when something is wrong with them. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).includes("--json");
+}
+
+/** Returns what is wrong with the use of a command, on one line. */
+function usageText(error: CommanderError): string {
+  // Without a command, there is only the help.
+  if (error.code === "commander.help") return "no command is given; --help lists them";
+  return failureOf(error).message.replace(/^error: /, "");
 }
 
 /** Groups the options that `--help` shows. Those of the connection come after the command's own. */
