@@ -54,7 +54,7 @@ export async function relay(
   connect: Connect,
   events: ProxyEvents,
   signal: AbortSignal,
-  timeout = CONNECT_TIMEOUT,
+  timeout: number = CONNECT_TIMEOUT,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   let number = 0;
