@@ -66,16 +66,7 @@ export class Events<Map extends EventMap> {
     }
     const { once = false, signal } = options;
     if (signal?.aborted) return;
-    let entries = this.#listeners.get(name);
-    if (entries === undefined) this.#listeners.set(name, entries = new Set());
-    const stop = (): void => {
-      if (entries.delete(entry) && entries.size === 0) this.#owner.watched(name, false);
-      signal?.removeEventListener("abort", stop);
-    };
-    const entry = { listener: listener as Listener<never>, once, observes: false, stop };
-    entries.add(entry);
-    if (entries.size === 1) this.#owner.watched(name, true);
-    signal?.addEventListener("abort", stop, { once: true });
+    this.#add(name, listener, once, false, signal);
   }
 
   /**
@@ -83,14 +74,27 @@ export class Events<Map extends EventMap> {
    * one without listeners: its error is still logged, say. Returns a function that removes it.
    */
   observe<Name extends keyof Map & string>(name: Name, listener: Listener<Map[Name]>): () => void {
+    return this.#add(name, listener, false, true, undefined);
+  }
+
+  /** Adds a listener. Returns a function that removes it. */
+  #add<Name extends keyof Map & string>(
+    name: Name,
+    listener: Listener<Map[Name]>,
+    once: boolean,
+    observes: boolean,
+    signal: AbortSignal | undefined,
+  ): () => void {
     let entries = this.#listeners.get(name);
     if (entries === undefined) this.#listeners.set(name, entries = new Set());
     const stop = (): void => {
       if (entries.delete(entry) && entries.size === 0) this.#owner.watched(name, false);
+      signal?.removeEventListener("abort", stop);
     };
-    const entry = { listener: listener as Listener<never>, once: false, observes: true, stop };
+    const entry = { listener: listener as Listener<never>, once, observes, stop };
     entries.add(entry);
     if (entries.size === 1) this.#owner.watched(name, true);
+    signal?.addEventListener("abort", stop, { once: true });
     return stop;
   }
 

@@ -198,7 +198,7 @@ class Turn {
 
   /** Returns the result. If the handler still runs, the message fails when it has ended. */
   #ended(result: unknown): unknown {
-    this.#state = this.#state === "ready" ? "over" : this.#state;
+    if (this.#state === "ready") this.#state = "over";
     if (!this.#pending) return result;
     const { type: { name } } = this.#received as Changeable;
     const text = `A middleware of "${name}" ended before the handler: await next(), or return what it returns`;
@@ -211,7 +211,7 @@ class Turn {
 
   /** Fails with the error of the middleware. If the handler still runs, it does so when that has ended. */
   #failed(error: unknown): unknown {
-    this.#state = this.#state === "ready" ? "over" : this.#state;
+    if (this.#state === "ready") this.#state = "over";
     if (!this.#pending) throw error;
     const fail = (): never => {
       throw error;

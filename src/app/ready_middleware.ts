@@ -314,7 +314,7 @@ export function dedupe<Peer extends object>(options: DedupeOptions<Peer> = {}): 
     scopes.set(scope, keys);
     const first = keys.get(key);
     if (first?.message?.signal.aborted === true) forget(first);
-    else if (first !== undefined) return repeated(first.result, received.type);
+    else if (first !== undefined) return repeated(first.result, received.type.name);
     const result = next();
     const seen: Seen = { scope, key, at: now, result, message: undefined };
     keys.set(key, seen);
@@ -337,8 +337,8 @@ function byMetadata({ meta }: Message<unknown, unknown>): string | undefined {
 }
 
 /** Returns the result of the first message for a copy of it. */
-function repeated(result: unknown, { name }: AnyType): unknown {
-  if (isThenable(result)) return Promise.resolve(result).then((value) => repeated(value, { name } as AnyType));
+function repeated(result: unknown, name: string): unknown {
+  if (isThenable(result)) return Promise.resolve(result).then((value) => repeated(value, name));
   // The first one was answered by its own reply(), which nobody has kept.
   if (result === replied) throw new VeltixError("duplicate", `"${name}" was answered already`);
   return result;
