@@ -281,6 +281,10 @@ describe("outgoing middleware", () => {
     for (const client of [first, second]) server.broadcast(NOTE, "x", { to: [client] });
     server.broadcast(NOTE, "x", { except: [second] });
     assertEquals(seen, [false, true, false, true]);
+    // An iterator can be read only once, but is asked about and sent to.
+    assertEquals(server.broadcast(NOTE, "x", { to: [first].values() }).sent, 1);
+    assertEquals(server.broadcast(NOTE, "x", { except: [first].values() }).sent, 1);
+    assertEquals(seen.slice(4), [true, false]);
   });
 
   it("passes on what the method throws, and refuses unknown changes", async () => {

@@ -318,19 +318,20 @@ for (const place of PLACES) {
       assertEquals(bad.peers.server.plugins, []);
     });
 
-    it("that fails now and then stays: only the last minute counts", async () => {
-      await using bad = await bench(place, () => {
-        throw new Error("Oops");
-      }, {});
-      // The interval of the timer fails ten times a second.
-      if (place.name === "a timer") return;
-      for (let i = 0; i < MAX_FAILURES + 2; i++) {
-        await place.reach(bad.peers);
-        await turn();
-        await bad.peers.world.clock.advance(31_000);
-      }
-      assertEquals([bad.state(), bad.peers.server.plugins[0].failures], ["on", MAX_FAILURES + 2]);
-    });
+    // The interval of the timer fails ten times a second.
+    if (place.name !== "a timer") {
+      it("that fails now and then stays: only the last minute counts", async () => {
+        await using bad = await bench(place, () => {
+          throw new Error("Oops");
+        }, {});
+        for (let i = 0; i < MAX_FAILURES + 2; i++) {
+          await place.reach(bad.peers);
+          await turn();
+          await bad.peers.world.clock.advance(31_000);
+        }
+        assertEquals([bad.state(), bad.peers.server.plugins[0].failures], ["on", MAX_FAILURES + 2]);
+      });
+    }
 
     it("that floods is refused by the limits of the connection, and fails", async () => {
       let refused: unknown;

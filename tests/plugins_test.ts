@@ -28,6 +28,8 @@ import {
   streamType,
   text,
 } from "../mod.ts";
+import { FakeClock } from "../src/adapters/fake_clock.ts";
+import { Registry } from "../src/plugins/registry.ts";
 import { Registration } from "../src/plugins/registration.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 import { PLUGIN_EVENTS } from "../src/plugins/permissions.ts";
@@ -1080,6 +1082,36 @@ describe("a plugin's end", () => {
     assertEquals(world.clock.pending, before);
     await world.clock.advance(1_000);
     assertEquals(log.length, 4);
+  });
+
+  it("takes all its middleware off, so that messages cost what they cost before", async () => {
+    const there = new Set<object>();
+    const put = (): () => void => {
+      const one = {};
+      there.add(one);
+      return () => void there.delete(one);
+    };
+    const core = {
+      transport: "none",
+      loopOf: () => ({ clock: new FakeClock() }),
+      events: { emit: () => true },
+      use: put,
+      useOutgoing: put,
+    };
+    const registry = new Registry({ side: "server", core, events: [], peers: () => [] } as never);
+    const plugin = definePlugin({
+      name: "guest",
+      version: "1",
+      permissions: ["messages:modify"],
+      setup: () => ({ before: () => {}, after: () => {}, instead: () => {}, outgoing: () => {} }),
+    });
+    await registry.register(plugin, undefined, {});
+    for (const mode of ["before", "after", "instead", "outgoing"] as const) {
+      registry.attach(UPPER as never, plugin, mode);
+    }
+    assertEquals(there.size, 4);
+    await registry.unregister("guest");
+    assertEquals(there.size, 0);
   });
 
   it("leaves no attachment, route or listener behind, and neither does a setup that fails", async () => {

@@ -86,10 +86,8 @@ export class ClientViews {
   }
 
   #members(peer: PluginPeer): object {
-    const { check, sends } = {
-      check: (what: string): void => this.#owner.check(what),
-      sends: this.#owner.sends.bind(this.#owner),
-    };
+    const check = (what: string): void => this.#owner.check(what);
+    const sends = this.#owner.sends.bind(this.#owner);
     const reading = <Name extends keyof PluginPeer>(name: Name): PluginPeer[Name] => {
       check(`client.${name}`);
       return peer[name];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describeType } from "../base/codec_results.ts";
+import { checkPayload, describeType } from "../base/codec_results.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import type { Codec } from "../message/codecs.ts";
 import type { PluginFailure } from "./plugin_host.ts";
@@ -86,14 +86,14 @@ function copyOfBytes(value: SharedArrayBuffer | ArrayBufferView): object {
   return new (value.constructor as new (buffer: ArrayBuffer) => object)(buffer);
 }
 
-/** Returns what a peer would decode of a value that is about to be sent. Throws what the codec throws. */
-export function recoded(codec: Codec<unknown>, value: unknown): unknown {
-  return codec.decode(new Uint8Array(bytesOf(codec, value)));
+/** Returns what a peer would decode of a value of this type that is about to be sent. Throws what the codec throws. */
+export function recoded(name: string, codec: Codec<unknown>, value: unknown): unknown {
+  return codec.decode(new Uint8Array(bytesOf(name, codec, value)));
 }
 
-/** Returns a value as bytes. Throws what the codec throws. */
-export function bytesOf(codec: Codec<unknown>, value: unknown): Uint8Array {
-  const encoded = codec.encode(value);
+/** Returns a value of this type as bytes. Throws what the codec throws. */
+export function bytesOf(name: string, codec: Codec<unknown>, value: unknown): Uint8Array {
+  const encoded = checkPayload(name, codec.encode(value));
   return typeof encoded === "string" ? encodeUtf8(encoded) : encoded;
 }
 

@@ -6,27 +6,13 @@
 
 import type { EndpointCore } from "../app/endpoint_core.ts";
 import type { EventMap } from "../app/events.ts";
-import type { Address } from "../base/address.ts";
 import type { CloseReason } from "../link/close_reason.ts";
+import type { ClientReading, ClientTagging } from "./plugin_host.ts";
 
 /** A client of a Server, or the server of a Client, as far as plugins may ever reach it. */
-export interface PluginPeer {
+export interface PluginPeer extends ClientReading, ClientTagging {
   /** 0 for the server of a Client. */
   readonly id: number;
-  readonly address: Address | undefined;
-  readonly protocol: string | undefined;
-  readonly security: string | undefined;
-  readonly publicKey: string | undefined;
-  readonly principal: unknown;
-  readonly connectedAt: number | undefined;
-  readonly connected: boolean;
-  readonly leaving: boolean;
-  readonly tags: ReadonlyMap<string, unknown>;
-  hasTag(name: string): boolean;
-  getTag(name: string): unknown;
-  addTag(name: string, value?: unknown): boolean;
-  setTag(name: string, value?: unknown): void;
-  removeTag(name: string): boolean;
   close(reason?: CloseReason, options?: object): Promise<void>;
   send(type: never, payload: never, options?: object): boolean;
   request(type: never, payload: never, options?: object): Promise<unknown>;

@@ -143,7 +143,7 @@ export class HookMiddleware {
       get payload(): unknown {
         if (live) return payload;
         const codec = ("payload" in type ? type.payload : type.head) as Codec<unknown>;
-        return (copy ??= { value: recoded(codec, payload) }).value;
+        return (copy ??= { value: recoded(type.name, codec, payload) }).value;
       },
       meta: live ? meta : copyOf("metadata", meta),
     }) as never;

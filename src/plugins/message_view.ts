@@ -131,7 +131,9 @@ export class ShownMessage {
 
   /** Returns the change for the handler that a plugin has returned data for. */
   change(data: unknown): { readonly data: unknown } {
-    return { data: this.#raw === undefined ? data : bytesOf(this.#raw.payload as Codec<unknown>, data) };
+    return {
+      data: this.#raw === undefined ? data : bytesOf(this.type.name, this.#raw.payload as Codec<unknown>, data),
+    };
   }
 
   /** Returns the result of the handler that a plugin has returned. */
@@ -139,7 +141,7 @@ export class ShownMessage {
     const { received } = this;
     const reply = this.#raw?.reply as Codec<unknown> | undefined;
     if (reply === undefined) return result;
-    const bytes = bytesOf(reply, result);
+    const bytes = bytesOf(this.type.name, reply, result);
     if (received.kind === "stream" || received.route !== undefined) return bytes;
     // What is returned for a message without a route is no answer.
     return received.wantsReply && !received.answered ? received.reply(bytes) : undefined;
@@ -161,7 +163,7 @@ export class ShownMessage {
     const reply = (this.type as AnyMessageType).reply as Codec<unknown> | undefined;
     if (reply === undefined || !received.wantsReply || received.answered) return undefined;
     if (this.#raw !== undefined) return result instanceof Uint8Array ? reply.decode(new Uint8Array(result)) : undefined;
-    return this.#live ? result : recoded(reply, result);
+    return this.#live ? result : recoded(this.type.name, reply, result);
   }
 
   #shown(value: unknown): unknown {

@@ -50,6 +50,14 @@ export function broadcastOptions(options: BroadcastOptions | undefined): Broadca
   return options === undefined ? DEFAULTS : readOptions("broadcast()", options, OPTIONS);
 }
 
+/** Returns the options with lists of clients that can be read more than once. An iterator can be read only once. */
+export function readableAgain(options: BroadcastOptions | undefined): BroadcastOptions | undefined {
+  if (typeof options !== "object" || options === null) return options;
+  const listed = <Given>(given: Given): Given | unknown[] =>
+    typeof given === "object" && given !== null && Symbol.iterator in given ? [...given as Iterable<unknown>] : given;
+  return { ...options, to: listed(options.to), except: listed(options.except) } as BroadcastOptions;
+}
+
 /** The result of a broadcast, in numbers of clients. */
 export interface BroadcastResult {
   /** Clients that the message was sent to, including suspended ones, which get it when they are back. */

@@ -24,7 +24,14 @@ import type { Address } from "../base/address.ts";
 import type { Connection } from "../transport.ts";
 import type { WorkerPeer } from "../workers/worker_messages.ts";
 import type { WorkerRouteOptions } from "../workers/worker_routes.ts";
-import { type BroadcastOptions, broadcastOptions, type BroadcastResult, broadcastTo, chosen } from "./broadcast.ts";
+import {
+  type BroadcastOptions,
+  broadcastOptions,
+  type BroadcastResult,
+  broadcastTo,
+  chosen,
+  readableAgain,
+} from "./broadcast.ts";
 import type { Permission } from "../plugins/permissions.ts";
 import type { Plugin } from "../plugins/plugin.ts";
 import type { AttachMode } from "../plugins/plugin_host.ts";
@@ -731,14 +738,15 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
     const { outgoing } = this.#owner.core;
     if (outgoing === undefined) return this.#broadcast(type, payload as In, options);
     const { run } = this.#lifecycle;
+    const again = readableAgain(options);
     return outgoing.call({
       kind: "broadcast",
       type: type as AnyMessageType,
       payload,
-      options,
+      options: again,
       peer: undefined,
       takesMetadata: () => {
-        const peers = run === undefined ? [] : chosen(run.groups, broadcastOptions(options));
+        const peers = run === undefined ? [] : chosen(run.groups, broadcastOptions(again));
         return [...peers].every((peer) => peer.takesMetadata);
       },
       go: (payload, options) => this.#broadcast(type, payload as In, options),
