@@ -90,7 +90,6 @@ const LONG = [
   "wire_*",
   "wireshark",
   "testing_resume",
-  "wire_*",
   "worker_route",
 ];
 

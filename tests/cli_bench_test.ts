@@ -521,6 +521,8 @@ describe("veltix bench", () => {
 
   const wrong: Readonly<Record<string, readonly [args: readonly string[], says: string]>> = {
     "a code without an address": [["--code", "300"], "--code is for a run with the address of a server"],
+    "a pin without an address": [["--pin", "a"], "--pin is for a run with the address of a server"],
+    "a file of options without an address": [["--config", "a"], "--config is for a run with the address of a server"],
     "an option of TLS without an address": [["--server-name", "a"], "--server-name is for a run with the address"],
     "Python's flags with an address": [["1", "--burst-count", "5"], "--burst-count is for a run without the address"],
     "an unknown name": [["--only", "memory", "speed"], '"speed" cannot be measured here'],

@@ -190,7 +190,7 @@ describe("damage", () => {
     assertEquals(framesOf(seen).map(({ fault }) => fault), ["the flag 0x20 is not in use", undefined]);
   });
 
-  it("of random bytes takes linear time, and holds no more than a part of them", async () => {
+  it("of random bytes is shown as damage, nearly all of it", async () => {
     let seed = 1;
     const noise = Uint8Array.from(
       { length: 500_000 },
@@ -226,6 +226,11 @@ describe("veltix decode", () => {
     assertEquals(code, 0);
     const [, value] = terminal.values;
     assertEquals([value.kind, value.code, value.id, value.json], ["request", 201, 1, { a: 1, b: 2 }]);
+  });
+
+  it("finds nothing in nothing", async () => {
+    const { code, terminal } = await runKept(["decode", "-"]);
+    assertEquals([code, terminal.errors.join("")], [0, ""]);
   });
 
   it("says which check failed where, by the exit code, too", async () => {

@@ -25,8 +25,6 @@ import { jsonLine, type OutputOptions } from "./output.ts";
 import { CONNECTION_GROUP } from "./target.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
-export { exitCodeOf } from "./failure.ts";
-
 /** The commands, in the order in which `--help` lists them. One line each. */
 const COMMANDS: readonly CommandModule[] = [
   serveCommand,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { hexOf } from "../base/hex.ts";
 import { readable } from "../base/untrusted.ts";
 import { parseJson } from "./json_text.ts";
 
@@ -49,11 +50,6 @@ export function shownPayload(content: Uint8Array, form: PayloadForm = "auto"): S
 export function payloadLine({ text }: ShownPayload, columns: number): string {
   const line = text.replaceAll("\n", "⏎").replaceAll("\t", " ");
   return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
-}
-
-/** Returns the bytes as hexadecimal digits. */
-export function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function asHex(content: Uint8Array): ShownPayload {

@@ -10,8 +10,6 @@ import { Identity, parsePublicKey } from "../encryption/mod.ts";
 import { CommandError, ExitCode } from "./exit_codes.ts";
 import { collect, configOf, jsonOf, milliseconds, readText } from "./values.ts";
 
-export { count, jsonOf, milliseconds } from "./values.ts";
-
 /** The options of commands that connect, as they are typed. */
 export interface TargetOptions {
   readonly protocol?: string | undefined;
@@ -81,7 +79,7 @@ export function withConnection(command: Command): Command {
  * @throws {CommandError} It is none.
  */
 export function addressOf(text: string, leastPort = 1): TargetAddress {
-  if (/^wss?:\/\//.test(text)) return { url: text };
+  if (/^wss?:\/\//.test(text) && URL.canParse(text)) return { url: text };
   if (text.startsWith("unix:")) return { path: text.slice(5) };
   if (text.startsWith("/") || text.startsWith("./")) return { path: text };
   const [, hostname = "127.0.0.1", digits] = text.match(/^(?:(?:tcp:\/\/)?(\[[^\]]+\]|[^:/\s]+):)?(\d+)$/) ?? [];

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, TimerHandle } from "../../base/clock.ts";
 import { Histogram } from "./histogram.ts";
 
 /** The timetable's step in milliseconds: finer, timers are not. What is due within a step is sent at its end. */
@@ -86,6 +86,7 @@ class Load {
   #busy = 0;
   #lastEnd: number;
   #isOver = false;
+  #timer: TimerHandle | undefined = undefined;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -138,7 +139,7 @@ class Load {
       this.#send();
       this.#schedule(rate);
     };
-    clock.setTimeout(wake, Math.max(0, Math.ceil(this.#step(rate) - clock.now())));
+    this.#timer = clock.setTimeout(wake, Math.max(0, Math.ceil(this.#step(rate) - clock.now())));
   }
 
   /** The step at whose end the next operation is due. */
@@ -202,6 +203,7 @@ class Load {
 
   #finish(): void {
     this.#isOver = true;
+    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
     this.#over.resolve();
   }
 

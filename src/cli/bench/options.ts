@@ -92,11 +92,13 @@ const ADDRESS_ONLY = [
   "cert",
   "key",
   "serverName",
+  "pin",
   "trust",
   "identity",
   "credentials",
   "insecureCredentials",
   "connectTimeout",
+  "config",
 ] as const;
 
 /** The longest round, in seconds. */

@@ -7,7 +7,8 @@
 import { Client } from "../../auto/client.ts";
 import type { ClientConfig } from "../../client/client_config.ts";
 import type { TrustedKey } from "../../encryption_seam.ts";
-import { HandshakeError } from "../../errors.ts";
+import { oneLine } from "../../base/untrusted.ts";
+import { HandshakeError, TimeoutError } from "../../errors.ts";
 import { latencyOf, timeText } from "../latency.ts";
 import { failed, type Finding, ok, reasonOf, skipped, type StepName, warning } from "./finding.ts";
 import type { Limits } from "./probes.ts";
@@ -81,13 +82,16 @@ function meetingFailure(error: unknown, shown: readonly TrustedKey[], { credenti
 
 async function* pings(client: Client, { ms, signal }: Limits): AsyncGenerator<Finding, void> {
   const times: number[] = [];
-  for (let i = 0; i < 3; i++) times.push(await client.ping({ timeout: ms, signal }).catch(() => NaN));
+  let fault: unknown;
+  for (let i = 0; i < 3; i++) {
+    await client.ping({ timeout: ms, signal }).then((time) => times.push(time), (error) => fault = error);
+  }
   signal.throwIfAborted();
-  const latency = latencyOf(times.filter((time) => !Number.isNaN(time)));
+  const latency = latencyOf(times);
   yield latency === undefined
     ? failed(
       "ping",
-      `no answer within ${ms} ms`,
+      fault instanceof TimeoutError ? `no answer within ${ms} ms` : oneLine((fault as Error).message),
       "the server is held up: look at its load, or at the network in between",
     )
     : ok("ping", `${timeText(latency.min)} ms, the best of ${times.length}`);

@@ -84,11 +84,6 @@ export class Conversation implements SessionSink {
     this.#alone = alone;
   }
 
-  /** The protocol of the frames, once it is known. */
-  get protocol(): Protocol | undefined {
-    return this.#session?.terms.protocol;
-  }
-
   /** Takes bytes of one end, and keeps none of `chunk`. */
   push(from: Sender, chunk: Uint8Array): void {
     const direction = this.#directions[from];

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { concat } from "../../base/concat.ts";
 import type { CommandModule } from "../command.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
-import { count } from "../target.ts";
+import { count } from "../values.ts";
 import type { Terminal } from "../terminal.ts";
 import { describe, jsonOf } from "./describe.ts";
 import { protocolOf } from "./endpoints.ts";
@@ -82,7 +82,7 @@ async function read(terminal: Terminal, file: string): Promise<Uint8Array> {
   if (file === "-") {
     const chunks: Uint8Array[] = [];
     for await (const chunk of terminal.input()) chunks.push(chunk);
-    return concat(...chunks);
+    return concat(new Uint8Array(0), ...chunks);
   }
   try {
     const bytes = readFileSync(file);

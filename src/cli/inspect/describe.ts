@@ -4,10 +4,11 @@
  * @module
  */
 
+import { hexOf } from "../../base/hex.ts";
 import { printable } from "../../base/untrusted.ts";
 import type { Style } from "../output.ts";
 import { checkOf, codeName, digestOf, flagNames } from "./header_fields.ts";
-import { hexDump, hexOf } from "./hex.ts";
+import { hexDump } from "./hex.ts";
 import { textOf } from "./payload.ts";
 import type { Seen, SeenDamage, SeenFrame } from "./seen.ts";
 
@@ -97,7 +98,7 @@ function hasId({ fields: { id }, protocol }: SeenFrame): boolean {
 }
 
 /** Every field of a header in the order of its bytes. */
-export function headerText({ bytes, fields, protocol }: SeenFrame): string {
+function headerText({ bytes, fields, protocol }: SeenFrame): string {
   const { check, code, digest, flags, id, sentAt, size } = fields;
   const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
   const name = codeName(code);

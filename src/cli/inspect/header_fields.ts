@@ -4,13 +4,13 @@
  * @module
  */
 
+import { hexOf } from "../../base/hex.ts";
 import { crc32, crc8Header } from "../../wire/crc32.ts";
 import { getUuid } from "../../wire/decoded_frame.ts";
 import { Flag, isPiece, SystemCode } from "../../wire/frame.ts";
 import { viewOf } from "../../wire/integers.ts";
 import type { Protocol } from "../../wire/protocols.ts";
 import { sha256 } from "../../wire/python/sha256.ts";
-import { hexOf } from "./hex.ts";
 
 /** The fields of a header. Those that a protocol does not have are `undefined`. */
 export interface HeaderFields {

@@ -1,15 +1,8 @@
 /**
- * Bytes as hexadecimal digits, and back.
+ * Hexadecimal digits as bytes, and bytes as a dump.
  *
  * @module
  */
-
-/** Returns bytes as hexadecimal digits. */
-export function hexOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
-}
 
 /**
  * Returns the bytes that hexadecimal digits stand for. Spaces, line ends, colons and commas between the bytes, and `0x`

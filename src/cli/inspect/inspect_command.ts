@@ -12,7 +12,7 @@ import { loadTransport } from "../../auto/load_transport.ts";
 import type { CommandModule } from "../command.ts";
 import { CommandError, ExitCode } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
-import { count } from "../target.ts";
+import { count } from "../values.ts";
 import type { Terminal } from "../terminal.ts";
 import { endpointOf, protocolOf, serverOf } from "./endpoints.ts";
 import { filterOf, type FilterOptions } from "./filter.ts";

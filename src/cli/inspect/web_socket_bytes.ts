@@ -40,6 +40,8 @@ export class WebSocketBytes {
   #stage: "head" | "frames" | "unreadable" = "head";
   /** The frame whose content is under way. */
   #left = 0;
+  /** True if the message, of which there may be several frames, is binary. */
+  #binary = false;
   #opcode = 0;
   #mask: Uint8Array | undefined = undefined;
   #turn = 0;
@@ -101,8 +103,7 @@ export class WebSocketBytes {
       if (this.#mask !== undefined) {
         for (let i = 0; i < bytes.length; i++) bytes[i] ^= this.#mask[this.#turn++ & 3];
       }
-      // 0 continues a message, 2 begins a binary one.
-      if (this.#opcode === 0 || this.#opcode === 2) this.#sink.bytes(bytes);
+      if (this.#binary && this.#opcode <= 2) this.#sink.bytes(bytes);
       return true;
     }
     const [held, at] = [this.#held, this.#at];
@@ -115,6 +116,8 @@ export class WebSocketBytes {
     const view = viewOf(held);
     this.#left = more === 0 ? short : more === 2 ? view.getUint16(at + 2) : Number(view.getBigUint64(at + 2));
     this.#opcode = held[at] & 0x0f;
+    // 0 continues the message that 1, a text, or 2 has begun.
+    if (this.#opcode === 1 || this.#opcode === 2) this.#binary = this.#opcode === 2;
     this.#mask = masked ? held.slice(at + 2 + more, at + header) : undefined;
     this.#turn = 0;
     this.#take(header);
