@@ -78,6 +78,23 @@ describe("the work that a peer causes", () => {
   });
 });
 
+describe("the messages of a WebSocket", () => {
+  it("are bytes if they are binary, in however many frames, and texts are not", () => {
+    const got: number[] = [];
+    const direction = new WebSocketBytes("client", false, {
+      bytes: (bytes) => void got.push(...bytes),
+      note: () => {},
+      unreadable: () => {},
+    });
+    direction.push(utf8("GET / HTTP/1.1\r\n\r\n"));
+    // A binary message in two frames with a ping within, and a text message in two.
+    for (const frame of [[0x02, 1, 7], [0x89, 1, 1], [0x80, 1, 8], [0x01, 1, 65], [0x80, 1, 66], [0x82, 1, 9]]) {
+      direction.push(Uint8Array.from(frame));
+    }
+    assertEquals(got, [7, 8, 9]);
+  });
+});
+
 describe("chunks that are given back", () => {
   it("are not read again", async () => {
     const seen: Seen[] = [];

@@ -43,7 +43,7 @@ export function handledMiddleware(setup: Setup): (received: Incoming, peer: AnyP
     if (call === undefined) return next();
     try {
       const result = context.with(call.context, next);
-      return isThenable(result) ? call.later(result) : call.handled(result);
+      return isThenable(result) ? call.later(result as Promise<unknown>) : call.handled(result);
     } catch (error) {
       call.failed(error);
       throw error;
@@ -110,13 +110,8 @@ class HandledCall {
     return new HandledCall(setup, received, name, oneWay, within, span);
   }
 
-  /** Returns the promise of a handler, or one that takes its place. */
-  later(result: PromiseLike<unknown>): unknown {
-    if (!isPromise(result)) {
-      // Some do their work whenever they are asked for their value, and they are asked by others.
-      this.ended();
-      return result;
-    }
+  /** Returns the promise of a handler, or one that takes its place. `next()` makes a promise of whatever can be awaited. */
+  later(result: Promise<unknown>): Promise<unknown> {
     if (this.#received.kind === "stream") {
       return result.then((value) => this.handled(value), (error) => {
         this.failed(error);
@@ -226,15 +221,6 @@ function isTrusted(answer: unknown, guard: Guard): boolean {
   throw new TypeError(
     `trust must return true or false at once, so the peer is not trusted: it returned ${shown(answer)}`,
   );
-}
-
-/** Returns whether a value is a promise of the language. Never throws, whatever the value is. */
-function isPromise(value: unknown): value is Promise<unknown> {
-  try {
-    return value instanceof Promise;
-  } catch {
-    return false;
-  }
 }
 
 /** Returns what can be recorded of anything that was thrown. Never throws. */
