@@ -1,6 +1,14 @@
 /**
- * Veltix: typed messages and streams over TCP, TLS and WebSockets for Deno, Bun, Node and browsers: framing, integrity,
- * typed routing, request and reply, broadcast; and the wire protocols of Python's `veltix`.
+ * Typed messages, requests and streams between programs on Deno, Bun, Node and in browsers, with one API. They travel over
+ * TCP, unix sockets, TLS or WebSockets, and sessions can survive a cut cable. The core has no dependencies.
+ *
+ * - **Messages** have a code, a name and codecs; handlers and callers are inferred. `json(schema)` checks payloads with any
+ *   Standard Schema validator, and `json<T>()` trusts the other side.
+ * - **Requests** go both ways, with timeouts, `AbortSignal` and typed errors. **Streams** are Web Streams with flow control.
+ * - **Connections** have back-pressure, heartbeats, limits with defaults, reconnecting and resuming.
+ * - **Security**: TLS with client certificates, or encryption with identities (`@veltix/core/encryption`).
+ * - **Permissions**: on Deno, `--allow-net` is enough for TCP.
+ * - **Versions**: Deno 2.8.0, Bun 1.4.1, Node 22.12 and later; TypeScript 5.7 and later.
  *
  * @example A server, a client, a message and a request
  * ```ts
@@ -215,9 +223,12 @@ export { CLOSE_REASONS, type CloseReason } from "./src/link/close_reason.ts";
 export type { Answer, PingOptions, RequestOptions, RequestScope } from "./src/session/requests.ts";
 export type { Metadata } from "./src/wire/metadata.ts";
 export type {
+  BatchHandler,
+  BatchRouteOptions,
   Handler,
   HandlerResult,
   NewRoute,
+  RouteHandler,
   RouteInfo,
   RouteOptions,
   StreamHandler,

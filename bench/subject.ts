@@ -5,8 +5,19 @@
  * @module
  */
 
-/** The subjects by name; `resume` is the library with resumption, `veltix-websocket` the library over WebSockets. */
-export type SubjectName = "raw" | "batch" | "veltix" | "resume" | "veltix-websocket" | ProtectedName | PeerName;
+/**
+ * The subjects by name; `resume` is the library with resumption, `batched` the library whose handlers of messages get
+ * arrays, `veltix-websocket` the library over WebSockets.
+ */
+export type SubjectName =
+  | "raw"
+  | "batch"
+  | "veltix"
+  | "resume"
+  | "batched"
+  | "veltix-websocket"
+  | ProtectedName
+  | PeerName;
 
 /** The library with encryption and with TLS, and the floor `batch` over bare `node:tls`. */
 export type ProtectedName = "noise" | "tls" | "node:tls";
@@ -46,6 +57,8 @@ export interface Served {
 export interface Peer {
   /** Sends a one-way message. Returns false when the sender ought to wait for `ready`. */
   send(content: Uint8Array): boolean;
+  /** The same, and takes the memory of the content; missing if the subject has no such way. */
+  give?(content: Uint8Array): boolean;
   /** Resolves when there is room again. */
   ready(): Promise<void>;
   /** Sends a request; `done` gets the reply, valid only during the call. */

@@ -10,14 +10,17 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
+const SILENT = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"];
 /** What npm is told besides what to do: no lock file, no advice, no warnings about packages of others. */
-export const QUIET = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", "--fetch-retries=1"];
+export const QUIET = [...SILENT, "--no-package-lock"];
+/** The same for a folder that has a lock file: it is read, and stays as it is. */
+const LOCKED = [...SILENT, "--no-save"];
 /** The name of npm's program. */
 export const NPM: string = process.platform === "win32" ? "npm.cmd" : "npm";
 /** So long it is waited for another process, in milliseconds. */
 const PATIENCE = 600_000;
 
-/** Whether `npm install` brought what the `package.json` of a folder names: it leaves a stamp when it is through. */
+/** Whether `npm install` brought what the `package.json` and the lock file of a folder name: it leaves a stamp when it is through. */
 export function isInstalled(folder: string): boolean {
   const stamp = stampOf(folder);
   return existsSync(stamp) && readFileSync(stamp, "utf8") === hashOf(folder);
@@ -36,7 +39,7 @@ export function npmInstall(folder: string, what: string): string | undefined {
   try {
     if (isInstalled(folder)) return undefined;
     console.log(`Installing ${what} (npm install)`);
-    const { status, stderr, error } = spawnSync(NPM, ["install", ...QUIET], {
+    const { status, stderr, error } = spawnSync(NPM, ["install", ...existsSync(lockFileOf(folder)) ? LOCKED : QUIET], {
       cwd: folder,
       encoding: "utf8",
       shell: process.platform === "win32",
@@ -97,6 +100,12 @@ function stampOf(folder: string): string {
   return `${folder}node_modules/.package-json.sha256`;
 }
 
+function lockFileOf(folder: string): string {
+  return `${folder}package-lock.json`;
+}
+
 function hashOf(folder: string): string {
-  return createHash("sha256").update(readFileSync(`${folder}package.json`)).digest("hex");
+  const hash = createHash("sha256").update(readFileSync(`${folder}package.json`));
+  if (existsSync(lockFileOf(folder))) hash.update(readFileSync(lockFileOf(folder)));
+  return hash.digest("hex");
 }

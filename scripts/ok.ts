@@ -13,6 +13,7 @@ import { spawn } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { ROOT } from "./runtimes.ts";
+import { markdownFiles } from "./site/pages.ts";
 
 /** The code of runtimes. That of a page has the types of browsers, which exclude those of Deno. */
 const CODE = [
@@ -21,8 +22,15 @@ const CODE = [
 ];
 const PAGES = globSync("examples/*/page/page.ts", { cwd: ROOT });
 const entries: string[] = Object.values(JSON.parse(readFileSync(`${ROOT}jsr.json`, "utf8")).exports);
-const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT }).sort()];
-const required = ["mod.ts", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"];
+const required = [
+  "mod.ts",
+  "README.md",
+  "LICENSE",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CODE_OF_CONDUCT.md",
+];
 
 const steps: [name: string, args: string[]][] = [
   ["format", ["fmt", "--check"]],
@@ -32,7 +40,7 @@ const steps: [name: string, args: string[]][] = [
   ["types of the benchmark", ["check", "--lock=bench/deno.lock", "bench"]],
   // One by one: what one of them exports, another may still leave out.
   ...entries.map((entry): [string, string[]] => [`public docs of ${entry}`, ["doc", "--lint", entry]]),
-  ["code in the pages", ["check", "--doc-only", ...pages]],
+  ["code in the pages", ["check", "--doc-only", ...markdownFiles()]],
   ["types of the examples in the sources", ["check", "--doc", "mod.ts", "src"]],
   // A thread that checks its types first may take longer than a request.
   ["examples in the sources", ["test", "--doc", "-A", "--no-check", "--reporter=dot", "mod.ts", "src"]],

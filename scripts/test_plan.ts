@@ -1,15 +1,20 @@
 /**
- * Which test files run beside which, and which of them look at real time. Three at a time keep two cores busy while some
- * wait for a program that they started, and yet no test is to notice it:
+ * Which test files run beside which, and which of them look at real time. Three processes at a time keep two cores busy
+ * while some wait for a program that they started, and yet no test is to notice it:
  *
  * - Those to which a port matters run one at a time, and nothing with sockets meanwhile, which could be given that port.
  * - Those that choose a port which the system gives to nobody run one at a time, beside all others.
  * - All others run as a lane is free.
  *
+ * Files that no port matters to share a process with others, because most of their time is the start of a process and the
+ * loading of modules. `ALONE` says which have one of their own, and why.
+ *
  * @module
  */
 
 const LANES = 3;
+/** How many files share a process at most. Deno takes longer for each file, the more it has loaded. */
+const GROUP_SIZE = 10;
 
 /** Where `tests/<name>_test.ts` runs: in the first row that names it, else in `sockets`. `*` stands for any end. */
 const ROWS = {
@@ -24,7 +29,7 @@ const ROWS = {
     "session_closing",
   ],
   /** They choose a port by `freePort`, and take it a little later or once more. */
-  chosen: ["bench", "interop", "interop_recipes"],
+  chosen: ["bench", "getting_started_page", "interop", "interop_recipes", "tutorial_page"],
   /** They have sockets with any free port, or start a runtime; as may all that are named nowhere. */
   sockets: ["wire_streams"],
   /** They have no sockets. The programs that they start are compilers, and a Python that encodes. */
@@ -34,36 +39,66 @@ const ROWS = {
     "assert",
     "bench_results",
     "checks",
+    "client_comeback",
     "client_queue",
     "client_sending",
+    "compression_codecs",
     "config",
+    "contract_types",
+    "declared_errors",
     "encryption_ed25519",
+    "encryption_handshake",
+    "encryption_noise",
     "events",
+    "fair_yield",
     "fault_log",
     "format_bytes",
     "id_map",
     "imports",
     "interop_golden",
     "ip_networks",
+    "junit",
+    "link_channel",
+    "local_address",
     "logger_file",
     "memory_faults",
     "memory_lines",
     "message",
     "message_port",
+    "middleware",
+    "moving_picture",
+    "pages",
+    "plain_ip",
     "public_api",
+    "ready_middleware",
+    "release",
     "resume_cuts",
     "resume_model",
+    "runtime_check",
     "server_pending",
+    "server_shut_out",
     "session_deliveries",
     "session_failures",
+    "session_frame_source",
+    "session_frame_writer",
     "session_heartbeat",
     "session_ids",
-    "session_frame_writer",
     "session_peculiarities",
     "session_queue",
     "session_recovery",
+    "session_resume",
     "session_room",
     "session_timer_wheel",
+    "session_useless",
+    "streams_events",
+    "streams_flow",
+    "streams_hostile",
+    "streams_loop",
+    "streams_model",
+    "streams_own_errors",
+    "streams_states",
+    "streams_types",
+    "streams_wire",
     "test_plan",
     "testing_frames",
     "testing_resume",
@@ -78,6 +113,75 @@ const ROWS = {
     "worker_pool",
   ],
 } as const;
+
+/** Which files of the last two rows have a process of their own, by the reason. `*` stands for any end. */
+export const ALONE: Readonly<Record<string, readonly string[]>> = {
+  "starts programs or threads, which would count as left open by another file, or outlive it": [
+    "accept_carriers",
+    "bench_results",
+    "browser_bundle",
+    "cli_completions",
+    "cli_process",
+    "client_servers",
+    "consumer",
+    "encryption",
+    "encryption_identity",
+    "encryption_meeting",
+    "encryption_trust",
+    "examples_*",
+    "from_python",
+    "handshake_leaks",
+    "logger_file",
+    "message_port",
+    "message_port_worker",
+    "opentelemetry_collector",
+    "pairs*",
+    "proxy_protocol",
+    "public_api",
+    "robustness",
+    "server_accept",
+    "stdio",
+    "tls",
+    "web_socket_client",
+    "web_socket_config",
+    "web_socket_hostile",
+    "web_socket_requests",
+    "web_socket_tls",
+    "wire_streams",
+    "wireshark",
+    "worker_payload",
+    "worker_pool",
+    "worker_route",
+  ],
+  "changes a global, a class that others use, or the environment": [
+    "browser",
+    "fake_timers",
+    "inspect_cost",
+    "plugins_misbehaviour",
+    "session_useless",
+    "streams_flow",
+    "testing_simulate",
+    "web_socket_standard",
+    "wire_decoder",
+    "wire_resync",
+  ],
+  "listens for what the process as a whole reports, such as a rejection that nobody handles": [
+    "resume_model",
+    "streams_hostile",
+    "testing_resume",
+  ],
+  "failed on Bun once, when others had run in the process before it; why is not known": [
+    "streams_files",
+  ],
+  "measures the memory or the time of the process": ["cli_bench", "tls_ending", "wire_decoder_time"],
+  "takes so long that a group with it would be the last to end": [
+    "cli_doctor",
+    "resume_cuts",
+    "session_compression",
+    "session_resume",
+    "streams_model",
+  ],
+};
 
 /** They take long and come first, so that no lane waits long for the others at the end. */
 const LONG = [
@@ -178,20 +282,43 @@ export function planOf(files: readonly string[]): Plan {
  * @param files The paths of all test files.
  */
 export function strangersAmong(files: readonly string[]): string[] {
-  return [...Object.values(ROWS).flat(), ...LONG].filter((name) => !files.some((file) => isNamed(file, [name])));
+  const names = [...Object.values(ROWS).flat(), ...Object.values(ALONE).flat(), ...LONG];
+  return names.filter((name) => !files.some((file) => isNamed(file, [name])));
 }
 
 /**
- * Runs `test` for each file, three at a time where they may.
+ * Divides files into those that share a process. What takes long comes first.
+ *
+ * @param row The files of the row `inside` or `sockets`, in the order of {@linkcode planOf}.
+ */
+export function groupsOf(row: readonly string[]): string[][] {
+  const alone = row.filter((file) => isNamed(file, Object.values(ALONE).flat()));
+  const shared = row.filter((file) => !alone.includes(file));
+  // Few files are divided among the lanes.
+  const groups = Math.max(Math.ceil(shared.length / GROUP_SIZE), Math.min(shared.length, LANES));
+  // In turns, so that those that take long and come first are spread over the groups.
+  const together = Array.from({ length: groups }, (_, at) => shared.filter((_, index) => index % groups === at));
+  const long = alone.filter((file) => isNamed(file, LONG));
+  const single = (file: string): string[] => [file];
+  return [...long.map(single), ...together, ...alone.filter((file) => !long.includes(file)).map(single)];
+}
+
+/**
+ * Runs `test` for each group of files that share a process, three groups at a time where they may.
  *
  * @param files All files of a run.
- * @param test Runs one; it never rejects.
+ * @param test Runs the files of a group in one process; it never rejects.
  */
-export async function runPlan(files: readonly string[], test: (file: string) => Promise<void>): Promise<void> {
-  const { ports, chosen, inside, sockets } = planOf(files);
-  const run = async (...rows: string[][]): Promise<void> => {
+export async function runPlan(
+  files: readonly string[],
+  test: (group: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const plan = planOf(files);
+  const [ports, chosen] = [plan.ports, plan.chosen].map((row) => row.map((file) => [file]));
+  const [inside, sockets] = [plan.inside, plan.sockets].map(groupsOf);
+  const run = async (...rows: string[][][]): Promise<void> => {
     for (const row of rows) {
-      for (let file = row.shift(); file !== undefined; file = row.shift()) await test(file);
+      for (let group = row.shift(); group !== undefined; group = row.shift()) await test(group);
     }
   };
   const freed = run(ports);

@@ -5,7 +5,11 @@
  * @module
  */
 
-/** The codecs by their names in the handshake. */
+/**
+ * The codecs by their names in the handshake.
+ *
+ * @category Options
+ */
 export type CompressionCodecName = "zstd" | "deflate-raw";
 
 /** A codec that works at once, without a promise. */

@@ -7,7 +7,11 @@
 import type { Endpoint } from "./base/address.ts";
 import type { Connection } from "./transport.ts";
 
-/** The part of an `Identity` that the core knows. */
+/**
+ * The part of an `Identity` that the core knows.
+ *
+ * @category Security
+ */
 export interface IdentityLike {
   /** The public key as text, `vx1:…`. */
   readonly publicKey: string;
@@ -15,7 +19,11 @@ export interface IdentityLike {
   readonly fingerprint: string;
 }
 
-/** Options of encryption on a server. */
+/**
+ * Options of encryption on a server.
+ *
+ * @category Security
+ */
 export interface EncryptionServerOptions {
   /** The identity of the server, or up to four of them, so that one can replace another. */
   readonly identity: IdentityLike | readonly IdentityLike[];
@@ -27,7 +35,11 @@ export interface EncryptionServerOptions {
   readonly allow?: readonly string[];
 }
 
-/** A key that a peer shows, as passed to a function that decides about trust. */
+/**
+ * A key that a peer shows, as passed to a function that decides about trust.
+ *
+ * @category Security
+ */
 export interface TrustedKey {
   /** The public key as text, `vx1:…`. */
   readonly publicKey: string;
@@ -35,14 +47,22 @@ export interface TrustedKey {
   readonly fingerprint: string;
 }
 
-/** The servers that a client trusts: a public key, several, a function, or a store such as `trustOnFirstUse()`. */
+/**
+ * The servers that a client trusts: a public key, several, a function, or a store such as `trustOnFirstUse()`.
+ *
+ * @category Security
+ */
 export type TrustOption =
   | string
   | readonly string[]
   | ((keys: readonly TrustedKey[], address: Endpoint) => boolean | Promise<boolean>)
   | { wanted(keys: never, address: Endpoint): unknown };
 
-/** Options of encryption on a client. */
+/**
+ * Options of encryption on a client.
+ *
+ * @category Security
+ */
 export interface EncryptionClientOptions {
   /** The servers to trust. No data of the program is sent to a server that shows another identity. */
   readonly trust: TrustOption;

@@ -6,7 +6,11 @@
  * @module
  */
 
-/** Codes of a {@linkcode ConnectionError}, the same on every runtime. */
+/**
+ * Codes of a {@linkcode ConnectionError}, the same on every runtime.
+ *
+ * @category Errors
+ */
 export type ConnectionErrorCode =
   | "address-in-use"
   | "address-unavailable"
@@ -21,7 +25,11 @@ export type ConnectionErrorCode =
   | "unreachable"
   | "unresolvable";
 
-/** Codes of a {@linkcode HandshakeError}. */
+/**
+ * Codes of a {@linkcode HandshakeError}.
+ *
+ * @category Errors
+ */
 export type HandshakeErrorCode =
   | "certificate-expired"
   | "certificate-untrusted"
@@ -42,13 +50,25 @@ export type HandshakeErrorCode =
   | "unauthorized"
   | "version-mismatch";
 
-/** Codes of a {@linkcode ProtocolError}: what was wrong with the bytes of the peer. */
+/**
+ * Codes of a {@linkcode ProtocolError}: what was wrong with the bytes of the peer.
+ *
+ * @category Errors
+ */
 export type ProtocolErrorCode = "corrupt" | "decryption-failed" | "message-too-large" | "protocol-error";
 
-/** Codes of a {@linkcode PayloadError}. */
+/**
+ * Codes of a {@linkcode PayloadError}.
+ *
+ * @category Errors
+ */
 export type PayloadErrorCode = "invalid-payload" | "metadata-unsupported" | "payload-too-large";
 
-/** Codes of a {@linkcode MessageTypeError}. */
+/**
+ * Codes of a {@linkcode MessageTypeError}.
+ *
+ * @category Errors
+ */
 export type MessageTypeErrorCode =
   | "already-replied"
   | "code-out-of-range"
@@ -57,10 +77,18 @@ export type MessageTypeErrorCode =
   | "not-requested"
   | "type-mismatch";
 
-/** Codes of a {@linkcode ConfigError}. */
+/**
+ * Codes of a {@linkcode ConfigError}.
+ *
+ * @category Errors
+ */
 export type ConfigErrorCode = "invalid-config" | "unsupported";
 
-/** Codes of a {@linkcode BackpressureError}. */
+/**
+ * Codes of a {@linkcode BackpressureError}.
+ *
+ * @category Errors
+ */
 export type BackpressureErrorCode =
   | "buffer-full"
   | "ids-exhausted"
@@ -68,16 +96,32 @@ export type BackpressureErrorCode =
   | "too-many-streams"
   | "total-buffer-full";
 
-/** Codes of a {@linkcode TimeoutError}. */
+/**
+ * Codes of a {@linkcode TimeoutError}.
+ *
+ * @category Errors
+ */
 export type TimeoutErrorCode = "deadline-exceeded" | "timeout";
 
-/** Codes of a {@linkcode WorkerError}. */
+/**
+ * Codes of a {@linkcode WorkerError}.
+ *
+ * @category Errors
+ */
 export type WorkerErrorCode = "worker-crashed" | "worker-stopped";
 
-/** Codes of a {@linkcode PermissionError}. */
+/**
+ * Codes of a {@linkcode PermissionError}.
+ *
+ * @category Errors
+ */
 export type PermissionErrorCode = "permission-denied";
 
-/** Codes of a {@linkcode PluginError}. */
+/**
+ * Codes of a {@linkcode PluginError}.
+ *
+ * @category Errors
+ */
 export type PluginErrorCode =
   | "dependency-circular"
   | "dependency-missing"
@@ -101,6 +145,8 @@ export type PluginErrorCode =
  * const error: Error = new ConnectionError("refused", 'Cannot connect to "127.0.0.1:9": the connection was refused');
  * assertEquals(error instanceof VeltixError && error.code, "refused");
  * ```
+ *
+ * @category Errors
  */
 export class VeltixError<Code extends string = string> extends Error {
   /** What went wrong, stable across releases and runtimes. */
@@ -126,6 +172,8 @@ export class VeltixError<Code extends string = string> extends Error {
 
 /**
  * Raised when the options of a Server or a Client contradict each other, or ask for something that is not available.
+ *
+ * @category Errors
  */
 export class ConfigError extends VeltixError<ConfigErrorCode> {
   /** The name of the class. */
@@ -134,7 +182,11 @@ export class ConfigError extends VeltixError<ConfigErrorCode> {
   }
 }
 
-/** Raised when a connection could not be made, was lost, or does not exist. */
+/**
+ * Raised when a connection could not be made, was lost, or does not exist.
+ *
+ * @category Errors
+ */
 export class ConnectionError extends VeltixError<ConnectionErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -142,7 +194,11 @@ export class ConnectionError extends VeltixError<ConnectionErrorCode> {
   }
 }
 
-/** What a server tells a client that it refuses. */
+/**
+ * What a server tells a client that it refuses.
+ *
+ * @category Errors
+ */
 export interface Refusal {
   /** The server's code, such as `"unauthorized"` or `"too-many-connections"`. The list of codes is not closed. */
   readonly code: string;
@@ -173,6 +229,8 @@ export interface Refusal {
  * const { code, refusal } = await assertRejects(() => second.connect(), HandshakeError);
  * assertEquals([code, refusal?.retryAfter], ["too-many-connections", 1_000]);
  * ```
+ *
+ * @category Errors
  */
 export class HandshakeError extends VeltixError<HandshakeErrorCode> {
   /** What the server told the client if it refused, the same on both sides; otherwise `undefined`. */
@@ -200,7 +258,11 @@ export class HandshakeError extends VeltixError<HandshakeErrorCode> {
   }
 }
 
-/** Raised when the bytes of a peer break the protocol. */
+/**
+ * Raised when the bytes of a peer break the protocol.
+ *
+ * @category Errors
+ */
 export class ProtocolError extends VeltixError<ProtocolErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -208,7 +270,11 @@ export class ProtocolError extends VeltixError<ProtocolErrorCode> {
   }
 }
 
-/** Raised when a payload could not be encoded or decoded, is invalid, or is larger than the peer accepts; or its metadata. */
+/**
+ * Raised when a payload could not be encoded or decoded, is invalid, or is larger than the peer accepts; or its metadata.
+ *
+ * @category Errors
+ */
 export class PayloadError extends VeltixError<PayloadErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -216,7 +282,11 @@ export class PayloadError extends VeltixError<PayloadErrorCode> {
   }
 }
 
-/** Raised when a message type is declared or used wrongly. */
+/**
+ * Raised when a message type is declared or used wrongly.
+ *
+ * @category Errors
+ */
 export class MessageTypeError extends VeltixError<MessageTypeErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -227,6 +297,8 @@ export class MessageTypeError extends VeltixError<MessageTypeErrorCode> {
 /**
  * Raised when no answer came in time. The code is `deadline-exceeded` if the time was that of a message on whose behalf
  * something was asked.
+ *
+ * @category Errors
  */
 export class TimeoutError extends VeltixError<TimeoutErrorCode> {
   /** The name of the class. */
@@ -235,7 +307,11 @@ export class TimeoutError extends VeltixError<TimeoutErrorCode> {
   }
 }
 
-/** Raised when more was sent than can be taken. The message was not accepted. */
+/**
+ * Raised when more was sent than can be taken. The message was not accepted.
+ *
+ * @category Errors
+ */
 export class BackpressureError extends VeltixError<BackpressureErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -243,7 +319,11 @@ export class BackpressureError extends VeltixError<BackpressureErrorCode> {
   }
 }
 
-/** Raised when a worker thread ended while it had a message. It crashed (`cause` says how), or it was ended. */
+/**
+ * Raised when a worker thread ended while it had a message. It crashed (`cause` says how), or it was ended.
+ *
+ * @category Errors
+ */
 export class WorkerError extends VeltixError<WorkerErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -251,7 +331,11 @@ export class WorkerError extends VeltixError<WorkerErrorCode> {
   }
 }
 
-/** Raised when a plugin fails, is not there, or cannot be registered, removed or attached. `cause` is what it threw. */
+/**
+ * Raised when a plugin fails, is not there, or cannot be registered, removed or attached. `cause` is what it threw.
+ *
+ * @category Errors
+ */
 export class PluginError extends VeltixError<PluginErrorCode> {
   /** The name of the class. */
   override get name(): string {
@@ -259,7 +343,11 @@ export class PluginError extends VeltixError<PluginErrorCode> {
   }
 }
 
-/** Raised when a plugin uses what it has no permission for. The message says how to grant it. */
+/**
+ * Raised when a plugin uses what it has no permission for. The message says how to grant it.
+ *
+ * @category Errors
+ */
 export class PermissionError extends VeltixError<PermissionErrorCode> {
   /** The name of the plugin. */
   readonly plugin: string;
@@ -286,7 +374,11 @@ export class PermissionError extends VeltixError<PermissionErrorCode> {
   }
 }
 
-/** Raised when the peer answered a request with an error. `code` and `message` are the peer's own words. */
+/**
+ * Raised when the peer answered a request with an error. `code` and `message` are the peer's own words.
+ *
+ * @category Errors
+ */
 export class RemoteError extends VeltixError {
   /** What the peer added, parsed from JSON and not validated. */
   readonly details: unknown;

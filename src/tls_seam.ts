@@ -6,10 +6,18 @@
 
 import type { Transport } from "./transport.ts";
 
-/** A certificate or a key in PEM, as text or as bytes. */
+/**
+ * A certificate or a key in PEM, as text or as bytes.
+ *
+ * @category Security
+ */
 export type Pem = string | Uint8Array;
 
-/** Options of TLS on a server. */
+/**
+ * Options of TLS on a server.
+ *
+ * @category Security
+ */
 export interface TlsServerOptions {
   /** The certificate, and then the intermediate certificates on the way to the root. */
   readonly cert: Pem;
@@ -27,7 +35,11 @@ export interface TlsServerOptions {
   readonly minVersion?: "TLSv1.2" | "TLSv1.3";
 }
 
-/** Options of TLS on a client. */
+/**
+ * Options of TLS on a client.
+ *
+ * @category Security
+ */
 export interface TlsClientOptions {
   /** The certificates that vouch for the server. @default those that the system trusts */
   readonly ca?: Pem | readonly Pem[];

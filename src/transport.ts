@@ -11,19 +11,31 @@ import type { EventLoop } from "./base/clock.ts";
 export type { Address, Endpoint, TcpEndpoint, UnixEndpoint } from "./base/address.ts";
 export type { Clock, EventLoop, TimerHandle } from "./base/clock.ts";
 
-/** Options of a socket. */
+/**
+ * Options of a socket.
+ *
+ * @category Transport
+ */
 export interface SocketOptions {
   /** The largest chunk that one read returns, in bytes, where the adapter owns the buffer. @default 65536 */
   readonly bufferSize?: number;
 }
 
-/** Options for connecting. */
+/**
+ * Options for connecting.
+ *
+ * @category Transport
+ */
 export interface ConnectOptions extends SocketOptions {
   /** Aborting it rejects `connect` with the signal's reason and leaves no socket behind. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Opens and accepts connections, by the sockets of a runtime or anything else that carries bytes both ways. */
+/**
+ * Opens and accepts connections, by the sockets of a runtime or anything else that carries bytes both ways.
+ *
+ * @category Transport
+ */
 export interface Transport {
   /** Its name, for logs and statistics, such as `"node"`. */
   readonly name: string;
@@ -49,7 +61,11 @@ export interface Transport {
   readonly eventLoop?: EventLoop;
 }
 
-/** Accepts connections. Iterating ends when it is closed and throws when accepting fails for good. */
+/**
+ * Accepts connections. Iterating ends when it is closed and throws when accepting fails for good.
+ *
+ * @category Transport
+ */
 export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   /** Where it listens, with the real port. */
   readonly address: Address;
@@ -59,7 +75,11 @@ export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   unref(): void;
 }
 
-/** A certificate that a peer has proved to be its own. */
+/**
+ * A certificate that a peer has proved to be its own.
+ *
+ * @category Security
+ */
 export interface PeerCertificate {
   /** The common name of its owner; empty if there is none. */
   readonly subject: string;
@@ -77,7 +97,11 @@ export interface PeerCertificate {
   readonly validTo: Date;
 }
 
-/** The protection of a connection. */
+/**
+ * The protection of a connection.
+ *
+ * @category Security
+ */
 export interface ConnectionSecurity {
   /** The kind of protection: `"noise"` is encryption with identities. */
   readonly kind: "noise" | "tls";
@@ -92,7 +116,11 @@ export interface ConnectionSecurity {
   readonly fault?: Error | undefined;
 }
 
-/** The HTTP request that asked for a WebSocket. Everything in it comes from the peer. */
+/**
+ * The HTTP request that asked for a WebSocket. Everything in it comes from the peer.
+ *
+ * @category WebSockets
+ */
 export interface UpgradeRequest {
   /** The URL, with the host that the request names. */
   readonly url: URL;
@@ -102,7 +130,11 @@ export interface UpgradeRequest {
   readonly cookies: ReadonlyMap<string, string>;
 }
 
-/** The beginning of an accepted connection that a proxy has passed on, as far as it was read before `secure`. */
+/**
+ * The beginning of an accepted connection that a proxy has passed on, as far as it was read before `secure`.
+ *
+ * @category Transport
+ */
 export interface Forwarded {
   /** The address of the peer behind the proxy. */
   readonly remote: Address;
@@ -110,7 +142,11 @@ export interface Forwarded {
   readonly rest: Uint8Array;
 }
 
-/** Receives what {@linkcode Connection.readTo} reads. */
+/**
+ * Receives what {@linkcode Connection.readTo} reads.
+ *
+ * @category Transport
+ */
 export interface ChunkReader {
   /**
    * Called once for each `readTo`. It must not throw.
@@ -122,8 +158,24 @@ export interface ChunkReader {
 }
 
 /**
+ * Hears what became of the bytes given to {@linkcode Connection.writeTo}.
+ *
+ * @category Transport
+ */
+export interface ChunkWriter {
+  /**
+   * Called once for each `writeTo`, when the socket can take more. It must not throw.
+   *
+   * @param error What `write` rejects with; `undefined` or `null` if all bytes were taken.
+   */
+  taken(error?: unknown): void;
+}
+
+/**
  * One open byte stream in both directions. TCP connections have Nagle's algorithm off. `read` and `write` are used one
  * at a time each, and the two directions do not wait for each other.
+ *
+ * @category Transport
  */
 export interface Connection {
   /** The address of this end. Once the connection is over, it may be the one that the listener was given. */
@@ -176,6 +228,11 @@ export interface Connection {
    * changed. Rejects like `read`, and with `ConnectionError` `closed` after `closeWrite`.
    */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Does the same as `write`, for callers that write often. It is used in place of `write` and needs no promises. `taken` may
+   * be called within the call, but never with an error.
+   */
+  writeTo?(bytes: Uint8Array, writer: ChunkWriter): void;
   /** Sends what was written, then FIN. Reading goes on. Idempotent. */
   closeWrite(): Promise<void>;
   /**

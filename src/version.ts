@@ -4,5 +4,9 @@
  * @module
  */
 
-/** The version of this package, such as `"1.2.3"`. */
+/**
+ * The version of this package, such as `"1.2.3"`.
+ *
+ * @category Utilities
+ */
 export const VERSION = "0.1.0";

@@ -10,10 +10,16 @@ import type { Transport, UpgradeRequest } from "./transport.ts";
 /**
  * Decides whether pages of an origin may connect, and returns that at once. If it throws, the page gets the status 500, and
  * the server's event `rejected` has the error.
+ *
+ * @category WebSockets
  */
 export type OriginCheck = (origin: string, request: UpgradeRequest) => boolean;
 
-/** Options of a server that takes WebSockets. */
+/**
+ * Options of a server that takes WebSockets.
+ *
+ * @category WebSockets
+ */
 export interface WebSocketServerOptions {
   /**
    * The path of the URL, such as `"/veltix"`. Requests with another path get the status 404.

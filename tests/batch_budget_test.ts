@@ -203,6 +203,27 @@ describe("the budget of connections that are busy at once", () => {
     assert(served.every((times) => times >= 99), served.join());
   });
 
+  it("counts the work that frames cause once their batch has ended, as if it had been done in it", () => {
+    const loop = new Loop();
+    const share = fresh();
+    let frames = 0;
+    const from = loop.time;
+    loop.budget.start(true, from, share);
+    do {
+      frames++;
+      loop.budget.postpone(0.25);
+    } while (!loop.budget.spend());
+    assertEquals(frames, 9, "more than 2 ms");
+    assertEquals(loop.budget.later, 2.25);
+    loop.budget.used(share, from);
+    assertEquals(share.used, 2.25, "the clock has not moved");
+    // What another batch of the same turn postpones comes to what has passed.
+    assertEquals(loop.budget.resume(frames, from - 2.25, share), false);
+    assert(loop.budget.resume(frames, from - 1, share));
+    for (frames = 1, loop.budget.postpone(0.25); !loop.budget.spend(); frames++) loop.budget.postpone(0.25);
+    assertEquals(frames, 5);
+  });
+
   it("serves at once who comes in between, however busy the others are", () => {
     const loop = new Loop();
     loop.flood(50);

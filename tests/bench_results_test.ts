@@ -313,7 +313,7 @@ describe("the tables of a page", () => {
         "| Round trip, median | ≤ 1.15 × raw | 116 µs, 1.16 | – | – |",
         "| 100 clients at once | ≥ 0.5 × batch | **51, 0.51** | – | – |",
         "| Memory, idle connection | ≤ 8.0 KB / 10.0 KB / 6.0 KB | **8.0 KB** | – | – |",
-        "| Memory, idle connection, of 10,000 | | 9.0 KB | – | – |",
+        "| Memory, idle connection, of 10,000 | ≤ 5.5 KB / 8.0 KB / 2.5 KB | 9.0 KB | – | – |",
         "| workload | Node | ws, Node |",
         "| 100 clients at once | 51 | 3 |",
       ]
@@ -369,6 +369,17 @@ describe("the charts", () => {
     const charts = draw(measured);
     assertEquals(Object.keys(charts), ["peers.svg"]);
     for (const part of ["ws, Node", "Veltix, Node", ">4.2k<"]) assert(charts["peers.svg"].includes(part), part);
+  });
+
+  test("show the most important of them once more for README.md", () => {
+    const measured = (["stress", "broadcast"] as const).flatMap((name) => [
+      ...samples(name, "ws", name, 100),
+      ...samples(name, "veltix", name, 4200),
+    ]);
+    const { "peers.svg": all, "summary.svg": some } = draw(measured);
+    for (const title of [">100 clients at once<", ">Broadcast to 100<"]) assert(all.includes(title), title);
+    assert(some.includes(">Broadcast to 100<"));
+    assert(!some.includes(">100 clients at once<"));
   });
 });
 

@@ -56,6 +56,19 @@ describe("readOptions()", () => {
     readOptions("it", { siez: undefined }, TABLE);
   });
 
+  it("says which option an unknown one is likely meant to be", () => {
+    const table = { hostname: optional(nonEmpty), maxConnections: optional(whole(1)), tls: unchecked<unknown>() };
+    const cases = { host: "hostname", max_connections: "maxConnections", maxConection: "maxConnections", TLS: "tls" };
+    for (const [name, meant] of Object.entries(cases)) {
+      const { message } = assertThrows(() => readOptions("it", { [name]: 1 }, table), TypeError);
+      assertEquals(message, `Unknown option "${name}": it has hostname, maxConnections, tls; did you mean "${meant}"?`);
+    }
+    for (const name of ["h", "", "name", "connections", "tsl"]) {
+      const { message } = assertThrows(() => readOptions("it", { [name]: 1 }, table), TypeError);
+      assertEquals(message, `Unknown option "${name}": it has hostname, maxConnections, tls`);
+    }
+  });
+
   it("names a wrong option with the prefix", () => {
     const wrong: [options: object, type: typeof TypeError | typeof RangeError, message: string][] = [
       [{ size: 10 }, RangeError, "it.size must be a whole number from 1 to 9, not 10"],

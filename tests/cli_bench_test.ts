@@ -25,6 +25,7 @@ import { pythonStress } from "../src/cli/bench/python_form/stress.ts";
 import type { Unit } from "../src/cli/bench/units.ts";
 import { ExitCode } from "../src/cli/exit_codes.ts";
 import { bench, startVeltix } from "./cli_bench_support.ts";
+import { itOnPosix } from "./posix.ts";
 
 const ECHO = messageType(300, "echo", bytes, bytes);
 
@@ -464,7 +465,7 @@ describe("veltix bench", () => {
     });
   }
 
-  it("prints what there is on Ctrl+C, and ends by its exit code", async () => {
+  itOnPosix("prints what there is on Ctrl+C, and ends by its exit code", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let asked = 0;
     const server = await startServer((content) => {

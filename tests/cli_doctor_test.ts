@@ -12,6 +12,7 @@ import { type AuthenticateContext, type ServerConfig, VERSION } from "../mod.ts"
 import { Identity } from "@veltix/core/encryption";
 import { greetingOf } from "../src/cli/doctor/greeting.ts";
 import { cli, type Outcome, serverFor, start } from "./cli_support.ts";
+import { itOnPosix } from "./posix.ts";
 import { pair } from "./tls_support.ts";
 import { unhex } from "./wire_support.ts";
 
@@ -273,7 +274,7 @@ describe("veltix doctor", () => {
     assertEquals(await running.code, 130);
   });
 
-  it("says what is wrong with a path, and exits with 2 for what is no address", async () => {
+  itOnPosix("says what is wrong with a path, and exits with 2 for what is no address", async () => {
     const folder = mkdtempSync(join(tmpdir(), "veltix-cli-"));
     try {
       assertMatch((await doctor(`unix:${join(folder, "none")}`)).steps.tcp.detail, /there is no file/);

@@ -6,8 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bytes, Client, type Message, messageType, text } from "../mod.ts";
 import { cli, type FakeTerminal, serverFor, start } from "./cli_support.ts";
+import { itOnPosix } from "./posix.ts";
 
 const ASK = messageType(200, "ask", text, text);
 const RAW = messageType(300, "raw", bytes, bytes);
@@ -100,9 +102,9 @@ describe("veltix serve", () => {
     assertEquals((await cli(["serve", join(dir.path, "none.mjs"), "--port", "0"])).code, 1);
   });
 
-  it("listens at a unix socket, with TLS, with encryption, and for WebSockets", async () => {
+  itOnPosix("listens at a unix socket, with TLS, with encryption, and for WebSockets", async () => {
     using dir = folder();
-    const certificates = new URL("./certificates/", import.meta.url).pathname;
+    const certificates = fileURLToPath(new URL("./certificates/", import.meta.url));
     const identity = join(dir.path, "identity.pem");
     const made = await cli(["keygen", identity, "--json"]);
     const [{ publicKey }] = made.json as { publicKey: string }[];

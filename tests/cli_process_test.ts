@@ -4,13 +4,15 @@ import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } 
 import { describe, it } from "@std/testing/bdd";
 import { spawn } from "node:child_process";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { Client, messageType, text } from "../mod.ts";
 import { serverFor, spawnCli } from "./cli_support.ts";
+import { itOnPosix } from "./posix.ts";
 
 const ASK = messageType(200, "ask", text, text);
 
 describe("a process of veltix", () => {
-  it("serves until Ctrl+C, lets its clients go, and exits with 0", async () => {
+  itOnPosix("serves until Ctrl+C, lets its clients go, and exits with 0", async () => {
     await using serve = spawnCli(["serve", "--port", "0"]);
     const [, port] = await serve.says(/Listening at 127\.0\.0\.1:(\d+) \(echo\)/);
     await using client = new Client({ port: Number(port) });
@@ -26,7 +28,7 @@ describe("a process of veltix", () => {
     assertFalse(said.includes("Ctrl+C") || said.includes("\x1b"), said);
   });
 
-  it("ends by SIGTERM with 143 and by Ctrl+C with 130, if it was not done", async () => {
+  itOnPosix("ends by SIGTERM with 143 and by Ctrl+C with 130, if it was not done", async () => {
     let asked = Promise.withResolvers<void>();
     const { at, server } = await serverFor((server) => {
       server.route(ASK, ({ signal }) => {
@@ -44,8 +46,8 @@ describe("a process of veltix", () => {
     }
   });
 
-  it("ends at once by a second Ctrl+C, while it still waits for its clients", async () => {
-    await using serve = spawnCli(["serve", "--port", "0", new URL("./cli_module.mjs", import.meta.url).pathname]);
+  itOnPosix("ends at once by a second Ctrl+C, while it still waits for its clients", async () => {
+    await using serve = spawnCli(["serve", "--port", "0", fileURLToPath(new URL("./cli_module.mjs", import.meta.url))]);
     const [, port] = await serve.says(/Listening at 127\.0\.0\.1:(\d+)/);
     await using client = new Client({ port: Number(port) });
     await client.connect();
@@ -117,28 +119,31 @@ describe("a process of veltix", () => {
     assertStringIncludes(wrong.err(), "Did you mean ping?");
   });
 
-  ("Deno" in globalThis ? it : it.skip)("makes one clear line of a permission that Deno has not given", async () => {
-    const cliPath = new URL("../src/cli/mod.ts", import.meta.url).pathname;
-    const ran = async (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => {
-      // Deno puts -A into the arguments of each Deno that it starts, unless it does not see that it is one.
-      const script = 'exec "$RUNTIME" run -q --no-check --no-prompt "$@"';
-      const child = spawn("sh", ["-c", script, "sh", ...args], {
-        env: { ...process.env, RUNTIME: process.execPath },
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      let [out, err] = ["", ""];
-      child.stdout.setEncoding("utf8").on("data", (text) => out += text);
-      child.stderr.setEncoding("utf8").on("data", (text) => err += text);
-      return { code: await new Promise((resolve) => child.once("close", resolve)), out, err };
-    };
-    const { at, server } = await serverFor((server) => server.on("message", ({ content, reply }) => reply(content)));
-    await using _ = server;
-    const refused = await ran(cliPath, "request", at, "200", "x");
-    assert(refused.code !== 0);
-    assertMatch(refused.err, /^veltix: Deno does not allow .*: start it with --allow-\w+, or with -A/);
-    assertFalse(/^\s+at /m.test(refused.err), refused.err);
-    // The least that talking over TCP needs.
-    const allowed = await ran("--allow-net", cliPath, "request", at, "200", "x");
-    assertEquals([allowed.code, allowed.out, allowed.err], [0, "x\n", ""]);
-  });
+  ("Deno" in globalThis ? itOnPosix : it.skip)(
+    "makes one clear line of a permission that Deno has not given",
+    async () => {
+      const cliPath = fileURLToPath(new URL("../src/cli/mod.ts", import.meta.url));
+      const ran = async (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => {
+        // Deno puts -A into the arguments of each Deno that it starts, unless it does not see that it is one.
+        const script = 'exec "$RUNTIME" run -q --no-check --no-prompt "$@"';
+        const child = spawn("sh", ["-c", script, "sh", ...args], {
+          env: { ...process.env, RUNTIME: process.execPath },
+          stdio: ["ignore", "pipe", "pipe"],
+        });
+        let [out, err] = ["", ""];
+        child.stdout.setEncoding("utf8").on("data", (text) => out += text);
+        child.stderr.setEncoding("utf8").on("data", (text) => err += text);
+        return { code: await new Promise((resolve) => child.once("close", resolve)), out, err };
+      };
+      const { at, server } = await serverFor((server) => server.on("message", ({ content, reply }) => reply(content)));
+      await using _ = server;
+      const refused = await ran(cliPath, "request", at, "200", "x");
+      assert(refused.code !== 0);
+      assertMatch(refused.err, /^veltix: Deno does not allow .*: start it with --allow-\w+, or with -A/);
+      assertFalse(/^\s+at /m.test(refused.err), refused.err);
+      // The least that talking over TCP needs.
+      const allowed = await ran("--allow-net", cliPath, "request", at, "200", "x");
+      assertEquals([allowed.code, allowed.out, allowed.err], [0, "x\n", ""]);
+    },
+  );
 });

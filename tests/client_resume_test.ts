@@ -5,9 +5,10 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
+  BackpressureError,
   Client,
   type ClientConfig,
   type ClientState,
@@ -46,6 +47,7 @@ class Line {
   constructor(connection: Connection) {
     const { abort, read, readTo, unref, write } = connection;
     this.connection = Object.assign(connection, {
+      writeTo: undefined,
       write: (bytes: Uint8Array) => {
         if (!this.#silent) return write.call(connection, bytes);
         const kept = bytes.slice();
@@ -382,6 +384,51 @@ describe("a client with resume whose connection is cut", () => {
   });
 });
 
+describe("what is sent while the client is suspended", () => {
+  it("waits in the queue, and follows what was sent before the cut, in order", async () => {
+    await using base = await Base.begin({ queueWhileDown: true });
+    const { client } = base;
+    client.send(NEWS, "before");
+    await base.cut();
+    client.on("resumed", () => void client.send(NEWS, "by a listener"));
+    client.send(NEWS, "meanwhile 1");
+    const asked = client.request(ECHO, "asked");
+    client.send(NEWS, "meanwhile 2");
+    assertEquals([client.state, client.stats().queuedWhileDown], ["suspended", 3]);
+    await base.back();
+    assertEquals(await asked, "asked");
+    client.send(NEWS, "after");
+    await client.request(ECHO, "x");
+    assertEquals(base.handled, ["before", "meanwhile 1", "meanwhile 2", "by a listener", "after"]);
+    assertEquals([base.disconnects(), client.stats().queuedWhileDown], [[], 0]);
+  });
+
+  it("keeps to the limits of the queue, which ready() knows", async () => {
+    await using base = await Base.begin({ queueWhileDown: { messages: 2 } });
+    const { client } = base;
+    await base.cut();
+    client.send(NEWS, "1");
+    client.send(NEWS, "2");
+    assertThrows(() => client.send(NEWS, "3"), BackpressureError);
+    const ready = client.ready();
+    await base.back();
+    await ready;
+    client.send(NEWS, "4");
+    await client.request(ECHO, "x");
+    assertEquals(base.handled, ["1", "2", "4"]);
+  });
+
+  it("is sent by a close that has the time for it", async () => {
+    await using base = await Base.begin({ queueWhileDown: true });
+    const { client } = base;
+    await base.cut();
+    client.send(NEWS, "last words");
+    const closed = client.close({ drain: 10_000 });
+    await advanceUntil(base.world.clock, closed, 50);
+    assertEquals(base.handled, ["last words"]);
+  });
+});
+
 describe("a client whose session is lost", () => {
   it("reconnects when the time is over, and says what became of what it sent", async () => {
     await using base = await Base.begin({ queueWhileDown: true }, { resume: { keep: 4_000 } });
@@ -390,26 +437,57 @@ describe("a client whose session is lost", () => {
     await client.request(ECHO, "x");
     await base.cut();
     await base.stop();
-    client.send(NEWS, "never written");
-    const asked = assertRejects(() => client.request(ECHO, "lost"), ConnectionError);
+    client.send(NEWS, "while suspended");
+    const asked = client.request(ECHO, "asked", { timeout: 60_000 });
     const waiting = client.connect();
     await base.world.clock.advance(3_990);
     assertEquals([client.state, base.disconnects()], ["suspended", []]);
     await base.world.clock.advance(40);
-    await asked;
     const [{ reason, error, resume, permanent, attempt, nextDelay, messages }] = base.disconnects();
     assertEquals([reason, resume, permanent, attempt, nextDelay], ["network-error", "lost", false, 0, 1_000]);
     assertMatch((error as Error).message, /^The session is lost: no connection within 4000 ms$/);
-    assertEquals(messages, { expired: 0, replaced: 0, delivered: 1, uncertain: 0, lost: 1, queued: 0 });
+    assertEquals(messages, { expired: 0, replaced: 0, delivered: 1, uncertain: 0, lost: 0, queued: 1 });
     assertEquals(client.state, "reconnecting");
     client.send(NEWS, "queued");
     await base.restart();
     await base.world.clock.advance(1_000);
     await waiting;
-    await client.request(ECHO, "x");
-    assertEquals(base.handled, ["delivered", "queued"]);
+    assertEquals(await asked, "asked");
+    assertEquals(base.handled, ["delivered", "while suspended", "queued"]);
     assertEquals(base.events.slice(2), ["suspended", "disconnect", "reconnecting", "connecting", "connect"]);
     assertEquals(heard.of("connect")[1][0].attempt, 1);
+  });
+
+  it("without a queue, fails what was sent while it was suspended", async () => {
+    await using base = await Base.begin({}, { resume: { keep: 4_000 } });
+    const { client } = base;
+    await base.cut();
+    await base.stop();
+    client.send(NEWS, "lost");
+    const asked = assertRejects(() => client.request(ECHO, "lost"), ConnectionError);
+    await base.world.clock.advance(4_100);
+    await asked;
+    assertEquals(base.disconnects().map(({ resume, messages }) => [resume, messages]), [["lost", undefined]]);
+    await base.restart();
+    await base.world.clock.advance(1_000);
+    await client.request(ECHO, "x");
+    assertEquals(base.handled, []);
+  });
+
+  it("sends to a server that has begun anew what was sent while it was suspended, in order", async () => {
+    await using base = await Base.begin({ queueWhileDown: true });
+    const { client } = base;
+    await base.cut();
+    await base.stop();
+    for (let i = 0; i < 300; i++) assert(client.send(NEWS, `${i}`));
+    const asked = client.request(ECHO, "asked", { timeout: 60_000 });
+    client.send(NEWS, "300");
+    assertEquals([client.state, client.stats().queuedWhileDown], ["suspended", 302]);
+    await base.restart();
+    await base.back();
+    assertEquals(await asked, "asked");
+    assertEquals(base.handled, Array.from({ length: 301 }, (_, i) => `${i}`));
+    assertEquals(base.disconnects().map(({ resume, messages }) => [resume, messages?.lost]), [["lost", 0]]);
   });
 
   it("uses the connection that it has where the server has begun anew, with or without resume", async () => {
@@ -629,6 +707,25 @@ describe("close(), stopRetry() and retry() while suspended", () => {
     await base.world.clock.settle();
     assertEquals(base.server.clients.filter(({ connected }) => connected), []);
   });
+
+  for (const ms of [0, 300, 999, 1_001, 1_500, 4_000, 20_000]) {
+    it(`knows that a message was delivered that the peer has had for ${ms} ms, when the session is closed`, async () => {
+      for (const side of ["client", "server"] as const) {
+        await using base = await Base.begin({ queueWhileDown: true });
+        base.client.send(NEWS, "x");
+        await base.world.clock.advance(ms);
+        if (side === "client") await base.client.close();
+        else {
+          const left = new Promise((resolve) => base.client.on("disconnect", resolve));
+          await base.server.close();
+          await left;
+        }
+        assertEquals(base.handled, ["x"]);
+        const { delivered, uncertain, lost } = base.disconnects()[0].messages!;
+        assertEquals({ delivered, uncertain, lost }, { delivered: 1, uncertain: 0, lost: 0 }, side);
+      }
+    });
+  }
 
   it("stopRetry() loses the session, and connect() in the same turn begins anew", async () => {
     await using base = await Base.begin({ queueWhileDown: true });

@@ -406,6 +406,7 @@ describe("the option url", () => {
       if (!fails) return assertEquals(new Client(config).state, "disconnected");
       const error = assertThrows(() => new Client(config), ConfigError) as ConfigError;
       assertStringIncludes(error.message, "credentials would travel unencrypted to");
+      assertStringIncludes(error.message, ": use wss: in the URL, or set encryption, or insecureCredentials to true");
       assert(!error.message.includes("secret"));
     });
   }

@@ -28,6 +28,7 @@ import { addressText } from "../src/base/address.ts";
 import { ConnectionError } from "../src/errors.ts";
 import type { Address, TcpEndpoint } from "../src/base/address.ts";
 import type { ChunkReader, Connection, EventLoop, Listener, Transport } from "../src/transport.ts";
+import { POSIX } from "./posix.ts";
 
 /** What a transport can do. */
 export interface Capabilities {
@@ -81,7 +82,7 @@ export function conformance(name: string, make: () => Transport, capabilities: C
     turns(test);
     if (capabilities.network) {
       network(test);
-      unixSockets(test);
+      if (POSIX) unixSockets(test);
     }
     if (capabilities.program) programs(test, capabilities.program);
   });
@@ -249,6 +250,66 @@ function basics(test: Test, capabilities: Capabilities): void {
     assertEquals(told, []);
     await Promise.resolve();
     assertEquals(told, [reason, reason]);
+  });
+
+  test("writeTo() sends what write() would, for a writer that goes on by itself", async (transport) => {
+    await using pair = await open(transport);
+    const { client, server } = pair;
+    const sent = noise(2_000_000, 15);
+    const sizes = [0, 1, 70_000, 300_000, 64];
+    let at = 0;
+    let calls = 0;
+    const written = new Promise<void>((resolve, reject) => {
+      const next = (): void => {
+        if (at === sent.length) return resolve();
+        const chunk = sent.subarray(at, at = Math.min(at + sizes[calls++ % sizes.length], sent.length));
+        client.writeTo!(chunk, { taken: (error) => error === undefined ? queueMicrotask(next) : reject(error) });
+      };
+      next();
+    });
+    assertSame((await readExactly(server, sent.length)).bytes, sent);
+    await written;
+    assert(calls > 20);
+    await client.closeWrite();
+    assertEquals(await server.read(), null);
+  });
+
+  test("writeTo() tells of an error later, never within its own call nor within another", async (transport) => {
+    await using pair = await open(transport);
+    const { client } = pair;
+    const told: unknown[] = [];
+    const write = (bytes: Uint8Array): void => client.writeTo!(bytes, { taken: (error) => void told.push(error) });
+    const reason = new Error("enough");
+    // More than any socket takes, so that it is still in flight.
+    write(new Uint8Array(64 << 20));
+    assertEquals(told, []);
+    write(new Uint8Array(1));
+    assertEquals(told, []);
+    await Promise.resolve();
+    assertInstanceOf(told.pop(), TypeError);
+    client.abort(reason);
+    assertEquals(told, []);
+    write(new Uint8Array(1));
+    assertEquals(told, []);
+    await Promise.resolve();
+    assertEquals(told, [reason, reason]);
+  });
+
+  test("closeWrite() waits for what writeTo() has begun, and nothing is written after it", async (transport) => {
+    await using pair = await open(transport);
+    const { client, server } = pair;
+    const sent = noise(8 << 20, 16);
+    const told: unknown[] = [];
+    client.writeTo!(sent, { taken: (error) => void told.push(error) });
+    const closing = client.closeWrite();
+    client.writeTo!(new Uint8Array(1), { taken: (error) => void told.push(error) });
+    assertSame((await readExactly(server, sent.length)).bytes, sent);
+    assertEquals(await server.read(), null);
+    await closing;
+    assertEquals(told.length, 2);
+    const [refusal, error] = told[0] === undefined ? [told[1], told[0]] : told;
+    assertInstanceOf(refusal, Error);
+    assertEquals(error, undefined);
   });
 
   test("a view into a larger buffer sends only itself", async (transport) => {

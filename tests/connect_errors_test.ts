@@ -429,7 +429,7 @@ describe("connecting to what is no Veltix server", () => {
   });
 
   const silences: [name: string, bytes: Uint8Array, received: string][] = [
-    ["nothing", new Uint8Array(0), "it sent nothing: it is a Python server of release 1.2 or 1.3"],
+    ["nothing", new Uint8Array(0), "it sent nothing: it is no Veltix server (check the host and the port)"],
     ["two bytes", utf8("SS"), 'it sent the text "SS"; check the host and the port'],
     ["the beginning of a HELLO", unhex("000a0000"), "it sent the bytes 00 0a 00 00"],
     ["the beginning of a JSON greeting", unhex("00307b2276"), "it sent the beginning of a JSON handshake"],

@@ -85,7 +85,7 @@ describe("an Identity", () => {
 
   it("shows no secret on the console", () => {
     const script = join(ROOT, "tests", "encryption_console.ts");
-    const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
     const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, script], {
       cwd: ROOT,
       encoding: "utf8",

@@ -17,7 +17,7 @@ const CLIENTS = 8;
 
 /** Runs a program with several clients of a server, and resolves with their codes. */
 function meet(path: string, { port }: TcpEndpoint): Promise<string[]> {
-  const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
   const file = join(ROOT, "tests", "encryption_meeting_client.ts");
   return new Promise((resolve, reject) => {
     const args = [...flags, file, path, `${port}`, `${CLIENTS}`];

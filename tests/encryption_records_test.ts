@@ -315,6 +315,41 @@ describe("EncryptedConnection", () => {
     assertEquals(await connection.read(), text);
   });
 
+  it("is closed, too, after the connection below has thrown or rejected with nothing", async () => {
+    const ways: Channel["write"][] = [
+      () => {
+        throw new Error("not now");
+      },
+      () => Promise.reject(undefined),
+    ];
+    for (const way of ways) {
+      const { connection } = receiving(way);
+      await assertRejects(() => connection.write(new Uint8Array(5)));
+      await assertRejects(() => connection.closeWrite());
+    }
+  });
+
+  it("seals one write at a time, so that no record is missing", async () => {
+    const records: Uint8Array[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { connection } = receiving((bytes) => {
+      records.push(bytes);
+      return promise;
+    });
+    const first = connection.write(new Uint8Array(5));
+    await assertRejects(() => connection.write(new Uint8Array(6)), TypeError, "one write at a time");
+    resolve();
+    await first;
+    await connection.write(new Uint8Array(7));
+    const [opening] = ciphers(1, NODE);
+    const reader = new RecordReader(opening);
+    const sizes = records.map((record) => {
+      reader.push(record);
+      return reader.next()?.length;
+    });
+    assertEquals(sizes, [5, 7]);
+  });
+
   it("counts the bytes of a record that is not complete as a sign of life, unless they trickle", async () => {
     const { connection, sealing, arrived } = receiving();
     const record = sealing.seal(new Uint8Array(60_000));

@@ -328,7 +328,7 @@ describe("several writers of one file of known servers", () => {
   it("lose nothing in several processes", () =>
     inFolder(async (folder) => {
       const path = join(folder, "known_hosts");
-      const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+      const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
       const run = (first: number): Promise<number | null> =>
         new Promise((resolve, reject) => {
           const args = [...flags, file, path, String(first), "20"];

@@ -79,6 +79,7 @@ describe("a server with encryption", () => {
           for await (const connection of listener) {
             const write = connection.write.bind(connection);
             let writes = 0;
+            connection.writeTo = undefined;
             connection.write = (bytes) => {
               // The first write is the hello, the second one message 2.
               if (++writes === 2) counted.steps++;

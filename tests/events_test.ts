@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { Client, CLOSE_REASONS, messageType, Server, text } from "../mod.ts";
 import { ROOT } from "../scripts/runtimes.ts";
 import { CLIENT_EVENTS } from "../src/client/client_events.ts";
@@ -65,6 +65,27 @@ describe("docs/errors.md", () => {
     const rows = page.slice(page.indexOf("## Reasons")).split("\n").filter((line) => line.startsWith("| `"));
     const named = rows.flatMap((row) => [...row.split(" | ")[0].matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason));
     assertEquals(named.sort(), [...CLOSE_REASONS].sort());
+  });
+
+  it("has every code of an error, and says what to do about it", () => {
+    const tables = readFileSync(`${ROOT}docs/errors.md`, "utf8").split("\n\n").filter((block) =>
+      block.startsWith("| ")
+    );
+    const rows = tables.flatMap((table) => {
+      const [head, , ...lines] = table.split("\n").filter(Boolean)
+        .map((line) => line.slice(2, -2).split(" | ").map((cell) => cell.trim()));
+      assertEquals(head.at(-1), "what to do");
+      return lines;
+    });
+    for (const row of rows) assert(row.at(-1) !== "", row.join(" | "));
+    const text = rows.map(([first, second]) => first + second).join();
+
+    const unions = readFileSync(`${ROOT}src/errors.ts`, "utf8").matchAll(/type \w+ErrorCode =([^;]*);/g);
+    const codes = [...unions].flatMap(([, union]) => [...union.matchAll(/"([a-z-]+)"/g)]);
+    const answers = globSync("src/**/*.ts", { cwd: ROOT })
+      .flatMap((path) => [...readFileSync(`${ROOT}${path}`, "utf8").matchAll(/answerError\(\s*"([a-z-]+)"/g)]);
+    assert(codes.length > 60 && answers.length > 5);
+    assertEquals([...codes, ...answers].map(([, code]) => code).filter((code) => !text.includes(`\`${code}\``)), []);
   });
 });
 

@@ -5,10 +5,11 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { INTERRUPTED, Program } from "./examples_support.ts";
+import { describeOnPosix } from "./posix.ts";
 
-describe("examples/chat", () => {
+describeOnPosix("examples/chat", () => {
   it("brings lines to those in the same room, and to nobody else", async () => {
     await using server = new Program("chat/server.ts", "0");
     const [, port] = await server.find(/at port (\d+)/);

@@ -5,10 +5,11 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { INTERRUPTED, Program } from "./examples_support.ts";
+import { describeOnPosix } from "./posix.ts";
 
-describe("examples/echo", () => {
+describeOnPosix("examples/echo", () => {
   it("brings a text back, and ends at Ctrl+C", async () => {
     await using server = new Program("echo/server.ts", "0");
     const [, port] = await server.find(/Listening at port (\d+)/);

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,7 @@ import { file } from "../examples/folder/contract.ts";
 import { receiveFiles } from "../examples/folder/receiver.ts";
 import { RemoteError } from "../mod.ts";
 import { ROOT } from "../scripts/runtimes.ts";
+import { describeOnPosix } from "./posix.ts";
 import { outputOf } from "./processes/output.ts";
 import { streamPeers } from "./streams_support.ts";
 
@@ -25,7 +26,7 @@ const LIMIT = 50_000;
 
 /** Starts the example. */
 function start(...args: string[]): ChildProcess {
-  const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
   return spawn(process.execPath, [...flags, "examples/folder/main.ts", ...args], {
     cwd: ROOT,
     env: { ...process.env, NO_COLOR: "1" },
@@ -55,7 +56,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-describe("examples/folder", () => {
+describeOnPosix("examples/folder", () => {
   it("goes on in the middle of a file after a cut", async () => {
     const { code, text } = await outputOf(start());
     const [head, ...lines] = text.trimEnd().split(/\r?\n/);

@@ -23,7 +23,7 @@ const EXAMPLES = [
 ][RUNTIME_INDEX];
 
 function start(example: string): ChildProcess {
-  const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
   return spawn(process.execPath, [...flags, `examples/frameworks/${example}.ts`, "0"], {
     cwd: ROOT,
     env: { ...process.env, NO_COLOR: "1" },

@@ -6,9 +6,10 @@
 
 import { Server } from "@veltix/core";
 import { assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { Target } from "../examples/ping_monitor/target.ts";
 import { Program } from "./examples_support.ts";
+import { describeOnPosix } from "./posix.ts";
 
 /** Starts a server; returns it with its address as the monitor takes it. */
 async function serve(): Promise<{ server: Server; name: string }> {
@@ -18,7 +19,7 @@ async function serve(): Promise<{ server: Server; name: string }> {
   return { server, name: `127.0.0.1:${"port" in address ? address.port : 0}` };
 }
 
-describe("examples/ping_monitor", () => {
+describeOnPosix("examples/ping_monitor", () => {
   it("tells a server that answers from one that is not there", async () => {
     const { server, name } = await serve();
     await using _ = server;

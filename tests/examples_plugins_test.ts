@@ -51,7 +51,7 @@ describe("examples/plugins", () => {
   it("filters a chat, writes it down, and prints what its README says", async () => {
     using folder = temporary();
     const path = join(folder.path, "audit.sqlite");
-    const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
     const { code, text } = await outputOf(spawn(process.execPath, [...flags, "examples/plugins/main.ts", path], {
       cwd: ROOT,
       env: { ...process.env, NO_COLOR: "1" },

@@ -7,13 +7,14 @@
 import { Client, HandshakeError } from "@veltix/core";
 import { Identity } from "@veltix/core/encryption";
 import { assertEquals, assertRejects } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { contract } from "../examples/sensor_fleet/contract.ts";
 import { type MadeDevice, makeDevices } from "../examples/sensor_fleet/factory.ts";
 import { Hub } from "../examples/sensor_fleet/hub.ts";
 import { INTERRUPTED, Program } from "./examples_support.ts";
+import { describeOnPosix } from "./posix.ts";
 
-describe("examples/sensor_fleet", () => {
+describeOnPosix("examples/sensor_fleet", () => {
   it("shows what all devices tell, and switches them off at Ctrl+C", async () => {
     await using fleet = new Program("sensor_fleet/main.ts", "--devices", "20", "--processes", "2");
     const [, port] = await fleet.find(/The hub is at port (\d+);/);

@@ -9,7 +9,7 @@ import { outputOf } from "./processes/output.ts";
 
 describe("examples/tracing", () => {
   it("prints each order as a tree over three services", async () => {
-    const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
     const child = spawn(process.execPath, [...flags, "examples/tracing/main.ts"], {
       cwd: ROOT,
       env: { ...process.env, NO_COLOR: "1" },

@@ -5,10 +5,11 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { INTERRUPTED, Program } from "./examples_support.ts";
+import { describeOnPosix } from "./posix.ts";
 
-describe("examples/work_queue", () => {
+describeOnPosix("examples/work_queue", () => {
   it("does each job once, tries again what failed, and gives up what kills its workers", async () => {
     await using program = new Program("work_queue/main.ts", "--jobs", "40", "--workers", "2", "--size", "1000");
     await program.find(/job 13 is given up after 3 attempts: .*peer-closed/);

@@ -69,7 +69,7 @@ function codesOf(cell: string): string[] {
 function titlesOf(file: string): string | undefined {
   const path = `${ROOT}tests/${file}`;
   if (!/^\w+_test\.ts$/.test(file) || !existsSync(path)) return undefined;
-  const titles = readFileSync(path, "utf8").matchAll(/\b(?:it|test)\(\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g);
+  const titles = readFileSync(path, "utf8").matchAll(/\b(?:it|itOnPosix|test)\(\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g);
   return [...titles].map(([, quoted, template]) => quoted ?? template).join("\n");
 }
 

@@ -96,7 +96,9 @@ const SHOWS_ENTRY: readonly string[] = ["testing"];
 
 /** State of a module that is there on purpose, and why. */
 const ON_PURPOSE: Record<string, string> = {
-  "src/app/shared.ts: POOLS": "A cache of free buffers of an event loop: one is as good as another, for all alike.",
+  "src/app/shared.ts: LOOPS":
+    "Free buffers of an event loop, and the turn that its users share: one is as good as another, for all alike.",
+  "src/wire/crc32.ts: LAST": "A cache of the sums of the last header: what it has is the same for all.",
   "src/client/load_parts.ts: LOADED":
     "A cache of what the module loader keeps anyway: the code of connections is the same for all.",
   "src/auto/load_transport.ts: LOADED":

@@ -119,7 +119,7 @@ describe("findViolations()", () => {
       "src/version.ts": "export const list: string[] = [];\nlist.push(1);\nconst counts = {};\ncounts.a++;",
       "src/thread_seam.ts": "const ids = new Set([1]);\nexport const take = (id) => ids.delete(id);",
       // The same names as those that are there on purpose, in other files.
-      "src/session/session.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
+      "src/session/session.ts": "const LOOPS = new WeakMap<Transport, BufferPool>();",
     }, [
       'src/app/config.ts has module-level state: "seen"',
       'src/app/config.ts has module-level state: "more"',
@@ -129,13 +129,13 @@ describe("findViolations()", () => {
       'src/version.ts has module-level state: "list"',
       'src/version.ts has module-level state: "counts"',
       'src/thread_seam.ts has module-level state: "ids"',
-      'src/session/session.ts has module-level state: "POOLS"',
+      'src/session/session.ts has module-level state: "LOOPS"',
     ]],
     ["takes tables that are filled where they are made, and what nobody fills, for no state", {
       "src/app/config.ts": "const names = new Set([1, 2]);\nconst codes = new Map<number, string>(\n  [[1, a]],\n);",
       "src/app/events.ts": "const NOBODY: readonly never[] = [];\nexport const f = (a = {}) => a === NOBODY[0];",
       "src/errors.ts": "class A {\n  static readonly name = 1;\n  static make(): A {\n    const b = new Map();\n  }\n}",
-      "src/app/shared.ts": "const POOLS = new WeakMap<Transport, BufferPool>();",
+      "src/app/shared.ts": "const LOOPS = new WeakMap<Transport, BufferPool>();",
     }, []],
     ["sees a cycle of type-only imports", {
       "src/wire/a.ts": 'import type { B } from "./b.ts";',

@@ -10,6 +10,7 @@ import { chmodSync, statSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { Client, json, messageType, Server, streamType, text } from "@veltix/core";
 import { folder, startInspect } from "./inspect_support.ts";
+import { itOnPosix } from "./posix.ts";
 
 const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
 const CHAT = messageType(200, "chat", text);
@@ -137,7 +138,7 @@ describe("veltix inspect", () => {
     assertEquals(frames.map(({ json, kind }) => [kind, json]), [["request", { a: 40, b: 2 }], ["reply", 42]]);
   });
 
-  it("passes unix sockets on", async () => {
+  itOnPosix("passes unix sockets on", async () => {
     using place = folder();
     const [front, back] = [place.file("front"), place.file("back")];
     const server = new Server({ path: back });

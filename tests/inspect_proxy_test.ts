@@ -211,6 +211,7 @@ describe("the proxy of veltix inspect", () => {
     const connect = async (): Promise<Connection> => {
       const connection = await base.connect(target.address);
       const write = connection.write.bind(connection);
+      connection.writeTo = undefined;
       connection.write = (bytes) => {
         order.push("written");
         return write(bytes);

@@ -110,7 +110,7 @@ describe("the file of a Logger", () => {
   it("has every line when the program ends without closing it", () =>
     inFolder((folder) => {
       const path = join(folder, "server.log");
-      const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+      const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
       const args = [...flags, join(ROOT, "tests/logger_exit.ts"), path];
       const { status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 50_000 });
       assertEquals([status, stderr], [0, ""]);

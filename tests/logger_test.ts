@@ -21,6 +21,7 @@ import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { join } from "node:path";
 import { ROOT } from "../scripts/runtimes.ts";
+import { plainPath } from "../src/logger/caller.ts";
 import { atNoon, Kept, NOON_TEXT, onConsole } from "./logger_support.ts";
 
 const METHODS = ["trace", "debug", "info", "success", "warn", "error", "critical"] as const;
@@ -210,6 +211,14 @@ describe("the caller", () => {
       void ["x"].map(() => 0).sort(() => 0).forEach(logger.info.bind(logger, "x"));
     assertMatch(linesOf(byRuntime, { showCaller: true })[0], /^INFO {2}\[logger_test\.ts:\d+\] x 0 0 \[ 0 \]$/);
     assertEquals((Error as { stackTraceLimit?: number }).stackTraceLimit, stackTraceLimit);
+  });
+
+  it("is not a Server or a Client, however the runtime writes the paths of their files", () => {
+    for (const file of ["file:///C:/my%20app/src/app/log.ts", "C:\\my app\\src\\app\\log.ts"]) {
+      assertMatch(plainPath(file), /C:\/my app\/src\/app\/log\.ts$/);
+    }
+    assertEquals(plainPath("/C:/my%20app/log.ts"), "C:/my app/log.ts");
+    assertEquals(plainPath("/srv/100%/log.ts"), "/srv/100%/log.ts");
   });
 
   it("is left out, or found all the same, when the application changes how stack traces are written", () => {

@@ -121,7 +121,7 @@ describe("a client that reaches", () => {
     const world = memoryWorld();
     await using server = await RawServer.listen(world);
     const client = new Client({ ...server.address, transport: world.transport });
-    const connecting = assertRejects(() => client.connect(), HandshakeError, "it sent nothing: it is a Python server");
+    const connecting = assertRejects(() => client.connect(), HandshakeError, "it sent nothing: it is no Veltix server");
     await using raw = await server.accept("native");
     const asked = raw.connection.read();
     await advanceUntil(world.clock, connecting);

@@ -25,7 +25,7 @@ async function start(
   role: string,
   config: unknown = null,
 ): Promise<{ readonly process: Obedient; readonly ready: unknown }> {
-  const flags = name === "deno" ? ["run", "-A", "--no-check"] : [];
+  const flags = name === "deno" ? ["run", "-A", "-q", "--no-check"] : [];
   const process = new Obedient({
     name: `${service} on ${name}`,
     command: [path!, ...flags, PROGRAM, role, JSON.stringify(config)],

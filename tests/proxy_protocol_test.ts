@@ -22,6 +22,7 @@ import { Identity } from "@veltix/core/encryption";
 import { connectionPair } from "../src/adapters/memory.ts";
 import { ProxiedConnection } from "../src/server/proxied_connection.ts";
 import { answer, ASK, converse, opening, UPPER } from "./accept_support.ts";
+import { itOnPosix } from "./posix.ts";
 import { limited } from "./processes/waiting.ts";
 import {
   advanceUntil,
@@ -416,7 +417,7 @@ describe("proxyProtocol", () => {
     await raw[Symbol.asyncDispose]();
   });
 
-  it("believes the peers of a unix socket where it is told to, and takes their paths", async () => {
+  itOnPosix("believes the peers of a unix socket where it is told to, and takes their paths", async () => {
     const folder = await mkdtemp(joinPath(tmpdir(), "veltix-proxy-"));
     try {
       const path = joinPath(folder, "app.sock");

@@ -31,16 +31,43 @@ const update = process.env.VELTIX_UPDATE === "1" && "Deno" in globalThis;
 /** Kinds of exports that are there at run time. */
 const VALUES = ["class", "function", "variable", "enum"];
 
+/** The groups of the package's page at JSR: what `@category` may say. */
+const CATEGORIES = [
+  "Client",
+  "Command line",
+  "Contracts",
+  "Errors",
+  "Events",
+  "Logging",
+  "Messages",
+  "Middleware",
+  "Options",
+  "Plugins",
+  "Requests",
+  "Security",
+  "Server",
+  "Streams",
+  "Telemetry",
+  "Testing",
+  "Transport",
+  "Utilities",
+  "WebSockets",
+  "Wire protocol",
+  "Workers",
+];
+
 /** An exported name as `deno doc` tells it. */
 interface Exported {
   readonly name: string;
+  /** What `@category` says, in each of its docs; empty without one. */
+  readonly categories: readonly string[];
   /** `class`, `interface` and so on, sorted, as several can share a name. */
   readonly kind: string;
   /** Where it is declared. */
   readonly at: string;
 }
 
-function documented(path: string): Exported[] {
+function documented(path: string): { moduleDoc: string; names: Exported[] } {
   const { stdout, stderr, status } = spawnSync(process.execPath, ["doc", "--json", path], {
     cwd: ROOT,
     encoding: "utf8",
@@ -48,18 +75,26 @@ function documented(path: string): Exported[] {
     env: { ...process.env, NO_COLOR: "1" },
   });
   assertEquals(status, 0, stderr);
-  const [{ symbols }] = Object.values<{ symbols: { name: string; declarations: Declaration[] }[] }>(
-    JSON.parse(stdout).nodes,
-  );
-  type Declaration = { kind: string; location: { filename: string; line: number; col: number } };
-  return symbols.map(({ name, declarations }) => {
+  const [{ module_doc: about, symbols }] = Object.values<
+    { module_doc?: { doc?: string }; symbols: { name: string; declarations: Declaration[] }[] }
+  >(JSON.parse(stdout).nodes);
+  type Declaration = {
+    kind: string;
+    location: { filename: string; line: number; col: number };
+    jsDoc?: { tags?: { kind: string; doc?: string }[] };
+  };
+  const names = symbols.map(({ name, declarations }) => {
     const { filename, line, col } = declarations[0].location;
     return {
       name,
       kind: [...new Set(declarations.map(({ kind }) => kind))].sort().join("+"),
       at: `${filename}:${line}:${col}`,
+      categories: declarations.flatMap(({ jsDoc }) =>
+        jsDoc?.tags?.filter(({ kind }) => kind === "category").map(({ doc }) => doc?.trim() ?? "") ?? []
+      ),
     };
   });
+  return { moduleDoc: about?.doc ?? "", names };
 }
 
 describe("the exported names", () => {
@@ -98,7 +133,7 @@ describe("the exported names", () => {
       const list: Record<string, string[]> = {};
       for (const [entry, path] of entries) {
         const module = await import(pathToFileURL(ROOT + path).href);
-        const names = documented(path);
+        const { names } = documented(path);
         exported.push([entry, names]);
         list[entry] = names.map(({ kind, name }) =>
           `${kind} ${name}${VALUES.includes(kind) && !(name in module) ? " (type only)" : ""}`
@@ -123,12 +158,35 @@ describe("the exported names", () => {
 /** LogTape keeps its loggers where every copy of it in a program finds them. */
 const LOGTAPE = ["globalThis.Symbol(logtape.levelFilters)", "globalThis.Symbol(logtape.rootLogger)"];
 
+describe("the pages of the package", () => {
+  // Only Deno knows the docs.
+  ("Deno" in globalThis ? it : it.skip)(
+    "begin with the doc of a module, and group each exported name by one known category",
+    () => {
+      const seen = new Set<string>();
+      const wrong: string[] = [];
+      for (const [entry, path] of entries) {
+        const { moduleDoc, names } = documented(path);
+        if (moduleDoc === "") wrong.push(`${entry} has no doc of its module`);
+        for (const { categories, name } of names) {
+          const [category] = new Set(categories);
+          if (new Set(categories).size !== 1) wrong.push(`${entry} ${name}: ${categories.join(", ") || "none"}`);
+          else if (!CATEGORIES.includes(category)) wrong.push(`${entry} ${name}: "${category}" is no known one`);
+          else seen.add(category);
+        }
+      }
+      assertEquals(wrong, []);
+      assertEquals([...seen].sort(), CATEGORIES);
+    },
+  );
+});
+
 describe("importing", () => {
   for (const [entry, path] of entries) {
     const changes = entry === "./logger" ? LOGTAPE : [];
     const what = changes.length === 0 ? "nothing" : "nothing but LogTape's own two symbols";
     it(`${entry} changes ${what}, prints nothing, and keeps no program alive`, () => {
-      const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+      const flags = "Deno" in globalThis ? ["run", "-A", "-q", "--no-check"] : [];
       const args = [...flags, `${ROOT}tests/import_effects.ts`, pathToFileURL(ROOT + path).href];
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
         cwd: ROOT,

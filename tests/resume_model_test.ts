@@ -82,7 +82,9 @@ class Line {
   #silent = false;
   #mute = false;
   #writing: Promise<void> | undefined;
+  /** What has waited: writes, and the read that was answered. */
   #held: (() => void)[] = [];
+  #heldRead: (() => void) | undefined;
   readonly #abort: (reason?: Error) => void;
 
   constructor(connection: Connection) {
@@ -90,6 +92,7 @@ class Line {
     this.connection = connection;
     this.#abort = (reason) => abort.call(connection, reason);
     Object.assign(connection, {
+      writeTo: undefined,
       write: (bytes: Uint8Array) => {
         if (!this.#mute && this.#writing === undefined) return write.call(connection, bytes);
         const kept = bytes.slice();
@@ -102,7 +105,7 @@ class Line {
       readTo: (reader: ChunkReader) =>
         readTo!.call(connection, {
           received: (chunk, error) => {
-            if (this.#silent) this.#held.push(() => reader.received(chunk, error));
+            if (this.#silent) this.#heldRead = () => reader.received(chunk, error);
             else reader.received(chunk, error);
           },
         }),
@@ -131,12 +134,15 @@ class Line {
     this.#mute = true;
   }
 
-  /** What has waited goes on its way. */
+  /** What has waited goes on its way. Writes go first, since who reads may write at once. */
   wake(): void {
     this.#silent = this.#mute = false;
     const held = this.#held;
+    const read = this.#heldRead;
     this.#held = [];
+    this.#heldRead = undefined;
     for (const go of held) go();
+    read?.();
   }
 
   end(reason?: Error): void {

@@ -60,6 +60,12 @@ describe("the check of the runtime", () => {
     }
   });
 
+  it("asks for no other versions than the docs of mod.ts do", () => {
+    const text = readFileSync(new URL("../mod.ts", import.meta.url), "utf8");
+    const [, deno, bun, node] = /\*\*Versions\*\*: Deno (\S+), Bun (\S+), Node (\S+) and later/.exec(text)!;
+    assertEquals({ Deno: deno, Bun: bun, Node: `${node}.0` }, OLDEST);
+  });
+
   it("takes an unknown runtime as it is", () => {
     checkRuntime({});
     checkRuntime({ process: {} });

@@ -191,6 +191,7 @@ describe("accept()", () => {
       [without({ abort: undefined }), "connection.abort must be a function, not undefined"],
       [without({ unref: undefined }), "connection.unref must be a function, not undefined"],
       [without({ readTo: "x" }), 'connection.readTo must be a function, not "x"'],
+      [without({ writeTo: "x" }), 'connection.writeTo must be a function, not "x"'],
       [without({ moved: true }), "connection.moved must be a function, not true"],
       [without({ local: undefined }), "connection.local must be an address with hostname and port, or with path"],
       [without({ remote: { hostname: "x" } }), "connection.remote must be an address with hostname and port, or with"],

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, json, messageType, Server, type TcpEndpoint, text } from "../mod.ts";
 import { ConnectionError, MessageTypeError } from "../src/errors.ts";
+import { itOnPosix } from "./posix.ts";
 import { until } from "./session_support.ts";
 
 const CHAT = messageType(200, "chat", text);
@@ -48,7 +49,7 @@ describe("a server and its clients", () => {
     });
   }
 
-  it("meet at a unix socket", async () => {
+  itOnPosix("meet at a unix socket", async () => {
     const folder = mkdtempSync(join(tmpdir(), "veltix-"));
     try {
       const path = join(folder, "socket");

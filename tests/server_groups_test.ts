@@ -277,6 +277,12 @@ for (const { name, make } of WORLDS) {
       const closing = info.close();
       assertEquals([info.connected, server.clientsByTag("room"), server.clients], [false, [], []]);
       assertEquals(server.broadcast(NEWS, "", { to: { tag: "room" } }).sent, 0);
+      // A client without a room has no value to give, and its message is not for all rooms.
+      assertThrows(
+        () => server.broadcast(NEWS, "", { to: { tag: "room", value: undefined } }),
+        TypeError,
+        'Cannot broadcast to the tag "room" with the value undefined: leave "value" out',
+      );
       assert(info.addTag("late") && info.hasTag("room"));
       assertEquals(server.clientsByTag("late"), []);
       const seen = new Promise((resolve) => server.on("disconnect", (gone) => resolve([...gone.tags])));

@@ -14,6 +14,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, ConnectionError, HandshakeError, messageType, Server, text } from "../mod.ts";
+import { itOnPosix } from "./posix.ts";
 import { deferred, HOST, Lines, memoryWorld, Raw, Recorder, serve, turn, until, WORLDS } from "./session_support.ts";
 
 const ECHO = messageType(200, "echo", text, text);
@@ -255,7 +256,7 @@ describe("restart()", () => {
     assertEquals(server.addresses.length, 1);
   });
 
-  it("keeps each of several listeners where it was, a unix socket too", async () => {
+  itOnPosix("keeps each of several listeners where it was, a unix socket too", async () => {
     const folder = mkdtempSync(join(tmpdir(), "veltix-"));
     try {
       const path = join(folder, "socket");

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, Client, messageType, type ServerConfig, text } from "../mod.ts";
+import { Channel } from "../src/link/channel.ts";
 import { ConnectionError } from "../src/errors.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { CreditMeter, creditOffer, creditTerms } from "../src/session/features/credit.ts";
@@ -469,7 +470,7 @@ describe("the queues of a frame writer", () => {
           return connection.write(bytes);
         },
       } as Connection;
-      const writer = new FrameWriter(watched, native, shared, {
+      const writer = new FrameWriter(new Channel(watched), native, shared, {
         failed: () => {},
         stalled: () => {},
         pressure: () => {},

@@ -14,7 +14,7 @@ import { protocol } from "../src/wire/protocols.ts";
 
 const NATIVE = protocol("native");
 const COUNT = 100_000;
-const NEVER_FULL = { full: false, room: () => Promise.resolve() };
+const NEVER_FULL = { full: false, room: () => Promise.resolve(), gathering: false, handOut: () => {} };
 const NO_FEATURES = { flags: 0, check: undefined };
 
 /** Reads `COUNT` chunks of one frame each and the FIN; returns what was told. `hurried` are handed out in one turn. */

@@ -7,6 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { Channel } from "../src/link/channel.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { anyLoop } from "../src/base/event_loop.ts";
 import { Server } from "../mod.ts";
@@ -65,7 +66,7 @@ function make(
     total: new TotalBuffer(marks, wheel, clock),
     limits: marks,
   };
-  const writer: FrameWriter = new FrameWriter(connection, protocol(release), shared, {
+  const writer: FrameWriter = new FrameWriter(new Channel(connection), protocol(release), shared, {
     failed: (error, reason) => {
       events.push(`${reason}: ${error.message}`);
       onFailed(writer);
@@ -148,6 +149,22 @@ describe("a frame writer", () => {
     assertEquals((await drain()).length, 100);
   });
 
+  it("is written at the end of the turn, even if the write of another one fails in it", () => {
+    const ends: (() => void)[] = [];
+    const queue = new FlushQueue({ ...anyLoop, defer: (end) => void ends.push(end) });
+    const flushed: string[] = [];
+    queue.add({ flush: () => void flushed.push("first") });
+    queue.add({
+      flush(): void {
+        throw new Error("a transport of somebody");
+      },
+    });
+    queue.add({ flush: () => void flushed.push("last") });
+    assertThrows(() => ends.shift()!(), Error, "a transport of somebody");
+    ends.shift()!();
+    assertEquals([flushed, ends.length], [["first", "last"], 0]);
+  });
+
   it("never reorders and never touches borrowed bytes, whatever the sizes", async () => {
     for (let seed = 1; seed <= 8; seed++) {
       if (!isMine(seed)) continue;
@@ -180,11 +197,13 @@ describe("a frame writer", () => {
     const { send, writes, pass, writer } = make();
     send(filled(1000 * KIB));
     for (let i = 0; i < 4; i++) await pass();
+    // Each part leaves 48 bytes of its buffer free.
+    const part = 256 * KIB - 48;
     assertEquals(writes.map(({ bytes }) => bytes.length).slice(0, 4), [
-      256 * KIB,
-      256 * KIB,
-      256 * KIB,
-      232 * KIB + 16,
+      part,
+      part,
+      part,
+      1000 * KIB + 16 - 3 * part,
     ]);
     assertEquals(writer.buffered, 0);
   });

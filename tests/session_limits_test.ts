@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Client, type ClientConfig, messageType, type ServerConfig, text } from "../mod.ts";
+import { Channel } from "../src/link/channel.ts";
 import { FakeClock } from "../src/adapters/memory.ts";
 import { RemoteError, TimeoutError } from "../src/errors.ts";
 import { FrameWriter } from "../src/link/frame_writer.ts";
@@ -398,7 +399,7 @@ describe("performanceMode", () => {
     for (const performanceMode of ["balanced", "high"]) {
       const { eager } = readTuning(readOptions("options", { performanceMode }, TUNING_OPTIONS));
       const { connection, writes, shared } = scripted({ eager });
-      const writer = new FrameWriter(connection, protocol("native"), shared, {
+      const writer = new FrameWriter(new Channel(connection), protocol("native"), shared, {
         failed: () => {},
         stalled: () => {},
         pressure: () => {},

@@ -1,6 +1,8 @@
 /** `recovery: "resync"` on a Server and a Client: peers of the Python releases with a magic whose frames come torn. */
 
+import { anyLoop } from "../src/base/event_loop.ts";
 import { Channel } from "../src/link/channel.ts";
+import { FlushQueue } from "../src/link/flush_queue.ts";
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { bytes, type ClientConfig, messageType, ProtocolError, type ServerConfig } from "../mod.ts";
@@ -254,11 +256,11 @@ describe('recovery: "resync"', () => {
         {
           clock: { now: () => 0 },
           budget: new BatchBudget({ clock: { now: () => 0 } as Clock, yield: () => {} }),
-          flushes: { begin: () => {}, turn: 0 },
+          flushes: new FlushQueue(anyLoop),
         } as unknown as SessionShared,
         {
           frame: ({ code }) => void told.push(`frame ${code}`),
-          inbox: { full: false, room: () => Promise.resolve() },
+          inbox: { full: false, room: () => Promise.resolve(), gathering: false, handOut: () => {} },
           skipped: ({ message }) => void told.push(message),
         },
         {

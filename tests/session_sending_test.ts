@@ -6,7 +6,6 @@ import { bytes, Client, messageType, Server, text } from "../mod.ts";
 import { BackpressureError, ConnectionError, PayloadError } from "../src/errors.ts";
 import type { FakeClock } from "../src/adapters/fake_clock.ts";
 import type { TcpEndpoint } from "../src/base/address.ts";
-import type { Connection, Listener, Transport } from "../src/transport.ts";
 import {
   counting,
   face,
@@ -18,6 +17,7 @@ import {
   serve,
   turn,
   until,
+  watching,
   WORLDS,
 } from "./session_support.ts";
 
@@ -25,24 +25,6 @@ const DATA = messageType(200, "data", bytes);
 const TEXT = messageType(201, "text", text);
 const ECHO = messageType(202, "echo", bytes, bytes);
 const KIB = 1024;
-
-/** A transport that shows what is written on accepted connections. */
-function watching(transport: Transport, onWrite: (bytes: Uint8Array) => void): Transport {
-  return {
-    ...transport,
-    async listen(at, options): Promise<Listener> {
-      const listener = await transport.listen(at, options);
-      const connections = listener[Symbol.asyncIterator]();
-      const next = async (): Promise<IteratorResult<Connection>> => {
-        const result = await connections.next();
-        if (result.done) return result;
-        const write = result.value.write.bind(result.value);
-        return { value: Object.assign(result.value, { write: (bytes: Uint8Array) => (onWrite(bytes), write(bytes)) }) };
-      };
-      return Object.assign(listener, { [Symbol.asyncIterator]: () => ({ next }) });
-    },
-  };
-}
 
 /**
  * Lets the time run until a connection is given up. The limit counts from when its socket takes nothing any more, and that

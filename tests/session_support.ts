@@ -16,7 +16,7 @@ import { readOptions } from "../src/base/checks.ts";
 import { anyLoop } from "../src/base/event_loop.ts";
 import { FeatureSet } from "../src/session/feature.ts";
 import * as kit from "../src/testing/mod.ts";
-import type { Connection, EventLoop, Transport } from "../src/transport.ts";
+import type { Connection, EventLoop, Listener, Transport } from "../src/transport.ts";
 import { protocol } from "../src/wire/protocols.ts";
 
 export {
@@ -214,8 +214,28 @@ export function counting(transport: Transport, writes: number[]): Transport {
       const connection = await transport.connect(to, options);
       const write = connection.write.bind(connection);
       return Object.assign(connection, {
+        writeTo: undefined,
         write: (bytes: Uint8Array) => (writes.push(bytes.length), write(bytes)),
       } as Partial<Connection>);
+    },
+  };
+}
+
+/** A transport that shows what is written on accepted connections. */
+export function watching(transport: Transport, onWrite: (bytes: Uint8Array) => void): Transport {
+  return {
+    ...transport,
+    async listen(at, options): Promise<Listener> {
+      const listener = await transport.listen(at, options);
+      const connections = listener[Symbol.asyncIterator]();
+      const next = async (): Promise<IteratorResult<Connection>> => {
+        const result = await connections.next();
+        if (result.done) return result;
+        const write = result.value.write.bind(result.value);
+        const watched = { writeTo: undefined, write: (bytes: Uint8Array) => (onWrite(bytes), write(bytes)) };
+        return { value: Object.assign(result.value, watched) };
+      };
+      return Object.assign(listener, { [Symbol.asyncIterator]: () => ({ next }) });
     },
   };
 }

@@ -37,6 +37,7 @@ function recording(transport: Transport, kept: [side: string, bytes: Uint8Array]
       const write = connection.write.bind(connection);
       const readTo = connection.readTo!.bind(connection);
       return Object.assign(connection, {
+        writeTo: undefined,
         write(bytes: Uint8Array): Promise<void> {
           kept.push(["opener", bytes.slice()]);
           return write(bytes);

@@ -11,6 +11,7 @@ import {
   assertReceived,
   connect,
   EventRecorder,
+  type ExpectMatchers,
   FakeClock,
   Inbox,
   matchers,
@@ -208,6 +209,13 @@ describe("an Inbox", () => {
 });
 
 describe("the assertions and matchers", () => {
+  it("are what `expect.extend` takes, by their types, too", () => {
+    // deno-lint-ignore no-explicit-any
+    const taken: Readonly<Record<string, (received: any, ...args: any[]) => unknown>> = matchers;
+    const here: (keyof ExpectMatchers)[] = ["toBeConnected", "toHaveReceived", "toHaveEvent", "toFailWith"];
+    assertEquals(Object.keys(taken), here);
+  });
+
   /** What a matcher says, and that it says the contrary of its assertion. */
   const judged = (result: { pass: boolean; message(): string }): [boolean, string] => [result.pass, result.message()];
 

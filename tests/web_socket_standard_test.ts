@@ -71,9 +71,10 @@ describe("a standard WebSocket", () => {
   it("that is full goes on when something comes and half is sent, without waiting for its timer", async () => {
     const socket = standIn();
     const channel = standardChannel(socket, INFO);
+    const writer = { taken: () => {} };
     let written = 0;
     void (async () => {
-      for (; written < 4 * MIB; written += 65_536) await channel.write(new Uint8Array(65_536));
+      for (; written < 4 * MIB; written += 65_536) await channel.write(new Uint8Array(65_536), writer);
     })();
     await microtasks(1_000);
     assertEquals([written, socket.bufferedAmount], [2 * MIB, 2 * MIB + 65_536]);

@@ -233,7 +233,8 @@ describe("greeting detection", () => {
     answered.push(message({ v: "1.9.0", meta: {} }));
     assertEquals(
       answered.unfinished("late"),
-      'it greeted as release "1.9.0" and has not let the client in yet, as where its "authenticate" takes long',
+      'it greeted as release "1.9.0" of the Python protocol and has not let the client in yet, ' +
+        "for example because its `authenticate` is slow",
     );
     assert(answered.unfinished("closed").startsWith('it greeted as release "1.9.0": Python servers refuse'));
   });

@@ -79,17 +79,31 @@ export function join(...pieces: readonly Uint8Array[]): Uint8Array {
 /** Which runtime this is, from 0 to 2: where many random inputs are tried, each tries others. */
 export const RUNTIME_INDEX: number = ["Bun", "Deno", "process"].findIndex((name) => name in globalThis);
 
+const { VELTIX_REQUIRE_ALL, VELTIX_THOROUGH } = process.env;
+/** Whether this runtime does all that the three otherwise share, however long it takes. */
+const THOROUGH = VELTIX_THOROUGH === "1";
+/** Whether all that may be left out to be quick is done by one of the three. */
+const COMPLETE = THOROUGH || VELTIX_REQUIRE_ALL === "1";
+
 /**
  * Whether this runtime does part `index` of a work that is the same on all three. They share it, as each would take as long
- * as all others; where nothing may be left out, each does all of it.
+ * as all others. With `VELTIX_THOROUGH=1` each does all of it.
  */
 export function isMine(index: number): boolean {
-  return process.env.VELTIX_REQUIRE_ALL === "1" || index % 3 === RUNTIME_INDEX;
+  return THOROUGH || index % 3 === RUNTIME_INDEX;
 }
 
-/** How many random rounds this runtime does of those that it may: a third, and all where nothing may be left out. */
+/** The same for work that takes long. A normal run does each third part of it, and one with `VELTIX_REQUIRE_ALL=1` all. */
+export function isSampled(index: number): boolean {
+  return isMine(index) && (COMPLETE || Math.floor(index / 3) % 3 === 0);
+}
+
+/**
+ * How many random rounds this runtime does of those that it may: a ninth, a third with `VELTIX_REQUIRE_ALL=1`, and all with
+ * `VELTIX_THOROUGH=1`.
+ */
 export function rounds(all: number): number {
-  return process.env.VELTIX_REQUIRE_ALL === "1" ? all : Math.ceil(all / 3);
+  return THOROUGH ? all : Math.ceil(all / (COMPLETE ? 3 : 9));
 }
 
 /** A generator of pseudo-random numbers (mulberry32): the same seed gives the same numbers everywhere. */

@@ -40,6 +40,7 @@ export async function dispatchCases(): Promise<{ readonly cases: readonly MicroC
     ["1 plugin that modifies", (routes) => plugged(loop, routes, "messages:modify", true)],
   ];
   const cases: MicroCase[] = [];
+  const frame = new DecodedFrame(MOVE.code, 0, 0, undefined, CONTENT, 0, CONTENT.length);
   for (const [name, set] of variants) {
     const routes = new Routes();
     let handled = 0;
@@ -47,12 +48,24 @@ export async function dispatchCases(): Promise<{ readonly cases: readonly MicroC
     await set(routes);
     const dispatcher = new Dispatcher(HOST, sharedOf(loop, wheel, routes));
     dispatcher.serve(SESSION);
-    const frame = new DecodedFrame(MOVE.code, 0, 0, undefined, CONTENT, 0, CONTENT.length);
     cases.push(caseOf(name, false, () => {
       for (let i = 0; i < CALLS; i++) dispatcher.accept(frame, 0);
       return handled;
     }));
   }
+  const routes = new Routes();
+  let gathered = 0;
+  routes.add(MOVE, (messages) => {
+    for (const { data } of messages) gathered += data.id;
+  }, { batch: true });
+  const gather: HandlerHost["gather"] = (message) => dispatcher.gather(message);
+  const dispatcher: Dispatcher = new Dispatcher({ ...HOST, gather }, sharedOf(loop, wheel, routes));
+  dispatcher.serve(SESSION);
+  cases.push(caseOf("batch", false, () => {
+    for (let i = 0; i < CALLS; i++) dispatcher.accept(frame, 0);
+    dispatcher.handOut();
+    return gathered;
+  }));
   let handled = 0;
   const handler = ({ id }: { id: number }): void => void (handled += id);
   cases.unshift(caseOf("handler alone", true, () => {

@@ -1,7 +1,7 @@
 /**
  * `deno task bench:report FILE [--out FOLDER] [--page FILE]`: charts of results that `deno task bench --save FILE` wrote.
- * `floor.svg` shows the library beside its floors, `peers.svg` beside other libraries, if there are any in the file. With
- * `--page` the tables of that page are filled, too.
+ * `floor.svg` shows the library beside its floors, and `peers.svg` beside other libraries, if there are any in the file.
+ * `summary.svg` has three figures of `peers.svg`, for README.md. With `--page` the tables of that page are filled, too.
  *
  * @module
  */
@@ -11,9 +11,12 @@ import { parseArgs } from "node:util";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { floorChart, peersChart } from "./charts.ts";
-import { floorBars, peerCharts, type Saved } from "./data.ts";
+import { floorBars, peerCharts, type Saved, TITLES } from "./data.ts";
 import { withTables } from "./tables.ts";
 import { themed } from "./theme.ts";
+
+/** The figures of `summary.svg`. */
+const SUMMARY = ["rtt p50", "pipelined 100", "burst 1 KB", "broadcast"];
 
 /** The charts by the names of their files. */
 export async function draw(saved: Saved): Promise<Record<string, string>> {
@@ -25,9 +28,11 @@ export async function draw(saved: Saved): Promise<Record<string, string>> {
   ];
   const bars = floorBars(samples);
   const charts = peerCharts(samples);
+  const summary = charts.filter(({ title }) => SUMMARY.some((name) => TITLES[name] === title));
   return {
     ...bars.length > 0 ? { "floor.svg": await render(floorChart(bars, subtitle)) } : {},
     ...charts.length > 0 ? { "peers.svg": await render(peersChart(charts, subtitle)) } : {},
+    ...summary.length > 0 ? { "summary.svg": await render(peersChart(summary, subtitle)) } : {},
   };
 }
 

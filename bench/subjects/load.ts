@@ -29,6 +29,8 @@ export async function loadSubject(config: SubjectConfig): Promise<Subject> {
       return (await import("./veltix.ts")).veltix(config.core);
     case "resume":
       return (await import("./veltix.ts")).veltix(config.core, { resume: true }, { resume: true, reconnect: true });
+    case "batched":
+      return (await import("./veltix.ts")).veltixBatched(config.core);
     case "veltix-websocket":
       return (await import("./veltix.ts")).veltixWebSocket();
     case "noise":

@@ -17,6 +17,7 @@ import { connect } from "./connect.ts";
 import { decode } from "./decode.ts";
 import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
+import { large } from "./large.ts";
 import { logger } from "./logger.ts";
 import { million } from "./million.ts";
 import { mixed } from "./mixed.ts";
@@ -58,6 +59,7 @@ export const LONG_WORKLOADS = {
   websocket: webSocket,
   websocket_idle: webSocketIdle,
   compression,
+  large,
 } as const satisfies Record<string, Workload>;
 
 /** Those that run with another one: Python's benchmarks of a name that a workload of ours has, too. */

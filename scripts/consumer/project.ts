@@ -171,13 +171,14 @@ export function runProgram(
       cwd: folder,
       env: { ...cleanEnvironment(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
-      // A group of its own ends with what the program started.
-      detached: true,
+      // A group of its own ends with what the program started. Windows has none.
+      detached: process.platform !== "win32",
     });
     let output = "";
     const timer = setTimeout(() => {
       output += `\nended: it took longer than ${TIME_LIMIT / 1_000} seconds`;
-      process.kill(-child.pid!, "SIGKILL");
+      if (process.platform === "win32") child.kill();
+      else process.kill(-child.pid!, "SIGKILL");
     }, TIME_LIMIT);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => output += chunk);

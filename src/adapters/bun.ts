@@ -48,6 +48,8 @@ interface BunApi extends BunNames {
  * Creates a transport over Bun's own sockets.
  *
  * @throws {ConfigError} `unsupported`, on another runtime.
+ *
+ * @category Transport
  */
 export function bunTransport(): Transport {
   const bun = runtimeApi<BunApi>("Bun");

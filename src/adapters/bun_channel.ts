@@ -8,7 +8,7 @@
  */
 
 import type { Address, Endpoint } from "../base/address.ts";
-import type { ChunkReader } from "../transport.ts";
+import type { ChunkReader, ChunkWriter } from "../transport.ts";
 import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
@@ -106,10 +106,10 @@ export class BunChannel implements Channel, Tap {
     this.#chunks.stop();
   }
 
-  write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array, writer: ChunkWriter): Promise<void> | undefined {
     if (this.#failure) return Promise.reject(this.#failure);
     const taken = this.#socket!.write(bytes);
-    if (taken === bytes.length) return Promise.resolve();
+    if (taken === bytes.length) return void writer.taken();
     if (taken < 0) return Promise.reject(this.#failure ?? systemError("EPIPE"));
     this.#unsent = { bytes: bytes.subarray(taken), ...Promise.withResolvers() };
     return this.#unsent.promise;

@@ -21,7 +21,8 @@ export interface Tap {
 export class ChunkQueue {
   readonly #limit: number;
   #tap: Tap;
-  readonly #chunks = new Fifo<Uint8Array>();
+  /** The chunks that wait. Created for the first one, because most connections are idle. */
+  #chunks: Fifo<Uint8Array> | undefined = undefined;
   #size = 0;
   #paused = false;
   #reader: ChunkReader | undefined;
@@ -48,7 +49,7 @@ export class ChunkQueue {
 
   /** How many chunks wait. */
   get count(): number {
-    return this.#chunks.size;
+    return this.#chunks === undefined ? 0 : this.#chunks.size;
   }
 
   /** Adds a chunk. An empty one is ignored. */
@@ -60,7 +61,7 @@ export class ChunkQueue {
       reader.received(chunk);
       return;
     }
-    this.#chunks.push(chunk);
+    (this.#chunks ??= new Fifo()).push(chunk);
     this.#size += chunk.length;
     if (this.#size >= this.#limit && !this.#paused) {
       this.#paused = true;
@@ -79,7 +80,7 @@ export class ChunkQueue {
 
   /** Passes the next chunk or the end to `reader`, at once or later. */
   read(reader: ChunkReader): void {
-    if (this.#chunks.size > 0) {
+    if (this.#chunks !== undefined && this.#chunks.size > 0) {
       const chunk = this.#chunks.shift();
       this.#size -= chunk.length;
       if (this.#paused && this.#size === 0) this.#resume();
@@ -105,7 +106,7 @@ export class ChunkQueue {
 
   /** Drops the chunks that wait. */
   clear(): void {
-    this.#chunks.clear();
+    this.#chunks = undefined;
     this.#size = 0;
   }
 

@@ -8,7 +8,15 @@
  */
 
 import type { Address, Endpoint } from "../base/address.ts";
-import type { ChunkReader, Connection, ConnectOptions, Listener, SocketOptions, Transport } from "../transport.ts";
+import type {
+  ChunkReader,
+  ChunkWriter,
+  Connection,
+  ConnectOptions,
+  Listener,
+  SocketOptions,
+  Transport,
+} from "../transport.ts";
 import { realTime } from "../base/real_time.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
@@ -52,6 +60,8 @@ interface DenoApi {
  * Creates a transport over Deno's own sockets.
  *
  * @throws {ConfigError} `unsupported`, on another runtime.
+ *
+ * @category Transport
  */
 export function denoTransport(): Transport {
   const deno = runtimeApi<DenoApi>("Deno");
@@ -202,9 +212,11 @@ class DenoChannel implements Channel {
     this.#buffer.recycle(chunk);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    let sent = await this.#connection.write(bytes);
-    while (sent < bytes.length) sent += await this.#connection.write(bytes.subarray(sent));
+  write(bytes: Uint8Array, writer: ChunkWriter): undefined {
+    this.#connection.write(bytes).then(
+      (sent) => sent < bytes.length ? this.write(bytes.subarray(sent), writer) : writer.taken(),
+      (error) => writer.taken(error),
+    );
   }
 
   finish(): Promise<void> {

@@ -11,7 +11,7 @@
 import { ConnectionError } from "../errors.ts";
 import { realTime } from "../base/real_time.ts";
 import type { Address } from "../base/address.ts";
-import type { ChunkReader, Connection } from "../transport.ts";
+import type { ChunkReader, ChunkWriter, Connection } from "../transport.ts";
 import { addressText } from "../base/address.ts";
 import { brokenError } from "./system_errors.ts";
 
@@ -28,10 +28,10 @@ export interface Channel {
   /** Called when the last chunk may be overwritten, for an adapter that owns the buffer that is read into. */
   recycle?(chunk: Uint8Array): void;
   /**
-   * Writes all of `bytes`, which are not empty. Rejects with the runtime's own error. Returns `undefined` if the socket has
-   * taken them and can take more.
+   * Writes all of `bytes`, which are not empty. Either returns a promise, which rejects with the runtime's own error, or
+   * returns `undefined` and tells `writer`: at once or later, but an error never at once.
    */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+  write(bytes: Uint8Array, writer: ChunkWriter): Promise<void> | undefined;
   /** Sends FIN after what was written. */
   finish(): Promise<void>;
   /** True if `release` sends FIN, too, when the peer's FIN was read. `finish` is not called then. */
@@ -42,17 +42,16 @@ export interface Channel {
   unref(): void;
 }
 
-/** The result of a write that is done at once. */
-const DONE: Promise<void> = Promise.resolve();
-
 /** A {@linkcode Connection} over a {@linkcode Channel}. */
-export class Duplex implements Connection, ChunkReader {
+export class Duplex implements Connection, ChunkReader, ChunkWriter {
   readonly #channel: Channel;
   #closed: PromiseWithResolvers<Error | undefined> | undefined;
   #state: "open" | "over" = "open";
   #error: Error | undefined;
   #sendError: Error | undefined;
   #reader: ChunkReader | undefined;
+  #writer: ChunkWriter | undefined;
+  /** Settles with the write in flight. Created when closing waits for it. */
   #writing: PromiseWithResolvers<void> | undefined;
   #received = false;
   #finishing: Promise<void> | undefined;
@@ -120,26 +119,64 @@ export class Duplex implements Connection, ChunkReader {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#writing) return Promise.reject(new TypeError(`${this.#cannot("write to")}: one write at a time`));
-    const error = this.#error ?? this.#sendError;
-    if (error) return Promise.reject(error);
-    if (this.#finishing) {
-      return Promise.reject(new ConnectionError("closed", `${this.#cannot("write to")}: this direction is closed`));
-    }
-    if (bytes.length === 0) return Promise.resolve();
-    const written = this.#channel.write(bytes);
-    if (written === undefined) return DONE;
-    const pending = this.#writing = Promise.withResolvers();
-    written.then(() => {
-      if (this.#writing !== pending) return;
-      this.#writing = undefined;
-      pending.resolve();
-    }, (error) => {
-      if (this.#writing !== pending) return;
-      this.#writing = undefined;
-      pending.reject(this.#sendError = brokenError(this.#cannot("write to"), error));
+    return new Promise((resolve, reject) => {
+      this.#write(bytes, { taken: (error) => error === undefined ? resolve() : reject(error) });
     });
-    return pending.promise;
+  }
+
+  writeTo(bytes: Uint8Array, writer: ChunkWriter): void {
+    this.#write(bytes, writer);
+  }
+
+  // A program that looks at what is written may put its own `write` and `writeTo` in the place of those above, so neither
+  // may call the other.
+  #write(bytes: Uint8Array, writer: ChunkWriter): void {
+    const fault = this.#unwritable;
+    if (fault !== undefined) giveUp(writer, fault);
+    else if (bytes.length === 0) writer.taken();
+    else {
+      this.#writer = writer;
+      this.#pass(bytes);
+    }
+  }
+
+  #pass(bytes: Uint8Array): void {
+    let written: Promise<void> | undefined;
+    try {
+      written = this.#channel.write(bytes, this);
+    } catch (error) {
+      this.#writer = undefined;
+      throw error;
+    }
+    const failed = (error: unknown): void => this.taken(error ?? new Error("writing failed, without saying why"));
+    if (written !== undefined) written.then(() => this.taken(), failed);
+  }
+
+  /** Called by the channel when the bytes are written, or with its error. */
+  taken(error?: unknown): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    this.#writer = undefined;
+    const done = error === undefined || error === null;
+    const fault = done ? undefined : this.#sendError = brokenError(this.#cannot("write to"), error);
+    this.#settle(fault);
+    writer.taken(fault);
+  }
+
+  /** The error of a write that would begin now; `undefined` if it may. */
+  get #unwritable(): Error | undefined {
+    if (this.#writer !== undefined) return new TypeError(`${this.#cannot("write to")}: one write at a time`);
+    const error = this.#error ?? this.#sendError;
+    if (error !== undefined || this.#finishing === undefined) return error;
+    return new ConnectionError("closed", `${this.#cannot("write to")}: this direction is closed`);
+  }
+
+  /** Lets closing go on, which waits for the write in flight. */
+  #settle(error: Error | undefined): void {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    if (error === undefined) writing?.resolve();
+    else writing?.reject(error);
   }
 
   closeWrite(): Promise<void> {
@@ -149,7 +186,7 @@ export class Duplex implements Connection, ChunkReader {
   async #finish(): Promise<void> {
     const error = this.#error ?? this.#sendError;
     if (error) throw error;
-    if (this.#writing) await this.#writing.promise;
+    if (this.#writer) await (this.#writing = Promise.withResolvers()).promise;
     if (this.#received && this.#channel.finishes) {
       this.#finished = true;
       this.#end(undefined);
@@ -180,11 +217,12 @@ export class Duplex implements Connection, ChunkReader {
     this.#state = "over";
     this.#error = error;
     const reader = this.#reader;
-    const writing = this.#writing;
-    this.#reader = this.#writing = undefined;
+    const writer = this.#writer;
+    this.#reader = this.#writer = undefined;
     if (error) {
       if (reader) fail(reader, error);
-      writing?.reject(error);
+      if (writer) giveUp(writer, error);
+      this.#settle(error);
       this.#abortFinish?.(error);
     }
     this.#channel.release(error);
@@ -202,4 +240,9 @@ export class Duplex implements Connection, ChunkReader {
  */
 function fail(reader: ChunkReader, error: Error): void {
   realTime.queueMicrotask(() => reader.received(null, error));
+}
+
+/** Does the same for `writer`. */
+function giveUp(writer: ChunkWriter, error: Error): void {
+  realTime.queueMicrotask(() => writer.taken(error));
 }

@@ -31,6 +31,8 @@ const MOST_TURNS = 100_000;
  * await clock.advance(1);
  * assertEquals(fired, 1);
  * ```
+ *
+ * @category Testing
  */
 export class FakeClock implements Clock {
   readonly #turn = anyLoop.yield;

@@ -6,7 +6,11 @@
 
 import { seeded } from "../base/random.ts";
 
-/** One bit to flip. */
+/**
+ * One bit to flip.
+ *
+ * @category Testing
+ */
 export interface BitFlip {
   /** The offset of the byte in the direction, from 0. */
   readonly byte: number;
@@ -14,7 +18,11 @@ export interface BitFlip {
   readonly bit: number;
 }
 
-/** Pieces of random sizes. The same seed gives the same sizes. */
+/**
+ * Pieces of random sizes. The same seed gives the same sizes.
+ *
+ * @category Testing
+ */
 export interface RandomSplit {
   /** The seed: any integer. */
   readonly seed: number;
@@ -22,7 +30,11 @@ export interface RandomSplit {
   readonly max?: number;
 }
 
-/** A point at which a direction stops. */
+/**
+ * A point at which a direction stops.
+ *
+ * @category Testing
+ */
 export interface Freeze {
   /** How many bytes are delivered before that. */
   readonly after: number;
@@ -33,6 +45,8 @@ export interface Freeze {
 /**
  * The faults of one direction, which is the bytes that one side sends. Offsets count that side's bytes from the start
  * of the connection. Faults can be combined. Of `resetAfter`, `closeAfter` and `dropAfter` the smallest wins.
+ *
+ * @category Testing
  */
 export interface Faults {
   /**

@@ -35,6 +35,8 @@ export type { FaultsInfo, MemoryDirection, MemoryLine, MemoryOptions } from "./m
  *   break;
  * }
  * ```
+ *
+ * @category Testing
  */
 export function memoryTransport(options?: MemoryOptions): Transport {
   const network = new Network(options);
@@ -63,6 +65,8 @@ export function memoryTransport(options?: MemoryOptions): Transport {
  * client.abort();
  * server.abort();
  * ```
+ *
+ * @category Testing
  */
 export function connectionPair(options?: MemoryOptions): [client: Connection, server: Connection] {
   const network = new Network(options);

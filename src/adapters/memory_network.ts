@@ -17,7 +17,11 @@ import { Pipe, resetError } from "./pipe.ts";
 import { runtimeClock } from "./runtime_loop.ts";
 import { connectError, listenError, systemError } from "./system_errors.ts";
 
-/** The direction whose faults are asked for. */
+/**
+ * The direction whose faults are asked for.
+ *
+ * @category Testing
+ */
 export interface FaultsInfo {
   /** The side that sends the bytes. */
   readonly side: "client" | "server";
@@ -25,7 +29,11 @@ export interface FaultsInfo {
   readonly index: number;
 }
 
-/** One direction of a connection of a memory network, to disturb while it is in use. */
+/**
+ * One direction of a connection of a memory network, to disturb while it is in use.
+ *
+ * @category Testing
+ */
 export interface MemoryDirection {
   /** Delivers nothing more until `release`. What is sent meanwhile waits. */
   hold(): void;
@@ -37,7 +45,11 @@ export interface MemoryDirection {
   close(): void;
 }
 
-/** A connection of a memory network, to disturb while it is in use. */
+/**
+ * A connection of a memory network, to disturb while it is in use.
+ *
+ * @category Testing
+ */
 export interface MemoryLine {
   /** The number of the connection, from 0. */
   readonly index: number;
@@ -51,7 +63,11 @@ export interface MemoryLine {
   reset(): void;
 }
 
-/** Options of a memory network; all optional. */
+/**
+ * Options of a memory network; all optional.
+ *
+ * @category Testing
+ */
 export interface MemoryOptions {
   /** The clock. With a {@linkcode FakeClock}, `advance` waits for deliveries, too. @default the real time */
   readonly clock?: Clock;

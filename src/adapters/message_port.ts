@@ -35,7 +35,11 @@ const MOST_BYTES = TOLD_FROM - OVERHEAD;
 const FIN = "fin";
 const RESET = "reset";
 
-/** The part of a port that its type shows. It must have `addEventListener` or `on`, too. */
+/**
+ * The part of a port that its type shows. It must have `addEventListener` or `on`, too.
+ *
+ * @category Transport
+ */
 export interface MessagePortLike {
   /** Sends a message, and gives up the buffers in `transfer`. */
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
@@ -77,6 +81,8 @@ interface Port extends MessagePortLike {
  * await Promise.all([here.closeWrite(), there.closeWrite()]);
  * assertEquals([await here.read(), await there.read()], [null, null]);
  * ```
+ *
+ * @category Transport
  */
 export function fromMessagePort(port: MessagePortLike, info?: StreamsInfo): Connection {
   return new Duplex(new PortChannel(port, info));

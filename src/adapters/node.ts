@@ -40,12 +40,14 @@ export type * from "../transport.ts";
  * }
  * client.abort();
  * ```
+ *
+ * @category Transport
  */
 export function nodeTransport(): Transport {
   checkBuiltin(
     "node:net",
     "Cannot make the node transport",
-    "give a Transport of your own, such as over fromStreams()",
+    "give a `url` with ws: or wss: in a browser, else a Transport of your own, such as over fromStreams()",
   );
   const connect: Transport["connect"] = (to, options) => connectNode(to, options, adopt);
   return {

@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 import type * as Process from "node:process";
 import type { Address, Endpoint } from "../base/address.ts";
 import { builtinModule } from "../base/builtin_module.ts";
-import type { ChunkReader } from "../transport.ts";
+import type { ChunkReader, ChunkWriter } from "../transport.ts";
 import { ChunkQueue, type Tap } from "./chunk_queue.ts";
 import type { Channel } from "./duplex.ts";
 import { plainIp } from "./endpoint.ts";
@@ -23,7 +23,7 @@ export const ENDING: unique symbol = Symbol("ending");
 
 /** Chunks of this size, in bytes, and larger ones are freed when they are given back. */
 const LARGE = 16_384;
-/** Other runtimes may use the buffers of their `node:net` again. */
+/** Other runtimes have a `node:net` of their own, which may use its buffers again. */
 const FREES = isNode() && "transfer" in ArrayBuffer.prototype;
 
 interface ReadSocket extends Socket {
@@ -147,10 +147,9 @@ export class NodeChannel implements Channel {
     this.#chunks.stop((tap) => tap instanceof HandleTap ? tap : new HandleTap(tap as Socket));
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => error ? reject(this.#reasonOf(error)) : resolve());
-    });
+  // Node calls back in the next tick if the system has taken all of it.
+  write(bytes: Uint8Array, writer: ChunkWriter): undefined {
+    this.#socket.write(bytes, (error) => error ? writer.taken(this.#reasonOf(error)) : writer.taken());
   }
 
   finish(): Promise<void> {

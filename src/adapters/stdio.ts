@@ -19,6 +19,8 @@ import { type WebReadable, WebSink, WebSource, type WebWritable } from "./web_en
 /**
  * A child process with pipes: that of `spawn` of `node:child_process`, of `Deno.Command` or of `Bun.spawn`. Or anything
  * else with two streams of Node, or two Web Streams.
+ *
+ * @category Transport
  */
 export interface StdioProcess {
   /** The stream that the process reads: a `Writable` of Node, a `WritableStream`, or a `FileSink` of Bun. */
@@ -54,6 +56,8 @@ export interface StdioProcess {
  * await connection.closeWrite();
  * assertEquals(await connection.read(), null);
  * ```
+ *
+ * @category Transport
  */
 export function fromStdio(process?: StdioProcess, info?: StreamsInfo): Connection {
   const [source, sink] = process === undefined ? ownEnds() : [sourceOf(process.stdout), sinkOf(process.stdin)];

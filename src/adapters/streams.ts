@@ -12,7 +12,11 @@ import { WebSink, WebSource } from "./web_ends.ts";
 
 export type * from "../transport.ts";
 
-/** The addresses of a connection, which streams do not have themselves. */
+/**
+ * The addresses of a connection, which streams do not have themselves.
+ *
+ * @category Transport
+ */
 export interface StreamsInfo {
   /** The address of this end. @default { path: "" } */
   readonly local?: Address;
@@ -20,7 +24,11 @@ export interface StreamsInfo {
   readonly remote?: Address;
 }
 
-/** The two directions of one byte stream. */
+/**
+ * The two directions of one byte stream.
+ *
+ * @category Transport
+ */
 export interface StreamPair {
   /** The incoming bytes: any views of bytes, or `ArrayBuffer`s. */
   readonly readable: ReadableStream<ArrayBufferView | ArrayBufferLike>;
@@ -50,6 +58,8 @@ export interface StreamPair {
  * await writing;
  * connection.abort();
  * ```
+ *
+ * @category Transport
  */
 export function fromStreams(streams: StreamPair, info?: StreamsInfo): Connection {
   const { readable, writable } = streams;

@@ -7,7 +7,11 @@
 import { ConnectionError } from "../errors.ts";
 import type { Connection } from "../transport.ts";
 
-/** The two directions of a connection. */
+/**
+ * The two directions of a connection.
+ *
+ * @category Transport
+ */
 export interface ConnectionStreams {
   /**
    * The incoming bytes. It is not a byte stream (`type: "bytes"`), which would take away a chunk's whole `ArrayBuffer`.
@@ -46,6 +50,8 @@ export interface ConnectionStreams {
  * await echoing;
  * assertEquals(heard, "hello");
  * ```
+ *
+ * @category Transport
  */
 export function toStreams(connection: Connection): ConnectionStreams {
   return { readable: readableOf(connection), writable: writableOf(connection) };

@@ -14,7 +14,11 @@ import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 import type { SendOptions } from "./send_options.ts";
 import type { OpenOptions, OpenStream } from "./streams/open_stream.ts";
 
-/** What can be called by a contract: a `Client`, or a `ConnectedClient`. */
+/**
+ * What can be called by a contract: a `Client`, or a `ConnectedClient`.
+ *
+ * @category Contracts
+ */
 export interface CallTarget {
   /** Sends a message. */
   send(type: never, payload: never, options?: SendOptions): boolean;
@@ -24,23 +28,43 @@ export interface CallTarget {
   open(type: never, ...headAndOptions: never): unknown;
 }
 
-/** True if there is nothing to pass, as with the codec `empty`. */
+/**
+ * True if there is nothing to pass, as with the codec `empty`.
+ *
+ * @category Messages
+ */
 export type IsEmpty<In> = 0 extends 1 & In ? false : [In] extends [void] ? [void] extends [In] ? true : false : false;
 
-/** Sends a message. Returns what `send` returns. */
+/**
+ * Sends a message. Returns what `send` returns.
+ *
+ * @category Contracts
+ */
 export type SendCall<In> = IsEmpty<In> extends true ? (options?: SendOptions) => boolean
   : (payload: In, options?: SendOptions) => boolean;
 
-/** Sends a request. Returns what `request` returns. */
+/**
+ * Sends a request. Returns what `request` returns.
+ *
+ * @category Contracts
+ */
 export type RequestCall<In, Reply> = IsEmpty<In> extends true ? (options?: RequestOptions) => Promise<Reply>
   : (payload: In, options?: RequestOptions) => Promise<Reply>;
 
-/** Opens a stream. Returns what `open` returns. */
+/**
+ * Opens a stream. Returns what `open` returns.
+ *
+ * @category Contracts
+ */
 export type OpenCall<Head, Up, Down, Result> = IsEmpty<Head> extends true
   ? (options?: OpenOptions) => OpenStream<Up, Down, Result>
   : (head: Head, options?: OpenOptions) => OpenStream<Up, Down, Result>;
 
-/** The function of one type. What is passed comes first, options last. */
+/**
+ * The function of one type. What is passed comes first, options last.
+ *
+ * @category Contracts
+ */
 export type Call<Type> = Type extends
   StreamType<infer Head, infer _Head, infer Up, infer _Up, infer _Down, infer Down, infer _Result, infer Result>
   ? OpenCall<Head, Up, Down, Result>
@@ -48,12 +72,20 @@ export type Call<Type> = Type extends
     ? [ReplyIn] extends [never] ? SendCall<In> : RequestCall<In, Reply>
   : never;
 
-/** The functions of a contract, one for each member. */
+/**
+ * The functions of a contract, one for each member.
+ *
+ * @category Contracts
+ */
 export type Caller<Types extends Contract> = {
   readonly [Name in keyof Types]: Call<Types[Name]>;
 };
 
-/** Options of {@linkcode caller}: defaults for all calls. What a call is given takes their place. */
+/**
+ * Options of {@linkcode caller}: defaults for all calls. What a call is given takes their place.
+ *
+ * @category Contracts
+ */
 export interface CallerOptions extends RequestOptions {
   /** How long a request waits for its answer, in milliseconds. Messages and streams have no time limit. @default 5000 */
   readonly timeout?: number | undefined;
@@ -138,6 +170,8 @@ function isSignal(value: unknown): value is AbortSignal {
  * await ReadableStream.from([new Uint8Array(70_000)]).pipeTo(upload.writable);
  * assertEquals(await upload.result, 70_000);
  * ```
+ *
+ * @category Contracts
  */
 export function caller<Types extends Contract>(
   peer: CallTarget,

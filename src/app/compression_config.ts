@@ -9,7 +9,11 @@ import type { CompressionCodecName, CompressionTerms } from "../compression_seam
 import { ConfigError } from "../errors.ts";
 import { noLoader, type Platform } from "./platform.ts";
 
-/** Options of compression; all optional. */
+/**
+ * Options of compression; all optional.
+ *
+ * @category Options
+ */
 export interface CompressionOptions {
   /**
    * How hard to compress: 1, the fastest, to 9, the smallest.

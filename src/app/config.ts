@@ -37,10 +37,16 @@ import { requireDigest } from "../wire/python/sha256.ts";
 /**
  * How much is read at once: a name (1, 8, 64 or 1,024 KiB) or a number of bytes. Node and Bun always read up to 64 and
  * 512 KiB at once. There, it is how much may wait to be processed before reading stops.
+ *
+ * @category Options
  */
 export type BufferSize = "small" | "medium" | "large" | "huge" | number;
 
-/** Limits of a connection. Sizes are in bytes, times in milliseconds. */
+/**
+ * Limits of a connection. Sizes are in bytes, times in milliseconds.
+ *
+ * @category Options
+ */
 export interface LimitOptions {
   /** The largest message accepted, including its header. The default is Python's limit. @default 10485760 */
   readonly maxMessageSize?: number;
@@ -128,7 +134,11 @@ export interface LimitOptions {
   readonly maxTotalStreamBytes?: number;
 }
 
-/** Options that a Server and a Client share. */
+/**
+ * Options that a Server and a Client share.
+ *
+ * @category Options
+ */
 export interface CommonConfig extends LimitOptions {
   /**
    * How eagerly small writes are sent, and when silent peers get a PING. `"low"` gathers small writes for 5 ms, so that
@@ -179,7 +189,11 @@ export interface CommonConfig extends LimitOptions {
   readonly contract?: Readonly<Record<string, AnyMessageType | AnyStreamType>>;
 }
 
-/** All limits, with defaults filled in. */
+/**
+ * All limits, with defaults filled in.
+ *
+ * @category Options
+ */
 export type Limits = Required<LimitOptions>;
 
 /** The checked limits, before the default of `highWaterMark` is known. */
@@ -233,7 +247,11 @@ export const COMMON_OPTIONS: Checks<CommonOptions> = {
   contract: optional((_name, value) => fingerprint(value as NonNullable<CommonConfig["contract"]>)),
 } satisfies OptionTable<CommonConfig>;
 
-/** The defaults of {@linkcode LimitOptions} for a server. */
+/**
+ * The defaults of {@linkcode LimitOptions} for a server.
+ *
+ * @category Options
+ */
 export const DEFAULT_LIMITS: Limits = Object.freeze(limitsOf(readOptions("limits", {}, LIMITS)));
 
 /**

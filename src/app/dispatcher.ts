@@ -19,6 +19,7 @@ import {
   type HandlerRunnerOwner,
   type HandlerRunnerShared,
 } from "./handler_runner.ts";
+import { Batches } from "./batches.ts";
 import { Deadline } from "./deadline.ts";
 import { IncomingMessage } from "./incoming_message.ts";
 import { keepable, type MessageMaker, MessageQueue, type Received } from "./message_queue.ts";
@@ -58,6 +59,9 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
   #queue: MessageQueue | undefined = undefined;
   /** Created by {@linkcode accept}, with the first message. */
   #runner: HandlerRunner | undefined = undefined;
+  /** Created with the first message of a route with `batch`. */
+  #batches: Batches | undefined = undefined;
+  gathering = false;
   /** Created with the first stream of the peer. */
   #streams: StreamRunner | undefined = undefined;
   /** True once {@linkcode close} was called. A field and not a getter: it is read for every answer. */
@@ -124,9 +128,10 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     return this.#queue?.bytes ?? 0;
   }
 
-  /** The number of messages that wait for a handler or are in one, and of streams that are in one. */
+  /** The number of messages that wait for a handler, are gathered for one or are in one, and of streams that are in one. */
   get busy(): number {
-    return this.waiting + this.running + (this.#streams?.running ?? 0);
+    const gathered = this.gathering ? this.#batches!.size : 0;
+    return this.waiting + gathered + this.running + (this.#streams?.running ?? 0);
   }
 
   /** Takes a stream that the peer has opened. */
@@ -146,6 +151,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
    * @throws {ProtocolError} A native request has the id of one that is not answered yet.
    */
   accept(frame: ReceivedFrame, receivedAt: number): void {
+    if (this.gathering && this.#join(frame, receivedAt)) return;
     const runner = this.#runner ??= new HandlerRunner(this.#host, this.#session, this.#shared, this);
     const request = this.#session.native && (frame.flags & Flag.REQUEST) !== 0;
     if (request && (this.asked(frame.requestId) || this.#streamed(frame.requestId))) {
@@ -173,6 +179,34 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const message = this.#message({ code, flags, content, meta, requestId, sentAt, size }, route, receivedAt, asks);
     if (request) runner.opened(message);
     queue.push(message);
+  }
+
+  /** Gathers a message that joins others, if it needs nothing but its payload decoded. Returns false otherwise. */
+  #join(frame: ReceivedFrame, receivedAt: number): boolean {
+    const { observers: { routed } } = this.#shared;
+    if (frame.flags !== 0 || routed !== undefined || this.#rateLimiter !== undefined || this.waiting > 0) return false;
+    if (!this.#batches!.take(frame, receivedAt)) return false;
+    this.gathering = this.#batches!.size > 0;
+    return true;
+  }
+
+  /** Gathers a message whose middleware has gone on, or which has none; see `MessageOrigin.gather`. */
+  gather(message: IncomingMessage): unknown {
+    const batches = this.#batches ??= new Batches(this.#host, this.#session, this.#shared, this, this.#runner!);
+    if (message.started) return batches.single(message);
+    batches.add(message);
+    this.gathering = true;
+    return undefined;
+  }
+
+  joins(frame: ReceivedFrame): boolean {
+    return this.#batches!.joins(frame);
+  }
+
+  handOut(): void {
+    if (!this.gathering) return;
+    this.gathering = false;
+    this.#batches!.handOut();
   }
 
   /** Makes a message of its parts, which were packed while it waited. */
@@ -226,8 +260,9 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     return this.#waiters ??= new DispatcherWaiters();
   }
 
-  /** Drops the messages that wait. */
+  /** Hands out the messages that are gathered, and drops those that wait. */
   close(): void {
+    this.handOut();
     this.closed = true;
     const { load } = this.#shared;
     if (load?.waiting === this) load.waiting = undefined;
@@ -251,13 +286,19 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     const work = load ?? this.#runner!;
     if (work.running > 0) {
       if (work.running >= maxConcurrentHandlers || work.bytes + size > maxHandlerBytes) return false;
-      if (route?.ordered === true && work.busy?.has(route) === true) return false;
+      if (route?.ordered === true && (work.busy?.has(route) === true || work.busy?.has(route.type) === true)) {
+        return false;
+      }
     }
     return !asks || this.#session.sender.writer.affords(route?.answers ?? this.#shared.routes.unrouted);
   }
 
-  /** Returns a message that waited, for the handler that its type has now. */
-  #current(message: IncomingMessage): IncomingMessage {
+  /**
+   * Returns a message that waited, for the handler that its type has now. The first in line is asked for it again as long as
+   * it may not be handled.
+   */
+  #current(first: IncomingMessage): IncomingMessage {
+    const message = first.successor ?? first;
     const { charged: size, content, deadline, receivedAt, requestId, sentAt, type: { code } } = message;
     const route = this.#shared.routes.get(code);
     if (route === message.route || message.aborted !== undefined) return message;
@@ -272,6 +313,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
       deadline.message = current;
     }
     if (this.#runner?.open?.get(requestId) === message) this.#runner.opened(current);
+    first.successor = current;
     return current;
   }
 
@@ -324,6 +366,11 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
     budget.start(this.waiting > 1);
     const queue = this.#queue;
     while (queue !== undefined && queue.size > 0) {
+      if (this.gathering && !this.#batches!.fits(queue.first!)) {
+        // Its handler may end the session or start others.
+        this.handOut();
+        continue;
+      }
       const message = this.#current(queue.first!);
       const { charged, route, size, type, wantsReply } = message;
       if (!this.#free(route, wantsReply, type.code, size)) break;
@@ -335,6 +382,7 @@ export class Dispatcher implements BatchWaiter, HandlerRunnerOwner, Inbox, Messa
       budget.wait(this);
       break;
     }
+    this.handOut();
     this.#wake();
   }
 

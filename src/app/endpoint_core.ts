@@ -28,7 +28,15 @@ import { type OutgoingMiddleware, OutgoingMiddlewares } from "./outgoing_middlew
 import { noLoader, noThreads, noTransport, type Platform } from "./platform.ts";
 import type { TransportChoice } from "./transport_choice.ts";
 import { readTuning, type Tuning } from "./tuning.ts";
-import { type Handler, type NewRoute, type RouteInfo, type RouteOptions, Routes, type StreamRoute } from "./routes.ts";
+import {
+  type BatchRouteOptions,
+  type NewRoute,
+  type RouteHandler,
+  type RouteInfo,
+  type RouteOptions,
+  Routes,
+  type StreamRoute,
+} from "./routes.ts";
 import type { Feature } from "../session/feature.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
 import type { CompressionTerms } from "../compression_seam.ts";
@@ -186,12 +194,12 @@ export class EndpointCore<Map extends EventMap> {
   }
 
   /** Adds a route. Throws what `Routes.add` throws. */
-  route<In, Out, ReplyIn, ReplyOut, Peer>(
+  route<In, Out, ReplyIn, ReplyOut, Peer, Options extends RouteOptions | BatchRouteOptions = RouteOptions>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: Handler<Out, ReplyIn, Peer>,
-    options?: RouteOptions,
+    handler: RouteHandler<Out, ReplyIn, Peer, Options>,
+    options?: Options,
   ): void {
-    this.routes.add(type, handler, options);
+    this.routes.add<In, Out, ReplyIn, ReplyOut, Peer, Options>(type, handler as never, options);
     this.#tellRoute({ action: "added", code: type.code, name: type.name });
   }
 

@@ -7,7 +7,11 @@
 
 import { isThenable } from "../base/thenable.ts";
 
-/** Options for listening to an event; all optional. */
+/**
+ * Options for listening to an event; all optional.
+ *
+ * @category Events
+ */
 export interface EventOptions {
   /** Listens to the first event only. @default false */
   readonly once?: boolean;
@@ -18,7 +22,11 @@ export interface EventOptions {
 /** The arguments of listeners, by event. */
 export type EventMap = Record<string, readonly unknown[]>;
 
-/** An event listener. */
+/**
+ * An event listener.
+ *
+ * @category Events
+ */
 export type Listener<Arguments extends readonly unknown[]> = (...args: Arguments) => unknown;
 
 interface Entry {

@@ -5,8 +5,6 @@
  * @module
  */
 
-import type { Route } from "./routes.ts";
-
 /** The running handlers of one client. */
 export class HandlerLoad {
   /** The number of asynchronous handlers that are running. */
@@ -15,8 +13,8 @@ export class HandlerLoad {
   bytes = 0;
   /** The number of handlers of streams that are running. */
   streams = 0;
-  /** Their ordered routes. Created when there is one. */
-  busy: Set<Route> | undefined = undefined;
+  /** Their ordered routes; see `HandlerRunner.busy`. Created when there is one. */
+  busy: Set<object> | undefined = undefined;
   /** The dispatcher of the newest connection, whose messages may wait for one of them. */
   waiting: { resume(): void } | undefined = undefined;
 }

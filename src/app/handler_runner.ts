@@ -55,6 +55,18 @@ export interface HandlerRunnerShared {
   readonly load: HandlerLoad | undefined;
 }
 
+/** A handler whose promise is awaited. */
+export interface AwaitedHandler {
+  /** Called first, once its promise is settled or its time is over: it does not count any more. */
+  ended(): void;
+  /** Called with what its promise resolves to. */
+  done(value: unknown): void;
+  /** Called with what it rejects with, or with the error of its time limit. */
+  failed(error: unknown): void;
+  /** Called last, when its time is over. */
+  abort(error: Error): void;
+}
+
 /** Runs the handlers of one connection. Created with its first message, so that idle connections do without it. */
 export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   readonly #host: HandlerHost;
@@ -66,12 +78,15 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   running = 0;
   /** The size of the payloads in asynchronous handlers, in bytes. */
   bytes = 0;
-  /** The ordered routes whose handlers are running. On a client, {@linkcode HandlerLoad.busy} has them instead. */
-  busy: Set<Route> | undefined = undefined;
+  /**
+   * The ordered routes whose handlers are running, and the types of those that have an array of messages. On a client,
+   * {@linkcode HandlerLoad.busy} has them instead.
+   */
+  busy: Set<object> | undefined = undefined;
   /** Native requests that wait for their handler or are in an asynchronous one, by id. */
   open: IdMap<IncomingMessage> | undefined = undefined;
-  /** The messages whose handlers wait for the end of their own connection. */
-  #excused: Set<IncomingMessage> | undefined = undefined;
+  /** The messages, and arrays of them, whose handlers wait for the end of their own connection. */
+  #excused: Set<object> | undefined = undefined;
 
   constructor(host: HandlerHost, session: Session, shared: HandlerRunnerShared, owner: HandlerRunnerOwner) {
     this.#host = host;
@@ -151,16 +166,13 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     } catch (error) {
       inside.dispatcher = undefined;
       this.running--;
-      this.#failed(message, error);
+      this.failed(message, error);
       this.#owner.wakeIdle();
       return;
     }
     if (later) {
       this.#started(message);
-      if (inside.waits) {
-        (this.#excused ??= new Set()).add(message);
-        this.#owner.wakeIdle();
-      }
+      if (inside.waits) this.excuse(message);
       if (session.native && message.wantsReply) this.opened(message);
       this.#await(message, route, result);
       return;
@@ -189,8 +201,18 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
     return !this.#over(message);
   }
 
-  /** Waits for the promise of a handler, up to the time limit of its route. */
+  /** Waits for the promise of a message's handler. */
   #await(message: IncomingMessage, route: Route | undefined, result: unknown): void {
+    this.settle(result, route, {
+      ended: () => this.#ended(message),
+      done: (value) => this.#answer(message, value),
+      failed: (error) => this.failed(message, error),
+      abort: (error) => message.abort(error),
+    });
+  }
+
+  /** Waits for the promise of a handler, up to the time limit of its route. */
+  settle(result: unknown, route: Route | undefined, handled: AwaitedHandler): void {
     const { wheel } = this.#shared;
     let limit: Timeout | undefined;
     let over = false;
@@ -198,58 +220,82 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
       if (over) return;
       over = true;
       if (limit !== undefined) wheel.remove(limit);
-      this.#ended(message);
+      handled.ended();
       finish();
-      this.#resume();
+      this.resume();
     };
     if (route?.timeout !== undefined) {
       const { timeout, type } = route;
       limit = new Timeout(() => {
         const error = new TimeoutError("timeout", `The handler of "${type.name}" took longer than ${timeout} ms`);
-        end(() => this.#failed(message, error));
-        message.abort(error);
+        end(() => handled.failed(error));
+        handled.abort(error);
       });
       wheel.add(limit, timeout);
     }
     // Any thenable may come here. `Promise.resolve` makes sure that it settles only once, later, and without throwing.
     Promise.resolve(result).then(
-      (value) => end(() => this.#answer(message, value)),
-      (error) => end(() => this.#failed(message, error)),
+      (value) => end(() => handled.done(value)),
+      (error) => end(() => handled.failed(error)),
     );
+  }
+
+  /**
+   * Counts a handler that goes on asynchronously.
+   *
+   * @param bytes The size of what it has, in bytes.
+   * @param busy What {@linkcode busy} has of it, if its route is ordered.
+   */
+  begin(bytes: number, busy: object | undefined): void {
+    const { load } = this.#shared;
+    this.bytes += bytes;
+    if (load !== undefined) {
+      load.running++;
+      load.bytes += bytes;
+    }
+    if (busy !== undefined) ((load ?? this).busy ??= new Set()).add(busy);
+  }
+
+  /** Undoes what {@linkcode begin} and {@linkcode excuse} counted, and the count of the handler of `handled` itself. */
+  end(handled: object, bytes: number, busy: object | undefined): void {
+    const { load } = this.#shared;
+    this.running--;
+    this.#excused?.delete(handled);
+    this.bytes -= bytes;
+    if (load !== undefined) {
+      load.running--;
+      load.bytes -= bytes;
+    }
+    if (busy !== undefined) (load ?? this).busy?.delete(busy);
+  }
+
+  /** Called when the handler of a message, or of an array of them, waits for the end of its own connection. */
+  excuse(handled: object): void {
+    (this.#excused ??= new Set()).add(handled);
+    this.#owner.wakeIdle();
   }
 
   /** Counts the message of a handler that goes on asynchronously. */
   #started(message: IncomingMessage): void {
-    const { load, routes } = this.#shared;
+    const { routes } = this.#shared;
     const { route } = message;
     // Keep the size: a worker route may transfer the payload's buffer meanwhile.
     message.kept = message.content.length;
-    this.bytes += message.kept;
-    if (load !== undefined) {
-      load.running++;
-      load.bytes += message.kept;
-    }
-    if (route?.ordered === true) ((load ?? this).busy ??= new Set()).add(route);
+    message.started = true;
+    this.begin(message.kept, route?.ordered === true ? route : undefined);
     if (message.wantsReply) this.#session.sender.writer.reserve(message, route?.answers ?? routes.unrouted);
   }
 
   /** Undoes what {@linkcode #started} counted, and the count of the handler itself. */
   #ended(message: IncomingMessage): void {
-    const { load, routes } = this.#shared;
+    const { routes } = this.#shared;
     const { route } = message;
-    this.running--;
-    this.#excused?.delete(message);
-    this.bytes -= message.kept;
-    if (load !== undefined) {
-      load.running--;
-      load.bytes -= message.kept;
-    }
-    if (route?.ordered === true) (load ?? this).busy?.delete(route);
+    this.end(message, message.kept, route?.ordered === true ? route : undefined);
     if (message.reserved !== 0) this.#session.sender.writer.release(message, route?.answers ?? routes.unrouted);
   }
 
   /** Hands out messages that waited for an asynchronous handler. */
-  #resume(): void {
+  resume(): void {
     this.#owner.resume();
     // On a client, messages of the next connection may have waited for this handler.
     if (this.#owner.closed) this.#shared.load?.waiting?.resume();
@@ -267,7 +313,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
         try {
           message.answer(value);
         } catch (error) {
-          this.#failed(message, error);
+          this.failed(message, error);
           return;
         }
       }
@@ -276,7 +322,7 @@ export class HandlerRunner implements DeadlineOwner<IncomingMessage> {
   }
 
   /** Answers with the error of a handler, and reports it, unless it is a declared one that the sender was told. */
-  #failed(message: IncomingMessage, error: unknown): void {
+  failed(message: IncomingMessage, error: unknown): void {
     // Nobody is told of errors in a Python protocol.
     const told = message.awaited && this.#session.native && !this.#session.over;
     if (message.awaited) this.#refuse(message, error);

@@ -10,13 +10,21 @@ import type { MessageType } from "../message/message_type.ts";
 import type { StreamType } from "../message/stream_type.ts";
 import type { Handler, NewRoute, RouteOptions, StreamHandler } from "./routes.ts";
 
-/** What can implement a contract: a Server or a Client. `Peer` is the second argument of its handlers. */
+/**
+ * What can implement a contract: a Server or a Client. `Peer` is the second argument of its handlers.
+ *
+ * @category Contracts
+ */
 export interface RouteTarget<Peer> {
   /** Adds routes, all of them or none. Returns a function that removes those that are still there. */
   addRoutes(routes: readonly NewRoute<Peer>[]): () => void;
 }
 
-/** The handler of one type: that of `route` for a type of message, that of `stream` for a type of stream. */
+/**
+ * The handler of one type: that of `route` for a type of message, that of `stream` for a type of stream.
+ *
+ * @category Contracts
+ */
 export type HandlerOf<Type, Peer> = Type extends
   StreamType<infer _HeadIn, infer Head, infer _UpIn, infer Up, infer Down, infer _DownOut, infer Result, infer _Result>
   ? StreamHandler<Head, Up, Down, Result, Peer>
@@ -26,6 +34,8 @@ export type HandlerOf<Type, Peer> = Type extends
 /**
  * The handlers of a contract, one for each member. `Peer` is a `ConnectedClient` on a server, and the `Client` itself on
  * a client.
+ *
+ * @category Contracts
  */
 export type Handlers<Types extends Contract, Peer> = {
   readonly [Name in keyof Types]: HandlerOf<Types[Name], Peer>;
@@ -34,6 +44,8 @@ export type Handlers<Types extends Contract, Peer> = {
 /**
  * Some handlers of a contract: what the compiler takes the arguments of handlers from, before it knows which handlers there
  * are.
+ *
+ * @category Contracts
  */
 export type SomeHandlers<Types extends Contract, Peer> =
   & { readonly [Name in keyof Types]?: HandlerOf<Types[Name], Peer> }
@@ -43,6 +55,8 @@ export type SomeHandlers<Types extends Contract, Peer> =
 /**
  * What `implement` requires of handlers besides being some: each member has one, and there are no others. Otherwise it is
  * a text with the names that are missing or too many, which the compiler's error shows.
+ *
+ * @category Contracts
  */
 export type FittingHandlers<Types extends Contract, Given, Peer> = typeof Symbol.unscopables extends keyof Given ? Given
   : [Given] extends [{ readonly [Name in keyof Types]: unknown }]
@@ -53,7 +67,11 @@ export type FittingHandlers<Types extends Contract, Given, Peer> = typeof Symbol
       : `${Name & string} has no handler`;
   }[keyof Types];
 
-/** Options of {@linkcode implement}; all optional. */
+/**
+ * Options of {@linkcode implement}; all optional.
+ *
+ * @category Contracts
+ */
 export interface ImplementOptions<Types extends Contract> {
   /** The options of single routes, by the names of their members. Streams have none. @default those of `route` */
   readonly routes?: {
@@ -65,7 +83,11 @@ const IMPLEMENT_OPTIONS = {
   routes: optional(unchecked<object>(), {}),
 } satisfies OptionTable<ImplementOptions<Contract>>;
 
-/** The routes that {@linkcode implement} has added. */
+/**
+ * The routes that {@linkcode implement} has added.
+ *
+ * @category Contracts
+ */
 export interface Implementation extends Disposable {
   /** Removes these routes, as far as they are still there, and no others. */
   remove(): void;
@@ -139,6 +161,8 @@ export interface Implementation extends Disposable {
  * assertEquals(await caller(client, contract).hello("Hello"), "Hello, Ada!");
  * own.remove();
  * ```
+ *
+ * @category Contracts
  */
 export function implement<Peer, Types extends Contract, Given extends SomeHandlers<Types, Peer>>(
   target: RouteTarget<Peer>,

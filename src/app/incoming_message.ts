@@ -26,6 +26,11 @@ export interface MessageOrigin {
    * still do so.
    */
   offer(message: IncomingMessage): unknown;
+  /**
+   * Gathers a message of a route with `batch`, to be handed out with others. A message whose middleware has gone on later
+   * is handed out at once and alone. Returns what the handler returns then.
+   */
+  gather(message: IncomingMessage): unknown;
   /** Throws a `PayloadError` if the peer takes no metadata. */
   checkMetadata(what: string): void;
   /** Aborted when the connection is over. */
@@ -40,6 +45,8 @@ export interface MessageOrigin {
 class Extra {
   reserved = 0;
   kept = 0;
+  started = false;
+  successor: IncomingMessage | undefined = undefined;
   charged: number | undefined = undefined;
   packed = 0;
   arrivedAt = 0;
@@ -126,6 +133,11 @@ export class IncomingMessage implements Message<unknown, unknown> {
   /** Offers it to the listeners, because it has no route; see {@linkcode MessageOrigin.offer}. */
   offer(): unknown {
     return this.#origin.offer(this);
+  }
+
+  /** Gathers it, because its route takes many in one call; see {@linkcode MessageOrigin.gather}. */
+  gather(): unknown {
+    return this.#origin.gather(this);
   }
 
   get data(): unknown {
@@ -244,6 +256,24 @@ export class IncomingMessage implements Message<unknown, unknown> {
 
   set kept(bytes: number) {
     this.#ownExtra.kept = bytes;
+  }
+
+  /** True once its handler or a middleware goes on asynchronously. */
+  get started(): boolean {
+    return this.#extra?.started ?? false;
+  }
+
+  set started(started: boolean) {
+    this.#ownExtra.started = started;
+  }
+
+  /** The message that has taken its place while it waited, because its route was replaced. */
+  get successor(): IncomingMessage | undefined {
+    return this.#extra?.successor;
+  }
+
+  set successor(message: IncomingMessage | undefined) {
+    this.#ownExtra.successor = message;
   }
 
   /** Sets a function that is called when {@linkcode answer} was called, or when the message is aborted. */

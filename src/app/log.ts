@@ -19,6 +19,8 @@ import { excerpt, oneLine } from "../base/untrusted.ts";
  * The message is always a single line without control characters. If a peer caused the line, there is only a message.
  * For a failure of the program, the value that was thrown is passed as data, unchanged. Its text may contain what a
  * peer wrote.
+ *
+ * @category Options
  */
 export interface Log {
   /**

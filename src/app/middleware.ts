@@ -12,7 +12,11 @@ import type { AnyMessageType, MessageType } from "../message/message_type.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { IncomingStream } from "./streams/incoming_stream.ts";
 
-/** What a middleware changes before it goes on. */
+/**
+ * What a middleware changes before it goes on.
+ *
+ * @category Middleware
+ */
 export interface IncomingChanges {
   /**
    * The payload that the handler gets as `message.data`; of a stream, its `head`. It is not checked again. For a type
@@ -31,10 +35,16 @@ export interface IncomingChanges {
  * listeners to `message`. Await what it returns, or return it: an error that nobody looks at is lost.
  * @throws {TypeError} It was called before, the middleware has ended, or a change is unknown or of the wrong type.
  * @throws {unknown} What the handler throws.
+ *
+ * @category Middleware
  */
 export type Next = (changes?: IncomingChanges) => unknown;
 
-/** What a middleware of all types gets: a message or a stream. Its `kind` says which. */
+/**
+ * What a middleware of all types gets: a message or a stream. Its `kind` says which.
+ *
+ * @category Middleware
+ */
 export type Incoming = Message<unknown, unknown> | IncomingStream<unknown, unknown, unknown>;
 
 /**
@@ -42,10 +52,16 @@ export type Incoming = Message<unknown, unknown> | IncomingStream<unknown, unkno
  * handler's result as it is, return what `next()` returns. For a message without a route the result is ignored, and
  * `reply()` answers. If a middleware throws, the message fails as if the handler had thrown. `Peer` is a
  * `ConnectedClient` on a server, the `Client` itself on a client.
+ *
+ * @category Middleware
  */
 export type Middleware<Peer, In = Incoming> = (received: In, peer: Peer, next: Next) => unknown;
 
-/** What handlers of this type of messages or streams get. */
+/**
+ * What handlers of this type of messages or streams get.
+ *
+ * @category Middleware
+ */
 export type IncomingOf<Type> = Type extends MessageType<infer _In, infer Out, infer ReplyIn, infer _ReplyOut>
   ? Message<Out, ReplyIn>
   : Type extends StreamType<infer _HI, infer HO, infer _UI, infer UO, infer DI, infer _DO, infer _RI, infer _RO>
@@ -64,7 +80,11 @@ export interface Changeable {
 /** A handler of anything, or what takes its place. */
 export type AnyHandler = (received: never, peer: never) => unknown;
 
-/** A type of messages or of streams. */
+/**
+ * A type of messages or of streams.
+ *
+ * @category Middleware
+ */
 export type AnyType = AnyMessageType | AnyStreamType;
 
 /** A middleware and what it is around. */

@@ -14,7 +14,11 @@ import { type AnyType, codesOf } from "./middleware.ts";
 import { type SendOptions, type SendTerms, sendTerms } from "./send_options.ts";
 import type { OpenOptions } from "./streams/open_stream.ts";
 
-/** What a program is about to send. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
+/**
+ * What a program is about to send. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client.
+ *
+ * @category Middleware
+ */
 export interface OutgoingCall<Peer> {
   /** The method that was called: `send`, `request` or `exchange`, `broadcast`, `open`. */
   readonly kind: "send" | "request" | "broadcast" | "open";
@@ -33,7 +37,11 @@ export interface OutgoingCall<Peer> {
   readonly takesMetadata: boolean;
 }
 
-/** What a middleware changes before it goes on. */
+/**
+ * What a middleware changes before it goes on.
+ *
+ * @category Middleware
+ */
 export interface OutgoingChanges {
   /** Another payload; of a stream, another head. */
   readonly payload?: unknown;
@@ -52,12 +60,16 @@ export interface OutgoingChanges {
  * @throws {TypeError | RangeError} It was called before, the middleware has ended, a change is unknown, or `meta` is not what
  * the method takes.
  * @throws {unknown} What the method throws.
+ *
+ * @category Middleware
  */
 export type OutgoingNext = (changes?: OutgoingChanges) => unknown;
 
 /**
  * A function around what is sent. It returns what `next()` returns, or something of the same kind in its place, such as
  * an answer from a cache. Only a middleware of requests may be asynchronous.
+ *
+ * @category Middleware
  */
 export type OutgoingMiddleware<Peer> = (call: OutgoingCall<Peer>, next: OutgoingNext) => unknown;
 
@@ -125,9 +137,11 @@ export class OutgoingMiddlewares {
   /** Does what `Client.send` does. */
   send(to: Recipient, type: unknown, payload: unknown, options: SendOptions | undefined): boolean {
     const known = type as AnyMessageType;
-    return this.call(departure("send", to, known, payload, options, (payload, options) => {
+    return this.call(departure("send", to, known, payload, options, (sent, options) => {
       const terms = options === undefined ? undefined : sendTerms(known.name, options);
-      return to.direct.send(known, payload as never, terms);
+      // What a middleware has put in the place of the payload is not the caller's to give away.
+      const kept = terms !== undefined && sent !== payload ? { ...terms, transfer: false } : terms;
+      return to.direct.send(known, sent as never, kept);
     })) as boolean;
   }
 

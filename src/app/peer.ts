@@ -6,6 +6,7 @@
  */
 
 import { checkPayload } from "../base/codec_results.ts";
+import { free, givenAway } from "../base/hand_over.ts";
 import { closedError, type CloseReason } from "../link/close_reason.ts";
 import { replied } from "../message/message.ts";
 import type { MessageType } from "../message/message_type.ts";
@@ -131,7 +132,13 @@ export class Peer implements HandlerHost, SessionOwner {
     if (!this.session.open) throw closedError(`Cannot send "${name}"`, this.session.reason);
     const content = checkPayload(name, type.payload.encode(payload));
     if (terms === undefined) return this.session.sender.send(name, code, content, type);
-    return this.sendContent(name, code, content, terms.meta, type, terms.latest);
+    const { latest, meta, transfer } = terms;
+    if (!transfer) return this.sendContent(name, code, content, meta, type, latest);
+    const given = givenAway(`Cannot send "${name}"`, content);
+    if (latest === undefined && meta === "") return this.session.sender.sendGiven(name, code, given, type);
+    const more = this.sendContent(name, code, given, meta, type, latest);
+    free(given);
+    return more;
   }
 
   /**
@@ -265,6 +272,10 @@ export class Peer implements HandlerHost, SessionOwner {
     const pending = this.owner.unrouted(message);
     const outcome = (): unknown => message.answered ? replied : undefined;
     return pending.length === 0 ? outcome() : Promise.all(pending).then(outcome);
+  }
+
+  gather(message: IncomingMessage): unknown {
+    return this.inbox.gather(message);
   }
 
   checkMetadata(what: string): void {

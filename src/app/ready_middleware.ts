@@ -22,7 +22,11 @@ import { replied } from "../message/message.ts";
 import { type StandardSchema, validate as checkBySchema } from "../message/schema.ts";
 import type { AnyType, Incoming, Middleware } from "./middleware.ts";
 
-/** How long a handler took. `Peer` is as in {@linkcode Middleware}. */
+/**
+ * How long a handler took. `Peer` is as in {@linkcode Middleware}.
+ *
+ * @category Middleware
+ */
 export interface Timing<Peer> {
   /** The type of the message or the stream. */
   readonly type: AnyType;
@@ -57,6 +61,8 @@ export interface Timing<Peer> {
  * await client.request(HELLO, "Ada");
  * assertEquals(seen, ["hello: quick"]);
  * ```
+ *
+ * @category Middleware
  */
 export function timing<Peer>(report: (timing: Timing<Peer>) => void): Middleware<Peer> {
   checkFunction("timing(): report", report);
@@ -118,6 +124,8 @@ export function timing<Peer>(report: (timing: Timing<Peer>) => void): Middleware
  * await client.request(LOGIN, "Ada");
  * assertEquals(await client.request(SECRET, ""), "42");
  * ```
+ *
+ * @category Middleware
  */
 export function requireTag(
   name: string,
@@ -158,6 +166,8 @@ export function requireTag(
  * await guest.connect();
  * assertEquals(await guest.request(RESET, "").catch(({ code }) => code), "forbidden");
  * ```
+ *
+ * @category Middleware
  */
 export function requirePrincipal<Principal>(
   allows: (principal: NonNullable<Principal>) => boolean = () => true,
@@ -206,6 +216,8 @@ export function requirePrincipal<Principal>(
  * assertEquals(await client.request(ROOT, 9), 3);
  * assertEquals(await client.request(ROOT, -9).catch(({ code }) => code), "invalid-payload");
  * ```
+ *
+ * @category Middleware
  */
 export function validate(schema: StandardSchema<unknown, unknown>): Middleware<unknown> {
   if (typeof schema?.["~standard"]?.validate !== "function") {
@@ -216,7 +228,11 @@ export function validate(schema: StandardSchema<unknown, unknown>): Middleware<u
   };
 }
 
-/** Options of {@linkcode dedupe}; all optional. */
+/**
+ * Options of {@linkcode dedupe}; all optional.
+ *
+ * @category Middleware
+ */
 export interface DedupeOptions<Peer> {
   /**
    * Returns what two copies of a message have in common; `undefined` for a message that may come twice.
@@ -284,6 +300,8 @@ interface Seen {
  * assertEquals(await client.request(ORDER, "tea", { meta }), 1);
  * assertEquals(orders, ["tea"]);
  * ```
+ *
+ * @category Middleware
  */
 export function dedupe<Peer extends object>(options: DedupeOptions<Peer> = {}): Middleware<Peer> {
   const { key: keyOf, shared, size, maxAge } = readOptions("dedupe()'s options", options, DEDUPE_OPTIONS);

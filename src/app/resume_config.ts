@@ -7,7 +7,11 @@
 import { type Check, checkBoolean, optional, type OptionTable, readOptions, show, whole } from "../base/checks.ts";
 import type { ResumeTerms } from "../session/resumption.ts";
 
-/** Options of resumption on a Client; all optional. */
+/**
+ * Options of resumption on a Client; all optional.
+ *
+ * @category Options
+ */
 export interface ResumeOptions {
   /**
    * How many bytes are kept for the other side until it has acknowledged them. While so many are kept, nothing new begins
@@ -17,7 +21,11 @@ export interface ResumeOptions {
   readonly buffer?: number;
 }
 
-/** Options of resumption on a Server; all optional. */
+/**
+ * Options of resumption on a Server; all optional.
+ *
+ * @category Options
+ */
 export interface ServerResumeOptions extends ResumeOptions {
   /**
    * How long the session of a client is kept without a connection, in milliseconds. The clients learn it from the server.

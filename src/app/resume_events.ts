@@ -6,7 +6,11 @@
 
 import type { CloseReason } from "../link/close_reason.ts";
 
-/** A connection that is lost while its session waits for another one. */
+/**
+ * A connection that is lost while its session waits for another one.
+ *
+ * @category Events
+ */
 export interface SuspendedInfo {
   /** The reason. */
   readonly reason: CloseReason;
@@ -14,7 +18,11 @@ export interface SuspendedInfo {
   readonly error?: unknown;
 }
 
-/** A session that goes on over another connection. */
+/**
+ * A session that goes on over another connection.
+ *
+ * @category Events
+ */
 export interface ResumedInfo {
   /** How long the session was without a connection, in milliseconds. */
   readonly ms: number;

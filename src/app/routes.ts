@@ -14,14 +14,34 @@ import type { IncomingStream } from "./streams/incoming_stream.ts";
 import { type AnyType, type CatchAll, type Middleware, Middlewares } from "./middleware.ts";
 import { AnswerSizes } from "../link/answer_sizes.ts";
 
-/** The result of a handler. It is the reply or a promise of it, if the type has one. Otherwise any value is ignored. */
+/**
+ * The result of a handler. It is the reply or a promise of it, if the type has one. Otherwise any value is ignored.
+ *
+ * @category Requests
+ */
 export type HandlerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown
   : ReplyIn | Replied | PromiseLike<ReplyIn | Replied>;
 
-/** Handles messages of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
+/**
+ * Handles messages of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client.
+ *
+ * @category Requests
+ */
 export type Handler<Out, ReplyIn, Peer> = (message: Message<Out, ReplyIn>, peer: Peer) => HandlerResult<ReplyIn>;
 
-/** Options of a route. */
+/**
+ * Handles the messages of one type, many in one call; see {@linkcode BatchRouteOptions}. Whatever it returns is ignored; a
+ * promise is awaited. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client.
+ *
+ * @category Requests
+ */
+export type BatchHandler<Out, Peer> = (messages: Message<Out>[], peer: Peer) => unknown;
+
+/**
+ * Options of a route.
+ *
+ * @category Requests
+ */
 export interface RouteOptions {
   /**
    * Handles this route's messages one at a time: each waits until the promise of the handler before is settled. On a
@@ -38,12 +58,68 @@ export interface RouteOptions {
    * @default no limit
    */
   readonly timeout?: number;
+  /** With `true`, the handler gets many messages in one call; see {@linkcode BatchRouteOptions}. @default false */
+  readonly batch?: false;
+}
+
+/**
+ * Options of a route whose handler gets many messages in one call: less work for each message, and one write for all of
+ * them where they go to a database. The type must have no reply.
+ *
+ * A call gets the messages of one connection, in order: those of the route that come one after the other in what is read
+ * at once, or that have waited together. There is at least one, and at most 1,024, whose payloads have at most
+ * `maxHandlerBytes` together unless there is only one. Nothing is waited for: a message that comes alone is handed out
+ * alone, at once. What the connection brings after the messages, such as a message of another route, is handed out after
+ * them.
+ *
+ * Middleware, hooks of plugins and the event `routed` are called for each message, before it is gathered, and `next()`
+ * returns `undefined` then. A message whose middleware calls `next()` later is handed out alone, and `next()` returns what
+ * the handler returns.
+ *
+ * A payload that cannot be decoded is left out, and the event `error` tells of it. If the handler fails, the event tells of
+ * it once, with the first of its messages. A handler with a promise counts as one for `maxConcurrentHandlers`, and for
+ * `maxHandlerBytes` with all of its payloads. Other connections wait while a handler works through its messages.
+ *
+ * @category Requests
+ */
+export interface BatchRouteOptions {
+  /** Turns it on. */
+  readonly batch: true;
+  /**
+   * Calls the handler again only when the promise of its last call is settled. What comes meanwhile waits, and is the next
+   * array, up to the limits. On a server, this holds for each connection. On a client, it holds across reconnects.
+   * Messages that come after a waiting message on the same connection wait, too, whatever their type.
+   * @default false
+   */
+  readonly ordered?: boolean;
+  /**
+   * How long the promise of a handler may take, in milliseconds. After that, the `signal` of its messages is aborted, the
+   * `error` event gets a `TimeoutError`, and other messages no longer wait for the handler.
+   * @default no limit
+   */
+  readonly timeout?: number;
 }
 
 const ROUTE_OPTIONS = {
   ordered: optional(checkBoolean, false),
   timeout: optional(whole(1)),
-} satisfies OptionTable<RouteOptions>;
+  batch: optional(checkBoolean, false),
+} satisfies OptionTable<Omit<RouteOptions, "batch"> & { readonly batch?: boolean }>;
+
+/**
+ * The handler that fits the options of a route: a {@linkcode BatchHandler} with `batch: true`, otherwise a
+ * {@linkcode Handler}. For options that do not fit the type it is a text that says so, which the compiler's error shows.
+ *
+ * @category Requests
+ */
+export type RouteHandler<Out, ReplyIn, Peer, Options> = [Options] extends [BatchRouteOptions]
+  ? [ReplyIn] extends [never] ? BatchHandler<Out, Peer>
+  : "This message type has a reply, so its handler gets one message at a time: leave out batch"
+  : [Options] extends [RouteOptions] ? Handler<Out, ReplyIn, Peer>
+  : "The option batch must be a literal true or false";
+
+/** What stands for the handler of a route with `batch`. */
+const GATHERED: Route["own"] = (message) => (message as unknown as { gather(): unknown }).gather();
 
 /** A type of messages with its handler. */
 export interface Route {
@@ -58,26 +134,38 @@ export interface Route {
   readonly raw: boolean;
   /** The sizes of its answers. */
   readonly answers: AnswerSizes;
-  /** The handler alone. */
+  /** The handler alone, or what gathers messages for {@linkcode batch}. */
   readonly own: (message: Message<never, never>, peer: never) => unknown;
+  /** The handler of many messages; `undefined` if it gets one at a time. */
+  readonly batch: ((messages: Message<never, never>[], peer: never) => unknown) | undefined;
 }
 
 /**
  * What a handler of a stream returns: the result, or a promise of it. A stream or an asynchronous iterable is sent to the
  * opener, item by item; what a generator returns at its end is the result. A `ReadableStream` has no result.
+ *
+ * @category Streams
  */
 export type StreamResult<DownIn, ResultIn> =
   | ResultIn
   | StreamItems<DownIn, ResultIn>
   | PromiseLike<ResultIn | StreamItems<DownIn, ResultIn>>;
 
-/** What a handler may return in place of a result: items that go to the opener, before the result that they end with. */
+/**
+ * What a handler may return in place of a result: items that go to the opener, before the result that they end with.
+ *
+ * @category Streams
+ */
 export type StreamItems<DownIn, ResultIn> =
   | AsyncGenerator<DownIn, ResultIn, unknown>
   | AsyncIterable<DownIn, ResultIn>
   | ReadableStream<DownIn>;
 
-/** Handles streams of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client. */
+/**
+ * Handles streams of one type. `Peer` is a `ConnectedClient` on a server, the `Client` itself on a client.
+ *
+ * @category Streams
+ */
 export type StreamHandler<HeadOut, UpOut, DownIn, ResultIn, Peer> = (
   stream: IncomingStream<HeadOut, UpOut, DownIn>,
   peer: Peer,
@@ -92,17 +180,25 @@ export interface StreamRoute {
   readonly own: (stream: never, peer: never) => unknown;
 }
 
-/** A route that is to be added. `Peer` is the second argument of its handler. */
+/**
+ * A route that is to be added. `Peer` is the second argument of its handler.
+ *
+ * @category Requests
+ */
 export interface NewRoute<Peer> {
   /** The type of its messages or streams. */
   readonly type: AnyMessageType | AnyStreamType;
   /** Called with each of them and the peer. */
   readonly handler: (received: never, peer: Peer) => unknown;
   /** Its options. A route of streams has none. */
-  readonly options?: RouteOptions | undefined;
+  readonly options?: RouteOptions | BatchRouteOptions | undefined;
 }
 
-/** A change of the routes. */
+/**
+ * A change of the routes.
+ *
+ * @category Events
+ */
 export interface RouteInfo {
   /** What happened to the route. */
   readonly action: "added" | "removed";
@@ -130,11 +226,12 @@ export class Routes {
    * Adds a route and returns it.
    *
    * @throws {MessageTypeError} `code-taken`: the code of `type` has a route already.
+   * @throws {TypeError} `batch` is set, and `type` has a reply.
    */
-  add<In, Out, ReplyIn, ReplyOut, Peer>(
+  add<In, Out, ReplyIn, ReplyOut, Peer, Options extends RouteOptions | BatchRouteOptions = RouteOptions>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: Handler<Out, ReplyIn, Peer>,
-    options: RouteOptions = {},
+    handler: NoInfer<RouteHandler<Out, ReplyIn, Peer, Options>>,
+    options?: Options,
   ): Route {
     if (typeof handler !== "function") {
       throw new TypeError(`Cannot route "${type?.name}": handler must be a function`);
@@ -142,16 +239,23 @@ export class Routes {
     if (!Number.isInteger(type?.code) || isStreamType(type)) {
       throw new TypeError("Cannot route: type must be a message type; for a stream type call stream()");
     }
-    const { ordered, timeout } = readOptions("a route's options", options, ROUTE_OPTIONS);
+    const { batch, ordered, timeout } = readOptions("a route's options", options ?? {}, ROUTE_OPTIONS);
+    if (batch && type.reply !== undefined) {
+      const text =
+        `Cannot route "${type.name}" with batch: its type has a reply, and only single messages are answered`;
+      throw new TypeError(text);
+    }
     this.#checkFree(type);
+    const own = batch ? GATHERED : handler as Route["own"];
     const route: Route = {
       type: type as AnyMessageType,
-      handler: this.#middlewares.around(type.code, handler as Route["handler"]),
+      handler: this.#middlewares.around(type.code, own),
       ordered,
       timeout,
       raw: (type.payload as unknown) === bytes,
       answers: new AnswerSizes(),
-      own: handler as Route["handler"],
+      own,
+      batch: batch ? handler as Route["batch"] : undefined,
     };
     this.#routes.set(type.code, route);
     return route;
@@ -239,7 +343,7 @@ export class Routes {
       throw new TypeError(`Cannot add routes: each must be { type, handler, options }, not ${show(route)}`);
     }
     const { type, handler, options } = route;
-    if (!isStreamType(type)) return this.add(type, handler as Handler<unknown, never, never>, options);
+    if (!isStreamType(type)) return this.add(type, handler as never, options);
     if (options !== undefined) throw new TypeError(`Cannot route "${type.name}": a route of streams has no options`);
     return this.addStream(type, handler);
   }

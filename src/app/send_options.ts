@@ -5,7 +5,7 @@
  */
 
 import type { LatestKey } from "../base/latest_index.ts";
-import { type Checks, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
+import { checkBoolean, type Checks, optional, type OptionTable, readOptions, show, unchecked } from "../base/checks.ts";
 import type { Latest } from "../session/sender.ts";
 import { type Metadata, metadataMembers } from "../wire/metadata.ts";
 
@@ -34,6 +34,8 @@ import { type Metadata, metadataMembers } from "../wire/metadata.ts";
  * await both;
  * assertEquals([got, client.stats().replaced], [[1, 3], 1]);
  * ```
+ *
+ * @category Messages
  */
 export interface SendOptions {
   /**
@@ -53,6 +55,15 @@ export interface SendOptions {
    * @default none
    */
   readonly meta?: Metadata | undefined;
+  /**
+   * Gives the payload's memory away, as `postMessage` does: the payload is empty after the call, and sending it again is
+   * a `PayloadError`. One of 256 KiB or more is then written from where it lies. A smaller one is copied as usual,
+   * and its memory is freed at once. Nothing is given away if `send` throws. The encoded payload must be a `Uint8Array`
+   * that is the whole of its `ArrayBuffer`. Memory that the runtime does not give away, such as that of WebAssembly, is
+   * copied and stays as it is. Where compression was agreed on, payloads of any size are copied.
+   * @default false: the payload is copied, and may be changed after the call
+   */
+  readonly transfer?: boolean | undefined;
 }
 
 /** The checked options of a message. */
@@ -61,6 +72,8 @@ export interface SendTerms {
   readonly meta: string;
   /** How long it may wait; `undefined` if nothing replaces it, however long it waits. */
   readonly latest: Latest | undefined;
+  /** True if the memory of the payload is given away. */
+  readonly transfer: boolean;
 }
 
 /** The options as they were given, with the defaults of those that are checked here. */
@@ -68,11 +81,16 @@ export interface GivenSendOptions extends Latest {
   readonly meta: Metadata | undefined;
 }
 
-/** The checks of these options, for tables that have others as well. */
+/** The checks of those options that a broadcast has as well. */
 export const SEND_OPTIONS: Checks<GivenSendOptions> = {
   latest: optional(latestKey),
   maxAge: optional(age, Infinity),
   meta: unchecked<Metadata | undefined>(),
+} satisfies OptionTable<Omit<SendOptions, "transfer">>;
+
+const ALL_OPTIONS: Checks<GivenSendOptions & { readonly transfer: boolean }> = {
+  ...SEND_OPTIONS,
+  transfer: optional(checkBoolean, false),
 } satisfies OptionTable<SendOptions>;
 
 /**
@@ -81,14 +99,16 @@ export const SEND_OPTIONS: Checks<GivenSendOptions> = {
  * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type.
  */
 export function sendTerms(name: string, options: SendOptions): SendTerms {
-  return termsOf(name, readOptions("send()'s options", options, SEND_OPTIONS));
+  const given = readOptions("send()'s options", options, ALL_OPTIONS);
+  return termsOf(name, given, given.transfer);
 }
 
 /** Returns the terms of options whose `meta` is not checked yet. Throws what {@linkcode sendTerms} throws. */
-export function termsOf(name: string, { latest, maxAge, meta }: GivenSendOptions): SendTerms {
+export function termsOf(name: string, { latest, maxAge, meta }: GivenSendOptions, transfer = false): SendTerms {
   return {
     meta: meta === undefined ? "" : metadataMembers(`Cannot send "${name}"`, meta, false),
     latest: latest === undefined && maxAge === Infinity ? undefined : { latest, maxAge },
+    transfer,
   };
 }
 

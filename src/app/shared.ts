@@ -29,21 +29,28 @@ export interface PeerShared extends SessionShared, DispatcherShared {
   close(): void;
 }
 
-/**
- * The buffer pools, shared by all users of an event loop. A program may have a thousand Clients: with a pool for each,
- * one would create buffers while another has just returned some.
- */
-const POOLS = new WeakMap<EventLoop, { readonly pool: BufferPool; users: number }>();
+/** What all users of an event loop share. */
+interface LoopShared {
+  readonly pool: BufferPool;
+  readonly flushes: FlushQueue;
+  users: number;
+}
 
-/** Returns the pool of an event loop, and a function that gives it back. The last user's call frees it. */
-function lend(loop: EventLoop): { readonly pool: BufferPool; leave(): void } {
-  const lent = POOLS.get(loop) ?? { pool: new BufferPool(), users: 0 };
-  POOLS.set(loop, lent);
+/**
+ * The event loops in use. A program may have a thousand Clients. With a pool for each, one would create buffers while
+ * another has just returned some, and with a queue for each, every turn would end a thousand times.
+ */
+const LOOPS = new WeakMap<EventLoop, LoopShared>();
+
+/** Returns what an event loop's users share, and a function to call when it is no longer used. The last call frees it. */
+function lend(loop: EventLoop): LoopShared & { leave(): void } {
+  const lent = LOOPS.get(loop) ?? { pool: new BufferPool(), flushes: new FlushQueue(loop), users: 0 };
+  LOOPS.set(loop, lent);
   lent.users++;
   const leave = (): void => {
-    if (--lent.users === 0) POOLS.delete(loop);
+    if (--lent.users === 0) LOOPS.delete(loop);
   };
-  return { pool: lent.pool, leave };
+  return { ...lent, leave };
 }
 
 /**
@@ -60,7 +67,7 @@ export function makeShared(
   features: FeatureSet,
   load?: HandlerLoad,
 ): PeerShared {
-  const { pool, leave } = lend(loop);
+  const { pool, flushes, leave } = lend(loop);
   const { clock } = loop;
   const wheel = new TimerWheel(clock, loop);
   faults?.begin(wheel, clock);
@@ -77,7 +84,8 @@ export function makeShared(
     rate: tuning.rate,
     wheel,
     pool,
-    flushes: new FlushQueue(loop, tuning.gather),
+    // Writes that are gathered for longer have a timer of their own.
+    flushes: tuning.gather > 0 ? new FlushQueue(loop, tuning.gather) : flushes,
     budget: new BatchBudget(loop),
     features,
     total: new TotalBuffer(limits, wheel, clock),

@@ -10,6 +10,8 @@ import type { Transport } from "../transport.ts";
 
 /**
  * Which sockets to use: `"auto"` for the best of the runtime, those of one runtime by name, or a {@linkcode Transport}.
+ *
+ * @category Options
  */
 export type TransportChoice = "auto" | "bun" | "deno" | "node" | Transport;
 

@@ -17,12 +17,18 @@ import {
 import type { HeartbeatPace } from "../link/heartbeat.ts";
 import type { Rate } from "./token_buckets.ts";
 
-/** How eagerly small writes are sent and dead peers are detected; see `CommonConfig`. */
+/**
+ * How eagerly small writes are sent and dead peers are detected; see `CommonConfig`.
+ *
+ * @category Options
+ */
 export type PerformanceMode = "low" | "balanced" | "high";
 
 /**
  * When a silent peer gets a PING, and when it is closed. Any byte that it sends ends the silence. Times are in
  * milliseconds.
+ *
+ * @category Options
  */
 export interface HeartbeatOptions {
   /** Sends a PING after this long without sending or receiving anything. @default 15000, by `performanceMode` */
@@ -37,6 +43,8 @@ export interface HeartbeatOptions {
 /**
  * How much the peer of each connection may send. Answers to requests of this side are exempt. PINGs and other frames of
  * the library count. Needs `messages`, `bytes` or both.
+ *
+ * @category Options
  */
 export interface RateLimitOptions {
   /** Messages and requests per second. @default unlimited */

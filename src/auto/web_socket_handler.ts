@@ -22,13 +22,21 @@ import { Server } from "../server/server.ts";
 import type { Connection } from "../transport.ts";
 import type { WebSocketServerOptions } from "../websocket_seam.ts";
 
-/** A server that takes connections, such as a `Server` of `@veltix/core`. `Options` are those of its `accept`. */
+/**
+ * A server that takes connections, such as a `Server` of `@veltix/core`. `Options` are those of its `accept`.
+ *
+ * @category WebSockets
+ */
 export interface AcceptingServer<Options> {
   /** Takes a connection. */
   accept(connection: Connection, options?: Options): void;
 }
 
-/** Answers the requests for WebSockets that an HTTP server receives. */
+/**
+ * Answers the requests for WebSockets that an HTTP server receives.
+ *
+ * @category WebSockets
+ */
 export interface WebSocketHandler {
   /**
    * Answers a request of `Deno.serve` or `Bun.serve`, or of a framework on them. A request that is not accepted gets a
@@ -88,6 +96,8 @@ export interface WebSocketHandler {
  * await client.close();
  * http.close();
  * ```
+ *
+ * @category WebSockets
  */
 export function webSocketHandler<Options extends object>(
   server: AcceptingServer<Options>,

@@ -4,10 +4,18 @@
  * @module
  */
 
-/** Where to connect to or listen at: a TCP host and port, or the path of a unix socket. */
+/**
+ * Where to connect to or listen at: a TCP host and port, or the path of a unix socket.
+ *
+ * @category Transport
+ */
 export type Endpoint = TcpEndpoint | UnixEndpoint;
 
-/** A TCP host and port. Listening at port 0 takes a free one. */
+/**
+ * A TCP host and port. Listening at port 0 takes a free one.
+ *
+ * @category Transport
+ */
 export interface TcpEndpoint {
   /** A host name or an IP address. */
   readonly hostname: string;
@@ -15,13 +23,21 @@ export interface TcpEndpoint {
   readonly port: number;
 }
 
-/** A unix socket. */
+/**
+ * A unix socket.
+ *
+ * @category Transport
+ */
 export interface UnixEndpoint {
   /** The path of the socket's file. */
   readonly path: string;
 }
 
-/** An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer). */
+/**
+ * An actual {@linkcode Endpoint}: an IP address and the real port, or a path (empty for an unnamed unix peer).
+ *
+ * @category Transport
+ */
 export type Address = Endpoint;
 
 /** Returns an address as text for a line in the log. */
@@ -59,9 +75,20 @@ export function networkOf(address: Address): string {
 /** An address of 127.0.0.0/8. A greater number, such as in 127.999.1.1, makes a name of it, which may be anywhere. */
 const LOOPBACK = /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 
-/** Returns whether an endpoint is on this machine: a unix socket, `localhost`, 127.0.0.0/8 or `::1`. */
-export function isLocal(endpoint: Endpoint): boolean {
-  if ("path" in endpoint) return true;
+/** A path on Windows that begins with the name of a machine, such as `\\server\pipe\veltix`. */
+const SHARE = /^[\\/]{2}/;
+/** The path of a named pipe on this machine, such as `\\.\pipe\veltix`. */
+const OWN_PIPE = /^[\\/]{2}[.?][\\/]pipe[\\/]/i;
+
+/**
+ * Returns whether an endpoint is on this machine: a unix socket, a named pipe of this machine, `localhost`, 127.0.0.0/8
+ * or `::1`.
+ *
+ * @param endpoint The endpoint.
+ * @param windows Whether paths are those of Windows, where a named pipe may be on another machine.
+ */
+export function isLocal(endpoint: Endpoint, windows: boolean = isWindows()): boolean {
+  if ("path" in endpoint) return !windows || !SHARE.test(endpoint.path) || OWN_PIPE.test(endpoint.path);
   const name = ipOf(endpoint).toLowerCase();
   return name === "localhost" || name.endsWith(".localhost") || name === "::1" || LOOPBACK.test(name);
 }
@@ -70,4 +97,8 @@ export function isLocal(endpoint: Endpoint): boolean {
 export function networkText(address: Address): string {
   const network = networkOf(address);
   return network.includes(":") ? `${network}::/64` : network;
+}
+
+function isWindows(): boolean {
+  return (globalThis as { process?: { readonly platform?: string } }).process?.platform === "win32";
 }

@@ -45,11 +45,27 @@ export function readOptions<Table extends Readonly<Record<string, Check<unknown>
   const values = given as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(values)) {
     if (Object.hasOwn(table, name) || values[name] === undefined) continue;
-    throw new TypeError(`Unknown option "${name}": ${what} has ${Object.keys(table).sort().join(", ")}`);
+    const known = Object.keys(table).sort();
+    const meant = known.filter((one) => isLike(name, one));
+    const hint = meant.length === 1 ? `; did you mean "${meant[0]}"?` : "";
+    throw new TypeError(`Unknown option "${name}": ${what} has ${known.join(", ")}${hint}`);
   }
   const read: Record<string, unknown> = {};
   for (const name of Object.keys(table)) read[name] = table[name](prefix + name, values[name]);
   return read as Checked<Table>;
+}
+
+/**
+ * Returns whether a name is likely meant to be a known one: its beginning, such as `host` for `hostname`, the same in
+ * other notation, such as `max_connections`, or the same with up to two letters left out.
+ */
+function isLike(name: string, known: string): boolean {
+  const [given, right] = [name, known].map((one) => one.replaceAll(/[_-]/g, "").toLowerCase());
+  if (given.length < 3) return false;
+  if (right.startsWith(given)) return true;
+  let found = 0;
+  for (const letter of right) if (letter === given[found]) found++;
+  return found === given.length && right.length - given.length <= 2;
 }
 
 /** Returns the check of an option that may be left out. `fallback` is its default. */

@@ -4,10 +4,18 @@
  * @module
  */
 
-/** A handle returned by {@linkcode Clock.setTimeout}, opaque to its caller. */
+/**
+ * A handle returned by {@linkcode Clock.setTimeout}, opaque to its caller.
+ *
+ * @category Transport
+ */
 export type TimerHandle = unknown;
 
-/** A source of time. Tests replace it with a clock of their own. */
+/**
+ * A source of time. Tests replace it with a clock of their own.
+ *
+ * @category Transport
+ */
 export interface Clock {
   /** Returns the milliseconds since a fixed point. Never runs backwards. */
   now(): number;
@@ -21,7 +29,11 @@ export interface Clock {
   ref?(timer: TimerHandle): void;
 }
 
-/** The event loop of a runtime, and its time. */
+/**
+ * The event loop of a runtime, and its time.
+ *
+ * @category Transport
+ */
 export interface EventLoop {
   /** Calls `fn` after this turn's callbacks and microtasks, and before more I/O. Gathered writes are flushed here. */
   defer(fn: () => void): void;

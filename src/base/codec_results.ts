@@ -7,9 +7,16 @@
 import { PayloadError } from "../errors.ts";
 import { isThenable } from "./thenable.ts";
 
-/** Returns the payload that a codec encoded. Throws a `PayloadError` if it is neither bytes nor a string. */
+/**
+ * Returns the payload that a codec encoded. Throws a `PayloadError` if it is neither bytes nor a string, or if its memory was
+ * given away.
+ */
 export function checkPayload(name: string, payload: unknown): Uint8Array | string {
-  if (typeof payload === "string" || payload instanceof Uint8Array) return payload;
+  if (typeof payload === "string") return payload;
+  if (payload instanceof Uint8Array) {
+    if (payload.length > 0 || (payload.buffer as ArrayBuffer).detached !== true) return payload;
+    throw new PayloadError("invalid-payload", `Cannot send "${name}": the memory of its payload was given away before`);
+  }
   throw new PayloadError(
     "invalid-payload",
     `Cannot encode "${name}": its codec returned ${named(payload)}, which is neither a Uint8Array nor a string`,

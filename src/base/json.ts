@@ -19,7 +19,11 @@ const MAX_JSON_DEPTH = 128;
 /** The most bytes of JSON by default. An engine parses this many in at most about 0.1 s, whatever they are. */
 const MAX_JSON_BYTES = 1_048_576;
 
-/** Limits of JSON; all optional. */
+/**
+ * Limits of JSON; all optional.
+ *
+ * @category Messages
+ */
 export interface JsonOptions {
   /**
    * The most bytes that a value may take as UTF-8 text, 1 to 2147483647. A longer text is refused before it is parsed,
@@ -38,6 +42,8 @@ export interface JsonOptions {
  * @throws {PayloadError} `invalid-payload`: a cycle, a bigint, a function, or `undefined`; `payload-too-large`: above
  * `maxBytes`.
  * @throws {RangeError | TypeError} An option is wrong.
+ *
+ * @category Utilities
  */
 export function encodeJson(value: unknown, options: JsonOptions = {}): Uint8Array {
   const text = jsonText(value, maxBytesOf(options));
@@ -61,6 +67,8 @@ export function encodeJson(value: unknown, options: JsonOptions = {}): Uint8Arra
  *
  * assertEquals(decodeJson(encodeJson({ a: [1, 2] })), { a: [1, 2] });
  * ```
+ *
+ * @category Utilities
  */
 export function decodeJson(bytes: Uint8Array, options: JsonOptions = {}): unknown {
   return parseJson(bytes, maxBytesOf(options));

@@ -25,6 +25,8 @@ const LOOP_UNITS = 96;
  *
  * assertEquals(decodeUtf8(encodeUtf8("日本")), "日本");
  * ```
+ *
+ * @category Utilities
  */
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
@@ -36,6 +38,8 @@ export function encodeUtf8(text: string): Uint8Array {
  * @param bytes The bytes; not changed.
  * @returns The text.
  * @throws {PayloadError} `invalid-payload`: the bytes are not UTF-8.
+ *
+ * @category Utilities
  */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {

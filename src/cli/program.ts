@@ -93,6 +93,8 @@ export function makeProgram(context: CommandContext, json = false): Command {
  *
  * assertEquals(await run(["--version"]), 0);
  * ```
+ *
+ * @category Command line
  */
 export async function run(args: readonly string[], terminal?: Terminal): Promise<number> {
   if (terminal !== undefined) return await runIn(terminal, args);

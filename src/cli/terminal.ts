@@ -6,7 +6,11 @@
 
 import process from "node:process";
 
-/** Where a command reads and writes. */
+/**
+ * Where a command reads and writes.
+ *
+ * @category Command line
+ */
 export interface Terminal {
   /** Writes to the standard output, as it is. */
   out(text: string | Uint8Array): void;

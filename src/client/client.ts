@@ -21,7 +21,15 @@ import type { OutgoingMiddleware } from "../app/outgoing_middleware.ts";
 import { platformOf } from "../app/platform.ts";
 import type { Answer, PingOptions, RequestOptions } from "../session/requests.ts";
 import type { RouteTarget } from "../app/implement.ts";
-import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type {
+  BatchRouteOptions,
+  Handler,
+  NewRoute,
+  RouteHandler,
+  RouteOptions,
+  StreamHandler,
+  StreamRoute,
+} from "../app/routes.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { SessionStats } from "../session/counters.ts";
@@ -48,11 +56,10 @@ import { serverOf } from "./plugin_peer.ts";
 function checkWay({ encryption, tls, transport }: ClientOptions, { endpoint, url }: Destination): void {
   if (encryption !== undefined || tls !== undefined || typeof transport === "object" || isLocal(endpoint)) return;
   if (url?.startsWith("wss:")) return;
+  const cure = url === undefined ? "set encryption or tls" : "use wss: in the URL, or set encryption";
   throw new ConfigError(
     "invalid-config",
-    `credentials would travel unencrypted to ${
-      addressText(endpoint)
-    }: set encryption or tls, or insecureCredentials to true`,
+    `credentials would travel unencrypted to ${addressText(endpoint)}: ${cure}, or insecureCredentials to true`,
   );
 }
 
@@ -75,7 +82,11 @@ function checkSockets({ tls, transport }: ClientOptions, destinations: readonly 
   }
 }
 
-/** A client's counters and what it agreed on with its server. */
+/**
+ * A client's counters and what it agreed on with its server.
+ *
+ * @category Client
+ */
 export interface ClientStats extends Partial<SessionStats> {
   /** The client's state. */
   readonly state: ClientState;
@@ -88,13 +99,21 @@ export interface ClientStats extends Partial<SessionStats> {
   readonly queuedWhileDown: number;
 }
 
-/** Options of {@linkcode Client.connect}. */
+/**
+ * Options of {@linkcode Client.connect}.
+ *
+ * @category Client
+ */
 export interface ClientConnectOptions {
   /** Gives up when it is aborted: `connect` rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Options of {@linkcode Client.close}. */
+/**
+ * Options of {@linkcode Client.close}.
+ *
+ * @category Client
+ */
 export interface ClientCloseOptions {
   /** How long handlers, pending requests and unsent bytes may take, in milliseconds; 0 cuts at once. @default 5000 */
   readonly drain?: number;
@@ -152,6 +171,8 @@ export interface ClientCloseOptions {
  * assertEquals(await client.request(HELLO, "Ada"), "Hello, Ada!");
  * assertEquals(events, ["suspended: suspended", "resumed: connected"]);
  * ```
+ *
+ * @category Client
  */
 export class Client implements AsyncDisposable, RouteTarget<Client> {
   readonly #core: EndpointCore<ClientEvents>;
@@ -508,9 +529,10 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    * @param type The type.
    * @param handler Called with each message and this client.
    * @param options `ordered` handles this route's messages one at a time, across reconnects, too; `timeout` limits
-   * each.
+   * each. With `batch: true` the handler gets an array of messages; see {@linkcode BatchRouteOptions}.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
+   * @throws {TypeError} `handler` is not a function, an option is unknown or of the wrong type, or `batch` is on and the
+   * type has a reply.
    * @throws {RangeError} `timeout` is not a whole number from 1 to 2147483647.
    *
    * @example A server that asks its client
@@ -530,13 +552,34 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    * await client.connect();
    * assertEquals(await name, "Alice");
    * ```
+   *
+   * @example Positions of which only the last one counts
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, messageType, Server } from "@veltix/core";
+   *
+   * const POSITION = messageType(200, "position", json<number>());
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.on("connect", (client) => [1, 2, 3].forEach((x) => client.send(POSITION, x)));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * const last = new Promise((resolve) => {
+   *   client.route(POSITION, (messages) => {
+   *     const { data } = messages.at(-1)!;
+   *     if (data === 3) resolve(data);
+   *   }, { batch: true });
+   * });
+   * await client.connect();
+   * assertEquals(await last, 3);
+   * ```
    */
-  route<In, Out, ReplyIn, ReplyOut>(
+  route<In, Out, ReplyIn, ReplyOut, Options extends RouteOptions | BatchRouteOptions = RouteOptions>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: NoInfer<Handler<Out, ReplyIn, Client>>,
-    options?: RouteOptions,
+    handler: NoInfer<RouteHandler<Out, ReplyIn, Client, Options>>,
+    options?: Options,
   ): void {
-    this.#core.route(type, handler, options);
+    this.#core.route(type, handler as RouteHandler<Out, ReplyIn, Client, Options>, options);
   }
 
   /**
@@ -672,7 +715,7 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
   }
 
   /**
-   * Listens to an event.
+   * Listens to an event. To stop listening, abort the `signal` of the options: there is no `off`.
    *
    * @param event The event's name.
    * @param listener Called with the event's arguments. If it throws or rejects, the `error` event fires.
@@ -717,7 +760,8 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options Metadata, what replaces the message while it waits, and how long it may wait.
+   * @param options Metadata, what replaces the message while it waits, how long it may wait, and whether the payload's
+   * memory is given away.
    * @returns True if more may be sent right away. False above `highWaterMark`: await {@linkcode ready} then.
    * @throws {ConnectionError} `not-connected` or `closed`.
    * @throws {BackpressureError} `buffer-full`, `total-buffer-full` or `queue-full`: the message was not taken.
@@ -725,7 +769,7 @@ export class Client implements AsyncDisposable, RouteTarget<Client> {
    * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
    * @throws {TypeError} The payload is not what the codec takes.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type. `meta` is not a plain object
-   * of names to strings, or too large.
+   * of names to strings, or too large. With `transfer`, the payload's memory cannot be given away.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,

@@ -16,7 +16,11 @@ import type { ResumeTerms } from "../session/resumption.ts";
 import { ADDRESS_OPTIONS, addressesOf, type AddressOptions, type ServerAddress } from "./destinations.ts";
 import { reconnectOf, type ReconnectOptions, type ReconnectPolicy } from "./reconnect.ts";
 
-/** Options of a Client; all optional. */
+/**
+ * Options of a Client; all optional.
+ *
+ * @category Client
+ */
 export interface ClientConfig extends CommonConfig, ServerAddress {
   /**
    * Several servers, instead of `port`, `hostname`, `path` and `url`. An attempt to connect tries them in turn, beginning
@@ -64,9 +68,9 @@ export interface ClientConfig extends CommonConfig, ServerAddress {
    */
   readonly reconnect?: boolean | ReconnectOptions;
   /**
-   * Keeps what is sent from `connect()` on while there is no connection, and counts what becomes of it. Without
-   * `reconnect` it works only for the first connection. What still waits when the client is disconnected for good is
-   * lost, and counted as lost.
+   * Keeps what is sent from `connect()` on while there is no connection, also while a session with `resume` is suspended,
+   * and counts what becomes of it. Without `reconnect` it works only for the first connection. What still waits when the
+   * client is disconnected for good is lost, and counted as lost.
    * @default false: `send` throws
    */
   readonly queueWhileDown?: boolean | QueueOptions;

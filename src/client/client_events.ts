@@ -12,7 +12,11 @@ import type { ResumedInfo, SuspendedInfo } from "../app/resume_events.ts";
 import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { DisconnectState } from "./disconnect.ts";
 
-/** The events of a Client and their arguments. */
+/**
+ * The events of a Client and their arguments.
+ *
+ * @category Events
+ */
 export type ClientEvents = TrafficEvents<[]> & {
   /** An attempt to connect begins: the first, or one after a connection was lost. */
   connecting: [info: ConnectingInfo];
@@ -51,13 +55,21 @@ export type ClientEvents = TrafficEvents<[]> & {
   closing: [];
 };
 
-/** An attempt to connect. */
+/**
+ * An attempt to connect.
+ *
+ * @category Events
+ */
 export interface ConnectingInfo {
   /** The number of the attempt: 0 for the first, and from 1 on after a connection was lost or an attempt failed. */
   readonly attempt: number;
 }
 
-/** An attempt to connect that failed. */
+/**
+ * An attempt to connect that failed.
+ *
+ * @category Events
+ */
 export interface FailedInfo extends ConnectingInfo {
   /** The reason. */
   readonly reason: CloseReason;
@@ -65,7 +77,11 @@ export interface FailedInfo extends ConnectingInfo {
   readonly error: unknown;
 }
 
-/** The wait for an attempt to reconnect. */
+/**
+ * The wait for an attempt to reconnect.
+ *
+ * @category Events
+ */
 export interface ReconnectingInfo extends ConnectingInfo {
   /** The most attempts to make in a row. */
   readonly retryMax: number;
@@ -73,7 +89,11 @@ export interface ReconnectingInfo extends ConnectingInfo {
   readonly delay: number;
 }
 
-/** What a Client agreed on with its server. */
+/**
+ * What a Client agreed on with its server.
+ *
+ * @category Events
+ */
 export interface ConnectInfo extends ConnectingInfo {
   /** The protocol in use: `"native"`, or the Python release that the server announced. */
   readonly protocol: string;

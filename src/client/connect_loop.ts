@@ -401,6 +401,7 @@ export class ConnectLoop {
       resumed: (ms, replayedBytes) => {
         this.#waiters.resolve();
         writeNote(log, "info", () => `Resumed after ${ms} ms`);
+        if (this.#peer !== undefined) this.#context.outgoing.resumed(this.#peer);
         events.emit("resumed", { ms, replayedBytes });
       },
     }, row);

@@ -29,7 +29,11 @@ import { Outgoing } from "./outgoing.ts";
 import type { OutgoingQueue } from "./outgoing_queue.ts";
 import { DEFAULT_RECONNECT, type ReconnectPolicy } from "./reconnect.ts";
 
-/** The state of a client. */
+/**
+ * The state of a client.
+ *
+ * @category Client
+ */
 export type ClientState = "disconnected" | "connecting" | "connected" | "suspended" | "reconnecting" | "closing";
 
 /** The connector of one client. */

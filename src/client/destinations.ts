@@ -18,7 +18,11 @@ import {
   whole,
 } from "../base/checks.ts";
 
-/** Where a server is. */
+/**
+ * Where a server is.
+ *
+ * @category Client
+ */
 export interface ServerAddress {
   /** The server's port. @default 8080 */
   readonly port?: number;

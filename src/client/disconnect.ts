@@ -8,7 +8,11 @@ import type { Refusal } from "../errors.ts";
 import type { CloseReason } from "../link/close_reason.ts";
 import type { SessionStats } from "../session/counters.ts";
 
-/** The end of a connection or of an attempt to reconnect, and what comes next. */
+/**
+ * The end of a connection or of an attempt to reconnect, and what comes next.
+ *
+ * @category Events
+ */
 export interface DisconnectState {
   /** The reason for the end. */
   readonly reason: CloseReason;
@@ -39,6 +43,8 @@ export interface DisconnectState {
  * are: first come the expired ones, then the delivered, the uncertain and the lost, and the queued ones stay. Requests
  * are not counted, because each reports its own outcome. A queued message that a new server does not take, because its
  * `maxMessageSize` is smaller, is lost, and the `error` event reports it.
+ *
+ * @category Client
  */
 export interface MessageCounts {
   /** Messages that were never written, because they waited longer than `age`, or than their `maxAge`. */

@@ -6,6 +6,7 @@
 
 import { BackpressureError } from "../errors.ts";
 import { checkPayload } from "../base/codec_results.ts";
+import { free, givenAway } from "../base/hand_over.ts";
 import type { MessageType } from "../message/message_type.ts";
 import type { AnyStreamType } from "../message/stream_type.ts";
 import type { OpenOptions, OpenStream } from "../app/streams/open_stream.ts";
@@ -111,6 +112,11 @@ export class Outgoing {
     if (this.#peer === peer) void this.#pump(peer);
   }
 
+  /** Called when the session goes on over another connection: what was sent meanwhile follows. */
+  resumed(peer: Peer): void {
+    void this.#pump(peer);
+  }
+
   /** Called when the connection is over. */
   detach(peer: Peer): void {
     const { deliveries } = peer;
@@ -160,10 +166,13 @@ export class Outgoing {
     const direct = this.#direct && (latest === undefined || this.#queue?.replaces(type.code, latest) !== true);
     if (direct) return this.#peer!.send(type, payload, terms);
     const queue = this.#waiting(`Cannot send "${type?.name}"`);
-    const meta = terms?.meta ?? "";
-    const content = this.#own(type.name, checkPayload(type.name, type.payload.encode(payload)), meta);
+    const { meta = "", transfer = false } = terms ?? {};
+    const encoded = checkPayload(type.name, type.payload.encode(payload));
+    const given = transfer ? givenAway(`Cannot send "${type.name}"`, encoded) : undefined;
+    const content = this.#own(type.name, encoded, meta);
     if (latest === undefined) queue.push(type, content, meta, this.now);
     else if (queue.pushLatest(type, content, meta, this.now, latest)) this.#counts.replaced++;
+    if (given !== undefined) free(given);
     return queue.takesMore;
   }
 
@@ -207,7 +216,7 @@ export class Outgoing {
   /** True while there is a connection and nothing in the queue has to be sent first. */
   get #direct(): boolean {
     const peer = this.#peer;
-    if (peer === undefined || !peer.session.open) return this.#queue === undefined && peer !== undefined;
+    if (peer === undefined || !isHere(peer)) return this.#queue === undefined && peer !== undefined;
     if (this.#greeting || this.#queue === undefined) return true;
     return this.#queue.size === 0 && this.#greeted !== peer;
   }
@@ -218,7 +227,7 @@ export class Outgoing {
    */
   get peer(): Peer | undefined {
     const peer = this.#peer;
-    return this.#direct || peer !== undefined && peer.session.open && this.#greeted === peer ? peer : undefined;
+    return this.#direct || peer !== undefined && isHere(peer) && this.#greeted === peer ? peer : undefined;
   }
 
   /** The current peer, whether or not anything is queued. */
@@ -255,7 +264,7 @@ export class Outgoing {
     const queue = this.#queue;
     if (queue === undefined || this.#pumping || this.#greeted === peer) return;
     this.#pumping = true;
-    while (this.#peer === peer && peer.session.open && queue.first !== undefined) {
+    while (this.#peer === peer && isHere(peer) && queue.first !== undefined) {
       if (queue.expireFirst(this.now)) {
         this.#counts.expired++;
         continue;
@@ -314,6 +323,14 @@ export class Outgoing {
     }
     return bytes === content ? new Uint8Array(bytes) : bytes;
   }
+}
+
+/**
+ * True if a session has a connection. What is sent to a suspended one waits in the queue, because a session that is lost
+ * takes with it what it has.
+ */
+function isHere({ session }: Peer): boolean {
+  return session.open && !session.link.away;
 }
 
 /** Returns the counts of no message. */

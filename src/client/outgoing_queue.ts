@@ -13,7 +13,11 @@ import type { AnswerCodec } from "../session/requests.ts";
 import type { Latest } from "../session/sender.ts";
 import type { PayloadOrigin } from "../session/payload_encoding.ts";
 
-/** The limits of the queue while there is no connection. */
+/**
+ * The limits of the queue while there is no connection.
+ *
+ * @category Client
+ */
 export interface QueueOptions {
   /** The most messages and requests. @default 10000 */
   readonly messages?: number;

@@ -18,7 +18,11 @@ import {
   wholeOrInfinity,
 } from "../base/checks.ts";
 
-/** How a client reconnects. Times are in milliseconds. */
+/**
+ * How a client reconnects. Times are in milliseconds.
+ *
+ * @category Client
+ */
 export interface ReconnectOptions {
   /** The most attempts in a row. @default Infinity */
   readonly attempts?: number;

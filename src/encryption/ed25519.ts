@@ -18,7 +18,11 @@ export const KEY_SIZE = 32;
 /** The size of a signature, in bytes. */
 export const SIGNATURE_SIZE = 64;
 
-/** Signs with one secret key. */
+/**
+ * Signs with one secret key.
+ *
+ * @category Security
+ */
 export interface Signer {
   /** The public key, 32 bytes. */
   readonly publicKey: Uint8Array;

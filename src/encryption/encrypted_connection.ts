@@ -5,9 +5,10 @@
  */
 
 import type { Address } from "../base/address.ts";
+import { readTo, writeTo } from "../base/connection_calls.ts";
 import { realTime } from "../base/real_time.ts";
 import { ConnectionError } from "../errors.ts";
-import type { ChunkReader, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
+import type { ChunkReader, ChunkWriter, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
 import type { NoiseOutcome } from "./handshake/terms.ts";
 import { RecordReader } from "./record_reader.ts";
 import { RecordWriter, sealedSize } from "./record_writer.ts";
@@ -21,7 +22,7 @@ const SLOW_START = 10_000;
 const LEAST_PACE = 1.024;
 
 /** The plaintext side of an encrypted connection. Each write becomes one record, or several if it is large. */
-export class EncryptedConnection implements Connection, ChunkReader {
+export class EncryptedConnection implements Connection, ChunkReader, ChunkWriter {
   readonly security: ConnectionSecurity;
   readonly #connection: Connection;
   readonly #sending: RecordWriter;
@@ -40,7 +41,12 @@ export class EncryptedConnection implements Connection, ChunkReader {
   #begunAt = 0;
   /** Set while the next chunk is being requested. `"again"` if it was there already and another one is needed. */
   #pulling: "once" | "again" | undefined = undefined;
-  #writing: Promise<void> | undefined = undefined;
+  /** Who waits for the write in flight. */
+  #writer: ChunkWriter | undefined = undefined;
+  /** The buffer of its records, if it will be reused. */
+  #lent: Uint8Array | undefined = undefined;
+  /** Called after that write. Set when closing waits for it. */
+  #written: (() => void) | undefined = undefined;
   /** Created with the first large write. */
   #spare: SpareBuffer | undefined = undefined;
   #finishing: Promise<void> | undefined = undefined;
@@ -112,22 +118,55 @@ export class EncryptedConnection implements Connection, ChunkReader {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#aborted !== undefined) return Promise.reject(this.#aborted);
-    if (this.#finishing !== undefined) {
-      const what = "Cannot write to an encrypted connection: this direction is closed";
-      return Promise.reject(new ConnectionError("closed", what));
+    return new Promise((resolve, reject) => {
+      this.#write(bytes, { taken: (error) => error === undefined ? resolve() : reject(error) });
+    });
+  }
+
+  writeTo(bytes: Uint8Array, writer: ChunkWriter): void {
+    this.#write(bytes, writer);
+  }
+
+  #write(bytes: Uint8Array, writer: ChunkWriter): void {
+    const fault = this.#unwritable;
+    if (fault !== undefined) giveUp(writer, fault);
+    else if (bytes.length === 0) writer.taken();
+    else {
+      const size = sealedSize(bytes.length);
+      const buffer = size < REUSED_FROM ? undefined : (this.#spare ??= new SpareBuffer()).take(size);
+      let sealed: Uint8Array;
+      try {
+        sealed = this.#sending.seal(bytes, buffer);
+      } catch (error) {
+        return giveUp(writer, error);
+      }
+      this.#writer = writer;
+      this.#lent = buffer;
+      writeTo(this.#connection, sealed, this);
     }
-    if (bytes.length === 0) return Promise.resolve();
-    const size = sealedSize(bytes.length);
-    const buffer = size < REUSED_FROM ? undefined : (this.#spare ??= new SpareBuffer()).take(size);
-    let sealed: Uint8Array;
-    try {
-      sealed = this.#sending.seal(bytes, buffer);
-    } catch (error) {
-      return Promise.reject(error);
+  }
+
+  /**
+   * The error of a write that would begin now; `undefined` if it may. A second write at a time must not be sealed, because
+   * its record would never be sent and those after it could not be read.
+   */
+  get #unwritable(): Error | undefined {
+    if (this.#aborted !== undefined) return this.#aborted;
+    if (this.#writer !== undefined) {
+      return new TypeError("Cannot write to an encrypted connection: one write at a time");
     }
-    const writing = this.#connection.write(sealed);
-    return this.#writing = buffer === undefined ? writing : writing.then(() => this.#spare?.give(buffer));
+    if (this.#finishing === undefined) return undefined;
+    return new ConnectionError("closed", "Cannot write to an encrypted connection: this direction is closed");
+  }
+
+  /** Called by the connection below when it has taken the records, or with an error. */
+  taken(error?: unknown): void {
+    const writer = this.#writer;
+    const buffer = this.#lent;
+    this.#writer = this.#lent = undefined;
+    if (buffer !== undefined && (error === undefined || error === null)) this.#spare?.give(buffer);
+    this.#written?.();
+    writer?.taken(error);
   }
 
   closeWrite(): Promise<void> {
@@ -198,19 +237,9 @@ export class EncryptedConnection implements Connection, ChunkReader {
     }
     do {
       this.#pulling = "once";
-      this.#ask();
+      readTo(this.#connection, this);
     } while ((this.#pulling as string) === "again");
     this.#pulling = undefined;
-  }
-
-  #ask(): void {
-    const connection = this.#connection;
-    if (connection.readTo !== undefined) {
-      connection.readTo(this);
-      return;
-    }
-    const lost = new ConnectionError("closed", "The connection failed, without saying why");
-    connection.read().then((chunk) => this.received(chunk), (error) => this.received(null, error ?? lost));
   }
 
   #over(error: unknown): void {
@@ -231,7 +260,7 @@ export class EncryptedConnection implements Connection, ChunkReader {
 
   async #finish(): Promise<void> {
     // If that write fails, its caller is told.
-    await this.#writing?.catch(() => {});
+    if (this.#writer !== undefined) await new Promise<void>((resolve) => this.#written = resolve);
     if (this.#aborted !== undefined) throw this.#aborted;
     await this.#connection.write(this.#sending.end());
     await this.#connection.closeWrite();
@@ -244,4 +273,9 @@ export class EncryptedConnection implements Connection, ChunkReader {
  */
 function fail(reader: ChunkReader, error: unknown): void {
   queueMicrotask(() => reader.received(null, error));
+}
+
+/** Does the same for a writer. */
+function giveUp(writer: ChunkWriter, error: unknown): void {
+  queueMicrotask(() => writer.taken(error));
 }

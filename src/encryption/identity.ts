@@ -24,6 +24,8 @@ import { PeerKey } from "./public_key.ts";
  * assertEquals(`${identity}`, `Identity(${identity.publicKey})`);
  * assertEquals((await Identity.importKey(identity.exportKey())).publicKey, identity.publicKey);
  * ```
+ *
+ * @category Security
  */
 export class Identity {
   readonly #seed: Uint8Array;

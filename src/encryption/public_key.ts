@@ -27,6 +27,8 @@ const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
  * const key = parsePublicKey(identity.publicKey);
  * assertEquals([key.publicKey, key.fingerprint], [identity.publicKey, identity.fingerprint]);
  * ```
+ *
+ * @category Security
  */
 export class PeerKey {
   readonly #bytes: Uint8Array;
@@ -91,6 +93,8 @@ export class PeerKey {
  * assertEquals(key.fingerprint, "EH7D-DX5B-KSRG-CYTL");
  * assertThrows(() => parsePublicKey("vx1:11qYAYKxCrfVS"), TypeError, "it has 13 characters behind vx1:");
  * ```
+ *
+ * @category Security
  */
 export function parsePublicKey(text: string): PeerKey {
   if (typeof text !== "string") throw new TypeError(`Invalid public key: it must be a string, not ${show(text)}`);

@@ -13,7 +13,11 @@ import type { ShownIdentity } from "./handshake/payload.ts";
 import { KnownHosts } from "./known_hosts.ts";
 import { parsePublicKey, PeerKey } from "./public_key.ts";
 
-/** The keys that a peer trusts: one key, several, the keys that a function accepts, or those of a store. */
+/**
+ * The keys that a peer trusts: one key, several, the keys that a function accepts, or those of a store.
+ *
+ * @category Security
+ */
 export type Trust = string | readonly string[] | TrustFunction | TrustStore;
 
 /**
@@ -21,10 +25,16 @@ export type Trust = string | readonly string[] | TrustFunction | TrustStore;
  *
  * @param keys The keys that the peer shows, at most four. Whether it has the secret keys is not known yet.
  * @param address The address of the peer.
+ *
+ * @category Security
  */
 export type TrustFunction = (keys: readonly TrustedKey[], address: Endpoint) => boolean | Promise<boolean>;
 
-/** Decides whose keys are trusted, and may remember them. */
+/**
+ * Decides whose keys are trusted, and may remember them.
+ *
+ * @category Security
+ */
 export interface TrustStore {
   /** True if each wanted key must have a valid signature. Otherwise, one of them is enough. @default false */
   readonly all?: boolean;
@@ -70,6 +80,8 @@ export const ANY_KEY: TrustStore = { all: true, wanted: (keys) => keys };
  * const key = parsePublicKey((await Identity.generate()).publicKey);
  * assertEquals(await store.wanted([key], { hostname: "127.0.0.1", port: 8080 }), [key]);
  * ```
+ *
+ * @category Security
  */
 export function trustOnFirstUse(path: string): TrustStore {
   return storeOf(new KnownHosts(nonEmpty("path", path)));

@@ -81,6 +81,8 @@ export class BatchBudget {
   /** The number of bytes that were inflated in this batch, and in this round. */
   #inflated = 0;
   #roundInflated = 0;
+  /** The time that frames of this batch will take once it has ended, in milliseconds. */
+  #later = 0;
   #askAt = 1;
   /** The most time of this batch, in milliseconds. */
   #most = BATCH_MS;
@@ -112,6 +114,7 @@ export class BatchBudget {
   start(several: boolean, now?: number, share?: Share): void {
     this.#spent = 0;
     this.#inflated = 0;
+    this.#later = 0;
     this.#most = this.#left(share);
     this.#askAt = several ? 1 : Infinity;
     if (several) this.#started = now ?? this.#loop.clock.now();
@@ -121,6 +124,7 @@ export class BatchBudget {
   resume(spent: number, started: number, share: Share): boolean {
     this.#spent = spent;
     this.#inflated = 0;
+    this.#later = 0;
     this.#started = started;
     this.#askAt = spent + 1;
     this.#most = this.#left(share);
@@ -134,7 +138,7 @@ export class BatchBudget {
     if (spent < this.#askAt) return false;
     if (this.#roundInflated >= ROUND_INFLATED) return true;
     this.#askAt = spent + Math.min(spent, this.#most < BATCH_MS ? ASK_OFTEN : ASK_EVERY);
-    return this.#loop.clock.now() - this.#started > this.#most;
+    return this.#loop.clock.now() - this.#started + this.#later > this.#most;
   }
 
   /** Does the same for something that was skipped. The clock is read, because skipping may have taken long. */
@@ -156,6 +160,20 @@ export class BatchBudget {
     this.#inflated += bytes;
     this.#roundInflated += bytes;
     this.ask();
+  }
+
+  /**
+   * Counts the work of `ms` milliseconds that a frame causes once the batch has ended, in microtasks that the clock of the
+   * batch does not see.
+   */
+  postpone(ms: number): void {
+    this.#later += ms;
+    this.ask();
+  }
+
+  /** The sum of what was postponed in this batch, in milliseconds. */
+  get later(): number {
+    return this.#later;
   }
 
   /** True if so much was inflated in this batch that its connection must not read on before the others had their turn. */
@@ -184,7 +202,7 @@ export class BatchBudget {
 
   /** Counts a batch that began at `from` and ends now. `many` is true if several connections have the same share. */
   used(share: Share, from: number, many = false): void {
-    const took = this.#loop.clock.now() - from;
+    const took = this.#loop.clock.now() - from + this.#later;
     // A round whose end is not scheduled ends by itself, unless most of it was work.
     const since = from - this.#roundFrom;
     if (!this.#looking && since >= ROUND_MS && (this.#worked < since / 2 || since > LONGEST_MS)) this.#next(from);

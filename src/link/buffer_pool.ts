@@ -11,7 +11,7 @@ export const POOL_SIZES = [4_096, 16_384, 65_536, 262_144] as const;
  * The number of bytes that are kept for reuse in buffers of each size. The small ones are enough for a thousand Clients
  * that send a little in the same turn.
  */
-const KEPT = [16, 16, 2, 2].map((mebibytes) => mebibytes * 1024 * 1024);
+const KEPT = [16, 16, 8, 2].map((mebibytes) => mebibytes * 1024 * 1024);
 
 /** A buffer to write into. */
 export interface WriteBuffer {

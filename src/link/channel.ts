@@ -5,17 +5,17 @@
  * @module
  */
 
-import { ConnectionError } from "../errors.ts";
 import type { Address } from "../base/address.ts";
+import { readTo, writeTo } from "../base/connection_calls.ts";
 import { Timeout, type TimerWheel } from "../base/timer_wheel.ts";
-import type { ChunkReader, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
+import type { ChunkReader, ChunkWriter, Connection, ConnectionSecurity, UpgradeRequest } from "../transport.ts";
 
 /** The most bytes that are read and dropped after this side's FIN. */
 export const LINGER_BYTES: number = 64 * 1024;
 /** The most time to wait for the peer's FIN after this side's, in milliseconds. */
 export const LINGER_TIME = 1_000;
 
-/** The bytes of one connection. `read`, `readTo` and `write` have the rules of {@linkcode Connection}. */
+/** The bytes of one connection. `read`, `readTo`, `write` and `writeTo` have the rules of {@linkcode Connection}. */
 export class Channel {
   #connection: Connection;
   /** The bytes that were pushed back. */
@@ -91,13 +91,7 @@ export class Channel {
       reader.received(back);
       return;
     }
-    if (this.#ahead === undefined && this.#connection.readTo !== undefined) {
-      this.#connection.readTo(reader);
-      return;
-    }
-    const failed = (error: unknown): void =>
-      reader.received(null, error ?? new ConnectionError("closed", "The connection failed, without saying why"));
-    this.read().then((chunk) => reader.received(chunk), failed);
+    readTo(this.#ahead === undefined ? this.#connection : { read: () => this.read() }, reader);
   }
 
   /** Takes no more bytes until the next read than the connection has to; see {@linkcode Connection.stopReading}. */
@@ -114,8 +108,18 @@ export class Channel {
     this.#connection.recycle?.(chunk);
   }
 
+  /** Writes bytes, without a promise if the connection can. Never throws: see {@linkcode write}. */
+  writeTo(bytes: Uint8Array, writer: ChunkWriter): void {
+    writeTo(this.#connection, bytes, writer);
+  }
+
+  /** Writes bytes. Never throws: others are flushed in the same loop, and a transport may be anybody's. */
   write(bytes: Uint8Array): Promise<void> {
-    return this.#connection.write(bytes);
+    try {
+      return this.#connection.write(bytes);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   closeWrite(): Promise<void> {

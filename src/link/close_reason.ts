@@ -6,7 +6,11 @@
 
 import { ConnectionError, HandshakeError, ProtocolError } from "../errors.ts";
 
-/** All reasons why a connection can end. */
+/**
+ * All reasons why a connection can end.
+ *
+ * @category Events
+ */
 export const CLOSE_REASONS = [
   /** This side closed this connection. */
   "manual",
@@ -46,7 +50,11 @@ export const CLOSE_REASONS = [
   "too-many-connections",
 ] as const;
 
-/** Why a connection ended. `docs/errors.md` says what each means. */
+/**
+ * Why a connection ended. `docs/errors.md` says what each means.
+ *
+ * @category Events
+ */
 export type CloseReason = typeof CLOSE_REASONS[number];
 
 /** Returns the reason for an error. */

@@ -1,6 +1,6 @@
 /**
- * Gathers what the connections of one Server or Client send in one turn of the event loop, and writes it when the turn
- * ends. A chunk full of requests is thus answered in one write.
+ * Gathers what connections send in one turn of the event loop, and writes it when the turn ends. A chunk full of requests
+ * is thus answered in one write.
  *
  * @module
  */
@@ -53,6 +53,11 @@ export class FlushQueue {
     this.#loop.defer(this.#end);
   }
 
+  /** Flushes what waits, unless writes are gathered for longer than a turn. The turn goes on. */
+  flush(): void {
+    if (!this.patient) this.#flush();
+  }
+
   /** Flushes `writer` at the end of this turn, or when the time to gather is over. */
   add(writer: Flushable): void {
     this.begin();
@@ -72,13 +77,19 @@ export class FlushQueue {
   readonly #end = (): void => {
     this.#open = false;
     this.#turn++;
-    if (!this.patient) this.#flush();
+    this.flush();
   };
 
   readonly #flush = (): void => {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
     this.#waiting = [];
-    for (const writer of waiting) writer.flush();
+    let next = 0;
+    try {
+      while (next < waiting.length) waiting[next++].flush();
+    } finally {
+      // A transport may be anybody's. What fails in it must not hold up the others.
+      while (next < waiting.length) this.add(waiting[next++]);
+    }
   };
 }

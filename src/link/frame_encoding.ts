@@ -4,11 +4,11 @@
  * @module
  */
 
+import { usesWhole } from "../wire/crc32.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import { viewOf } from "../wire/integers.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import { WRITE_SLICE } from "./backlog.ts";
-import { SHARE_FROM } from "./segments.ts";
+import { MOST_ROOM, SHARE_FROM } from "./segments.ts";
 import { MESSAGE, type Priority, type SendScheduler } from "./send_scheduler.ts";
 
 /**
@@ -28,12 +28,13 @@ export function encodeBytes(
   alone: boolean,
   cost: number,
 ): void {
-  const { headerSize, integrity, maxFrameSize } = protocol;
-  // Another thread may write to a shared buffer meanwhile, or grow it. The checksum is therefore that of the copy.
-  const shared = !(content.buffer instanceof ArrayBuffer);
+  const { headerSize, maxFrameSize } = protocol;
   const size = total - headerSize;
+  // Another thread may write to a shared buffer meanwhile, or grow it. The checksum is therefore that of the copy. That of
+  // a short content always is, so it is not asked for its buffer, which takes as long as copying it.
+  const shared = usesWhole(size) && !(content.buffer instanceof ArrayBuffer);
   const source = shared ? content.subarray(0, size) : content;
-  if (total > WRITE_SLICE && integrity !== "sha256") {
+  if (isLarge(protocol, size)) {
     encodePieces(
       scheduler,
       protocol,
@@ -49,11 +50,46 @@ export function encodeBytes(
   }
   const segment = scheduler.room(total, priority, alone);
   const at = segment.used;
-  segment.bytes.set(source, at + headerSize);
+  copyTo(segment.bytes, at + headerSize, source, size);
   sealFrame(protocol, segment.buffer.view, at, code, flags, requestId, size, sentAt, shared ? undefined : content);
   segment.used = at + total;
   scheduler.add(total, priority, cost);
   if (maxFrameSize !== undefined) scheduler.seal();
+}
+
+/** Copies the first `size` bytes of `source`, which was no longer than that when it was asked. */
+function copyTo(target: Uint8Array, at: number, source: Uint8Array, size: number): void {
+  try {
+    target.set(source, at);
+  } catch {
+    // Another thread has made it longer meanwhile.
+    target.set(source.subarray(0, size), at);
+  }
+}
+
+/**
+ * Returns whether a payload of `size` bytes and its header fit into no buffer of the pool. It is copied in pieces, or, if it
+ * was given away, not at all. For smaller ones, a write of their own would take longer than the copy.
+ */
+export function isLarge({ headerSize, integrity }: Protocol, size: number): boolean {
+  return headerSize + size > MOST_ROOM && integrity !== "sha256";
+}
+
+/** Encodes a message whose payload is written from where it lies. Nobody changes its bytes. */
+export function encodeShared(
+  scheduler: SendScheduler,
+  protocol: Protocol,
+  code: number,
+  requestId: number | string,
+  content: Uint8Array,
+  sentAt: number,
+  alone: boolean,
+): void {
+  const { headerSize } = protocol;
+  const segment = scheduler.room(headerSize, MESSAGE, alone);
+  sealFrame(protocol, segment.buffer.view, segment.used, code, 0, requestId, content.length, sentAt, content);
+  segment.used += headerSize;
+  scheduler.shareBehind(content, headerSize);
 }
 
 /** A whole frame. Nobody changes its bytes, and several connections may send them. */
@@ -97,7 +133,7 @@ function encodePieces(
   const size = bytes.length;
   for (let from = 0; from < size;) {
     const before = from === 0 ? headerSize : 0;
-    const part = Math.min(WRITE_SLICE - before, size - from);
+    const part = Math.min(MOST_ROOM - before, size - from);
     const segment = scheduler.room(before + part, priority, false);
     const at = segment.used;
     segment.bytes.set(bytes.subarray(from, from + part), at + before);

@@ -10,6 +10,7 @@ import type { ChunkReader } from "../transport.ts";
 import type { Channel } from "./channel.ts";
 import { type CloseReason, reasonOf } from "./close_reason.ts";
 import type { ReceivedFrame } from "../wire/decoded_frame.ts";
+import { FIRST_APPLICATION_CODE, isPiece } from "../wire/frame.ts";
 import { FrameReader } from "../wire/frame_reader.ts";
 import type { FrameLosses, NegotiatedFlags, Recovery } from "../wire/decoder_options.ts";
 import type { Protocol } from "../wire/protocols.ts";
@@ -26,6 +27,10 @@ export interface ReceiveQueue {
   readonly full: boolean;
   /** Resolves when more can be taken, or when nothing more arrives. */
   room(): Promise<void>;
+  /** True while it has gathered messages for one call of a handler. */
+  readonly gathering: boolean;
+  /** Hands out what it has gathered. Called before anything that comes after it, and at the end of each batch. */
+  handOut(): void;
 }
 
 /** Receives frames. */
@@ -122,6 +127,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
   #foreign = false;
   /** True while others have their turn before the next chunk is read. */
   #resting = false;
+  /** True if the last frame was a message, a request or an answer. */
+  #message = false;
 
   /**
    * @param maxMessageSize The largest frame that is taken, header included, in bytes.
@@ -265,6 +272,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
 
   /** Hands out a batch of a chunk. `now` is the time. What is left follows when the others have had their turn. */
   #hand(chunk: Uint8Array, now: number): void {
+    const { frames } = this;
     try {
       if (!this.#batch(now)) {
         this.#rest = chunk;
@@ -283,6 +291,8 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       this.#lost(error);
       return;
     }
+    // The answer to a single message need not wait for others. What streams grant and send in a turn is gathered.
+    if (this.#frames - frames === 1 && this.#message) this.#shared.flushes.flush();
     this.#taken(chunk);
   }
 
@@ -384,6 +394,7 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
         if (frame === null) over = budget.pass();
         else {
           this.#frames++;
+          this.#message = frame.code >= FIRST_APPLICATION_CODE && !isPiece(frame.flags);
           this.#receiver.frame(frame, receivedAt);
           over = budget.spend();
         }
@@ -392,14 +403,24 @@ export class FrameSource implements BatchWaiter, ChunkReader, FrameLosses, Stall
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      this.#settle();
       this.#broken(error);
     } finally {
+      this.#settle();
       if (counts) {
         budget.used(turn, now);
+        // The chunks that follow in this turn have as much less.
+        turn.from -= budget.later;
         turn.inflates = budget.inflates;
       }
     }
     return true;
+  }
+
+  /** Has what was gathered in this batch handed out. Nothing of it may wait for another chunk, which may never come. */
+  #settle(): void {
+    const { inbox } = this.#receiver;
+    if (inbox.gathering) inbox.handOut();
   }
 
   /** True while frames may be handed out. */

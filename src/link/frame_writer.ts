@@ -6,12 +6,13 @@
  */
 
 import { BackpressureError, ConnectionError } from "../errors.ts";
+import { takeOver } from "../base/hand_over.ts";
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
 import type { Channel } from "./channel.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { sealFrame } from "../wire/encoder.ts";
 import type { Protocol } from "../wire/protocols.ts";
-import { encodeBytes, queueEncoded } from "./frame_encoding.ts";
+import { encodeBytes, encodeShared, queueEncoded } from "./frame_encoding.ts";
 import { MESSAGE, type Priority, REPLY } from "./send_scheduler.ts";
 import { LatestFrame, LatestFrames, type LatestTerms } from "./latest_frames.ts";
 import { type PulledRoom, type PulledSource, PulledSources, type PushedSource } from "./pulled_sources.ts";
@@ -70,7 +71,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   #spent = false;
 
   constructor(
-    channel: Pick<Channel, "write">,
+    channel: Pick<Channel, "writeTo">,
     protocol: Protocol,
     shared: FrameWriterShared,
     events: FrameWriterEvents,
@@ -103,7 +104,7 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
   }
 
   /** Goes on over another connection. What is kept is written again first. Returns how many bytes that is. */
-  override enter(channel: Pick<Channel, "write">): number {
+  override enter(channel: Pick<Channel, "writeTo">): number {
     this.#mark = this.#shared.limits.highWaterMark;
     this.#count(this.#shared.total);
     if (this.#full) this.#backlog = new Backlog(this, this.#events, this.#shared);
@@ -319,6 +320,31 @@ export class FrameWriter extends WriteLoop implements ReplyRoomOwner {
     const { alone, protocol, scheduler } = this;
     encodeBytes(scheduler, protocol, code, flags, requestId, content, sentAt, total, priority, alone, cost);
     this.#taken(total);
+  }
+
+  /**
+   * Takes one message whose payload was given away, and for which `isLarge` holds. It is written from where it lies.
+   * Returns and throws what {@linkcode frame} does. The payload is taken only if the message is.
+   */
+  given(
+    code: number,
+    requestId: number | string,
+    payload: Uint8Array<ArrayBuffer>,
+    sentAt: number,
+    most: number,
+  ): number {
+    if (this.closed) return 0;
+    const { alone, protocol, scheduler } = this;
+    const total = protocol.headerSize + payload.length;
+    if (total > most) return -1;
+    if (!this.#admit(total, MESSAGE)) return 0;
+    const own = takeOver(payload);
+    if (own === undefined) this.#bytes(code, 0, requestId, payload, sentAt, total, MESSAGE, total);
+    else {
+      encodeShared(scheduler, protocol, code, requestId, own, sentAt, alone);
+      this.#taken(total);
+    }
+    return total;
   }
 
   /**

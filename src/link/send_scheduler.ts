@@ -216,6 +216,12 @@ export class SendScheduler {
     this.add(bytes.length, MESSAGE, cost);
   }
 
+  /** Queues a message whose header of `headerSize` bytes was written into its room, and whose payload nobody will change. */
+  shareBehind(content: Uint8Array, headerSize: number): void {
+    this.#ordered.share(content);
+    this.add(headerSize + content.length, MESSAGE);
+  }
+
   /**
    * Keeps a place for the last one of `frames`. What is queued later is held until the frame is encoded, which happens
    * when all that was queued before it has been passed to the socket.

@@ -6,6 +6,8 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { realTime } from "../base/real_time.ts";
+import type { ChunkWriter } from "../transport.ts";
 import type { BufferPool } from "./buffer_pool.ts";
 import type { Channel } from "./channel.ts";
 import { type CloseReason, reasonOf } from "./close_reason.ts";
@@ -23,13 +25,15 @@ export interface WriteLoopShared {
 }
 
 /** Writes one connection. A `FrameWriter` is one: the two halves share an object, as each connection has both. */
-export abstract class WriteLoop implements Flushable {
+export abstract class WriteLoop implements Flushable, ChunkWriter {
   /** The frames that wait, in order. */
   readonly scheduler: SendScheduler;
-  #channel: Pick<Channel, "write">;
+  #channel: Pick<Channel, "writeTo">;
   readonly #shared: WriteLoopShared;
-  /** `"away"` while there is no connection. */
-  #state: "idle" | "scheduled" | "writing" | "away" | "closed" = "idle";
+  /** `"taken"` if the socket has taken a write that counts as written at the end of the turn, `"away"` without a connection. */
+  #state: "idle" | "scheduled" | "writing" | "taken" | "away" | "closed" = "idle";
+  /** True while `writeTo` of the connection is being called. */
+  #calling = false;
   /** What was written and is not acknowledged; `undefined` if nothing is kept. */
   #kept: KeptBytes | undefined = undefined;
   /** Called before something is written, so that more can go with it. */
@@ -42,7 +46,7 @@ export abstract class WriteLoop implements Flushable {
   /** The time at which the last write began, by the clock. */
   lastWrite: number;
 
-  constructor(channel: Pick<Channel, "write">, shared: WriteLoopShared) {
+  constructor(channel: Pick<Channel, "writeTo">, shared: WriteLoopShared) {
     this.#channel = channel;
     this.#shared = shared;
     this.scheduler = new SendScheduler(shared.pool);
@@ -97,17 +101,18 @@ export abstract class WriteLoop implements Flushable {
   protected begin(): void {
     if (this.#state !== "idle") return;
     if (this.alone) this.#write();
-    else this.#schedule();
+    else this.#schedule("scheduled");
   }
 
   /** Called at the end of a turn. */
   flush(): void {
     if (this.#state === "scheduled") this.#write();
+    else if (this.#state === "taken") this.#wrote(true);
   }
 
   /** Leaves the connection. The bytes of the write in flight count as written, and are kept. */
   protected leave(): void {
-    const writing = this.#state === "writing";
+    const writing = this.#state === "writing" || this.#state === "taken";
     this.#state = "away";
     this.#shared.flushes.remove(this);
     this.#kept!.cut();
@@ -119,7 +124,7 @@ export abstract class WriteLoop implements Flushable {
   }
 
   /** Goes on over another connection. What is kept is written again first. Returns how many bytes that is. */
-  protected enter(channel: Pick<Channel, "write">): number {
+  protected enter(channel: Pick<Channel, "writeTo">): number {
     this.#channel = channel;
     this.#state = "idle";
     const size = this.#kept!.rewind();
@@ -150,14 +155,14 @@ export abstract class WriteLoop implements Flushable {
       if (!again) this.#pass(bytes);
       this.lastWrite = this.#shared.clock.now();
       const channel = this.#channel;
-      channel.write(bytes).then(
-        () => {
-          if (channel === this.#channel) this.#wrote();
+      const writer = kept === undefined ? this : {
+        taken: (error?: unknown): void => {
+          if (channel === this.#channel) this.taken(error);
         },
-        (error) => {
-          if (channel === this.#channel) this.#failed(error);
-        },
-      );
+      };
+      this.#calling = true;
+      channel.writeTo(bytes, writer);
+      this.#calling = false;
     }
     const dropped = scheduler.takeDropped();
     if (dropped > 0) this.dropped(dropped);
@@ -174,8 +179,27 @@ export abstract class WriteLoop implements Flushable {
     }
   }
 
-  #wrote(): void {
+  /** Called by the connection when it has taken the bytes, or with an error. */
+  taken(error?: unknown): void {
     if (this.#state !== "writing") return;
+    const { flushes, tuning } = this.#shared;
+    const done = error === undefined || error === null;
+    if (!this.#calling) {
+      if (done) this.#wrote(false);
+      else this.failed(error as Error, reasonOf(error));
+    } else if (done && !tuning.eager && !flushes.patient) this.#schedule("taken");
+    else {
+      const channel = this.#channel;
+      // A handler may be sending this, so what follows from the write has to wait.
+      realTime.queueMicrotask(() => {
+        if (channel === this.#channel) this.taken(error);
+      });
+    }
+  }
+
+  /** Goes on after a write. `ended` is true at the end of a turn. */
+  #wrote(ended: boolean): void {
+    this.#state = "writing";
     const again = this.#again;
     const more = again || this.scheduler.advance(this.#writing);
     this.#kept?.settled();
@@ -183,17 +207,13 @@ export abstract class WriteLoop implements Flushable {
     this.wrote(again ? 0 : this.#writing);
     // `wrote` may have led to the end of the connection.
     if ((this.#state as string) !== "writing") return;
-    if (more || this.#shared.tuning.eager) this.#write();
-    // At most one write a turn, so that everything that this turn still sends goes into the next one.
-    else this.#schedule();
+    if (more || ended || this.#shared.tuning.eager) this.#write();
+    // What this turn still sends goes into one write.
+    else this.#schedule("scheduled");
   }
 
-  #failed(error: Error): void {
-    if (this.#state === "writing") this.failed(error, reasonOf(error));
-  }
-
-  #schedule(): void {
-    this.#state = "scheduled";
+  #schedule(state: "scheduled" | "taken"): void {
+    this.#state = state;
     this.#shared.flushes.add(this);
   }
 }

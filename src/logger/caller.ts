@@ -31,7 +31,22 @@ export function callerOf(method: (...args: never[]) => unknown): SourceLocation 
 }
 
 /** The files in which a Server and a Client pass their lines on. The caller of interest called these. */
-const PASSED_ON = ["../app/log.", "../app/fault_log."].map((file) => new URL(file, import.meta.url).pathname);
+const PASSED_ON = ["../app/log.", "../app/fault_log."].map((file) =>
+  plainPath(new URL(file, import.meta.url).pathname)
+);
+
+/**
+ * Returns a path or a URL in one form. Some runtimes write URLs into stack traces, in which a space is `%20`; others
+ * write paths, which on Windows have backslashes and begin with the letter of a drive.
+ */
+export function plainPath(file: string): string {
+  const path = file.replaceAll("\\", "/").replace(/^\/(?=[A-Za-z]:\/)/, "");
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // A path may have a percent sign of its own.
+  }
+}
 
 /**
  * Returns the first location in a file. Calls by the runtime itself have none: `Array.forEach (<anonymous>)`,
@@ -42,7 +57,7 @@ function firstLocation(lines: readonly string[]): SourceLocation | undefined {
     const [, file, row, column] = LOCATION.exec(line) ?? [];
     if (
       file !== undefined && file !== "native" && !file.includes("<anonymous>") &&
-      !PASSED_ON.some((part) => file.includes(part))
+      !PASSED_ON.some((part) => plainPath(file).includes(part))
     ) {
       return { file, line: Number(row), column: Number(column) };
     }

@@ -16,10 +16,16 @@ import type { LogLevel as LogTapeLevel } from "@logtape/logtape";
  * - `warning`: something may be wrong, and was handled;
  * - `error`: something failed;
  * - `critical`: the program, or an essential part of it, cannot go on.
+ *
+ * @category Logging
  */
 export type LogLevel = "trace" | "debug" | "info" | "success" | "warning" | "error" | "critical";
 
-/** The severity of each level: a logger lets through what is at least as severe as its own level. */
+/**
+ * The severity of each level: a logger lets through what is at least as severe as its own level.
+ *
+ * @category Logging
+ */
 export const LOG_LEVELS: Readonly<Record<LogLevel, number>> = Object.freeze({
   trace: 5,
   debug: 10,

@@ -10,7 +10,11 @@ import { LEVEL_NAMES, LOG_LEVELS, type LogLevel, LOGTAPE_LEVELS } from "./levels
 import { LogOutput } from "./log_output.ts";
 import { checkLevel, completeConfig, type LoggerConfig } from "./logger_config.ts";
 
-/** The number of logged entries of each level. */
+/**
+ * The number of logged entries of each level.
+ *
+ * @category Logging
+ */
 export type LogStats = Record<LogLevel, number>;
 
 type LogMethod = (message: string, ...data: unknown[]) => void;
@@ -40,6 +44,8 @@ type LogMethod = (message: string, ...data: unknown[]) => void;
  * assertEquals(lines, ["OK    Listening on { port: 8080 }\n"]);
  * assertEquals(logger.stats().success, 1);
  * ```
+ *
+ * @category Logging
  */
 export class Logger implements Disposable {
   static #instance: Logger | undefined;

@@ -6,7 +6,11 @@
 
 import { LOG_LEVELS, type LogLevel } from "./levels.ts";
 
-/** Something that takes text, such as `process.stderr` of `node:process`, which all three runtimes have. */
+/**
+ * Something that takes text, such as `process.stderr` of `node:process`, which all three runtimes have.
+ *
+ * @category Logging
+ */
 export interface LogStream {
   /** Takes one or more whole lines, the last line break included. What it returns is only checked for failures. */
   write(text: string): unknown;
@@ -14,7 +18,11 @@ export interface LogStream {
   readonly isTTY?: boolean;
 }
 
-/** The configuration of a `Logger`. The names are those of Python's `LoggerConfig`. */
+/**
+ * The configuration of a `Logger`. The names are those of Python's `LoggerConfig`.
+ *
+ * @category Logging
+ */
 export interface LoggerConfig {
   /** The least severe level that is logged. @default "info" */
   readonly level?: LogLevel;

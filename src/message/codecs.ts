@@ -13,6 +13,8 @@ import { decodeUtf8 } from "../base/utf8.ts";
 /**
  * Encodes values as payloads and decodes them. Both directions are synchronous. What `encode` throws reaches the caller
  * of `send` or `request`; what `decode` throws reaches the `error` event or rejects the request.
+ *
+ * @category Messages
  */
 export interface Codec<Out, In = Out> {
   /** Encodes a value as bytes, or as a string, which is written as UTF-8 straight into the outgoing buffer. */
@@ -21,7 +23,11 @@ export interface Codec<Out, In = Out> {
   decode(bytes: Uint8Array): Out;
 }
 
-/** Passes bytes through unchanged; the default. */
+/**
+ * Passes bytes through unchanged; the default.
+ *
+ * @category Messages
+ */
 export const bytes: Codec<Uint8Array> = /* @__PURE__ */ Object.freeze({
   encode(value: Uint8Array): Uint8Array {
     if (value instanceof Uint8Array) return value;
@@ -30,7 +36,11 @@ export const bytes: Codec<Uint8Array> = /* @__PURE__ */ Object.freeze({
   decode: (content: Uint8Array): Uint8Array => content,
 });
 
-/** Text as UTF-8. Malformed UTF-8 is refused. */
+/**
+ * Text as UTF-8. Malformed UTF-8 is refused.
+ *
+ * @category Messages
+ */
 export const text: Codec<string> = /* @__PURE__ */ Object.freeze({
   encode(value: string): string {
     if (typeof value === "string") return value;
@@ -60,6 +70,8 @@ export const text: Codec<string> = /* @__PURE__ */ Object.freeze({
  * await client.request(SAVE);
  * assertEquals(steps, ["saved"]);
  * ```
+ *
+ * @category Messages
  */
 export const empty: Codec<void> = /* @__PURE__ */ Object.freeze({
   encode(value: void): string {
@@ -98,10 +110,13 @@ export const empty: Codec<void> = /* @__PURE__ */ Object.freeze({
  * const bytes = new TextEncoder().encode(point.encode({ x: 1, y: 2 }) as string);
  * assertEquals(point.decode(bytes), { x: 1, y: 2 });
  * ```
+ *
+ * @category Messages
  */
 export function json<In, Out>(schema: StandardSchema<In, Out>, options?: JsonOptions): Codec<Out, In>;
 /**
- * Creates a codec for JSON with a type argument only. Nothing checks that what arrives has that type.
+ * Creates a codec for JSON with a type argument only. Nothing checks that what arrives has that type. Give the type a name
+ * by an interface: editors then show the name, in place of all its members.
  *
  * @param options `maxBytes`: the most bytes of a payload. Default 1048576.
  * @returns The codec.
@@ -116,6 +131,8 @@ export function json<In, Out>(schema: StandardSchema<In, Out>, options?: JsonOpt
  * const lines = Array.from({ length: 200_000 }, (_, i) => `line ${i}`);
  * assertEquals(REPORT.payload.encode(lines).length, 2_688_891);
  * ```
+ *
+ * @category Messages
  */
 export function json<T>(options?: JsonOptions): Codec<T>;
 export function json(first?: StandardSchema | JsonOptions, second?: JsonOptions): Codec<unknown> {

@@ -14,10 +14,18 @@ import { type AnyMessageType, checkCodec, type MessageType, messageType } from "
 import { type AnyStreamType, isStreamType, type StreamType, streamType } from "./stream_type.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 
-/** Any codec. */
+/**
+ * Any codec.
+ *
+ * @category Messages
+ */
 export type AnyCodec = Codec<unknown, never>;
 
-/** A member of a contract that is a type of message, with its parts by name. */
+/**
+ * A member of a contract that is a type of message, with its parts by name.
+ *
+ * @category Contracts
+ */
 export interface MessageMember {
   /** The code on the wire, 200 to 65535. Default: by position. */
   readonly code?: number;
@@ -31,7 +39,11 @@ export interface MessageMember {
   readonly errors?: readonly string[] | undefined;
 }
 
-/** A member of a contract that is a type of stream. */
+/**
+ * A member of a contract that is a type of stream.
+ *
+ * @category Contracts
+ */
 export interface StreamMember {
   /** The parts of the type, as for `streamType`. */
   readonly stream: {
@@ -52,13 +64,23 @@ export interface StreamMember {
  * One member of a contract: the codec of the payload, those of payload and reply, or both by name, with a code or errors:
  * `text`, `[text, json<number>()]`, `{ code: 210, payload: text, reply: json<number>(), errors: ["not-found"] }`. A
  * stream is `{ stream: { head: text, down: json<number>() } }`.
+ *
+ * @category Contracts
  */
 export type ContractMember = AnyCodec | readonly [payload: AnyCodec, reply: AnyCodec] | MessageMember | StreamMember;
 
-/** A contract: types of messages and streams by their names, as `messageTypes` returns them. */
+/**
+ * A contract: types of messages and streams by their names, as `messageTypes` returns them.
+ *
+ * @category Contracts
+ */
 export type Contract = Readonly<Record<string, AnyMessageType | AnyStreamType>>;
 
-/** The stream type of its parts. */
+/**
+ * The stream type of its parts.
+ *
+ * @category Contracts
+ */
 export type StreamTypeOf<Parts> = StreamType<
   Parts extends { readonly head: Codec<infer _Out, infer In> } ? In : void,
   Parts extends { readonly head: Codec<infer Out, infer _In> } ? Out : void,
@@ -70,7 +92,11 @@ export type StreamTypeOf<Parts> = StreamType<
   Parts extends { readonly result: Codec<infer Out, infer _In> } ? Out : void
 >;
 
-/** The message types of a contract. */
+/**
+ * The message types of a contract.
+ *
+ * @category Contracts
+ */
 export type ContractTypes<Members extends Record<string, ContractMember>> = {
   readonly [Name in keyof Members]: Members[Name] extends Codec<infer Out, infer In> ? MessageType<In, Out>
     : Members[Name] extends { readonly stream: infer Parts } ? StreamTypeOf<Parts> & WithErrors<ErrorCodeOf<Parts>>
@@ -109,6 +135,8 @@ export type ContractTypes<Members extends Record<string, ContractMember>> = {
  * });
  * assertEquals([chat.code, who.code, add.code], [200, 210, 201]);
  * ```
+ *
+ * @category Contracts
  */
 export function messageTypes<const Members extends Record<string, ContractMember>>(
   contract: Members,
@@ -207,6 +235,8 @@ function typeOf(code: number, name: string, member: unknown): AnyMessageType | A
  * assertEquals(fingerprint(ours), fingerprint(theirs));
  * assertNotEquals(fingerprint(ours), fingerprint(messageTypes({ who: [text, text], chat: text })));
  * ```
+ *
+ * @category Contracts
  */
 export function fingerprint(types: Contract): string {
   checkContract("Cannot take the fingerprint", types);

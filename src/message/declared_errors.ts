@@ -9,19 +9,35 @@ import { RemoteError, VeltixError } from "../errors.ts";
 import { show } from "../base/checks.ts";
 import { printable } from "../base/untrusted.ts";
 
-/** A type of message or stream that declares errors. `Code` is the union of their codes. */
+/**
+ * A type of message or stream that declares errors. `Code` is the union of their codes.
+ *
+ * @category Errors
+ */
 export interface DeclaresErrors<Code extends string> {
   /** The codes of the errors that a handler of this type answers with on purpose. */
   readonly errors: readonly Code[];
 }
 
-/** What a type has besides its codecs: its errors, if it declares some. */
+/**
+ * What a type has besides its codecs: its errors, if it declares some.
+ *
+ * @category Errors
+ */
 export type WithErrors<Code extends string> = [Code] extends [never] ? unknown : DeclaresErrors<Code>;
 
-/** The codes of the errors that a type declares; `never` if it declares none. */
+/**
+ * The codes of the errors that a type declares; `never` if it declares none.
+ *
+ * @category Errors
+ */
 export type ErrorCodeOf<Type> = Type extends DeclaresErrors<infer Code> ? Code : never;
 
-/** An error of the peer that a type declares, with its code as a union of literals. */
+/**
+ * An error of the peer that a type declares, with its code as a union of literals.
+ *
+ * @category Errors
+ */
 export type RemoteErrorOf<Type> = RemoteError & { readonly code: ErrorCodeOf<Type> };
 
 /** The longest code that reaches the peer as it is. */
@@ -91,6 +107,8 @@ export function declares(type: object, error: unknown): boolean {
  * // The type of error.code is "not-found" | "busy".
  * assertEquals([error.code, error.message], ["not-found", "There is no user 2"]);
  * ```
+ *
+ * @category Errors
  */
 export function errorOf<Code extends string>(
   type: DeclaresErrors<Code> & { readonly name: string },
@@ -133,6 +151,8 @@ export function errorOf<Code extends string>(
  * }
  * assertEquals(advice(new RemoteError("busy", "The store is busy")), "ask later");
  * ```
+ *
+ * @category Errors
  */
 export function isErrorOf<Type extends DeclaresErrors<string>>(
   error: unknown,

@@ -20,6 +20,8 @@ const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"] as const;
  *
  * assertEquals([148, 148_000, 3_000_000].map(formatBytes), ["148 B", "144.5 KB", "2.861 MB"]);
  * ```
+ *
+ * @category Utilities
  */
 export function formatBytes(size: number): string {
   if (typeof size !== "number") throw new TypeError(`Cannot format the size: it must be a number, not ${typeof size}`);

@@ -10,18 +10,26 @@ import type { AnyMessageType } from "./message_type.ts";
 /**
  * The type of {@linkcode replied}. It is no `unique symbol`, because TypeScript widens that to `symbol` if a function
  * returns it.
+ *
+ * @category Requests
  */
 export interface Replied {
   /** Distinguishes it from any reply. */
   readonly [Symbol.toStringTag]: "Replied";
 }
 
-/** What `reply()` returns. A handler returns it in place of a value to say that the reply has been sent. */
+/**
+ * What `reply()` returns. A handler returns it in place of a value to say that the reply has been sent.
+ *
+ * @category Requests
+ */
 export const replied: Replied = /* @__PURE__ */ Object.freeze<Replied>({ [Symbol.toStringTag]: "Replied" });
 
 /**
  * A message from a peer. `data` is the payload as decoded by the codec of its type. `content`, `text` and `json` are
  * other views of the same bytes, created on demand.
+ *
+ * @category Messages
  */
 export interface Message<Data = unknown, ReplyIn = never> {
   /** Distinguishes a message from a stream, for middleware that gets both. */

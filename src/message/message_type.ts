@@ -13,6 +13,8 @@ import { checkErrors, type WithErrors } from "./declared_errors.ts";
 /**
  * A type of message. `In` is what the sender passes, `Out` what the receiver gets. `ReplyIn` and `ReplyOut` are the
  * same for the reply, and `never` if there is none.
+ *
+ * @category Messages
  */
 export interface MessageType<In, Out = In, ReplyIn = never, ReplyOut = ReplyIn> {
   /** The code on the wire, 200 to 65535. */
@@ -29,7 +31,11 @@ export interface MessageType<In, Out = In, ReplyIn = never, ReplyOut = ReplyIn> 
   readonly compress: boolean;
 }
 
-/** Further options of a message type; all optional. `Code` is the union of the codes of its errors. */
+/**
+ * Further options of a message type; all optional. `Code` is the union of the codes of its errors.
+ *
+ * @category Messages
+ */
 export interface MessageTypeOptions<Code extends string = string> {
   /** What it is for. @default "" */
   readonly description?: string;
@@ -49,12 +55,18 @@ export interface MessageTypeOptions<Code extends string = string> {
   readonly errors?: readonly Code[] | undefined;
 }
 
-/** Any message type at all. */
+/**
+ * Any message type at all.
+ *
+ * @category Messages
+ */
 export type AnyMessageType = MessageType<never, unknown, never, unknown>;
 
 /**
  * What `request()` requires of a message type besides being one: it has a reply. A type without one lacks a member
  * whose name says so in the compiler's error. No message type has that member.
+ *
+ * @category Messages
  */
 export type WithReply<ReplyIn> = [ReplyIn] extends [never]
   ? { readonly "This message type has no reply: use send(), or give it a codec for the reply": never }
@@ -62,6 +74,8 @@ export type WithReply<ReplyIn> = [ReplyIn] extends [never]
 
 /**
  * What `send(type)` without a payload requires of a message type: nothing is to be passed, as with the codec `empty`.
+ *
+ * @category Messages
  */
 export type WithoutPayload<In> = [In] extends [void] ? unknown
   : { readonly "This message type has a payload: pass it as the second argument": never };
@@ -97,6 +111,8 @@ export type WithoutPayload<In> = [In] extends [void] ? unknown
  * await client.connect();
  * assertEquals(await ask(client, UPPER, "hello"), "HELLO");
  * ```
+ *
+ * @category Messages
  */
 export type RequestType<In, Out, ReplyIn, ReplyOut> =
   & MessageType<In, Out, ReplyIn, ReplyOut>
@@ -108,6 +124,8 @@ export type RequestType<In, Out, ReplyIn, ReplyOut> =
  * @param code 200 to 65535; Python's applications use 200 to 9999, its plugins the rest.
  * @param name For logs and errors. Default `"type-<code>"`.
  * @returns The frozen type.
+ *
+ * @category Messages
  */
 export function messageType(code: number, name?: string): MessageType<Uint8Array>;
 /**
@@ -132,6 +150,8 @@ export function messageType(code: number, name?: string): MessageType<Uint8Array
  * const ADD = messageType(201, "add", json<{ a: number; b: number }>(), json<number>());
  * assertEquals([CHAT.code, ADD.name], [200, "add"]);
  * ```
+ *
+ * @category Messages
  */
 export function messageType<In, Out>(
   code: number,
@@ -140,7 +160,11 @@ export function messageType<In, Out>(
   reply?: undefined,
   options?: MessageTypeOptions<never>,
 ): MessageType<In, Out>;
-/** Declares a message type with a payload and a reply. The reply may also be one of the errors in `options.errors`. */
+/**
+ * Declares a message type with a payload and a reply. The reply may also be one of the errors in `options.errors`.
+ *
+ * @category Messages
+ */
 export function messageType<In, Out, ReplyIn, ReplyOut, const Code extends string = never>(
   code: number,
   name: string,

@@ -8,7 +8,11 @@ import { excerpt } from "../base/untrusted.ts";
 import { isThenable } from "../base/thenable.ts";
 import { UnreadableError } from "../base/unreadable.ts";
 
-/** The part of the Standard Schema interface, version 1, that is used here. */
+/**
+ * The part of the Standard Schema interface, version 1, that is used here.
+ *
+ * @category Messages
+ */
 export interface StandardSchema<In = unknown, Out = In> {
   /** The schema's own description of itself. */
   readonly "~standard": {
@@ -23,12 +27,20 @@ export interface StandardSchema<In = unknown, Out = In> {
   };
 }
 
-/** A validator's result: the value, or what is wrong with it. */
+/**
+ * A validator's result: the value, or what is wrong with it.
+ *
+ * @category Messages
+ */
 export type SchemaResult<Out> =
   | { readonly value: Out; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** One problem that a validator found. */
+/**
+ * One problem that a validator found.
+ *
+ * @category Messages
+ */
 export interface SchemaIssue {
   /** What is wrong. */
   readonly message: string;

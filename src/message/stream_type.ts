@@ -13,12 +13,16 @@ import { checkCodec } from "./message_type.ts";
 /**
  * One direction of a stream: the codec of its items, or `false` if nothing is sent in it. With the codec `bytes` it
  * carries bytes without items, in chunks of any size.
+ *
+ * @category Streams
  */
 export type Direction<Out, In> = Codec<Out, In> | false;
 
 /**
  * A type of stream. `HeadIn` is what the opener passes, `HeadOut` what the handler gets, and so on. *Up* is the direction
  * from the opener, *down* the one to it.
+ *
+ * @category Streams
  */
 export interface StreamType<
   HeadIn,
@@ -48,10 +52,18 @@ export interface StreamType<
   readonly compress: boolean;
 }
 
-/** Any stream type at all. */
+/**
+ * Any stream type at all.
+ *
+ * @category Streams
+ */
 export type AnyStreamType = StreamType<never, unknown, never, unknown, never, unknown, never, unknown>;
 
-/** The parts of a stream type; all optional. */
+/**
+ * The parts of a stream type; all optional.
+ *
+ * @category Streams
+ */
 export interface StreamParts<
   HeadIn,
   HeadOut,
@@ -110,6 +122,8 @@ export interface StreamParts<
  * const PRICES = streamType(301, "prices", { head: json<{ symbol: string }>(), up: false, down: json<number>() });
  * assertEquals([UPLOAD.code, PRICES.name, PRICES.up], [300, "prices", undefined]);
  * ```
+ *
+ * @category Streams
  */
 export function streamType<
   HeadIn = void,

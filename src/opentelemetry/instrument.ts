@@ -35,7 +35,11 @@ import type { Setup } from "./setup.ts";
  */
 const INSTRUMENTED: unique symbol = Symbol.for("@veltix/core/opentelemetry") as never;
 
-/** A Server or a Client. `Peer` is what its handlers get as their second argument. */
+/**
+ * A Server or a Client. `Peer` is what its handlers get as their second argument.
+ *
+ * @category Telemetry
+ */
 export interface Instrumentable<Peer> {
   /** See `Server.addRoutes`. */
   addRoutes(
@@ -47,7 +51,11 @@ export interface Instrumentable<Peer> {
   useOutgoing(middleware: never): () => void;
 }
 
-/** A context, which has the type `Context` of `@opentelemetry/api`. */
+/**
+ * A context, which has the type `Context` of `@opentelemetry/api`.
+ *
+ * @category Telemetry
+ */
 export interface TelemetryContext {
   /** Returns the value of a key; `undefined` if there is none. */
   getValue(key: symbol): unknown;
@@ -57,7 +65,11 @@ export interface TelemetryContext {
   deleteValue(key: symbol): TelemetryContext;
 }
 
-/** The telemetry of a Server or a Client, which can be removed again. */
+/**
+ * The telemetry of a Server or a Client, which can be removed again.
+ *
+ * @category Telemetry
+ */
 export interface Instrumentation extends Disposable {
   /**
    * Returns the context of the handler of a message or a stream. In a browser, or where no context manager is
@@ -117,6 +129,8 @@ export interface Instrumentation extends Disposable {
  * assertEquals([handled.name, asked.name], ["upper", "upper"]);
  * assertEquals(handled.parentSpanContext?.spanId, asked.spanContext().spanId);
  * ```
+ *
+ * @category Telemetry
  */
 export function instrument<Peer>(target: Instrumentable<Peer>, options: InstrumentOptions<Peer> = {}): Instrumentation {
   if (typeof (target as Partial<Instrumentable<Peer>> | null)?.useOutgoing !== "function") {

@@ -10,13 +10,19 @@ import { type Check, checkBoolean, checkFunction, type Checks, type Given, optio
  * What gets spans. `"connect"` is an attempt of a client to connect. `"message"` is a message without an answer, and
  * `"broadcast"` is sending one message to many clients. All but `"connect"` and `"broadcast"` have a span on both
  * sides.
+ *
+ * @category Telemetry
  */
 export type SpanName = "connect" | "request" | "message" | "broadcast" | "stream";
 
 /** The names of what gets spans. */
 const SPAN_NAMES: readonly SpanName[] = ["connect", "request", "message", "broadcast", "stream"];
 
-/** What a span is about, for the option `attributes`. */
+/**
+ * What a span is about, for the option `attributes`.
+ *
+ * @category Telemetry
+ */
 export interface SpanSubject<Peer = unknown> {
   /** What kind of thing it is. */
   readonly name: SpanName;
@@ -35,25 +41,41 @@ export interface SpanSubject<Peer = unknown> {
   readonly meta: Readonly<Record<string, string>>;
 }
 
-/** Attributes of a span. A value is a text, a number, a boolean, or a list of one kind of these. */
+/**
+ * Attributes of a span. A value is a text, a number, a boolean, or a list of one kind of these.
+ *
+ * @category Telemetry
+ */
 export interface SpanAttributes {
   /** A value, by its name. */
   readonly [name: string]: string | number | boolean | string[] | number[] | boolean[] | undefined;
 }
 
-/** A `TracerProvider` of `@opentelemetry/api`. */
+/**
+ * A `TracerProvider` of `@opentelemetry/api`.
+ *
+ * @category Telemetry
+ */
 export interface TracerSource {
   /** Returns a tracer, a `Tracer` of `@opentelemetry/api`. */
   getTracer(name: string, version?: string): object;
 }
 
-/** A `MeterProvider` of `@opentelemetry/api`. */
+/**
+ * A `MeterProvider` of `@opentelemetry/api`.
+ *
+ * @category Telemetry
+ */
 export interface MeterSource {
   /** Returns a meter, a `Meter` of `@opentelemetry/api`. */
   getMeter(name: string, version?: string): object;
 }
 
-/** Options of {@linkcode instrument}; all optional. */
+/**
+ * Options of {@linkcode instrument}; all optional.
+ *
+ * @category Telemetry
+ */
 export interface InstrumentOptions<Peer = never> {
   /** Makes the tracer. @default the one that is registered with `@opentelemetry/api` */
   readonly tracerProvider?: TracerSource | undefined;

@@ -68,6 +68,7 @@ function capabilities(registration: Registration): object {
     ): () => void {
       registration.checkAdding("host.route()");
       checkFunction(`host.route()'s handler`, handler);
+      if ("batch" in options) throw new TypeError("Cannot add a route: host.route() has no option batch");
       const handle = (message: IncomingMessage, peer: unknown): unknown => {
         const shown = new ShownMessage(message, type as never, true, registration.types);
         const wanted = (error: unknown): boolean => declares(message.type, error);

@@ -7,7 +7,11 @@
 import { show } from "../base/checks.ts";
 import { PermissionError } from "../errors.ts";
 
-/** The name of an event that a plugin can listen to. A Server has some of them, a Client others. */
+/**
+ * The name of an event that a plugin can listen to. A Server has some of them, a Client others.
+ *
+ * @category Plugins
+ */
 export type PluginEventName =
   | "listening"
   | "connecting"
@@ -76,6 +80,8 @@ export const PLUGIN_EVENTS: readonly PluginEventName[] = [
  * - `routes:add`: it adds routes of its own.
  * - `events:<name>`: it listens to an event, such as `events:connect`.
  * - `stats`: it reads the counters of the Server or the Client.
+ *
+ * @category Plugins
  */
 export type Permission =
   | "messages:read"

@@ -8,7 +8,11 @@ import { checkFunction, nonEmpty, optional, type OptionTable, readOptions, show 
 import { type Permission, permissionsOf } from "./permissions.ts";
 import type { PluginHooks, PluginHost } from "./plugin_host.ts";
 
-/** What defines a plugin. `Options` is what `setup` gets. */
+/**
+ * What defines a plugin. `Options` is what `setup` gets.
+ *
+ * @category Plugins
+ */
 export interface PluginDefinition<P extends Permission, Options> {
   /** Its name, unique in a Server or a Client. */
   readonly name: string;
@@ -31,7 +35,11 @@ export interface PluginDefinition<P extends Permission, Options> {
   ): PluginHooks<P> | void | Promise<PluginHooks<P> | void>;
 }
 
-/** A function that checks the options of a plugin. `Given` is what `register` takes. */
+/**
+ * A function that checks the options of a plugin. `Given` is what `register` takes.
+ *
+ * @category Plugins
+ */
 export interface PluginOptionsCheck<Given, Options> {
   /** Checks the options and fills in defaults. If it throws, `register` rejects with that error. */
   readonly options: (given: Given) => Options;
@@ -40,6 +48,8 @@ export interface PluginOptionsCheck<Given, Options> {
 /**
  * A plugin, made by {@linkcode definePlugin}. `Options` is what `register` takes. A plugin has no state of its own, so
  * it can be registered in many places.
+ *
+ * @category Plugins
  */
 export interface Plugin<P extends Permission = Permission, Options = unknown> {
   /** Its name. */
@@ -103,11 +113,17 @@ const MEMBERS = {
  * assertEquals(await client.request(UPPER, "hello"), "HELLO");
  * assertEquals(counted, ["client 1", "upper"]);
  * ```
+ *
+ * @category Plugins
  */
 export function definePlugin<const P extends Permission = never, Options = void>(
   definition: PluginDefinition<P, Options> & { readonly options?: undefined },
 ): Plugin<P, Options>;
-/** Defines a plugin that checks its options before it is set up. */
+/**
+ * Defines a plugin that checks its options before it is set up.
+ *
+ * @category Plugins
+ */
 export function definePlugin<const P extends Permission = never, Given = void, Options = Given>(
   definition: PluginDefinition<P, Options> & PluginOptionsCheck<Given, Options>,
 ): Plugin<P, Given>;

@@ -14,10 +14,18 @@ import type { RequestOptions } from "../session/requests.ts";
 import type { Metadata } from "../wire/metadata.ts";
 import type { Permission, PluginEventName } from "./permissions.ts";
 
-/** The members that come with a permission. Without the permission, there are none. */
+/**
+ * The members that come with a permission. Without the permission, there are none.
+ *
+ * @category Plugins
+ */
 export type Granted<P, Name, Members> = [Name] extends [P] ? Members : unknown;
 
-/** A message or the beginning of a stream, as hooks get it. It is frozen, and stays valid after the hook has ended. */
+/**
+ * A message or the beginning of a stream, as hooks get it. It is frozen, and stays valid after the hook has ended.
+ *
+ * @category Plugins
+ */
 export interface PluginMessage {
   /** Which of the two it is. */
   readonly kind: "message" | "stream";
@@ -47,7 +55,11 @@ export interface PluginMessage {
   readonly signal: AbortSignal;
 }
 
-/** An error, as plugins see it: what it says, without the objects that it refers to. */
+/**
+ * An error, as plugins see it: what it says, without the objects that it refers to.
+ *
+ * @category Plugins
+ */
 export interface PluginFailure {
   /** The name of its class. */
   readonly name: string;
@@ -57,7 +69,11 @@ export interface PluginFailure {
   readonly code: string | undefined;
 }
 
-/** How a handler ended: either `result` or `error` is there. */
+/**
+ * How a handler ended: either `result` or `error` is there.
+ *
+ * @category Plugins
+ */
 export interface PluginOutcome {
   /**
    * What the handler returned. Without `messages:modify` it is a copy made by encoding and decoding it, or `undefined`
@@ -68,7 +84,11 @@ export interface PluginOutcome {
   readonly error?: PluginFailure;
 }
 
-/** What is about to be sent, as hooks get it. */
+/**
+ * What is about to be sent, as hooks get it.
+ *
+ * @category Plugins
+ */
 export interface PluginCall {
   /** The method that was called. */
   readonly kind: "send" | "request" | "broadcast" | "open";
@@ -80,7 +100,11 @@ export interface PluginCall {
   readonly meta: Metadata | undefined;
 }
 
-/** Who a client is, with `clients:read`. On a Client, it is the server. */
+/**
+ * Who a client is, with `clients:read`. On a Client, it is the server.
+ *
+ * @category Plugins
+ */
 export interface ClientReading {
   /** The address that it connects from; `undefined` on a Client. */
   readonly address: Address | undefined;
@@ -109,7 +133,11 @@ export interface ClientReading {
   getTag(name: string): unknown;
 }
 
-/** The tags of a client, with `clients:tag`. */
+/**
+ * The tags of a client, with `clients:tag`.
+ *
+ * @category Plugins
+ */
 export interface ClientTagging {
   /** Gives it a tag; see `ConnectedClient.addTag`. */
   addTag(name: string, value?: unknown): boolean;
@@ -119,7 +147,11 @@ export interface ClientTagging {
   removeTag(name: string): boolean;
 }
 
-/** The end of a client, with `clients:close`. */
+/**
+ * The end of a client, with `clients:close`.
+ *
+ * @category Plugins
+ */
 export interface ClientClosing {
   /**
    * Closes its connection; see `ConnectedClient.close`. On a Client, closes the Client.
@@ -134,7 +166,11 @@ export interface ClientClosing {
   ): Promise<void>;
 }
 
-/** Sending to a client, with `messages:send`. It counts toward the same limits as what the program sends. */
+/**
+ * Sending to a client, with `messages:send`. It counts toward the same limits as what the program sends.
+ *
+ * @category Plugins
+ */
 export interface ClientSending {
   /** Sends a message; see `ConnectedClient.send`. */
   send<In, Out, ReplyIn, ReplyOut>(
@@ -150,7 +186,11 @@ export interface ClientSending {
   ): Promise<ReplyOut>;
 }
 
-/** A client, as far as a plugin with the permissions `P` sees it. The same client is always the same object. */
+/**
+ * A client, as far as a plugin with the permissions `P` sees it. The same client is always the same object.
+ *
+ * @category Plugins
+ */
 export type PluginClient<P extends Permission> =
   & {
     /** The number of the client; 0 for the server of a Client. */
@@ -161,7 +201,11 @@ export type PluginClient<P extends Permission> =
   & Granted<P, "clients:close", ClientClosing>
   & Granted<P, "messages:send", ClientSending>;
 
-/** An event, the same on a Server and on a Client. It is frozen, and has only copies. */
+/**
+ * An event, the same on a Server and on a Client. It is frozen, and has only copies.
+ *
+ * @category Plugins
+ */
 export interface PluginEvent<P extends Permission> {
   /** The name of the event. */
   readonly name: PluginEventName;
@@ -175,7 +219,11 @@ export interface PluginEvent<P extends Permission> {
   readonly error: PluginFailure | undefined;
 }
 
-/** Options of {@linkcode PluginSending.broadcast}. */
+/**
+ * Options of {@linkcode PluginSending.broadcast}.
+ *
+ * @category Plugins
+ */
 export interface PluginBroadcastOptions<P extends Permission> extends SendOptions {
   /** The clients to send to. @default all */
   readonly to?: Iterable<PluginClient<P>>;
@@ -183,7 +231,11 @@ export interface PluginBroadcastOptions<P extends Permission> extends SendOption
   readonly except?: Iterable<PluginClient<P>>;
 }
 
-/** Sending to many, with `messages:send`. */
+/**
+ * Sending to many, with `messages:send`.
+ *
+ * @category Plugins
+ */
 export interface PluginSending<P extends Permission> {
   /**
    * Sends a message to all clients, or to some; see `Server.broadcast`. On a Client it goes to the server.
@@ -197,7 +249,11 @@ export interface PluginSending<P extends Permission> {
   ): { readonly sent: number; readonly dropped: number };
 }
 
-/** Routes, with `routes:add`. */
+/**
+ * Routes, with `routes:add`.
+ *
+ * @category Plugins
+ */
 export interface PluginRouting<P extends Permission> {
   /**
    * Adds a route for a type that has none; see `Server.route`. The route is removed with the plugin. A handler that
@@ -215,7 +271,11 @@ export interface PluginRouting<P extends Permission> {
   ): () => void;
 }
 
-/** Events, with `events:<name>`. */
+/**
+ * Events, with `events:<name>`.
+ *
+ * @category Plugins
+ */
 export interface PluginListening<P extends Permission> {
   /**
    * Listens to an event. The listener only watches: an error that nobody else listens to is still logged, and an
@@ -226,10 +286,18 @@ export interface PluginListening<P extends Permission> {
   on(name: EventsOf<P>, listener: (event: PluginEvent<P>) => unknown): () => void;
 }
 
-/** The names of the events that permissions name. */
+/**
+ * The names of the events that permissions name.
+ *
+ * @category Plugins
+ */
 export type EventsOf<P> = P extends `events:${infer Name extends PluginEventName}` ? Name : never;
 
-/** What every plugin has. */
+/**
+ * What every plugin has.
+ *
+ * @category Plugins
+ */
 export interface PluginBase {
   /** The name of the plugin. */
   readonly name: string;
@@ -260,7 +328,11 @@ export interface PluginBase {
   remove(): void;
 }
 
-/** What a plugin gets from the Server or the Client: what its permissions `P` name, and no more. */
+/**
+ * What a plugin gets from the Server or the Client: what its permissions `P` name, and no more.
+ *
+ * @category Plugins
+ */
 export type PluginHost<P extends Permission> =
   & PluginBase
   & Granted<P, "messages:send", PluginSending<P>>
@@ -275,7 +347,11 @@ export type PluginHost<P extends Permission> =
   }>
   & ([EventsOf<P>] extends [never] ? unknown : PluginListening<P>);
 
-/** What a hook `before` changes. */
+/**
+ * What a hook `before` changes.
+ *
+ * @category Plugins
+ */
 export interface BeforeChanges {
   /** Another payload for the handler, or another head of the stream; no promise. */
   readonly data?: unknown;
@@ -283,13 +359,21 @@ export interface BeforeChanges {
   readonly result?: unknown;
 }
 
-/** What a hook `after` changes. */
+/**
+ * What a hook `after` changes.
+ *
+ * @category Plugins
+ */
 export interface AfterChanges {
   /** Another answer, and no promise. It may also take the place of an error. */
   readonly result?: unknown;
 }
 
-/** What a hook `outgoing` changes. */
+/**
+ * What a hook `outgoing` changes.
+ *
+ * @category Plugins
+ */
 export interface PluginCallChanges {
   /** Another payload. */
   readonly payload?: unknown;
@@ -299,10 +383,16 @@ export interface PluginCallChanges {
 
 /**
  * What a hook returns. With `messages:modify`, it returns changes. Otherwise it may return anything, which is ignored.
+ *
+ * @category Plugins
  */
 export type HookResult<P, Changes> = Granted<P, "messages:modify", Changes | void | PromiseLike<Changes | void>>;
 
-/** Hooks that only watch, with `messages:read`, or make changes, with `messages:modify`. */
+/**
+ * Hooks that only watch, with `messages:read`, or make changes, with `messages:modify`.
+ *
+ * @category Plugins
+ */
 export interface WatchingHooks<P extends Permission> {
   /** Called before the handler. */
   readonly before?: (message: PluginMessage, client: PluginClient<P>) => HookResult<P, BeforeChanges>;
@@ -319,16 +409,28 @@ export interface WatchingHooks<P extends Permission> {
   ) => Granted<P, "messages:modify", PluginCallChanges | void>;
 }
 
-/** The hook that stands in place of a handler, with `messages:modify`. */
+/**
+ * The hook that stands in place of a handler, with `messages:modify`.
+ *
+ * @category Plugins
+ */
 export interface AnsweringHooks<P extends Permission> {
   /** Called in place of the handler. Returns the answer, or a promise of it. */
   readonly instead?: (message: PluginMessage, client: PluginClient<P>) => unknown;
 }
 
-/** The functions that `attach` connects to types of messages. */
+/**
+ * The functions that `attach` connects to types of messages.
+ *
+ * @category Plugins
+ */
 export type PluginHooks<P extends Permission> =
   & ("messages:read" extends P ? WatchingHooks<P> : "messages:modify" extends P ? WatchingHooks<P> : unknown)
   & Granted<P, "messages:modify", AnsweringHooks<P>>;
 
-/** Where `attach` connects a plugin: the name of one of its hooks. */
+/**
+ * Where `attach` connects a plugin: the name of one of its hooks.
+ *
+ * @category Plugins
+ */
 export type AttachMode = "before" | "after" | "instead" | "outgoing";

@@ -6,7 +6,11 @@
 
 import type { Permission } from "./permissions.ts";
 
-/** A plugin that is registered. */
+/**
+ * A plugin that is registered.
+ *
+ * @category Plugins
+ */
 export interface PluginInfo {
   /** Its name. */
   readonly name: string;
@@ -25,7 +29,11 @@ export interface PluginInfo {
   readonly failures: number;
 }
 
-/** A change of a plugin, in the event `plugin`. */
+/**
+ * A change of a plugin, in the event `plugin`.
+ *
+ * @category Plugins
+ */
 export interface PluginChange {
   /** The name of the plugin. */
   readonly name: string;
@@ -37,7 +45,11 @@ export interface PluginChange {
   readonly reason: string | undefined;
 }
 
-/** How a plugin is registered; all optional. */
+/**
+ * How a plugin is registered; all optional.
+ *
+ * @category Plugins
+ */
 export interface RegisterOptions {
   /**
    * The most that the plugin may do. If it wants more, it is not registered. So a new version of a plugin gets no

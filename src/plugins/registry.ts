@@ -29,7 +29,11 @@ import type { PluginChange, PluginInfo, RegisterOptions } from "./plugin_info.ts
 import { denied, permissionsOf } from "./permissions.ts";
 import { type AnyHooks, Registration, type RegistrationOwner } from "./registration.ts";
 
-/** The types that a plugin is attached to. */
+/**
+ * The types that a plugin is attached to.
+ *
+ * @category Plugins
+ */
 export type AttachTypes = AnyType | readonly AnyType[] | "all";
 
 const OPTIONS = {

@@ -14,7 +14,11 @@ import type { Authenticate } from "./authenticate.ts";
 import type { OriginPlace } from "./resumable_sessions.ts";
 import { askedIn, type EncryptionSettings, LISTENER_OPTIONS, type Place, type ServerOptions } from "./server_config.ts";
 
-/** Options of {@linkcode Server.accept}. `P` is what `authenticate` returns. */
+/**
+ * Options of {@linkcode Server.accept}. `P` is what `authenticate` returns.
+ *
+ * @category Server
+ */
 export interface AcceptOptions<P = undefined> {
   /** The protocol spoken on the connection. @default the server's `protocol` */
   readonly protocol?: string;
@@ -140,7 +144,7 @@ export function checkConnection(value: unknown): asserts value is Connection {
   for (const name of ["read", "write", "closeWrite", "abort", "unref"] as const) {
     checkFunction(`connection.${name}`, connection[name]);
   }
-  for (const name of ["secure", "readTo", "stopReading", "recycle", "moved"] as const) {
+  for (const name of ["secure", "readTo", "writeTo", "stopReading", "recycle", "moved"] as const) {
     if (connection[name] !== undefined) checkFunction(`connection.${name}`, connection[name]);
   }
   for (const name of ["local", "remote"] as const) checkAddress(`connection.${name}`, connection[name]);

@@ -16,13 +16,21 @@ import { EMPTY } from "../wire/handshake/messages.ts";
 import type { Channel } from "../link/channel.ts";
 import type { ConnectionSecurity, PeerCertificate, UpgradeRequest } from "../transport.ts";
 
-/** Options of {@linkcode AuthenticateContext.refuse}. */
+/**
+ * Options of {@linkcode AuthenticateContext.refuse}.
+ *
+ * @category Security
+ */
 export interface RefuseOptions {
   /** When it is worth trying again, in milliseconds. @default not sent */
   readonly retryAfter?: number;
 }
 
-/** A peer that wants to come in, as {@linkcode Authenticate} receives it. */
+/**
+ * A peer that wants to come in, as {@linkcode Authenticate} receives it.
+ *
+ * @category Security
+ */
 export interface AuthenticateContext {
   /**
    * The `credentials` of a native client: parsed JSON, not validated; `undefined` if there are none, as for Python
@@ -91,10 +99,16 @@ export interface AuthenticateContext {
  * const { code } = await assertRejects(() => other.connect(), HandshakeError);
  * assertEquals(code, "unauthorized");
  * ```
+ *
+ * @category Security
  */
 export type Authenticate<P> = (context: AuthenticateContext) => Verdict<P> | PromiseLike<Verdict<P>>;
 
-/** The principal, or a refusal. */
+/**
+ * The principal, or a refusal.
+ *
+ * @category Security
+ */
 export type Verdict<P> = P | null | undefined | false;
 
 /** The error that `refuse` throws. */

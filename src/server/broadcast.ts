@@ -18,8 +18,12 @@ import type { HeaderLayout } from "../wire/protocols.ts";
 import { type ConnectedClient, tagName } from "./connected_client.ts";
 import type { Groups, TagSelector } from "./groups.ts";
 
-/** Options of {@linkcode Server.broadcast}; all optional. */
-export interface BroadcastOptions extends SendOptions {
+/**
+ * Options of {@linkcode Server.broadcast}; all optional.
+ *
+ * @category Server
+ */
+export interface BroadcastOptions extends Omit<SendOptions, "transfer"> {
   /** The clients to send to: a list of them, or all that carry a tag. @default all clients */
   readonly to?: Iterable<ConnectedClient<unknown>> | TagSelector;
   /** The clients to leave out. @default none */
@@ -58,7 +62,11 @@ export function readableAgain(options: BroadcastOptions | undefined): BroadcastO
   return { ...options, to: listed(options.to), except: listed(options.except) } as BroadcastOptions;
 }
 
-/** The result of a broadcast, in numbers of clients. */
+/**
+ * The result of a broadcast, in numbers of clients.
+ *
+ * @category Server
+ */
 export interface BroadcastResult {
   /** Clients that the message was sent to, including suspended ones, which get it when they are back. */
   readonly sent: number;
@@ -149,5 +157,12 @@ export function broadcastTo(
 function selected<P>(groups: Groups<P>, to: BroadcastOptions["to"]): Iterable<ConnectedClient<unknown>> {
   if (to === undefined) return groups.clients.keys();
   if (Symbol.iterator in to) return new Set(to);
-  return groups.byTag(tagName(to.tag), to.value);
+  const name = tagName(to.tag);
+  // A client that has no such tag has no value of it. A broadcast to its group must not reach all other groups.
+  if (to.value === undefined && "value" in to) {
+    throw new TypeError(
+      `Cannot broadcast to the tag "${name}" with the value undefined: leave "value" out to reach all who have the tag`,
+    );
+  }
+  return groups.byTag(name, to.value);
 }

@@ -18,7 +18,11 @@ import { shuttingOf } from "../app/closing.ts";
 import type { Address } from "../base/address.ts";
 import type { ConnectionSecurity, PeerCertificate } from "../transport.ts";
 
-/** Options for closing a connection or a server. */
+/**
+ * Options for closing a connection or a server.
+ *
+ * @category Server
+ */
 export interface CloseOptions {
   /** How long handlers, pending requests and unsent bytes may take, in milliseconds; 0 cuts at once. @default 5000 */
   readonly drain?: number;
@@ -26,7 +30,11 @@ export interface CloseOptions {
   readonly retryAfter?: number;
 }
 
-/** Options for closing one connection of a server. The code and the message reach native clients. */
+/**
+ * Options for closing one connection of a server. The code and the message reach native clients.
+ *
+ * @category Server
+ */
 export interface ShutOutOptions extends CloseOptions {
   /** The reason, for programs, such as `"banned"`. At most 200 characters arrive. @default the reason */
   readonly code?: string;
@@ -84,6 +92,8 @@ export interface TagKeeper<P> {
  * assertEquals(await client.request(JOIN, "lobby"), ["room"]);
  * assertEquals(server.clientsByTag("room", "lobby").map(({ id }) => id), [1]);
  * ```
+ *
+ * @category Server
  */
 export class ConnectedClient<P = undefined> {
   /** The number of the client, unique in this server, counted from 1. */
@@ -294,7 +304,8 @@ export class ConnectedClient<P = undefined> {
    *
    * @param type The type.
    * @param payload The payload.
-   * @param options Metadata, what replaces the message while it waits, and how long it may wait.
+   * @param options Metadata, what replaces the message while it waits, how long it may wait, and whether the payload's
+   * memory is given away.
    * @returns True if more may be sent right away. If not, await {@linkcode ready}.
    * @throws {ConnectionError} `closed`.
    * @throws {BackpressureError} `buffer-full` or `total-buffer-full`: the message was not taken.
@@ -302,7 +313,7 @@ export class ConnectedClient<P = undefined> {
    * @throws {PayloadError} `metadata-unsupported`: there is metadata, and the peer takes none.
    * @throws {TypeError} The payload is not what the codec takes.
    * @throws {RangeError | TypeError} An option is unknown, out of range or of the wrong type. `meta` is not a plain object
-   * of names to strings, or too large.
+   * of names to strings, or too large. With `transfer`, the payload's memory cannot be given away.
    */
   send<In, Out, ReplyIn, ReplyOut>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,

@@ -10,7 +10,11 @@ import type { Peer } from "../app/peer.ts";
 import type { ConnectedClient, TagKeeper } from "./connected_client.ts";
 import type { ServerEvents } from "./server_events.ts";
 
-/** Selects the clients that carry a tag. */
+/**
+ * Selects the clients that carry a tag.
+ *
+ * @category Server
+ */
 export interface TagSelector {
   /** The name of the tag. */
   readonly tag: string;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { ConnectionError } from "../errors.ts";
 import type { Address } from "../base/address.ts";
-import type { ChunkReader, Connection, ConnectionSecurity } from "../transport.ts";
+import { readTo, writeTo } from "../base/connection_calls.ts";
+import type { ChunkReader, ChunkWriter, Connection, ConnectionSecurity } from "../transport.ts";
 
 /** The connection after the header of the proxy. */
 export class ProxiedConnection implements Connection {
@@ -48,14 +48,9 @@ export class ProxiedConnection implements Connection {
   }
 
   readTo(reader: ChunkReader): void {
-    const connection = this.#connection;
     const rest = this.#take();
     if (rest !== undefined) reader.received(rest);
-    else if (connection.readTo !== undefined) connection.readTo(reader);
-    else {
-      const lost = new ConnectionError("closed", "The connection failed, without saying why");
-      connection.read().then((chunk) => reader.received(chunk), (error) => reader.received(null, error ?? lost));
-    }
+    else readTo(this.#connection, reader);
   }
 
   stopReading(): void {
@@ -70,6 +65,10 @@ export class ProxiedConnection implements Connection {
 
   write(bytes: Uint8Array): Promise<void> {
     return this.#connection.write(bytes);
+  }
+
+  writeTo(bytes: Uint8Array, writer: ChunkWriter): void {
+    writeTo(this.#connection, bytes, writer);
   }
 
   closeWrite(): Promise<void> {

@@ -8,7 +8,11 @@ import { type Address, ipOf } from "../base/address.ts";
 import { type Check, type OptionTable, readOptions, show } from "../base/checks.ts";
 import { inNetwork, type IpNetwork, parseIp, parseIpNetwork } from "../base/ip_networks.ts";
 
-/** Options of the PROXY protocol on a server. */
+/**
+ * Options of the PROXY protocol on a server.
+ *
+ * @category Server
+ */
 export interface ProxyProtocolOptions {
   /**
    * The proxies to believe: IP addresses, networks such as `"10.0.0.0/8"` and `"2001:db8::/32"`, `"localhost"` for

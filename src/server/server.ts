@@ -18,7 +18,14 @@ import type { OutgoingMiddleware } from "../app/outgoing_middleware.ts";
 import { termsOf } from "../app/send_options.ts";
 import { platformOf } from "../app/platform.ts";
 import type { RouteTarget } from "../app/implement.ts";
-import type { Handler, NewRoute, RouteOptions, StreamHandler, StreamRoute } from "../app/routes.ts";
+import type {
+  BatchRouteOptions,
+  NewRoute,
+  RouteHandler,
+  RouteOptions,
+  StreamHandler,
+  StreamRoute,
+} from "../app/routes.ts";
 import type { AnyStreamType, StreamType } from "../message/stream_type.ts";
 import type { Address } from "../base/address.ts";
 import type { Connection } from "../transport.ts";
@@ -52,13 +59,21 @@ import {
 } from "./server_config.ts";
 import { SERVER_EVENTS, type ServerEvents } from "./server_events.ts";
 
-/** Options of {@linkcode Server.renewTls}. */
+/**
+ * Options of {@linkcode Server.renewTls}.
+ *
+ * @category Security
+ */
 export interface RenewTlsOptions {
   /** The index of the listener in the option `listen`. @default all listeners with TLS */
   readonly listener?: number;
 }
 
-/** A server's counters. */
+/**
+ * A server's counters.
+ *
+ * @category Server
+ */
 export interface ServerStats {
   /** Clients, as many as {@linkcode Server.clients}, including those whose sessions are suspended. */
   readonly connections: number;
@@ -109,6 +124,8 @@ export interface ServerStats {
  * assertEquals(await client.request(UPPER, "hello"), "HELLO");
  * assertEquals(server.clients.map(({ id }) => id), [1]);
  * ```
+ *
+ * @category Server
  */
 export class Server<P = undefined> implements AsyncDisposable, RouteTarget<ConnectedClient<P>> {
   readonly #owner: ServerState<P>;
@@ -498,9 +515,11 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
    *
    * @param type The type.
    * @param handler Called with each message and the client that sent it.
-   * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each.
+   * @param options `ordered` handles this route's messages one at a time per connection, `timeout` limits each. With
+   * `batch: true` the handler gets an array of messages; see {@linkcode BatchRouteOptions}.
    * @throws {MessageTypeError} `code-taken`: this code already has a route.
-   * @throws {TypeError} `handler` is not a function, or an option is unknown or of the wrong type.
+   * @throws {TypeError} `handler` is not a function, an option is unknown or of the wrong type, or `batch` is on and the
+   * type has a reply.
    * @throws {RangeError} `timeout` is not a whole number from 1 to 2147483647.
    *
    * @example One message after the other
@@ -523,13 +542,35 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
    * await Promise.all([client.request(SLEEP, 20), client.request(SLEEP, 1)]);
    * assertEquals(done, [20, 1]);
    * ```
+   *
+   * @example Readings that are written together
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Client, json, messageType, Server } from "@veltix/core";
+   *
+   * const READING = messageType(200, "reading", json<number>());
+   * const DONE = messageType(201, "done");
+   * const rows: number[] = [];
+   *
+   * await using server = new Server({ port: 0, hostname: "127.0.0.1" });
+   * server.route(READING, (messages) => void rows.push(...messages.map(({ data }) => data)), { batch: true });
+   * const done = new Promise((resolve) => server.route(DONE, resolve));
+   * await server.start();
+   *
+   * await using client = new Client({ ...server.addresses[0] });
+   * await client.connect();
+   * for (let i = 0; i < 1_000; i++) client.send(READING, i);
+   * client.send(DONE, new Uint8Array());
+   * await done;
+   * assertEquals(rows.length, 1_000);
+   * ```
    */
-  route<In, Out, ReplyIn, ReplyOut>(
+  route<In, Out, ReplyIn, ReplyOut, Options extends RouteOptions | BatchRouteOptions = RouteOptions>(
     type: MessageType<In, Out, ReplyIn, ReplyOut>,
-    handler: NoInfer<Handler<Out, ReplyIn, ConnectedClient<P>>>,
-    options?: RouteOptions,
+    handler: NoInfer<RouteHandler<Out, ReplyIn, ConnectedClient<P>, Options>>,
+    options?: Options,
   ): void {
-    this.#owner.core.route(type, handler, options);
+    this.#owner.core.route(type, handler as RouteHandler<Out, ReplyIn, ConnectedClient<P>, Options>, options);
   }
 
   /**
@@ -652,7 +693,7 @@ export class Server<P = undefined> implements AsyncDisposable, RouteTarget<Conne
   }
 
   /**
-   * Listens to an event.
+   * Listens to an event. To stop listening, abort the `signal` of the options: there is no `off`.
    *
    * @param event The event's name.
    * @param listener Called with the event's arguments. If it throws or rejects, the `error` event fires.

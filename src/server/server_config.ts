@@ -42,11 +42,15 @@ import type { Authenticate } from "./authenticate.ts";
 import { proxyProtocolOf, type ProxyProtocolOptions, TrustedProxies } from "./proxy_config.ts";
 import type { OriginPlace } from "./resumable_sessions.ts";
 
-/** One address to listen at. `P` is what `authenticate` returns. */
+/**
+ * One address to listen at. `P` is what `authenticate` returns.
+ *
+ * @category Server
+ */
 export interface ListenerConfig<P = undefined> {
   /** The port; 0 takes a free one. @default 8080 */
   readonly port?: number;
-  /** The host name or address. @default "0.0.0.0" */
+  /** The host name or address. With `"127.0.0.1"` only this machine can connect. @default "0.0.0.0" */
   readonly hostname?: string;
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;
@@ -75,11 +79,15 @@ export interface ListenerConfig<P = undefined> {
   readonly proxyProtocol?: ProxyProtocolOptions | false;
 }
 
-/** Options of a Server; all optional. `P` is what `authenticate` returns. */
+/**
+ * Options of a Server; all optional. `P` is what `authenticate` returns.
+ *
+ * @category Server
+ */
 export interface ServerConfig<P = undefined> extends CommonConfig {
   /** The port; 0 takes a free one. @default 8080 */
   readonly port?: number;
-  /** The host name or address to listen at. @default "0.0.0.0" */
+  /** The host name or address to listen at. With `"127.0.0.1"` only this machine can connect. @default "0.0.0.0" */
   readonly hostname?: string;
   /** The path of a unix socket, instead of host and port. */
   readonly path?: string;

@@ -13,7 +13,11 @@ import { TRAFFIC_EVENTS, type TrafficEvents } from "../session/observers.ts";
 import type { Address } from "../base/address.ts";
 import type { ConnectedClient } from "./connected_client.ts";
 
-/** Why a client's connection ended. */
+/**
+ * Why a client's connection ended.
+ *
+ * @category Events
+ */
 export interface DisconnectInfo {
   /** The reason. */
   readonly reason: CloseReason;
@@ -26,13 +30,21 @@ export interface DisconnectInfo {
   readonly unhandled: number;
 }
 
-/** A connection that failed the handshake, was not let in, or was refused the session that it asked for. */
+/**
+ * A connection that failed the handshake, was not let in, or was refused the session that it asked for.
+ *
+ * @category Events
+ */
 export interface RejectedInfo extends Omit<DisconnectInfo, "unhandled"> {
   /** The address that the connection came from. */
   readonly address: Address;
 }
 
-/** A message that nothing handles. */
+/**
+ * A message that nothing handles.
+ *
+ * @category Events
+ */
 export interface UnhandledInfo {
   /** The code of the message's type. */
   readonly code: number;
@@ -40,7 +52,11 @@ export interface UnhandledInfo {
   readonly size: number;
 }
 
-/** A change of a client's tags. */
+/**
+ * A change of a client's tags.
+ *
+ * @category Events
+ */
 export interface TagInfo {
   /** What happened to the tag, or to all tags. */
   readonly action: "added" | "updated" | "removed" | "cleared";
@@ -50,7 +66,11 @@ export interface TagInfo {
   readonly value?: unknown;
 }
 
-/** The events of a Server and their arguments. `P` is what its `authenticate` returns. */
+/**
+ * The events of a Server and their arguments. `P` is what its `authenticate` returns.
+ *
+ * @category Events
+ */
 export type ServerEvents<P = undefined> = TrafficEvents<[client: ConnectedClient<P>]> & {
   /** The server accepts connections. */
   listening: [addresses: readonly Address[]];

@@ -7,7 +7,11 @@
 import type { Link } from "../link/link.ts";
 import type { Sender } from "./sender.ts";
 
-/** A connection's counters, from its start. */
+/**
+ * A connection's counters, from its start.
+ *
+ * @category Events
+ */
 export interface SessionStats {
   /**
    * The number of messages, requests, replies, pieces of streams and system frames sent, without messages that were

@@ -120,10 +120,12 @@ export class DeliveryLog implements ExpiryLog {
   /**
    * Sends a probe if there is a message with no probe after it. While too many probes are unanswered, the probe is
    * delayed until one of them is answered, unless it is the `last` one.
+   *
+   * @param anew True to send one even if there is a probe after all messages, as long as it is unanswered.
    */
-  requestAck(last = false): void {
+  requestAck(last = false, anew = false): void {
     this.#wheel.remove(this.#timer);
-    if (this.#probed === this.#sent) return;
+    if (this.#probed === this.#sent && (!anew || this.#delivered === this.#sent)) return;
     this.#due = !last && this.#crowded;
     if (this.#due) return;
     this.#probed = this.#sent;

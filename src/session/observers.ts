@@ -7,7 +7,11 @@
 
 import { FIRST_APPLICATION_CODE, Flag, isPiece } from "../wire/frame.ts";
 
-/** A frame as observers see it. */
+/**
+ * A frame as observers see it.
+ *
+ * @category Events
+ */
 export interface FrameInfo {
   /** Its type code. Codes below 200 belong to the library itself. */
   readonly code: number;
@@ -22,7 +26,11 @@ export interface FrameInfo {
   readonly kind: "message" | "request" | "reply" | "error" | "piece" | "system";
 }
 
-/** A request of this side that is over. */
+/**
+ * A request of this side that is over.
+ *
+ * @category Events
+ */
 export interface SettledInfo {
   /** The name of its type, or `"ping"`. */
   readonly name: string;
@@ -34,7 +42,11 @@ export interface SettledInfo {
   readonly ms: number;
 }
 
-/** How full a peer's outgoing buffer is. */
+/**
+ * How full a peer's outgoing buffer is.
+ *
+ * @category Events
+ */
 export interface PressureInfo {
   /** True if the buffer became full, that is, above `highWaterMark`; false once it is at most half of that. */
   readonly full: boolean;
@@ -42,7 +54,11 @@ export interface PressureInfo {
   readonly bufferedBytes: number;
 }
 
-/** What the rate limit did. */
+/**
+ * What the rate limit did.
+ *
+ * @category Events
+ */
 export interface LimitedInfo {
   /**
    * `"throttled"` if the message is held back until the limit allows it. This is reported once for all messages that
@@ -53,7 +69,11 @@ export interface LimitedInfo {
   readonly code: number;
 }
 
-/** A stream that was opened, or is over. */
+/**
+ * A stream that was opened, or is over.
+ *
+ * @category Events
+ */
 export interface StreamInfo {
   /** `"opened"` when it is opened, `"ended"` when it is over. */
   readonly action: "opened" | "ended";
@@ -74,6 +94,8 @@ export interface StreamInfo {
 /**
  * The events about single messages. `Peer` are the arguments after the first one: on a server the client, on a client
  * none.
+ *
+ * @category Events
  */
 export type TrafficEvents<Peer extends readonly unknown[]> = {
   /**

@@ -16,6 +16,12 @@ export interface Inbox {
   readonly queuedBytes: number;
   /** Resolves when it takes more messages, or when it is closed. */
   room(): Promise<void>;
+  /** True while it has gathered messages for one call of a handler. A field: it is read for every frame. */
+  readonly gathering: boolean;
+  /** Returns whether a message goes to the same call of a handler as those that are gathered. */
+  joins(frame: ReceivedFrame): boolean;
+  /** Hands out what is gathered. */
+  handOut(): void;
   /** Takes a message or a request. Throws a `ProtocolError` if it is not allowed now. */
   accept(frame: ReceivedFrame, receivedAt: number): void;
   /**

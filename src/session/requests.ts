@@ -23,7 +23,11 @@ export interface AnswerCodec {
   decode(content: Uint8Array): unknown;
 }
 
-/** Options of a ping; all optional. */
+/**
+ * Options of a ping; all optional.
+ *
+ * @category Requests
+ */
 export interface PingOptions {
   /** How long to wait for the answer, in milliseconds. @default 5000 */
   readonly timeout?: number | undefined;
@@ -31,7 +35,11 @@ export interface PingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a request is made on behalf of, such as a message in its handler. */
+/**
+ * What a request is made on behalf of, such as a message in its handler.
+ *
+ * @category Requests
+ */
 export interface RequestScope {
   /** Aborted when the answer is of no use any more. */
   readonly signal: AbortSignal;
@@ -42,6 +50,8 @@ export interface RequestScope {
 /**
  * Options of a request; all optional. A native peer that is asked with a `timeout` or `within` a message learns how much
  * time it has.
+ *
+ * @category Requests
  */
 export interface RequestOptions extends PingOptions {
   /** Metadata for the handler, which reads it as `message.meta`. @default none */
@@ -53,7 +63,11 @@ export interface RequestOptions extends PingOptions {
   readonly within?: RequestScope | undefined;
 }
 
-/** The whole answer to a request. */
+/**
+ * The whole answer to a request.
+ *
+ * @category Requests
+ */
 export interface Answer<Data> {
   /** The decoded payload. */
   readonly data: Data;

@@ -6,6 +6,7 @@
  */
 
 import type { LatestKey } from "../base/latest_index.ts";
+import { free } from "../base/hand_over.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { BackpressureError, PayloadError } from "../errors.ts";
 import type { CloseReason } from "../link/close_reason.ts";
@@ -16,7 +17,7 @@ import { type AckProbe, type DeliveriesHost, type DeliveryCounts, DeliveryLog } 
 import { joinMetadata } from "../wire/metadata.ts";
 import type { RequestId } from "./id_rule.ts";
 import { CONTROL, LIBRARY_REPLY, MESSAGE, ORDERED_CONTROL, type Priority, REPLY } from "../link/send_scheduler.ts";
-import { encodeAlone, type EncodedFrame } from "../link/frame_encoding.ts";
+import { encodeAlone, type EncodedFrame, isLarge } from "../link/frame_encoding.ts";
 import type { FrameWriter, FrameWriterShared } from "../link/frame_writer.ts";
 import { type AnswerCodec, Pending, type PingOptions, RequestTable, type RequestTableHost } from "./requests.ts";
 import type { TimerWheel } from "../base/timer_wheel.ts";
@@ -156,7 +157,8 @@ export class Sender implements RequestTableHost, DeliveriesHost {
 
   /** Sends a last probe after all messages, so that none remains uncertain after an orderly end. */
   requestAck(): void {
-    this.#deliveries?.requestAck(true);
+    // The peer acknowledges bytes in its own time, which may be after the end.
+    this.#deliveries?.requestAck(true, this.marks !== undefined);
   }
 
   /** Sends a probe after all messages so far. Returns `undefined` if it cannot be sent. */
@@ -185,6 +187,26 @@ export class Sender implements RequestTableHost, DeliveriesHost {
    */
   send(name: string, code: number, content: Uint8Array | string, origin?: PayloadOrigin): boolean {
     this.frame(name, code, 0, this.pending.ids.plain(), content, MESSAGE, undefined, origin);
+    this.#deliveries?.take();
+    return this.writer.takesMore;
+  }
+
+  /**
+   * Sends a message whose payload was given away. A large one is written from where it lies. The memory of any other one is
+   * freed. Returns and throws what {@linkcode send} does.
+   */
+  sendGiven(name: string, code: number, content: Uint8Array<ArrayBuffer>, origin?: PayloadOrigin): boolean {
+    const { protocol } = this.writer;
+    if (this.#encoders !== undefined || !isLarge(protocol, content.length)) {
+      const more = this.send(name, code, content, origin);
+      free(content);
+      return more;
+    }
+    const id = this.pending.ids.plain();
+    const time = protocol.layout.timestamp < 0 ? 0 : Date.now();
+    const size = this.writer.given(code, id, content, time, this.maxMessageSize);
+    if (size < 0) throw payloadTooLarge(name, content, this.maxMessageSize);
+    this.#sent(code, 0, id, size);
     this.#deliveries?.take();
     return this.writer.takesMore;
   }
@@ -542,12 +564,17 @@ export class Sender implements RequestTableHost, DeliveriesHost {
     const time = protocol.layout.timestamp < 0 ? 0 : sentAt ?? Date.now();
     const size = this.writer.frame(code, flags, id, content, time, maxMessageSize, priority, cost);
     if (size < 0) throw payloadTooLarge(name, content, maxMessageSize);
-    this.#frames++;
     if (cost > 0 && size > 0) this.#saved += cost - size;
-    const { sent } = this.#shared.observers;
-    if (sent !== undefined && size > 0) {
-      sent({ code, size: size - protocol.headerSize, requestId: id, kind: kindOf(code, flags) }, this.#host.handle);
-    }
+    this.#sent(code, flags, id, size);
     return size;
+  }
+
+  /** Counts a frame of `size` bytes, header included, and reports it to the observers; 0 if the connection is over. */
+  #sent(code: number, flags: number, requestId: RequestId, size: number): void {
+    this.#frames++;
+    const { sent } = this.#shared.observers;
+    if (sent === undefined || size === 0) return;
+    const { headerSize } = this.writer.protocol;
+    sent({ code, size: size - headerSize, requestId, kind: kindOf(code, flags) }, this.#host.handle);
   }
 }

@@ -4,7 +4,11 @@
  * @module
  */
 
-/** Thrown by an assertion that does not hold. Runners show the difference between `actual` and `expected`. */
+/**
+ * Thrown by an assertion that does not hold. Runners show the difference between `actual` and `expected`.
+ *
+ * @category Testing
+ */
 export class AssertionError extends Error {
   /** `"AssertionError"`. */
   override readonly name = "AssertionError";

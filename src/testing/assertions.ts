@@ -9,7 +9,11 @@ import type { RecordedEvents } from "./event_recorder.ts";
 import type { ReceivedMessages } from "./inbox.ts";
 import { matches, show } from "./values.ts";
 
-/** What {@linkcode assertConnected} looks at: a Client. */
+/**
+ * What {@linkcode assertConnected} looks at: a Client.
+ *
+ * @category Testing
+ */
 export interface HasState {
   /** The state of the client. */
   readonly state: string;
@@ -19,6 +23,8 @@ export interface HasState {
  * Asserts that a client is connected.
  *
  * @throws {AssertionError} It is not. The message of the error says in which state it is.
+ *
+ * @category Testing
  */
 export function assertConnected(client: HasState): void {
   if (client.state === "connected") return;
@@ -34,6 +40,8 @@ export function assertConnected(client: HasState): void {
  * @param inbox Where messages of its type are collected.
  * @param expected The payload. An object may have more members than those expected. @default any message will do
  * @throws {AssertionError} None like it came. The message of the error lists those that came.
+ *
+ * @category Testing
  */
 export function assertReceived(inbox: ReceivedMessages, ...expected: [payload?: unknown]): void {
   if (expected.length === 0 ? inbox.all.length > 0 : inbox.all.some((data) => matches(data, expected[0]))) return;
@@ -51,6 +59,8 @@ export function assertReceived(inbox: ReceivedMessages, ...expected: [payload?: 
  * @param name The name of the event.
  * @param args The first arguments. An object may have more members than those expected.
  * @throws {AssertionError} None like it came. The message of the error lists those that came.
+ *
+ * @category Testing
  */
 export function assertEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): void {
   const all = recorder.all.filter(([other]) => other === name).map(([, ...args]) => args);
@@ -71,6 +81,8 @@ export function assertEvent(recorder: RecordedEvents, name: string, ...args: rea
  * @param code The `code` of the error.
  * @returns The error.
  * @throws {AssertionError} The promise resolves, or rejects with another error.
+ *
+ * @category Testing
  */
 export async function assertFailsWith(
   promise: PromiseLike<unknown> | (() => unknown),

@@ -11,10 +11,18 @@ import type { ServerEvents } from "../server/server_events.ts";
 import { AssertionError } from "./assertion.ts";
 import { show } from "./values.ts";
 
-/** An event that was recorded: its name and its arguments. */
+/**
+ * An event that was recorded: its name and its arguments.
+ *
+ * @category Testing
+ */
 export type RecordedEvent = readonly [name: string, ...args: unknown[]];
 
-/** What assertions look at in an {@linkcode EventRecorder}. */
+/**
+ * What assertions look at in an {@linkcode EventRecorder}.
+ *
+ * @category Testing
+ */
 export interface RecordedEvents {
   /** All that came so far. */
   readonly all: readonly RecordedEvent[];
@@ -29,6 +37,8 @@ const CLIENT = ["connect", "disconnect", "suspended", "resumed", "reconnecting",
 /**
  * The events of a Server or a Client in the order in which they came. With `next` a test waits for them one by one.
  * With `take` it takes an event that must have come already. `Events` maps names to arguments.
+ *
+ * @category Testing
  */
 export class EventRecorder<
   Events extends { [Name in keyof Events]: readonly unknown[] } = Record<string, readonly unknown[]>,
@@ -123,11 +133,21 @@ export class EventRecorder<
  * await client.close();
  * assertEquals((await more.next("disconnect"))[0].reason, "going-away");
  * ```
+ *
+ * @category Testing
  */
 export function recordEvents<P = undefined>(target: Server<P>): EventRecorder<ServerEvents<P>>;
-/** Does the same for a client. */
+/**
+ * Does the same for a client.
+ *
+ * @category Testing
+ */
 export function recordEvents(target: Client): EventRecorder<ClientEvents>;
-/** Picks the events by what kind of target it is. */
+/**
+ * Picks the events by what kind of target it is.
+ *
+ * @category Testing
+ */
 export function recordEvents(target: object): EventRecorder {
   return new EventRecorder(target, "connect" in target ? [...CLIENT] : [...SERVER]);
 }

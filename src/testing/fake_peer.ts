@@ -29,7 +29,11 @@ const PATIENCE = 5_000;
 /** Frames of the library that come at moments which no test should depend on. */
 const OWN: readonly number[] = [SystemCode.ACK, SystemCode.CREDIT, SystemCode.WINDOW];
 
-/** What a fake peer announces in its handshake. */
+/**
+ * What a fake peer announces in its handshake.
+ *
+ * @category Testing
+ */
 export interface Announced {
   /** The features that a native peer offers, by name, with their parameters. @default none */
   readonly features?: Readonly<Record<string, unknown>>;
@@ -39,7 +43,11 @@ export interface Announced {
   readonly idWindow?: number;
 }
 
-/** What a frame is expected to be. What is left out may be anything. */
+/**
+ * What a frame is expected to be. What is left out may be anything.
+ *
+ * @category Testing
+ */
 export interface ExpectedFrame {
   /** The type code. Frames of CREDIT, ACK and WINDOW are skipped unless one of them is expected. */
   readonly code?: number;
@@ -51,7 +59,11 @@ export interface ExpectedFrame {
   readonly flags?: number;
 }
 
-/** Options of {@linkcode FakePeer.expect}. */
+/**
+ * Options of {@linkcode FakePeer.expect}.
+ *
+ * @category Testing
+ */
 export interface ExpectOptions {
   /**
    * How long to wait, in milliseconds. A fake clock is moved on by as much, if needed. Without one, it waits in real
@@ -78,6 +90,8 @@ export interface ExpectOptions {
  * await peer.silence(1_000);
  * await peer.close();
  * ```
+ *
+ * @category Testing
  */
 export class FakePeer implements AsyncDisposable {
   /** The connection itself, for what has no method here. */
@@ -344,6 +358,8 @@ export class FakePeer implements AsyncDisposable {
  * await peer.close();
  * assertEquals(client.state, "disconnected");
  * ```
+ *
+ * @category Testing
  */
 export class FakeServer implements AsyncDisposable {
   /** Where it listens. */
@@ -387,7 +403,11 @@ export class FakeServer implements AsyncDisposable {
   }
 }
 
-/** Encodes a JSON message of the handshake, with its length before it. */
+/**
+ * Encodes a JSON message of the handshake, with its length before it.
+ *
+ * @category Testing
+ */
 export function handshakeMessage(value: unknown): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(value));
   return concat(new Uint8Array([json.length >> 8, json.length & 255]), json);

@@ -5,7 +5,7 @@
  */
 
 import type { AnyMessageType } from "../message/message_type.ts";
-import type { ChunkReader, Connection, Listener, Transport } from "../transport.ts";
+import type { ChunkReader, ChunkWriter, Connection, Listener, Transport } from "../transport.ts";
 import { AssertionError } from "./assertion.ts";
 import { Conversation, type RecordedFrame } from "./recorded_conversation.ts";
 import { headOf, payloadText } from "./frame_text.ts";
@@ -13,7 +13,11 @@ import { SystemCode } from "../wire/frame.ts";
 
 export type { RecordedFrame } from "./recorded_conversation.ts";
 
-/** Options of a {@linkcode FrameRecorder}; all optional. */
+/**
+ * Options of a {@linkcode FrameRecorder}; all optional.
+ *
+ * @category Testing
+ */
 export interface FrameRecorderOptions {
   /** The message and stream types in use. The text then has their names. @default codes only */
   readonly types?:
@@ -33,7 +37,11 @@ export interface FrameRecorderOptions {
   readonly protocol?: string;
 }
 
-/** Options of {@linkcode FrameRecorder.text}; all optional. */
+/**
+ * Options of {@linkcode FrameRecorder.text}; all optional.
+ *
+ * @category Testing
+ */
 export interface FrameTextOptions {
   /** False to leave out the handshakes. @default true */
   readonly handshakes?: boolean;
@@ -67,6 +75,8 @@ const CREDIT: readonly (number | undefined)[] = [SystemCode.ACK, SystemCode.CRED
  * 1 < reply 201 add #1 "3"`,
  * );
  * ```
+ *
+ * @category Testing
  */
 export class FrameRecorder {
   /** The transport to give to the Server or Client whose frames are recorded. */
@@ -145,6 +155,7 @@ export class FrameRecorder {
     this.#conversations.push(conversation);
     const peer = side === "client" ? "server" : "client";
     const write = connection.write.bind(connection);
+    const writeTo = connection.writeTo?.bind(connection);
     const closeWrite = connection.closeWrite.bind(connection);
     const read = connection.read.bind(connection);
     const readTo = connection.readTo?.bind(connection);
@@ -161,7 +172,19 @@ export class FrameRecorder {
       {
         write: (bytes: Uint8Array) => {
           conversation.push(side, bytes);
-          return write(bytes);
+          // A connection of somebody else's may use `writeTo` of its own.
+          within = true;
+          try {
+            return write(bytes);
+          } finally {
+            within = false;
+          }
+        },
+        ...writeTo === undefined ? {} : {
+          writeTo(bytes: Uint8Array, writer: ChunkWriter): void {
+            if (!within) conversation.push(side, bytes);
+            writeTo(bytes, writer);
+          },
         },
         closeWrite: () => {
           if (!finished) conversation.end(side);

@@ -17,7 +17,11 @@ const HEADER = 16;
 /** Larger than any frame of a test. */
 const MOST = 2 ** 30;
 
-/** A frame to send by hand. */
+/**
+ * A frame to send by hand.
+ *
+ * @category Testing
+ */
 export interface RawFrame {
   /** Its type code. */
   readonly code: number;

@@ -8,13 +8,21 @@ import type { MessageType } from "../message/message_type.ts";
 import { AssertionError } from "./assertion.ts";
 import { show } from "./values.ts";
 
-/** What an inbox needs from a Server or a Client: that it can add a route. */
+/**
+ * What an inbox needs from a Server or a Client: that it can add a route.
+ *
+ * @category Testing
+ */
 export interface InboxTarget {
   /** Adds a route; see `Server.route` and `Client.route`. */
   route(type: never, handler: never): unknown;
 }
 
-/** What assertions look at in an {@linkcode Inbox}. */
+/**
+ * What assertions look at in an {@linkcode Inbox}.
+ *
+ * @category Testing
+ */
 export interface ReceivedMessages {
   /** The payloads of all messages so far. */
   readonly all: readonly unknown[];
@@ -41,6 +49,8 @@ export interface ReceivedMessages {
  * connected.client.send(CHAT, "hello");
  * assertEquals(await inbox.next(), "hello");
  * ```
+ *
+ * @category Testing
  */
 export class Inbox<Out> implements ReceivedMessages {
   /** The payloads of all messages so far, whether they were taken or not. */

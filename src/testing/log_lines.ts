@@ -4,7 +4,11 @@
  * @module
  */
 
-/** A log for the option `logger`. It prints nothing, and keeps the warnings and errors. */
+/**
+ * A log for the option `logger`. It prints nothing, and keeps the warnings and errors.
+ *
+ * @category Testing
+ */
 export class LogLines {
   /** The lines: the level, then what was logged. */
   readonly lines: (readonly unknown[])[] = [];

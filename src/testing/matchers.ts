@@ -10,7 +10,11 @@ import type { RecordedEvents } from "./event_recorder.ts";
 import type { ReceivedMessages } from "./inbox.ts";
 import { show } from "./values.ts";
 
-/** The result of a matcher, as `expect.extend` takes it. */
+/**
+ * The result of a matcher, as `expect.extend` takes it.
+ *
+ * @category Testing
+ */
 export interface MatcherResult {
   /** True if the value is as expected. */
   readonly pass: boolean;
@@ -18,8 +22,13 @@ export interface MatcherResult {
   message(): string;
 }
 
-/** The matchers, by their names. */
-export interface Matchers {
+/**
+ * The matchers, by their names. This is a type and no interface, so that it is a record of functions, as `expect.extend`
+ * takes it.
+ *
+ * @category Testing
+ */
+export type Matchers = {
   /** A client is connected. */
   toBeConnected(client: HasState): MatcherResult;
   /** An `Inbox` has a message whose payload is like this one; without a payload, any message. */
@@ -28,6 +37,32 @@ export interface Matchers {
   toHaveEvent(recorder: RecordedEvents, name: string, ...args: readonly unknown[]): MatcherResult;
   /** A promise rejects with an error of this code. Await the matcher. `rejects` is not needed. */
   toFailWith(promise: PromiseLike<unknown> | (() => unknown), code: string): Promise<MatcherResult>;
+};
+
+/**
+ * The matchers as `expect(value)` has them. A declaration adds them to the types of a runner.
+ *
+ * @typeParam R What the matchers of the runner return.
+ * @example With Vitest
+ * ```ts ignore
+ * import type { ExpectMatchers } from "@veltix/core/testing";
+ *
+ * declare module "vitest" {
+ *   interface Matchers<T> extends ExpectMatchers {}
+ * }
+ * ```
+ *
+ * @category Testing
+ */
+export interface ExpectMatchers<R = void> {
+  /** A client is connected. */
+  toBeConnected(): R;
+  /** An `Inbox` has a message whose payload is like this one; without a payload, any message. */
+  toHaveReceived(...expected: [payload?: unknown]): R;
+  /** An `EventRecorder` has an event with this name, whose first arguments are like these. */
+  toHaveEvent(name: string, ...args: readonly unknown[]): R;
+  /** A promise rejects with an error of this code. Await the matcher. `rejects` is not needed. */
+  toFailWith(code: string): Promise<R>;
 }
 
 /**
@@ -48,6 +83,8 @@ export interface Matchers {
  *   expect(served.events).toHaveEvent("connect");
  * });
  * ```
+ *
+ * @category Testing
  */
 export const matchers: Matchers = Object.freeze({
   toBeConnected: (client: HasState) => judge(() => assertConnected(client), "the client not to be connected"),

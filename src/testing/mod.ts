@@ -51,7 +51,7 @@ export {
 export type { RawFrame } from "./frame_splitter.ts";
 export { Inbox, type InboxTarget, type ReceivedMessages } from "./inbox.ts";
 export { LogLines } from "./log_lines.ts";
-export { type MatcherResult, type Matchers, matchers } from "./matchers.ts";
+export { type ExpectMatchers, type MatcherResult, type Matchers, matchers } from "./matchers.ts";
 export { SeededRandom } from "./random.ts";
 export { connect, type Connected, serve, type Served } from "./serve.ts";
 export { type Seeds, simulate, type SimulateOptions, type Simulation, SimulationError } from "./simulate.ts";

@@ -6,7 +6,11 @@
 
 import { seeded } from "../base/random.ts";
 
-/** Random choices that are the same for the same seed, on every runtime. */
+/**
+ * Random choices that are the same for the same seed, on every runtime.
+ *
+ * @category Testing
+ */
 export class SeededRandom {
   readonly #next: () => number;
 

@@ -11,7 +11,11 @@ import { type Protocol, protocol } from "../wire/protocols.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import { payloadText } from "./frame_text.ts";
 
-/** Something that was sent. */
+/**
+ * Something that was sent.
+ *
+ * @category Testing
+ */
 export interface RecordedFrame {
   /** The number of the connection. Connections are numbered from 1, in the order in which they were opened. */
   readonly connection: number;

@@ -20,7 +20,11 @@ import { type MemoryWorld, memoryWorld, type World } from "./worlds.ts";
 /** The host that servers of a test listen at. */
 const HOST = "127.0.0.1";
 
-/** A server of a test. It listens, and `await using` closes it. */
+/**
+ * A server of a test. It listens, and `await using` closes it.
+ *
+ * @category Testing
+ */
 export interface Served<P = undefined, W extends World = MemoryWorld> extends AsyncDisposable {
   /** The server. */
   readonly server: Server<P>;
@@ -34,7 +38,11 @@ export interface Served<P = undefined, W extends World = MemoryWorld> extends As
   readonly world: W;
 }
 
-/** A client of a test. It is connected, and `await using` closes it. */
+/**
+ * A client of a test. It is connected, and `await using` closes it.
+ *
+ * @category Testing
+ */
 export interface Connected<W extends World = MemoryWorld> extends AsyncDisposable {
   /** The client. */
   readonly client: Client;
@@ -66,17 +74,27 @@ export interface Connected<W extends World = MemoryWorld> extends AsyncDisposabl
  * await using connected = await connect(served);
  * assertEquals(await connected.client.request(ADD, { a: 1, b: 2 }), 3);
  * ```
+ *
+ * @category Testing
  */
 export function serve<P = undefined>(
   config?: ServerConfig<P> & { readonly world?: undefined },
   setup?: (server: Server<P>) => void,
 ): Promise<Served<P>>;
-/** Starts a server in an existing world, such as that of another server. */
+/**
+ * Starts a server in an existing world, such as that of another server.
+ *
+ * @category Testing
+ */
 export function serve<W extends World, P = undefined>(
   config: ServerConfig<P> & { readonly world: W },
   setup?: (server: Server<P>) => void,
 ): Promise<Served<P, W>>;
-/** Starts a server. */
+/**
+ * Starts a server.
+ *
+ * @category Testing
+ */
 export async function serve<P>(
   { world = memoryWorld(), ...config }: ServerConfig<P> & { readonly world?: World } = {},
   setup?: (server: Server<P>) => void,
@@ -99,19 +117,29 @@ export async function serve<P>(
  * @param setup Called before the client connects, to add routes and listeners.
  * @returns The client, which is connected. `await using` closes it at once.
  * @throws {unknown} What `client.connect()` rejects with.
+ *
+ * @category Testing
  */
 export function connect<W extends World>(
   to: { readonly address: Address; readonly world: W },
   config?: ClientConfig & { readonly world?: undefined },
   setup?: (client: Client) => void,
 ): Promise<Connected<W>>;
-/** Connects a client to an address, in a world. */
+/**
+ * Connects a client to an address, in a world.
+ *
+ * @category Testing
+ */
 export function connect<W extends World>(
   to: { readonly address: Address } | Address,
   config: ClientConfig & { readonly world: W },
   setup?: (client: Client) => void,
 ): Promise<Connected<W>>;
-/** Connects a client. */
+/**
+ * Connects a client.
+ *
+ * @category Testing
+ */
 export async function connect(
   to: { readonly address: Address; readonly world?: World } | Address,
   { world = "address" in to ? to.world : undefined, ...config }: ClientConfig & { readonly world?: World } = {},

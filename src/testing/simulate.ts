@@ -15,7 +15,11 @@ import { errorText, Trace } from "./trace.ts";
 /** The most lines of the trace that the message of a failure has. */
 const SHOWN = 60;
 
-/** Options of a simulation; all optional. */
+/**
+ * Options of a simulation; all optional.
+ *
+ * @category Testing
+ */
 export interface SimulateOptions {
   /** Which faults there are; `false` for none. @default all */
   readonly faults?: SimulatedFaults | false;
@@ -23,7 +27,11 @@ export interface SimulateOptions {
   readonly limit?: number;
 }
 
-/** The seeds of many runs. */
+/**
+ * The seeds of many runs.
+ *
+ * @category Testing
+ */
 export interface Seeds {
   /** The first seed. @default 1 */
   readonly from?: number;
@@ -31,7 +39,11 @@ export interface Seeds {
   readonly runs: number;
 }
 
-/** What happened in a run. */
+/**
+ * What happened in a run.
+ *
+ * @category Testing
+ */
 export interface Simulation {
   /** Its seed. After many runs, it is the seed of the last one. */
   readonly seed: number;
@@ -43,6 +55,8 @@ export interface Simulation {
 
 /**
  * Thrown by {@linkcode simulate} for a run that failed. The message of the error has the seed and the end of the trace.
+ *
+ * @category Testing
  */
 export class SimulationError extends Error {
   /** `"SimulationError"`. */
@@ -135,6 +149,8 @@ const OPTIONS: Checks<{ faults: Required<SimulatedFaults>; limit: number }> = {
  *   world.check("all messages came", last === 20, last);
  * }, { faults: { restarts: false } });
  * ```
+ *
+ * @category Testing
  */
 export async function simulate(
   seed: number | Seeds,

@@ -11,7 +11,11 @@ import type { SeededRandom } from "./random.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
 import { orAborted } from "./worlds.ts";
 
-/** Which faults a simulation has. */
+/**
+ * Which faults a simulation has.
+ *
+ * @category Testing
+ */
 export interface SimulatedFaults {
   /** Connections are reset, closed or fall silent. @default true */
   readonly cuts?: boolean;

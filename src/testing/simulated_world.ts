@@ -30,7 +30,11 @@ const DOWN = 5_000;
 /** How long a client waits before it tries again to get its first connection, in milliseconds. */
 const PAUSE = 100;
 
-/** The time of a simulation. */
+/**
+ * The time of a simulation.
+ *
+ * @category Testing
+ */
 export interface WorldClock {
   /** Returns the simulated time since the start, in milliseconds. */
   now(): number;
@@ -40,7 +44,11 @@ export interface WorldClock {
   setTimeout(fn: () => void, ms: number): () => void;
 }
 
-/** A server of a simulation. It keeps its address when it crashes and starts again. */
+/**
+ * A server of a simulation. It keeps its address when it crashes and starts again.
+ *
+ * @category Testing
+ */
 export interface SimulatedServer<P = undefined> {
   /** The name that traces have for it, such as `"server 1"`. */
   readonly name: string;
@@ -57,7 +65,11 @@ export interface SimulatedServer<P = undefined> {
   crash(downFor?: number): Promise<void>;
 }
 
-/** The world of a simulated program. What the program does by other means, such as `setTimeout`, is not simulated. */
+/**
+ * The world of a simulated program. What the program does by other means, such as `setTimeout`, is not simulated.
+ *
+ * @category Testing
+ */
 export interface SimulatedWorld {
   /** The seed of this run. */
   readonly seed: number;

@@ -9,7 +9,11 @@ import { runtimeLoop } from "../adapters/runtime_loop.ts";
 import { loadTransport } from "../auto/load_transport.ts";
 import type { Clock, Connection, ConnectOptions, Endpoint, Transport } from "../transport.ts";
 
-/** The sockets that the servers and clients of a test use. */
+/**
+ * The sockets that the servers and clients of a test use.
+ *
+ * @category Testing
+ */
 export interface World {
   /** The sockets. */
   readonly transport: Transport;
@@ -17,13 +21,21 @@ export interface World {
   readonly clock?: FakeClock;
 }
 
-/** A world whose time only the test moves. */
+/**
+ * A world whose time only the test moves.
+ *
+ * @category Testing
+ */
 export interface TimedWorld extends World {
   /** The clock that the test moves, by `advance`. */
   readonly clock: FakeClock;
 }
 
-/** A network inside the program that a test can disturb, with time that only the test moves. */
+/**
+ * A network inside the program that a test can disturb, with time that only the test moves.
+ *
+ * @category Testing
+ */
 export interface MemoryWorld extends TimedWorld {
   /** The connections so far, in the order in which they were made. Those that are over stay in the list. */
   readonly lines: readonly MemoryLine[];
@@ -56,6 +68,8 @@ export interface MemoryWorld extends TimedWorld {
  * await world.clock.advance(4_000);
  * assertEquals(connected.events.take("disconnect")[0].reason, "heartbeat");
  * ```
+ *
+ * @category Testing
  */
 export function memoryWorld(options: Omit<MemoryOptions, "clock"> = {}): MemoryWorld {
   return new Memory(options);
@@ -137,11 +151,21 @@ export async function orAborted(waiting: Promise<void>, signal: AbortSignal | un
  * await using connected = await connect(served);
  * assertEquals(connected.client.state, "connected");
  * ```
+ *
+ * @category Testing
  */
 export async function socketWorld(): Promise<World>;
-/** Finds the sockets of this runtime, with time that the test moves. */
+/**
+ * Finds the sockets of this runtime, with time that the test moves.
+ *
+ * @category Testing
+ */
 export async function socketWorld(clock: FakeClock): Promise<TimedWorld>;
-/** Finds the sockets of this runtime. */
+/**
+ * Finds the sockets of this runtime.
+ *
+ * @category Testing
+ */
 export async function socketWorld(clock?: FakeClock): Promise<World> {
   const transport = await loadTransport("auto");
   return clock === undefined ? { transport } : { clock, transport: withClock(transport, clock) };
@@ -152,6 +176,8 @@ export async function socketWorld(clock?: FakeClock): Promise<World> {
  *
  * @param transport The sockets.
  * @param clock The clock.
+ *
+ * @category Testing
  */
 export function withClock(transport: Transport, clock: Clock): Transport {
   return { ...transport, eventLoop: { ...transport.eventLoop ?? runtimeLoop(), clock } };

@@ -28,6 +28,8 @@ import { requireDigest } from "./python/sha256.ts";
  *   .pipeThrough(new FrameDecoderStream(protocol("2.0")));
  * for await (const { code, content } of frames) assertEquals([code, content.length], [200, 3]);
  * ```
+ *
+ * @category Wire protocol
  */
 export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
   /** The decoded frames. */
@@ -78,6 +80,8 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Frame> {
 /**
  * Encodes a stream of frames as bytes. A frame that does not fit the protocol errors the stream with what
  * {@linkcode encodeFrame} throws.
+ *
+ * @category Wire protocol
  */
 export class FrameEncoderStream extends TransformStream<Frame, Uint8Array> {
   /**

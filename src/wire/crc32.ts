@@ -52,6 +52,8 @@ const NATIVE_FROM = /* @__PURE__ */ nativeThreshold();
  * assertEquals(crc32(bytes), 0xcbf43926);
  * assertEquals(crc32(bytes.subarray(4), crc32(bytes.subarray(0, 4))), 0xcbf43926);
  * ```
+ *
+ * @category Wire protocol
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return crc32Range(viewOf(bytes), 0, bytes.length, seed, bytes);
@@ -81,6 +83,11 @@ export function isLong(size: number): boolean {
   return native !== undefined && size >= NATIVE_FROM;
 }
 
+/** Returns whether {@linkcode crc32Range} of this many bytes uses `whole`, which may be memory of the caller. */
+export function usesWhole(size: number): boolean {
+  return size >= NATIVE_FROM;
+}
+
 /** Computes the CRC-32 by the tables alone. It is exported for comparison with the runtime's own function. */
 export function crc32Table(view: DataView, start: number, end: number, seed: number): number {
   let crc = ~seed;
@@ -103,16 +110,24 @@ export function crc32Table(view: DataView, start: number, end: number, seed: num
   return ~crc >>> 0;
 }
 
+/** What the first eight bytes of the last headers add. In a burst, most headers are equal but for their ids. */
+const LAST = { head: 0, size: -1, crc: 0, head8: 0, size8: -1, crc8: 0 };
+
 /**
  * Returns the CRC-32 of the first 12 bytes of a native header, given as three big-endian integers, in one step. A zero
  * byte adds nothing, so ids and large sizes cost nothing where they are not used.
  */
 export function crc32Header(head: number, size: number, id: number): number {
-  let crc = BEGUN ^ T11[head >>> 24] ^ T10[head >>> 16 & 255] ^ T9[head >>> 8 & 255] ^ T8[head & 255] ^
-    T5[size >>> 8 & 255] ^ T4[size & 255];
-  if (size > 0xffff) crc ^= T7[size >>> 24] ^ T6[size >>> 16 & 255];
-  if (id !== 0) crc ^= T3[id >>> 24] ^ T2[id >>> 16 & 255] ^ T1[id >>> 8 & 255] ^ T0[id & 255];
-  return ~crc >>> 0;
+  if (head !== LAST.head || size !== LAST.size) {
+    let crc = BEGUN ^ T11[head >>> 24] ^ T10[head >>> 16 & 255] ^ T9[head >>> 8 & 255] ^ T8[head & 255] ^
+      T5[size >>> 8 & 255] ^ T4[size & 255];
+    if (size > 0xffff) crc ^= T7[size >>> 24] ^ T6[size >>> 16 & 255];
+    LAST.head = head;
+    LAST.size = size;
+    LAST.crc = crc;
+  }
+  if (id === 0) return ~LAST.crc >>> 0;
+  return ~(LAST.crc ^ T3[id >>> 24] ^ T2[id >>> 16 & 255] ^ T1[id >>> 8 & 255] ^ T0[id & 255]) >>> 0;
 }
 
 /**
@@ -120,13 +135,16 @@ export function crc32Header(head: number, size: number, id: number): number {
  * and code, size, id.
  */
 export function crc8Header(head: number, size: number, id: number): number {
-  let crc = BEGUN8 ^ CRC8[2560 | head >>> 16 & 255] ^ CRC8[2304 | head >>> 8 & 255] ^ CRC8[2048 | head & 255] ^
-    CRC8[1280 | size >>> 8 & 255] ^ CRC8[1024 | size & 255];
-  if (size > 0xffff) crc ^= CRC8[1792 | size >>> 24] ^ CRC8[1536 | size >>> 16 & 255];
-  if (id !== 0) {
-    crc ^= CRC8[768 | id >>> 24] ^ CRC8[512 | id >>> 16 & 255] ^ CRC8[256 | id >>> 8 & 255] ^ CRC8[id & 255];
+  if (head !== LAST.head8 || size !== LAST.size8) {
+    let crc = BEGUN8 ^ CRC8[2560 | head >>> 16 & 255] ^ CRC8[2304 | head >>> 8 & 255] ^ CRC8[2048 | head & 255] ^
+      CRC8[1280 | size >>> 8 & 255] ^ CRC8[1024 | size & 255];
+    if (size > 0xffff) crc ^= CRC8[1792 | size >>> 24] ^ CRC8[1536 | size >>> 16 & 255];
+    LAST.head8 = head;
+    LAST.size8 = size;
+    LAST.crc8 = crc;
   }
-  return crc;
+  if (id === 0) return LAST.crc8;
+  return LAST.crc8 ^ CRC8[768 | id >>> 24] ^ CRC8[512 | id >>> 16 & 255] ^ CRC8[256 | id >>> 8 & 255] ^ CRC8[id & 255];
 }
 
 /** Returns the table for one zero byte more. */

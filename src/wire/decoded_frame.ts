@@ -5,6 +5,7 @@
  */
 
 import type { Frame } from "./frame.ts";
+import { bytesOf, viewOf } from "./integers.ts";
 import type { ReceivedMetadata } from "./received_metadata.ts";
 
 /** Any frame may keep a buffer of up to this many bytes alive, which is the size of one read. */
@@ -23,7 +24,11 @@ export interface ReceivedFrame extends Frame {
   own?(): Uint8Array;
 }
 
-/** A received frame. `content` is a view that is created on first use. */
+/**
+ * A received frame. `content` is a view that is created on first use.
+ *
+ * @category Wire protocol
+ */
 export class DecodedFrame implements Frame {
   readonly code: number;
   readonly flags: number;
@@ -96,18 +101,20 @@ export class CurrentFrame implements ReceivedFrame {
   size = 0;
   readonly meta: undefined = undefined;
   #buffer: Uint8Array = NOTHING;
+  #view: DataView = NO_VIEW;
   #start = 0;
   #content: Uint8Array | undefined = undefined;
   /** The last buffer that was made for one frame alone. */
   #gathered: Uint8Array = NOTHING;
 
-  /** Replaces the frame with another one. */
+  /** Replaces the frame with another one. `view` is a view of `buffer`. */
   set(
     code: number,
     flags: number,
     requestId: number | string,
     sentAt: number | undefined,
     buffer: Uint8Array,
+    view: DataView,
     start: number,
     size: number,
     content: Uint8Array | undefined,
@@ -118,13 +125,15 @@ export class CurrentFrame implements ReceivedFrame {
     this.sentAt = sentAt;
     this.size = size;
     this.#buffer = buffer;
+    this.#view = view;
     this.#start = start;
     this.#content = content;
   }
 
   /** The payload, as a view that may be kept. */
   get content(): Uint8Array {
-    return this.#content ??= this.#buffer.subarray(this.#start, this.#start + this.size);
+    // On V8, this takes two thirds of the time of `subarray`.
+    return this.#content ??= bytesOf(this.#view, this.#start, this.size);
   }
 
   own(): Uint8Array {
@@ -163,6 +172,7 @@ export class CurrentFrame implements ReceivedFrame {
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+const NO_VIEW: DataView = /* @__PURE__ */ viewOf(NOTHING);
 
 /** Returns the UUID in 16 bytes, as text. */
 export function getUuid(buffer: Uint8Array, at: number): string {

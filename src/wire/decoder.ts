@@ -27,6 +27,8 @@ export type { DecoderOptions };
  * const [frame] = decoder.push(bytes.subarray(5));
  * assertEquals([...frame.content], [1, 2]);
  * ```
+ *
+ * @category Wire protocol
  */
 export class FrameDecoder {
   readonly #reader: FrameReader;

@@ -10,7 +10,11 @@ import type { HeaderCheck } from "./frame.ts";
 /** What a decoder does at a torn frame; see {@linkcode DecoderOptions.recovery}. */
 export type Recovery = "close" | "resync";
 
-/** Options of a {@linkcode FrameDecoder}; all optional. */
+/**
+ * Options of a {@linkcode FrameDecoder}; all optional.
+ *
+ * @category Wire protocol
+ */
 export interface DecoderOptions {
   /** The largest frame, header included, in bytes. @default 10485760 */
   readonly maxMessageSize?: number;

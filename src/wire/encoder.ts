@@ -33,6 +33,8 @@ import { requireDigest, sha256 } from "./python/sha256.ts";
  * const bytes = encodeFrame(protocol("2.0"), { code: 200, content, requestId: 1, flags: 0 });
  * assertEquals(bytes.length, 15 + 2);
  * ```
+ *
+ * @category Wire protocol
  */
 export function encodeFrame(protocol: Protocol, frame: Frame, features: number = 0): Uint8Array {
   checkFrame(protocol, frame, features);

@@ -5,7 +5,11 @@
  * @module
  */
 
-/** One message on the wire. */
+/**
+ * One message on the wire.
+ *
+ * @category Wire protocol
+ */
 export interface Frame {
   /** The type code: 0–199 system, 200–65535 applications. */
   readonly code: number;
@@ -22,7 +26,11 @@ export interface Frame {
   readonly sentAt?: number | undefined;
 }
 
-/** Flags of the native protocol. */
+/**
+ * Flags of the native protocol.
+ *
+ * @category Wire protocol
+ */
 export const Flag = {
   /** Marks a request. The sender waits for a reply with the same id. */
   REQUEST: 0x01,
@@ -48,7 +56,11 @@ export function isPiece(flags: number): boolean {
   return (flags & (Flag.STREAM | Flag.REQUEST)) === Flag.STREAM;
 }
 
-/** Type codes below 200, reserved for the library. */
+/**
+ * Type codes below 200, reserved for the library.
+ *
+ * @category Wire protocol
+ */
 export const SystemCode = {
   /** Asks for a PONG. Every protocol has it. */
   PING: 0,
@@ -86,6 +98,8 @@ export const FIRST_APPLICATION_CODE = 200;
 /**
  * Limits of the wire protocols, each with its reason. They are plain numbers because published declarations do not
  * evaluate a product.
+ *
+ * @category Wire protocol
  */
 export const WIRE_LIMITS = {
   /** The largest frame, header included, in bytes. It is Python's own limit: either side can serve the other. */

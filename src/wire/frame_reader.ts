@@ -13,7 +13,7 @@ import { CurrentFrame, getUuid } from "./decoded_frame.ts";
 import { dropped, type FrameLosses, type NegotiatedFlags, NO_FLAGS, type ReaderOptions } from "./decoder_options.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 import { headerFault } from "./header.ts";
-import { viewOf } from "./integers.ts";
+import { bytesOf, viewOf } from "./integers.ts";
 import type { Protocol } from "./protocols.ts";
 import { endless, FORGED, Resync } from "./python/resync.ts";
 import { requireDigest, sha256 } from "./python/sha256.ts";
@@ -323,7 +323,7 @@ export class FrameReader {
     if (resync !== undefined && !resync.affords(size, behind)) return this.#fail("protocol-error", FORGED);
     const code = view.getUint16(at + layout.code);
     // The native function takes an array, and the receiver of the frame will need the same one.
-    const content = isLong(size) ? buffer.subarray(start, end) : undefined;
+    const content = isLong(size) ? bytesOf(view, start, size) : undefined;
     let good: boolean;
     if (integrity === "sha256") {
       good = same(buffer.subarray(at + layout.digest), sha256(buffer.subarray(start, end)));
@@ -346,7 +346,7 @@ export class FrameReader {
       : view.getUint32(at + layout.timestamp) * 0x1_0000_0000 + view.getUint32(at + layout.timestamp + 4);
     const id = at + layout.id;
     const requestId = ids === "u32" ? view.getUint32(id) : ids === "u16" ? view.getUint16(id) : getUuid(buffer, id);
-    this.#frame.set(code, flags, requestId, sentAt, buffer, start, size, content);
+    this.#frame.set(code, flags, requestId, sentAt, buffer, view, start, size, content);
     if (this.#joined) this.#frame.unpin();
     return this.#frame;
   }

@@ -8,7 +8,11 @@
 import { encodeUtf8, utf8Bound, writeUtf8 } from "../base/utf8.ts";
 import { WIRE_LIMITS } from "./frame.ts";
 
-/** Names and texts beside a payload. Those that were received are frozen and have no prototype. */
+/**
+ * Names and texts beside a payload. Those that were received are frozen and have no prototype.
+ *
+ * @category Messages
+ */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** The metadata of a frame without any. */

@@ -7,16 +7,32 @@
 
 import { Flag } from "./frame.ts";
 
-/** How a receiver checks that a frame is intact. */
+/**
+ * How a receiver checks that a frame is intact.
+ *
+ * @category Wire protocol
+ */
 export type Integrity = "sha256" | "crc32" | "crc8+crc32";
 
-/** How two peers open a connection. */
+/**
+ * How two peers open a connection.
+ *
+ * @category Wire protocol
+ */
 export type HandshakeKind = "none" | "hello" | "json";
 
-/** How the id of a frame is encoded: as an unsigned integer of 2 or 4 bytes, or as the 16 bytes of a UUID. */
+/**
+ * How the id of a frame is encoded: as an unsigned integer of 2 or 4 bytes, or as the 16 bytes of a UUID.
+ *
+ * @category Wire protocol
+ */
 export type IdKind = "u16" | "u32" | "uuid";
 
-/** Byte offsets in the header; -1 where the protocol has no such field. All integers are big-endian. */
+/**
+ * Byte offsets in the header; -1 where the protocol has no such field. All integers are big-endian.
+ *
+ * @category Wire protocol
+ */
 export interface HeaderLayout {
   /** "VX", 2 bytes. */
   readonly magic: number;
@@ -36,7 +52,11 @@ export interface HeaderLayout {
   readonly id: number;
 }
 
-/** A wire protocol, described as data. */
+/**
+ * A wire protocol, described as data.
+ *
+ * @category Wire protocol
+ */
 export interface Protocol {
   /** The name it was looked up by: a Python release such as `"1.6.3"`, or `"native"`. */
   readonly name: string;
@@ -160,6 +180,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
  * assertEquals(protocol("1.6.3").headerSize, 22);
  * assertEquals(protocol("2.0").handshake, "json");
  * ```
+ *
+ * @category Wire protocol
  */
 export function protocol(release: string): Protocol {
   if (release === "native") return NATIVE;

@@ -14,10 +14,18 @@ import { ownBuffer } from "./payload.ts";
 import { errorLike, likenessOf, type Order, type Report } from "./worker_messages.ts";
 import { TaskMessage, type WorkerMessage } from "./worker_message.ts";
 
-/** What a handler in a worker returns: the reply, or a promise of it, if its type has one; otherwise anything. */
+/**
+ * What a handler in a worker returns: the reply, or a promise of it, if its type has one; otherwise anything.
+ *
+ * @category Workers
+ */
 export type WorkerResult<ReplyIn> = [ReplyIn] extends [never] ? unknown : ReplyIn | PromiseLike<ReplyIn>;
 
-/** The default export of a worker's module. */
+/**
+ * The default export of a worker's module.
+ *
+ * @category Workers
+ */
 export interface WorkerHandler<Out = never, ReplyIn = unknown> {
   /** The type that it handles. Its code must be that of the route's type. */
   readonly type: AnyMessageType;
@@ -58,6 +66,8 @@ interface Port {
  *   return count;
  * });
  * ```
+ *
+ * @category Workers
  */
 export function workerHandler<In, Out, ReplyIn, ReplyOut>(
   type: MessageType<In, Out, ReplyIn, ReplyOut>,

@@ -17,6 +17,8 @@ import type { Payload, TaskInfo, WorkerPeer } from "./worker_messages.ts";
 /**
  * A message in a worker thread: a {@linkcode Message} without `kind` and `reply`. Only the return value of its handler answers it,
  * with the metadata that the handler has set.
+ *
+ * @category Workers
  */
 export interface WorkerMessage<Data = unknown> extends Omit<Message<Data>, "kind" | "reply"> {
   /** The client that sent it, by id and address; `undefined` if a server sent it. */

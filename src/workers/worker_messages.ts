@@ -8,7 +8,11 @@ import { UnreadableError } from "../base/unreadable.ts";
 import { PayloadError } from "../errors.ts";
 import type { Metadata } from "../wire/metadata.ts";
 
-/** The sender of a message, as a worker sees it. */
+/**
+ * The sender of a message, as a worker sees it.
+ *
+ * @category Workers
+ */
 export interface WorkerPeer {
   /** The `id` of its `ConnectedClient`. */
   readonly id: number;

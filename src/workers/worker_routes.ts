@@ -13,7 +13,11 @@ import { RoutePool } from "./route_pool.ts";
 import type { TaskOrigin } from "./task.ts";
 import type { TaskInfo, WorkerPeer } from "./worker_messages.ts";
 
-/** Options of a worker route; all optional. */
+/**
+ * Options of a worker route; all optional.
+ *
+ * @category Workers
+ */
 export interface WorkerRouteOptions {
   /**
    * The largest number of threads. A thread is started when a message comes and no other thread is idle.

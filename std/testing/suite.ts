@@ -30,7 +30,7 @@ export interface Options {
 /** One `it`. */
 export interface TestCase {
   readonly kind: "case";
-  readonly name: string;
+  name: string;
   readonly body: Hook;
   readonly options: Options;
   readonly suite: Suite;
@@ -45,7 +45,7 @@ const { setTimeout, clearTimeout } = globalThis;
 /** One `describe`. */
 export class Suite {
   readonly kind = "suite";
-  readonly name: string;
+  name: string;
   readonly parent: Suite | undefined;
   readonly options: Options;
   readonly hooks: Record<HookName, Hook[]> = { beforeAll: [], afterAll: [], beforeEach: [], afterEach: [] };

@@ -31,7 +31,11 @@ export interface BunEvents {
   close(code: number, reason: string): void;
 }
 
-/** The member `websocket` of the options of `Bun.serve`. Its functions serve the WebSockets of one handler or several. */
+/**
+ * The member `websocket` of the options of `Bun.serve`. Its functions serve the WebSockets of one handler or several.
+ *
+ * @category WebSockets
+ */
 export interface BunWebSocketHandlers {
   /** The most bytes of a message. */
   readonly maxPayloadLength: number;

@@ -10,7 +10,7 @@
 import type { Address } from "../../base/address.ts";
 import { realTime } from "../../base/real_time.ts";
 import { ProtocolError } from "../../errors.ts";
-import type { ChunkReader, ConnectionSecurity, UpgradeRequest } from "../../transport.ts";
+import type { ChunkReader, ChunkWriter, ConnectionSecurity, UpgradeRequest } from "../../transport.ts";
 import { ChunkQueue } from "../chunk_queue.ts";
 import { type Channel, Duplex } from "../duplex.ts";
 import { systemError } from "../system_errors.ts";
@@ -197,8 +197,10 @@ export class WebSocketChannel implements Channel {
     this.#checkUnread();
   }
 
-  write(bytes: Uint8Array): Promise<void> | undefined {
-    return bytes.length <= MESSAGE_SIZE ? this.#send(bytes) : this.#sendAll(bytes);
+  write(bytes: Uint8Array, writer: ChunkWriter): Promise<void> | undefined {
+    const sent = bytes.length <= MESSAGE_SIZE ? this.#send(bytes) : this.#sendAll(bytes);
+    if (sent === undefined) writer.taken();
+    return sent;
   }
 
   async finish(): Promise<void> {

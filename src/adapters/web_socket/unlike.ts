@@ -21,5 +21,6 @@ export function unlike(url: string, state: string, cause?: unknown): HandshakeEr
 /** Returns the error for a WebSocket that was closed before it was open, where the runtime does not say why. */
 export function unexplained(url: string, code: number): ConnectionError {
   const state = `there is no WebSocket, and the runtime does not say why (close code ${code})`;
-  return new ConnectionError("network-error", `Cannot connect to "${url}": ${state}`);
+  const cure = "check host, port and path, and that the server's `origins` name this page; the server's log says more";
+  return new ConnectionError("network-error", `Cannot connect to "${url}": ${state}: ${cure}`);
 }

@@ -12,7 +12,11 @@ import type { Deadline } from "../deadline.ts";
 import { itemLimits } from "./open_stream.ts";
 import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
-/** A stream that the peer opened. */
+/**
+ * A stream that the peer opened.
+ *
+ * @category Streams
+ */
 export interface IncomingStream<Head, Up, Down> {
   /** Distinguishes a stream from a message, for middleware that gets both. */
   readonly kind: "stream";

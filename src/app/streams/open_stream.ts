@@ -18,7 +18,11 @@ import { type StreamWatch, watchStream } from "./stream_watch.ts";
 import { StreamLoop } from "./stream_loop.ts";
 import { type AnyCodec, StreamEnds } from "./web_streams.ts";
 
-/** Options of a stream; all optional. */
+/**
+ * Options of a stream; all optional.
+ *
+ * @category Streams
+ */
 export interface OpenOptions {
   /** Aborting it ends the stream: both directions and the result fail with its reason, which the other side gets, too. */
   readonly signal?: AbortSignal | undefined;
@@ -43,6 +47,8 @@ export interface OpenOptions {
  *
  * It can be iterated in place of its `readable`: `for await (const item of stream)`. A loop that is left before its end
  * aborts the whole stream. An error of the other side is thrown in the loop.
+ *
+ * @category Streams
  */
 export interface OpenStream<Up, Down, Result> extends AsyncIterable<Down> {
   /** The id of the stream on its connection. */

@@ -197,7 +197,9 @@ class Resume extends TimerEntry implements FeaturePart, ResumptionPart {
 
   probe(ackedMessages: number): AckProbe {
     const mark = { position: this.#host.sender.writer.scheduler.taken, ackedMessages };
-    this.#marks.push(mark);
+    // No further ACK comes for what the peer has acknowledged already.
+    if (mark.position <= this.#host.link.acknowledgedOrdered) this.#host.sender.delivered(ackedMessages);
+    else this.#marks.push(mark);
     return mark;
   }
 

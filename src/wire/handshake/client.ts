@@ -33,9 +33,9 @@ import { pythonProtocol } from "../python/release_choice.ts";
 const ANY_RELEASE = "2.0.0";
 
 /** The possible reasons why a server sends nothing. A client cannot tell the three apart. */
-const SILENCE = "it sent nothing: it is a Python server of release 1.2 or 1.3, which do not greet " +
-  '(set protocol to "1.3.0" or "1.2.1" then), a Python server that is full or held up by another client, ' +
-  "or no Veltix server (check the host and the port)";
+const SILENCE = "it sent nothing: it is no Veltix server (check the host and the port), a Python server that is full " +
+  "or held up by another client, or a Python server of release 1.2 or 1.3, which do not greet " +
+  '(set protocol to "1.3.0" or "1.2.1" then)';
 
 /** The options of a client's handshake. */
 export interface ClientHandshakeOptions {
@@ -117,7 +117,8 @@ export class ClientHandshake {
     if (this.#state === "message-3") {
       const announced = `it greeted as release "${named(this.#release)}"`;
       return how === "late"
-        ? `${announced} and has not let the client in yet, as where its "authenticate" takes long`
+        ? `${announced} of the Python protocol and has not let the client in yet, for example because its ` +
+          "`authenticate` is slow"
         : `${announced}: Python servers refuse a client by closing, one of another release among them`;
     }
     if (this.#state === "message-1") return "it sent the beginning of a JSON handshake";
