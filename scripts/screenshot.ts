@@ -1,7 +1,6 @@
 /**
  * `deno task screenshot [NAME …]`: takes the pictures that the pages show: of the dashboard in light and dark and on a phone,
- * and of the game. With names, only those that begin so, such as `game`. It needs Chromium: `CHROMIUM` names it,
- * `/usr/bin/chromium` by default.
+ * and of the game. With names, only those that begin so, such as `game`. It needs Chromium.
  *
  * @module
  */
@@ -10,7 +9,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BrowserContextOptions, chromium } from "playwright-core";
+import type { BrowserContextOptions } from "playwright-core";
+import { launchChromium } from "./chromium.ts";
 import { ROOT } from "./runtimes.ts";
 
 const FOLDER = `${ROOT}docs/images/`;
@@ -46,10 +46,7 @@ async function start(args: readonly string[]): Promise<{ server: ChildProcess; u
   return { server, url };
 }
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-});
+const browser = await launchChromium();
 
 /** Takes one picture. */
 async function take(url: string, name: string, context: BrowserContextOptions): Promise<void> {

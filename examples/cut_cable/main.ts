@@ -70,7 +70,8 @@ const said = { up: 0, down: 0, asked: 0, wrong: 0, streamed: 0 };
 /** Counts up for the server. */
 async function countUp(): Promise<void> {
   while (!over) {
-    if (!client.send(UP, said.up++)) await client.ready();
+    await client.ready(); // The stream and the requests take room, too.
+    client.send(UP, said.up++);
     if (said.up % 100 === 0) await sleep(1);
   }
 }
@@ -78,7 +79,8 @@ async function countUp(): Promise<void> {
 /** Counts up for the client. */
 async function countDown(): Promise<void> {
   while (!over) {
-    if (!info.send(DOWN, said.down++)) await info.ready();
+    await info.ready();
+    info.send(DOWN, said.down++);
     if (said.down % 100 === 0) await sleep(1);
   }
 }

@@ -58,7 +58,7 @@ export async function serve(
     return { port: server.port, close: () => server.stop(true) };
   }
   const server = createServer((request, response) => {
-    const file = files.get(new URL(request.url ?? "/", "http://localhost").pathname);
+    const file = files.get((request.url ?? "/").split("?", 1)[0]);
     response.writeHead(file === undefined ? 404 : 200, { "content-type": file?.type ?? "text/plain" });
     response.end(file?.body ?? "Nothing is here\n");
   });

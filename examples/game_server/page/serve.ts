@@ -29,7 +29,7 @@ export async function servePage(port: number, handler: WebSocketHandler): Promis
     ["/page.js", { type: "text/javascript; charset=utf-8", body: await bundle() }],
   ]);
   const http = createServer((request, response) => {
-    const file = files.get(new URL(request.url ?? "/", "http://localhost").pathname);
+    const file = files.get((request.url ?? "/").split("?", 1)[0]);
     response.writeHead(file === undefined ? 404 : 200, { "content-type": file?.type ?? "text/plain" });
     response.end(file?.body ?? "Nothing is here\n");
   });
