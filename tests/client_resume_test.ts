@@ -23,8 +23,9 @@ import {
   text,
 } from "../mod.ts";
 import { Identity } from "@veltix/core/encryption";
-import type { ChunkReader, Connection, Transport } from "../src/transport.ts";
+import type { Connection, Transport } from "../src/transport.ts";
 import { inspect } from "node:util";
+import { Line } from "./resume_line.ts";
 import { advanceUntil, HOST, memoryWorld, message, type Raw, RawServer, Recorder, until } from "./session_support.ts";
 
 const ECHO = messageType(200, "echo", text, text);
@@ -36,41 +37,15 @@ const EVENTS = ["connecting", "connect", "suspended", "resumed", "disconnect", "
 const SURE = { delay: 1_000, maxDelay: 8_000, jitter: false } as const;
 
 /** A connection of the client, which the test cuts, or on which nothing comes through any more. */
-class Line {
-  readonly connection: Connection;
+class CutLine extends Line {
   /** What was read for the handshake, as text. */
   read = "";
   unreffed = false;
-  #silent = false;
-  #held: (() => void)[] = [];
 
   constructor(connection: Connection) {
-    const { abort, read, readTo, unref, write } = connection;
-    this.connection = Object.assign(connection, {
-      writeTo: undefined,
-      write: (bytes: Uint8Array) => {
-        if (!this.#silent) return write.call(connection, bytes);
-        const kept = bytes.slice();
-        this.#held.push(() => write.call(connection, kept).catch(() => {}));
-        return Promise.resolve();
-      },
-      read: async () => {
-        const chunk = await read.call(connection);
-        if (this.#silent) await new Promise<void>((resolve) => this.#held.push(resolve));
-        if (chunk !== null) this.read += new TextDecoder().decode(chunk);
-        return chunk;
-      },
-      readTo: (reader: ChunkReader) =>
-        readTo!.call(connection, {
-          received: (chunk, error) => {
-            if (this.#silent && error === undefined) this.#held.push(() => reader.received(chunk));
-            else reader.received(chunk, error);
-          },
-        }),
-      abort: (reason?: Error) => {
-        abort.call(connection, reason);
-        this.wake();
-      },
+    super(connection);
+    const { unref } = connection;
+    Object.assign(connection, {
       unref: () => {
         this.unreffed = true;
         unref.call(connection);
@@ -78,27 +53,19 @@ class Line {
     } as Partial<Connection>);
   }
 
+  protected override came(chunk: Uint8Array | null): void {
+    if (chunk !== null) this.read += new TextDecoder().decode(chunk);
+  }
+
   cut(): void {
     this.connection.abort();
-  }
-
-  /** What is sent and what comes waits from now on. */
-  silence(): void {
-    this.#silent = true;
-  }
-
-  /** What has waited goes on its way. */
-  wake(): void {
-    this.#silent = false;
-    for (const go of this.#held) go();
-    this.#held = [];
   }
 }
 
 /** A client that is connected with a server, and all that becomes of it. */
 class Base<P = undefined> implements AsyncDisposable {
   readonly world = memoryWorld();
-  readonly lines: Line[] = [];
+  readonly lines: CutLine[] = [];
   readonly log: string[] = [];
   readonly handled: string[] = [];
   readonly states: ClientState[] = [];
@@ -121,7 +88,7 @@ class Base<P = undefined> implements AsyncDisposable {
       ...world.transport,
       connect: async (_to, options) => {
         if (this.to === undefined) throw new ConnectionError("refused", "Nobody listens");
-        const line = new Line(await world.transport.connect(this.to, options));
+        const line = new CutLine(await world.transport.connect(this.to, options));
         this.lines.push(line);
         if (this.silent) line.silence();
         return line.connection;
@@ -145,7 +112,7 @@ class Base<P = undefined> implements AsyncDisposable {
     return base;
   }
 
-  get line(): Line {
+  get line(): CutLine {
     return this.lines.at(-1)!;
   }
 

@@ -20,7 +20,8 @@ import {
   TimeoutError,
 } from "../mod.ts";
 import type { Faults } from "../src/adapters/memory.ts";
-import type { ChunkReader, Connection, Transport } from "../src/transport.ts";
+import type { Connection, Transport } from "../src/transport.ts";
+import { Line } from "./resume_line.ts";
 import { HOST, Lines, memoryWorld, type World } from "./session_support.ts";
 import { Random, rounds } from "./wire_support.ts";
 
@@ -71,84 +72,6 @@ interface Session {
 
 function session(): Session {
   return { came: [], taken: 0, events: ["connect"], unhandled: 0 };
-}
-
-/** A connection of the client, through which nothing comes for a while, and whose end the server may see late. */
-class Line {
-  readonly connection: Connection;
-  /** True if the end that the client makes does not reach the server. */
-  sticky = false;
-  aborted = false;
-  #silent = false;
-  #mute = false;
-  #writing: Promise<void> | undefined;
-  /** What has waited: writes, and the read that was answered. */
-  #held: (() => void)[] = [];
-  #heldRead: (() => void) | undefined;
-  readonly #abort: (reason?: Error) => void;
-
-  constructor(connection: Connection) {
-    const { abort, closeWrite, readTo, write } = connection;
-    this.connection = connection;
-    this.#abort = (reason) => abort.call(connection, reason);
-    Object.assign(connection, {
-      writeTo: undefined,
-      write: (bytes: Uint8Array) => {
-        if (!this.#mute && this.#writing === undefined) return write.call(connection, bytes);
-        const kept = bytes.slice();
-        return this.#later(() => write.call(connection, kept));
-      },
-      closeWrite: () => {
-        if (!this.#mute && this.#writing === undefined) return closeWrite.call(connection);
-        return this.#later(() => closeWrite.call(connection));
-      },
-      readTo: (reader: ChunkReader) =>
-        readTo!.call(connection, {
-          received: (chunk, error) => {
-            if (this.#silent) this.#heldRead = () => reader.received(chunk, error);
-            else reader.received(chunk, error);
-          },
-        }),
-      abort: (reason?: Error) => {
-        this.aborted = true;
-        if (!this.sticky) this.end(reason);
-      },
-    } as Partial<Connection>);
-  }
-
-  /** A connection takes one write at a time. */
-  #later(write: () => Promise<void>): Promise<void> {
-    const go = (): Promise<void> => this.#writing = (this.#writing ?? Promise.resolve()).then(write).catch(() => {});
-    if (!this.#mute) return go();
-    this.#held.push(() => void go());
-    return Promise.resolve();
-  }
-
-  /** Nothing comes through any more. */
-  silence(): void {
-    this.#silent = this.#mute = true;
-  }
-
-  /** What the client writes does not come through any more. */
-  mute(): void {
-    this.#mute = true;
-  }
-
-  /** What has waited goes on its way. Writes go first, since who reads may write at once. */
-  wake(): void {
-    this.#silent = this.#mute = false;
-    const held = this.#held;
-    const read = this.#heldRead;
-    this.#held = [];
-    this.#heldRead = undefined;
-    for (const go of held) go();
-    read?.();
-  }
-
-  end(reason?: Error): void {
-    this.#abort(reason);
-    this.wake();
-  }
 }
 
 /** One run of the model. */
