@@ -55,7 +55,8 @@ export const USAGE = `deno task bench [options]
   --rounds N        samples of each subject (default 3; secure, websocket: 15)
   --quick           short samples, one round unless --rounds is given (secure, websocket: 3)
   --floor KINDS     the floor's sockets: native, node or both; the ratio is to the first (default native)
-  --subjects NAMES  raw,batch,veltix,resume,batched (default: the floor that the goal names, and veltix)
+  --subjects NAMES  raw,batch,webstreams,veltix,resume,batched (default: the floor that the goal names, and
+                    veltix; for streams webstreams, too: the floor behind Web Streams)
   --core NAME       the library's sockets: auto, deno, bun or node (default auto)
   --peers           other libraries, too: ws, Socket.IO, WebSockets of Bun and Deno, NATS, HTTP/2, gRPC, Python's
                     Veltix
@@ -106,7 +107,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     floors: listOf("floor", values.floor, ["native", "node"] as const),
     subjects: values.subjects === undefined
       ? undefined
-      : listOf("subjects", values.subjects, ["raw", "batch", "veltix", "resume", "batched"] as const),
+      : listOf("subjects", values.subjects, ["raw", "batch", "webstreams", "veltix", "resume", "batched"] as const),
     core,
     peers: values.peers,
     minutes,

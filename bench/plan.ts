@@ -163,7 +163,9 @@ async function peerSteps(
 
 function subjectsOf(options: Options, runtime: Runtime, workload: WorkloadName): SubjectConfig[] {
   const floor = FLOOR_OF[workload];
-  const names: readonly SubjectName[] = options.subjects ?? (floor === "none" ? ["veltix"] : [floor, "veltix"]);
+  const own: readonly SubjectName[] = workload === "streams" ? ["webstreams", "veltix"] : ["veltix"];
+  const all = options.subjects ?? (floor === "none" ? own : [floor, ...own]);
+  const names = all.filter((name) => name !== "webstreams" || workload === "streams");
   return names.filter((name) => floor !== "none" || name === "veltix").flatMap((subject): SubjectConfig[] => {
     if (subject === "veltix") return [{ subject, sockets: "native", core: options.core }];
     const kinds = runtime === "node" ? ["native"] as const : options.floors;

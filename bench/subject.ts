@@ -6,12 +6,13 @@
  */
 
 /**
- * The subjects by name; `resume` is the library with resumption, `batched` the library whose handlers of messages get
- * arrays, `veltix-websocket` the library over WebSockets.
+ * The subjects by name; `webstreams` is the floor `batch` behind Web Streams, `resume` the library with resumption,
+ * `batched` the library whose handlers of messages get arrays, `veltix-websocket` the library over WebSockets.
  */
 export type SubjectName =
   | "raw"
   | "batch"
+  | "webstreams"
   | "veltix"
   | "resume"
   | "batched"

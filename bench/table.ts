@@ -15,7 +15,10 @@ import type { Unit } from "../src/cli/bench/units.ts";
 /** The table as text. Medians, with the least and the greatest value of the rounds in brackets. */
 export function table(results: Results, options: Options): string {
   const suffix = options.floors[0] === "node" ? "/node" : "";
-  const others = results.subjects.filter((subject) => subject !== "veltix" && !isPeer(subject));
+  const compares = options.subjects !== undefined || options.floors.length > 1;
+  const others = results.subjects.filter((subject) =>
+    subject !== "veltix" && !isPeer(subject) && (compares || subject.startsWith("webstreams"))
+  );
   const head = ["workload", "runtime", "floor", "veltix", "ratio", "goal", "ok", "cpu µs", ...others];
   const rows = [head];
   for (const figure of FIGURES) {
@@ -42,8 +45,7 @@ export function table(results: Results, options: Options): string {
       ]);
     }
   }
-  const compares = options.subjects !== undefined || options.floors.length > 1;
-  return aligned(compares ? rows : rows.map((row) => row.slice(0, 8)));
+  return aligned(rows);
 }
 
 /** On Node the native sockets are `node:net`. */

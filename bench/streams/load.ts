@@ -8,6 +8,7 @@ import { BatchOutbox, RawOutbox } from "../floor/outbox.ts";
 import { loadSockets } from "../floor/sockets.ts";
 import type { SubjectConfig } from "../subjects/load.ts";
 import { streamFloor } from "./floor.ts";
+import { webStreamFloor } from "./web_floor.ts";
 import type { StreamSubject } from "./subject.ts";
 import { veltixStreams } from "./veltix.ts";
 
@@ -18,6 +19,8 @@ export async function loadStreams({ subject, sockets, core }: SubjectConfig): Pr
       return streamFloor(await loadSockets(sockets), (socket) => new RawOutbox(socket));
     case "batch":
       return streamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket));
+    case "webstreams":
+      return webStreamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket));
     case "veltix":
       return veltixStreams(core);
     case "ws":
