@@ -7,6 +7,7 @@
 
 import { bytes, Client, json, messageType, Server, streamType, type TcpEndpoint, text } from "@veltix/core";
 import { createHash, type Hash } from "node:crypto";
+import { type AddressInfo, connect as connectBare, createServer, type Socket } from "node:net";
 import process from "node:process";
 import { RUNTIME_NAMES, type RuntimeName } from "../../scripts/runtimes.ts";
 import { type Commands, play } from "../processes/role.ts";
@@ -27,9 +28,9 @@ const DIGEST = messageType(203, "digest", json<number>(), text);
 
 const PIECE = 65_536;
 const GIB = 2 ** 30;
-/** What goes through before memory is measured. */
+/** What goes through of each kind before it is measured. */
 const WARM_UP = 2 ** 28;
-/** The most that a process may grow by, in bytes. */
+/** The most that a process may grow by beyond the most that it took while it warmed up, in bytes. */
 const GROWTH = 32 * 2 ** 20;
 /** A ping every so many milliseconds. */
 const PACE = 10;
@@ -37,9 +38,22 @@ const PACE = 10;
 const OWN = 50;
 const OTHER = 10;
 
-/** What goes one after the other: through one stream or several, to the server or from it, or as messages. */
-const KINDS = ["one up", "one down", "sixteen up", "sixteen down", "messages"] as const;
+/**
+ * What goes one after the other: through one stream or several, to the server or from it, as messages, or through a bare
+ * socket. What pings take beside that one is the machine's doing: three processes share its processors.
+ */
+const KINDS = ["bare", "one up", "one down", "sixteen up", "sixteen down", "messages"] as const;
 type Kind = typeof KINDS[number];
+
+/** Where a server listens: with the library, and with a bare socket. */
+interface Ports {
+  readonly port: number;
+  readonly bare: number;
+}
+
+/** The first byte on a bare connection: what follows is to be sent back, or its digest is to be told at its end. */
+const ECHO = 1;
+const DIGESTED = 2;
 
 interface Run {
   readonly kind: Kind;
@@ -68,38 +82,48 @@ export const streams: Scenario = {
     async function pair(runtime: RuntimeName): Promise<string> {
       const total = short ? 2 ** 26 : GIB;
       const server = await start(import.meta.url, "server");
-      const client = await start(import.meta.url, "client", { port: server.told }, runtime);
-      const other = await start(import.meta.url, "other", { port: server.told });
-      for (const kind of KINDS) await client.call("run", { kind, bytes: short ? 2 ** 24 : WARM_UP } satisfies Run);
-      await other.call("pings");
+      const client = await start(import.meta.url, "client", server.told, runtime);
+      const other = await start(import.meta.url, "other", server.told);
+      /** Moves so many bytes. Returns what came of it, and the most memory of the server and of the client. */
+      const run = async (kind: Kind, bytes: number): Promise<[Ran, number, number]> => {
+        for (const child of [server, client]) await child.call("watch");
+        const ran = await client.call<Ran>("run", { kind, bytes } satisfies Run);
+        return [ran, await server.call<number>("most"), await client.call<number>("most")];
+      };
       const told: string[] = [];
       const others = new Map<Kind, number>();
       for (const kind of KINDS) {
-        const before = await Promise.all([server, client].map((child) => child.call<number>("watch")));
-        await other.call("pings");
-        const { different, pings, seconds } = await client.call<Ran>("run", { kind, bytes: total } satisfies Run);
-        const beside = quantile(await other.call<number[]>("pings"), 0.99);
-        const after = await Promise.all([server, client].map((child) => child.call<number>("most")));
-        const [here, there] = after.map((most, i) => most - before[i]);
-        const own = quantile(pings, 0.99);
+        const [, hereBefore, thereBefore] = await run(kind, short ? 2 ** 24 : WARM_UP);
+        const way = kind === "bare" ? "bare pings" : "pings";
+        await other.call(way);
+        const [{ different, pings, seconds }, hereAfter, thereAfter] = await run(kind, total);
+        const beside = quantile(await other.call<number[]>(way), 0.99);
+        const here = Math.max(0, hereAfter - hereBefore);
+        const there = Math.max(0, thereAfter - thereBefore);
         others.set(kind, beside);
         const what = `${runtime} client, ${kind}`;
         verdict.check(different === 0, `${what}: everything arrives as it was sent: ${different} did not`);
-        if (!short && kind !== "messages") {
+        const own = kind === "bare" ? undefined : quantile(pings, 0.99);
+        if (!short && kind !== "messages" && own !== undefined) {
+          const most = Math.max(OTHER, 2 * others.get("bare")!);
           verdict.check(here < GROWTH, `${what}: the server grows by less than 32 MiB: ${mib(here)}`);
           verdict.check(there < GROWTH, `${what}: the client grows by less than 32 MiB: ${mib(there)}`);
           verdict.check(own < OWN, `${what}: p99 of pings of the same connection below ${OWN} ms: ${ms(own)}`);
-          verdict.check(beside <= OTHER, `${what}: p99 of pings of another client at most ${OTHER} ms: ${ms(beside)}`);
+          verdict.check(
+            beside <= most,
+            `${what}: p99 of pings of another client at most ${OTHER} ms, or twice that beside a bare socket, ` +
+              `${ms(others.get("bare")!)}: ${ms(beside)}`,
+          );
         }
         told.push(
-          `${kind} ${mib(total / seconds)}/s, +${mib(here)} and +${mib(there)}, pings p99 ${ms(own)}, ` +
-            `another client's ${ms(beside)}`,
+          `${kind} ${mib(total / seconds)}/s, +${mib(here)} and +${mib(there)}, ` +
+            `pings p99 ${own === undefined ? "" : `${ms(own)}, `}another client's ${ms(beside)}`,
         );
       }
       const messages = others.get("messages")!;
       for (const [kind, p99] of others) {
         verdict.check(
-          short || p99 <= 2 * messages,
+          short || kind === "bare" || p99 <= 2 * messages,
           `${runtime} client, ${kind}: another client's p99 is at most twice that beside messages: ` +
             `${ms(p99)}, ${ms(messages)}`,
         );
@@ -182,28 +206,67 @@ async function serve(): Promise<Commands> {
     return hex;
   });
   await server.start();
+  const sockets = new Set<Socket>();
+  const listener = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+    serveBare(socket);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = server.addresses[0] as TcpEndpoint;
   return {
-    ready: (server.addresses[0] as TcpEndpoint).port,
+    ready: { port, bare: (listener.address() as AddressInfo).port } satisfies Ports,
     watch: () => memory.watch(),
     most: () => memory.most(),
-    close: () => server.close(),
+    async close(): Promise<void> {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => listener.close(() => resolve()));
+      await server.close();
+    },
   };
+}
+
+/** Does what the first byte of a connection says. */
+function serveBare(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.once("data", (first) => {
+    if (first[0] === ECHO) {
+      if (first.length > 1) socket.write(first.subarray(1));
+      socket.on("data", (chunk) => socket.write(chunk));
+      socket.on("end", () => socket.end());
+      return;
+    }
+    const digest = createHash("sha256").update(first.subarray(1));
+    socket.on("data", (chunk) => void digest.update(chunk));
+    socket.on("end", () => socket.end(digest.digest("hex")));
+  });
+}
+
+/** Connects a bare socket and says what follows. */
+async function openBare(port: number, first: number): Promise<Socket> {
+  const socket = connectBare(port, "127.0.0.1");
+  await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  socket.setNoDelay(true);
+  socket.write(new Uint8Array([first]));
+  return socket;
 }
 
 /** Pings while something goes on. */
 class Pings {
-  readonly #client: Client;
+  readonly #ping: () => Promise<unknown>;
   #taken: number[] = [];
   #timer: ReturnType<typeof setInterval> | undefined = undefined;
 
-  constructor(client: Client) {
-    this.#client = client;
+  /** @param ping Resolves when the answer has come. */
+  constructor(ping: () => Promise<unknown>) {
+    this.#ping = ping;
   }
 
   start(): void {
     this.#timer = setInterval(() => {
       const start = performance.now();
-      void this.#client.ping().then(() => this.#taken.push(performance.now() - start));
+      void this.#ping().then(() => this.#taken.push(performance.now() - start));
     }, PACE);
   }
 
@@ -219,7 +282,7 @@ class Pings {
   }
 }
 
-async function send({ port }: { port: number }): Promise<Commands> {
+async function send({ port, bare }: Ports): Promise<Commands> {
   const client = new Client({ port });
   const memory = new Memory();
   await client.connect();
@@ -242,14 +305,28 @@ async function send({ port }: { port: number }): Promise<Commands> {
     for (const piece of piecesOf(load, digest)) if (!client.send(MESSAGE, piece.slice())) await client.ready();
     return await client.request(DIGEST, load.bytes, { timeout: 60_000 }) === digest.digest("hex");
   };
+  const throughSocket = async (load: Load): Promise<boolean> => {
+    const digest = createHash("sha256");
+    const socket = await openBare(bare, DIGESTED);
+    let told = "";
+    socket.setEncoding("latin1").on("data", (text) => told += text);
+    const closed = new Promise<void>((resolve, reject) => socket.once("close", resolve).once("error", reject));
+    // What a socket has not sent yet must not change.
+    for (const piece of piecesOf(load, digest)) {
+      if (!socket.write(piece.slice())) await new Promise<void>((resolve) => socket.once("drain", resolve));
+    }
+    socket.end();
+    await closed;
+    return told === digest.digest("hex");
+  };
   return {
     watch: () => memory.watch(),
     most: () => memory.most(),
     async run({ kind, bytes }: Run): Promise<Ran> {
-      const pings = new Pings(client);
+      const pings = new Pings(() => client.ping());
       pings.start();
       const start = performance.now();
-      const move = kind === "messages" ? messages : kind.endsWith("up") ? up : down;
+      const move = kind === "bare" ? throughSocket : kind === "messages" ? messages : kind.endsWith("up") ? up : down;
       const count = kind.startsWith("sixteen") ? 16 : 1;
       const loads = Array.from({ length: count }, (_, i): Load => ({ bytes: bytes / count, seed: i }));
       const equal = await Promise.all(loads.map(move));
@@ -261,15 +338,28 @@ async function send({ port }: { port: number }): Promise<Commands> {
   };
 }
 
-async function ping({ port }: { port: number }): Promise<Commands> {
+async function ping({ port, bare }: Ports): Promise<Commands> {
   const client = new Client({ port });
   await client.connect();
-  const pings = new Pings(client);
+  const pings = new Pings(() => client.ping());
   pings.start();
+  const socket = await openBare(bare, ECHO);
+  const waiting: (() => void)[] = [];
+  socket.on("data", (chunk) => {
+    for (let i = 0; i < chunk.length; i++) waiting.shift()?.();
+  });
+  const barePings = new Pings(() => {
+    socket.write(new Uint8Array(1));
+    return new Promise<void>((resolve) => waiting.push(resolve));
+  });
+  barePings.start();
   return {
     pings: () => pings.take(),
+    "bare pings": () => barePings.take(),
     close(): Promise<void> {
       pings.stop();
+      barePings.stop();
+      socket.destroy();
       return client.close();
     },
   };
