@@ -15,8 +15,9 @@ export class Line {
   #silent = false;
   #mute = false;
   #writing: Promise<void> | undefined;
-  /** What has waited: writes, and the read that was answered. */
+  /** The writes that wait. */
   #held: (() => void)[] = [];
+  /** Hands out what was read meanwhile. */
   #heldRead: (() => void) | undefined;
   readonly #abort: (reason?: Error) => void;
 
