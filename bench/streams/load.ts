@@ -7,20 +7,20 @@
 import { BatchOutbox, RawOutbox } from "../floor/outbox.ts";
 import { loadSockets } from "../floor/sockets.ts";
 import type { SubjectConfig } from "../subjects/load.ts";
-import { streamFloor } from "./floor.ts";
-import { webStreamFloor } from "./web_floor.ts";
+import { BARE, streamFloor } from "./floor.ts";
 import type { StreamSubject } from "./subject.ts";
 import { veltixStreams } from "./veltix.ts";
+import { WEB_STREAMS } from "./web_ends.ts";
 
 /** Loads one subject. */
 export async function loadStreams({ subject, sockets, core }: SubjectConfig): Promise<StreamSubject> {
   switch (subject) {
     case "raw":
-      return streamFloor(await loadSockets(sockets), (socket) => new RawOutbox(socket));
+      return streamFloor(await loadSockets(sockets), (socket) => new RawOutbox(socket), BARE);
     case "batch":
-      return streamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket));
+      return streamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket), BARE);
     case "webstreams":
-      return webStreamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket));
+      return streamFloor(await loadSockets(sockets), (socket) => new BatchOutbox(socket), WEB_STREAMS);
     case "veltix":
       return veltixStreams(core);
     case "ws":
