@@ -6,12 +6,12 @@ describe("the yield of sockets on Deno", () => {
   for (const connections of [1, 2, 5]) {
     it(`lets the others have their turn every 20 ms, with ${connections} busy connections`, () => {
       const immediates: (() => void)[] = [];
-      const timers: (() => void)[] = [];
+      const rests: (() => void)[] = [];
       let time = 0;
       const yields = takingTurns({
         now: () => time,
         setImmediate: (fn) => void immediates.push(fn),
-        setTimer: (fn) => void timers.push(fn),
+        rest: (fn) => void rests.push(fn),
       });
       const turns: number[] = Array(connections).fill(0);
       const go = (i: number): void => {
@@ -26,10 +26,10 @@ describe("the yield of sockets on Deno", () => {
           ran++;
           fn();
         }
-        // Whoever comes while the timer runs waits for it, too.
-        assertEquals([timers.length, ran], [1, 20 + connections - 1]);
+        // Whoever comes during the rest waits for its end, too.
+        assertEquals([rests.length, ran], [1, 20 + connections - 1]);
         const before = [...turns];
-        timers.pop()!();
+        rests.pop()!();
         assertEquals(turns, before.map((count) => count + 1));
       }
     });
@@ -40,16 +40,16 @@ describe("the yield of sockets on Deno", () => {
     const yields = takingTurns({
       now: () => 0,
       setImmediate: () => done.push("immediate"),
-      setTimer: (fn) => void (done.push("timer"), fn()),
+      rest: (fn) => void (done.push("rest"), fn()),
     });
     for (const crowded of [false, true, true, false]) yields(() => {}, crowded);
-    assertEquals(done, ["immediate", "timer", "timer", "immediate"]);
+    assertEquals(done, ["immediate", "rest", "rest", "immediate"]);
   });
 
   it("is an immediate for those that come now and then", () => {
     let time = 0;
     let immediates = 0;
-    const yields = takingTurns({ now: () => time, setImmediate: () => immediates++, setTimer: () => immediates = NaN });
+    const yields = takingTurns({ now: () => time, rest: () => immediates = NaN, setImmediate: () => immediates++ });
     for (; time < 1_000; time += 6) yields(() => {});
     assertEquals(immediates, 167);
   });

@@ -42,15 +42,16 @@ const APART = 5;
 
 /**
  * Creates an {@linkcode EventLoop.yield} for runtimes that look at the sockets only once in many immediates, such as
- * Deno. A timer lets the sockets have their turn, but costs more than an immediate. One timer in {@linkcode UNFAIR} ms
- * costs a busy connection little and bounds how long the others wait. All functions that are added while the timer runs
- * wait for it, because one that went on would keep the sockets waiting. A message passes through several such turns. If
- * many connections are busy, each of their rounds ends with a timer.
+ * Deno. A rest lets the sockets have their turn, but costs more than an immediate. One rest in {@linkcode UNFAIR} ms
+ * costs a busy connection little and bounds how long the others wait. All functions that are added during a rest wait
+ * for its end, because one that went on would keep the sockets waiting. A message passes through several such turns. If
+ * many connections are busy, each of their rounds ends with a rest.
  */
-export function takingTurns({ now, setImmediate, setTimer }: {
+export function takingTurns({ now, rest, setImmediate }: {
   readonly now: () => number;
+  /** Calls `fn` when the sockets have been looked at. */
+  readonly rest: (fn: () => void) => void;
   readonly setImmediate: (fn: () => void) => void;
-  readonly setTimer: (fn: () => void) => void;
 }): EventLoop["yield"] {
   let began = 0;
   /** When the last function returned, and whether one is running. */
@@ -83,7 +84,7 @@ export function takingTurns({ now, setImmediate, setTimer }: {
     if (time - began < UNFAIR && !crowded) setImmediate(() => run(fn));
     else {
       waiting = [fn];
-      setTimer(go);
+      rest(go);
     }
   };
 }
