@@ -20,6 +20,7 @@ import type {
 import { realTime } from "../base/real_time.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
+import { type BusyReader, ReadTurns, rest } from "./deno_turns.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
@@ -179,9 +180,15 @@ async function pause(error: unknown): Promise<void> {
   await new Promise<void>((resolve) => realTime.setTimeout(resolve, 50));
 }
 
-class DenoChannel implements Channel {
+/** One for all, because a program has only one event loop. */
+const turns = new ReadTurns(rest);
+
+class DenoChannel implements Channel, BusyReader {
+  period = -1;
   readonly #connection: DenoConn;
   readonly #buffer: ReadBuffer;
+  /** Whom the read is for that waits until the sockets have been looked at. */
+  #reader: ChunkReader | undefined = undefined;
 
   constructor(connection: DenoConn, bufferSize: number) {
     this.#connection = connection;
@@ -202,6 +209,17 @@ class DenoChannel implements Channel {
   }
 
   read(reader: ChunkReader): void {
+    if (!this.#buffer.filled || turns.may(this)) this.#read(reader);
+    else this.#reader = reader;
+  }
+
+  proceed(): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (reader !== undefined) this.#read(reader);
+  }
+
+  #read(reader: ChunkReader): void {
     this.#connection.read(this.#buffer.room()).then(
       (count) => reader.received(count === null ? null : this.#buffer.take(count)),
       (error) => reader.received(null, error),
@@ -224,6 +242,7 @@ class DenoChannel implements Channel {
   }
 
   release(): void {
+    this.#reader = undefined;
     this.#connection.close();
   }
 

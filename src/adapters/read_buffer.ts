@@ -20,6 +20,7 @@ export class ReadBuffer {
   #used = 0;
   #sinceIdle = 0;
   #largest = 0;
+  #filled = false;
   /** A buffer that was given back as a whole. */
   #spare: Uint8Array | undefined = undefined;
 
@@ -28,6 +29,11 @@ export class ReadBuffer {
     this.#most = most;
     this.#size = Math.min(SMALLEST, most);
     this.#buffer = new Uint8Array(this.#size);
+  }
+
+  /** True if the last read left no room in the buffer, so that more is probably there. */
+  get filled(): boolean {
+    return this.#filled;
   }
 
   /** Returns the room for the next read. */
@@ -55,7 +61,8 @@ export class ReadBuffer {
     const chunk = this.#buffer.subarray(start, end);
     this.#sinceIdle += count;
     if (count > this.#largest) this.#largest = count;
-    if (end === this.#buffer.length) {
+    this.#filled = end === this.#buffer.length;
+    if (this.#filled) {
       // A read that filled only the small rest of a shared buffer says nothing about the size of the message.
       if (start === 0 || count >= this.#size >> 1) this.#size = Math.min(this.#size * 4, this.#most);
       return chunk;

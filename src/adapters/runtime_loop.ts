@@ -7,6 +7,7 @@
 import type { Clock, EventLoop, TimerHandle } from "../base/clock.ts";
 import { anyLoop, takingTurns } from "../base/event_loop.ts";
 import { realTime } from "../base/real_time.ts";
+import { rest } from "./deno_turns.ts";
 
 interface Runtime {
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
@@ -30,18 +31,5 @@ export function runtimeLoop(): EventLoop {
 function fairYield(): EventLoop["yield"] {
   const { now, setImmediate } = realTime;
   if ((globalThis as Runtime).Deno === undefined || setImmediate === undefined) return anyLoop.yield;
-  const rest = (fn: () => void): void => {
-    let left = TURNS;
-    const turn = (): void => --left > 0 ? void setImmediate(turn) : fn();
-    setImmediate(turn);
-  };
   return takingTurns({ now, rest, setImmediate: (fn) => void setImmediate(fn) });
 }
-
-/**
- * A loop that has something to do in each turn looks at the sockets once in so many turns, or in a few less: Deno's
- * scheduler, Tokio, does it after 61 tasks. Until then it also holds back what is more than 128 reads and writes in a turn.
- * Turns that have nothing else to do take 0.1 ms together. A timer would take 2 ms, and would not help while something
- * keeps the loop busy, such as V8 when it collects garbage in steps.
- */
-const TURNS = 64;

@@ -8,7 +8,7 @@ import { type CloseReason, DEFAULT_LIMITS, type ServerConfig } from "@veltix/cor
 import { askOnceEach, askWithoutReading, BUFFER_CODES, fillSlowHandlers, trickleCredit } from "./buffers.ts";
 import { sendAllowedBombs, sendForbiddenBombs } from "./bombs.ts";
 import { cutAfterEach, type CuttingServer, haunt } from "./ends.ts";
-import { floodFrames, type FrameFlood } from "./frames.ts";
+import { floodFrames, type FrameFlood, LARGE } from "./frames.ts";
 import { attackHandshakes, type Progress } from "./handshake.ts";
 import { floodPayloads } from "./log.ts";
 import type { Protection } from "./protection.ts";
@@ -214,6 +214,10 @@ export const ATTACKS: readonly Attack[] = [
   frames("unknown", 20, "unknown system frames", nothing(20), { ...MEANINGLESS, fullOnly: true }),
   frames("ping", 20, "PINGs", answered(20)),
   frames("message", 20, "messages of one byte", answered(20)),
+  frames("large", 200, "messages of 60 KiB", {
+    formula: "200 × (a message and what is read at once: 64 KiB; Bun 512 KiB)",
+    most: () => 200 * (LARGE + READ),
+  }, { name: "message-large", fullOnly: true }),
   frames("request", 20, "requests of one byte", answered(20)),
   frames("checksum", 4, "frames with a wrong checksum, as Python peers", nothing(4)),
   frames("unknown", 4, "unknown system frames of a server with a `rateLimit`", nothing(4), {

@@ -9,11 +9,18 @@ import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { encodeFrame, Flag, protocol, SystemCode } from "@veltix/core/wire";
 
-/** What is flooded. */
-export const FRAME_FLOODS = ["cancel", "credit", "unknown", "reply", "ping", "message", "request", "checksum"] as const;
-
-/** A kind of flood: frames that mean nothing, some that mean something, and those of a Python peer with a wrong checksum. */
-export type FrameFlood = typeof FRAME_FLOODS[number];
+/** What is flooded: frames that mean nothing, some that mean something, and some with a wrong checksum. */
+export type FrameFlood =
+  | "cancel"
+  | "credit"
+  | "unknown"
+  | "reply"
+  | "ping"
+  | "message"
+  | "large"
+  | "request"
+  /** Those of a Python peer. */
+  | "checksum";
 
 /** How much is flooded. */
 export interface FloodSize {
@@ -37,6 +44,8 @@ export interface FloodOutcome {
 
 /** How much is written at once, in bytes. */
 const CHUNK = 65_536;
+/** The size of a large message, in bytes. */
+export const LARGE = 60 * 1_024;
 /** How long a connection that was ended waits before it is replaced, in milliseconds. */
 const PAUSE = 20;
 
@@ -147,6 +156,8 @@ function frameOf(kind: FrameFlood, id: number): Uint8Array {
       return encodeFrame(native, { code: SystemCode.PING, flags: Flag.REQUEST, requestId: id, content: none });
     case "message":
       return encodeFrame(native, { code: 300, flags: 0, requestId: 0, content: one });
+    case "large":
+      return encodeFrame(native, { code: 300, flags: 0, requestId: 0, content: new Uint8Array(LARGE) });
     case "request":
       return encodeFrame(native, { code: 300, flags: Flag.REQUEST, requestId: id, content: one });
     case "checksum": {

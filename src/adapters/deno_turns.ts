@@ -1,0 +1,75 @@
+/**
+ * Lets Deno look at its sockets where many connections are busy.
+ *
+ * Deno looks at them when its event loop is idle. A loop that has something to do in each turn looks once in 61 tasks, an
+ * interval of its scheduler, Tokio. Until then Tokio also holds back what is more than 128 reads and writes in a turn. So
+ * 200 busy connections make quiet ones wait for seconds.
+ *
+ * @module
+ */
+
+import { realTime } from "../base/real_time.ts";
+
+/**
+ * After so many turns of the loop the sockets have been looked at. Turns that have nothing else to do take 0.1 ms
+ * together. A timer would take 2 ms, and would not help while something keeps the loop busy, such as V8 when it collects
+ * garbage in steps.
+ */
+const TURNS = 64;
+
+/** After the reads of so many busy connections, the others have their turn. */
+const CROWD = 32;
+
+/** Calls `done` when the sockets have been looked at. */
+export function rest(done: () => void): void {
+  const { setImmediate } = realTime;
+  let left = TURNS;
+  const turn = (): void => --left > 0 ? void setImmediate!(turn) : done();
+  setImmediate!(turn);
+}
+
+/** A connection that is busy: its last read filled its room, so that more is probably there. */
+export interface BusyReader {
+  /** The last period in which it read; -1 if there was none. */
+  period: number;
+  /** Begins the read that waited. */
+  proceed(): void;
+}
+
+/** Counts the busy connections that read between two looks at the sockets. */
+export class ReadTurns {
+  readonly #rest: (done: () => void) => void;
+  #period = 0;
+  #readers = 0;
+  /** Those that wait for the next period; `undefined` if they need not. */
+  #waiting: BusyReader[] | undefined = undefined;
+
+  /** @param rest Calls `done` when the sockets have been looked at. */
+  constructor(rest: (done: () => void) => void) {
+    this.#rest = rest;
+  }
+
+  /** Returns whether a busy connection may read at once. If not, its `proceed` is called when it may. */
+  may(reader: BusyReader): boolean {
+    if (this.#waiting === undefined) {
+      if (reader.period === this.#period) return true;
+      if (this.#readers < CROWD) {
+        reader.period = this.#period;
+        this.#readers++;
+        return true;
+      }
+      this.#waiting = [];
+      this.#rest(this.#next);
+    }
+    this.#waiting.push(reader);
+    return false;
+  }
+
+  readonly #next = (): void => {
+    const waiting = this.#waiting!;
+    this.#waiting = undefined;
+    this.#period++;
+    this.#readers = 0;
+    for (const reader of waiting) if (this.may(reader)) reader.proceed();
+  };
+}
