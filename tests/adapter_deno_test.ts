@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { denoTransport } from "../src/adapters/deno.ts";
 import { ReadBuffer } from "../src/adapters/read_buffer.ts";
 import { ConfigError } from "../src/errors.ts";
+import type { Connection } from "../src/transport.ts";
 import { conformance } from "./conformance.ts";
 
 function controlled(): { readonly signal: AbortSignal; abort(reason: Error): void } {
@@ -53,6 +54,50 @@ if ("Deno" in globalThis) {
       await writing;
       client.abort();
       server.abort();
+      await listener.close();
+    });
+  });
+
+  describe("a crowd of busy connections on Deno", () => {
+    it("gets every byte, also after one of them was left", async () => {
+      const SIZE = 1_000_000;
+      const CROWD = 40;
+      const transport = denoTransport();
+      const listener = await transport.listen({ hostname: "127.0.0.1", port: 0 });
+      const clients: Connection[] = [];
+      const servers: Connection[] = [];
+      for (let i = 0; i < CROWD; i++) {
+        const accepting = listener[Symbol.asyncIterator]().next();
+        clients.push(await transport.connect(listener.address as { hostname: string; port: number }));
+        servers.push((await accepting).value as Connection);
+      }
+      const count = async (connection: Connection): Promise<number> => {
+        let bytes = 0;
+        for (let chunk = await connection.read(); chunk !== null; chunk = await connection.read()) {
+          bytes += chunk.length;
+          connection.recycle?.(chunk);
+        }
+        return bytes;
+      };
+      const [left, ...others] = servers;
+      const leave = async (): Promise<void> => {
+        // By then its reads fill the largest buffer, and those of a crowd have to wait.
+        for (let i = 0; i < 8; i++) await left.read();
+        const reading = left.read();
+        left.abort(new Error("enough"));
+        await assertRejects(() => reading, Error, "enough");
+      };
+      const leaving = leave();
+      const counting = Promise.all(others.map(count));
+      const writing = Promise.all(clients.map(async (client, i) => {
+        // What the one that is left can still write is up to the system.
+        const written = client.write(new Uint8Array(SIZE)).then(() => client.closeWrite());
+        await (i === 0 ? written.catch(() => {}) : written);
+      }));
+      assertEquals(await counting, others.map(() => SIZE));
+      await leaving;
+      await writing;
+      for (const connection of [...clients, ...servers]) connection.abort();
       await listener.close();
     });
   });

@@ -61,6 +61,19 @@ describe("turns of reading on Deno", () => {
     assertEquals(rests.length, 1);
   });
 
+  it("give nothing to those who have left", () => {
+    const { busy, rests } = crowd(2 * CROWD);
+    busy.forEach((one) => one.read());
+    const left = busy.slice(CROWD, -1);
+    left.forEach((one) => one.waits = false);
+    rests.pop()!();
+    assertEquals(left.map(({ reads }) => reads), left.map(() => 0));
+    // So the others have their places.
+    assertEquals(busy[2 * CROWD - 1].reads, 1);
+    busy.slice(1, CROWD).forEach((one) => one.read());
+    assertEquals(rests.length, 0);
+  });
+
   it("leave out nobody of a crowd", () => {
     const { busy, rests } = crowd(200);
     for (let i = 0; i < 1_000; i++) {
@@ -73,17 +86,14 @@ describe("turns of reading on Deno", () => {
 });
 
 describe("a buffer for reading", () => {
-  it("tells whether the last read filled it", () => {
+  it("tells whether the last read filled the largest one", () => {
     const buffer = new ReadBuffer(65_536);
-    assertEquals(buffer.filled, false);
-    for (let i = 0; i < 6; i++) {
-      buffer.take(buffer.room().length);
-      assertEquals(buffer.filled, true);
-    }
+    const fill = (): number => buffer.take(buffer.room().length).length;
+    // The buffer of a connection that begins is small: a message fills it, and nothing more need be there.
+    for (const size of [256, 1_024, 4_096, 16_384]) assertEquals([fill(), buffer.filled], [size, false]);
+    for (let i = 0; i < 3; i++) assertEquals([fill(), buffer.filled], [65_536, true]);
     buffer.room();
     buffer.take(65_535);
     assertEquals(buffer.filled, false);
-    buffer.take(buffer.room().length);
-    assertEquals(buffer.filled, true);
   });
 });

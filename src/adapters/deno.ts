@@ -180,14 +180,14 @@ async function pause(error: unknown): Promise<void> {
   await new Promise<void>((resolve) => realTime.setTimeout(resolve, 50));
 }
 
-/** One for all, because a program has only one event loop. */
+/** Shared by all connections of this thread, because they share its event loop. */
 const turns = new ReadTurns(rest);
 
 class DenoChannel implements Channel, BusyReader {
   period = -1;
   readonly #connection: DenoConn;
   readonly #buffer: ReadBuffer;
-  /** Whom the read is for that waits until the sockets have been looked at. */
+  /** The reader whose read waits for a rest; `undefined` if none does. */
   #reader: ChunkReader | undefined = undefined;
 
   constructor(connection: DenoConn, bufferSize: number) {
@@ -213,10 +213,14 @@ class DenoChannel implements Channel, BusyReader {
     else this.#reader = reader;
   }
 
+  get waits(): boolean {
+    return this.#reader !== undefined;
+  }
+
   proceed(): void {
-    const reader = this.#reader;
+    const reader = this.#reader!;
     this.#reader = undefined;
-    if (reader !== undefined) this.#read(reader);
+    this.#read(reader);
   }
 
   #read(reader: ChunkReader): void {

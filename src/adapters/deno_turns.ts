@@ -1,9 +1,9 @@
 /**
  * Lets Deno look at its sockets where many connections are busy.
  *
- * Deno looks at them when its event loop is idle. A loop that has something to do in each turn looks once in 61 tasks, an
- * interval of its scheduler, Tokio. Until then Tokio also holds back what is more than 128 reads and writes in a turn. So
- * 200 busy connections make quiet ones wait for seconds.
+ * Deno looks at its sockets when its event loop is idle. If each turn has something to do, it looks only once in 61 tasks;
+ * its scheduler, Tokio, sets that number. In one turn Tokio also lets only 128 reads and writes through. It holds the
+ * others back until the next look. So 200 busy connections make quiet ones wait for seconds.
  *
  * @module
  */
@@ -11,9 +11,9 @@
 import { realTime } from "../base/real_time.ts";
 
 /**
- * After so many turns of the loop the sockets have been looked at. Turns that have nothing else to do take 0.1 ms
- * together. A timer would take 2 ms, and would not help while something keeps the loop busy, such as V8 when it collects
- * garbage in steps.
+ * Each turn of the loop is at least one task, so Deno has looked at the sockets after so many. Turns that have nothing
+ * else to do take 0.1 ms together. A timer would take 2 ms, and would not help while something keeps the loop busy, such
+ * as V8 when it collects garbage in steps.
  */
 const TURNS = 64;
 
@@ -22,26 +22,28 @@ const CROWD = 32;
 
 /** Calls `done` when the sockets have been looked at. */
 export function rest(done: () => void): void {
-  const { setImmediate } = realTime;
+  const soon = realTime.setImmediate ?? ((fn: () => void) => realTime.setTimeout(fn, 0));
   let left = TURNS;
-  const turn = (): void => --left > 0 ? void setImmediate!(turn) : done();
-  setImmediate!(turn);
+  const turn = (): void => --left > 0 ? void soon(turn) : done();
+  soon(turn);
 }
 
-/** A connection that is busy: its last read filled its room, so that more is probably there. */
+/** A connection that is busy: its last read filled the largest buffer, so that more is probably there. */
 export interface BusyReader {
   /** The last period in which it read; -1 if there was none. */
   period: number;
+  /** True while a read waits. */
+  readonly waits: boolean;
   /** Begins the read that waited. */
   proceed(): void;
 }
 
-/** Counts the busy connections that read between two looks at the sockets. */
+/** Counts the busy connections that have read since the last rest. */
 export class ReadTurns {
   readonly #rest: (done: () => void) => void;
   #period = 0;
   #readers = 0;
-  /** Those that wait for the next period; `undefined` if they need not. */
+  /** Those that wait for the next period; `undefined` while nobody has to wait. */
   #waiting: BusyReader[] | undefined = undefined;
 
   /** @param rest Calls `done` when the sockets have been looked at. */
@@ -49,7 +51,7 @@ export class ReadTurns {
     this.#rest = rest;
   }
 
-  /** Returns whether a busy connection may read at once. If not, its `proceed` is called when it may. */
+  /** Returns true if a busy connection may read at once. If not, its `proceed` is called when it may. */
   may(reader: BusyReader): boolean {
     if (this.#waiting === undefined) {
       if (reader.period === this.#period) return true;
@@ -70,6 +72,6 @@ export class ReadTurns {
     this.#waiting = undefined;
     this.#period++;
     this.#readers = 0;
-    for (const reader of waiting) if (this.may(reader)) reader.proceed();
+    for (const reader of waiting) if (reader.waits && this.may(reader)) reader.proceed();
   };
 }

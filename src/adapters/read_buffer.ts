@@ -31,7 +31,7 @@ export class ReadBuffer {
     this.#buffer = new Uint8Array(this.#size);
   }
 
-  /** True if the last read left no room in the buffer, so that more is probably there. */
+  /** True if the last read filled the largest buffer, so that more is probably there. */
   get filled(): boolean {
     return this.#filled;
   }
@@ -61,8 +61,8 @@ export class ReadBuffer {
     const chunk = this.#buffer.subarray(start, end);
     this.#sinceIdle += count;
     if (count > this.#largest) this.#largest = count;
-    this.#filled = end === this.#buffer.length;
-    if (this.#filled) {
+    this.#filled = count === this.#most;
+    if (end === this.#buffer.length) {
       // A read that filled only the small rest of a shared buffer says nothing about the size of the message.
       if (start === 0 || count >= this.#size >> 1) this.#size = Math.min(this.#size * 4, this.#most);
       return chunk;

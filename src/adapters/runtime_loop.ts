@@ -25,8 +25,11 @@ function setRef(timer: TimerHandle, how: "ref" | "unref"): void {
 
 /** Returns the event loop of this runtime. On Deno, too, it is fair to sockets. */
 export function runtimeLoop(): EventLoop {
-  return { ...anyLoop, clock: runtimeClock(), yield: fairYield() };
+  return { ...anyLoop, clock: runtimeClock(), yield: fair ??= fairYield() };
 }
+
+/** One for all, since those that wait wait for one another. */
+let fair: EventLoop["yield"] | undefined;
 
 function fairYield(): EventLoop["yield"] {
   const { now, setImmediate } = realTime;

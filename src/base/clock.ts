@@ -40,7 +40,7 @@ export interface EventLoop {
   /**
    * Calls `fn` after other sockets and timers have had their turn, so that a busy connection does not starve them.
    * `crowded` is true if many connections are busy. All sockets are then to be looked at before `fn` is called, even if
-   * that takes a millisecond.
+   * that takes longer.
    */
   yield(fn: () => void, crowded?: boolean): void;
   /**

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { encodeFrame, Flag, protocol, SystemCode } from "@veltix/core/wire";
 
-/** What is flooded: frames that mean nothing, some that mean something, and some with a wrong checksum. */
+/** What is flooded: frames that mean nothing, some that mean something, and damaged ones. */
 export type FrameFlood =
   | "cancel"
   | "credit"
@@ -19,7 +19,7 @@ export type FrameFlood =
   | "message"
   | "large"
   | "request"
-  /** Those of a Python peer. */
+  /** Frames with a wrong checksum, from a Python peer. */
   | "checksum";
 
 /** How much is flooded. */
