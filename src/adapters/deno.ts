@@ -20,13 +20,13 @@ import type {
 import { realTime } from "../base/real_time.ts";
 import { descriptorLimit } from "./descriptors.ts";
 import { type Channel, Duplex } from "./duplex.ts";
-import { type BusyReader, ReadTurns, rest } from "./deno_turns.ts";
+import { type BusyReader, ReadTurns } from "./deno_turns.ts";
 import { bufferSizeOf, checkEndpoint, plainIp } from "./endpoint.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { runtimeApi } from "./runtime.ts";
 import { notItself } from "./self_connect.ts";
 import { listenAnew } from "./stale_socket.ts";
-import { runtimeLoop } from "./runtime_loop.ts";
+import { rest, runtimeLoop } from "./runtime_loop.ts";
 import { brokenError, connectError, listenError } from "./system_errors.ts";
 
 export type * from "../transport.ts";

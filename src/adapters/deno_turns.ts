@@ -8,25 +8,8 @@
  * @module
  */
 
-import { realTime } from "../base/real_time.ts";
-
-/**
- * Each turn of the loop is at least one task, so Deno has looked at the sockets after so many. Turns that have nothing
- * else to do take 0.1 ms together. A timer would take 2 ms, and would not help while something keeps the loop busy, such
- * as V8 when it collects garbage in steps.
- */
-const TURNS = 64;
-
 /** After the reads of so many busy connections, the others have their turn. */
 const CROWD = 32;
-
-/** Calls `done` when the sockets have been looked at. */
-export function rest(done: () => void): void {
-  const soon = realTime.setImmediate ?? ((fn: () => void) => realTime.setTimeout(fn, 0));
-  let left = TURNS;
-  const turn = (): void => --left > 0 ? void soon(turn) : done();
-  soon(turn);
-}
 
 /** A connection that is busy: its last read filled the largest buffer, so that more is probably there. */
 export interface BusyReader {
