@@ -28,22 +28,20 @@ export function runtimeLoop(): EventLoop {
 }
 
 function fairYield(): EventLoop["yield"] {
-  const { now, setImmediate } = realTime;
-  if ((globalThis as Runtime).Deno === undefined || setImmediate === undefined) return anyLoop.yield;
-  return takingTurns({ now, rest, setImmediate: (fn) => void setImmediate(fn) });
+  if ((globalThis as Runtime).Deno === undefined) return anyLoop.yield;
+  return takingTurns({ now: realTime.now, rest, setImmediate: anyLoop.yield });
 }
 
 /**
- * Each turn of the loop is at least one task, so Deno has looked at the sockets after so many. Turns that have nothing
- * else to do take 0.1 ms together. A timer would take 2 ms, and would not help while something keeps the loop busy, such
- * as V8 when it collects garbage in steps.
+ * While Deno is busy, it looks at its sockets once in 61 tasks. Each turn of the loop is at least one task, so it has looked
+ * at them after so many turns. A timer would take longer, and would not help while something keeps the loop busy, such as V8
+ * when it collects garbage in steps.
  */
 const TURNS = 64;
 
 /** Calls `done` when the sockets have been looked at. */
 export function rest(done: () => void): void {
-  const soon = realTime.setImmediate ?? ((fn: () => void) => realTime.setTimeout(fn, 0));
   let left = TURNS;
-  const turn = (): void => --left > 0 ? void soon(turn) : done();
-  soon(turn);
+  const turn = (): void => --left > 0 ? anyLoop.yield(turn) : done();
+  anyLoop.yield(turn);
 }

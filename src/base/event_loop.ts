@@ -44,8 +44,8 @@ const APART = 5;
  * Creates an {@linkcode EventLoop.yield} for runtimes that look at the sockets only once in many immediates, such as
  * Deno. A rest is a pause in which the sockets are looked at. It costs more than an immediate. One rest in
  * {@linkcode UNFAIR} ms costs a busy connection little and bounds how long the others wait. All functions that are added
- * during a rest wait for its end. A function that went on would make the rest longer. A message passes through several such turns. If
- * many connections are busy, each of their rounds ends with a rest.
+ * during a rest wait for its end. A function that went on would make the rest longer. A message passes through several
+ * such turns. If many connections are busy, each of their rounds ends with a rest.
  */
 export function takingTurns({ now, rest, setImmediate }: {
   readonly now: () => number;

@@ -232,7 +232,7 @@ export class BatchBudget {
     this.#look();
   }
 
-  /** Resolves once no end of a round is scheduled; never rejects. Closing waits for it, so that nothing remains scheduled. */
+  /** Resolves once no end of a round is scheduled; never rejects. Closing waits for it, so that nothing is left over. */
   over(): Promise<void> {
     return this.#looking ? new Promise((resolve) => this.#onOver.push(resolve)) : Promise.resolve();
   }
