@@ -203,7 +203,7 @@ const LONG = [
  */
 export const REAL_TIME: Readonly<Record<string, string>> = {
   "adapter_deno_test.ts":
-    "keeps the loop busy, and waits for a millisecond; what is asserted depends on the turns of the loop, not on the time",
+    "keeps the loop busy for half a millisecond a turn; what is asserted depends on its turns, not on the time",
   "adapter_stop_reading_test.ts":
     "looks whether a count still grows: too early a look sees less, which is what it wants",
   "adapter_streams_test.ts": "waits 10 ms to find that a full stream takes nothing: late, it only waits longer",

@@ -3,12 +3,19 @@ import { describe, it } from "@std/testing/bdd";
 import { denoTransport } from "../src/adapters/deno.ts";
 import { ReadBuffer } from "../src/adapters/read_buffer.ts";
 import { ConfigError } from "../src/errors.ts";
-import type { Connection } from "../src/transport.ts";
+import type { Connection, Endpoint, Listener, Transport } from "../src/transport.ts";
 import { conformance } from "./conformance.ts";
 
 function controlled(): { readonly signal: AbortSignal; abort(reason: Error): void } {
   const controller = new AbortController();
   return { signal: controller.signal, abort: (reason) => controller.abort(reason) };
+}
+
+/** Returns both ends of a new connection. */
+async function connectTo(listener: Listener, transport: Transport): Promise<[client: Connection, server: Connection]> {
+  const accepting = listener[Symbol.asyncIterator]().next();
+  const client = await transport.connect(listener.address as Endpoint);
+  return [client, (await accepting).value as Connection];
 }
 
 if ("Deno" in globalThis) {
@@ -22,36 +29,24 @@ if ("Deno" in globalThis) {
     it("lets a quiet socket be read between crowded turns, however busy it is", async () => {
       const transport = denoTransport();
       const listener = await transport.listen({ hostname: "127.0.0.1", port: 0 });
-      const accepting = listener[Symbol.asyncIterator]().next();
-      const [client, { value: server }] = await Promise.all([
-        transport.connect(listener.address as { hostname: string; port: number }),
-        accepting,
-      ]);
-      if (server === undefined) throw new Error("Nobody was accepted");
-      let read = false;
-      const reading = server.read().then((chunk: Uint8Array | null) => {
-        read = true;
-        return chunk;
-      });
-      // Nothing of this turn is waited for: the loop looks at its sockets before it is busy.
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      const [client, server] = await connectTo(listener, transport);
+      // The loop has just looked at its sockets when this is read.
+      const [first] = await Promise.all([server.read(), client.write(new Uint8Array([6]))]);
+      let second: Uint8Array | null | undefined;
+      const reading = server.read().then((chunk: Uint8Array | null) => void (second = chunk));
       const writing = client.write(new Uint8Array([7]));
       let busy = true;
+      // In two milliseconds, a busy loop turns a few times only.
       const work = (): void => {
         const end = performance.now() + 0.5;
         while (performance.now() < end);
         if (busy) setImmediate(work);
       };
       work();
-      const before: boolean[] = [];
-      for (let i = 0; i < 2; i++) {
-        before.push(read);
-        await new Promise<void>((resolve) => transport.eventLoop!.yield(resolve, true));
-      }
-      const seen = read;
+      await new Promise<void>((resolve) => transport.eventLoop!.yield(resolve, true));
       busy = false;
-      assertEquals([await reading, before[0], seen], [new Uint8Array([7]), false, true]);
-      await writing;
+      assertEquals([first, second], [new Uint8Array([6]), new Uint8Array([7])]);
+      await Promise.all([reading, writing]);
       client.abort();
       server.abort();
       await listener.close();
@@ -67,9 +62,9 @@ if ("Deno" in globalThis) {
       const clients: Connection[] = [];
       const servers: Connection[] = [];
       for (let i = 0; i < CROWD; i++) {
-        const accepting = listener[Symbol.asyncIterator]().next();
-        clients.push(await transport.connect(listener.address as { hostname: string; port: number }));
-        servers.push((await accepting).value as Connection);
+        const [client, server] = await connectTo(listener, transport);
+        clients.push(client);
+        servers.push(server);
       }
       const count = async (connection: Connection): Promise<number> => {
         let bytes = 0;
@@ -163,6 +158,18 @@ describe("ReadBuffer", () => {
     const buffer = new ReadBuffer(50_000);
     const rooms = Array.from({ length: 7 }, () => read(buffer, Infinity).room);
     assertEquals(rooms, [256, 1024, 4096, 16384, 50_000, 50_000, 50_000]);
+  });
+
+  it("tells whether the last read filled the largest room", () => {
+    const buffer = new ReadBuffer(65536);
+    assertEquals(buffer.filled, false);
+    // The room of a connection that begins is small: a message fills it, and nothing more need be there.
+    for (const size of [256, 1024, 4096, 16384]) {
+      assertEquals([read(buffer, Infinity).room, buffer.filled], [size, false]);
+    }
+    for (let i = 0; i < 3; i++) assertEquals([read(buffer, Infinity).room, buffer.filled], [65536, true]);
+    read(buffer, 65_535);
+    assertEquals(buffer.filled, false);
   });
 
   it("holds no more than 4 KiB after a burst, and 256 bytes when little came the last time", () => {
